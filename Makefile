@@ -1,0 +1,43 @@
+# One command each. Every target sets up what it needs first; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup run check test test-system bench ui clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(READY)  ## .venv with vecml and everything that it is developed with
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vecml needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + "\nhint: make PYTHON=python3.12 ...")'
+	@echo "setting up $(VENV): about a minute, and some hundred megabytes the first time"
+	@$(PYTHON) -m venv $(VENV)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: $(READY)  ## the notebook's job: generate, split, train, infer, evaluate, tracked
+	@$(BIN)/vecml run
+
+check: $(READY)  ## ruff, mypy, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config pyproject.toml
+
+test: $(READY)  ## the tests that need no server
+	$(BIN)/python -m pytest -m "not system"
+
+test-system: $(READY)  ## real servers, workers and signals
+	$(BIN)/python -m pytest -m system tests/system
+
+bench: $(READY)  ## vecml against the notebook's way, as ratios; nothing else should run meanwhile
+	@$(BIN)/python -m benchmarks
+
+ui: $(READY)  ## MLflow's UI over the local store
+	@$(BIN)/vecml ui
+
+clean:  ## remove .venv and caches; mlruns/ is kept
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -1,0 +1,139 @@
+"""What a run is made of: one frozen, validated record, the same for the command line, a TOML file, Python and Prefect's form.
+
+Validation on construction: whatever exists is possible in itself. Whether this machine can do it (threads, devices,
+engines) is asked of `vecml.device` and `vecml.engines`, because a worker may be another machine.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vecml.errors import SettingError
+
+Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
+EngineName = Literal["row_loop", "numpy", "torch"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["float64", "float32", "tf32", "bfloat16", "float16"]
+Layout = Literal["columns", "rows"]
+
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+ENGINES: tuple[str, ...] = get_args(EngineName)
+DEVICES: tuple[str, ...] = get_args(DeviceName)
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class PipelineConfig(BaseModel):
+    """A pipeline run. The defaults are the notebook's job.
+
+    Every field's description is its help on the command line and its caption in Prefect's form.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), title="Pipeline")
+
+    data: str | None = Field(
+        None,
+        title="Data",
+        description="a CSV, Parquet, Feather, .npy or .npz file, or sklearn:NAME; none generates normal features",
+    )
+    target: str | None = Field(None, title="Target", description="the column that holds the label")
+    drop: tuple[str, ...] = Field((), title="Drop", description="columns to leave out")
+    keep: tuple[str, ...] = Field((), title="Keep", description="the only columns to use, beside the target")
+    rows: int = Field(5_000, ge=1, title="Rows", description="rows to generate when there is no data file")
+    features: int = Field(10, ge=1, le=100_000, title="Features", description="features to generate")
+    test_fraction: float = Field(0.2, gt=0, lt=1, title="Test fraction", description="share of the rows kept for testing")
+    seed: int = Field(0, ge=0, le=2**32 - 1, title="Seed", description="seed of the data, the split and the training")
+    hidden: tuple[Width, ...] = Field((32,), min_length=1, max_length=8, title="Hidden", description="widths of the hidden layers")
+    activation: Activation = Field("relu", title="Activation", description="between the layers")
+    epochs: int = Field(5, ge=1, title="Epochs", description="passes over the training part")
+    batch_size: int = Field(128, ge=1, title="Batch size", description="rows per training step")
+    learning_rate: float = Field(1e-3, gt=0, le=10, title="Learning rate", description="Adam's step size")
+    engine: EngineName = Field("torch", title="Engine", description="the library that runs the inference")
+    device: DeviceName = Field("auto", title="Device", description="where training and inference run; auto takes a GPU where there is one")
+    precision: Precision = Field("float32", title="Precision", description="what the inference computes in")
+    layout: Layout = Field("columns", title="Layout", description="how the features lie in memory: by column or by row")
+    threads: int | None = Field(None, ge=1, title="Threads", description="CPU threads of the inference; none takes every CPU that this process may use")
+    block_rows: int | None = Field(None, ge=1, title="Block rows", description="rows worked on at a time; none lets the cache size decide")
+    max_categories: int = Field(100, ge=2, le=10_000, title="Categories at most", description="distinct values up to which a text column counts as a category")
+    name: str | None = Field(None, min_length=1, max_length=200, title="Name", description="name of the run; none lets one be made")
+
+    @model_validator(mode="after")
+    def _target_goes_with_data(self) -> "PipelineConfig":
+        if self.data is None:
+            for field in ("target", "drop", "keep"):
+                if getattr(self, field):
+                    raise ValueError(f"{field} needs data: name the file with --data")
+        elif self.target is None and not self.data.startswith("sklearn:"):
+            raise ValueError(f"data {self.data!r} needs a target: name the label's column with --target")
+        both = sorted(set(self.drop) & set(self.keep))
+        if both:
+            raise ValueError(f"column {both[0]!r} is both dropped and kept")
+        if self.target is not None and self.target in self.drop:
+            raise ValueError(f"column {self.target!r} is the target and cannot be dropped")
+        return self
+
+
+def make_config(values: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> PipelineConfig:
+    """A config from `values` laid over `base` (a file's content, say); None means "not given".
+
+    Raises SettingError with one line that names the first offending flag and value.
+    """
+    given = {**(base or {}), **{name: value for name, value in values.items() if value is not None}}
+    try:
+        return PipelineConfig(**given)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The content of a TOML configuration file: PipelineConfig's fields, dashes or underscores alike.
+
+    Raises SettingError when there is no such file or it is no TOML.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"--config {path}: {error.strerror or error}", "name a TOML file that can be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"--config {path}: not TOML: {error}", 'a line looks like: epochs = 60, or data = "file.csv"') from None
+    return {name.replace("-", "_"): value for name, value in content.items()}
+
+
+def flag(field: str) -> str:
+    """The command-line flag of a field: `block_rows` is `--block-rows`."""
+    return "--" + field.replace("_", "-")
+
+
+def _explain(error: ValidationError) -> SettingError:
+    """Pydantic's first complaint as one line in the words of the command line."""
+    first = error.errors(include_url=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    value = first["input"]
+    context = first.get("ctx", {})
+    match first["type"]:
+        case "extra_forbidden":
+            import difflib  # noqa: PLC0415 -- only for the message
+
+            close = difflib.get_close_matches(field, PipelineConfig.model_fields, n=3)
+            hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(PipelineConfig.model_fields)}"
+            return SettingError(f"unknown setting {field!r}", hint)
+        case "literal_error":
+            choices = get_args(PipelineConfig.model_fields[field].annotation)
+            return SettingError(f"{flag(field)} {value}: there is no such {field}", f"choose from {', '.join(choices)}")
+        case "greater_than_equal":
+            return SettingError(f"{flag(field)} {value}: must be at least {context['ge']}")
+        case "greater_than":
+            return SettingError(f"{flag(field)} {value}: must be more than {context['gt']}")
+        case "less_than_equal":
+            return SettingError(f"{flag(field)} {value}: must be at most {context['le']}")
+        case "less_than":
+            return SettingError(f"{flag(field)} {value}: must be less than {context['lt']}")
+        case "value_error":
+            return SettingError(str(context["error"]))
+        case _:
+            where = f"{flag(field)} {value}: " if field else ""
+            return SettingError(f"{where}{first['msg']}")

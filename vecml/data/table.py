@@ -1,0 +1,90 @@
+"""The records that walk from file to label: `Column`, `Table`, `Part`, `Split`. Features stay by column all the way."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from vecml.data.encoding import Encoding
+
+Kind = Literal["number", "boolean", "category"]
+
+MISSING_CODE = -1
+
+
+@dataclass(frozen=True)
+class Column:
+    """One raw column, as read.
+
+    Attributes:
+        name: as the file calls it.
+        kind: `number` (dates count as seconds since 1970), `boolean` or `category`.
+        values_N: number: float64 or float32, NaN where missing. boolean: int8 0/1, category: int32 index into
+            `categories`; both -1 where missing.
+        categories: the distinct values of a category, sorted; empty otherwise.
+    """
+
+    name: str
+    kind: Kind
+    values_N: NDArray[np.generic] = field(repr=False)
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A labelled table as it was read: raw features by column, labels as class indices.
+
+    Attributes:
+        source: where it comes from, for people: a file's name, `sklearn:digits`, `synthetic`.
+        columns: the raw features, in the source's order.
+        label_N: int64 index into `classes`.
+        classes: the labels' names, numbers in numeric order, text sorted.
+        target: the name of the label's column.
+        digest: hash of every value and name (see `vecml.data.digest`), the same for the same data in any file format.
+    """
+
+    source: str
+    columns: tuple[Column, ...] = field(repr=False)
+    label_N: NDArray[np.int64] = field(repr=False)
+    classes: tuple[str, ...]
+    target: str
+    digest: str
+
+    @property
+    def n_rows(self) -> int:
+        """Rows, labelled all of them."""
+        return len(self.label_N)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training or the test part, encoded.
+
+    Attributes:
+        x_FN: float32, by column and contiguous; F encoded features.
+        label_N: int64 class indices.
+        row_N: int64 row numbers in the table that it was taken from, ascending.
+        unseen_categories: values replaced by zeros because the training part has no such category.
+    """
+
+    x_FN: NDArray[np.float32] = field(repr=False)
+    label_N: NDArray[np.int64] = field(repr=False)
+    row_N: NDArray[np.int64] = field(repr=False)
+    unseen_categories: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of this part."""
+        return len(self.label_N)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Both parts, and the encoding that was fitted on the training part alone."""
+
+    train: Part
+    test: Part
+    encoding: "Encoding"
+    classes: tuple[str, ...]

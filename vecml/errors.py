@@ -1,0 +1,62 @@
+"""Every error that vecml raises on purpose: one line that names the offending value, and a hint that says what to do next.
+
+    VecmlError
+    ├── SettingError         a flag, a configuration value or a combination of them that cannot be
+    │   ├── EngineUnavailable    an engine that cannot run this model or setting here, with the reason
+    │   └── DeviceUnavailable    a device that this machine does not have
+    ├── DataError            a file, a column or a label that cannot be used
+    ├── ModelError           a saved model that is damaged, altered or of another version
+    ├── StoreError           the place where runs are kept cannot be read or written
+    └── ServerError          a server that vecml started, or was told to use, does not answer
+
+The command line prints `error: MESSAGE`, `hint: HINT` and ends with `exit_code`; `--debug` shows the traceback.
+"""
+
+
+class VecmlError(Exception):
+    """Base of them all.
+
+    Attributes:
+        message: one line, naming the value that is wrong.
+        hint: what to do next, or None when the message already says it.
+        exit_code: what the command line ends with (2: wrong use or bad input).
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[type["VecmlError"], tuple[str, str | None]]:
+        return type(self), (self.message, self.hint)
+
+
+class SettingError(VecmlError):
+    """A flag, a configuration value or a combination of them that cannot be."""
+
+
+class EngineUnavailable(SettingError):
+    """An engine that cannot run this model or setting on this machine."""
+
+
+class DeviceUnavailable(SettingError):
+    """A device that this machine does not have."""
+
+
+class DataError(VecmlError):
+    """A file, a column or a label that cannot be used."""
+
+
+class ModelError(VecmlError):
+    """A saved model that is damaged, was altered, or has another format version."""
+
+
+class StoreError(VecmlError):
+    """The place where runs are kept cannot be read or written."""
+
+
+
+class ServerError(VecmlError):
+    """A server that vecml started, or was told to use, does not answer."""

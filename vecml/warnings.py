@@ -1,0 +1,41 @@
+"""Every warning that vecml gives, each with a stable code and its advice.
+
+They go through Python's own `warnings`, so that a library user filters them as usual; the command line prints them as
+`VML012 ...` and silences one with `--ignore VML012`. Each code is explained under its name in docs/warnings.md.
+"""
+
+import warnings
+
+CODES: dict[str, str] = {
+    "VML001": "a constant column was dropped",
+    "VML002": "rows without a label were dropped",
+    "VML003": "the test part has categories that the training part has not",
+    "VML004": "a column has no value in the training part",
+    "VML005": "the test part is too small to say much",
+    "VML006": "the accuracy is no better than always guessing the majority",
+    "VML007": "labels differ from the reference engine's",
+    "VML008": "libraries with a known conflict are installed",
+    "VML009": "runs that had died were closed",
+    "VML010": "the result is stored, but something beside it was not",
+}
+
+
+class VecmlWarning(UserWarning):
+    """A warning with a code.
+
+    Attributes:
+        code: one of `CODES`.
+        message: one line: what was found, and the advice.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code} {message}")
+        self.code = code
+        self.message = message
+
+
+def warn(code: str, message: str) -> None:
+    """Give the warning `code` (a key of `CODES`; another raises KeyError) with its one-line message."""
+    if code not in CODES:
+        raise KeyError(code)
+    warnings.warn(VecmlWarning(code, message), stacklevel=3)
