@@ -1,0 +1,1 @@
+"""The order of the tasks, and the temporary server they run with."""

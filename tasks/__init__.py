@@ -1,0 +1,1 @@
+"""One call into vecml each, as Prefect tasks."""

@@ -1,0 +1,1 @@
+"""vecml: every way to run a classifier on this machine, measured, proven to agree, and tracked."""

@@ -6,6 +6,7 @@ engines) is asked of `vecml.device` and `vecml.engines`, because a worker may be
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -45,21 +46,42 @@ class PipelineConfig(BaseModel):
     keep: tuple[str, ...] = Field((), title="Keep", description="the only columns to use, beside the target")
     rows: int = Field(5_000, ge=1, title="Rows", description="rows to generate when there is no data file")
     features: int = Field(10, ge=1, le=100_000, title="Features", description="features to generate")
-    test_fraction: float = Field(0.2, gt=0, lt=1, title="Test fraction", description="share of the rows kept for testing")
+    test_fraction: float = Field(
+        0.2, gt=0, lt=1, title="Test fraction", description="share of the rows kept for testing"
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1, title="Seed", description="seed of the data, the split and the training")
-    hidden: tuple[Width, ...] = Field((32,), min_length=1, max_length=8, title="Hidden", description="widths of the hidden layers")
+    hidden: tuple[Width, ...] = Field(
+        (32,), min_length=1, max_length=8, title="Hidden", description="widths of the hidden layers"
+    )
     activation: Activation = Field("relu", title="Activation", description="between the layers")
     epochs: int = Field(5, ge=1, title="Epochs", description="passes over the training part")
     batch_size: int = Field(128, ge=1, title="Batch size", description="rows per training step")
     learning_rate: float = Field(1e-3, gt=0, le=10, title="Learning rate", description="Adam's step size")
     engine: EngineName = Field("torch", title="Engine", description="the library that runs the inference")
-    device: DeviceName = Field("auto", title="Device", description="where training and inference run; auto takes a GPU where there is one")
+    device: DeviceName = Field(
+        "auto", title="Device", description="where training and inference run; auto takes a GPU where there is one"
+    )
     precision: Precision = Field("float32", title="Precision", description="what the inference computes in")
     layout: Layout = Field("columns", title="Layout", description="how the features lie in memory: by column or by row")
-    threads: int | None = Field(None, ge=1, title="Threads", description="CPU threads of the inference; none takes every CPU that this process may use")
-    block_rows: int | None = Field(None, ge=1, title="Block rows", description="rows worked on at a time; none lets the cache size decide")
-    max_categories: int = Field(100, ge=2, le=10_000, title="Categories at most", description="distinct values up to which a text column counts as a category")
-    name: str | None = Field(None, min_length=1, max_length=200, title="Name", description="name of the run; none lets one be made")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        title="Threads",
+        description="CPU threads of the inference; none takes every CPU that this process may use",
+    )
+    block_rows: int | None = Field(
+        None, ge=1, title="Block rows", description="rows worked on at a time; none lets the cache size decide"
+    )
+    max_categories: int = Field(
+        100,
+        ge=2,
+        le=10_000,
+        title="Categories at most",
+        description="distinct values up to which a text column counts as a category",
+    )
+    name: str | None = Field(
+        None, min_length=1, max_length=200, title="Name", description="name of the run; none lets one be made"
+    )
 
     @model_validator(mode="after")
     def _target_goes_with_data(self) -> "PipelineConfig":
@@ -75,6 +97,34 @@ class PipelineConfig(BaseModel):
         if self.target is not None and self.target in self.drop:
             raise ValueError(f"column {self.target!r} is the target and cannot be dropped")
         return self
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to run inference, resolved for this machine: nothing is "auto" any more.
+
+    Attributes:
+        engine: a name of the registry.
+        device: `cpu`, `cuda` or `mps`; device_index counts within it.
+        precision: what is computed in.
+        layout: `columns` (F, N) or `rows` (N, F), what the engine is handed.
+        threads: CPU threads.
+        block_rows: rows worked on at a time inside a call; None lets the engine choose from the cache size.
+        isa: instruction set of an engine that can choose.
+        request_rows: rows per call; None is all of them.
+        scope: `host`: host array in, host labels out.
+    """
+
+    engine: str
+    device: str = "cpu"
+    device_index: int = 0
+    precision: Precision = "float32"
+    layout: Layout = "columns"
+    threads: int = 1
+    block_rows: int | None = None
+    isa: str = "native"
+    request_rows: int | None = None
+    scope: str = "host"
 
 
 def make_config(values: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> PipelineConfig:
@@ -99,7 +149,9 @@ def read_config_file(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingError(f"--config {path}: {error.strerror or error}", "name a TOML file that can be read") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"--config {path}: not TOML: {error}", 'a line looks like: epochs = 60, or data = "file.csv"') from None
+        raise SettingError(
+            f"--config {path}: not TOML: {error}", 'a line looks like: epochs = 60, or data = "file.csv"'
+        ) from None
     return {name.replace("-", "_"): value for name, value in content.items()}
 
 

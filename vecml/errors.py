@@ -2,8 +2,8 @@
 
     VecmlError
     ├── SettingError         a flag, a configuration value or a combination of them that cannot be
-    │   ├── EngineUnavailable    an engine that cannot run this model or setting here, with the reason
-    │   └── DeviceUnavailable    a device that this machine does not have
+    │   ├── EngineUnavailableError    an engine that cannot run this model or setting here, with the reason
+    │   └── DeviceUnavailableError    a device that this machine does not have
     ├── DataError            a file, a column or a label that cannot be used
     ├── ModelError           a saved model that is damaged, altered or of another version
     ├── StoreError           the place where runs are kept cannot be read or written
@@ -37,11 +37,11 @@ class SettingError(VecmlError):
     """A flag, a configuration value or a combination of them that cannot be."""
 
 
-class EngineUnavailable(SettingError):
+class EngineUnavailableError(SettingError):
     """An engine that cannot run this model or setting on this machine."""
 
 
-class DeviceUnavailable(SettingError):
+class DeviceUnavailableError(SettingError):
     """A device that this machine does not have."""
 
 
@@ -55,7 +55,6 @@ class ModelError(VecmlError):
 
 class StoreError(VecmlError):
     """The place where runs are kept cannot be read or written."""
-
 
 
 class ServerError(VecmlError):

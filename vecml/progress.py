@@ -1,4 +1,4 @@
-"""How far a long computation is, told to whoever listens: the command line draws bars, a worker or a test hears nothing.
+"""How far a long computation is, told to whoever listens: the command line draws bars, a worker hears nothing.
 
 The library calls `track(...)` or `stage(...)`; it knows neither terminal nor timer. One listener at a time, kept in a
 context variable, so that two runs in two threads do not mix.

@@ -1,0 +1,1 @@
+"""Every way to run the inference, one file each, behind the interface in `base`."""

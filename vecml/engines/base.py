@@ -1,41 +1,12 @@
 """What an engine is: the whole interface. One engine, one small file, one line in the registry."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.config import Layout, Precision
+from vecml.config import Layout, Precision, Setting
 from vecml.model.network import Model
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to run inference, resolved for this machine: nothing is "auto" any more.
-
-    Attributes:
-        engine: a name of the registry.
-        device: `cpu`, `cuda` or `mps`; device_index counts within it.
-        precision: what is computed in.
-        layout: `columns` (F, N) or `rows` (N, F), what the engine is handed.
-        threads: CPU threads.
-        block_rows: rows worked on at a time inside a call; None lets the engine choose from the cache size.
-        isa: instruction set of an engine that can choose.
-        request_rows: rows per call; None is all of them.
-        scope: `host`: host array in, host labels out.
-    """
-
-    engine: str
-    device: str = "cpu"
-    device_index: int = 0
-    precision: Precision = "float32"
-    layout: Layout = "columns"
-    threads: int = 1
-    block_rows: int | None = None
-    isa: str = "native"
-    request_rows: int | None = None
-    scope: str = "host"
 
 
 class Loaded(Protocol):

@@ -1,0 +1,1 @@
+"""Taking times. Knows nothing of engines, Prefect, MLflow or the terminal."""

@@ -1,4 +1,4 @@
-"""The classifier as plain arrays: what it is made of (`Architecture`) and what it has learnt (`Model`). No library in it.
+"""The classifier as plain arrays: what it is made of (`Architecture`), what it has learnt (`Model`). No library.
 
 Every engine starts from a `Model`. The last layer gives one logit a class; standardisation is already folded into the
 first layer, so the input is the encoded table itself.
