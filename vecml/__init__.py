@@ -1,1 +1,28 @@
-"""vecml: every way to run a classifier on this machine, measured, proven to agree, and tracked."""
+"""vecml: every way to run a classifier on this machine, measured, proven to agree, and tracked.
+
+    >>> import vecml
+    >>> classifier = vecml.load("folder of a saved model")      # runs no code of the folder's
+    >>> labels = vecml.predict(classifier, "new.csv")           # a file, a DataFrame, an Arrow table or arrays by name
+
+A whole run from Python: `from flows.pipeline import pipeline; pipeline(vecml.PipelineConfig(data=...))`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vecml.config import PipelineConfig as PipelineConfig
+    from vecml.engines.predict import predict as predict
+    from vecml.model.store import load as load
+
+__version__ = "0.1.0"
+__all__ = ["PipelineConfig", "__version__", "load", "predict"]
+
+_HOMES = {"PipelineConfig": "vecml.config", "load": "vecml.model.store", "predict": "vecml.engines.predict"}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used: `vecml --help` needs none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vecml' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""What a run is made of: one frozen, validated record, the same for the command line, a TOML file, Python and Prefect's form.
+"""What a run is made of: one frozen, validated record for the command line, a TOML file, Python and Prefect's form.
 
 Validation on construction: whatever exists is possible in itself. Whether this machine can do it (threads, devices,
 engines) is asked of `vecml.device` and `vecml.engines`, because a worker may be another machine.
@@ -88,7 +88,7 @@ class PipelineConfig(BaseModel):
         if self.data is None:
             for field in ("target", "drop", "keep"):
                 if getattr(self, field):
-                    raise ValueError(f"{field} needs data: name the file with --data")
+                    raise ValueError(f"--{field} needs --data: name the file that holds the column")
         elif self.target is None and not self.data.startswith("sklearn:"):
             raise ValueError(f"data {self.data!r} needs a target: name the label's column with --target")
         both = sorted(set(self.drop) & set(self.keep))
@@ -177,13 +177,17 @@ def _explain(error: ValidationError) -> SettingError:
             choices = get_args(PipelineConfig.model_fields[field].annotation)
             return SettingError(f"{flag(field)} {value}: there is no such {field}", f"choose from {', '.join(choices)}")
         case "greater_than_equal":
-            return SettingError(f"{flag(field)} {value}: must be at least {context['ge']}")
+            return SettingError(f"{flag(field)} {value}: must be at least {context['ge']:g}")
         case "greater_than":
-            return SettingError(f"{flag(field)} {value}: must be more than {context['gt']}")
+            return SettingError(f"{flag(field)} {value}: must be more than {context['gt']:g}")
         case "less_than_equal":
-            return SettingError(f"{flag(field)} {value}: must be at most {context['le']}")
+            return SettingError(f"{flag(field)} {value}: must be at most {context['le']:g}")
         case "less_than":
-            return SettingError(f"{flag(field)} {value}: must be less than {context['lt']}")
+            return SettingError(f"{flag(field)} {value}: must be less than {context['lt']:g}")
+        case "int_parsing" | "int_type" | "int_from_float":
+            return SettingError(f"{flag(field)} {value}: not a whole number")
+        case "too_short":
+            return SettingError(f"{flag(field)}: name at least one width")
         case "value_error":
             return SettingError(str(context["error"]))
         case _:

@@ -1,10 +1,11 @@
-"""Every error that vecml raises on purpose: one line that names the offending value, and a hint that says what to do next.
+"""Every error that vecml raises on purpose: one line that names the offending value, and a hint what to do next.
 
     VecmlError
     ├── SettingError         a flag, a configuration value or a combination of them that cannot be
     │   ├── EngineUnavailableError    an engine that cannot run this model or setting here, with the reason
     │   └── DeviceUnavailableError    a device that this machine does not have
     ├── DataError            a file, a column or a label that cannot be used
+    ├── TrainingError        training that does not lead anywhere
     ├── ModelError           a saved model that is damaged, altered or of another version
     ├── StoreError           the place where runs are kept cannot be read or written
     └── ServerError          a server that vecml started, or was told to use, does not answer
@@ -47,6 +48,10 @@ class DeviceUnavailableError(SettingError):
 
 class DataError(VecmlError):
     """A file, a column or a label that cannot be used."""
+
+
+class TrainingError(VecmlError):
+    """Training that does not lead anywhere: a loss that is no finite number."""
 
 
 class ModelError(VecmlError):

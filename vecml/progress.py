@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
+Advance = Callable[[float], None]
+
 
 class Listener(Protocol):
     """Hears of stages. `begin` returns what `advance` and `end` are called with."""
@@ -37,7 +39,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 @contextmanager
-def stage(name: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
+def stage(name: str, total: float | None = None) -> Iterator[Advance]:
     """A stretch of work called `name`, of `total` units; yields the function that reports units done.
 
     >>> with stage("training", 5) as advance:

@@ -32,6 +32,25 @@ class Column:
     categories: tuple[str, ...] = ()
 
 
+def is_missing(column: Column) -> bool:
+    """Whether the column has no value in any row (one without rows has none)."""
+    if not len(column.values_N):
+        return True
+    if column.kind == "number":
+        return bool(np.isnan(np.fmin.reduce(column.values_N)))
+    return bool(column.values_N.max() == MISSING_CODE)
+
+
+def is_constant(column: Column) -> bool:
+    """Whether the column has one distinct value, missing ones not counted."""
+    if is_missing(column):
+        return False
+    if column.kind == "number":
+        return bool(np.fmin.reduce(column.values_N) == np.fmax.reduce(column.values_N))
+    present = column.values_N[column.values_N != MISSING_CODE]
+    return bool(present.min() == present.max())
+
+
 @dataclass(frozen=True)
 class Table:
     """A labelled table as it was read: raw features by column, labels as class indices.

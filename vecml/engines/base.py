@@ -10,7 +10,15 @@ from vecml.model.network import Model
 
 
 class Loaded(Protocol):
-    """A model made ready: exported, compiled, copied."""
+    """A model made ready: exported, compiled, copied. One call at a time.
+
+    The label of a row is the class with the highest logit, the first among equals; with two classes it is whether the
+    difference of their logits is above zero. Every engine gives class 0 to a row that has no answer: a logit that is
+    not a number, or a highest one (or difference) that is infinite, in the setting's precision. A row with NaN always
+    is such a row, one with an infinity unless the activation makes it finite.
+
+    An `x` or `out_N` of another shape, dtype or orientation raises DataError.
+    """
 
     def labels(self, x: NDArray[np.float32], out_N: NDArray[np.int64]) -> None:
         """Write the class index of every row of `x` (in the setting's layout; float32 or float64) into `out_N`."""

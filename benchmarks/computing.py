@@ -1,0 +1,87 @@
+"""Training and inference in this process: the notebook's functions against vecml's, on the same job."""
+
+import contextlib
+import io
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from benchmarks import notebook
+from benchmarks.rounds import Figure, Floor, interleave, medians, ratios, wall
+from vecml.config import PipelineConfig
+from vecml.data.sources import load_table
+from vecml.data.split import split_table
+from vecml.device import resolve_setting
+from vecml.engines.registry import load_engine
+from vecml.model.module import layer_from, linears
+from vecml.model.network import Architecture, Model
+from vecml.model.train import train
+
+TRAINING_ROWS = 5_000
+INFERENCE_ROWS = 1_000_000
+THREADS = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def training(rounds: int) -> Iterator[Figure]:
+    """5,000 rows, 5 epochs, batches of 128: the notebook's DataLoader with two workers against vecml's training."""
+    config = PipelineConfig(rows=TRAINING_ROWS * 5 // 4, device="cpu")
+    split = split_table(load_table(config), config.test_fraction, config.seed)
+    x_NF = split.train.x_FN.T.astype(np.float64)
+
+    def theirs() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            notebook.train_model(notebook.SimpleNetwork(), x_NF, split.train.label_N)
+
+    seconds = interleave({"notebook": wall(theirs), "vecml": wall(lambda: train(split, config, "cpu"))}, rounds)
+    yield Figure(
+        f"training on {split.train.n_rows:,} rows, times faster",
+        ratios(seconds["notebook"], seconds["vecml"]),
+        Floor(10),
+        detail=medians(seconds),
+    )
+
+
+def inference(rounds: int) -> Iterator[Figure]:
+    """A million float64 rows the notebook's way against float32 columns in blocks, with as many threads."""
+    torch.set_num_threads(THREADS)
+    network = notebook.SimpleNetwork()
+    layers = tuple(
+        layer_from(linear.weight.detach().numpy(), linear.bias.detach().numpy()) for linear in linears(network.model)
+    )
+    model = Model(Architecture(10, (32,), 2, "relu"), layers, ("0", "1"))
+    x_NF = np.random.default_rng(0).standard_normal((INFERENCE_ROWS, 10))
+    x_FN = np.ascontiguousarray(x_NF.T, np.float32)
+    expected_N = notebook.vectorized_inference(network, x_NF)
+    with contextlib.ExitStack() as stack:
+
+        def ours(engine: str) -> Callable[[], float]:
+            setting = resolve_setting(PipelineConfig(engine=engine, device="cpu", threads=THREADS))  # type: ignore[arg-type]
+            loaded = load_engine(model, setting)
+            stack.callback(loaded.close)
+            label_N = np.empty(INFERENCE_ROWS, np.int64)
+
+            def call() -> None:
+                loaded.labels(x_FN, label_N)
+                loaded.synchronize()
+
+            call()
+            different = int((label_N != expected_N).sum())
+            if different > INFERENCE_ROWS // 100_000:  # rounding may tip a few close calls
+                raise SystemExit(f"{engine}: {different} labels differ from the notebook's")
+            return wall(call)
+
+        arms = {
+            "notebook": wall(lambda: notebook.vectorized_inference(network, x_NF)),
+            "torch": ours("torch"),
+            "numpy": ours("numpy"),
+        }
+        seconds = interleave(arms, 3 * rounds)
+    for engine, floor in (("torch", Floor(4)), ("numpy", None)):
+        yield Figure(
+            f"inference, {engine} by column, {THREADS} threads, times faster",
+            ratios(seconds["notebook"], seconds[engine]),
+            floor,
+            detail=medians({name: seconds[name] for name in ("notebook", engine)}),
+        )

@@ -1,0 +1,157 @@
+"""A Prefect server for as long as one run lasts, started before anything heavy is imported.
+
+Run as `python -m flows.server FD`, it serves on a socket that its parent has bound, and ends when its standard input
+does: whatever happens to the parent, SIGKILL included, no server is left over. It has no UI and runs only the services
+that a run needs. Its database is Prefect's own, so the runs are seen in a real server's UI later.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vecml.errors import ServerError
+
+STARTUP_SECONDS = 180.0  # the first start migrates a database: 23 s were seen on a quiet machine
+SLOW_SECONDS = 8.0
+STOP_SECONDS = 5.0
+
+_ENVIRONMENT = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+}
+
+
+class TemporaryServer:
+    """A Prefect server of this process's own.
+
+    `start` returns at once; `wait` returns when the server answers; `stop` ends it. `url` is for PREFECT_API_URL.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        # a pipe that nobody reads would block the server when it is full
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by stop
+        self.url = ""
+
+    def start(self) -> None:
+        """Bind a free port on 127.0.0.1, start the server on it, and point PREFECT_API_URL at it."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(128)
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flows.server", str(listener.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._said,
+                env={**os.environ, **_ENVIRONMENT},
+                pass_fds=(listener.fileno(),),
+                start_new_session=True,  # Ctrl-C is for the run; the server ends after it
+            )
+        os.environ["PREFECT_API_URL"] = self.url
+
+    def wait(self, while_waiting: Callable[[float], None]) -> None:
+        """Return once the server is healthy; `while_waiting` is told the seconds waited so far.
+
+        Raises ServerError, with what the server said last, when it ends or does not answer in time.
+        """
+        process = self._process
+        if process is None:
+            return
+        start = time.monotonic()
+        while (waited := time.monotonic() - start) < STARTUP_SECONDS:
+            if process.poll() is not None:
+                self._said.seek(0)
+                said = self._said.read().decode(errors="replace").strip()
+                last = said.splitlines()[-1] if said else "nothing"
+                raise ServerError(
+                    f"Prefect's temporary server ended with {process.returncode}; it said: {last}",
+                    "`vecml doctor` names known conflicts; `--debug` shows more",
+                )
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=1):  # noqa: S310 -- our own address
+                    return
+            except (urllib.error.URLError, TimeoutError, ConnectionError):
+                while_waiting(waited)
+                time.sleep(0.05)
+        self.stop()
+        raise ServerError(f"Prefect's temporary server did not answer within {STARTUP_SECONDS:.0f} s", "try again")
+
+    def stop(self) -> None:
+        """End the server, gently first; returns when it is gone."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin:
+            process.stdin.close()
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._said.close()
+        if os.environ.get("PREFECT_API_URL") == self.url:
+            del os.environ["PREFECT_API_URL"]
+
+
+def configured_url() -> str | None:
+    """The Prefect API that the user has named: in the environment, in a project's file or in the active profile.
+
+    Read without importing Prefect, which would cost more than a second before the server could start.
+    """
+    here = Path.cwd()
+    project = _toml(here / "pyproject.toml").get("tool", {}).get("prefect", {})
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    profiles = _toml(Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser())
+    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
+    return (
+        os.environ.get("PREFECT_API_URL")
+        or _toml(here / "prefect.toml").get("api", {}).get("url")
+        or project.get("api", {}).get("url")
+        or profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+    )
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}  # Prefect itself will say what is wrong with it
+
+
+def _serve(descriptor: int) -> None:
+    """Serve on an inherited socket until told to end, or until the parent is gone."""
+    import uvicorn  # noqa: PLC0415 -- only the server's process needs it
+
+    server = uvicorn.Server(
+        uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
+    )
+
+    def end_with_parent() -> None:
+        sys.stdin.buffer.read()
+        server.should_exit = True
+        time.sleep(STOP_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    server.run(sockets=[socket.socket(fileno=descriptor)])
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

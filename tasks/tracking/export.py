@@ -1,0 +1,59 @@
+"""The trained classifier as an MLflow model: pt2 for the user's other tools, and beside it the form that vecml loads.
+
+torch.export with a dynamic batch, signature and input example; pinned requirements, given by us because MLflow's own
+inference of them takes seconds and guesses wrong.
+"""
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow.pytorch
+import numpy as np
+from mlflow.models import Model as MLflowModel
+from mlflow.models import infer_signature
+from numpy.typing import NDArray
+
+from tasks.tracking.files import EXAMPLE_ROWS
+from vecml.model.module import layer_from, module_of
+from vecml.model.network import Architecture, Model
+from vecml.model.store import Classifier, save
+from vecml.report.pictures import loss_curve
+
+PINNED = ("mlflow", "numpy", "torch")
+
+
+def requirements() -> list[str]:
+    """What the pt2 model needs to be loaded, pinned to what is installed (without a build's local suffix)."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in PINNED]
+
+
+def export(classifier: Classifier, example_NF: NDArray[np.float32], folder: Path, run_id: str, model_id: str) -> None:
+    """Write the MLflow model into the new `folder`: MLmodel, data/model.pt2, and vecml's own form under vecml/.
+
+    `example_NF`, float32 encoded features by row, becomes the input example; both ids go into MLmodel.
+    """
+    _save(classifier.model, example_NF, folder, MLflowModel(run_id=run_id, model_id=model_id))
+    save(classifier, folder / "vecml")
+
+
+def warm_up() -> None:
+    """Export a toy and draw a picture, so that everything that is needed later is imported."""
+    layers = (layer_from(np.zeros((2, 1)), np.zeros(2)), layer_from(np.zeros((2, 2)), np.zeros(2)))
+    toy = Model(Architecture(1, (2,), 2, "relu"), layers, ("0", "1"))
+    with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
+        _save(toy, np.zeros((EXAMPLE_ROWS, 1), np.float32), Path(scratch) / "toy", MLflowModel())
+    loss_curve([1.0])
+
+
+def _save(model: Model, example_NF: NDArray[np.float32], folder: Path, description: MLflowModel) -> None:
+    logits_NC = np.zeros((len(example_NF), model.architecture.n_classes), np.float32)
+    mlflow.pytorch.save_model(
+        module_of(model),
+        str(folder),
+        mlflow_model=description,
+        signature=infer_signature(example_NF, logits_NC),
+        input_example=example_NF,
+        pip_requirements=requirements(),
+        serialization_format="pt2",
+    )

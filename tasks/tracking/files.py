@@ -1,0 +1,129 @@
+"""The files of a run that are slow to make, in a process of their own: the MLflow model and the pictures.
+
+torch.export, MLflow's flavour and matplotlib take three seconds to import, once. A process that begins with the run
+does that while the run reads and trains, on a CPU that would be idle; and it needs of the run only what it is told: it
+loads the model from its safetensors file. It ends when its standard input does, whatever becomes of the run.
+
+Run as `python -m tasks.tracking.files`: one JSON request on standard input, see `write_files`.
+"""
+
+import atexit
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml.errors import StoreError
+
+LIMIT_SECONDS = 300.0
+EXAMPLE = "example.npy"
+EXAMPLE_ROWS = 3  # torch.export takes a dimension of 0 or 1 for a constant
+MODEL = "mlflow_model"
+CLASSIFIER = "classifier"
+PICTURES = "pictures"
+
+
+class FileWriter:
+    """The process that writes a run's slow files. Make it early; ask it once."""
+
+    def __init__(self) -> None:
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tasks.tracking.files"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._said,
+            start_new_session=True,  # Ctrl-C is for the run, which ends this process by closing its input
+        )
+        atexit.register(self.close)
+
+    def write(self, folder: Path, request: dict[str, Any]) -> None:
+        """Have the files written into `folder`; returns when they are there.
+
+        Raises StoreError with what the process said last when it fails or takes longer than `LIMIT_SECONDS`.
+        """
+        try:
+            self._process.communicate(json.dumps({"folder": str(folder), **request}).encode(), LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.close()
+            raise StoreError(f"the run's model was not exported within {LIMIT_SECONDS:.0f} s", "run it again") from None
+        if self._process.returncode:
+            self._said.seek(0)
+            said = self._said.read().decode(errors="replace").strip().splitlines()
+            raise StoreError(
+                f"the run's model could not be exported: {said[-1] if said else 'no word why'}",
+                "see that the temporary folder has room; with --debug the whole message is shown",
+            )
+
+    def close(self) -> None:
+        """End the process, if it still runs."""
+        if self._process.poll() is None:
+            if self._process.stdin and not self._process.stdin.closed:
+                self._process.stdin.close()
+            self._process.terminate()
+            self._process.wait()
+        self._said.close()
+        atexit.unregister(self.close)
+
+
+_early: list[FileWriter] = []
+
+
+def begin_early() -> None:
+    """Start the process before anything heavy is imported; the next run takes it."""
+    _early.append(FileWriter())
+
+
+def file_writer() -> FileWriter:
+    """The process that was started early, or a new one."""
+    return _early.pop() if _early else FileWriter()
+
+
+def input_example(x_FN: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The first rows of float32 x_FN (F, N), by row (`EXAMPLE_ROWS`, F); repeated when there are fewer."""
+    return np.resize(np.ascontiguousarray(x_FN[:, :EXAMPLE_ROWS].T), (EXAMPLE_ROWS, len(x_FN)))
+
+
+def write_files(folder: Path, request: dict[str, Any]) -> None:
+    """Write `mlflow_model/` and `pictures/` into `folder`, which holds `classifier/` (a saved one) and `example.npy`.
+
+    Args:
+        folder: where the files come from and go to.
+        request: run_id, model_id; losses (one float an epoch), confusion (rows of ints) and classes (names).
+    """
+    from tasks.tracking.export import export  # noqa: PLC0415 -- it takes seconds, and only this process needs it
+    from vecml.model.store import load  # noqa: PLC0415
+    from vecml.report.pictures import confusion_matrix, loss_curve  # noqa: PLC0415
+
+    pictures = folder / PICTURES
+    pictures.mkdir()
+    (pictures / "loss.png").write_bytes(loss_curve(request["losses"]))
+    confusion_CC = np.array(request["confusion"], dtype=np.int64)
+    (pictures / "confusion.png").write_bytes(confusion_matrix(confusion_CC, request["classes"]))
+    example_NF = np.load(folder / EXAMPLE, allow_pickle=False)
+    export(load(folder / CLASSIFIER), example_NF, folder / MODEL, request["run_id"], request["model_id"])
+
+
+def _serve() -> None:
+    """Import everything, wait for the request, write the files."""
+    gc.disable()  # it lives for seconds, and what it imports stays
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the export is made on the CPU
+    from tasks.tracking.export import warm_up  # noqa: PLC0415 -- after the environment is set
+
+    warm_up()
+    asked = sys.stdin.buffer.read()
+    if asked:  # nothing: the run ended without a result
+        request = json.loads(asked)
+        write_files(Path(request["folder"]), request)
+    gc.freeze()  # what is left is torn down a second faster
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,84 @@
+"""Where runs are kept: the embedded store in `mlruns/`, or what MLFLOW_TRACKING_URI names. Imports no MLflow.
+
+`mlruns/` lies in the folder that VECML_HOME names (set on a worker), else in the current one: a run from the terminal
+and one from a worker land in the same place.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from vecml.errors import StoreError
+
+EXPERIMENT = "vecml"
+UI_PORT = 5000
+
+
+@dataclass(frozen=True)
+class Location:
+    """A tracking store.
+
+    Attributes:
+        uri: what MLflow is given.
+        folder: the local `mlruns/`, or None for a store that MLFLOW_TRACKING_URI names.
+    """
+
+    uri: str
+    folder: Path | None
+
+    @property
+    def shown(self) -> str:
+        """The store for people: a path where it is local, else the address with any password hidden."""
+        return str(self.folder) if self.folder else without_password(self.uri)
+
+    @property
+    def artifact_root(self) -> str | None:
+        """Where a new experiment's artifacts go; None leaves it to the server."""
+        return str(self.folder / "artifacts") if self.folder else None
+
+    @property
+    def ui(self) -> str:
+        """The address of MLflow's UI over this store (for a local one, once `vecml ui` runs)."""
+        if self.uri.startswith(("http://", "https://")):
+            return without_password(self.uri).rstrip("/")
+        return f"http://127.0.0.1:{UI_PORT}"
+
+
+def locate() -> Location:
+    """The store that this process uses: MLFLOW_TRACKING_URI if it is set, else `mlruns/`. Creates nothing."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri:
+        return Location(uri, None)
+    folder = Path(os.environ.get("VECML_HOME") or Path.cwd()).resolve() / "mlruns"
+    return Location(f"sqlite:///{folder}/mlflow.db", folder)
+
+
+def prepare(location: Location) -> None:
+    """Make the local store's folder and see that it can be written; nothing to do for another store.
+
+    Raises StoreError naming the folder and the cause.
+    """
+    if location.folder is None:
+        return
+    try:
+        location.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=location.folder) as file:
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {location.folder}: {error.strerror or error}",
+            "make room there, or set VECML_HOME to a folder that can be written",
+        ) from None
+
+
+def without_password(address: str) -> str:
+    """The address with the password of `user:password@host` replaced by stars."""
+    parts = urlsplit(address)
+    if parts.password is None:
+        return address
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))

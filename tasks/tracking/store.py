@@ -1,0 +1,121 @@
+"""Opening the store: the database made once however many start at the same time, and dead runs closed.
+
+The local store is SQLite with its rollback journal (this Python's SQLite is in the range of the WAL-reset corruption).
+Two processes that migrate a new database at once lose one of them, so the first opening is behind a file lock.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Run, ViewType
+from mlflow.exceptions import MlflowException
+from requests.exceptions import RequestException
+from sqlalchemy.exc import SQLAlchemyError
+
+from tasks.tracking.location import EXPERIMENT, Location, locate, prepare
+from vecml.environment import is_alive
+from vecml.errors import StoreError
+from vecml.record import ERROR, FLOW_RUN, PROCESS
+from vecml.warnings import warn
+
+LOCK_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store: MLflow's client, our experiment in it, and where it lies."""
+
+    client: MlflowClient
+    experiment: Experiment
+    location: Location
+
+
+@contextmanager
+def store_errors(location: Location) -> Iterator[None]:
+    """Within the block, what MLflow, the database or the disk complains of becomes a StoreError of one line."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, RequestException, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise StoreError(
+            f"the tracking store {location.shown} failed: {reason}",
+            "see that it is there, has room and can be written; `vecml doctor` checks it",
+        ) from error
+
+
+def open_store(location: Location | None = None) -> Store:
+    """Open the store, made on first use, and close what died in it. Raises StoreError."""
+    location = location or locate()
+    prepare(location)
+    with store_errors(location):
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        if location.folder is None:
+            store = _opened(location)
+        else:
+            try:
+                with FileLock(location.folder / ".lock", timeout=LOCK_SECONDS):
+                    store = _opened(location)
+            except Timeout:
+                raise StoreError(
+                    f"{location.folder / '.lock'} was held by another process for {LOCK_SECONDS} s",
+                    "see whether another vecml hangs; the lock goes with its process",
+                ) from None
+        _close_dead_runs(store)
+    return store
+
+
+def _opened(location: Location) -> Store:
+    client = MlflowClient(location.uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        try:
+            client.create_experiment(EXPERIMENT, artifact_location=location.artifact_root)
+        except MlflowException as error:  # on a shared server another client may have been first
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None or experiment.lifecycle_stage != "active":
+        raise StoreError(
+            f"the experiment {EXPERIMENT!r} in {location.shown} was deleted",
+            "restore it in MLflow's UI, or set MLFLOW_TRACKING_URI to another store",
+        )
+    return Store(client, experiment, location)
+
+
+def running(store: Store, flow_run_id: str | None = None) -> Iterator[Run]:
+    """The runs that the store calls RUNNING; of one flow run only, if it is named."""
+    query = "attributes.status = 'RUNNING'"
+    if flow_run_id is not None:
+        query += f" and tags.`{FLOW_RUN}` = '{flow_run_id}'"
+    token = None
+    while True:
+        page = store.client.search_runs(
+            [store.experiment.experiment_id], query, ViewType.ACTIVE_ONLY, max_results=500, page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def close(store: Store, run_id: str, status: str, reason: str) -> None:
+    """End a run as `status` (FAILED, KILLED) with `reason` in its error tag."""
+    store.client.set_tag(run_id, ERROR, reason[:5000])
+    store.client.set_terminated(run_id, status)
+
+
+def _close_dead_runs(store: Store) -> None:
+    """End as KILLED what is RUNNING although its process is provably gone; another machine's runs are left alone."""
+    closed = []
+    for run in list(running(store)):
+        identity = run.data.tags.get(PROCESS)
+        if identity and is_alive(identity) is False:
+            close(store, run.info.run_id, "KILLED", "the process ended without closing its run")
+            closed.append(run.info.run_name)
+    if closed:
+        warn("VML009", f"closed as KILLED, their processes being gone: {', '.join(closed)}")

@@ -1,0 +1,298 @@
+"""Raw columns to features: imputation, one-hot, shifting, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import OneHotEncoder
+
+from vecml.data.encoding import Encoding
+from vecml.data.table import Column
+from vecml.errors import DataError, ModelError
+from vecml.warnings import VecmlWarning
+
+NAN = np.nan
+
+
+def number(name: str, *values: float, dtype: type = np.float64) -> Column:
+    return Column(name, "number", np.array(values, dtype))
+
+
+def category(name: str, *values: str | None) -> Column:
+    known = tuple(sorted({value for value in values if value is not None}))
+    codes = [-1 if value is None else known.index(value) for value in values]
+    return Column(name, "category", np.array(codes, np.int32), known)
+
+
+def boolean(name: str, *values: int) -> Column:
+    return Column(name, "boolean", np.array(values, np.int8))
+
+
+COLUMNS = (
+    number("age", 1.0, NAN, 3.0, 8.0),
+    boolean("member", 1, -1, 0, 1),
+    category("colour", "red", "blue", None, "red"),
+)
+
+
+def test_features_of_every_kind() -> None:
+    encoding = Encoding.fit(COLUMNS)
+    assert encoding.feature_names == ("age", "member", "colour=blue", "colour=red")
+    assert encoding.n_features == 4
+    x_FN, unseen = encoding.transform(COLUMNS)
+    assert unseen == 0
+    assert x_FN.dtype == np.float32
+    assert x_FN.flags.c_contiguous
+    np.testing.assert_array_equal(
+        x_FN,
+        [
+            [1, 3, 3, 8],  # the median of 1, 3, 8
+            [1, 1, 0, 1],  # true is more frequent
+            [0, 1, 0, 0],
+            [1, 0, 1, 1],  # red is more frequent
+        ],
+    )
+
+
+def test_imputation_and_one_hot_are_scikit_learn_s() -> None:
+    rng = np.random.default_rng(0)
+    for n in (200, 201):
+        value_N = rng.standard_normal(n)
+        value_N[rng.random(n) < 0.3] = NAN
+        text_N = np.array(["a", "b", "c"])[rng.integers(0, 3, n)]
+        x_FN, _ = Encoding.fit(columns := (Column("v", "number", value_N), category("t", *text_N))).transform(columns)
+        imputed = SimpleImputer(strategy="median").fit_transform(value_N[:, None])[:, 0]
+        np.testing.assert_array_equal(x_FN[0], imputed.astype(np.float32))
+        np.testing.assert_array_equal(x_FN[1:], OneHotEncoder().fit_transform(text_N[:, None]).toarray().T)
+
+
+def test_of_equally_frequent_values_the_first_is_imputed() -> None:
+    encoding = Encoding.fit((boolean("b", 1, 0, -1), category("c", "y", "x", None)))
+    assert [column.impute for column in encoding.columns] == [0.0, 0.0]
+    assert encoding.columns[1].categories[0] == "x"
+
+
+def test_only_the_rows_given_are_learnt_from() -> None:
+    columns = (number("a", 1, 2, 3, 1000, 2000), category("c", "x", "y", "x", "z", "z"))
+    encoding = Encoding.fit(columns, np.array([0, 1, 2]))
+    assert encoding.columns[0].impute == 2.0
+    assert encoding.columns[1].categories == ("x", "y")
+    x_FN, unseen = encoding.transform(columns, np.array([1, 3, 4]))
+    assert unseen == 2
+    np.testing.assert_array_equal(x_FN, [[2, 1000, 2000], [0, 0, 0], [1, 0, 0]])
+
+
+def test_unseen_category_is_zeros_and_missing_is_not_unseen() -> None:
+    encoding = Encoding.fit((category("c", "x", "y", "x"),))
+    x_FN, unseen = encoding.transform((category("c", "a", "y", None, "z"),))
+    assert unseen == 2
+    np.testing.assert_array_equal(x_FN, [[0, 0, 1, 0], [0, 1, 0, 0]])
+
+
+def test_columns_are_found_by_name_in_any_order() -> None:
+    encoding = Encoding.fit(COLUMNS)
+    x_FN, _ = encoding.transform((boolean("other", 1, 1, 1, 1), *reversed(COLUMNS)))
+    np.testing.assert_array_equal(x_FN, encoding.transform(COLUMNS)[0])
+
+
+def test_timestamps_keep_their_variation_in_float32() -> None:
+    second_N = 1.7e9 + np.arange(100.0)
+    column = Column("when", "number", second_N)
+    assert len(np.unique(second_N.astype(np.float32))) < 3  # what would happen without
+    encoding = Encoding.fit((column,))
+    assert encoding.columns[0].offset == encoding.columns[0].impute == np.median(second_N)
+    x_FN, _ = encoding.transform((column, number("x", *second_N)))
+    np.testing.assert_array_equal(x_FN[0], np.arange(100) - 49.5)
+    missing, _ = encoding.transform((number("when", NAN, 1.7e9),))
+    np.testing.assert_array_equal(missing, [[0.0, -49.5]])
+
+
+@pytest.mark.parametrize(("mean", "offset"), [(99.0, 0.0), (101.0, 101.0), (-101.0, -101.0)])
+def test_only_a_mean_of_a_hundred_deviations_is_shifted(mean: float, offset: float) -> None:
+    column = number("a", mean - 1, mean - 1, mean + 1, mean + 1, mean)
+    deviation = column.values_N.std()
+    assert Encoding.fit((number("a", *(column.values_N - mean) / deviation + mean),)).columns[0].offset == offset
+
+
+def test_float32_columns_are_fitted_in_float64() -> None:
+    values_N = np.random.default_rng(0).random(1000, np.float32)
+    (column,) = Encoding.fit((Column("a", "number", values_N),)).columns
+    assert column.impute == np.median(values_N.astype(np.float64))
+
+
+def test_fit_and_transform_leave_the_columns_alone() -> None:
+    values_N = np.array([3.0, NAN, 1.0, 2.0])
+    values_N.flags.writeable = False
+    columns = (Column("a", "number", values_N),)
+    Encoding.fit(columns).transform(columns)
+    np.testing.assert_array_equal(values_N, [3.0, NAN, 1.0, 2.0])
+
+
+def test_no_rows_give_no_features_of_the_right_shape() -> None:
+    encoding = Encoding.fit(COLUMNS)
+    x_FN, unseen = encoding.transform((number("age"), boolean("member"), category("colour")))
+    assert x_FN.shape == (4, 0)
+    assert unseen == 0
+
+
+def test_what_says_nothing_in_training_is_left_out_with_a_warning() -> None:
+    columns = (
+        number("a", 1, 2, 9),
+        number("empty", NAN, NAN, 5),
+        category("constant", "x", None, "y"),
+        boolean("flat", 1, 1, 0),
+        category("none", None, None, "x"),
+    )
+    with pytest.warns(VecmlWarning) as caught:
+        encoding = Encoding.fit(columns, np.array([0, 1]))
+    assert [str(warning.message) for warning in caught] == [
+        "VML004 columns 'empty', 'none' have no value in the training part and were dropped",
+        "VML001 columns 'constant', 'flat' are constant in the training part and were dropped",
+    ]
+    assert encoding.feature_names == ("a",)
+    with pytest.raises(DataError) as refused:
+        Encoding.fit(columns[1:], np.array([0, 1]))
+    assert refused.value.message == "no feature column is left: in the training part each is constant or has no value"
+    assert refused.value.hint == "columns: 'empty', 'none', 'constant', 'flat'"
+
+
+@pytest.mark.parametrize(
+    ("columns", "message", "hint"),
+    [
+        (COLUMNS[1:], "there is no column 'age' in the data", "columns: 'member', 'colour'"),
+        (
+            (number("agee", 1.0), *COLUMNS[1:]),
+            "there is no column 'age' in the data",
+            "did you mean 'agee'? columns: 'agee', 'member', 'colour'",
+        ),
+        (
+            (category("age", "1"), *COLUMNS[1:]),
+            "column 'age' is a category, but was a number in training",
+            "give it values of the kind that the model was trained on",
+        ),
+        (
+            (COLUMNS[0], number("member", 1.0), COLUMNS[2]),
+            "column 'member' is a number, but was a boolean in training",
+            "give it values of the kind that the model was trained on",
+        ),
+        (
+            (number("age", 1, 2, -np.inf, 4), *COLUMNS[1:]),
+            "column 'age' has an infinite value in row 3",
+            "mend it, or leave it empty",
+        ),
+        (
+            (number("age", 1, 1e39, NAN, 4), *COLUMNS[1:]),
+            "column 'age' has 1e+39 in row 2, more than float32 can hold",
+            "mend it, or leave it empty",
+        ),
+    ],
+)
+def test_what_cannot_be_encoded(columns: tuple[Column, ...], message: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        Encoding.fit(COLUMNS).transform(columns)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_the_row_named_is_the_table_s() -> None:
+    encoding = Encoding.fit((number("a", 1, 2, 3),))
+    with pytest.raises(DataError, match=r"infinite value in row 3$"):
+        encoding.transform((number("a", 1, 2, np.inf),), np.array([0, 2]))
+
+
+FLOATS = st.one_of(st.just(NAN), st.floats(min_value=-1e38, max_value=1e38))
+TEXTS = st.one_of(st.none(), st.text(st.characters(codec="utf-8"), max_size=4))
+ROWS = st.lists(st.tuples(FLOATS, st.sampled_from([-1, 0, 1]), TEXTS), min_size=1, max_size=30)
+
+
+@pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
+@settings(deadline=None)
+@given(ROWS, ROWS)
+def test_an_encoding_survives_json_to_the_last_bit(
+    training: list[tuple[float, int, str | None]], later: list[tuple[float, int, str | None]]
+) -> None:
+    def columns(rows: list[tuple[float, int, str | None]]) -> tuple[Column, ...]:
+        floats, booleans, texts = zip(*rows, strict=True)
+        return number("f", *floats), boolean("b", *booleans), category("t", *texts)
+
+    try:
+        encoding = Encoding.fit(columns(training), target="y", classes=("n", "ü"))
+    except DataError:  # nothing varies in these rows
+        return
+    written = json.dumps(encoding.to_json_dict(), allow_nan=False)
+    read = Encoding.from_json_dict(json.loads(written))
+    assert read == encoding
+    (x_FN, unseen), (again_FN, again) = (e.transform(columns(later)) for e in (encoding, read))
+    assert x_FN.tobytes() == again_FN.tobytes()
+    assert unseen == again
+    assert np.isfinite(x_FN).all()
+    one_hot = [i for i, name in enumerate(encoding.feature_names) if name.startswith("t=")]
+    if one_hot:  # each row has one category, or an unseen one
+        assert np.count_nonzero(x_FN[one_hot].sum(axis=0) == 0) == unseen
+        assert x_FN[one_hot].sum(axis=0).max() <= 1
+
+
+def test_json_is_of_plain_types() -> None:
+    assert Encoding.fit(COLUMNS, target="y", classes=("a", "b")).to_json_dict() == {
+        "format": 1,
+        "target": "y",
+        "classes": ["a", "b"],
+        "columns": [
+            {"name": "age", "kind": "number", "impute": 3.0, "offset": 0.0},
+            {"name": "member", "kind": "boolean", "impute": True},
+            {"name": "colour", "kind": "category", "impute": "red", "categories": ["blue", "red"]},
+        ],
+    }
+
+
+def column_with(**values: object) -> dict[str, object]:
+    good: dict[str, object] = {"name": "a", "kind": "number", "impute": 1.0, "offset": 0.0}
+    return {"columns": [good | values]}
+
+
+COLOUR = {"kind": "category", "impute": "x", "categories": ["x", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "preprocessing.json has format 2; this vecml reads 1"),
+        ({"format": True}, "preprocessing.json has format True; this vecml reads 1"),
+        ({"target": None}, "preprocessing.json is malformed: target is None"),
+        ({"classes": "ab"}, "preprocessing.json is malformed: classes is 'ab'"),
+        ({"classes": ["a", 1]}, "preprocessing.json is malformed: classes is ['a', 1]"),
+        ({"classes": ["a", "a"]}, "preprocessing.json is malformed: classes holds a value twice"),
+        ({"columns": {}}, "preprocessing.json is malformed: columns is {}"),
+        ({"columns": []}, "preprocessing.json is malformed: columns is []"),
+        ({"columns": [3]}, "preprocessing.json is malformed: a column is 3"),
+        (column_with(name=3), "preprocessing.json is malformed: name is 3"),
+        (column_with(kind="date"), "preprocessing.json is malformed: column 'a' has the kind 'date'"),
+        (column_with(kind=[]), "preprocessing.json is malformed: column 'a' has the kind []"),
+        (column_with(impute="1"), "preprocessing.json is malformed: column 'a' has '1' for a number"),
+        (column_with(impute=True), "preprocessing.json is malformed: column 'a' has True for a number"),
+        (column_with(offset=NAN), "preprocessing.json is malformed: column 'a' has nan for a number"),
+        (
+            column_with(offset=10**400),
+            "preprocessing.json is malformed: column 'a' has 1" + "0" * 36 + "... for a number",
+        ),
+        (column_with(kind="boolean"), "preprocessing.json is malformed: column 'a' has 1.0 for a boolean"),
+        (column_with(**COLOUR | {"impute": "z"}), "preprocessing.json is malformed: column 'a' has no category 'z'"),
+        (column_with(**COLOUR | {"impute": []}), "preprocessing.json is malformed: column 'a' has no category []"),
+        (column_with(**COLOUR | {"categories": None}), "preprocessing.json is malformed: categories is None"),
+    ],
+)
+def test_malformed_json(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        Encoding.from_json_dict(Encoding.fit(COLUMNS, target="y", classes=("a", "b")).to_json_dict() | change)
+    assert caught.value.message == message
+
+
+def test_malformed_as_a_whole() -> None:
+    with pytest.raises(ModelError, match=r"^preprocessing.json is malformed: it is no JSON object$"):
+        Encoding.from_json_dict([])
+    twice = Encoding.fit(COLUMNS).to_json_dict()
+    twice["columns"] *= 2
+    with pytest.raises(ModelError, match=r"^preprocessing.json is malformed: a column occurs twice$"):
+        Encoding.from_json_dict(twice)

@@ -1,0 +1,544 @@
+"""Every file and column that is refused, with the message and the hint, word for word."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+
+from vecml.config import make_config
+from vecml.data.sources import check_source, load_table
+from vecml.errors import DataError
+
+Write = Callable[[Path], object]
+
+
+def text(content: str | bytes) -> Write:
+    return lambda path: path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def parquet(**columns: object) -> Write:
+    return lambda path: pa.parquet.write_table(pa.table(columns), path)
+
+
+def rows(header: str, *lines: str) -> Write:
+    return text("\n".join([header, *lines]) + "\n")
+
+
+def numbered(n: int, line: Callable[[int], str], header: str = "a,label") -> Write:
+    return rows(header, *(line(i) for i in range(n)))
+
+
+def save(array: np.ndarray, allow_pickle: bool = False) -> Write:
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            np.save(file, array, allow_pickle=allow_pickle)
+
+    return write
+
+
+def save_all(**arrays: np.ndarray) -> Write:
+    return lambda path: np.savez(path, **arrays)
+
+
+def cut(write: Write, n_bytes: int) -> Write:
+    """What `write` writes, without its last bytes."""
+
+    def write_and_cut(path: Path) -> None:
+        write(path)
+        path.write_bytes(path.read_bytes()[:-n_bytes])
+
+    return write_and_cut
+
+
+DAMAGED = "is it complete? Copy or write it again"
+LABELS = ["x", "y", "x", "y"]
+
+# file name, what writes it, further settings, message, hint
+REFUSED: dict[str, tuple[str, Write, dict[str, object], str, str | None]] = {
+    "empty file": (
+        "data.csv",
+        text(""),
+        {},
+        "data.csv is empty",
+        "its first line must name the columns",
+    ),
+    "only blank lines": (
+        "data.csv",
+        text("\n\n"),
+        {},
+        "data.csv is empty",
+        "its first line must name the columns",
+    ),
+    "header only": (
+        "data.csv",
+        rows("a,label"),
+        {},
+        "data.csv has no rows",
+        "there must be at least two of every class",
+    ),
+    "ragged, too few": (
+        "data.csv",
+        rows("a,label", "1,x", "2"),
+        {},
+        "data.csv: row 2 has 1 value, the header names 2 columns",
+        "the row reads '2'; a value that holds a separator must be in quotes",
+    ),
+    "ragged, too many": (
+        "data.csv",
+        rows("a,label", "1,x", "2,y", "3,x,9"),
+        {},
+        "data.csv: row 3 has 3 values, the header names 2 columns",
+        "the row reads '3,x,9'; a value that holds a separator must be in quotes",
+    ),
+    "same name twice": (
+        "data.csv",
+        rows("a,a,label", "1,2,x"),
+        {},
+        "data.csv has more than one column called 'a'",
+        "give every column a name of its own",
+    ),
+    "bytes of another encoding": (
+        "data.csv",
+        text("a,label\n1,x\n2,café\n".encode("latin-1")),
+        {},
+        "data.csv: column 'label' in row 2 is not UTF-8: b'caf\\xe9'",
+        "convert it, for instance: iconv -f WINDOWS-1252 -t UTF-8 data.csv > utf8-data.csv",
+    ),
+    "header of another encoding": (
+        "data.csv",
+        text("é,label\n1,x\n".encode("latin-1")),
+        {},
+        "data.csv: its header is not UTF-8: b'\\xe9'",
+        "convert it, for instance: iconv -f WINDOWS-1252 -t UTF-8 data.csv > utf8-data.csv",
+    ),
+    "UTF-16": (
+        "data.csv",
+        text("a,label\n1,x\n".encode("utf-16")),
+        {},
+        "data.csv: the file is not UTF-8: b'\\xff\\xfe'",
+        "convert it, for instance: iconv -f UTF-16 -t UTF-8 data.csv > utf8-data.csv",
+    ),
+    "semicolons": (
+        "data.csv",
+        rows("a;label", "1;x"),
+        {},
+        "data.csv has a single column, called 'a;label'",
+        "values are separated by ',' in a .csv file; this one seems to use ';'",
+    ),
+    "quotation mark not closed": (
+        "data.csv",
+        rows("a,label", '1,"x', "2,y"),
+        {},
+        "data.csv ends inside a quoted value, which begins in row 1: 'x\\n2,y\\n'",
+        "close the quotation mark, or double it where it belongs to the value",
+    ),
+    "damaged gzip": (
+        "data.csv.gz",
+        text(gzip.compress(b"a,label\n" + b"1,x\n2,y\n" * 500)[:-9]),
+        {},
+        "data.csv.gz cannot be read as CSV: …",
+        DAMAGED,
+    ),
+    "no gzip": (
+        "data.csv.gz",
+        rows("a,label", "1,x"),
+        {},
+        "data.csv.gz cannot be read as CSV: …",
+        DAMAGED,
+    ),
+    "unknown suffix": (
+        "data.xlsx",
+        text("PK"),
+        {},
+        "data.xlsx: its suffix does not say what kind of file it is",
+        "known: .csv, .tsv, .parquet, .pq, .feather, .arrow, .npy, .npz",
+    ),
+    "unknown target": (
+        "data.csv",
+        rows("a,b,lable", "1,2,x"),
+        {},
+        "there is no column 'label' in data.csv",
+        "did you mean 'lable'? columns: 'a', 'b', 'lable'",
+    ),
+    "unknown drop": (
+        "data.csv",
+        rows("age,label", "1,x"),
+        {"drop": ("agee",)},
+        "there is no column 'agee' in data.csv",
+        "did you mean 'age'? columns: 'age', 'label'",
+    ),
+    "unknown keep, nothing near": (
+        "data.csv",
+        rows("age,label", "1,x"),
+        {"keep": ("zzz",)},
+        "there is no column 'zzz' in data.csv",
+        "columns: 'age', 'label'",
+    ),
+    "unknown target, many columns": (
+        "data.csv",
+        rows(",".join(f"c{i}" for i in range(15)), ",".join("1" * 15)),
+        {"target": "0"},
+        "there is no column '0' in data.csv",
+        "did you mean 'c0'? columns: 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8', 'c9' and 5 more",
+    ),
+    "nothing left": (
+        "data.csv",
+        rows("a,label", "1,x"),
+        {"drop": ("a",)},
+        "no feature column is left of data.csv",
+        "beside the target 'label', --drop and --keep must leave one",
+    ),
+    "every column constant": (
+        "data.csv",
+        rows("a,b,label", "1,5,x", "1,5,y"),
+        {},
+        "no feature column is left: every one of them is constant",
+        "columns: 'a', 'b'",
+    ),
+    "infinite value": (
+        "data.csv",
+        numbered(20, lambda i: f"{'inf' if i == 16 else i},{'xy'[i % 2]}"),
+        {},
+        "column 'a' has an infinite value in row 17",
+        "mend it, or leave the column out with --drop a",
+    ),
+    "minus infinity": (
+        "data.parquet",
+        parquet(a=[1.0, None, -np.inf, 3.0], label=LABELS),
+        {},
+        "column 'a' has an infinite value in row 3",
+        "mend it, or leave the column out with --drop a",
+    ),
+    "beyond float32": (
+        "data.parquet",
+        parquet(a=[1.0, -1e300, 2.0, 3.0], label=LABELS),
+        {},
+        "column 'a' has -1e+300 in row 2, more than float32 can hold",
+        "mend it, or leave the column out with --drop a",
+    ),
+    "column without a value": (
+        "data.csv",
+        rows("a,b,label", ",1,x", ",2,y"),
+        {},
+        "column 'a' has no value in any row",
+        "leave it out with --drop a",
+    ),
+    "column without a value where labelled": (
+        "data.csv",
+        rows("a,b,label", ",1,x", ",2,y", "7,3,"),
+        {},
+        "column 'a' has no value in any labelled row",
+        "leave it out with --drop a",
+    ),
+    "list": (
+        "data.parquet",
+        parquet(**{"a b": [[1], [2], [3], [4]], "label": LABELS}),
+        {},
+        "column 'a b' holds list<element: int64>, which is no number, text, time or boolean",
+        "leave it out with --drop 'a b'",
+    ),
+    "struct": (
+        "data.parquet",
+        parquet(a=[{"x": 1}] * 4, label=LABELS),
+        {},
+        "column 'a' holds struct<x: int64>, which is no number, text, time or boolean",
+        "leave it out with --drop a",
+    ),
+    "binary": (
+        "data.parquet",
+        parquet(a=[b"1"] * 4, label=LABELS),
+        {},
+        "column 'a' holds binary, which is no number, text, time or boolean",
+        "leave it out with --drop a",
+    ),
+    "free text": (
+        "data.csv",
+        numbered(300, lambda i: f"name {i},{'xy'[i % 2]}"),
+        {},
+        "column 'a' is text with 300 distinct values; a category has at most 100",
+        "leave it out with --drop a, or raise --max-categories",
+    ),
+    "fewer categories allowed": (
+        "data.csv",
+        numbered(6, lambda i: f"name {i % 3},{'xy'[i % 2]}"),
+        {"max_categories": 2},
+        "column 'a' is text with 3 distinct values; a category has at most 2",
+        "leave it out with --drop a, or raise --max-categories",
+    ),
+    "number with a stray text": (
+        "data.csv",
+        numbered(300, lambda i: f"{'abc' if i == 16 else i / 2},{'xy'[i % 2]}", "age,label"),
+        {},
+        "column 'age' is text: 'abc' in row 17 is not a number",
+        "mend it or leave it empty; or --drop age, or raise --max-categories",
+    ),
+    "regression": (
+        "data.csv",
+        numbered(101, lambda i: f"{i},{i / 3}"),
+        {},
+        "target 'label' looks like regression: it has 101 distinct numbers",
+        "vecml trains classifiers: choose a target of at most 100 numbers, or bin this one first",
+    ),
+    "too many classes": (
+        "data.csv",
+        numbered(1001, lambda i: f"{i},name {i}"),
+        {},
+        "target 'label' has 1,001 distinct values; a classifier takes at most 1,000 classes",
+        "name another column with --target",
+    ),
+    "infinite label": (
+        "data.csv",
+        rows("a,label", "1,0", "2,1", "3,inf"),
+        {},
+        "target 'label' has an infinite value in row 3",
+        "a label is a class: mend it or leave it empty",
+    ),
+    "list as label": (
+        "data.parquet",
+        parquet(a=[1, 2], label=[[1], [2]]),
+        {},
+        "target 'label' holds list<element: int64>, which is no number, text, time or boolean",
+        "name another column with --target",
+    ),
+    "no label at all": (
+        "data.csv",
+        rows("a,label", "1,", "2,"),
+        {},
+        "target 'label' has no value in any row of data.csv",
+        "name another column with --target",
+    ),
+    "one class": (
+        "data.csv",
+        rows("a,label", "1,x", "2,x", "3,"),
+        {},
+        "target 'label' has one class only: 'x' in all 2 rows",
+        "a classifier needs two classes or more",
+    ),
+    "damaged parquet": (
+        "data.parquet",
+        text(b"PAR1 and then nothing of it"),
+        {},
+        "data.parquet cannot be read as Parquet: …",
+        DAMAGED,
+    ),
+    "damaged feather": (
+        "data.feather",
+        text(b"ARROW1 and then nothing of it"),
+        {},
+        "data.feather cannot be read as Feather: …",
+        DAMAGED,
+    ),
+    "damaged npy": (
+        "data.npy",
+        text(b"no numpy file"),
+        {},
+        "data.npy cannot be read as npy: …",
+        DAMAGED,
+    ),
+    "damaged npz": (
+        "data.npz",
+        text(b"no zip file"),
+        {},
+        "data.npz cannot be read as npz: it is no zip archive",
+        DAMAGED,
+    ),
+    "npy cut short": (
+        "data.npy",
+        cut(save(np.zeros((9, 2))), 8),
+        {},
+        "data.npy cannot be read as npy: …",
+        DAMAGED,
+    ),
+    "npz cut short": (
+        "data.npz",
+        cut(save_all(a=np.zeros(9)), 40),
+        {},
+        "data.npz cannot be read as npz: it is no zip archive",
+        DAMAGED,
+    ),
+    "npy with one of its own kind only": (
+        "data.npz",
+        save(np.zeros((9, 2))),
+        {},
+        "data.npz cannot be read as npz: it is no zip archive",
+        DAMAGED,
+    ),
+    "parquet cut short": (
+        "data.parquet",
+        cut(parquet(a=[1, 2]), 40),
+        {},
+        "data.parquet cannot be read as Parquet: …",
+        DAMAGED,
+    ),
+    "npy of objects": (
+        "data.npy",
+        save(np.array([[1, "x"]], dtype=object), allow_pickle=True),
+        {},
+        "data.npy holds Python objects, which vecml does not unpickle",
+        "save numbers or text: array.astype(float) or array.astype(str)",
+    ),
+    "npz of objects": (
+        "data.npz",
+        save_all(a=np.array([1, "x"], dtype=object)),
+        {},
+        "data.npz holds Python objects, which vecml does not unpickle",
+        "save numbers or text: array.astype(float) or array.astype(str)",
+    ),
+    "npy with one dimension": (
+        "data.npy",
+        save(np.arange(3.0)),
+        {},
+        "data.npy holds an array of shape (3,); rows by columns are needed",
+        "save a 2-D array (N, F), or a 1-D array of records",
+    ),
+    "npy with three dimensions": (
+        "data.npy",
+        save(np.zeros((2, 3, 4))),
+        {},
+        "data.npy holds an array of shape (2, 3, 4); rows by columns are needed",
+        "save a 2-D array (N, F), or a 1-D array of records",
+    ),
+    "npz with a scalar": (
+        "data.npz",
+        save_all(a=np.arange(3), seed=np.int64(7)),
+        {},
+        "array 'seed' in data.npz has shape (); a column is 1-D, a table 2-D",
+        "save the file without it",
+    ),
+    "npz of different lengths": (
+        "data.npz",
+        save_all(X=np.zeros((4, 2)), label=np.arange(3)),
+        {},
+        "arrays in data.npz differ in length: 'X' has 4 rows, 'label' has 3",
+        "save arrays that have a row for a row",
+    ),
+    "npz without arrays": (
+        "data.npz",
+        save_all(),
+        {},
+        "data.npz holds no array",
+        "save one with numpy.savez",
+    ),
+    "complex numbers": (
+        "data.npz",
+        save_all(a=np.arange(2) * 1j, label=np.arange(2)),
+        {},
+        "column 'a' in data.npz cannot be used (complex128): …",
+        "make its values alike, or leave it out with --drop a",
+    ),
+    "npz with clashing names": (
+        "data.npz",
+        save_all(X=np.zeros((2, 2)), X_1=np.arange(2), label=np.arange(2)),
+        {},
+        "data.npz has more than one column called 'X_1'",
+        "give every column a name of its own",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_in_these_words(case: str, tmp_path: Path) -> None:
+    name, write, settings, message, hint = REFUSED[case]
+    write(tmp_path / name)
+    config = make_config({"data": str(tmp_path / name), "target": "label", **settings})
+    with pytest.raises(DataError) as caught:
+        load_table(config)
+    words = caught.value.message
+    if message.endswith("…"):  # what follows is a library's own reason
+        assert len(words) >= len(message)
+        words = words[: len(message) - 1] + "…"
+    assert words == message
+    assert caught.value.hint == hint
+    assert "\n" not in caught.value.message + (hint or "")
+
+
+def test_no_such_file_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "measurements.csv").write_text("a,label\n")
+    with pytest.raises(DataError) as caught:
+        check_source(str(tmp_path / "mesurements.csv"))
+    assert caught.value.message == f"no such file: {tmp_path}/mesurements.csv"
+    assert caught.value.hint == "did you mean 'measurements.csv'?"
+
+
+def test_no_such_file_lists_what_is_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        check_source(str(tmp_path / "x.npy"))
+    assert caught.value.hint == f"there is no data file in {tmp_path}"
+    (tmp_path / "measurements.csv").write_text("a,label\n")
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(DataError) as caught:
+        check_source(str(tmp_path / "x.npy"))
+    assert caught.value.hint == f"files in {tmp_path}: 'measurements.csv'"
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        check_source(str(tmp_path / "there" / "a.csv"))
+    assert caught.value.message == f"no such file: {tmp_path}/there/a.csv"
+    assert caught.value.hint == f"there is no folder {tmp_path}/there either"
+
+
+def test_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        check_source(str(tmp_path))
+    assert caught.value.message == f"{tmp_path} is a folder, not a file"
+    assert caught.value.hint == "name one file in it"
+
+
+def test_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,label\n")
+
+    def refuse(self: Path, mode: str = "r") -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # root may read anything, so that the mode of a file would not do
+    with pytest.raises(DataError) as caught:
+        check_source(str(path))
+    assert caught.value.message == f"{path} may not be read by this user"
+    assert caught.value.hint == "allow it: chmod u+r a.csv"
+
+
+def test_name_that_no_file_can_have() -> None:
+    with pytest.raises(DataError) as caught:
+        check_source("a\0b.csv")
+    assert caught.value.message == "'a\\x00b.csv' cannot be opened: embedded null byte"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        (
+            "iriss",
+            "there is no set sklearn:iriss",
+            "did you mean 'iris'? sets: 'breast_cancer', 'digits', 'iris', 'wine'",
+        ),
+        (
+            "diabetes",
+            "sklearn:diabetes is a regression set; vecml trains classifiers",
+            "choose from sklearn:breast_cancer, sklearn:digits, sklearn:iris, sklearn:wine",
+        ),
+    ],
+)
+def test_no_such_built_in_set(name: str, message: str, hint: str) -> None:
+    for refuse in (check_source, lambda data: load_table(make_config({"data": data}))):
+        with pytest.raises(DataError) as caught:
+            refuse(f"sklearn:{name}")
+        assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_one_generated_row_has_one_class() -> None:
+    with pytest.raises(DataError) as caught:
+        load_table(make_config({"rows": 1}))
+    assert caught.value.message == "target 'label' has one class only: '1' in the only row"
+
+
+def test_nothing_is_wrong_with_these() -> None:
+    check_source(None)
+    check_source("sklearn:iris")

@@ -1,0 +1,192 @@
+"""Properties of the draw, the oracle being scikit-learn's own stratified split, and what is said when it cannot be."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
+
+from vecml.config import make_config
+from vecml.data.digest import table_digest
+from vecml.data.sources import load_table
+from vecml.data.split import split_rows, split_table
+from vecml.data.table import Column, Table
+from vecml.errors import DataError
+from vecml.warnings import VecmlWarning
+
+
+def table_of(*columns: Column, label_N: np.ndarray) -> Table:
+    classes = tuple(f"c{i}" for i in range(int(label_N.max()) + 1))
+    return Table("test", columns, label_N, classes, "y", table_digest(columns, label_N, classes, "y"))
+
+
+def draw(counts: list[int], fraction: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    label_N = np.random.default_rng(1).permutation(np.repeat(np.arange(len(counts)), counts))
+    classes = tuple(f"c{i}" for i in range(len(counts)))
+    return label_N, *split_rows(label_N, classes, fraction, seed)
+
+
+CASES = st.tuples(
+    st.lists(st.integers(2, 80), min_size=2, max_size=12), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1)
+)
+
+
+@settings(deadline=None)
+@given(CASES)
+def test_every_row_is_in_one_part_and_every_class_in_both(case: tuple[list[int], float, int]) -> None:
+    counts, fraction, seed = case
+    n_rows, n_test = sum(counts), round(sum(counts) * fraction)
+    assume(len(counts) <= n_test <= n_rows - len(counts))
+    label_N, train_N, test_N = draw(counts, fraction, seed)
+    assert len(test_N) == n_test
+    np.testing.assert_array_equal(np.sort(np.concatenate([train_N, test_N])), np.arange(n_rows))
+    for row_N in (train_N, test_N):
+        assert row_N.dtype == np.int64
+        assert (np.diff(row_N) > 0).all()
+        assert set(label_N[row_N]) == set(range(len(counts)))
+    for again, first in zip(draw(counts, fraction, seed)[1:], (train_N, test_N), strict=True):
+        np.testing.assert_array_equal(again, first)
+
+
+@settings(deadline=None)
+@given(CASES)
+def test_every_class_keeps_its_share_to_within_a_row(case: tuple[list[int], float, int]) -> None:
+    counts, fraction, seed = case
+    n_rows, n_test = sum(counts), round(sum(counts) * fraction)
+    share_C = np.array(counts) * n_test / n_rows
+    assume(share_C.min() >= 1)  # below, a class takes its one row from the others' share
+    assume((np.array(counts) - share_C).min() >= 1)
+    label_N, _, test_N = draw(counts, fraction, seed)
+    assert (np.abs(np.bincount(label_N[test_N]) - share_C) < 1).all()
+
+
+@pytest.mark.parametrize("counts", [[50, 50], [10, 990], [8, 5, 7, 11, 200]])
+@pytest.mark.parametrize("fraction", [0.2, 0.25, 0.5])
+def test_as_many_of_each_class_as_scikit_learn_takes(counts: list[int], fraction: float) -> None:
+    label_N = np.repeat(np.arange(len(counts)), counts)
+    n_test = round(len(label_N) * fraction)
+    shuffled_N, _, test_N = draw(counts, fraction)
+    ours = np.bincount(shuffled_N[test_N])
+    theirs = np.bincount(train_test_split(label_N, test_size=n_test, stratify=label_N, random_state=0)[1])
+    assert np.abs(ours - theirs).max() <= 1  # of two equal remainders either may be rounded up
+
+
+def test_the_seed_decides() -> None:
+    first, other = draw([100, 100], 0.3, 0)[2], draw([100, 100], 0.3, 1)[2]
+    assert not np.array_equal(first, other)
+
+
+def test_every_row_is_drawn_as_often() -> None:
+    times = np.zeros(40)
+    for seed in range(500):
+        times[draw([20, 20], 0.25, seed)[2]] += 1
+    # Binomial with n = 500, p = 1/4: deviation 9.7, and none of 40 rows is 5 deviations off.
+    assert np.abs(times - 125).max() < 49
+
+
+@pytest.mark.parametrize(
+    ("counts", "fraction", "message", "hint"),
+    [
+        (
+            [1, 5],
+            0.2,
+            "class 'c0' has 1 row; the split needs at least 2",
+            "add rows of it, or leave them out: empty labels are dropped",
+        ),
+        (
+            [1, 5, 0, 1, 1, 1, 1, 1],
+            0.2,
+            "classes with fewer than 2 rows cannot be split: "
+            "'c0' has 1, 'c2' has 0, 'c3' has 1, 'c4' has 1, 'c5' has 1 and 2 more classes",
+            "add rows of it, or leave them out: empty labels are dropped",
+        ),
+        (
+            [10, 10, 10],
+            0.05,
+            "--test-fraction 0.05: a test part of 2 rows cannot hold 3 classes",
+            "use at least --test-fraction 0.1",
+        ),
+        (
+            [4, 4, 4],
+            0.9,
+            "--test-fraction 0.9: a training part of 1 row cannot hold 3 classes",
+            "use at most --test-fraction 0.75",
+        ),
+        (
+            [1780] * 5,
+            0.0001,
+            "--test-fraction 0.0001: a test part of 1 row cannot hold 5 classes",
+            "use at least --test-fraction 0.0006",
+        ),
+        (
+            [50_000, 50_000],
+            0.00001,
+            "--test-fraction 1e-05: a test part of 1 row cannot hold 2 classes",
+            "use at least --test-fraction 2e-05",
+        ),
+    ],
+)
+def test_what_cannot_be_split(counts: list[int], fraction: float, message: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        draw(counts, fraction)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(2, 300), min_size=2, max_size=30), st.floats(0.0001, 0.9999))
+def test_the_fraction_that_is_offered_does(counts: list[int], fraction: float) -> None:
+    hint = None
+    try:
+        draw(counts, fraction)
+    except DataError as error:
+        hint = str(error.hint)
+    if hint is not None:
+        draw(counts, float(hint.rsplit(" ", 1)[1]))
+
+
+def test_parts_hold_the_rows_that_they_name() -> None:
+    table = load_table(make_config({"rows": 1000, "features": 3}))
+    split = split_table(table, 0.2, 0)
+    x_FN = np.stack([column.values_N for column in table.columns])
+    for part, n_rows in ((split.train, 800), (split.test, 200)):
+        assert part.n_rows == n_rows
+        assert part.x_FN.dtype == np.float32
+        assert part.x_FN.flags.c_contiguous
+        np.testing.assert_array_equal(part.x_FN, x_FN[:, part.row_N])
+        np.testing.assert_array_equal(part.label_N, table.label_N[part.row_N])
+    assert split.classes == table.classes
+    assert split.encoding.classes == table.classes
+    assert split.encoding.target == "label"
+
+
+def test_small_test_part_is_warned_of() -> None:
+    table = load_table(make_config({"rows": 100}))
+    with pytest.warns(VecmlWarning) as caught:
+        split_table(table, 0.29, 0)
+    assert [str(warning.message) for warning in caught] == [
+        "VML005 the test part has 29 rows: too few to say much about the accuracy"
+    ]
+    split_table(table, 0.3, 0)
+
+
+def test_the_encoding_sees_the_training_part_alone() -> None:
+    label_N = np.tile([0, 1], 100)
+    _, test_N = split_rows(label_N, ("c0", "c1"), 0.2, 0)
+    number_N = np.arange(200.0)
+    number_N[test_N] = 1e6  # would move the median
+    code_N = np.arange(200, dtype=np.int32) % 2
+    code_N[test_N[:3]] = 2  # a category that only the test part has
+    columns = (
+        Column("a", "number", number_N),
+        Column("c", "category", code_N, ("x", "y", "z")),
+    )
+    with pytest.warns(VecmlWarning) as caught:
+        split = split_table(table_of(*columns, label_N=label_N), 0.2, 0)
+    assert [str(warning.message) for warning in caught] == [
+        "VML003 in the test part, 3 values of a category that the training part has not: encoded as zeros"
+    ]
+    assert split.encoding.columns[0].impute == np.median(number_N[split.train.row_N])
+    assert split.encoding.feature_names == ("a", "c=x", "c=y")
+    assert (split.train.unseen_categories, split.test.unseen_categories) == (0, 3)
+    np.testing.assert_array_equal(split.test.x_FN[1:, :3], 0)
+    np.testing.assert_array_equal(split.test.x_FN[1:, 3:].sum(axis=0), 1)

@@ -1,0 +1,76 @@
+"""Saving and loading: the same model comes back, and what was altered is refused before it is used."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vecml.config import make_config
+from vecml.data.sources import load_table
+from vecml.data.split import split_table
+from vecml.errors import ModelError
+from vecml.model.store import Classifier, load, save
+from vecml.model.train import train
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    config = make_config({"rows": 300, "epochs": 1, "hidden": (8, 4)})
+    split = split_table(load_table(config), config.test_fraction, config.seed)
+    return Classifier(train(split, config).model, split.encoding)
+
+
+@pytest.fixture
+def folder(classifier: Classifier, tmp_path: Path) -> Path:
+    save(classifier, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_it_comes_back_the_same(classifier: Classifier, folder: Path) -> None:
+    back = load(folder)
+    assert back.model.digest == classifier.model.digest
+    assert back.model.classes == classifier.model.classes
+    assert back.encoding.to_json_dict() == classifier.encoding.to_json_dict()
+    for one, two in zip(back.model.layers, classifier.model.layers, strict=True):
+        np.testing.assert_array_equal(one.weight_OI, two.weight_OI)
+
+
+def test_an_mlflow_models_folder_will_do(classifier: Classifier, tmp_path: Path) -> None:
+    save(classifier, tmp_path / "vecml")
+    assert load(tmp_path).model.digest == classifier.model.digest
+
+
+def test_no_model_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"^no model in .*: model.json: No such file or directory$"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "preprocessing.json"])
+def test_an_altered_file_is_refused(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[-3] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match=f"{name} is not the file that was saved: its SHA-256 differs"):
+        load(folder)
+
+
+def test_another_format_is_refused(folder: Path) -> None:
+    description = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**description, "format": 99}))
+    with pytest.raises(ModelError, match="has format 99; this vecml reads 1"):
+        load(folder)
+
+
+def test_altered_classes_are_noticed(folder: Path) -> None:
+    description = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**description, "classes": ["1", "0"]}))
+    with pytest.raises(ModelError, match="was altered: the model's digest differs"):
+        load(folder)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}'])
+def test_a_damaged_description_is_refused(folder: Path, content: str) -> None:
+    (folder / "model.json").write_text(content)
+    with pytest.raises(ModelError, match="damaged"):
+        load(folder)

@@ -1,0 +1,226 @@
+"""`vecml run` as a stranger would run it: real data, real store, fresh processes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+from mlflow import MlflowClient
+
+from tests.system.conftest import BIN, SMALL, answers, free_port, left_over, runs_in, wait_for
+from vecml import record
+
+pytestmark = pytest.mark.system
+
+Vecml = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_the_default_run(vecml: Vecml, tmp_path: Path) -> None:
+    done = vecml("run", env={"VECML_TEST_MARK": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert "test rows labelled right" in lines[0]
+    assert max(map(len, lines)) <= 80
+    (run,) = runs_in(tmp_path)
+    assert run.info.status == "FINISHED"
+    assert set(run.data.params) == set(record.PARAMS)
+    assert set(run.data.metrics) == set(record.METRICS)
+    assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(record.TAGS) - {record.ERROR}
+    assert run.data.metrics["test/accuracy"] > 0.9
+    assert run.data.metrics["test/flips"] == 0
+    assert run.info.run_id in done.stdout.replace("\n", "").replace(" ", "")
+    (data_set,) = run.inputs.dataset_inputs
+    assert data_set.dataset.digest == run.data.tags["vecml.data_digest"]
+    assert not left_over(str(tmp_path))
+
+
+def test_artifacts_and_model(vecml: Vecml, tmp_path: Path) -> None:
+    assert vecml("run", *SMALL).returncode == 0
+    (run,) = runs_in(tmp_path)
+    folder = tmp_path / "mlruns" / "artifacts" / run.info.run_id / "artifacts"
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == {
+        "environment.json",
+        "labels.npz",
+        "model/model.json",
+        "model/model.safetensors",
+        "model/preprocessing.json",
+        "pictures/confusion.png",
+        "pictures/loss.png",
+        "preprocessing.json",
+    }
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
+    (output,) = run.outputs.model_outputs
+    model = client.get_logged_model(output.model_id)
+    assert model.status == "READY"
+    assert model.source_run_id == run.info.run_id
+    requirements = (Path(model.artifact_location) / "requirements.txt").read_text().split()
+    assert all("==" in line for line in requirements)
+
+
+LOAD_BOTH_WAYS = """
+import json, sys
+import numpy as np, pyarrow.csv
+import mlflow, vecml
+run_folder, model_folder, data, target = sys.argv[1:5]
+classifier = vecml.load(run_folder + "/model")
+logged = np.load(run_folder + "/labels.npz", allow_pickle=False)
+names = logged["classes"]
+table = pyarrow.csv.read_csv(data).take(logged["row_N"])
+from vecml.data.raw import raw_columns
+x_FN, _ = classifier.encoding.transform(raw_columns(table, classifier.encoding))
+pyfunc = mlflow.pyfunc.load_model(model_folder)
+for n in (1, 2, table.num_rows):
+    want = names[logged["label_N"][:n]]
+    raw = vecml.predict(classifier, table.slice(0, n))
+    assert (raw == want).all(), "vecml"
+    logits = pyfunc.predict(np.ascontiguousarray(x_FN[:, :n].T))
+    assert logits.shape == (n, len(names))
+    assert (names[np.asarray(logits).argmax(1)] == want).all(), "pyfunc"
+print(table.num_rows)
+"""
+
+
+def messy_csv(folder: Path, rows: int, seed: int = 3) -> Path:
+    """Text labels, missing values, a category and a constant column."""
+    rng = np.random.default_rng(seed)
+    size = rng.normal(50_000, 10, rows)
+    colour = rng.choice(["red", "green", "blue"], rows)
+    score = rng.normal(size=rows)
+    label = np.where(score + (size - 50_000) / 10 + (colour == "red") > 0.3, "yes, it is", "no")
+    lines = ["size,colour,score,same,flag,label"]
+    for index in range(rows):
+        missing = index % 11 == 0
+        flag = ("true", "false")[index % 2]
+        lines.append(
+            f"{size[index]:.3f},{'' if index % 13 == 0 else colour[index]},"
+            f'{"" if missing else repr(float(score[index]))},7,{flag},"{label[index]}"'
+        )
+    path = folder / "messy.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_csv_and_the_same_parquet_and_the_model_in_a_fresh_process(
+    vecml: Vecml, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    csv = messy_csv(tmp_path, 50_000)
+    table = pa.csv.read_csv(csv, convert_options=pa.csv.ConvertOptions(strings_can_be_null=True))
+    pa.parquet.write_table(table, tmp_path / "messy.parquet")
+    for name in ("messy.csv", "messy.parquet"):
+        done = vecml("run", "--data", name, "--target", "label", "--name", name)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.strip() == "VML001 column 'same' is constant and was dropped"
+    two, one = runs_in(tmp_path)
+    assert one.data.tags["vecml.data_digest"] == two.data.tags["vecml.data_digest"]
+    assert one.data.metrics["test/accuracy"] == two.data.metrics["test/accuracy"] > 0.9
+    run_folder = tmp_path / "mlruns" / "artifacts" / one.info.run_id / "artifacts"
+    model = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}").get_logged_model(
+        one.outputs.model_outputs[0].model_id
+    )
+    fresh = subprocess.run(
+        [sys.executable, "-c", LOAD_BOTH_WAYS, run_folder, model.artifact_location, csv, "label"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert fresh.returncode == 0, fresh.stderr
+    assert fresh.stdout.strip() == "10000"
+
+
+@pytest.mark.parametrize(("name", "floor"), [("digits", 0.95), ("breast_cancer", 0.94)])
+def test_accuracy_on_real_data(vecml: Vecml, tmp_path: Path, name: str, floor: float) -> None:
+    done = vecml("run", "--data", f"sklearn:{name}", "--epochs", "60", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["version"] == 1
+    assert result["metrics"]["test/accuracy"] > floor
+
+
+@pytest.mark.parametrize("engine", ["row_loop", "numpy", "torch"])
+def test_every_engine_gives_the_same_labels(vecml: Vecml, tmp_path: Path, engine: str) -> None:
+    done = vecml("run", *SMALL, "--engine", engine, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["params"]["engine"] == engine
+    assert result["metrics"]["test/flips"] == 0
+
+
+WATCH_SOCKETS = """
+import os, sys
+def watch(event, arguments):
+    if event == "socket.connect":
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else "local"
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    if isinstance(host, bytes):
+        host = host.decode()
+    if host not in ("127.0.0.1", "localhost", "::1", "local", None, "0.0.0.0", "::"):
+        with open(os.environ["VECML_TEST_CALLS"], "a") as file:
+            file.write(f"{event} {host}\\n")
+sys.addaudithook(watch)
+"""
+
+
+def test_nothing_calls_the_internet(vecml: Vecml, tmp_path: Path) -> None:
+    """Every Python process of the run, the server's too, writes down where it wants to connect."""
+    (tmp_path / "watch").mkdir()
+    (tmp_path / "watch" / "sitecustomize.py").write_text(WATCH_SOCKETS)
+    calls = tmp_path / "calls"
+    env = {"PYTHONPATH": str(tmp_path / "watch"), "VECML_TEST_CALLS": str(calls)}
+    done = vecml("run", *SMALL, env=env)
+    assert done.returncode == 0, done.stderr
+    assert not calls.exists(), calls.read_text()
+    probe = [
+        sys.executable,
+        "-c",
+        "import socket\ntry: socket.create_connection(('127.0.0.2', 9), 0.01)\nexcept OSError: pass",
+    ]
+    subprocess.run(probe, env=env, check=True, timeout=20)
+    assert calls.read_text() == "socket.getaddrinfo 127.0.0.2\nsocket.connect 127.0.0.2\n"
+
+
+def test_a_real_mlflow_server_gets_everything(
+    vecml: Vecml, started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    started(
+        BIN / "mlflow",
+        *("server", "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}", "--workers", "1"),
+        *("--artifacts-destination", str(tmp_path / "proxied"), "--host", "127.0.0.1", "--port", str(port)),
+        log=tmp_path / "mlflow.log",
+    )
+    wait_for(lambda: answers(f"{address}/health"), 90, "the MLflow server")
+    done = vecml("run", *SMALL, env={"MLFLOW_TRACKING_URI": address})
+    assert done.returncode == 0, done.stderr
+    assert f"{address}/#/experiments/" in done.stdout.replace("\n", "").replace(" ", "")
+    (run,) = runs_in(address)
+    assert run.info.status == "FINISHED"
+    assert set(run.data.metrics) == set(record.METRICS)
+    assert not (tmp_path / "mlruns").exists()
+    names = {path.name for path in (tmp_path / "proxied").rglob("*")}
+    assert {"model.safetensors", "labels.npz", "model.pt2", "loss.png"} <= names
+
+
+def test_the_ui_shows_our_store(vecml: Vecml, started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
+    port = free_port()
+    log = tmp_path / "ui.log"
+    started(BIN / "vecml", "ui", "--port", str(port), log=log)
+    wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"), 90, "the UI")
+    assert f"Our runs: http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning" in log.read_text()
+    taken = vecml("ui", "--port", str(port))
+    assert taken.returncode == 2
+    assert taken.stderr == f"error: --port {port}: Address already in use\nhint: try --port {port + 1}\n"

@@ -1,0 +1,91 @@
+"""The configuration: what cannot be is refused in one line of the command line's words."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vecml.config import PipelineConfig, make_config, read_config_file
+from vecml.errors import SettingError
+
+IMPOSSIBLE: list[tuple[dict[str, Any], str, str | None]] = [
+    ({"block_rows": 0}, "--block-rows 0: must be at least 1", None),
+    ({"rows": 0}, "--rows 0: must be at least 1", None),
+    ({"rows": -5}, "--rows -5: must be at least 1", None),
+    ({"epochs": 0}, "--epochs 0: must be at least 1", None),
+    ({"threads": 0}, "--threads 0: must be at least 1", None),
+    ({"features": 0}, "--features 0: must be at least 1", None),
+    ({"batch_size": 0}, "--batch-size 0: must be at least 1", None),
+    ({"test_fraction": 0}, "--test-fraction 0: must be more than 0", None),
+    ({"test_fraction": 1.0}, "--test-fraction 1.0: must be less than 1", None),
+    ({"learning_rate": -1.0}, "--learning-rate -1.0: must be more than 0", None),
+    ({"hidden": (32, 0)}, "--hidden 0: must be at least 1", None),
+    ({"hidden": ()}, "--hidden: name at least one width", None),
+    ({"seed": -1}, "--seed -1: must be at least 0", None),
+    (
+        {"engine": "tensorflow"},
+        "--engine tensorflow: there is no such engine",
+        "choose from row_loop, numpy, torch",
+    ),
+    ({"device": "tpu"}, "--device tpu: there is no such device", "choose from auto, cpu, cuda, mps"),
+    (
+        {"activation": "swish"},
+        "--activation swish: there is no such activation",
+        "choose from relu, gelu, tanh, sigmoid",
+    ),
+    ({"epoch": 3}, "unknown setting 'epoch'", "did you mean epochs?"),
+    ({"rows": "many"}, "--rows many: not a whole number", None),
+    ({"data": "a.csv"}, "data 'a.csv' needs a target: name the label's column with --target", None),
+    ({"target": "y"}, "--target needs --data: name the file that holds the column", None),
+    ({"data": "a.csv", "target": "y", "drop": ("y",)}, "column 'y' is the target and cannot be dropped", None),
+    (
+        {"data": "a.csv", "target": "y", "drop": ("a",), "keep": ("a",)},
+        "column 'a' is both dropped and kept",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "message", "hint"), IMPOSSIBLE, ids=[case[1] for case in IMPOSSIBLE])
+def test_what_cannot_be_is_refused_in_one_line(values: dict[str, Any], message: str, hint: str | None) -> None:
+    with pytest.raises(SettingError) as caught:
+        make_config(values)
+    assert caught.value.message == message
+    assert caught.value.hint == hint
+    assert caught.value.exit_code == 2
+
+
+def test_the_default_is_the_notebooks_job() -> None:
+    config = make_config({})
+    assert (config.rows, config.features, config.test_fraction) == (5_000, 10, 0.2)
+    assert (config.hidden, config.activation, config.learning_rate) == ((32,), "relu", 1e-3)
+    assert (config.epochs, config.batch_size) == (5, 128)
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "job.toml"
+    file.write_text('epochs = 60\nbatch-size = 32\nhidden = [64, 32]\nengine = "numpy"\n')
+    config = make_config({"epochs": 7, "engine": None}, read_config_file(file))
+    assert (config.epochs, config.batch_size, config.hidden, config.engine) == (7, 32, (64, 32), "numpy")
+
+
+def test_a_config_survives_json() -> None:
+    config = make_config({"hidden": (64, 32), "data": "sklearn:digits", "drop": ("a b", "c")})
+    assert PipelineConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "--config {file}: No such file or directory"),
+        (b"epochs: 3\n", "--config {file}: not TOML: "),
+        (b"\xff\xfe", "--config {file}: not TOML: "),
+    ],
+)
+def test_a_config_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, message: str) -> None:
+    file = tmp_path / "job.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingError) as caught:
+        read_config_file(file)
+    assert caught.value.message.startswith(message.format(file=file))

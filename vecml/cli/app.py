@@ -1,0 +1,59 @@
+"""The command's front door: subcommands, and how errors and interrupts end a process.
+
+Exit codes: 0 it ran; 2 wrong use or bad input; 130 interrupted; 143 terminated. Nothing heavy is imported here, so that
+help comes at once.
+"""
+
+import gc
+import sys
+
+import click
+import typer
+
+from vecml import __version__
+from vecml.cli import doctor, run, ui
+from vecml.cli.terminal import show_error
+from vecml.errors import SettingError, VecmlError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="vecml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train a classifier on a table, run its inference every way this machine offers, and track what came of it.",
+)
+app.command("run", epilog=run.EPILOG)(run.run)
+app.command("doctor")(doctor.doctor)
+app.command("ui")(ui.ui)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
+    if version:
+        typer.echo(f"vecml {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        code = app(standalone_mode=False)
+    except VecmlError as error:
+        if debug:
+            raise
+        show_error(error)
+        code = error.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "vecml"
+        show_error(SettingError(" ".join(error.format_message().split()), f"{command} --help"))
+        code = SettingError.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        show_error(VecmlError("interrupted"))
+        code = INTERRUPTED
+    gc.freeze()  # or the interpreter looks through a million objects before it lets go: 0.8 s against 0.15
+    sys.exit(code or 0)

@@ -1,0 +1,130 @@
+"""From a checked config to a result: server, imports and flow, in the order that wastes no time.
+
+The server starts first and comes up while torch, Prefect and MLflow are imported; the garbage collector waits meanwhile
+(the imports make a million objects that stay, and looking through them again and again costs a fifth of the time).
+"""
+
+import atexit
+import gc
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from flows.server import SLOW_SECONDS, TemporaryServer, configured_url
+from tasks.tracking.files import begin_early
+from tasks.tracking.location import locate, prepare
+from vecml.cli.terminal import console
+from vecml.config import PipelineConfig
+from vecml.data.sources import check_source
+from vecml.device import check_threads
+from vecml.errors import ServerError
+
+if TYPE_CHECKING:
+    from vecml.report.result import PipelineResult
+
+HEALTH_SECONDS = 10
+
+
+def check_here(config: PipelineConfig) -> None:
+    """What can be known in a moment to be impossible here is said before anything is started.
+
+    Raises SettingError (threads), DataError (no such file), StoreError (mlruns/ cannot be written).
+    """
+    check_threads(config.threads)
+    check_source(config.data)
+    prepare(locate())
+
+
+def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
+    """Run the pipeline flow with a Prefect server: the user's own, or one for this run only.
+
+    Whatever ends the run, SIGTERM and SIGHUP included, no server process is left. Raises what the flow raises, and
+    ServerError when a server does not answer.
+    """
+    _quiet_prefect(debug)
+    url = configured_url()
+    server = None if url else TemporaryServer()
+    with _ended_by_signals():
+        begin_early()
+        if server:
+            server.start()
+            # Not sooner: Prefect sends its last log lines and events when the interpreter ends, before this.
+            atexit.register(server.stop)
+        elif url:
+            _see_that_it_answers(url)
+        with _collecting_later():
+            from flows.pipeline import pipeline
+        if server:
+            with _told_when_slow() as tell:
+                server.wait(tell)
+        result: PipelineResult = pipeline(config)
+        return result
+
+
+def _quiet_prefect(debug: bool) -> None:
+    """Prefect's log lines go to its UI; the terminal shows ours. With --debug it shows both."""
+    if not debug:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def _see_that_it_answers(url: str) -> None:
+    """A server that is down is said in one line, before the seconds that imports take."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=HEALTH_SECONDS):  # noqa: S310 -- the user's own
+            return
+    except urllib.error.HTTPError:
+        return  # it answers; whether it lets us in is Prefect's to say
+    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise ServerError(
+            f"the Prefect server at {url} does not answer: {reason}",
+            "start it (prefect server start), or unset PREFECT_API_URL to use a temporary one",
+        ) from None
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def _told_when_slow() -> Iterator[Callable[[float], None]]:
+    """A line when the server takes long, which it does the first time on a machine."""
+    told = False
+
+    def tell(waited: float) -> None:
+        nonlocal told
+        if waited > SLOW_SECONDS and not told:
+            told = True
+            home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+            first = "" if (home / "prefect.db").exists() else ", for the first time: it makes its database"
+            console(sys.stderr).print(f"waiting for Prefect's temporary server{first} (up to half a minute) ...")
+
+    yield tell
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP leave by the same way as an exception, so that everything is closed on the way out."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    former = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -1,0 +1,160 @@
+"""`vecml run`: the whole pipeline once."""
+
+import csv
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vecml.cli.terminal import progress_bars, show_table, shown_warnings
+from vecml.config import ENGINES, PipelineConfig, make_config, read_config_file
+from vecml.errors import SettingError
+
+EPILOG = """**Examples**
+
+`vecml run` the notebook's job: 5,000 generated rows, a 10-32-2 network, tracked in mlruns/
+
+`vecml run --data sklearn:digits --epochs 60` a data set that ships with scikit-learn
+
+`vecml run --data table.csv --target label --drop id --hidden 64,32` a table of your own
+
+`vecml run --config job.toml --seed 7` settings from a file, flags on top
+"""
+
+
+def _option(field: str, panel: str, *names: str, metavar: str | None = None, default: str | None = None) -> Any:
+    """A flag whose help is the config field's own description, with its default."""
+    information = PipelineConfig.model_fields[field]
+    value = information.default
+    shown = default or (",".join(map(str, value)) if isinstance(value, tuple) else value)
+    text = (information.description or "").rstrip(".")
+    tail = f" [default: {shown}]" if shown not in (None, "", ()) else ""
+    flag = names or ("--" + field.replace("_", "-"),)
+    return typer.Option(
+        *flag, help=f"{text[0].upper()}{text[1:]}.{tail}", rich_help_panel=panel, metavar=metavar, show_default=False
+    )
+
+
+DATA, TRAINING, INFERENCE, RUN = "Data", "Training", "Inference", "Run"
+
+
+def run(
+    data: Annotated[str | None, _option("data", DATA, metavar="FILE|sklearn:NAME")] = None,
+    target: Annotated[str | None, _option("target", DATA, metavar="COLUMN")] = None,
+    drop: Annotated[list[str] | None, _option("drop", DATA, metavar="COLUMN,...")] = None,
+    keep: Annotated[list[str] | None, _option("keep", DATA, metavar="COLUMN,...")] = None,
+    max_categories: Annotated[int | None, _option("max_categories", DATA, metavar="N")] = None,
+    rows: Annotated[int | None, _option("rows", DATA, metavar="N")] = None,
+    features: Annotated[int | None, _option("features", DATA, metavar="N")] = None,
+    test_fraction: Annotated[float | None, _option("test_fraction", DATA, metavar="SHARE")] = None,
+    hidden: Annotated[str | None, _option("hidden", TRAINING, metavar="N,...")] = None,
+    activation: Annotated[str | None, _option("activation", TRAINING, metavar="relu|gelu|tanh|sigmoid")] = None,
+    epochs: Annotated[int | None, _option("epochs", TRAINING, metavar="N")] = None,
+    batch_size: Annotated[int | None, _option("batch_size", TRAINING, metavar="N")] = None,
+    learning_rate: Annotated[float | None, _option("learning_rate", TRAINING, metavar="RATE")] = None,
+    seed: Annotated[int | None, _option("seed", TRAINING, metavar="N")] = None,
+    engine: Annotated[str | None, _option("engine", INFERENCE, metavar="|".join(ENGINES))] = None,
+    device: Annotated[str | None, _option("device", INFERENCE, metavar="auto|cpu|cuda|mps")] = None,
+    precision: Annotated[str | None, _option("precision", INFERENCE, metavar="float32|...")] = None,
+    layout: Annotated[str | None, _option("layout", INFERENCE, metavar="columns|rows")] = None,
+    threads: Annotated[int | None, _option("threads", INFERENCE, metavar="N")] = None,
+    block_rows: Annotated[str | None, _option("block_rows", INFERENCE, metavar="N|auto", default="auto")] = None,
+    name: Annotated[str | None, _option("name", RUN, metavar="TEXT")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TOML file with any of these settings; flags win over it.", rich_help_panel=RUN, metavar="FILE"
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the result as JSON as well; `-` prints it instead of the table.",
+            rich_help_panel=RUN,
+            metavar="FILE",
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A warning's code, not to be shown (docs/warnings.md).", rich_help_panel=RUN, metavar="VMLnnn"
+        ),
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option(help="Show the traceback of an error, and Prefect's log.", rich_help_panel=RUN)
+    ] = False,
+) -> None:
+    """Train a classifier and run its inference: generate, split, train, vectorized-infer, evaluate.
+
+    Without arguments it is the notebook's job. The run is tracked in MLflow (in mlruns/, or where MLFLOW_TRACKING_URI
+    says) and is a Prefect flow run, on your Prefect server if there is one and on a temporary one otherwise.
+    """
+    values: dict[str, Any] = {
+        "data": data,
+        "target": target,
+        "drop": _columns(drop),
+        "keep": _columns(keep),
+        "max_categories": max_categories,
+        "rows": rows,
+        "features": features,
+        "test_fraction": test_fraction,
+        "hidden": _widths(hidden),
+        "activation": activation,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "engine": engine,
+        "device": device,
+        "precision": precision,
+        "layout": layout,
+        "threads": threads,
+        "block_rows": _block_rows(block_rows),
+        "name": name,
+    }
+    settings = make_config(values, read_config_file(config) if config else None)
+    from vecml.cli.launch import check_here, launch
+
+    with shown_warnings(ignore or ()), progress_bars():
+        check_here(settings)
+        result = launch(settings, debug)
+    _show(result, json)
+
+
+def _show(result: Any, json: Path | None) -> None:
+    from vecml.atomic import write_bytes
+    from vecml.record import to_json
+    from vecml.report.summary import rows as table_rows
+    from vecml.report.summary import sentence
+
+    if json is not None and str(json) == "-":
+        typer.echo(to_json(result))
+        return
+    show_table(sentence(result), table_rows(result))
+    if json is not None:
+        write_bytes(json, (to_json(result) + "\n").encode())
+
+
+def _columns(values: list[str] | None) -> tuple[str, ...] | None:
+    """`--drop a,b --drop '"c,d"'`: names by comma, a name with a comma in double quotes."""
+    if not values:
+        return None
+    return tuple(name for row in csv.reader(values, skipinitialspace=True) for name in row)
+
+
+def _widths(value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        return tuple(int(width) for width in value.split(","))
+    except ValueError:
+        raise SettingError(f"--hidden {value}: not a list of widths", "for example --hidden 64,32") from None
+
+
+def _block_rows(value: str | None) -> int | None:
+    if value is None or value == "auto":
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        raise SettingError(f"--block-rows {value}: neither a number nor auto") from None

@@ -1,0 +1,145 @@
+"""What the user sees: results on standard output, everything else on standard error; bars only on a terminal.
+
+A bar appears when a stage lasts over a second. Colour, width and TERM=dumb are rich's: NO_COLOR is honoured, nothing is
+cut off, long lines fold.
+"""
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from vecml.errors import SettingError, VecmlError
+from vecml.warnings import CODES, VecmlWarning
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+SHOW_AFTER_SECONDS = 1.0
+
+
+def console(stream: TextIO | None = None) -> "Console":
+    """A rich console on `stream` (standard output by default), at least 20 columns wide."""
+    from rich.console import Console
+
+    target = stream or sys.stdout
+    width = int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdigit() else None
+    if width is None and not target.isatty():
+        width = 80
+    return Console(file=target, width=max(width, 20) if width else None, highlight=False, soft_wrap=False)
+
+
+def show_error(error: VecmlError) -> None:
+    """`error: ...` and, under it, `hint: ...`."""
+    out = console(sys.stderr)
+    out.print(f"[bold red]error:[/] {_plain(error.message)}", soft_wrap=True)
+    if error.hint:
+        out.print(f"[bold]hint:[/] {_plain(error.hint)}", soft_wrap=True)
+
+
+def show_table(sentence: str, rows: Iterable[tuple[str, str]]) -> None:
+    """The sentence, then the table of two columns, folded to the terminal's width."""
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(Text(name), Text(value))
+    out.print(Text(sentence, style="bold"))
+    out.print()
+    out.print(table)
+
+
+@contextmanager
+def shown_warnings(ignored: Iterable[str]) -> Iterator[None]:
+    """Within the block, vecml's warnings are one line each, `VML012 ...`, but for the ignored codes.
+
+    Raises SettingError for a code that does not exist.
+    """
+    silent = set(ignored)
+    for code in sorted(silent - set(CODES)):
+        raise SettingError(f"--ignore {code}: there is no such warning", f"known: {', '.join(CODES)}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", VecmlWarning)
+        seen: set[str] = set()
+
+        def show(message: Warning | str, *_: object, **__: object) -> None:
+            if isinstance(message, VecmlWarning) and message.code not in silent and str(message) not in seen:
+                seen.add(str(message))
+                console(sys.stderr).print(f"[yellow]{message.code}[/] {_plain(message.message)}", soft_wrap=True)
+
+        warnings.showwarning = show
+        yield
+
+
+@dataclass(frozen=True)
+class _Bar:
+    task: "TaskID"
+    began: float
+
+
+class Bars:
+    """Draws a progress bar for each stage that lasts over a second; hears through `vecml.progress`."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console = console(sys.stderr)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._shown = False
+
+    def begin(self, name: str, total: float | None) -> object:
+        """A stage begins."""
+        return _Bar(self._progress.add_task(name, total=total, visible=False), time.monotonic())
+
+    def advance(self, stage: object, amount: float) -> None:
+        """Show the bar once the stage has lasted long enough."""
+        if not isinstance(stage, _Bar):
+            return
+        late = time.monotonic() - stage.began > SHOW_AFTER_SECONDS
+        if late and not self._shown:
+            self._progress.start()
+            self._shown = True
+        self._progress.update(stage.task, advance=amount, visible=late)
+
+    def end(self, stage: object) -> None:
+        """Take the bar away."""
+        if isinstance(stage, _Bar):
+            self._progress.remove_task(stage.task)
+        if self._shown and not self._progress.tasks:
+            self._progress.stop()
+            self._shown = False
+
+
+@contextmanager
+def progress_bars() -> Iterator[None]:
+    """Within the block, stages draw bars if standard error is a terminal, and nothing otherwise."""
+    from vecml.progress import listening
+
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield
+        return
+    with listening(Bars()):
+        yield
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

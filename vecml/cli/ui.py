@@ -1,0 +1,52 @@
+"""`vecml ui`: MLflow's own UI over the store that runs go to, on this machine only."""
+
+import os
+import socket
+import sys
+from typing import Annotated
+
+import typer
+
+from tasks.tracking.location import UI_PORT
+from vecml.cli.terminal import console
+from vecml.errors import SettingError
+
+
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = UI_PORT,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+) -> None:
+    """Open MLflow's UI over the local store, on 127.0.0.1, and print the address of our runs.
+
+    It runs until Ctrl-C. With MLFLOW_TRACKING_URI set to a server, that server's own UI is named instead.
+    """
+    from tasks.tracking.location import locate
+
+    location = locate()
+    out = console()
+    if location.uri.startswith(("http://", "https://")):
+        from tasks.tracking.store import open_store
+        from tasks.tracking.write import runs_url
+
+        out.print(f"Runs are kept by a server, which has its own UI: {runs_url(open_store(location))}", soft_wrap=True)
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SettingError(
+                f"--port {port}: {error.strerror}", f"try --port {port + 1 if port < 65535 else port - 1}"
+            ) from None
+    from tasks.tracking.store import open_store
+    from tasks.tracking.write import runs_url
+
+    address = runs_url(open_store(location)).replace(f":{UI_PORT}/", f":{port}/")
+    out.print(f"Our runs: {address}", soft_wrap=True)
+    out.print(f"Store: {location.shown}. Ctrl-C ends it.", soft_wrap=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", location.uri]
+    if location.artifact_root:
+        command += ["--default-artifact-root", location.artifact_root]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    sys.stdout.flush()
+    os.execv(sys.executable, command)  # noqa: S606 -- MLflow's server takes this process's place, and its signals

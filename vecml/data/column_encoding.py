@@ -1,0 +1,121 @@
+"""How one raw column becomes features: a number filled in and perhaps shifted, a category one-hot.
+
+Fitted on training rows alone. Nothing is standardised here: that is learnt in training and folded into the network's
+first layer. Only a column whose variation float32 could not hold (timestamps, say) is shifted, before it is narrowed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml.data.table import MISSING_CODE, Column, Kind
+from vecml.errors import DataError
+
+OFFSET_DEVIATIONS = 100.0
+
+
+@dataclass(frozen=True)
+class ColumnEncoding:
+    """How one raw column becomes one feature, or one for each category.
+
+    Attributes:
+        name: the raw column's.
+        kind: the raw column's.
+        impute: what a missing value counts as: a number's median, 0 or 1, or an index into `categories`.
+        offset: subtracted from a number, in float64; 0.0 for nearly all of them.
+        categories: of a category: those of the training part, sorted; each is a feature.
+    """
+
+    name: str
+    kind: Kind
+    impute: float
+    offset: float = 0.0
+    categories: tuple[str, ...] = ()
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features it makes: `age`, or `colour=red`, `colour=blue`."""
+        return tuple(f"{self.name}={value}" for value in self.categories) or (self.name,)
+
+
+def fit_column(column: Column) -> ColumnEncoding:
+    """Learn from all rows of a column that has values and is not constant; `Encoding.fit` says what is learnt."""
+    return _fit_number(column) if column.kind == "number" else _fit_codes(column)
+
+
+def encode_column(
+    encoding: ColumnEncoding, column: Column, row_N: NDArray[np.int64] | None, x_KN: NDArray[np.float32]
+) -> int:
+    """Write the column's K features of the rows `row_N` (None: all) into `x_KN`; returns how many values were unseen.
+
+    The column must be of the encoding's kind. Raises DataError for a number that is infinite or too large for float32.
+    """
+    if encoding.kind != "number":
+        return _encode_codes(encoding, column, row_N, x_KN)
+    _encode_number(encoding, column, row_N, x_KN[0])
+    return 0
+
+
+def _fit_number(column: Column) -> ColumnEncoding:
+    present = column.values_N[~np.isnan(column.values_N)]
+    mean = float(present.mean(dtype=np.float64))
+    deviation = float(present.std(dtype=np.float64))
+    # The median, by selection in this copy and in float64, so that it does not depend on how the file kept the column.
+    middle, odd = divmod(len(present), 2)
+    present.partition((middle - 1, middle))
+    median = float(present[middle]) if odd else 0.5 * (float(present[middle - 1]) + float(present[middle]))
+    shifted = abs(mean) > OFFSET_DEVIATIONS * deviation
+    return ColumnEncoding(column.name, "number", median, offset=median if shifted else 0.0)
+
+
+def _fit_codes(column: Column) -> ColumnEncoding:
+    codes = column.values_N[column.values_N != MISSING_CODE]
+    count = np.bincount(codes, minlength=len(column.categories))
+    if column.kind == "boolean":
+        return ColumnEncoding(column.name, "boolean", float(count.argmax()))
+    seen = np.flatnonzero(count)
+    categories = tuple(column.categories[code] for code in seen)
+    return ColumnEncoding(column.name, "category", float(count[seen].argmax()), categories=categories)
+
+
+def _encode_number(
+    encoding: ColumnEncoding, column: Column, row_N: NDArray[np.int64] | None, x_N: NDArray[np.float32]
+) -> None:
+    values_N = column.values_N if row_N is None else column.values_N[row_N]
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused below
+        if encoding.offset:
+            np.subtract(values_N, encoding.offset, out=x_N, dtype=np.float64, casting="same_kind")
+        else:
+            x_N[:] = values_N
+    if not len(x_N):
+        return
+    if np.isinf(np.fmin.reduce(x_N)) or np.isinf(np.fmax.reduce(x_N)):
+        first = int(np.isinf(x_N).argmax())
+        row = (first if row_N is None else int(row_N[first])) + 1
+        value = float(values_N[first])
+        if np.isinf(value):
+            message = f"column {encoding.name!r} has an infinite value in row {row}"
+        else:
+            message = f"column {encoding.name!r} has {value!r} in row {row}, more than float32 can hold"
+        raise DataError(message, "mend it, or leave it empty")
+    x_N[np.isnan(x_N)] = encoding.impute - encoding.offset
+
+
+def _encode_codes(
+    encoding: ColumnEncoding, column: Column, row_N: NDArray[np.int64] | None, x_KN: NDArray[np.float32]
+) -> int:
+    """Write a boolean's or a category's features; returns how many values were unseen categories."""
+    code_N = column.values_N if row_N is None else column.values_N[row_N]
+    if encoding.kind == "boolean":
+        x_KN[0] = code_N
+        x_KN[0][code_N == MISSING_CODE] = encoding.impute
+        return 0
+    index = {value: i for i, value in enumerate(encoding.categories)}
+    unseen_code = len(encoding.categories)
+    # From the column's vocabulary to the training part's; the last place is where code -1 looks.
+    recode = np.array([index.get(value, unseen_code) for value in column.categories] + [int(encoding.impute)], np.int32)
+    seen_N = recode[code_N]
+    for k, x_N in enumerate(x_KN):
+        np.equal(seen_N, k, out=x_N)
+    return int(np.count_nonzero(seen_N == unseen_code))

@@ -1,0 +1,161 @@
+"""CSV and TSV through Arrow's multithreaded reader, its errors in words that name the file, the row and the column.
+
+Arrow's one-shot reader widens a column's type when a later block contradicts the first (its streaming reader does not),
+so that types follow from the whole file; the tests hold it to that with tiny blocks.
+"""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vecml.data.selection import counted, shortened
+from vecml.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLOCK_BYTES = 1 << 20
+LONGEST_ROW_BYTES = 1 << 26
+MOST_DICTIONARY_VALUES = 10_000
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_delimited(
+    path: Path, delimiter: str = ",", text: Collection[str] = (), block_bytes: int = BLOCK_BYTES
+) -> "pa.Table":
+    """The whole file as an Arrow table; columns named in `text` are taken as text, other types are inferred.
+
+    An empty value and NA, NaN, NULL and the like are missing, in text too. A value in quotes may hold line breaks.
+    Read in blocks of `block_bytes`, several threads at once; the result does not depend on them.
+
+    Raises DataError for an empty file, a row with too few or too many values, and bytes that are not UTF-8.
+    """
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start in UTF_16_MARKS:
+        raise _not_utf8(path, "the file", start, "UTF-16")
+    table = _read(path, delimiter, text, block_bytes)
+    if table.num_columns == 1:
+        name = table.column_names[0]
+        other = [mark for mark in (";", "\t", "|", ",") if mark != delimiter and mark in name]
+        if other:
+            raise DataError(
+                f"{path.name} has a single column, called {shortened(name)}",
+                f"values are separated by {delimiter!r} in a {path.suffix} file; this one seems to use {other[0]!r}",
+            )
+        # An empty line is a missing value where there is but one column; elsewhere it is no row at all.
+        table = _read(path, delimiter, text, block_bytes, skip_empty=False)
+    _check_utf8(path, table)
+    _check_closed(path, table)
+    return table
+
+
+def _read(
+    path: Path, delimiter: str, text: Collection[str], block_bytes: int, *, skip_empty: bool = True
+) -> "pa.Table":
+    import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for this format only
+    from pyarrow import csv  # noqa: PLC0415 -- the same
+
+    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=skip_empty)
+    convert = csv.ConvertOptions(
+        strings_can_be_null=True,
+        column_types={name: pa.string() for name in text},
+        auto_dict_encode=True,
+        auto_dict_max_cardinality=MOST_DICTIONARY_VALUES,
+    )
+
+    def attempt(block_size: int, *, use_threads: bool) -> "pa.Table":
+        read = csv.ReadOptions(block_size=block_size, use_threads=use_threads)
+        table = csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+        _ = table.column_names  # the header is decoded only when it is asked for
+        return table
+
+    try:
+        try:
+            return attempt(block_bytes, use_threads=True)
+        except pa.ArrowInvalid as error:
+            if not re.search("straddling|Empty CSV file|try to increase block size", str(error)):
+                raise
+            # A row, or the header, longer than a block.
+            return attempt(LONGEST_ROW_BYTES, use_threads=True)
+    except UnicodeDecodeError as error:  # the header's
+        raise _not_utf8(path, "its header", error.object[error.start : error.start + 1]) from None
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error)
+        if "Expected" in reason:
+            try:
+                attempt(LONGEST_ROW_BYTES, use_threads=False)  # only one thread alone can count rows
+            except pa.ArrowInvalid as counted:
+                reason = str(counted)
+        raise _explain(path, reason) from None
+
+
+def _explain(path: Path, reason: str) -> DataError:
+    """Arrow's complaint as one line in our words."""
+    if "Empty CSV file" in reason:
+        return DataError(f"{path.name} is empty", "its first line must name the columns")
+    ragged = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)(?:: (.*))?", reason)
+    if ragged:
+        row, expected, got, content = ragged.groups()
+        where = f"row {int(row) - 1}" if row else "a row"  # Arrow counts the header as row 1
+        return DataError(
+            f"{path.name}: {where} has {counted(int(got), 'value')}, the header names {expected} columns",
+            f"the row reads {shortened(content or '')}; a value that holds a separator must be in quotes",
+        )
+    utf8 = re.search(r"CSV column #(\d+).*invalid UTF8", reason)
+    if utf8:
+        return _not_utf8(path, f"column {int(utf8[1]) + 1}")
+    if "straddling" in reason:
+        return DataError(
+            f"{path.name} has a row of more than {LONGEST_ROW_BYTES >> 20} MB", "is a quotation mark not closed?"
+        )
+    return DataError(
+        f"{path.name} cannot be read as CSV: {(reason.splitlines() or ['no reason given'])[0]}",
+        "is it complete? Copy or write it again",
+    )
+
+
+def _check_utf8(path: Path, table: "pa.Table") -> None:
+    """Arrow takes what is no UTF-8 for binary; find the first such value."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for this format only
+
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if not pa.types.is_binary(kind):
+            continue
+        row = 0
+        for chunk in column.cast(pa.binary()).chunks:
+            for value in chunk.to_pylist():
+                row += 1
+                try:
+                    (value or b"").decode()
+                except UnicodeDecodeError:
+                    raise _not_utf8(path, f"column {name!r} in row {row}", value) from None
+
+
+def _check_closed(path: Path, table: "pa.Table") -> None:
+    """Raise DataError when the file ends inside a quoted value: Arrow takes the rest of the file for that value."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for this format only
+
+    last = table.column(table.num_columns - 1)
+    value = last[-1].as_py() if len(last) else None
+    if not isinstance(value, str) or "\n" not in value:
+        return
+    tail = b""
+    with pa.input_stream(path) as stream:
+        while chunk := stream.read(BLOCK_BYTES):
+            tail = (tail + chunk)[-1024:]
+    if not tail.rstrip().endswith(b'"'):
+        raise DataError(
+            f"{path.name} ends inside a quoted value, which begins in row {table.num_rows}: {shortened(value)}",
+            "close the quotation mark, or double it where it belongs to the value",
+        )
+
+
+def _not_utf8(path: Path, where: str, value: bytes | None = None, likely: str = "WINDOWS-1252") -> DataError:
+    shown = "" if value is None else f": {shortened(value)}"
+    return DataError(
+        f"{path.name}: {where} is not UTF-8{shown}",
+        f"convert it, for instance: iconv -f {likely} -t UTF-8 {path.name} > utf8-{path.name}",
+    )

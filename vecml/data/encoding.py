@@ -1,0 +1,137 @@
+"""Raw columns to float32 features: what is missing filled in, categories one-hot. Fitted on training rows alone.
+
+Everything that a saved model must know of its data is in the `Encoding`, and goes through JSON without losing a bit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml.data.column_encoding import ColumnEncoding, encode_column, fit_column
+from vecml.data.encoding_json import from_json, to_json
+from vecml.data.selection import listed, no_such_column
+from vecml.data.table import Column, Kind, is_constant, is_missing
+from vecml.errors import DataError
+from vecml.progress import stage
+from vecml.warnings import warn
+
+KIND_IN_WORDS = {"number": "a number", "boolean": "a boolean", "category": "a category"}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How raw columns become features, in the features' order, and labels class indices.
+
+    Attributes:
+        columns: the raw columns that are used.
+        target: the name of the label's column.
+        classes: names of the classes; the index of each is its label.
+    """
+
+    columns: tuple[ColumnEncoding, ...]
+    target: str = ""
+    classes: tuple[str, ...] = ()
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the encoded features, in the order of `transform`'s rows."""
+        return tuple(name for column in self.columns for name in column.feature_names)
+
+    @property
+    def n_features(self) -> int:
+        """F, the number of encoded features."""
+        return sum(len(column.categories) or 1 for column in self.columns)
+
+    @classmethod
+    def fit(
+        cls,
+        columns: Sequence[Column],
+        row_N: NDArray[np.int64] | None = None,
+        target: str = "",
+        classes: tuple[str, ...] = (),
+    ) -> "Encoding":
+        """Learn from the rows `row_N` of `columns` (None: all of them); `target` and `classes` are kept as they are.
+
+        A number's missing values become its median there, a boolean's or category's the most frequent value (the first
+        of several). A number whose mean is more than 100 standard deviations from zero is shifted by its median.
+
+        Columns without a value in these rows are left out with VML004, constant ones with VML001. Raises DataError when
+        none is left.
+        """
+        fitted, empty, constant = [], [], []
+        for column in columns:
+            values_N = column.values_N if row_N is None else column.values_N[row_N]
+            taken = Column(column.name, column.kind, values_N, column.categories)
+            if is_missing(taken):
+                empty.append(column.name)
+            elif is_constant(taken):
+                constant.append(column.name)
+            else:
+                fitted.append(fit_column(taken))
+        if not fitted:
+            raise DataError(
+                "no feature column is left: in the training part each is constant or has no value",
+                f"columns: {listed([*empty, *constant])}",
+            )
+        if empty:
+            warn("VML004", _dropped(empty, "has no value", "have no value"))
+        if constant:
+            warn("VML001", _dropped(constant, "is constant", "are constant"))
+        return cls(tuple(fitted), target, classes)
+
+    def transform(
+        self, columns: Sequence[Column], row_N: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float32], int]:
+        """The features x_FN (float32, by column, contiguous) of the rows `row_N` (None: all), and how many values were
+        categories that the fit had not seen; those are zero in all features of their column.
+
+        Columns are found by name; others than the fitted ones do not matter. Raises DataError when one is missing, of
+        another kind, or has a number that is infinite or that float32 cannot hold.
+        """
+        by_name = {column.name: column for column in columns}
+        for encoding in self.columns:
+            _check_kind(encoding, by_name.get(encoding.name), tuple(by_name))
+        n_rows = len(by_name[self.columns[0].name].values_N) if row_N is None else len(row_N)
+        x_FN = np.empty((self.n_features, n_rows), np.float32)
+        unseen = first = 0
+        with stage("encoding", len(self.columns)) as advance:
+            for encoding in self.columns:
+                column = by_name[encoding.name]
+                last = first + len(encoding.feature_names)
+                unseen += encode_column(encoding, column, row_N, x_FN[first:last])
+                first = last
+                advance(1)
+        return x_FN, unseen
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """As JSON's own types, with the version of the format; `from_json_dict` is its inverse."""
+        return to_json(self.columns, self.target, self.classes)
+
+    @classmethod
+    def from_json_dict(cls, content: object) -> "Encoding":
+        """From what `to_json_dict` gave; raises ModelError for another format version and anything malformed."""
+        return cls(*from_json(content))
+
+
+def changed_kind(name: str, kind: Kind, fitted: Kind) -> DataError:
+    """The error for a column that is of one kind now and was of another when the encoding was fitted."""
+    return DataError(
+        f"column {name!r} is {KIND_IN_WORDS[kind]}, but was {KIND_IN_WORDS[fitted]} in training",
+        "give it values of the kind that the model was trained on",
+    )
+
+
+def _check_kind(encoding: ColumnEncoding, column: Column | None, names: tuple[str, ...]) -> None:
+    if column is None:
+        raise no_such_column(encoding.name, names, "the data")
+    if column.kind != encoding.kind:
+        raise changed_kind(encoding.name, column.kind, encoding.kind)
+
+
+def _dropped(names: list[str], singular: str, plural: str) -> str:
+    if len(names) == 1:
+        return f"column {names[0]!r} {singular} in the training part and was dropped"
+    return f"columns {listed(names)} {plural} in the training part and were dropped"

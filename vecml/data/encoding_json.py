@@ -1,0 +1,102 @@
+"""An encoding as plain JSON: the content of a saved model's preprocessing.json.
+
+Read back as suspiciously as any file from elsewhere. Floats survive to the last bit: JSON writes them as Python's repr.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from vecml.data.column_encoding import ColumnEncoding
+from vecml.data.selection import shortened
+from vecml.data.table import Kind
+from vecml.errors import ModelError
+
+FORMAT = 1
+
+
+def to_json(columns: Sequence[ColumnEncoding], target: str, classes: Sequence[str]) -> dict[str, Any]:
+    """The encoding as JSON's own types: format, target, classes, and an object for each column."""
+    entries: list[dict[str, Any]] = []
+    for column in columns:
+        entry: dict[str, Any] = {"name": column.name, "kind": column.kind}
+        match column.kind:
+            case "number":
+                entry |= {"impute": column.impute, "offset": column.offset}
+            case "boolean":
+                entry |= {"impute": bool(column.impute)}
+            case "category":
+                entry |= {"impute": column.categories[int(column.impute)], "categories": list(column.categories)}
+        entries.append(entry)
+    return {"format": FORMAT, "target": target, "classes": list(classes), "columns": entries}
+
+
+def from_json(content: object) -> tuple[tuple[ColumnEncoding, ...], str, tuple[str, ...]]:
+    """Columns, target and classes from what `to_json` gave.
+
+    Raises ModelError for another format version and anything malformed, saying what.
+    """
+    if not isinstance(content, Mapping):
+        raise _malformed("it is no JSON object")
+    version = content.get("format")
+    if version != FORMAT or isinstance(version, bool):
+        raise ModelError(
+            f"preprocessing.json has format {shortened(version)}; this vecml reads {FORMAT}",
+            "load it with the vecml that saved it",
+        )
+    target, classes = _text(content, "target"), _texts(content, "classes")
+    entries = content.get("columns")
+    if not isinstance(entries, list) or not entries:
+        raise _malformed(f"columns is {shortened(entries)}")
+    columns = tuple(_column(entry) for entry in entries)
+    if len({column.name for column in columns}) != len(columns):
+        raise _malformed("a column occurs twice")
+    return columns, target, classes
+
+
+def _column(entry: object) -> ColumnEncoding:
+    if not isinstance(entry, Mapping):
+        raise _malformed(f"a column is {shortened(entry)}")
+    name, kind, impute = _text(entry, "name"), entry.get("kind"), entry.get("impute")
+    if kind not in get_args(Kind):
+        raise _malformed(f"column {name!r} has the kind {shortened(kind)}")
+    match kind:
+        case "number":
+            return ColumnEncoding(name, "number", _number(name, impute), _number(name, entry.get("offset")))
+        case "boolean":
+            if not isinstance(impute, bool):
+                raise _malformed(f"column {name!r} has {shortened(impute)} for a boolean")
+            return ColumnEncoding(name, "boolean", float(impute))
+        case _:
+            categories = _texts(entry, "categories")
+            if impute not in categories:
+                raise _malformed(f"column {name!r} has no category {shortened(impute)}")
+            return ColumnEncoding(name, "category", float(categories.index(impute)), categories=categories)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise _malformed(f"column {name!r} has {shortened(value)} for a number")
+
+
+def _text(content: Mapping[str, Any], key: str) -> str:
+    value = content.get(key)
+    if not isinstance(value, str):
+        raise _malformed(f"{key} is {shortened(value)}")
+    return value
+
+
+def _texts(content: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = content.get(key)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise _malformed(f"{key} is {shortened(values)}")
+    if len(set(values)) != len(values):
+        raise _malformed(f"{key} holds a value twice")
+    return tuple(values)
+
+
+def _malformed(what: str) -> ModelError:
+    return ModelError(
+        f"preprocessing.json is malformed: {what}", "the model was altered or damaged: take it from its run again"
+    )

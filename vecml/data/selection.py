@@ -1,0 +1,69 @@
+"""Which columns are used: the target, and the features that --drop and --keep leave.
+
+A name that does not exist is answered with the nearest ones that do, because it is nearly always a typing error.
+"""
+
+import difflib
+import shlex
+from collections.abc import Collection, Sequence
+
+from vecml.errors import DataError
+
+SHOWN_NAMES = 10
+SHOWN_CHARACTERS = 40
+SEARCHED_NAMES = 10_000
+
+
+def select_features(
+    names: Sequence[str], target: str, drop: Collection[str] = (), keep: Collection[str] = (), source: str = "the data"
+) -> tuple[str, ...]:
+    """The feature names among `names`, in their order: without `target` and `drop`, and only `keep` where it is given.
+
+    Raises DataError when a name asked for is not among `names`, or nothing is left.
+    """
+    known = set(names)
+    for name in (target, *drop, *keep):
+        if name not in known:
+            raise no_such_column(name, names, source)
+    left_out = {target, *drop}
+    features = tuple(name for name in names if name not in left_out and (not keep or name in keep))
+    if not features:
+        raise DataError(
+            f"no feature column is left of {source}", f"beside the target {target!r}, --drop and --keep must leave one"
+        )
+    return features
+
+
+def no_such_column(name: str, names: Sequence[str], source: str) -> DataError:
+    """The error for a column called `name` that `source` does not have; its columns are `names`."""
+    return DataError(f"there is no column {name!r} in {source}", did_you_mean(name, names, "columns"))
+
+
+def did_you_mean(name: str, names: Sequence[str], what: str) -> str:
+    """A hint: the name nearest to `name`, if any is near, and the first few of all `names`, introduced by `what`."""
+    close = difflib.get_close_matches(name, names[:SEARCHED_NAMES], n=1)
+    listing = f"{what}: {listed(names)}"
+    return f"did you mean {close[0]!r}? {listing}" if close else listing
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, quoted, and how many more there are."""
+    shown = ", ".join(repr(name) for name in names[:SHOWN_NAMES])
+    rest = len(names) - SHOWN_NAMES
+    return f"{shown} and {rest:,} more" if rest > 0 else shown
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`, `3,000 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def shortened(value: object) -> str:
+    """`value` as Python writes it, cut so that an error stays one line."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
+
+
+def drop_flag(name: str) -> str:
+    """What to type to leave the column out."""
+    return f"--drop {shlex.quote(name)}"

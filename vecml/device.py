@@ -1,0 +1,170 @@
+"""Devices, threads and precision: what this machine offers, a config resolved for it, and what was really computed in.
+
+torch is imported only where the question needs it: with `--device cpu`, or an engine that knows no other device, it is
+not.
+"""
+
+import os
+import platform
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml.config import PipelineConfig, Precision, Setting
+from vecml.errors import DeviceUnavailableError, SettingError
+
+ACCELERATORS = ("cuda", "mps")
+ACCELERATED_ENGINES = ("torch",)
+FLOAT64_ENGINES = ("row_loop",)
+
+PROBE_FEATURES = 32
+PROBE_CLASSES = 8
+_PROBE_ROWS = 128
+_PROBE_BITS = 53
+_PROBE_LARGE = 1e5  # beyond float16's 65 504
+_MANTISSA_BITS = {52: "float64", 23: "float32", 7: "bfloat16"}
+
+
+def resolve_setting(config: PipelineConfig) -> Setting:
+    """The way to run inference that `config` asks for, on this machine: no "auto" and no open thread count is left.
+
+    Raises SettingError for more threads than there are CPUs and for a device that the engine does not know,
+    DeviceUnavailableError for one that is not here.
+    """
+    check_threads(config.threads)
+    return Setting(
+        engine=config.engine,
+        device=resolve_device(config.engine, config.device),
+        precision=resolve_precision(config.engine, config.precision),
+        layout=config.layout,
+        threads=config.threads or usable_cpus(),
+        block_rows=config.block_rows,
+    )
+
+
+def resolve_device(engine: str, device: str) -> str:
+    """`cpu`, `cuda` or `mps`: "auto" takes an accelerator that is there and that `engine` knows, else the CPU.
+
+    Raises SettingError when `engine` does not run on `device`, DeviceUnavailableError when the machine has none.
+    """
+    if device == "cpu":
+        return device
+    if engine not in ACCELERATED_ENGINES:
+        if device != "auto":
+            raise SettingError(
+                f"--device {device}: engine {engine} runs on the cpu", f"--engine {' or '.join(ACCELERATED_ENGINES)}"
+            )
+        return "cpu"
+    there = available_devices()
+    if device == "auto":
+        return next((name for name in ACCELERATORS if name in there), "cpu")
+    if device not in there:
+        raise DeviceUnavailableError(
+            f"--device {device}: this machine offers {', '.join(there)}", "leave --device out to take what there is"
+        )
+    return device
+
+
+def resolve_precision(engine: str, precision: Precision) -> Precision:
+    """What `engine` is asked to compute in: the reference, in float64 alone, has that where float32 is the default."""
+    return "float64" if engine in FLOAT64_ENGINES and precision == "float32" else precision
+
+
+def check_threads(threads: int | None) -> None:
+    """Raise SettingError when `threads` is more than the CPUs that this process may use."""
+    cpus = usable_cpus()
+    if threads is not None and threads > cpus:
+        raise SettingError(
+            f"--threads {threads}: this machine offers {cpus} CPU{'s' if cpus != 1 else ''}",
+            f"--threads {cpus}, or leave it out to take them all",
+        )
+
+
+def usable_cpus(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """CPUs that this process may use: its affinity, and the control group's quota in whole CPUs (at least 1)."""
+    try:
+        cpus = len(os.sched_getaffinity(0))
+    except AttributeError:  # only Linux has it
+        cpus = os.cpu_count() or 1
+    quota = _quota(groups)
+    return cpus if quota is None else max(1, min(cpus, int(quota)))
+
+
+def available_devices() -> tuple[str, ...]:
+    """`cpu`, and `cuda` and `mps` where torch sees one."""
+    try:
+        import torch  # noqa: PLC0415 -- a second or two, and only here
+    except (ImportError, OSError):
+        return ("cpu",)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a driver that is too old, say; there is no device then
+        seen = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return ("cpu", *(name for name in ACCELERATORS if seen[name]))
+
+
+def device_name(device: str, index: int = 0) -> str:
+    """The device's own name: `NVIDIA H200`, or the CPU's model as the system calls it."""
+    if device == "cuda":
+        import torch  # noqa: PLC0415 -- whoever has a CUDA device in hand has it imported
+
+        return str(torch.cuda.get_device_name(index))
+    name = _cpu_name(Path("/proc/cpuinfo"))
+    return f"{name} GPU" if device == "mps" else name
+
+
+def probe_weights() -> NDArray[np.float32]:
+    """weight_CF (PROBE_CLASSES, PROBE_FEATURES) of the probe's linear model: logit 0 is x0 - x1, the others are 0.
+
+    Larger than the question needs, so that a library takes the same route as for a real model.
+    """
+    weight_CF = np.zeros((PROBE_CLASSES, PROBE_FEATURES), np.float32)
+    weight_CF[0, :2] = 1, -1
+    return weight_CF
+
+
+def precision_of(logits: Callable[[NDArray[np.float64]], NDArray[np.floating]]) -> str:
+    """The precision that `logits` computes in: a name of `Precision`, or the bits of its mantissa where none fits.
+
+    Row k of the probe is (1 + 2^-k, 1): their difference is 2^-k, unless the mantissa has fewer than k bits. tf32 and
+    float16 have ten alike, and are told apart by a number that is too large for float16.
+
+    Args:
+        logits: takes x_NF, float64, and gives z_NC of the linear model with `probe_weights` and no bias.
+    """
+    x_NF = np.zeros((_PROBE_ROWS, PROBE_FEATURES))
+    steps = 2.0 ** -np.arange(1, _PROBE_BITS + 1)
+    x_NF[:_PROBE_BITS, 0] = 1 + steps
+    x_NF[:_PROBE_BITS, 1] = 1
+    x_NF[_PROBE_BITS, 0] = _PROBE_LARGE
+    seen_N = np.asarray(logits(x_NF), np.float64)[:, 0]
+    exact = seen_N[:_PROBE_BITS] == steps
+    bits = _PROBE_BITS if exact.all() else int(exact.argmin())
+    if bits == 10:
+        return "tf32" if np.isfinite(seen_N[_PROBE_BITS]) else "float16"
+    return _MANTISSA_BITS.get(bits, f"{bits} bits")
+
+
+def _quota(groups: Path) -> float | None:
+    """CPUs' worth of time that the control group allows (cgroups(7): v2 `cpu.max`, v1 CFS quota); None: no limit."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            quota, period = " ".join((groups / name).read_text(encoding="ascii") for name in names).split()
+            if int(quota) > 0:
+                return int(quota) / int(period)
+        except (OSError, ValueError, ZeroDivisionError):
+            continue  # not there, or "max"
+    return None
+
+
+def _cpu_name(cpuinfo: Path) -> str:
+    try:
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            field, _, value = line.partition(":")
+            if field.strip() == "model name" and value.strip():
+                return value.strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "CPU"

@@ -1,0 +1,65 @@
+"""What every engine asks of a setting and of the arrays of a call, and how it refuses them: one line each.
+
+Without these checks a transposed table of a square shape, or labels of another dtype, would give wrong answers quietly.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml.config import Layout, Setting
+from vecml.engines.base import Engine
+from vecml.errors import DataError
+
+_SHAPES: dict[Layout, str] = {"columns": "(features, rows)", "rows": "(rows, features)"}
+
+
+def unsupported(engine: Engine, setting: Setting) -> str | None:
+    """Why `engine` does not know the layout, device or precision of `setting`, in words for the user, or None."""
+    for field, known in (("layout", engine.layouts), ("device", engine.devices), ("precision", engine.precisions)):
+        value = getattr(setting, field)
+        if value not in known:
+            return f"{field} {value} is not one of its own: {', '.join(known)}"
+    if setting.isa != "native":
+        return f"it cannot choose an instruction set ({setting.isa})"
+    return None
+
+
+def count_rows(x: NDArray[Any], n_features: int, layout: Layout) -> int:
+    """The rows of `x`, which has `n_features` features in `layout`.
+
+    Raises DataError when it is no float32 or float64 array of that shape with ascending strides.
+    """
+    _ascending("features", x)
+    if x.dtype not in (np.float32, np.float64):
+        raise DataError(f"features of dtype {x.dtype}: float32 or float64 is needed", "x.astype(numpy.float32)")
+    axis = 0 if layout == "columns" else 1
+    if x.ndim != 2 or x.shape[axis] != n_features:
+        hint = None
+        if x.ndim == 2 and x.shape[1 - axis] == n_features:
+            hint = "the table lies the other way: transpose it, or choose the other layout"
+        raise DataError(
+            f"features of shape {x.shape}: layout {layout} is {_SHAPES[layout]}, and the model takes {n_features} "
+            f"feature{'s' if n_features != 1 else ''}",
+            hint,
+        )
+    return int(x.shape[1 - axis])
+
+
+def check_labels(out_N: NDArray[Any], n_rows: int) -> None:
+    """Raise DataError when `out_N` cannot hold the labels of `n_rows` rows: int64 (N,), writeable."""
+    _ascending("labels", out_N)
+    if out_N.dtype != np.int64:
+        raise DataError(f"labels of dtype {out_N.dtype}: int64 is needed", "numpy.empty(n_rows, dtype=numpy.int64)")
+    if out_N.shape != (n_rows,):
+        raise DataError(f"labels of shape {out_N.shape}: the features have {n_rows} rows, so ({n_rows},) is needed")
+    if not out_N.flags.writeable:
+        raise DataError("labels are written in place, and this array is read-only")
+
+
+def _ascending(what: str, array: object) -> None:
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{what} of type {type(array).__name__}: a numpy array is needed")
+    if any(stride < 0 for stride in array.strides):
+        raise DataError(f"{what} with negative strides (a reversed view)", "numpy.ascontiguousarray(...) makes a copy")

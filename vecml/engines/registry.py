@@ -1,0 +1,47 @@
+"""The engines there are, by name. No discovery: an engine is one file and one line here."""
+
+import numpy as np
+
+from vecml.config import Setting
+from vecml.engines.base import Engine, Loaded
+from vecml.engines.numpy import NumpyEngine
+from vecml.engines.row_loop import RowLoopEngine
+from vecml.engines.torch import TorchEngine
+from vecml.errors import EngineUnavailableError, SettingError
+from vecml.model.network import Architecture, Layer, Model
+
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (RowLoopEngine(), NumpyEngine(), TorchEngine())}
+
+
+def get_engine(name: str) -> Engine:
+    """The engine called `name`; raises SettingError with the names that there are."""
+    if name not in ENGINES:
+        raise SettingError(f"--engine {name}: there is no such engine", f"choose from {', '.join(ENGINES)}")
+    return ENGINES[name]
+
+
+def check(model: Model, setting: Setting) -> None:
+    """Raise EngineUnavailableError, with the reason, when the setting's engine cannot run `model` under it here.
+
+    Raises SettingError when there is no such engine.
+    """
+    reason = get_engine(setting.engine).unavailable(model, setting)
+    if reason is not None:
+        raise EngineUnavailableError(
+            f"engine {setting.engine} cannot run this model here: {reason}", "vecml doctor shows what this machine has"
+        )
+
+
+def load_engine(model: Model, setting: Setting) -> Loaded:
+    """`model` ready to run under `setting`; close it when done. Raises as `check` does."""
+    check(model, setting)
+    return get_engine(setting.engine).load(model, setting)
+
+
+def availability(name: str) -> str | None:
+    """Why the engine called `name` cannot be used on this machine's CPU at all, or None when it can."""
+    engine = get_engine(name)
+    model = Model(
+        Architecture(1, (), 2, "relu"), (Layer(np.zeros((2, 1), np.float32), np.zeros(2, np.float32)),), ("0", "1")
+    )
+    return engine.unavailable(model, Setting(engine=name, precision=engine.precisions[0], layout=engine.layouts[0]))

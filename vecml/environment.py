@@ -1,0 +1,450 @@
+"""What this machine and these libraries are, and the keys that tell whether two results may stand side by side.
+
+Into a key goes only what stays the same from run to run and bears on speed or answers. Facts come from /proc, /sys and
+package metadata, so that nothing heavy is imported; a fact that cannot be read is None, and nothing here raises.
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import re
+import subprocess
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+PROTOCOL_VERSION = 1  # of measuring: results of different protocols are not compared
+
+_ROOT = Path("/")
+_INSTRUCTION_SETS = ("sse4_1", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "neon", "sve")
+_MACHINE_KEY = (
+    "cpu_model",
+    "architecture",
+    "instruction_sets",
+    "logical_cpus",
+    "physical_cpus",
+    "usable_cpus",
+    "cpu_quota",
+    "l1d_bytes",
+    "l2_bytes",
+    "l3_bytes",
+    "gpus",
+)
+_VERSIONS = ("python", "vecml", "numpy", "torch", "scipy", "mlflow", "prefect", "pyarrow")
+_SOFTWARE_KEY = ("os_name", "python", "vecml", "numpy", "torch", "scipy", "blas", "gpu_driver")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The machine and the libraries that a result was made with. None: not there, or not to be read.
+
+    Attributes:
+        cpu_model: as the machine calls it.
+        architecture: `x86_64`, `aarch64`, `arm64` ...
+        instruction_sets: those of `sse4_1 avx avx2 fma avx512f avx512_bf16 amx_tile neon sve` that the CPU has, in this
+            order.
+        logical_cpus, physical_cpus: of the machine, with and without hyperthreads.
+        usable_cpus: those that this process may run on (its affinity).
+        cpu_quota: CPUs' worth of time that the control group allows, 1.5 say; None when it is not limited.
+        memory_bytes: of the machine.
+        l1d_bytes, l2_bytes, l3_bytes: size of one cache of each level, as CPU 0 sees it.
+        gpus: the GPUs' names.
+        os_name, kernel: `Linux` and the kernel's release.
+        python, vecml, numpy, torch, scipy, mlflow, prefect, pyarrow: versions installed.
+        blas: name and version of the BLAS that numpy was built with.
+        gpu_driver: version of NVIDIA's kernel module.
+    """
+
+    cpu_model: str | None
+    architecture: str | None
+    instruction_sets: tuple[str, ...]
+    logical_cpus: int | None
+    physical_cpus: int | None
+    usable_cpus: int | None
+    cpu_quota: float | None
+    memory_bytes: int | None
+    l1d_bytes: int | None
+    l2_bytes: int | None
+    l3_bytes: int | None
+    gpus: tuple[str, ...]
+    os_name: str | None
+    kernel: str | None
+    python: str
+    vecml: str | None
+    numpy: str | None
+    torch: str | None
+    scipy: str | None
+    mlflow: str | None
+    prefect: str | None
+    pyarrow: str | None
+    blas: str | None
+    gpu_driver: str | None
+
+    @property
+    def machine_key(self) -> str:
+        """Hash (16 hex digits) of hardware, CPUs and quota; nothing that moves by itself, such as frequency or load.
+
+        Memory counts in quarter octaves: the kernel keeps back a little more or less of it from boot to boot.
+        """
+        memory = None if self.memory_bytes is None else round(4 * math.log2(max(1, self.memory_bytes)))
+        return _key({**self._facts(_MACHINE_KEY), "memory": memory})
+
+    @property
+    def software_key(self) -> str:
+        """Hash (16 hex digits) of the system's name and the versions that compute; those that record do not count."""
+        return _key(self._facts(_SOFTWARE_KEY))
+
+    @property
+    def environment_key(self) -> str:
+        """Hash (16 hex digits) of both keys and the protocol version."""
+        return _key({"machine": self.machine_key, "software": self.software_key, "protocol": PROTOCOL_VERSION})
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """Python's version and those of the packages, None where one is not installed."""
+        return {name: getattr(self, name) for name in _VERSIONS}
+
+    def to_json_dict(self) -> dict[str, object]:
+        """Every fact and the keys, in types that JSON has."""
+        facts = {name: list(fact) if isinstance(fact, tuple) else fact for name, fact in asdict(self).items()}
+        return {
+            "protocol_version": PROTOCOL_VERSION,
+            "machine_key": self.machine_key,
+            "software_key": self.software_key,
+            "environment_key": self.environment_key,
+            **facts,
+        }
+
+    def _facts(self, names: Sequence[str]) -> dict[str, object]:
+        return {name: getattr(self, name) for name in names}
+
+
+def describe(root: Path = _ROOT) -> Environment:
+    """The facts of this machine and process. `root` is where /proc and /sys are looked for; another in tests only."""
+    cpuinfo = _cpuinfo(root)
+    l1d, l2, l3 = _cache_sizes(root)
+    cpu_model = _cpu_model(cpuinfo)
+    return Environment(
+        cpu_model=cpu_model,
+        architecture=platform.machine() or None,
+        instruction_sets=_instruction_sets(cpuinfo),
+        logical_cpus=_psutil_count(logical=True),
+        physical_cpus=_psutil_count(logical=False),
+        usable_cpus=_usable_cpus(),
+        cpu_quota=_cpu_quota(root),
+        memory_bytes=_memory_bytes(),
+        l1d_bytes=l1d,
+        l2_bytes=l2,
+        l3_bytes=l3,
+        gpus=_gpus(root, cpu_model),
+        os_name=platform.system() or None,
+        kernel=platform.release() or None,
+        python=platform.python_version(),
+        vecml=_version("vecml"),
+        numpy=_version("numpy"),
+        torch=_version("torch"),
+        scipy=_version("scipy"),
+        mlflow=_version("mlflow"),
+        prefect=_version("prefect"),
+        pyarrow=_version("pyarrow"),
+        blas=_blas(),
+        gpu_driver=_gpu_driver(root),
+    )
+
+
+def known_conflicts(versions: Mapping[str, str | None] | None = None) -> list[str]:
+    """Libraries that are known to break each other, a sentence with the remedy for each; empty when there is none.
+
+    `versions` maps package names to versions; without it, those that are installed.
+    """
+
+    def installed(name: str) -> str | None:
+        return _version(name) if versions is None else versions.get(name)
+
+    conflicts = []
+    fastapi, prefect = installed("fastapi"), installed("prefect")
+    if fastapi and prefect and _release(prefect)[:2] == (3, 8) and _release(fastapi) >= (0, 151):
+        effect = "`prefect deploy` ends in a 422" if _release(fastapi) < (0, 155) else "no flow starts"
+        conflicts.append(f"fastapi {fastapi} with prefect {prefect}: {effect}; install 'fastapi>=0.139,<0.151'")
+    return conflicts
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit that `folder` is checked out at, with `+dirty` when a tracked file differs from it.
+
+    None where there is no git, no repository, no commit or no answer within seconds, and where git ignores `folder`
+    itself: a package installed below somebody's checkout is not part of it.
+    """
+
+    def git(*arguments: str) -> str | None:
+        # A repository's own configuration may name a program as its file-system monitor: it is not to be started.
+        # Without optional locks the index stays as it is. A hook's GIT_DIR would answer for another repository.
+        command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
+        return _output(command, {name: value for name, value in os.environ.items() if not name.startswith("GIT_")})
+
+    commit = git("rev-parse", "--verify", "HEAD")
+    if not commit or git("check-ignore", "--quiet", ".") is not None:
+        return None
+    changes = git("status", "--porcelain", "--untracked-files=no", "--ignore-submodules")
+    return f"{commit}+dirty" if changes else commit
+
+
+def process_identity(root: Path = _ROOT) -> str:
+    """What tells this process from every other: its pid, start time, boot id, machine and pid namespace, by spaces.
+
+    The start time is in the kernel's own units (proc_pid_stat(5): ticks since boot); what cannot be told is `-`.
+    """
+    pid = os.getpid()
+    start, _ = _start_and_state(pid, root)
+    return " ".join([str(pid), start, _boot_id(root), _machine_id(root), _pid_namespace(root)])
+
+
+def is_alive(identity: str, root: Path = _ROOT) -> bool | None:
+    """Whether the process that `process_identity` described still runs. True and False are proven, None is not known.
+
+    A pid says something only within the boot and the pid namespace that gave it (pid_namespaces(7)): a container's pid
+    of the same machine, or any of another machine, is None. Another boot of the same machine has ended the process.
+    """
+    match = re.fullmatch(r"([1-9][0-9]{0,8}) ([0-9]+) ([!-~]+) ([!-~]+) ([!-~]+)", identity)
+    if match is None:
+        return None
+    pid, start, boot, machine, namespace = int(match[1]), *match.groups()[1:]
+    own_boot, own_machine = _boot_id(root), _machine_id(root)
+    if "-" in (boot, own_boot):
+        return None
+    if boot != own_boot:
+        return False if machine == own_machine != "-" else None
+    if namespace == "-" or namespace != _pid_namespace(root):
+        return None
+    exists = _exists(pid)
+    if not exists:
+        return exists
+    found, state = _start_and_state(pid, root)
+    if found == "-":
+        return False if _exists(pid) is False else None  # it may have ended between the two looks
+    return found == start and state not in {"Z", "X", "x"}  # ended, and only not yet collected by its parent
+
+
+def _key(facts: Mapping[str, object]) -> str:
+    """What is not there does not count, so that a fact added in a later version changes no key where it is absent."""
+    known = {name: fact for name, fact in facts.items() if fact is not None}
+    return hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return None
+
+
+def _output(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:
+    """What a program prints, stripped; None when it is absent, fails, or takes more than seconds."""
+    try:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None
+
+
+def _sysctl(name: str) -> str | None:
+    """A fact of macOS."""
+    return _output(["/usr/sbin/sysctl", "-n", name]) if platform.system() == "Darwin" else None
+
+
+def _cpuinfo(root: Path) -> dict[str, str]:
+    """The first CPU's entries of /proc/cpuinfo."""
+    entries: dict[str, str] = {}
+    for line in (_read(root / "proc/cpuinfo") or "").splitlines():
+        name, _, value = line.partition(":")
+        entries.setdefault(name.strip(), value.strip())
+    return entries
+
+
+def _cpu_model(cpuinfo: Mapping[str, str]) -> str | None:
+    if model := cpuinfo.get("model name"):
+        return model
+    if implementer := cpuinfo.get("CPU implementer"):  # Arm gives numbers, not names
+        return f"Arm implementer {implementer} part {cpuinfo.get('CPU part')} revision {cpuinfo.get('CPU revision')}"
+    return _sysctl("machdep.cpu.brand_string") or platform.processor() or None
+
+
+def _instruction_sets(cpuinfo: Mapping[str, str]) -> tuple[str, ...]:
+    flags = set(f"{cpuinfo.get('flags', '')} {cpuinfo.get('Features', '')}".split())
+    if "asimd" in flags or (platform.system(), platform.machine()) == ("Darwin", "arm64"):
+        flags.add("neon")  # 64-bit Arm has it always, and Linux calls it asimd there
+    return tuple(flag for flag in _INSTRUCTION_SETS if flag in flags)
+
+
+def _psutil_count(logical: bool) -> int | None:
+    try:
+        return psutil.cpu_count(logical=logical)
+    except (OSError, RuntimeError, ValueError, psutil.Error):
+        return None
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return int(psutil.virtual_memory().total)
+    except (OSError, RuntimeError, ValueError, KeyError, psutil.Error):
+        return None
+
+
+def _usable_cpus() -> int | None:
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):  # macOS has no affinity
+        return os.cpu_count()
+
+
+def _cpu_quota(root: Path) -> float | None:
+    """The tightest limit between this process's control group and the root: cgroups(7), v2 `cpu.max`, v1 CFS quota."""
+    limits = []
+    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers == "":
+            mounts = [root / "sys/fs/cgroup"]
+        elif "cpu" in controllers.split(","):
+            mounts = [root / "sys/fs/cgroup" / name for name in dict.fromkeys((controllers, "cpu"))]
+        else:
+            continue
+        # Within a container the path may be the host's, which is not to be seen there; what lies above it still holds.
+        parts = [part for part in path.split("/") if part not in ("", "..")]
+        for mount in mounts:
+            for depth in range(len(parts) + 1):
+                limits.append(_group_quota(mount.joinpath(*parts[:depth])))
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _group_quota(group: Path) -> float | None:
+    text = _read(group / "cpu.max") or f"{_read(group / 'cpu.cfs_quota_us')} {_read(group / 'cpu.cfs_period_us')}"
+    match = re.fullmatch(r"\s*([0-9]+)\s+([1-9][0-9]*)\s*", text)  # "max" and -1 are no limit
+    return int(match[1]) / int(match[2]) if match else None
+
+
+def _cache_sizes(root: Path) -> tuple[int | None, int | None, int | None]:
+    """Bytes of the first-level data, second-level and third-level cache of CPU 0."""
+    sizes: dict[str, int] = {}
+    for index in (root / "sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        level, kind = (_read(index / "level") or "").strip(), (_read(index / "type") or "").strip()
+        match = re.fullmatch(r"([0-9]+)([KMG]?)", (_read(index / "size") or "").strip())
+        if match and kind != "Instruction":
+            sizes[level] = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
+    for level, name in (("1", "l1d"), ("2", "l2"), ("3", "l3")):
+        found = _sysctl(f"hw.perflevel0.{name}cachesize") or _sysctl(f"hw.{name}cachesize")
+        if found and found.isdecimal():
+            sizes.setdefault(level, int(found))
+    return sizes.get("1"), sizes.get("2"), sizes.get("3")
+
+
+def _gpus(root: Path, cpu_model: str | None) -> tuple[str, ...]:
+    names = []
+    for folder in sorted((root / "proc/driver/nvidia/gpus").glob("*")):
+        match = re.search(r"^Model:\s*(.*\S)", _read(folder / "information") or "", re.MULTILINE)
+        if match:
+            names.append(match[1])
+    if not names and any((root / "dev" / name).exists() for name in ("nvidiactl", "dxg")):  # dxg: Windows' Linux
+        names = (_output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) or "").splitlines()
+    if (platform.system(), platform.machine()) == ("Darwin", "arm64") and cpu_model:
+        names.append(cpu_model)  # Apple's GPU is part of the chip and goes by its name
+    return tuple(names)
+
+
+def _gpu_driver(root: Path) -> str | None:
+    match = re.search(r"^NVRM version:.*?\s([0-9]+(?:\.[0-9]+)+)\s", _read(root / "proc/driver/nvidia/version") or "")
+    return match[1] if match else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except (PackageNotFoundError, KeyError, OSError, ValueError):
+        return None
+
+
+def _release(version_text: str) -> tuple[int, ...]:
+    """`0.151.2rc1` -> (0, 151, 2)."""
+    match = re.match(r"[0-9]+(\.[0-9]+)*", version_text)
+    return tuple(map(int, match[0].split("."))) if match else ()
+
+
+def _blas() -> str | None:
+    try:
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return f"{blas['name']} {blas['version']}"
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _boot_id(root: Path) -> str:
+    """Random for every boot of a kernel: random(4)."""
+    text = _read(root / "proc/sys/kernel/random/boot_id") or _sysctl("kern.bootsessionuuid") or ""
+    return text.strip() or "-"
+
+
+def _machine_id(root: Path) -> str:
+    """Hash of the installation (machine-id(5)) and of the network cards' own addresses, or `-`.
+
+    Either alone is copied with a disk image or a container; an address that a manufacturer gave (IEEE 802: the bit 0x02
+    of its first byte is clear) is not. Where there is none, as in many containers and virtual machines, nothing is
+    proven: a running process must never be taken for dead because two machines were cloned from one image.
+    """
+    addresses = []
+    for card in sorted((root / "sys/class/net").glob("*")):
+        permanent = (card / "device").exists() and (_read(card / "addr_assign_type") or "").strip() == "0"
+        address = (_read(card / "address") or "").strip()
+        universal = re.fullmatch(r"[0-9a-f][048c](:[0-9a-f]{2}){5}", address) and address.strip("0:")
+        if permanent and universal and "/usb" not in str(card.resolve()):  # a docking station's comes and goes
+            addresses.append(address)
+    if platform.system() == "Darwin" and not (uuid.getnode() >> 40) & 0b11:  # 0b01: made up by Python itself
+        addresses.append(f"{uuid.getnode():012x}")
+    if not addresses:
+        return "-"
+    installation = _read(root / "etc/machine-id") or ""
+    return hashlib.blake2b("\n".join([installation.strip(), *addresses]).encode(), digest_size=8).hexdigest()
+
+
+def _pid_namespace(root: Path) -> str:
+    """The namespace in which this process's pids count; `0` where the system has no such thing."""
+    if platform.system() != "Linux":
+        return "0"
+    try:
+        return (root / "proc/self/ns/pid").readlink().name
+    except OSError:
+        return "-"
+
+
+def _exists(pid: int) -> bool | None:
+    """Whether `pid` is in use, also by another user's process; None where the system cannot be asked."""
+    if os.name != "posix":
+        return None  # on Windows, os.kill would end the process
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # there is one, and it is not ours
+    return True
+
+
+def _start_and_state(pid: int, root: Path) -> tuple[str, str]:
+    """The start time as digits and the state's letter of a process: proc_pid_stat(5), fields 22 and 3; `-` unread."""
+    if platform.system() == "Linux":
+        # The second field is the program's name in brackets, and may itself hold brackets and spaces.
+        fields = (_read(root / f"proc/{pid}/stat") or "").rpartition(")")[2].split()
+        return (fields[19], fields[0]) if len(fields) > 19 else ("-", "-")
+    try:
+        process = psutil.Process(pid)
+        return str(round(process.create_time() * 1e6)), "Z" if process.status() == psutil.STATUS_ZOMBIE else "-"
+    except (psutil.Error, OSError):
+        return "-", "-"

@@ -1,0 +1,118 @@
+"""A measurement in this process: blocks of calls, the median of their times. One launch, and marked as such.
+
+Honest for this run and quick; to compare two ways it is not enough, because a process's memory layout alone moves times
+by some per cent: that takes interleaved blocks from several launches.
+"""
+
+import gc
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+SHORTEST_BLOCK_SECONDS = 0.010  # a shorter block would measure the clock and the scheduler
+FEWEST_BLOCKS = 5
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Timed blocks of calls of one setting.
+
+    Attributes:
+        rows_per_call: rows that one call works on.
+        calls_per_block: calls in each block.
+        block_seconds: wall time of every block, in order.
+        launches: processes that the blocks come from.
+        peak_rss_bytes: the most memory this process has had resident since its start; None where it cannot be told.
+    """
+
+    rows_per_call: int
+    calls_per_block: int
+    block_seconds: tuple[float, ...] = field(repr=False)
+    launches: int = 1
+    peak_rss_bytes: int | None = None
+
+    @property
+    def seconds_per_call(self) -> float:
+        """Median over the blocks."""
+        return statistics.median(self.block_seconds) / self.calls_per_block
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows a second at the median; infinite where the clock did not move."""
+        seconds = self.seconds_per_call
+        return self.rows_per_call / seconds if seconds > 0 else math.inf
+
+
+def measure_single(
+    call: Callable[[], object],
+    rows: int,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+    budget_seconds: float = 0.5,
+) -> Measurement:
+    """Time `call`, which works on `rows` rows, in this process.
+
+    The first call warms up, and is the whole measurement if it alone takes more than `budget_seconds`. Otherwise the
+    calls in a block are raised until a block takes 10 ms, and blocks are timed until the budget is spent, five at
+    least. The garbage collector rests meanwhile. What `call` raises passes through.
+
+    Args:
+        call: returns when its work is done.
+        rows: rows of one call.
+        clock: seconds; only differences count.
+        budget_seconds: wall time for the timed blocks.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        first = _block(call, 1, clock)
+        calls, blocks = 1, [first]
+        if first <= budget_seconds:
+            calls = _calibrate(call, clock)
+            blocks = []
+            while len(blocks) < FEWEST_BLOCKS or sum(blocks) < budget_seconds:
+                blocks.append(_block(call, calls, clock))
+    finally:
+        if collecting:
+            gc.enable()
+    return Measurement(rows, calls, tuple(blocks), peak_rss_bytes=peak_rss_bytes())
+
+
+def peak_rss_bytes() -> int | None:
+    """The most memory that this process has had resident since its start, in bytes; None where it cannot be told."""
+    try:
+        import resource  # noqa: PLC0415 -- Windows has none
+    except ImportError:
+        return _windows_peak()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (peak if sys.platform == "darwin" else peak * 1024) or None
+
+
+def _block(call: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:
+    """Wall seconds of `calls` calls."""
+    start = clock()
+    for _ in range(calls):
+        call()
+    return clock() - start
+
+
+def _calibrate(call: Callable[[], object], clock: Callable[[], float]) -> int:
+    """Calls that take 10 ms together; the growing blocks that find it warm up the rest."""
+    calls = 1
+    while (seconds := _block(call, calls, clock)) < SHORTEST_BLOCK_SECONDS:
+        growth = 1.2 * SHORTEST_BLOCK_SECONDS / max(seconds, 0.1 * SHORTEST_BLOCK_SECONDS)
+        calls = math.ceil(calls * min(10, max(2, growth)))
+    return calls
+
+
+def _windows_peak() -> int | None:
+    import psutil  # noqa: PLC0415 -- only where there is no resource module
+
+    try:
+        peak = getattr(psutil.Process().memory_info(), "peak_wset", None)
+    except psutil.Error:
+        return None
+    return None if peak is None else int(peak)

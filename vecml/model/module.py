@@ -1,0 +1,50 @@
+"""The classifier as a torch module: fresh for training, or filled from a `Model` for export and for torch's engine."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from vecml.config import Activation
+from vecml.model.network import Architecture, Layer, Model
+
+_ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+def new_module(architecture: Architecture) -> nn.Sequential:
+    """Linear, activation, ..., linear, with torch's own initial weights (float32, from torch's global generator).
+
+    Takes (N, F) float32 and gives (N, C) logits.
+    """
+    parts: list[nn.Module] = []
+    for fan_in, fan_out in zip(architecture.widths, architecture.widths[1:], strict=False):
+        parts += [nn.Linear(fan_in, fan_out), _ACTIVATIONS[architecture.activation]()]
+    return nn.Sequential(*parts[:-1])
+
+
+def module_of(model: Model) -> nn.Sequential:
+    """The module with `model`'s weights, in evaluation mode; (N, F) float32 to (N, C) logits."""
+    module = new_module(model.architecture)
+    for linear, layer in zip(linears(module), model.layers, strict=True):
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(layer.weight_OI.copy()))
+            linear.bias.copy_(torch.from_numpy(layer.bias_O.copy()))
+    return module.eval()
+
+
+def linears(module: nn.Sequential) -> list[nn.Linear]:
+    """Its linear layers, first to last."""
+    return [part for part in module if isinstance(part, nn.Linear)]
+
+
+def layer_from(weight_OI: np.ndarray, bias_O: np.ndarray) -> Layer:
+    """A `Layer` from arrays of any float dtype: float32 copies, contiguous and read-only."""
+    weight = np.array(weight_OI, dtype=np.float32, order="C")
+    bias = np.array(bias_O, dtype=np.float32, order="C")
+    weight.flags.writeable = False
+    bias.flags.writeable = False
+    return Layer(weight, bias)

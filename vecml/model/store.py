@@ -1,0 +1,162 @@
+"""A classifier in a folder, without pickle: loading one runs no code of its own.
+
+    model.safetensors     the weights, nothing else
+    preprocessing.json    how a raw table becomes features: kinds, vocabularies, imputation, labels
+    model.json            the description: format, architecture, classes, and the SHA-256 of the other two
+
+`model.json` is read first and written last: a folder without it is not a model. The digests are checked before anything
+else is read. This is the only form that vecml loads (torch.export's and MLflow's loaders run what the artifact says).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from vecml.atomic import write_bytes
+from vecml.config import Activation
+from vecml.data.encoding import Encoding
+from vecml.errors import ModelError
+from vecml.model.network import Architecture, Layer, Model
+
+FORMAT = 1
+DESCRIPTION = "model.json"
+WEIGHTS = "model.safetensors"
+PREPROCESSING = "preprocessing.json"
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model with the encoding that its features come from: all that a raw table needs.
+
+    Attributes:
+        model: takes encoded features.
+        encoding: makes them from raw columns.
+    """
+
+    model: Model
+    encoding: Encoding
+
+
+def serialise(classifier: Classifier) -> dict[str, bytes]:
+    """The files of a saved classifier, by name, in the order in which they are to be written."""
+    from safetensors.numpy import save  # noqa: PLC0415 -- only whoever saves or loads needs it
+
+    model = classifier.model
+    arrays = {}
+    for index, layer in enumerate(model.layers):
+        arrays[f"layers.{index}.weight"] = layer.weight_OI
+        arrays[f"layers.{index}.bias"] = layer.bias_O
+    files = {WEIGHTS: save(arrays), PREPROCESSING: _json(classifier.encoding.to_json_dict())}
+    description = {
+        "format": FORMAT,
+        "architecture": {
+            "n_features": model.architecture.n_features,
+            "hidden": model.architecture.hidden,
+            "n_classes": model.architecture.n_classes,
+            "activation": model.architecture.activation,
+        },
+        "classes": model.classes,
+        "model_digest": model.digest,
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    return {**files, DESCRIPTION: _json(description)}
+
+
+def save(classifier: Classifier, folder: Path) -> None:
+    """Write the classifier into `folder`, which is made when it is not there. Raises StoreError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in serialise(classifier).items():
+        write_bytes(folder / name, content)
+
+
+def load(folder: str | Path) -> Classifier:
+    """The classifier that `folder` holds (or its subfolder `vecml`, as in an MLflow model).
+
+    Raises ModelError, naming file and cause, when there is none, a digest differs, or the format is another one.
+    """
+    place = Path(folder)
+    if not (place / DESCRIPTION).exists() and (place / "vecml" / DESCRIPTION).exists():
+        place = place / "vecml"
+    try:
+        description = json.loads((place / DESCRIPTION).read_bytes())
+        content = {name: (place / name).read_bytes() for name in (WEIGHTS, PREPROCESSING)}
+    except OSError as error:
+        raise ModelError(
+            f"no model in {folder}: {Path(error.filename).name}: {error.strerror}",
+            f"name a folder that holds {DESCRIPTION}, {WEIGHTS} and {PREPROCESSING}",
+        ) from None
+    except ValueError:
+        raise ModelError(
+            f"{place / DESCRIPTION} is no JSON: it is damaged", "take the model from its run again"
+        ) from None
+    try:
+        return _checked(description, content, place)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{place / DESCRIPTION} lacks {error}: it is damaged", "take the model from its run again"
+        ) from None
+
+
+def _checked(description: dict[str, Any], content: dict[str, bytes], place: Path) -> Classifier:
+    if description["format"] != FORMAT:
+        raise ModelError(
+            f"{place / DESCRIPTION} has format {description['format']!r}; this vecml reads {FORMAT}",
+            "load it with the vecml that saved it",
+        )
+    for name, data in content.items():
+        if hashlib.sha256(data).hexdigest() != description["sha256"][name]:
+            raise ModelError(
+                f"{place / name} is not the file that was saved: its SHA-256 differs from {DESCRIPTION}'s",
+                "take the model from its run again",
+            )
+    shape = description["architecture"]
+    if shape["activation"] not in get_args(Activation):
+        raise ModelError(f"{place / DESCRIPTION}: there is no activation {shape['activation']!r}")
+    architecture = Architecture(
+        int(shape["n_features"]), tuple(map(int, shape["hidden"])), int(shape["n_classes"]), shape["activation"]
+    )
+    model = Model(architecture, _layers(content[WEIGHTS], architecture, place), tuple(description["classes"]))
+    if model.digest != description["model_digest"]:
+        raise ModelError(
+            f"{place / DESCRIPTION} was altered: the model's digest differs", "take the model from its run again"
+        )
+    try:
+        encoding = Encoding.from_json_dict(json.loads(content[PREPROCESSING]))
+    except ValueError:
+        raise ModelError(
+            f"{place / PREPROCESSING} is no JSON: it is damaged", "take the model from its run again"
+        ) from None
+    if encoding.n_features != architecture.n_features or encoding.classes != model.classes:
+        raise ModelError(
+            f"{place / PREPROCESSING} is of another model: it makes {encoding.n_features} features of"
+            f" {architecture.n_features}, or other classes"
+        )
+    return Classifier(model, encoding)
+
+
+def _layers(content: bytes, architecture: Architecture, place: Path) -> tuple[Layer, ...]:
+    from safetensors import SafetensorError  # noqa: PLC0415 -- only whoever saves or loads needs it
+    from safetensors.numpy import load as load_arrays  # noqa: PLC0415
+
+    try:
+        arrays = load_arrays(content)
+    except SafetensorError as error:
+        raise ModelError(f"{place / WEIGHTS} is no safetensors file: {error}") from None
+    layers = []
+    for index, (fan_in, fan_out) in enumerate(zip(architecture.widths, architecture.widths[1:], strict=False)):
+        weight, bias = arrays[f"layers.{index}.weight"], arrays[f"layers.{index}.bias"]
+        if weight.shape != (fan_out, fan_in) or bias.shape != (fan_out,) or weight.dtype != np.float32:
+            raise ModelError(
+                f"{place / WEIGHTS}: layer {index} is {weight.shape} {weight.dtype}, not {(fan_out, fan_in)} float32"
+            )
+        weight.flags.writeable = bias.flags.writeable = False
+        layers.append(Layer(weight, bias))
+    return tuple(layers)
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,246 @@
+"""A result and the params, metrics and tags that it is logged as. The one owner of every logged key; pure.
+
+docs/keys.md lists the same keys for people, and a test compares the two. MLflow is not known here: the values are
+plain, and `tasks.tracking` hands them over.
+"""
+
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vecml import __version__
+from vecml.config import PipelineConfig, Setting
+from vecml.data.table import Split, Table
+from vecml.engines.inference import Inference
+from vecml.environment import Environment
+from vecml.model.evaluate import Evaluation
+from vecml.model.train import Training
+
+SETTING_PARAMS = (
+    "engine",
+    "device",
+    "device_index",
+    "precision",
+    "layout",
+    "isa",
+    "threads",
+    "block_rows",
+    "request_rows",
+    "scope",
+)
+CONFIG_PARAMS = ("test_fraction", "seed", "hidden", "activation", "epochs", "batch_size", "learning_rate")
+DATA_PARAMS = ("data_source", "n_rows", "n_features", "n_classes")
+STAGES = ("generate", "split", "train", "load_engine", "infer", "evaluate")
+TIME_METRICS = tuple(f"time/{stage}_s" for stage in STAGES)
+TEST_METRICS = (
+    "test/accuracy",
+    "test/accuracy_low",
+    "test/accuracy_high",
+    "test/majority_accuracy",
+    "test/macro_f1",
+    "test/log_loss",
+    "test/roc_auc",
+    "test/flips",
+    "test/reference_rows",
+    "test/unseen_categories",
+)
+INFER_METRICS = ("infer/rows_per_s", "infer/peak_rss_mb")
+LOSS_METRIC = "train/loss"
+
+KIND = "vecml.kind"
+PROCESS = "vecml.process"
+ERROR = "vecml.error"
+FLOW_RUN = "prefect.flow_run_id"
+START_TAGS = (
+    KIND,
+    PROCESS,
+    "vecml.version",
+    "vecml.machine_key",
+    "vecml.software_key",
+    "vecml.environment_key",
+    "vecml.device_name",
+    FLOW_RUN,
+    "vecml.git_commit",
+)
+END_TAGS = (
+    "vecml.launches",
+    "vecml.precision_used",
+    "vecml.data_digest",
+    "vecml.architecture_digest",
+    "vecml.model_digest",
+)
+
+PARAMS = (*SETTING_PARAMS, *DATA_PARAMS, *CONFIG_PARAMS)
+METRICS = (*TIME_METRICS, LOSS_METRIC, *TEST_METRICS, *INFER_METRICS)
+TAGS = (*START_TAGS, *END_TAGS, ERROR)
+
+NONE = "none"  # a param without a value: MLflow's params are text, and an empty one reads like a fault
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """Where a run is kept and how to open it.
+
+    Attributes:
+        run_id, experiment_id, name: MLflow's.
+        store: the tracking address, for people (a password in it is hidden).
+        local: whether the store is this machine's `mlruns/` (then `vecml ui` opens it).
+        url: the run's page in MLflow's UI; for a local store, once `vecml ui` runs.
+        runs_url: the page of all our runs.
+    """
+
+    run_id: str
+    experiment_id: str
+    name: str
+    store: str
+    local: bool
+    url: str
+    runs_url: str
+
+
+@dataclass(frozen=True)
+class PipelineRecord:
+    """Everything that a pipeline run found out.
+
+    Attributes:
+        config: what was asked.
+        table: what was read, without its rows: source, classes and digest (`columns` is empty).
+        n_rows: labelled rows of the table.
+        split: parts and encoding.
+        training, inference, evaluation: what those tasks gave.
+        seconds: wall time of each of `STAGES`, of the computation alone.
+        environment: the machine and the libraries.
+        run: where it is tracked.
+    """
+
+    config: PipelineConfig
+    table: Table = field(repr=False)
+    split: Split = field(repr=False)
+    training: Training = field(repr=False)
+    inference: Inference = field(repr=False)
+    evaluation: Evaluation = field(repr=False)
+    seconds: Mapping[str, float]
+    environment: Environment = field(repr=False)
+    run: TrackedRun
+
+
+def text(value: object) -> str:
+    """A param's text: lists by commas, nothing as `none`, numbers as Python writes them."""
+    if value is None:
+        return NONE
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def setting_params(setting: Setting) -> dict[str, str]:
+    """The params of a way to run inference: `SETTING_PARAMS`."""
+    return {name: text(getattr(setting, name)) for name in SETTING_PARAMS}
+
+
+def config_params(config: PipelineConfig) -> dict[str, str]:
+    """The params that are known before anything is read: `CONFIG_PARAMS`."""
+    return {name: text(getattr(config, name)) for name in CONFIG_PARAMS}
+
+
+def data_params(table: Table, n_features: int) -> dict[str, str]:
+    """The params of the data, `DATA_PARAMS`; `n_features` counts them encoded, as the network sees them."""
+    values = (table.source, table.n_rows, n_features, len(table.classes))
+    return {name: text(value) for name, value in zip(DATA_PARAMS, values, strict=True)}
+
+
+def metrics(record: PipelineRecord) -> dict[str, float]:
+    """Every metric but the loss by epoch; what could not be read (peak memory) is left out."""
+    evaluation, measurement = record.evaluation, record.inference.measurement
+    values: dict[str, float | None] = {
+        **{f"time/{stage}_s": record.seconds[stage] for stage in STAGES},
+        "test/accuracy": evaluation.accuracy,
+        "test/accuracy_low": evaluation.accuracy_low,
+        "test/accuracy_high": evaluation.accuracy_high,
+        "test/majority_accuracy": evaluation.majority_accuracy,
+        "test/macro_f1": evaluation.macro_f1,
+        "test/log_loss": evaluation.log_loss,
+        "test/roc_auc": evaluation.roc_auc,
+        "test/flips": len(evaluation.flips.row_N),
+        "test/reference_rows": evaluation.flips.reference_rows,
+        "test/unseen_categories": record.split.test.unseen_categories,
+        "infer/rows_per_s": measurement.rows_per_s,
+        "infer/peak_rss_mb": None if measurement.peak_rss_bytes is None else measurement.peak_rss_bytes / 1e6,
+    }
+    return {name: float(value) for name, value in values.items() if value is not None}
+
+
+def start_tags(
+    environment: Environment, device_name: str, process: str, flow_run_id: str | None, commit: str | None
+) -> dict[str, str]:
+    """The tags that a run is created with: who runs it, where, and with what."""
+    return {
+        KIND: "pipeline",
+        PROCESS: process,
+        "vecml.version": __version__,
+        "vecml.machine_key": environment.machine_key,
+        "vecml.software_key": environment.software_key,
+        "vecml.environment_key": environment.environment_key,
+        "vecml.device_name": device_name,
+        FLOW_RUN: text(flow_run_id),
+        "vecml.git_commit": text(commit),
+    }
+
+
+def end_tags(record: PipelineRecord) -> dict[str, str]:
+    """The tags that only a finished run has."""
+    return {
+        "vecml.launches": str(record.inference.measurement.launches),
+        "vecml.precision_used": record.inference.precision_used,
+        "vecml.data_digest": record.table.digest,
+        "vecml.architecture_digest": record.training.model.architecture.digest,
+        "vecml.model_digest": record.training.model.digest,
+    }
+
+
+def labels_npz(record: PipelineRecord) -> bytes:
+    """The test rows' labels as an .npz without pickle, so that two runs can be compared row by row.
+
+    row_N int64 (row of the table), true_N and label_N int32 (index into `classes`), classes (text), and for each flip
+    its row, its label, the reference engine's and the margin of the reference's logits.
+    """
+    test, flips = record.split.test, record.evaluation.flips
+    content = io.BytesIO()
+    np.savez(
+        content,
+        row_N=test.row_N,
+        true_N=test.label_N.astype(np.int32),
+        label_N=record.inference.label_N.astype(np.int32),
+        classes=np.array(record.table.classes, dtype=np.str_),
+        flip_row=test.row_N[flips.row_N],
+        flip_label=flips.label_N,
+        flip_reference=flips.reference_N,
+        flip_margin=flips.margin_N,
+    )
+    return content.getvalue()
+
+
+def to_json(record: PipelineRecord) -> str:
+    """The run as JSON, for programs: `version` 1, then the logged params, metrics and tags under their own keys."""
+    n_features = record.training.model.architecture.n_features
+    content = {
+        "version": 1,
+        "kind": "pipeline",
+        "run": dataclasses.asdict(record.run),
+        "params": {
+            **setting_params(record.inference.setting),
+            **config_params(record.config),
+            **data_params(record.table, n_features),
+        },
+        "metrics": {name: value if math.isfinite(value) else None for name, value in metrics(record).items()},
+        "losses": list(record.training.losses),
+        "tags": end_tags(record),
+        "classes": list(record.table.classes),
+        "confusion": record.evaluation.confusion_CC.tolist(),
+    }
+    return json.dumps(content, indent=1, allow_nan=False)

@@ -1,0 +1,103 @@
+"""A pipeline run in one sentence and one table: the same in the terminal, in MLflow, in Prefect and in Jupyter."""
+
+from html import escape
+
+from vecml.record import PipelineRecord
+from vecml.report.format import count, percent, rate, seconds
+
+STAGE_NAMES = {
+    "generate": "generate",
+    "split": "split",
+    "train": "train",
+    "load_engine": "load engine",
+    "infer": "vectorized-infer",
+    "evaluate": "evaluate",
+}
+
+
+def sentence(record: PipelineRecord) -> str:
+    """The answer: how good, how fast, on what."""
+    evaluation, setting = record.evaluation, record.inference.setting
+    return (
+        f"{percent(evaluation.accuracy)} of {count(evaluation.n_rows, 'test row')} labelled right"
+        f" ({percent(evaluation.accuracy_low)} to {percent(evaluation.accuracy_high)};"
+        f" always guessing {shortened(evaluation.majority_class)!r}: {percent(evaluation.majority_accuracy)}),"
+        f" by {setting.engine} on {setting.device} at {rate(record.inference.measurement.rows_per_s)}."
+    )
+
+
+def rows(record: PipelineRecord) -> list[tuple[str, str]]:
+    """The table: what, and how much of it."""
+    evaluation, inference, measurement = record.evaluation, record.inference, record.inference.measurement
+    setting = inference.setting
+    architecture = record.training.model.architecture
+    flips = len(evaluation.flips.row_N)
+    size = f"{count(record.table.n_rows, 'row')}, {count(architecture.n_features, 'feature')}"
+    lines = [
+        ("data", f"{record.table.source}: {size}, {len(record.table.classes)} classes"),
+        ("network", f"{architecture}, {architecture.activation}"),
+    ]
+    lines += [(STAGE_NAMES[stage], seconds(taken)) for stage, taken in record.seconds.items()]
+    lines += [
+        (
+            "rows/s",
+            f"{rate(measurement.rows_per_s)} ({setting.engine}, {inference.precision_used}, {setting.layout},"
+            f" {count(setting.threads, 'thread')}; a single launch, not for comparing)",
+        ),
+        (
+            "accuracy",
+            f"{percent(evaluation.accuracy)} (95 % interval {percent(evaluation.accuracy_low)} to"
+            f" {percent(evaluation.accuracy_high)})",
+        ),
+        (
+            "majority",
+            f"{percent(evaluation.majority_accuracy)} (always guessing {shortened(evaluation.majority_class)!r})",
+        ),
+        ("macro F1", f"{evaluation.macro_f1:.3f}"),
+        ("log-loss", f"{evaluation.log_loss:.3f}"),
+        ("ROC AUC", f"{evaluation.roc_auc:.3f}"),
+        ("flips", f"{flips} of {count(evaluation.flips.reference_rows, 'row')} that the reference engine ran as well"),
+    ]
+    if record.split.test.unseen_categories:
+        lines.append(
+            ("unseen", f"{count(record.split.test.unseen_categories, 'value')} of a category that training has not")
+        )
+    return [*lines, ("run", f"{record.run.name} in {record.run.store}"), ("open it", open_command(record))]
+
+
+def open_command(record: PipelineRecord) -> str:
+    """What opens the run: a command for the local store, the page's address for a server."""
+    return f"vecml ui, then {record.run.url}" if record.run.local else record.run.url
+
+
+def note(record: PipelineRecord) -> str:
+    """The run's description in MLflow, as Markdown."""
+    body = "\n".join(f"| {_cell(name)} | {_cell(value)} |" for name, value in rows(record))
+    return f"{_cell(sentence(record))}\n\n| | |\n|---|---|\n{body}\n"
+
+
+def as_text(record: PipelineRecord) -> str:
+    """Sentence and table as plain text."""
+    lines = rows(record)
+    width = max(len(name) for name, _ in lines)
+    return "\n".join([sentence(record), "", *(f"{name:<{width}}  {value}" for name, value in lines)])
+
+
+def as_html(record: PipelineRecord) -> str:
+    """Sentence and table for a Jupyter cell; names from the data are escaped."""
+    body = "".join(
+        f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(value)}</td></tr>"
+        for name, value in rows(record)
+    )
+    return f"<p>{escape(sentence(record))}</p><table>{body}</table>"
+
+
+def shortened(name: str, width: int = 40) -> str:
+    """A name from the data on one line, cut with an ellipsis past `width` characters."""
+    flat = " ".join(name.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def _cell(value: str) -> str:
+    """Text that Markdown leaves alone in a table's cell."""
+    return escape(value, quote=False).replace("|", "\\|").replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
