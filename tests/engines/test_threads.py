@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from vecml.config import Activation, Setting
 from vecml.engines.blas import BlasHold
@@ -35,12 +35,13 @@ def test_blas_is_on_one_thread_from_the_first_hold_to_the_last_release() -> None
 
 
 def test_the_numpy_engine_gives_blas_its_threads_back_in_any_order(make_model: Make) -> None:
-    before = blas_threads()
-    first, second = (load_engine(make_model((3, 2)), Setting("numpy", threads=2)) for _ in range(2))
-    first.close()
-    assert set(blas_threads()) == {1}
-    second.close()
-    assert blas_threads() == before
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        first, second = (load_engine(make_model((3, 2)), Setting("numpy", threads=2)) for _ in range(2))
+        first.close()
+        assert set(blas_threads()) == {1}
+        second.close()
+        assert blas_threads() == before
 
 
 def test_torch_has_its_own_threads_between_calls_and_after_an_error(make_model: Make) -> None:

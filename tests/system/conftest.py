@@ -1,7 +1,7 @@
 """What the system tests share: real processes in a folder of their own, with a Prefect home that is migrated once.
 
-Each test gets a folder with an empty `mlruns/` and runs `vecml` there as a user would; a context that starts servers ends
-them by their process id. Nothing is mocked.
+Each test gets a folder with an empty `mlruns/` and runs `vecml` there as a user would; a context that starts servers
+ends them by their process id. Nothing is mocked.
 """
 
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -148,8 +149,17 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None
 
 
 def runs_in(place: Path | str) -> list[Run]:
-    """Every pipeline run of a store: the folder that holds `mlruns/`, or a tracking address."""
-    uri = f"sqlite:///{place / 'mlruns' / 'mlflow.db'}" if isinstance(place, Path) else place
+    """Every run of a store: the folder that holds `mlruns/`, or a tracking address."""
+    if isinstance(place, str):
+        return _runs(place)
+    folder = place / "mlruns"
+    if not (folder / "mlflow.db").exists():
+        return []
+    with FileLock(folder / ".lock"):  # or this process would take part in the first opening's migrations
+        return _runs(f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def _runs(uri: str) -> list[Run]:
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("vecml")
     return list(client.search_runs([experiment.experiment_id])) if experiment else []

@@ -67,13 +67,13 @@ def test_artifacts_and_model(vecml: Vecml, tmp_path: Path) -> None:
 
 LOAD_BOTH_WAYS = """
 import json, sys
-import numpy as np, pyarrow.csv
+import numpy as np, pyarrow.parquet
 import mlflow, vecml
 run_folder, model_folder, data, target = sys.argv[1:5]
 classifier = vecml.load(run_folder + "/model")
 logged = np.load(run_folder + "/labels.npz", allow_pickle=False)
 names = logged["classes"]
-table = pyarrow.csv.read_csv(data).take(logged["row_N"])
+table = pyarrow.parquet.read_table(data).take(logged["row_N"])
 from vecml.data.raw import raw_columns
 x_FN, _ = classifier.encoding.transform(raw_columns(table, classifier.encoding))
 pyfunc = mlflow.pyfunc.load_model(model_folder)
@@ -126,7 +126,7 @@ def test_a_csv_and_the_same_parquet_and_the_model_in_a_fresh_process(
         one.outputs.model_outputs[0].model_id
     )
     fresh = subprocess.run(
-        [sys.executable, "-c", LOAD_BOTH_WAYS, run_folder, model.artifact_location, csv, "label"],
+        [sys.executable, "-c", LOAD_BOTH_WAYS, run_folder, model.artifact_location, tmp_path / "messy.parquet", "label"],
         env=environment,
         capture_output=True,
         text=True,

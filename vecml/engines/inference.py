@@ -97,8 +97,8 @@ def score(split: Split, inference: Inference) -> Evaluation:
     if len(flips.row_N):
         warn(
             "VML007",
-            f"{len(flips.row_N)} of {flips.reference_rows} labels differ from the reference engine's; the largest margin"
-            f" among them is {flips.margin_N.max():.3g} (labels.npz has them all)",
+            f"{len(flips.row_N)} of {flips.reference_rows} labels differ from the reference engine's; the largest"
+            f" margin among them is {flips.margin_N.max():.3g} (labels.npz has them all)",
         )
     return evaluation
 
