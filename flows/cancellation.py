@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from prefect import Flow, runtime
+from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
@@ -29,18 +30,24 @@ _cancelled_here: set[str] = set()
 @contextmanager
 def stop_when_cancelled() -> Iterator[None]:
     """Within the block, a run that no worker looks after ends itself once its flow run is cancelled."""
-    if runtime.deployment.get_id() or threading.current_thread() is not threading.main_thread():
+    if _flow_run().deployment_id or threading.current_thread() is not threading.main_thread():
         yield
         return
     over = threading.Event()
-    watcher = threading.Thread(
-        target=_watch, args=(UUID(runtime.flow_run.get_id()), over), name="vecml-cancel", daemon=True
-    )
+    watcher = threading.Thread(target=_watch, args=(_flow_run().id, over), name="vecml-cancel", daemon=True)
     watcher.start()
     try:
         yield
     finally:
         over.set()
+
+
+def _flow_run() -> FlowRun:
+    """The flow run that this is; `prefect.runtime` would ask the server."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("not inside a flow run")
+    return context.flow_run
 
 
 def _watch(flow_run_id: UUID, over: threading.Event) -> None:

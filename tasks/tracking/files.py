@@ -1,31 +1,37 @@
 """The files of a run that are slow to make, in a process of their own: the MLflow model and the pictures.
 
-torch.export, MLflow's flavour and matplotlib take three seconds to import, once. A process that begins with the run
-does that while the run reads and trains, on a CPU that would be idle; and it needs of the run only what it is told: it
-loads the model from its safetensors file. It ends when its standard input does, whatever becomes of the run.
+torch.export, MLflow's flavour and matplotlib take two seconds to import, beside torch and MLflow themselves. A process
+that begins with the run does that while the run reads and trains, on a CPU that would be idle; and it needs of the run
+only what it is told: it loads the model from its safetensors file. It ends when its standard input does, whatever
+becomes of the run.
 
 Run as `python -m tasks.tracking.files`: one JSON request on standard input, see `write_files`.
 """
 
 import atexit
+import contextlib
 import gc
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.tracking.forked import Forked, can_fork
 from vecml.errors import StoreError
 
 LIMIT_SECONDS = 300.0
 EXAMPLE = "example.npy"
 EXAMPLE_ROWS = 3  # torch.export takes a dimension of 0 or 1 for a constant
 MODEL = "mlflow_model"
+DONE = b"done\n"
 CLASSIFIER = "classifier"
 PICTURES = "pictures"
 
@@ -35,13 +41,17 @@ class FileWriter:
 
     def __init__(self) -> None:
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tasks.tracking.files"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._said,
-            start_new_session=True,  # Ctrl-C is for the run, which ends this process by closing its input
-        )
+        self._process: subprocess.Popen[bytes] | Forked
+        if can_fork() and "mlflow" in sys.modules and "torch" in sys.modules:
+            self._process = Forked(_serve, self._said)
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tasks.tracking.files"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                start_new_session=True,  # Ctrl-C is for the run, which ends this process by closing its input
+            )
         atexit.register(self.close)
 
     def write(self, folder: Path, request: dict[str, Any]) -> None:
@@ -49,27 +59,33 @@ class FileWriter:
 
         Raises StoreError with what the process said last when it fails or takes longer than `LIMIT_SECONDS`.
         """
-        try:
-            self._process.communicate(json.dumps({"folder": str(folder), **request}).encode(), LIMIT_SECONDS)
-        except subprocess.TimeoutExpired:
+        ask, answer = self._process.stdin, self._process.stdout
+        if ask is None or answer is None:
+            raise RuntimeError("the process was made without pipes")
+        with contextlib.suppress(BrokenPipeError):  # it has ended: what it said tells why
+            ask.write(json.dumps({"folder": str(folder), **request}).encode())
+            ask.close()
+        ready, _, _ = select.select([answer], [], [], LIMIT_SECONDS)
+        if not ready:
             self.close()
-            raise StoreError(f"the run's model was not exported within {LIMIT_SECONDS:.0f} s", "run it again") from None
-        if self._process.returncode:
+            raise StoreError(f"the run's model was not exported within {LIMIT_SECONDS:.0f} s", "run it again")
+        if answer.readline() != DONE:
+            self._process.wait()
             self._said.seek(0)
             said = self._said.read().decode(errors="replace").strip().splitlines()
             raise StoreError(
                 f"the run's model could not be exported: {said[-1] if said else 'no word why'}",
-                "see that the temporary folder has room; with --debug the whole message is shown",
+                "see that the temporary folder has room and that there is memory for another process",
             )
 
     def close(self) -> None:
         """End the process, if it still runs."""
-        if self._process.poll() is None:
-            if self._process.stdin and not self._process.stdin.closed:
-                self._process.stdin.close()
-            self._process.terminate()
-            self._process.wait()
-        self._said.close()
+        self._process.terminate()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._said):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         atexit.unregister(self.close)
 
 
@@ -77,7 +93,9 @@ _early: list[FileWriter] = []
 
 
 def begin_early() -> None:
-    """Start the process before anything heavy is imported; the next run takes it."""
+    """Import what both processes need and start the other one; the next run takes it. Best before there are threads."""
+    for name in ("torch", "mlflow"):
+        import_module(name)
     _early.append(FileWriter())
 
 
@@ -111,19 +129,21 @@ def write_files(folder: Path, request: dict[str, Any]) -> None:
     export(load(folder / CLASSIFIER), example_NF, folder / MODEL, request["run_id"], request["model_id"])
 
 
-def _serve() -> None:
+def _serve(question: IO[bytes], answer: IO[bytes]) -> None:
     """Import everything, wait for the request, write the files."""
     gc.disable()  # it lives for seconds, and what it imports stays
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the export is made on the CPU
     from tasks.tracking.export import warm_up  # noqa: PLC0415 -- after the environment is set
 
     warm_up()
-    asked = sys.stdin.buffer.read()
+    asked = question.read()
     if asked:  # nothing: the run ended without a result
         request = json.loads(asked)
         write_files(Path(request["folder"]), request)
+        answer.write(DONE)
+        answer.flush()
     gc.freeze()  # what is left is torn down a second faster
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.stdin.buffer, sys.stdout.buffer)

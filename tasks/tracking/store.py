@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
@@ -32,6 +33,12 @@ class Store:
     client: MlflowClient
     experiment: Experiment
     location: Location
+
+
+def preload(location: Location) -> None:
+    """Import what opening the store will import anyway, for a start that has a better moment for it."""
+    if location.folder is not None:
+        import_module("mlflow.store.tracking.sqlalchemy_store")
 
 
 @contextmanager

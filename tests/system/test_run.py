@@ -126,7 +126,15 @@ def test_a_csv_and_the_same_parquet_and_the_model_in_a_fresh_process(
         one.outputs.model_outputs[0].model_id
     )
     fresh = subprocess.run(
-        [sys.executable, "-c", LOAD_BOTH_WAYS, run_folder, model.artifact_location, tmp_path / "messy.parquet", "label"],
+        [
+            sys.executable,
+            "-c",
+            LOAD_BOTH_WAYS,
+            run_folder,
+            model.artifact_location,
+            tmp_path / "messy.parquet",
+            "label",
+        ],
         env=environment,
         capture_output=True,
         text=True,

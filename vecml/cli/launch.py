@@ -52,7 +52,6 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
     url = configured_url()
     server = None if url else TemporaryServer()
     with _ended_by_signals():
-        begin_early()
         if server:
             server.start()
             # Not sooner: Prefect sends its last log lines and events when the interpreter ends, before this.
@@ -60,11 +59,17 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
         elif url:
             _see_that_it_answers(url)
         with _collecting_later():
+            begin_early()
+            from flows.heartbeat import without_heartbeat
             from flows.pipeline import pipeline
+            from tasks.tracking.store import preload
+
+            preload(locate())
         if server:
             with _told_when_slow() as tell:
                 server.wait(tell)
-        result: PipelineResult = pipeline(config)
+        with without_heartbeat():
+            result: PipelineResult = pipeline(config)
         return result
 
 
