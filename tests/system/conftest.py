@@ -4,8 +4,8 @@ Each test gets a folder with an empty `mlruns/` and runs `vecml` there as a user
 ends them by their process id. Nothing is mocked.
 """
 
+import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def environment(prefect_home: Path) -> dict[str, str]:
     """The environment of a user who has set nothing."""
     unset = ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "VECML_HOME", "COLUMNS", "PYTHONPATH")
@@ -66,58 +66,66 @@ def vecml(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subproce
     return call
 
 
-@pytest.fixture
-def started(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a process in the test's folder; what still runs at the end is ended, with its children."""
-    processes: list[subprocess.Popen[str]] = []
+class Processes:
+    """Starts processes in a folder, and ends them with their children."""
 
-    def start(
-        *command: str | Path, env: dict[str, str] | None = None, log: Path | None = None
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self.running: list[subprocess.Popen[str]] = []
+
+    def __call__(
+        self, *command: str | Path, env: dict[str, str] | None = None, log: Path | None = None
     ) -> subprocess.Popen[str]:
-        with (log or tmp_path / f"log-{len(processes)}").open("w") as output:
+        """Start a command; its output goes to `log`, or to log-0, log-1 ... in the folder."""
+        with (log or self.folder / f"log-{len(self.running)}").open("w") as output:
             process = subprocess.Popen(
                 [str(part) for part in command],
-                cwd=tmp_path,
-                env={**environment, **(env or {})},
+                cwd=self.folder,
+                env={**self.environment, **(env or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,
             )
-        processes.append(process)
+        self.running.append(process)
         return process
 
-    yield start
-    for process in processes:
-        end(process)
-
-
-def end(process: "subprocess.Popen[str]") -> None:
-    """End a process and its children, gently first."""
-    try:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        family = []
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    for member in family:
-        if member.is_running() and member.pid != process.pid:
-            member.kill()
+    def end(self) -> None:
+        """End what still runs, gently first."""
+        for process in reversed(self.running):
+            if process.poll() is not None:
+                continue
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for member in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
 
 
 @pytest.fixture
-def prefect_server(started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> str:
-    """A real Prefect server on a free port; its API's address."""
+def started(tmp_path: Path, environment: dict[str, str]) -> Iterator[Processes]:
+    """Starts processes in the test's folder."""
+    processes = Processes(tmp_path, environment)
+    yield processes
+    processes.end()
+
+
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[str]:
+    """A real Prefect server on a free port, for a module; its API's address."""
+    processes = Processes(tmp_path_factory.mktemp("server"), environment)
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
-    started(BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), log=tmp_path / "server.log")
+    processes(BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     wait_for(lambda: answers(f"{url}/health"), 120, "the Prefect server")
-    return url
+    yield url
+    processes.end()
 
 
 def free_port() -> int:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
@@ -29,24 +30,41 @@ def client(prefect_server: str) -> Iterator[SyncPrefectClient]:
         yield connected
 
 
+@pytest.fixture(scope="module")
+def pool(prefect_server: str, environment: dict[str, str]) -> dict[str, str]:
+    """The work pool of the README; gives the environment that talks to its server."""
+    env = {**environment, "PREFECT_API_URL": prefect_server}
+    prefect(["work-pool", "create", "vecml", "--type", "process"], ROOT, env)
+    return env
+
+
 @pytest.fixture
-def worker(started: Start, prefect_server: str, tmp_path: Path, environment: dict[str, str]) -> "subprocess.Popen[str]":
-    """A process worker of the pool, the deployments being made from prefect.yaml, in a checkout of the test's own."""
+def deployed(pool: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The deployments of prefect.yaml, made in a checkout of the test's own."""
     for part in ("flows", "tasks", "vecml"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "prefect.yaml", tmp_path)
-    env = {**environment, "PREFECT_API_URL": prefect_server}
-    for command in (["work-pool", "create", "vecml", "--type", "process"], ["--no-prompt", "deploy", "--all"]):
-        done = subprocess.run(
-            [BIN / "prefect", *command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    prefect(["--no-prompt", "deploy", "--all"], tmp_path, pool)
+    return pool
+
+
+@pytest.fixture
+def worker(deployed: dict[str, str], started: Start, tmp_path: Path) -> "subprocess.Popen[str]":
+    """A process worker of the pool whose runs land in the test's folder."""
     return started(
         BIN / "prefect",
         *("worker", "start", "--pool", "vecml", "--limit", "1"),
-        env={"PREFECT_API_URL": prefect_server, "VECML_HOME": str(tmp_path)},
+        env={**deployed, "VECML_HOME": str(tmp_path)},
         log=tmp_path / "worker.log",
     )
+
+
+def prefect(arguments: list[str], folder: Path, env: dict[str, str]) -> None:
+    """Run Prefect's command; a test whose set-up fails shows what it said."""
+    done = subprocess.run(
+        [BIN / "prefect", *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def triggered(client: SyncPrefectClient, name: str, config: dict[str, Any]) -> FlowRun:
@@ -105,7 +123,8 @@ def test_a_run_from_the_terminal_is_cancelled_from_the_ui_too(
         log=tmp_path / "run.log",
     )
     wait_for(lambda: runs_in(tmp_path), 60, "the run")
-    (flow_run,) = client.read_flow_runs()
+    (started_run,) = runs_in(tmp_path)
+    flow_run = client.read_flow_run(UUID(started_run.data.tags["prefect.flow_run_id"]))
     client.set_flow_run_state(flow_run.id, Cancelling())
     assert process.wait(60) == 128 + signal.SIGTERM
     (run,) = runs_in(tmp_path)
@@ -114,7 +133,7 @@ def test_a_run_from_the_terminal_is_cancelled_from_the_ui_too(
     wait_for(lambda: not [line for line in left_over(str(tmp_path)) if "vecml" in line], 10, "the end of the run")
 
 
-def test_the_form_has_choices(client: SyncPrefectClient, worker: "subprocess.Popen[str]") -> None:
+def test_the_form_has_choices(client: SyncPrefectClient, deployed: dict[str, str]) -> None:
     schema = client.read_deployment_by_name("pipeline/cpu").parameter_openapi_schema
     properties = schema["definitions"]["PipelineConfig"]["properties"]
     assert properties["engine"]["enum"] == ["row_loop", "numpy", "torch"]
@@ -123,7 +142,7 @@ def test_the_form_has_choices(client: SyncPrefectClient, worker: "subprocess.Pop
     assert properties["rows"]["default"] == 5_000
 
 
-def test_schedules_are_there_and_off(client: SyncPrefectClient, worker: "subprocess.Popen[str]") -> None:
+def test_schedules_are_there_and_off(client: SyncPrefectClient, deployed: dict[str, str]) -> None:
     (schedule,) = client.read_deployment_by_name("pipeline/nightly").schedules
     assert not schedule.active
     assert client.read_deployment_by_name("pipeline/cuda").work_queue_name == "cuda"

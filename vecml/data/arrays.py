@@ -79,7 +79,7 @@ def read_npz(path: Path) -> "pa.Table":
 
 
 def arrow_table(columns: Iterable[tuple[str, NDArray[Any]]], source: str) -> "pa.Table":
-    """1-D numpy arrays (or what numpy takes for one) as an Arrow table.
+    """numpy arrays (N,) of any dtype (or what numpy takes for one) as an Arrow table.
 
     Raises DataError for an array that Arrow has no type for, naming its column.
     """

@@ -159,7 +159,7 @@ def shortened_type(kind: "pa.DataType") -> str:
 
 
 def take_rows(column: Column, row_N: NDArray[np.int64]) -> Column:
-    """The column at these rows; a category keeps only the values that are left."""
+    """The column at the int64 rows row_N (N,); a category keeps only the values that are left."""
     values_N = column.values_N[row_N]
     if column.kind != "category":
         return Column(column.name, column.kind, values_N)

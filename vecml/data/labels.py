@@ -66,7 +66,7 @@ def distinct_values(column: "pa.ChunkedArray") -> tuple[NDArray[np.int64], NDArr
 
 
 def value_names(values: NDArray[np.generic], utc: bool = False) -> tuple[str, ...]:
-    """How values of a class or category are written: integral numbers as "3", dates as ISO, booleans in lower case."""
+    """How distinct values (D,) of any dtype are written: integral numbers as "3", dates as ISO, booleans lower-case."""
     return tuple(_name(value, utc) for value in values)
 
 

@@ -43,7 +43,10 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
 def split_rows(
     label_N: NDArray[np.int64], classes: tuple[str, ...], test_fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row numbers of the training and the test part, both ascending; `split_table` says when it raises DataError."""
+    """int64 row numbers of the training and the test part, both ascending, for int64 labels label_N (N,).
+
+    Raises DataError when a class has too few rows, as `split_table` explains.
+    """
     count_C = np.bincount(label_N, minlength=len(classes))
     test_C = _test_counts(count_C, classes, test_fraction)
     rng = np.random.default_rng(seed)
