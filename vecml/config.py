@@ -53,7 +53,7 @@ class PipelineConfig(BaseModel):
     hidden: tuple[Width, ...] = Field(
         (32,), min_length=1, max_length=8, title="Hidden", description="widths of the hidden layers"
     )
-    activation: Activation = Field("relu", title="Activation", description="between the layers")
+    activation: Activation = Field("relu", title="Activation", description="the function between the layers")
     epochs: int = Field(5, ge=1, title="Epochs", description="passes over the training part")
     batch_size: int = Field(128, ge=1, title="Batch size", description="rows per training step")
     learning_rate: float = Field(1e-3, gt=0, le=10, title="Learning rate", description="Adam's step size")
@@ -186,6 +186,8 @@ def _explain(error: ValidationError) -> SettingError:
             return SettingError(f"{flag(field)} {value}: must be less than {context['lt']:g}")
         case "int_parsing" | "int_type" | "int_from_float":
             return SettingError(f"{flag(field)} {value}: not a whole number")
+        case "float_parsing" | "float_type" | "finite_number":
+            return SettingError(f"{flag(field)} {value}: not a number")
         case "too_short":
             return SettingError(f"{flag(field)}: name at least one width")
         case "value_error":

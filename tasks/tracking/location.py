@@ -5,10 +5,10 @@ and one from a worker land in the same place.
 """
 
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from vecml.errors import StoreError
 
@@ -31,7 +31,7 @@ class Location:
     @property
     def shown(self) -> str:
         """The store for people: a path where it is local, else the address with any password hidden."""
-        return str(self.folder) if self.folder else without_password(self.uri)
+        return str(self.folder) if self.folder else without_passwords(self.uri)
 
     @property
     def artifact_root(self) -> str | None:
@@ -42,7 +42,7 @@ class Location:
     def ui(self) -> str:
         """The address of MLflow's UI over this store (for a local one, once `vecml ui` runs)."""
         if self.uri.startswith(("http://", "https://")):
-            return without_password(self.uri).rstrip("/")
+            return without_passwords(self.uri).rstrip("/")
         return f"http://127.0.0.1:{UI_PORT}"
 
 
@@ -75,10 +75,6 @@ def prepare(location: Location) -> None:
         ) from None
 
 
-def without_password(address: str) -> str:
-    """The address with the password of `user:password@host` replaced by stars."""
-    parts = urlsplit(address)
-    if parts.password is None:
-        return address
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))
+def without_passwords(text: str) -> str:
+    """The text with stars for the password in every `//user:password@`: messages of other libraries quote addresses."""
+    return re.sub(r"(//[^/\s:@]*:)[^@\s]+@", r"\1***@", text)

@@ -5,10 +5,12 @@ Two processes that migrate a new database at once lose one of them, so the first
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
@@ -17,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.tracking.location import EXPERIMENT, Location, locate, prepare
+from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, without_passwords
 from vecml.environment import is_alive
 from vecml.errors import StoreError
 from vecml.record import ERROR, FLOW_RUN, PROCESS
@@ -47,7 +49,7 @@ def store_errors(location: Location) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, RequestException, OSError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = without_passwords(" ".join(str(error).split()))[:300]
         raise StoreError(
             f"the tracking store {location.shown} failed: {reason}",
             "see that it is there, has room and can be written; `vecml doctor` checks it",
@@ -59,13 +61,15 @@ def open_store(location: Location | None = None) -> Store:
     location = location or locate()
     prepare(location)
     with store_errors(location):
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        # What MLflow would write with a traceback is raised as well, and becomes a line of ours.
+        logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+        logging.getLogger("alembic").setLevel(logging.CRITICAL)
         if location.folder is None:
             store = _opened(location)
         else:
             try:
                 with FileLock(location.folder / ".lock", timeout=LOCK_SECONDS):
+                    _make_database(location.folder)
                     store = _opened(location)
             except Timeout:
                 raise StoreError(
@@ -74,6 +78,23 @@ def open_store(location: Location | None = None) -> Store:
                 ) from None
         _close_dead_runs(store)
     return store
+
+
+def _make_database(folder: Path) -> None:
+    """Make mlflow.db, if it is not there, under another name first: a full disk in the middle of MLflow's migrations
+    would leave a database that nobody can open any more."""
+    database = folder / "mlflow.db"
+    if database.exists():
+        return
+    for remains in folder.glob(".new-*"):
+        remains.unlink()
+    temporary = folder / f".new-{os.getpid()}.db"
+    try:
+        MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
+        temporary.replace(database)
+    finally:
+        for remains in folder.glob(f"{temporary.name}*"):
+            remains.unlink()
 
 
 def _opened(location: Location) -> Store:

@@ -20,6 +20,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, 
 from tasks.tracking import files
 from tasks.tracking import store as stores
 from tasks.tracking.files import FileWriter, file_writer, input_example
+from tasks.tracking.location import without_passwords
 from tasks.tracking.store import Store, store_errors
 from vecml import record as records
 from vecml.config import PipelineConfig, Setting
@@ -175,7 +176,7 @@ def _end(store: Store, run: TrackedRun, status: str, reason: str) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    message = " ".join(str(error).split())
+    message = without_passwords(" ".join(str(error).split()))
     return message if isinstance(error, VecmlError) else f"{type(error).__name__}: {message}".rstrip(": ")
 
 

@@ -6,8 +6,8 @@ help comes at once.
 
 import gc
 import sys
+from typing import Any
 
-import click
 import typer
 
 from vecml import __version__
@@ -16,6 +16,8 @@ from vecml.cli.terminal import show_error
 from vecml.errors import SettingError, VecmlError
 
 INTERRUPTED = 130
+# The base of typer's usage errors; typer itself exports only this one of those that are derived from it.
+UsageError: type[Any] = typer.BadParameter.mro()[1]
 
 app = typer.Typer(
     name="vecml",
@@ -48,11 +50,12 @@ def main() -> None:
             raise
         show_error(error)
         code = error.exit_code
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "vecml"
+    except UsageError as error:
+        named = [name for name in sys.argv[1:2] if name in ("run", "doctor", "ui")]
+        command = error.ctx.command_path if error.ctx else " ".join(["vecml", *named])
         show_error(SettingError(" ".join(error.format_message().split()), f"{command} --help"))
         code = SettingError.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         show_error(VecmlError("interrupted"))
         code = INTERRUPTED
     gc.freeze()  # or the interpreter looks through a million objects before it lets go: 0.8 s against 0.15

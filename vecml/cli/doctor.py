@@ -13,7 +13,7 @@ from vecml.cli.terminal import console
 
 MACHINE = (
     "cpu_model",
-    "cpu_flags",
+    "instruction_sets",
     "physical_cpus",
     "logical_cpus",
     "usable_cpus",
@@ -66,7 +66,7 @@ def examine() -> dict[str, Any]:
         "engines": {name: availability(name) or "ready" for name in ENGINES},
         "machine": {name.replace("_", " "): _text(machine[name]) for name in MACHINE},
         "versions": {**{name: _text(machine[name]) for name in VERSIONS}, "fastapi": _version("fastapi")},
-        "conflicts": {str(number): text for number, text in enumerate(conflicts, 1)} or {"none": "known"},
+        "conflicts": {str(number): text for number, text in enumerate(conflicts, 1)} or {"known": "none"},
         "keys": {
             "machine": environment.machine_key,
             "software": environment.software_key,
@@ -78,7 +78,7 @@ def examine() -> dict[str, Any]:
 
 def _store() -> dict[str, str]:
     from flows.server import configured_url
-    from tasks.tracking.location import locate, without_password
+    from tasks.tracking.location import locate, without_passwords
 
     location = locate()
     url = configured_url()
@@ -87,7 +87,7 @@ def _store() -> dict[str, str]:
         "chosen by": "MLFLOW_TRACKING_URI"
         if location.folder is None
         else "the folder" + (" VECML_HOME" if os.environ.get("VECML_HOME") else " it runs in"),
-        "prefect": without_password(url) if url else "a temporary server for each run",
+        "prefect": without_passwords(url) if url else "a temporary server for each run",
     }
     if location.folder is not None:
         found["database"] = _integrity(location.folder / "mlflow.db")

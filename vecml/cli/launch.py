@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from flows.server import SLOW_SECONDS, TemporaryServer, configured_url
 from tasks.tracking.files import begin_early
-from tasks.tracking.location import locate, prepare
+from tasks.tracking.location import locate, prepare, without_passwords
 from vecml.cli.terminal import console
 from vecml.config import PipelineConfig
 from vecml.data.sources import check_source
@@ -68,7 +68,7 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
         if server:
             with _told_when_slow() as tell:
                 server.wait(tell)
-        with without_heartbeat():
+        with _prefects_errors(), without_heartbeat():
             result: PipelineResult = pipeline(config)
         return result
 
@@ -102,6 +102,21 @@ def _collecting_later() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextmanager
+def _prefects_errors() -> Iterator[None]:
+    """What a Prefect server answers with, or that it no longer answers, becomes a ServerError of one line."""
+    from httpx import HTTPError
+
+    try:
+        yield
+    except HTTPError as error:
+        reason = without_passwords(" ".join(str(error).split()))
+        raise ServerError(
+            f"Prefect's server failed: {reason[:300]}",
+            "see that it runs and that its disk has room (PREFECT_HOME, by default ~/.prefect)",
+        ) from error
 
 
 @contextmanager

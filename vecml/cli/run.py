@@ -2,23 +2,23 @@
 
 import csv
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from vecml.cli.terminal import progress_bars, show_table, shown_warnings
-from vecml.config import ENGINES, PipelineConfig, make_config, read_config_file
+from vecml.config import PipelineConfig, make_config, read_config_file
 from vecml.errors import SettingError
 
 EPILOG = """**Examples**
 
-`vecml run` the notebook's job: 5,000 generated rows, a 10-32-2 network, tracked in mlruns/
+- `vecml run`: the notebook's job, 5,000 generated rows and a 10-32-2 network
 
-`vecml run --data sklearn:digits --epochs 60` a data set that ships with scikit-learn
+- `vecml run --data sklearn:digits --epochs 60`: a set that ships with scikit-learn
 
-`vecml run --data table.csv --target label --drop id --hidden 64,32` a table of your own
+- `vecml run --data table.csv --target label --drop id --hidden 64,32`: a table of your own
 
-`vecml run --config job.toml --seed 7` settings from a file, flags on top
+- `vecml run --config job.toml --seed 7`: settings from a file, flags on top
 """
 
 
@@ -28,6 +28,8 @@ def _option(field: str, panel: str, *names: str, metavar: str | None = None, def
     value = information.default
     shown = default or (",".join(map(str, value)) if isinstance(value, tuple) else value)
     text = (information.description or "").rstrip(".")
+    if get_origin(information.annotation) is Literal:
+        text += f": {', '.join(get_args(information.annotation))}"
     tail = f" [default: {shown}]" if shown not in (None, "", ()) else ""
     flag = names or ("--" + field.replace("_", "-"),)
     return typer.Option(
@@ -43,21 +45,21 @@ def run(
     target: Annotated[str | None, _option("target", DATA, metavar="COLUMN")] = None,
     drop: Annotated[list[str] | None, _option("drop", DATA, metavar="COLUMN,...")] = None,
     keep: Annotated[list[str] | None, _option("keep", DATA, metavar="COLUMN,...")] = None,
-    max_categories: Annotated[int | None, _option("max_categories", DATA, metavar="N")] = None,
-    rows: Annotated[int | None, _option("rows", DATA, metavar="N")] = None,
-    features: Annotated[int | None, _option("features", DATA, metavar="N")] = None,
-    test_fraction: Annotated[float | None, _option("test_fraction", DATA, metavar="SHARE")] = None,
+    max_categories: Annotated[str | None, _option("max_categories", DATA, metavar="N")] = None,
+    rows: Annotated[str | None, _option("rows", DATA, metavar="N")] = None,
+    features: Annotated[str | None, _option("features", DATA, metavar="N")] = None,
+    test_fraction: Annotated[str | None, _option("test_fraction", DATA, metavar="SHARE")] = None,
     hidden: Annotated[str | None, _option("hidden", TRAINING, metavar="N,...")] = None,
-    activation: Annotated[str | None, _option("activation", TRAINING, metavar="relu|gelu|tanh|sigmoid")] = None,
-    epochs: Annotated[int | None, _option("epochs", TRAINING, metavar="N")] = None,
-    batch_size: Annotated[int | None, _option("batch_size", TRAINING, metavar="N")] = None,
-    learning_rate: Annotated[float | None, _option("learning_rate", TRAINING, metavar="RATE")] = None,
-    seed: Annotated[int | None, _option("seed", TRAINING, metavar="N")] = None,
-    engine: Annotated[str | None, _option("engine", INFERENCE, metavar="|".join(ENGINES))] = None,
-    device: Annotated[str | None, _option("device", INFERENCE, metavar="auto|cpu|cuda|mps")] = None,
-    precision: Annotated[str | None, _option("precision", INFERENCE, metavar="float32|...")] = None,
-    layout: Annotated[str | None, _option("layout", INFERENCE, metavar="columns|rows")] = None,
-    threads: Annotated[int | None, _option("threads", INFERENCE, metavar="N")] = None,
+    activation: Annotated[str | None, _option("activation", TRAINING, metavar="NAME")] = None,
+    epochs: Annotated[str | None, _option("epochs", TRAINING, metavar="N")] = None,
+    batch_size: Annotated[str | None, _option("batch_size", TRAINING, metavar="N")] = None,
+    learning_rate: Annotated[str | None, _option("learning_rate", TRAINING, metavar="RATE")] = None,
+    seed: Annotated[str | None, _option("seed", TRAINING, metavar="N")] = None,
+    engine: Annotated[str | None, _option("engine", INFERENCE, metavar="NAME")] = None,
+    device: Annotated[str | None, _option("device", INFERENCE, metavar="NAME")] = None,
+    precision: Annotated[str | None, _option("precision", INFERENCE, metavar="NAME")] = None,
+    layout: Annotated[str | None, _option("layout", INFERENCE, metavar="NAME")] = None,
+    threads: Annotated[str | None, _option("threads", INFERENCE, metavar="N")] = None,
     block_rows: Annotated[str | None, _option("block_rows", INFERENCE, metavar="N|auto", default="auto")] = None,
     name: Annotated[str | None, _option("name", RUN, metavar="TEXT")] = None,
     config: Annotated[
