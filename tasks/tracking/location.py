@@ -77,4 +77,4 @@ def prepare(location: Location) -> None:
 
 def without_passwords(text: str) -> str:
     """The text with stars for the password in every `//user:password@`: messages of other libraries quote addresses."""
-    return re.sub(r"(//[^/\s:@]*:)[^@\s]+@", r"\1***@", text)
+    return re.sub(r"(//[^/\s:@]*:)[^@\s/]+@", r"\1***@", text)

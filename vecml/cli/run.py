@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from vecml.cli.terminal import progress_bars, show_table, shown_warnings
+from vecml.cli.terminal import progress_bars, show_result, shown_warnings
 from vecml.config import PipelineConfig, make_config, read_config_file
 from vecml.errors import SettingError
 
@@ -132,7 +132,7 @@ def _show(result: Any, json: Path | None) -> None:
     if json is not None and str(json) == "-":
         typer.echo(to_json(result))
         return
-    show_table(sentence(result), table_rows(result))
+    show_result(sentence(result), table_rows(result), result.run.url)
     if json is not None:
         write_bytes(json, (to_json(result) + "\n").encode())
 

@@ -42,8 +42,8 @@ def show_error(error: VecmlError) -> None:
         out.print(f"[bold]hint:[/] {_plain(error.hint)}", soft_wrap=True)
 
 
-def show_table(sentence: str, rows: Iterable[tuple[str, str]]) -> None:
-    """The sentence, then the table of two columns, folded to the terminal's width."""
+def show_result(sentence: str, rows: Iterable[tuple[str, str]], address: str) -> None:
+    """The sentence, the table of two columns, folded to the terminal's width, and the page's address in one piece."""
     from rich.table import Table
     from rich.text import Text
 
@@ -56,6 +56,7 @@ def show_table(sentence: str, rows: Iterable[tuple[str, str]]) -> None:
     out.print(Text(sentence, style="bold"))
     out.print()
     out.print(table)
+    out.print(Text(address), soft_wrap=True)
 
 
 @contextmanager
@@ -113,10 +114,10 @@ class Bars:
         if not isinstance(stage, _Bar):
             return
         late = time.monotonic() - stage.began > SHOW_AFTER_SECONDS
+        self._progress.update(stage.task, advance=amount, visible=late)
         if late and not self._shown:
             self._progress.start()
             self._shown = True
-        self._progress.update(stage.task, advance=amount, visible=late)
 
     def end(self, stage: object) -> None:
         """Take the bar away."""

@@ -66,21 +66,21 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
 
 
 def open_command(record: PipelineRecord) -> str:
-    """What opens the run: a command for the local store, the page's address for a server."""
-    return f"vecml ui, then {record.run.url}" if record.run.local else record.run.url
+    """What opens the run's page, `record.run.url`: a command first where the store is local."""
+    return "vecml ui, and there the page below" if record.run.local else "the page below"
 
 
 def note(record: PipelineRecord) -> str:
     """The run's description in MLflow, as Markdown."""
     body = "\n".join(f"| {_cell(name)} | {_cell(value)} |" for name, value in rows(record))
-    return f"{_cell(sentence(record))}\n\n| | |\n|---|---|\n{body}\n"
+    return f"{_cell(sentence(record))}\n\n| | |\n|---|---|\n{body}\n\n{record.run.url}\n"
 
 
 def as_text(record: PipelineRecord) -> str:
     """Sentence and table as plain text."""
     lines = rows(record)
     width = max(len(name) for name, _ in lines)
-    return "\n".join([sentence(record), "", *(f"{name:<{width}}  {value}" for name, value in lines)])
+    return "\n".join([sentence(record), "", *(f"{name:<{width}}  {value}" for name, value in lines), record.run.url])
 
 
 def as_html(record: PipelineRecord) -> str:
@@ -89,7 +89,8 @@ def as_html(record: PipelineRecord) -> str:
         f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(value)}</td></tr>"
         for name, value in rows(record)
     )
-    return f"<p>{escape(sentence(record))}</p><table>{body}</table>"
+    link = f"<a href='{escape(record.run.url)}'>{escape(record.run.url)}</a>"
+    return f"<p>{escape(sentence(record))}</p><table>{body}</table><p>{link}</p>"
 
 
 def shortened(name: str, width: int = 40) -> str:

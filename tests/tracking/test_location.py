@@ -1,0 +1,56 @@
+"""Where runs are kept, and that no password is shown."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.tracking.location import Location, locate, prepare, without_passwords
+from vecml.errors import StoreError
+
+
+def test_the_current_folder_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("VECML_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    location = locate()
+    assert location.folder == tmp_path / "mlruns"
+    assert location.uri == f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    assert location.artifact_root == str(tmp_path / "mlruns" / "artifacts")
+    assert location.ui == "http://127.0.0.1:5000"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_vecml_home_wins_over_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("VECML_HOME", str(tmp_path))
+    assert locate().folder == tmp_path / "mlruns"
+
+
+def test_a_tracking_address_wins_over_both(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VECML_HOME", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@127.0.0.1:5001")
+    location = locate()
+    assert location.folder is None
+    assert location.artifact_root is None
+    assert location.shown == location.ui == "http://someone:***@127.0.0.1:5001"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://a:b@host/db", "postgresql://a:***@host/db"),
+        ("no //u:p@h here and //v:q:r@h there", "no //u:***@h here and //v:***@h there"),
+        ("http://127.0.0.1:5000/a@b", "http://127.0.0.1:5000/a@b"),
+        ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+    ],
+)
+def test_passwords_become_stars(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown
+
+
+def test_a_store_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").write_text("a file")
+    with pytest.raises(StoreError) as caught:
+        prepare(Location("", tmp_path / "mlruns"))
+    assert caught.value.message == f"cannot write to {tmp_path / 'mlruns'}: File exists"
+    assert caught.value.hint == "make room there, or set VECML_HOME to a folder that can be written"
