@@ -29,10 +29,12 @@ from vecml.device import device_name
 from vecml.environment import Environment, describe, git_commit, process_identity
 from vecml.errors import StoreError, VecmlError
 from vecml.model.store import PREPROCESSING, Classifier, save
+from vecml.progress import stage
 from vecml.record import PipelineRecord, TrackedRun
 from vecml.warnings import warn
 
 MODEL_NAME = "classifier"
+UI_VIEW = "workflowType=machine_learning"  # without it MLflow's UI shows what is for language models
 BATCH_METRICS = 900  # MLflow takes 1,000 at once
 
 
@@ -65,7 +67,7 @@ class RunWriter:
 
     def log_result(self, result: PipelineRecord, note: str) -> None:
         """Log metrics, tags, artifacts and the model; `note` (Markdown) becomes the run's description."""
-        with store_errors(self.store.location):
+        with stage("storing the run"), store_errors(self.store.location):
             self._log_values(result, note)
             with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
                 self._log_files(result, Path(scratch))
@@ -189,14 +191,14 @@ def _describe(store: Store, run_id: str, name: str) -> TrackedRun:
         name=name,
         store=location.shown,
         local=location.folder is not None,
-        url=f"{page}/runs/{run_id}",
+        url=f"{page}/runs/{run_id}?{UI_VIEW}",
         runs_url=runs_url(store),
     )
 
 
 def runs_url(store: Store) -> str:
     """The page of our runs in MLflow's UI (not the overview, which it opens by itself)."""
-    return f"{store.location.ui}/#/experiments/{store.experiment.experiment_id}/runs?workflowType=machine_learning"
+    return f"{store.location.ui}/#/experiments/{store.experiment.experiment_id}/runs?{UI_VIEW}"
 
 
 def _params(values: dict[str, str]) -> list[Param]:

@@ -2,13 +2,14 @@
 
 import io
 import sys
+import time
 import warnings
 
 import pytest
 
-from vecml.cli import terminal
-from vecml.cli.terminal import Bars, show_error, show_result, shown_warnings
+from vecml.cli.terminal import Bars, progress_bars, show_error, show_result, shown_warnings
 from vecml.errors import DataError, SettingError
+from vecml.progress import stage
 from vecml.warnings import CODES, VecmlWarning, warn
 
 LONG = "a value that is long " * 20
@@ -104,18 +105,30 @@ def test_a_vecml_warning_is_a_user_warning() -> None:
         warn("VML001", "a")
 
 
-def test_a_bar_appears_only_for_what_lasts(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_appears_for_what_lasts(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
-    now = [100.0]
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
-    bars = Bars()
-    short = bars.begin("reading", 10)
-    bars.advance(short, 5)
-    bars.end(short)
-    assert stream.getvalue() == ""
-    long = bars.begin("training", 10)
-    now[0] += 2
-    bars.advance(long, 5)
-    bars.end(long)
-    assert "training" in stream.getvalue()
+    bars = Bars(after_seconds=0.01)
+    bar = bars.begin("training", 10)
+    limit = time.monotonic() + 10
+    while "training" not in stream.getvalue():
+        bars.advance(bar, 0.01)
+        time.sleep(0.01)
+        assert time.monotonic() < limit, "no bar"
+    bars.end(bar)
+
+
+def test_no_bar_for_what_is_short(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    bars = Bars(after_seconds=3600)
+    bar = bars.begin("reading", None)
+    bars.advance(bar, 5)
+    bars.end(bar)
+    assert "reading" not in stream.getvalue()
+
+
+def test_no_bars_without_a_terminal(plain: None, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bars(), stage("training", 3) as advance:
+        advance(1)
+    assert capsys.readouterr().err == ""

@@ -6,7 +6,7 @@ cut off, long lines fold.
 
 import os
 import sys
-import time
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -85,47 +85,51 @@ def shown_warnings(ignored: Iterable[str]) -> Iterator[None]:
 @dataclass(frozen=True)
 class _Bar:
     task: "TaskID"
-    began: float
+    show: threading.Timer
 
 
 class Bars:
     """Draws a progress bar for each stage that lasts over a second; hears through `vecml.progress`."""
 
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    def __init__(self, after_seconds: float = SHOW_AFTER_SECONDS) -> None:
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        self._console = console(sys.stderr)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
+            TaskProgressColumn(),
             TimeRemainingColumn(),
-            console=self._console,
+            console=console(sys.stderr),
             transient=True,
         )
-        self._shown = False
+        self._after_seconds = after_seconds
 
     def begin(self, name: str, total: float | None) -> object:
-        """A stage begins."""
-        return _Bar(self._progress.add_task(name, total=total, visible=False), time.monotonic())
+        """A stage begins; its bar is shown when it has lasted long enough."""
+        task = self._progress.add_task(name, total=total, visible=False)
+        show = threading.Timer(self._after_seconds, self._show, (task,))
+        show.daemon = True
+        show.start()
+        return _Bar(task, show)
 
     def advance(self, stage: object, amount: float) -> None:
-        """Show the bar once the stage has lasted long enough."""
-        if not isinstance(stage, _Bar):
-            return
-        late = time.monotonic() - stage.began > SHOW_AFTER_SECONDS
-        self._progress.update(stage.task, advance=amount, visible=late)
-        if late and not self._shown:
-            self._progress.start()
-            self._shown = True
+        """So much more is done."""
+        if isinstance(stage, _Bar):
+            self._progress.update(stage.task, advance=amount)
 
     def end(self, stage: object) -> None:
         """Take the bar away."""
-        if isinstance(stage, _Bar):
-            self._progress.remove_task(stage.task)
-        if self._shown and not self._progress.tasks:
+        if not isinstance(stage, _Bar):
+            return
+        stage.show.cancel()
+        stage.show.join()
+        self._progress.remove_task(stage.task)
+        if not self._progress.tasks:
             self._progress.stop()
-            self._shown = False
+
+    def _show(self, task: "TaskID") -> None:
+        self._progress.update(task, visible=True)
+        self._progress.start()
 
 
 @contextmanager

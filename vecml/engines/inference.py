@@ -18,6 +18,7 @@ from vecml.measure.single import Measurement, measure_single
 from vecml.model.evaluate import Evaluation, find_flips, reference_rows
 from vecml.model.evaluate import evaluate as evaluate_labels
 from vecml.model.network import Model
+from vecml.progress import stage
 from vecml.warnings import warn
 
 MEASURE_SECONDS = 0.2  # a figure for this run, not a comparison: it should not be what a run waits for
@@ -64,8 +65,9 @@ def infer(model: Model, test: Part, setting: Setting) -> Inference:
             engine.labels(x, label_N)
             engine.synchronize()
 
-        measurement = measure_single(call, test.n_rows, budget_seconds=MEASURE_SECONDS)
-        logits_NC = engine.logits(x)
+        with stage("inferring"):
+            measurement = measure_single(call, test.n_rows, budget_seconds=MEASURE_SECONDS)
+            logits_NC = engine.logits(x)
     finally:
         engine.close()
     row_N = reference_rows(test.n_rows, affordable_rows(model.architecture))
