@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.config import PipelineConfig
+from vecml.config import make_config
 from vecml.data.sources import raw_columns
 from vecml.device import resolve_setting
 from vecml.engines.registry import load_engine
@@ -28,9 +28,8 @@ def predict(
     Raises DataError naming a column that is missing or of another kind, SettingError for an engine that is not there.
     A category that training has not seen becomes zeros.
     """
-    columns = raw_columns(data, classifier.encoding)
-    x_FN, _unseen = classifier.encoding.transform(columns)
-    setting = resolve_setting(PipelineConfig(engine=engine, threads=threads, device="cpu"))
+    setting = resolve_setting(make_config({"engine": engine, "threads": threads, "device": "cpu"}))
+    x_FN, _unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding))
     label_N = np.empty(x_FN.shape[1], np.int64)
     loaded = load_engine(classifier.model, setting)
     try:
