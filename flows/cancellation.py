@@ -10,6 +10,8 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -34,12 +36,15 @@ def stop_when_cancelled() -> Iterator[None]:
         yield
         return
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(_flow_run().id, over), name="vecml-cancel", daemon=True)
+    # With this thread's settings: another thread would know of no server, and Prefect would start one for it.
+    watch = partial(copy_context().run, _watch, _flow_run().id, over)
+    watcher = threading.Thread(target=watch, name="vecml-cancel", daemon=True)
     watcher.start()
     try:
         yield
     finally:
         over.set()
+        watcher.join(POLL_SECONDS)
 
 
 def _flow_run() -> FlowRun:
@@ -60,6 +65,8 @@ def _watch(flow_run_id: UUID, over: threading.Event) -> None:
             except (HTTPError, ObjectNotFound):
                 continue  # a server that does not answer now cancels nothing
             if state is not None and (state.is_cancelling() or state.is_cancelled()):
+                if over.is_set():
+                    return  # too late: the run has ended
                 _cancelled_here.add(str(flow_run_id))
                 os.kill(os.getpid(), signal.SIGTERM)
                 return

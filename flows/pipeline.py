@@ -9,16 +9,19 @@ import dataclasses
 
 from prefect import flow
 from prefect.runtime import flow_run
-from vecml.device import resolve_setting
 
 from flows.artifacts import publish
 from flows.cancellation import as_cancelled, close_run, stop_when_cancelled
+from flows.heartbeat import without_heartbeat
+from flows.server import serving
+from flows.signals import leaving_in_order
 from tasks.data import generate, split
 from tasks.evaluate import evaluate
 from tasks.infer import vectorized_infer
 from tasks.tracking.write import tracked
 from tasks.train import train
 from vecml.config import PipelineConfig
+from vecml.device import resolve_setting
 from vecml.report.result import PipelineResult
 from vecml.report.summary import note
 
@@ -30,7 +33,7 @@ from vecml.report.summary import note
     on_cancellation=[close_run],
     on_crashed=[as_cancelled, close_run],
 )
-def pipeline(config: PipelineConfig = PipelineConfig()) -> PipelineResult:  # noqa: B008 -- frozen, and Prefect's form shows it
+def pipeline_flow(config: PipelineConfig = PipelineConfig()) -> PipelineResult:  # noqa: B008 -- the form shows it
     """Train a classifier on a table and run its inference on one engine, tracked in MLflow."""
     setting = resolve_setting(config)
     with stop_when_cancelled(), tracked(config, setting, flow_run.get_id()) as writer:
@@ -60,4 +63,16 @@ def pipeline(config: PipelineConfig = PipelineConfig()) -> PipelineResult:  # no
         )
         writer.log_result(result, note(result))
     publish(result)
+    return result
+
+
+def pipeline(config: PipelineConfig | None = None) -> PipelineResult:
+    """Run the pipeline from Python; the result shows itself in a terminal and in a Jupyter cell.
+
+    It is a flow run on the user's Prefect server if one is configured, and on a temporary one otherwise.
+
+    Raises VecmlError for bad input (the run is FAILED), and StoreError or ServerError when a store or server fails.
+    """
+    with leaving_in_order(), serving(), without_heartbeat():
+        result: PipelineResult = pipeline_flow(config or PipelineConfig())
     return result

@@ -5,8 +5,10 @@ does: whatever happens to the parent, SIGKILL included, no server is left over. 
 that a run needs. Its database is Prefect's own, so the runs are seen in a real server's UI later.
 """
 
+import atexit
 import gc
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,15 +18,19 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vecml import child
 from vecml.errors import ServerError
 
 STARTUP_SECONDS = 180.0  # the first start migrates a database: 23 s were seen on a quiet machine
 SLOW_SECONDS = 8.0
 STOP_SECONDS = 5.0
+HOSTS = ("127.0.0.1", "localhost")
+BUILT_IN_PROFILES = {"local": "http://127.0.0.1:4200/api"}
 
 _ENVIRONMENT = {
     "PREFECT_UI_ENABLED": "0",
@@ -55,12 +61,14 @@ class TemporaryServer:
             listener.bind(("127.0.0.1", 0))
             listener.listen(128)
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+            _go_past_proxies()
+            origin = self.url.removesuffix("/api")
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "flows.server", str(listener.fileno())],
+                child.python("flows.server", str(listener.fileno())),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._said,
-                env={**os.environ, **_ENVIRONMENT},
+                env=child.environment(**_ENVIRONMENT, PREFECT_SERVER_CORS_ALLOWED_ORIGINS=origin),
                 pass_fds=(listener.fileno(),),
                 start_new_session=True,  # Ctrl-C is for the run; the server ends after it
             )
@@ -78,8 +86,7 @@ class TemporaryServer:
         while (waited := time.monotonic() - start) < STARTUP_SECONDS:
             if process.poll() is not None:
                 self._said.seek(0)
-                said = self._said.read().decode(errors="replace").strip()
-                last = said.splitlines()[-1] if said else "nothing"
+                last = _cause(self._said.read().decode(errors="replace"))
                 raise ServerError(
                     f"Prefect's temporary server ended with {process.returncode}; it said: {last}",
                     "`vecml doctor` names known conflicts; `--debug` shows more",
@@ -111,8 +118,33 @@ class TemporaryServer:
             del os.environ["PREFECT_API_URL"]
 
 
+_running: TemporaryServer | None = None
+
+
+@contextmanager
+def serving(while_waiting: Callable[[float], None] = lambda _seconds: None) -> Iterator[None]:
+    """Within the block Prefect has a server: the user's own, or one that this process starts and keeps until its end.
+
+    Raises ServerError when a temporary one does not start.
+    """
+    from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings  # noqa: PLC0415 -- heavy
+
+    global _running  # noqa: PLW0603 -- one server for a process, however many runs it makes
+    if get_current_settings().api.url is not None:
+        yield
+        return
+    if _running is None:
+        server = TemporaryServer()
+        server.start()
+        atexit.register(server.stop)  # after Prefect has sent its last log lines, as the interpreter ends
+        server.wait(while_waiting)
+        _running = server
+    with temporary_settings({PREFECT_API_URL: _running.url}):
+        yield
+
+
 def configured_url() -> str | None:
-    """The Prefect API that the user has named: in the environment, in a project's file or in the active profile.
+    """The Prefect API that the user has named: in the environment, in a file of the folder or in the active profile.
 
     Read without importing Prefect, which would cost more than a second before the server could start.
     """
@@ -120,13 +152,38 @@ def configured_url() -> str | None:
     project = _toml(here / "pyproject.toml").get("tool", {}).get("prefect", {})
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
     profiles = _toml(Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser())
-    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
+    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active", "")
+    profile = profiles.get("profiles", {}).get(active, {"PREFECT_API_URL": BUILT_IN_PROFILES.get(active)})
     return (
         os.environ.get("PREFECT_API_URL")
+        or _dotenv(here / ".env")
         or _toml(here / "prefect.toml").get("api", {}).get("url")
         or project.get("api", {}).get("url")
-        or profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+        or profile.get("PREFECT_API_URL")
     )
+
+
+def _dotenv(path: Path) -> str | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = re.search(r"""^\s*(?:export\s+)?PREFECT_API_URL\s*=\s*["']?([^"'\s#]+)""", text, flags=re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def _go_past_proxies() -> None:
+    """Our own server is on this machine: nobody should look for it through a proxy."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join([*hosts, *(host for host in HOSTS if host not in hosts)])
+
+
+def _cause(said: str) -> str:
+    """The line of a process's last words that names an error, else its last line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return (errors or lines or ["nothing"])[-1][:300]
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -140,14 +197,18 @@ def _serve(descriptor: int) -> None:
     """Serve on an inherited socket until told to end, or until the parent is gone."""
     gc.disable()  # what the imports make stays: looking through it again and again costs a fifth of the start
     import uvicorn  # noqa: PLC0415 -- only the server's process needs it
+    from fastapi.middleware.trustedhost import TrustedHostMiddleware  # noqa: PLC0415
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
-    server = uvicorn.Server(uvicorn.Config(create_app, factory=True, log_level="error", lifespan="on"))
+    # A page that a browser shows must not reach it by a name that it has made point here (DNS rebinding).
+    app = TrustedHostMiddleware(create_app(), allowed_hosts=list(HOSTS))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
     gc.freeze()
     gc.enable()
 
     def end_with_parent() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 4096):
+            pass
         server.should_exit = True
         time.sleep(STOP_SECONDS)
         os._exit(0)

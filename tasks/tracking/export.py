@@ -4,7 +4,6 @@ torch.export with a dynamic batch, signature and input example; pinned requireme
 inference of them takes seconds and guesses wrong.
 """
 
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,12 +36,11 @@ def export(classifier: Classifier, example_NF: NDArray[np.float32], folder: Path
     save(classifier, folder / "vecml")
 
 
-def warm_up() -> None:
-    """Export a toy and draw a picture, so that everything that is needed later is imported."""
+def warm_up(scratch: Path) -> None:
+    """Export a toy into `scratch` and draw a picture, so that everything that is needed later is imported."""
     layers = (layer_from(np.zeros((2, 1)), np.zeros(2)), layer_from(np.zeros((2, 2)), np.zeros(2)))
     toy = Model(Architecture(1, (2,), 2, "relu"), layers, ("0", "1"))
-    with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
-        _save(toy, np.zeros((EXAMPLE_ROWS, 1), np.float32), Path(scratch) / "toy", MLflowModel())
+    _save(toy, np.zeros((EXAMPLE_ROWS, 1), np.float32), scratch / "toy", MLflowModel())
     loss_curve([1.0])
 
 

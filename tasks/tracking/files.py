@@ -17,6 +17,7 @@ import select
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.tracking.forked import Forked, can_fork
+from vecml import child
 from vecml.errors import StoreError
 
 LIMIT_SECONDS = 300.0
@@ -41,15 +43,17 @@ class FileWriter:
 
     def __init__(self) -> None:
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
+        self._scratch = tempfile.TemporaryDirectory(prefix="vecml-")  # ours to remove: the other process may be ended
         self._process: subprocess.Popen[bytes] | Forked
         if can_fork() and "mlflow" in sys.modules and "torch" in sys.modules:
-            self._process = Forked(_serve, self._said)
+            self._process = Forked(partial(_serve, Path(self._scratch.name)), self._said)
         else:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tasks.tracking.files"],
+                child.python("tasks.tracking.files", self._scratch.name),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,
+                env=child.environment(),
                 start_new_session=True,  # Ctrl-C is for the run, which ends this process by closing its input
             )
         atexit.register(self.close)
@@ -86,6 +90,7 @@ class FileWriter:
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
+        self._scratch.cleanup()
         atexit.unregister(self.close)
 
 
@@ -129,13 +134,13 @@ def write_files(folder: Path, request: dict[str, Any]) -> None:
     export(load(folder / CLASSIFIER), example_NF, folder / MODEL, request["run_id"], request["model_id"])
 
 
-def _serve(question: IO[bytes], answer: IO[bytes]) -> None:
-    """Import everything, wait for the request, write the files."""
+def _serve(scratch: Path, question: IO[bytes], answer: IO[bytes]) -> None:
+    """Import everything, trying it out in `scratch`; wait for the request; write the files."""
     gc.disable()  # it lives for seconds, and what it imports stays
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the export is made on the CPU
     from tasks.tracking.export import warm_up  # noqa: PLC0415 -- after the environment is set
 
-    warm_up()
+    warm_up(scratch)
     asked = question.read()
     if asked:  # nothing: the run ended without a result
         request = json.loads(asked)
@@ -146,4 +151,4 @@ def _serve(question: IO[bytes], answer: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
+    _serve(Path(sys.argv[1]), sys.stdin.buffer, sys.stdout.buffer)

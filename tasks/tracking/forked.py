@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Callable
 from typing import IO
 
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
 
 def can_fork() -> bool:
     """Whether this process may fork now: on Linux, with one Python thread."""
@@ -35,9 +37,12 @@ class Forked:
         question_read, question_write = os.pipe()
         answer_read, answer_write = os.pipe()
         gc.freeze()  # or the child's first collection copies every page
+        # A signal between the fork and the child's own first steps would run the parent's handlers in the child.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         self._pid = os.fork()
         if self._pid == 0:
-            _child(work, question_read, answer_write, said.fileno())
+            _child(work, question_read, answer_write, said.fileno(), held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         os.close(question_read)
         os.close(answer_write)
         self.stdin: IO[bytes] = os.fdopen(question_write, "wb")
@@ -56,13 +61,16 @@ class Forked:
             self._ended = True
 
 
-def _child(work: Callable[[IO[bytes], IO[bytes]], None], question: int, answer: int, said: int) -> None:
+def _child(
+    work: Callable[[IO[bytes], IO[bytes]], None], question: int, answer: int, said: int, mask: set[int | signal.Signals]
+) -> None:
     """Everything of the child; it leaves here, without its parent's exit handlers."""
     code = 1
     try:
         os.setsid()  # Ctrl-C is for the run, which ends this process by closing its question
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        for number in ENDING:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.dup2(question, 0)
         os.dup2(answer, 1)
         os.dup2(said, 2)

@@ -76,5 +76,9 @@ def prepare(location: Location) -> None:
 
 
 def without_passwords(text: str) -> str:
-    """The text with stars for the password in every `//user:password@`: messages of other libraries quote addresses."""
-    return re.sub(r"(//[^/\s:@]*:)[^@\s/]+@", r"\1***@", text)
+    """The text with stars for what an address says of its user, and for passwords and tokens among its parameters.
+
+    Messages of other libraries quote addresses whole. Rather a star too many: an `@` later in an address counts too.
+    """
+    text = re.sub(r"(\w://)[^\s'\"]*@", r"\1***@", text)
+    return re.sub(r"(?i)([?&](?:password|passwd|token|api_?key|secret)=)[^&\s'\"]+", r"\1***", text)

@@ -6,12 +6,14 @@ Two processes that migrate a new database at once lose one of them, so the first
 
 import logging
 import os
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
@@ -20,7 +22,7 @@ from requests.exceptions import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, without_passwords
-from vecml.environment import is_alive
+from vecml.environment import is_alive, process_identity
 from vecml.errors import StoreError
 from vecml.record import ERROR, FLOW_RUN, PROCESS
 from vecml.warnings import warn
@@ -50,10 +52,13 @@ def store_errors(location: Location) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, RequestException, OSError) as error:
         reason = without_passwords(" ".join(str(error).split()))[:300]
-        raise StoreError(
+        failure = StoreError(
             f"the tracking store {location.shown} failed: {reason}",
             "see that it is there, has room and can be written; `vecml doctor` checks it",
-        ) from error
+        )
+        # Not "from error": Prefect's log and a traceback would show the address with its password.
+        failure.add_note(without_passwords("".join(traceback.format_exception(error))))
+        raise failure from None
 
 
 def open_store(location: Location | None = None) -> Store:
@@ -141,9 +146,18 @@ def _close_dead_runs(store: Store) -> None:
     """End as KILLED what is RUNNING although its process is provably gone; another machine's runs are left alone."""
     closed = []
     for run in list(running(store)):
-        identity = run.data.tags.get(PROCESS)
-        if identity and is_alive(identity) is False:
+        identity = run.data.tags.get(PROCESS, "")
+        if is_alive(identity) is False or (store.location.folder and _of_an_earlier_boot(identity, run)):
             close(store, run.info.run_id, "KILLED", "the process ended without closing its run")
             closed.append(run.info.run_name)
     if closed:
         warn("VML009", f"closed as KILLED, their processes being gone: {', '.join(closed)}")
+
+
+def _of_an_earlier_boot(identity: str, run: Run) -> bool:
+    """Whether a run of a local store began before this machine did, under another boot.
+
+    A virtual machine that was restarted cannot prove that it is the same one; but a local store has only one machine.
+    """
+    told, own = identity.split(), process_identity().split()
+    return len(told) == len(own) and told[2] != own[2] and run.info.start_time < psutil.boot_time() * 1000

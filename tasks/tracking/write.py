@@ -66,11 +66,23 @@ class RunWriter:
             )
 
     def log_result(self, result: PipelineRecord, note: str) -> None:
-        """Log metrics, tags, artifacts and the model; `note` (Markdown) becomes the run's description."""
-        with stage("storing the run"), store_errors(self.store.location):
-            self._log_values(result, note)
-            with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
-                self._log_files(result, Path(scratch))
+        """Log metrics, tags, artifacts and the model; `note` (Markdown) becomes the run's description.
+
+        Everything is on the disk before any of it is logged: when that fails, the StoreError says where it is kept.
+        """
+        location = self.store.location
+        with stage("storing the run"), store_errors(location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
+            folder = Path(scratch) / "run"
+            _gather(result, folder)
+            try:
+                with store_errors(location):
+                    self._log_values(result, note)
+                    self.store.client.log_artifacts(self.run.run_id, str(folder))
+                    self._log_model(result, Path(scratch))
+            except StoreError as error:
+                kept = _keep(folder, (location.folder.parent if location.folder else Path.cwd()), self.run.run_id)
+                error.hint = "; ".join(part for part in (kept, error.hint) if part)
+                raise
 
     def _log_values(self, result: PipelineRecord, note: str) -> None:
         now = int(time.time() * 1000)
@@ -83,10 +95,9 @@ class RunWriter:
             self.store.client.log_batch(self.run.run_id, metrics=values[start : start + BATCH_METRICS])
         self.store.client.log_batch(self.run.run_id, tags=tags)
 
-    def _log_files(self, result: PipelineRecord, scratch: Path) -> None:
+    def _log_model(self, result: PipelineRecord, scratch: Path) -> None:
         client, run_id = self.store.client, self.run.run_id
-        classifier = Classifier(result.training.model, result.split.encoding)
-        save(classifier, scratch / files.CLASSIFIER)
+        save(Classifier(result.training.model, result.split.encoding), scratch / files.CLASSIFIER)
         np.save(scratch / files.EXAMPLE, input_example(result.split.train.x_FN))
         logged = client.create_logged_model(
             self.run.experiment_id, name=MODEL_NAME, source_run_id=run_id, model_type="classifier"
@@ -101,18 +112,33 @@ class RunWriter:
                 "classes": result.table.classes,
             }
             self.files.write(scratch, request)
+            client.log_artifacts(run_id, str(scratch / files.PICTURES), files.PICTURES)
             client.log_model_artifacts(logged.model_id, str(scratch / files.MODEL))
             status = "READY"
         finally:
             client.finalize_logged_model(logged.model_id, status)
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        folder = scratch / "run"
-        shutil.copytree(scratch / files.CLASSIFIER, folder / "model")
-        shutil.copy(folder / "model" / PREPROCESSING, folder)
-        shutil.copytree(scratch / files.PICTURES, folder / "pictures")
-        (folder / "environment.json").write_text(json.dumps(result.environment.to_json_dict(), indent=1) + "\n")
-        (folder / "labels.npz").write_bytes(records.labels_npz(result))
-        client.log_artifacts(run_id, str(folder))
+
+
+def _gather(result: PipelineRecord, folder: Path) -> None:
+    """Write what is quick to make of a run's files into the new `folder`."""
+    save(Classifier(result.training.model, result.split.encoding), folder / "model")
+    shutil.copy(folder / "model" / PREPROCESSING, folder)
+    (folder / "config.json").write_text(result.config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (folder / "result.json").write_text(records.to_json(result) + "\n", encoding="utf-8")
+    environment = json.dumps(result.environment.to_json_dict(), indent=1)
+    (folder / "environment.json").write_text(environment + "\n", encoding="utf-8")
+    (folder / "labels.npz").write_bytes(records.labels_npz(result))
+
+
+def _keep(folder: Path, home: Path, run_id: str) -> str:
+    """Copy a run's files to where the user finds them; says where, or nothing if even that fails."""
+    kept = home / f"vecml-unsaved-{run_id}"
+    try:
+        shutil.copytree(folder, kept)
+    except OSError:
+        return ""
+    return f"the result is kept in {kept}"
 
 
 @contextmanager

@@ -168,7 +168,7 @@ def test_a_prefect_server_that_is_down(vecml: Vecml) -> None:
 def test_a_tracking_server_that_is_down(vecml: Vecml) -> None:
     done = vecml("run", *SMALL, env={"MLFLOW_TRACKING_URI": "http://user:secret@127.0.0.1:9"})
     assert done.returncode == 2
-    assert done.stderr.startswith("error: the tracking store http://user:***@127.0.0.1:9 failed: ")
+    assert done.stderr.startswith("error: the tracking store http://***@127.0.0.1:9 failed: ")
     assert "secret" not in done.stdout + done.stderr
 
 

@@ -47,6 +47,8 @@ def test_artifacts_and_model(vecml: Vecml, tmp_path: Path) -> None:
     folder = tmp_path / "mlruns" / "artifacts" / run.info.run_id / "artifacts"
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == {
+        "config.json",
+        "result.json",
         "environment.json",
         "labels.npz",
         "model/model.json",

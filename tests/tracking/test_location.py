@@ -32,15 +32,19 @@ def test_a_tracking_address_wins_over_both(monkeypatch: pytest.MonkeyPatch, tmp_
     location = locate()
     assert location.folder is None
     assert location.artifact_root is None
-    assert location.shown == location.ui == "http://someone:***@127.0.0.1:5001"
+    assert location.shown == location.ui == "http://***@127.0.0.1:5001"
 
 
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("postgresql://a:b@host/db", "postgresql://a:***@host/db"),
-        ("no //u:p@h here and //v:q:r@h there", "no //u:***@h here and //v:***@h there"),
-        ("http://127.0.0.1:5000/a@b", "http://127.0.0.1:5000/a@b"),
+        ("postgresql://a:b@host/db", "postgresql://***@host/db"),
+        ("no http://u:p@h here and http://v:q:r@h there", "no http://***@h here and http://***@h there"),
+        ("http://u:p/w@h/path", "http://***@h/path"),
+        ("http://u:p@w@h/path", "http://***@h/path"),
+        ("http://token@h/path", "http://***@h/path"),
+        ("postgresql://h/db?user=a&password=b c", "postgresql://h/db?user=a&password=*** c"),
+        ("http://127.0.0.1:5000/a", "http://127.0.0.1:5000/a"),
         ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
     ],
 )

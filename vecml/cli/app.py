@@ -1,11 +1,12 @@
 """The command's front door: subcommands, and how errors and interrupts end a process.
 
-Exit codes: 0 it ran; 2 wrong use or bad input; 130 interrupted; 143 terminated. Nothing heavy is imported here, so that
-help comes at once.
+Exit codes: 0 it ran; 2 wrong use or bad input; 70 a fault of vecml itself; 130 interrupted; 143 terminated. Nothing
+heavy is imported here, so that help comes at once.
 """
 
 import gc
 import sys
+import traceback
 from typing import Any
 
 import typer
@@ -16,6 +17,7 @@ from vecml.cli.terminal import show_error
 from vecml.errors import SettingError, VecmlError
 
 INTERRUPTED = 130
+FAILED = 70  # sysexits.h: an internal software error
 # The base of typer's usage errors; typer itself exports only this one of those that are derived from it.
 UsageError: type[Any] = typer.BadParameter.mro()[1]
 
@@ -46,17 +48,28 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except VecmlError as error:
-        if debug:
-            raise
-        show_error(error)
-        code = error.exit_code
+        code = _ended(error, debug)
     except UsageError as error:
         named = [name for name in sys.argv[1:2] if name in ("run", "doctor", "ui")]
         command = error.ctx.command_path if error.ctx else " ".join(["vecml", *named])
-        show_error(SettingError(" ".join(error.format_message().split()), f"{command} --help"))
-        code = SettingError.exit_code
+        code = _ended(SettingError(" ".join(error.format_message().split()), f"{command} --help"), debug)
+    except MemoryError as error:
+        text = " ".join(str(error).split()) or "an allocation failed"
+        code = _ended(VecmlError(f"not enough memory: {text}", "fewer rows or features, or a larger machine"), debug)
     except (KeyboardInterrupt, typer.Abort):
         show_error(VecmlError("interrupted"))
         code = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 -- the last resort, which names the cause and says how to see all of it
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        _ended(VecmlError(f"vecml failed: {text}", "run it again with --debug for the traceback"), debug)
+        code = FAILED
     gc.freeze()  # or the interpreter looks through a million objects before it lets go: 0.8 s against 0.15
     sys.exit(code or 0)
+
+
+def _ended(error: VecmlError, debug: bool) -> int:
+    """Say what went wrong, with --debug by the traceback; the exit code for it."""
+    if debug:
+        traceback.print_exc()
+    show_error(error)
+    return error.exit_code

@@ -6,18 +6,18 @@ The server starts first and comes up while torch, Prefect and MLflow are importe
 
 import atexit
 import gc
+import http.client
 import os
-import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from flows.server import SLOW_SECONDS, TemporaryServer, configured_url
+from flows.signals import leaving_in_order
 from tasks.tracking.files import begin_early
 from tasks.tracking.location import locate, prepare, without_passwords
 from vecml.cli.terminal import console
@@ -51,8 +51,10 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
     _quiet_prefect(debug)
     url = configured_url()
     server = None if url else TemporaryServer()
-    with _ended_by_signals():
+    with leaving_in_order():
         if server:
+            if _is_first_start():
+                console(sys.stderr).print("Prefect makes its database, once: up to half a minute ...")
             server.start()
             # Not sooner: Prefect sends its last log lines and events when the interpreter ends, before this.
             atexit.register(server.stop)
@@ -60,17 +62,14 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
             _see_that_it_answers(url)
         with _collecting_later():
             begin_early()
-            from flows.heartbeat import without_heartbeat
             from flows.pipeline import pipeline
             from tasks.tracking.store import preload
 
             preload(locate())
         if server:
-            with _told_when_slow() as tell:
-                server.wait(tell)
-        with _prefects_errors(), without_heartbeat():
-            result: PipelineResult = pipeline(config)
-        return result
+            server.wait(_Patience())
+        with _prefects_errors():
+            return pipeline(config)
 
 
 def _quiet_prefect(debug: bool) -> None:
@@ -86,10 +85,10 @@ def _see_that_it_answers(url: str) -> None:
             return
     except urllib.error.HTTPError:
         return  # it answers; whether it lets us in is Prefect's to say
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ServerError(
-            f"the Prefect server at {url} does not answer: {reason}",
+            without_passwords(f"the Prefect server at {url} does not answer: {reason}"),
             "start it (prefect server start), or unset PREFECT_API_URL to use a temporary one",
         ) from None
 
@@ -119,32 +118,19 @@ def _prefects_errors() -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _told_when_slow() -> Iterator[Callable[[float], None]]:
-    """A line when the server takes long, which it does the first time on a machine."""
-    told = False
-
-    def tell(waited: float) -> None:
-        nonlocal told
-        if waited > SLOW_SECONDS and not told:
-            told = True
-            home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-            first = "" if (home / "prefect.db").exists() else ", for the first time: it makes its database"
-            console(sys.stderr).print(f"waiting for Prefect's temporary server{first} (up to half a minute) ...")
-
-    yield tell
+def _is_first_start() -> bool:
+    """Whether Prefect has no database yet: its server then makes one, which takes a while."""
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    return not (home / "prefect.db").exists() and "PREFECT_API_DATABASE_CONNECTION_URL" not in os.environ
 
 
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP leave by the same way as an exception, so that everything is closed on the way out."""
+class _Patience:
+    """Says once that it waits, when that has lasted."""
 
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+    def __init__(self) -> None:
+        self._told = False
 
-    former = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+    def __call__(self, waited: float) -> None:
+        if waited > SLOW_SECONDS and not self._told:
+            self._told = True
+            console(sys.stderr).print("waiting for Prefect's temporary server ...")

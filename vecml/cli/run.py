@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from vecml.cli.terminal import progress_bars, show_result, shown_warnings
+from vecml.cli.terminal import own_name, progress_bars, show_result, shown_warnings
 from vecml.config import PipelineConfig, make_config, read_config_file
 from vecml.errors import SettingError
 
@@ -115,6 +115,11 @@ def run(
         "name": name,
     }
     settings = make_config(values, read_config_file(config) if config else None)
+    for flag, given in (("--rows", rows), ("--features", features)):
+        if given is not None and settings.data is not None:
+            raise SettingError(f"{flag} {given}: only generated data has it to choose", f"leave out {flag} or --data")
+    if json is not None and not json.resolve().parent.is_dir():
+        raise SettingError(f"--json {json}: there is no folder {json.parent}", "make it, or name another")
     from vecml.cli.launch import check_here, launch
 
     with shown_warnings(ignore or ()), progress_bars():
@@ -132,7 +137,8 @@ def _show(result: Any, json: Path | None) -> None:
     if json is not None and str(json) == "-":
         typer.echo(to_json(result))
         return
-    show_result(sentence(result), table_rows(result), result.run.url)
+    table = [(name, value.replace("vecml ui", f"{own_name()} ui")) for name, value in table_rows(result)]
+    show_result(sentence(result), table, result.run.url)
     if json is not None:
         write_bytes(json, (to_json(result) + "\n").encode())
 

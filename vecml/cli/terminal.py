@@ -5,6 +5,7 @@ cut off, long lines fold.
 """
 
 import os
+import shutil
 import sys
 import threading
 import warnings
@@ -57,6 +58,11 @@ def show_result(sentence: str, rows: Iterable[tuple[str, str]], address: str) ->
     out.print()
     out.print(table)
     out.print(Text(address), soft_wrap=True)
+
+
+def own_name() -> str:
+    """What to type for this command: `vecml` where the shell finds it, else the path that it was called by."""
+    return "vecml" if shutil.which("vecml") else sys.argv[0]
 
 
 @contextmanager

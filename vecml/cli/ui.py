@@ -44,7 +44,8 @@ def ui(
     address = runs_url(open_store(location)).replace(f":{UI_PORT}/", f":{port}/")
     out.print(f"Our runs: {address}", soft_wrap=True)
     out.print(f"Store: {location.shown}. Ctrl-C ends it.", soft_wrap=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", location.uri]
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = location.uri  # not among the arguments: it may hold a password
+    command = [sys.executable, "-m", "mlflow", "server"]
     if location.artifact_root:
         command += ["--default-artifact-root", location.artifact_root]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

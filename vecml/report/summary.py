@@ -1,5 +1,6 @@
 """A pipeline run in one sentence and one table: the same in the terminal, in MLflow, in Prefect and in Jupyter."""
 
+import re
 from html import escape
 
 from vecml.record import PipelineRecord
@@ -72,8 +73,8 @@ def open_command(record: PipelineRecord) -> str:
 
 def note(record: PipelineRecord) -> str:
     """The run's description in MLflow, as Markdown."""
-    body = "\n".join(f"| {_cell(name)} | {_cell(value)} |" for name, value in rows(record))
-    return f"{_cell(sentence(record))}\n\n| | |\n|---|---|\n{body}\n\n{record.run.url}\n"
+    body = "\n".join(f"| {markdown(name)} | {markdown(value)} |" for name, value in rows(record))
+    return f"{markdown(sentence(record))}\n\n| | |\n|---|---|\n{body}\n\n{record.run.url}\n"
 
 
 def as_text(record: PipelineRecord) -> str:
@@ -99,6 +100,7 @@ def shortened(name: str, width: int = 40) -> str:
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
-def _cell(value: str) -> str:
-    """Text that Markdown leaves alone in a table's cell."""
-    return escape(value, quote=False).replace("|", "\\|").replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
+def markdown(value: str) -> str:
+    """Text as Markdown on one line in which nothing has a meaning: no link, no emphasis, no HTML, no table cell."""
+    flat = " ".join(value.split())
+    return re.sub(r"([\\`*_{}\[\]()#+.!|<>~:&-])", r"\\\1", flat)

@@ -1,0 +1,30 @@
+"""Signals that end a process, turned into an exception, so that everything is closed on the way out."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def leaving_in_order() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP raise SystemExit(128 + number) where they would end the process at once.
+
+    A handler that somebody else has set stays; outside the main thread nothing can be set, and nothing is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, _leave)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

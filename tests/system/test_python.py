@@ -1,0 +1,98 @@
+"""The pipeline from a script of the user's own, in a folder of the user's own."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import SMALL, Processes, left_over, runs_in, wait_for
+
+pytestmark = pytest.mark.system
+
+SCRIPT = """
+import sys
+from flows.pipeline import pipeline
+from vecml import PipelineConfig
+if __name__ == "__main__":
+    for _ in range(int(sys.argv[3])):
+        result = pipeline(PipelineConfig(rows=int(sys.argv[1]), epochs=int(sys.argv[2])))
+        print(result)
+        assert "<table>" in result._repr_html_()
+"""
+
+
+def test_two_runs_in_one_script(started: Processes, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    process = started(sys.executable, "script.py", "400", "1", "2", env={"VECML_TEST_MARK": str(tmp_path)})
+    assert process.wait(120) == 0, (tmp_path / "log-0").read_text()
+    assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED", "FINISHED"]
+    said = (tmp_path / "log-0").read_text()
+    assert said.count("test rows labelled right") >= 2
+    assert "Error logging to API" not in said
+    assert not left_over(str(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_a_script_that_is_ended_leaves_no_server(started: Processes, tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    process = started(sys.executable, "script.py", "300000", "500", "1", env={"VECML_TEST_MARK": str(tmp_path)})
+    wait_for(lambda: [run for run in runs_in(tmp_path) if run.data.params.get("epochs")], 60, "the run")
+    time.sleep(1)
+    process.send_signal(number)
+    process.wait(30)
+    (run,) = runs_in(tmp_path)
+    assert run.info.status == ("RUNNING" if number == signal.SIGKILL else "KILLED")
+    wait_for(lambda: not left_over(str(tmp_path)), 15, "the end of every process")
+
+
+def test_modules_of_the_users_folder_are_not_run(
+    vecml: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path
+) -> None:
+    """A Prefect project has a folder `flows` of its own as often as not."""
+    for name in ("flows/server.py", "flows/__init__.py", "tasks/tracking/files.py", "tasks/__init__.py", "vecml.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("open('/".replace("/", str(tmp_path / "ran")) + "', 'w').close()\n")
+    done = vecml("run", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_no_password_in_prefects_database(
+    vecml: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path, prefect_home: Path
+) -> None:
+    done = vecml("run", *SMALL, env={"MLFLOW_TRACKING_URI": "http://someone:hushhush@127.0.0.1:9"})
+    assert done.returncode == 2
+    assert "hushhush" not in done.stdout + done.stderr
+    with closing(sqlite3.connect(prefect_home / "prefect.db")) as database:
+        dump = "\n".join(database.iterdump())
+    assert "the tracking store" in dump
+    assert "hushhush" not in dump
+
+
+def test_no_temporary_file_is_left(
+    vecml: Callable[..., "subprocess.CompletedProcess[str]"], started: Processes, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    assert vecml("run", *SMALL, env={"TMPDIR": str(scratch)}).returncode == 0
+    assert list(scratch.glob("vecml-*")) == []
+    process = started(Path(sys.executable).parent / "vecml", "run", env={"TMPDIR": str(scratch)})
+    wait_for(lambda: list(scratch.glob("vecml-*")), 30, "the scratch folder")
+    process.terminate()
+    process.wait(30)
+    assert list(scratch.glob("vecml-*")) == []
+
+
+def test_behind_a_proxy(vecml: Callable[..., "subprocess.CompletedProcess[str]"]) -> None:
+    """Our own server is not asked for through a proxy that leads nowhere."""
+    proxy = "http://127.0.0.1:9"
+    names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy")
+    done = vecml("run", *SMALL, env={**dict.fromkeys(names, proxy), "no_proxy": "", "NO_PROXY": ""})
+    assert done.returncode == 0, done.stderr
