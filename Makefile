@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run check test test-system bench ui clean
+.PHONY: help setup run check test test-system test-gpu bench ui clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ test: $(READY)  ## the tests that need no server
 
 test-system: $(READY)  ## real servers, workers and signals
 	$(BIN)/python -m pytest -m system tests/system
+
+test-gpu: $(READY)  ## the engines' contract on a CUDA device; skipped, with the reason, where there is none
+	$(BIN)/python -m pytest tests/gpu
 
 bench: $(READY)  ## vecml against the notebook's way, as ratios; nothing else should run meanwhile
 	@$(BIN)/python -m benchmarks

@@ -22,6 +22,7 @@ from tasks.tracking.write import tracked
 from tasks.train import train
 from vecml.config import PipelineConfig
 from vecml.device import resolve_setting
+from vecml.engines.registry import check_setting
 from vecml.report.result import PipelineResult
 from vecml.report.summary import note
 
@@ -36,6 +37,7 @@ from vecml.report.summary import note
 def pipeline_flow(config: PipelineConfig = PipelineConfig()) -> PipelineResult:  # noqa: B008 -- the form shows it
     """Train a classifier on a table and run its inference on one engine, tracked in MLflow."""
     setting = resolve_setting(config)
+    check_setting(setting)
     with stop_when_cancelled(), tracked(config, setting, flow_run.get_id()) as writer:
         table = generate(config)
         parts = split(table.value, config)

@@ -86,7 +86,7 @@ class TemporaryServer:
         while (waited := time.monotonic() - start) < STARTUP_SECONDS:
             if process.poll() is not None:
                 self._said.seek(0)
-                last = _cause(self._said.read().decode(errors="replace"))
+                last = child.cause(self._said.read().decode(errors="replace"))
                 raise ServerError(
                     f"Prefect's temporary server ended with {process.returncode}; it said: {last}",
                     "`vecml doctor` names known conflicts; `--debug` shows more",
@@ -177,13 +177,6 @@ def _go_past_proxies() -> None:
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
         os.environ[name] = ",".join([*hosts, *(host for host in HOSTS if host not in hosts)])
-
-
-def _cause(said: str) -> str:
-    """The line of a process's last words that names an error, else its last line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-    return (errors or lines or ["nothing"])[-1][:300]
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A config is resolved for this machine: devices, threads, precision; and what is not there is named."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from vecml import device
 from vecml.config import PipelineConfig, Setting
 from vecml.device import available_devices, check_threads, device_name, resolve_setting, usable_cpus
+from vecml.environment import describe
 from vecml.errors import DeviceUnavailableError, SettingError
 
 
@@ -102,36 +102,27 @@ def test_more_threads_than_cpus(monkeypatch: pytest.MonkeyPatch, cpus: int, text
     check_threads(None)
 
 
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({}, 8),
-        ({"cpu.max": "max 100000"}, 8),
-        ({"cpu.max": "400000 100000"}, 4),
-        ({"cpu.max": "150000 100000"}, 1),
-        ({"cpu.max": "50000 100000"}, 1),
-        ({"cpu.max": "9900000 100000"}, 8),
-        ({"cpu.max": "nonsense"}, 8),
-        ({"cpu.max": "100 0"}, 8),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
-        ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3),
-    ],
-)
-def test_affinity_and_quota(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: dict[str, str], expected: int
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text + "\n")
-    assert usable_cpus(tmp_path) == expected
+@pytest.mark.parametrize(("quota", "expected"), [(None, 8), (4.0, 4), (1.5, 1), (0.5, 1), (99.0, 8)])
+def test_affinity_and_quota(monkeypatch: pytest.MonkeyPatch, quota: float | None, expected: int) -> None:
+    monkeypatch.setattr(device.hardware, "affinity_cpus", lambda: 8)
+    monkeypatch.setattr(device.hardware, "cpu_quota", lambda root: quota)
+    assert usable_cpus() == expected
 
 
-def test_a_system_without_affinity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert usable_cpus(tmp_path) == 6
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
+def test_the_quota_of_a_slice_counts_as_it_does_in_the_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in {
+        "proc/self/cgroup": "0::/job.slice\n",
+        "sys/fs/cgroup/job.slice/cpu.max": "150000 100000",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(device.hardware, "affinity_cpus", lambda: 16)
+    assert usable_cpus(tmp_path) == 1
+    assert describe(tmp_path).cpu_quota == 1.5
+
+
+def test_where_the_system_cannot_count_there_is_one_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(device.hardware, "affinity_cpus", lambda: None)
     assert usable_cpus(tmp_path) == 1
 
 
@@ -152,12 +143,10 @@ def test_without_torch_there_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None
     assert available_devices() == ("cpu",)
 
 
-def test_the_cpu_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert device_name("cpu")
+def test_the_cpu_has_the_name_that_the_record_has(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device_name("mps") == f"{device_name('cpu')} GPU"
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nmodel name\t: Some CPU @ 3.00GHz\n\nprocessor\t: 1\nmodel name\t: Other\n")
-    assert device._cpu_name(cpuinfo) == "Some CPU @ 3.00GHz"
-    monkeypatch.setattr(device.platform, "processor", lambda: "")
+    monkeypatch.setattr(device.hardware, "cpu_model", lambda root=None: "Some CPU @ 3.00GHz")
+    assert device_name("cpu") == describe().cpu_model == "Some CPU @ 3.00GHz"
+    monkeypatch.setattr(device.hardware, "cpu_model", lambda: None)
     monkeypatch.setattr(device.platform, "machine", lambda: "riscv64")
-    assert device._cpu_name(tmp_path / "absent") == "riscv64"
+    assert device_name("cpu") == "riscv64"

@@ -70,6 +70,6 @@ def test_prefect_yaml_has_no_key_that_prefect_would_ignore() -> None:
     assert set(content) == {"name", "pull", "definitions", "deployments"}
     for entry in content["deployments"]:
         assert set(entry) <= KNOWN_KEYS
-        assert set(entry["work_pool"]) == {"name", "work_queue_name"}
+        assert set(entry["work_pool"]) == {"name", "work_queue_name", "job_variables"}
         for schedule in entry["schedules"]:
             assert schedule["active"] is False

@@ -1,11 +1,23 @@
-"""docs/keys.md and the code name the same keys."""
+"""docs/keys.md and the code name the same keys; what stands under each is recomputed here by other means."""
 
+import dataclasses
+import hashlib
+import io
+import json
 import re
+import statistics
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
+from scipy.stats import binomtest
+from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from vecml import record
+from vecml.data.sources import load_table
+from vecml.report.result import PipelineResult
 
 PAGE = (Path(__file__).parent.parent / "docs" / "keys.md").read_text(encoding="utf-8")
 
@@ -33,3 +45,130 @@ def test_no_key_is_listed_twice() -> None:
 )
 def test_param_text(value: object, text: str) -> None:
     assert record.text(value) == text
+
+
+def flipped(result: PipelineResult) -> NDArray[np.intp]:
+    """Positions in the test part where the engine and the reference disagree, from the logits of both."""
+    inference = result.inference
+    reference_N = inference.reference_logits_NC.argmax(axis=1)
+    return inference.reference_row_N[inference.logits_NC.argmax(axis=1)[inference.reference_row_N] != reference_N]
+
+
+def recomputed(result: PipelineResult) -> dict[str, float]:
+    """Every metric by key, with scikit-learn and SciPy, from labels, logits, split and timed blocks."""
+    true_N, logits_NC = result.split.test.label_N, result.inference.logits_NC.astype(np.float64)
+    label_N, probability_NC = logits_NC.argmax(axis=1), softmax(logits_NC, axis=1)
+    n_rows, n_classes = logits_NC.shape
+    interval = binomtest(int((true_N == label_N).sum()), n_rows).proportion_ci(0.95, method="wilson")
+    names, counts = np.unique(result.split.train.label_N, return_counts=True)
+    measurement = result.inference.measurement
+    median = statistics.median(measurement.block_seconds) / measurement.calls_per_block
+    return {
+        "time/generate_s": 0.001,
+        "time/split_s": 0.002,
+        "time/train_s": 0.003,
+        "time/load_engine_s": 0.004,
+        "time/infer_s": 0.005,
+        "time/evaluate_s": 0.006,
+        "test/accuracy": accuracy_score(true_N, label_N),
+        "test/accuracy_low": interval.low,
+        "test/accuracy_high": interval.high,
+        "test/majority_accuracy": accuracy_score(true_N, np.full(n_rows, names[counts.argmax()])),
+        "test/macro_f1": f1_score(true_N, label_N, average="macro"),
+        "test/log_loss": log_loss(true_N, probability_NC, labels=range(n_classes)),
+        "test/roc_auc": roc_auc_score(true_N, probability_NC, multi_class="ovr"),
+        "test/flips": len(flipped(result)),
+        "test/reference_rows": len(result.inference.reference_logits_NC),
+        "test/unseen_categories": result.split.test.unseen_categories,
+        "infer/rows_per_s": n_rows / median,
+        "infer/peak_rss_mb": 123.456789,
+    }
+
+
+def test_every_metric_is_what_its_key_says(telling_result: PipelineResult) -> None:
+    expected = recomputed(telling_result)
+    logged = record.metrics(telling_result)
+    assert set(logged) == set(expected) == set(record.METRICS) - {record.LOSS_METRIC}
+    assert logged == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_oracle_tells_the_values_apart(telling_result: PipelineResult) -> None:
+    """No two metrics agree, so that none can stand in for another; and both majorities differ."""
+    values = sorted(recomputed(telling_result).values())
+    assert min(np.diff(values)) > 1e-4
+    split = telling_result.split
+    assert np.bincount(split.train.label_N).argmax() != np.bincount(split.test.label_N).argmax()
+    assert 0 < len(flipped(telling_result)) < len(telling_result.inference.reference_row_N) < split.test.n_rows
+
+
+def test_memory_that_cannot_be_read_is_left_out(telling_result: PipelineResult) -> None:
+    inference = telling_result.inference
+    unread = dataclasses.replace(inference, measurement=dataclasses.replace(inference.measurement, peak_rss_bytes=None))
+    logged = record.metrics(dataclasses.replace(telling_result, inference=unread))
+    assert set(record.METRICS) - set(logged) == {record.LOSS_METRIC, "infer/peak_rss_mb"}
+
+
+def test_the_training_losses_are_the_log_loss_of_something_that_learns(telling_result: PipelineResult) -> None:
+    """The last epoch's mean is close to what the trained model has on the same rows."""
+    train, model = telling_result.split.train, telling_result.training.model
+    x_NF = train.x_FN.T.astype(np.float64)
+    *hidden, last = model.layers
+    for layer in hidden:
+        x_NF = np.maximum(x_NF @ layer.weight_OI.T + layer.bias_O, 0)
+    logits_NC = x_NF @ last.weight_OI.T + last.bias_O
+    reached = -log_softmax(logits_NC, axis=1)[np.arange(train.n_rows), train.label_N].mean()
+    assert telling_result.training.losses[-1] == pytest.approx(reached, rel=0.05)
+
+
+def test_every_end_tag_is_what_its_key_says(telling_result: PipelineResult) -> None:
+    model, config = telling_result.training.model, telling_result.config
+    shape = json.dumps({"layers": [3, *config.hidden, 3], "activation": config.activation}).encode()
+    architecture = hashlib.blake2b(shape, digest_size=16).hexdigest()
+    weights = b"".join(layer.weight_OI.tobytes() + layer.bias_O.tobytes() for layer in model.layers)
+    classes = b'["common", "middle", "rare"]'
+    expected = {
+        "vecml.launches": "3",
+        "vecml.precision_used": telling_result.inference.precision_used,
+        "vecml.data_digest": load_table(config).digest,
+        "vecml.architecture_digest": architecture,
+        "vecml.model_digest": hashlib.blake2b(architecture.encode() + classes + weights, digest_size=16).hexdigest(),
+    }
+    assert record.end_tags(telling_result) == expected
+    assert set(expected) == set(record.END_TAGS)
+    assert len(set(expected.values())) == len(expected)
+
+
+def test_every_start_tag_is_what_its_key_says(telling_result: PipelineResult) -> None:
+    environment = telling_result.environment
+    tags = record.start_tags(environment, "a processor", "12 34 boot machine namespace", "flow", "c0ffee+dirty")
+    assert tags == {
+        "vecml.kind": "pipeline",
+        "vecml.process": "12 34 boot machine namespace",
+        "vecml.version": record.__version__,
+        "vecml.machine_key": environment.machine_key,
+        "vecml.software_key": environment.software_key,
+        "vecml.environment_key": environment.environment_key,
+        "vecml.device_name": "a processor",
+        "prefect.flow_run_id": "flow",
+        "vecml.git_commit": "c0ffee+dirty",
+    }
+    assert set(tags) == set(record.START_TAGS)
+    assert len(set(tags.values())) == len(tags)
+    alone = record.start_tags(environment, "a processor", "12 34 boot machine namespace", None, None)
+    assert alone == {**tags, "prefect.flow_run_id": "none", "vecml.git_commit": "none"}
+
+
+def test_labels_npz_counts_its_flips_in_rows_of_the_table(telling_result: PipelineResult) -> None:
+    labels = np.load(io.BytesIO(record.labels_npz(telling_result)), allow_pickle=False)
+    inference, position_N = telling_result.inference, flipped(telling_result)
+    among = np.isin(inference.reference_row_N, position_N)
+    ordered_NC = np.sort(inference.reference_logits_NC[among], axis=1)
+    np.testing.assert_array_equal(labels["row_N"], telling_result.split.test.row_N)
+    np.testing.assert_array_equal(labels["true_N"], load_table(telling_result.config).label_N[labels["row_N"]])
+    np.testing.assert_array_equal(labels["label_N"], inference.logits_NC.argmax(axis=1))
+    np.testing.assert_array_equal(labels["classes"], ["common", "middle", "rare"])
+    np.testing.assert_array_equal(labels["flip_row"], labels["row_N"][position_N])
+    assert not np.array_equal(labels["flip_row"], position_N)
+    np.testing.assert_array_equal(labels["flip_label"], labels["label_N"][position_N])
+    np.testing.assert_array_equal(labels["flip_reference"], inference.reference_logits_NC[among].argmax(axis=1))
+    np.testing.assert_allclose(labels["flip_margin"], ordered_NC[:, -1] - ordered_NC[:, -2])

@@ -4,7 +4,6 @@ torch is imported only where the question needs it: with `--device cpu`, or an e
 not.
 """
 
-import os
 import platform
 import warnings
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml import hardware
 from vecml.config import PipelineConfig, Precision, Setting
 from vecml.errors import DeviceUnavailableError, SettingError
 
@@ -83,13 +83,10 @@ def check_threads(threads: int | None) -> None:
         )
 
 
-def usable_cpus(groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """CPUs that this process may use: its affinity, and the control group's quota in whole CPUs (at least 1)."""
-    try:
-        cpus = len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux has it
-        cpus = os.cpu_count() or 1
-    quota = _quota(groups)
+def usable_cpus(root: Path = hardware.ROOT) -> int:
+    """CPUs that this process can keep busy: its affinity, and the control groups' quota in whole CPUs (at least 1)."""
+    cpus = hardware.affinity_cpus() or 1
+    quota = hardware.cpu_quota(root)
     return cpus if quota is None else max(1, min(cpus, int(quota)))
 
 
@@ -111,7 +108,7 @@ def device_name(device: str, index: int = 0) -> str:
         import torch  # noqa: PLC0415 -- whoever has a CUDA device in hand has it imported
 
         return str(torch.cuda.get_device_name(index))
-    name = _cpu_name(Path("/proc/cpuinfo"))
+    name = hardware.cpu_model() or platform.machine() or "CPU"
     return f"{name} GPU" if device == "mps" else name
 
 
@@ -145,26 +142,3 @@ def precision_of(logits: Callable[[NDArray[np.float64]], NDArray[np.floating]]) 
     if bits == 10:
         return "tf32" if np.isfinite(seen_N[_PROBE_BITS]) else "float16"
     return _MANTISSA_BITS.get(bits, f"{bits} bits")
-
-
-def _quota(groups: Path) -> float | None:
-    """CPUs' worth of time that the control group allows (cgroups(7): v2 `cpu.max`, v1 CFS quota); None: no limit."""
-    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
-        try:
-            quota, period = " ".join((groups / name).read_text(encoding="ascii") for name in names).split()
-            if int(quota) > 0:
-                return int(quota) / int(period)
-        except (OSError, ValueError, ZeroDivisionError):
-            continue  # not there, or "max"
-    return None
-
-
-def _cpu_name(cpuinfo: Path) -> str:
-    try:
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            field, _, value = line.partition(":")
-            if field.strip() == "model name" and value.strip():
-                return value.strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine() or "CPU"

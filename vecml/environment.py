@@ -10,7 +10,6 @@ import math
 import os
 import platform
 import re
-import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from vecml import hardware
+from vecml.hardware import program_output, read_text, sysctl
+
 PROTOCOL_VERSION = 1  # of measuring: results of different protocols are not compared
 
-_ROOT = Path("/")
-_INSTRUCTION_SETS = ("sse4_1", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "neon", "sve")
 _MACHINE_KEY = (
     "cpu_model",
     "architecture",
@@ -48,8 +48,7 @@ class Environment:
     Attributes:
         cpu_model: as the machine calls it.
         architecture: `x86_64`, `aarch64`, `arm64` ...
-        instruction_sets: those of `sse4_1 avx avx2 fma avx512f avx512_bf16 amx_tile neon sve` that the CPU has, in this
-            order.
+        instruction_sets: those of `vecml.hardware.INSTRUCTION_SETS` that the CPU has, in that order.
         logical_cpus, physical_cpus: of the machine, with and without hyperthreads.
         usable_cpus: those that this process may run on (its affinity).
         cpu_quota: CPUs' worth of time that the control group allows, 1.5 say; None when it is not limited.
@@ -126,24 +125,23 @@ class Environment:
         return {name: getattr(self, name) for name in names}
 
 
-def describe(root: Path = _ROOT) -> Environment:
+def describe(root: Path = hardware.ROOT) -> Environment:
     """The facts of this machine and process. `root` is where /proc and /sys are looked for; another in tests only."""
-    cpuinfo = _cpuinfo(root)
-    l1d, l2, l3 = _cache_sizes(root)
-    cpu_model = _cpu_model(cpuinfo)
+    caches = [hardware.cache(level, root) for level in (1, 2, 3)]
+    l1d, l2, l3 = (None if found is None else found.size_bytes for found in caches)
     return Environment(
-        cpu_model=cpu_model,
+        cpu_model=hardware.cpu_model(root),
         architecture=platform.machine() or None,
-        instruction_sets=_instruction_sets(cpuinfo),
-        logical_cpus=_psutil_count(logical=True),
-        physical_cpus=_psutil_count(logical=False),
-        usable_cpus=_usable_cpus(),
-        cpu_quota=_cpu_quota(root),
-        memory_bytes=_memory_bytes(),
+        instruction_sets=hardware.instruction_sets(root),
+        logical_cpus=hardware.machine_cpus(hyperthreads=True),
+        physical_cpus=hardware.machine_cpus(hyperthreads=False),
+        usable_cpus=hardware.affinity_cpus(),
+        cpu_quota=hardware.cpu_quota(root),
+        memory_bytes=hardware.memory_bytes(),
         l1d_bytes=l1d,
         l2_bytes=l2,
         l3_bytes=l3,
-        gpus=_gpus(root, cpu_model),
+        gpus=hardware.gpu_names(root),
         os_name=platform.system() or None,
         kernel=platform.release() or None,
         python=platform.python_version(),
@@ -155,7 +153,7 @@ def describe(root: Path = _ROOT) -> Environment:
         prefect=_version("prefect"),
         pyarrow=_version("pyarrow"),
         blas=_blas(),
-        gpu_driver=_gpu_driver(root),
+        gpu_driver=hardware.gpu_driver(root),
     )
 
 
@@ -187,7 +185,8 @@ def git_commit(folder: Path) -> str | None:
         # A repository's own configuration may name a program as its file-system monitor: it is not to be started.
         # Without optional locks the index stays as it is. A hook's GIT_DIR would answer for another repository.
         command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
-        return _output(command, {name: value for name, value in os.environ.items() if not name.startswith("GIT_")})
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        return program_output(command, variables)
 
     commit = git("rev-parse", "--verify", "HEAD")
     if not commit or git("check-ignore", "--quiet", ".") is not None:
@@ -196,7 +195,7 @@ def git_commit(folder: Path) -> str | None:
     return f"{commit}+dirty" if changes else commit
 
 
-def process_identity(root: Path = _ROOT) -> str:
+def process_identity(root: Path = hardware.ROOT) -> str:
     """What tells this process from every other: its pid, start time, boot id, machine and pid namespace, by spaces.
 
     The start time is in the kernel's own units (proc_pid_stat(5): ticks since boot); what cannot be told is `-`.
@@ -206,7 +205,7 @@ def process_identity(root: Path = _ROOT) -> str:
     return " ".join([str(pid), start, _boot_id(root), _machine_id(root), _pid_namespace(root)])
 
 
-def is_alive(identity: str, root: Path = _ROOT) -> bool | None:
+def is_alive(identity: str, root: Path = hardware.ROOT) -> bool | None:
     """Whether the process that `process_identity` described still runs. True and False are proven, None is not known.
 
     A pid says something only within the boot and the pid namespace that gave it (pid_namespaces(7)): a container's pid
@@ -238,133 +237,6 @@ def _key(facts: Mapping[str, object]) -> str:
     return hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except (OSError, ValueError):
-        return None
-
-
-def _output(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:
-    """What a program prints, stripped; None when it is absent, fails, or takes more than seconds."""
-    try:
-        done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False
-        )
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None
-
-
-def _sysctl(name: str) -> str | None:
-    """A fact of macOS."""
-    return _output(["/usr/sbin/sysctl", "-n", name]) if platform.system() == "Darwin" else None
-
-
-def _cpuinfo(root: Path) -> dict[str, str]:
-    """The first CPU's entries of /proc/cpuinfo."""
-    entries: dict[str, str] = {}
-    for line in (_read(root / "proc/cpuinfo") or "").splitlines():
-        name, _, value = line.partition(":")
-        entries.setdefault(name.strip(), value.strip())
-    return entries
-
-
-def _cpu_model(cpuinfo: Mapping[str, str]) -> str | None:
-    if model := cpuinfo.get("model name"):
-        return model
-    if implementer := cpuinfo.get("CPU implementer"):  # Arm gives numbers, not names
-        return f"Arm implementer {implementer} part {cpuinfo.get('CPU part')} revision {cpuinfo.get('CPU revision')}"
-    return _sysctl("machdep.cpu.brand_string") or platform.processor() or None
-
-
-def _instruction_sets(cpuinfo: Mapping[str, str]) -> tuple[str, ...]:
-    flags = set(f"{cpuinfo.get('flags', '')} {cpuinfo.get('Features', '')}".split())
-    if "asimd" in flags or (platform.system(), platform.machine()) == ("Darwin", "arm64"):
-        flags.add("neon")  # 64-bit Arm has it always, and Linux calls it asimd there
-    return tuple(flag for flag in _INSTRUCTION_SETS if flag in flags)
-
-
-def _psutil_count(logical: bool) -> int | None:
-    try:
-        return psutil.cpu_count(logical=logical)
-    except (OSError, RuntimeError, ValueError, psutil.Error):
-        return None
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return int(psutil.virtual_memory().total)
-    except (OSError, RuntimeError, ValueError, KeyError, psutil.Error):
-        return None
-
-
-def _usable_cpus() -> int | None:
-    try:
-        return len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):  # macOS has no affinity
-        return os.cpu_count()
-
-
-def _cpu_quota(root: Path) -> float | None:
-    """The tightest limit between this process's control group and the root: cgroups(7), v2 `cpu.max`, v1 CFS quota."""
-    limits = []
-    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers == "":
-            mounts = [root / "sys/fs/cgroup"]
-        elif "cpu" in controllers.split(","):
-            mounts = [root / "sys/fs/cgroup" / name for name in dict.fromkeys((controllers, "cpu"))]
-        else:
-            continue
-        # Within a container the path may be the host's, which is not to be seen there; what lies above it still holds.
-        parts = [part for part in path.split("/") if part not in ("", "..")]
-        for mount in mounts:
-            for depth in range(len(parts) + 1):
-                limits.append(_group_quota(mount.joinpath(*parts[:depth])))
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _group_quota(group: Path) -> float | None:
-    text = _read(group / "cpu.max") or f"{_read(group / 'cpu.cfs_quota_us')} {_read(group / 'cpu.cfs_period_us')}"
-    match = re.fullmatch(r"\s*([0-9]+)\s+([1-9][0-9]*)\s*", text)  # "max" and -1 are no limit
-    return int(match[1]) / int(match[2]) if match else None
-
-
-def _cache_sizes(root: Path) -> tuple[int | None, int | None, int | None]:
-    """Bytes of the first-level data, second-level and third-level cache of CPU 0."""
-    sizes: dict[str, int] = {}
-    for index in (root / "sys/devices/system/cpu/cpu0/cache").glob("index*"):
-        level, kind = (_read(index / "level") or "").strip(), (_read(index / "type") or "").strip()
-        match = re.fullmatch(r"([0-9]+)([KMG]?)", (_read(index / "size") or "").strip())
-        if match and kind != "Instruction":
-            sizes[level] = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
-    for level, name in (("1", "l1d"), ("2", "l2"), ("3", "l3")):
-        found = _sysctl(f"hw.perflevel0.{name}cachesize") or _sysctl(f"hw.{name}cachesize")
-        if found and found.isdecimal():
-            sizes.setdefault(level, int(found))
-    return sizes.get("1"), sizes.get("2"), sizes.get("3")
-
-
-def _gpus(root: Path, cpu_model: str | None) -> tuple[str, ...]:
-    names = []
-    for folder in sorted((root / "proc/driver/nvidia/gpus").glob("*")):
-        match = re.search(r"^Model:\s*(.*\S)", _read(folder / "information") or "", re.MULTILINE)
-        if match:
-            names.append(match[1])
-    if not names and any((root / "dev" / name).exists() for name in ("nvidiactl", "dxg")):  # dxg: Windows' Linux
-        names = (_output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) or "").splitlines()
-    if (platform.system(), platform.machine()) == ("Darwin", "arm64") and cpu_model:
-        names.append(cpu_model)  # Apple's GPU is part of the chip and goes by its name
-    return tuple(names)
-
-
-def _gpu_driver(root: Path) -> str | None:
-    match = re.search(r"^NVRM version:.*?\s([0-9]+(?:\.[0-9]+)+)\s", _read(root / "proc/driver/nvidia/version") or "")
-    return match[1] if match else None
-
-
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -388,7 +260,7 @@ def _blas() -> str | None:
 
 def _boot_id(root: Path) -> str:
     """Random for every boot of a kernel: random(4)."""
-    text = _read(root / "proc/sys/kernel/random/boot_id") or _sysctl("kern.bootsessionuuid") or ""
+    text = read_text(root / "proc/sys/kernel/random/boot_id") or sysctl("kern.bootsessionuuid") or ""
     return text.strip() or "-"
 
 
@@ -401,8 +273,8 @@ def _machine_id(root: Path) -> str:
     """
     addresses = []
     for card in sorted((root / "sys/class/net").glob("*")):
-        permanent = (card / "device").exists() and (_read(card / "addr_assign_type") or "").strip() == "0"
-        address = (_read(card / "address") or "").strip()
+        permanent = (card / "device").exists() and (read_text(card / "addr_assign_type") or "").strip() == "0"
+        address = (read_text(card / "address") or "").strip()
         universal = re.fullmatch(r"[0-9a-f][048c](:[0-9a-f]{2}){5}", address) and address.strip("0:")
         if permanent and universal and "/usb" not in str(card.resolve()):  # a docking station's comes and goes
             addresses.append(address)
@@ -410,7 +282,7 @@ def _machine_id(root: Path) -> str:
         addresses.append(f"{uuid.getnode():012x}")
     if not addresses:
         return "-"
-    installation = _read(root / "etc/machine-id") or ""
+    installation = read_text(root / "etc/machine-id") or ""
     return hashlib.blake2b("\n".join([installation.strip(), *addresses]).encode(), digest_size=8).hexdigest()
 
 
@@ -441,7 +313,7 @@ def _start_and_state(pid: int, root: Path) -> tuple[str, str]:
     """The start time as digits and the state's letter of a process: proc_pid_stat(5), fields 22 and 3; `-` unread."""
     if platform.system() == "Linux":
         # The second field is the program's name in brackets, and may itself hold brackets and spaces.
-        fields = (_read(root / f"proc/{pid}/stat") or "").rpartition(")")[2].split()
+        fields = (read_text(root / f"proc/{pid}/stat") or "").rpartition(")")[2].split()
         return (fields[19], fields[0]) if len(fields) > 19 else ("-", "-")
     try:
         process = psutil.Process(pid)

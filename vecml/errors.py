@@ -51,7 +51,7 @@ class DataError(VecmlError):
 
 
 class TrainingError(VecmlError):
-    """Training that does not lead anywhere: a loss that is no finite number."""
+    """Training that does not lead anywhere: a loss or a weight that is no finite number."""
 
 
 class ModelError(VecmlError):

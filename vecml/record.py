@@ -206,8 +206,8 @@ def end_tags(record: PipelineRecord) -> dict[str, str]:
 def labels_npz(record: PipelineRecord) -> bytes:
     """The test rows' labels as an .npz without pickle, so that two runs can be compared row by row.
 
-    row_N int64 (row of the table), true_N and label_N int32 (index into `classes`), classes (text), and for each flip
-    its row, its label, the reference engine's and the margin of the reference's logits.
+    row_N int64 (row of the file, from 0), true_N and label_N int32 (index into `classes`), classes (text), and for each
+    flip its row, its label, the reference engine's and the margin of the reference's logits.
     """
     test, flips = record.split.test, record.evaluation.flips
     content = io.BytesIO()

@@ -76,9 +76,9 @@ class FileWriter:
         if answer.readline() != DONE:
             self._process.wait()
             self._said.seek(0)
-            said = self._said.read().decode(errors="replace").strip().splitlines()
+            said = self._said.read().decode(errors="replace")
             raise StoreError(
-                f"the run's model could not be exported: {said[-1] if said else 'no word why'}",
+                f"the run's model could not be exported: {child.cause(said)}",
                 "see that the temporary folder has room and that there is memory for another process",
             )
 

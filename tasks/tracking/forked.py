@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import IO
 
@@ -39,7 +40,9 @@ class Forked:
         gc.freeze()  # or the child's first collection copies every page
         # A signal between the fork and the child's own first steps would run the parent's handlers in the child.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        self._pid = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12, for OpenBLAS's threads, which bear a fork
+            self._pid = os.fork()
         if self._pid == 0:
             _child(work, question_read, answer_write, said.fileno(), held)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -1,6 +1,7 @@
 """Raw columns to features: imputation, one-hot, shifting, and what is refused."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -115,6 +116,46 @@ def test_only_a_mean_of_a_hundred_deviations_is_shifted(mean: float, offset: flo
     column = number("a", mean - 1, mean - 1, mean + 1, mean + 1, mean)
     deviation = column.values_N.std()
     assert Encoding.fit((number("a", *(column.values_N - mean) / deviation + mean),)).columns[0].offset == offset
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-320, 1e-200, 1e-50, 1e-39, 1e-31, 1e31, 1e37])
+def test_numbers_too_small_or_too_large_for_float32_are_scaled(size: float) -> None:
+    value_N = np.array([-4.0, 1.0, NAN, 2.0, 9.0]) * size
+    (column,) = Encoding.fit(columns := (Column("a", "number", value_N),)).columns
+    assert column.offset == 0.0
+    assert math.frexp(column.scale)[0] == 0.5  # a power of two
+    assert 1 <= (value_N[4] - value_N[0]) / column.scale < 2
+    x_FN, _ = Encoding((column,)).transform(columns)
+    value_N[2] = column.impute
+    np.testing.assert_array_equal(x_FN[0], (value_N / column.scale).astype(np.float32))
+    assert len(set(x_FN[0])) == len(set(value_N))
+
+
+def test_a_float32_column_below_its_normal_range_is_scaled() -> None:
+    value_N = np.random.default_rng(0).standard_normal(1000).astype(np.float32) * np.float32(1e-39)
+    x_FN, _ = Encoding.fit(columns := (Column("a", "number", value_N),)).transform(columns)
+    assert 0.01 < x_FN.std() < 1
+
+
+def test_numbers_are_shifted_and_scaled_at_once() -> None:
+    column = number("a", 1e-20, 1e-20 + 1e-33, 1e-20 - 1e-33, NAN)
+    (encoding,) = Encoding.fit((column,)).columns
+    assert (encoding.offset, encoding.scale) == (1e-20, 2.0**-109)
+    x_FN, _ = Encoding((encoding,)).transform((column,))
+    np.testing.assert_allclose(x_FN[0], [0, 1e-33 * 2.0**109, -1e-33 * 2.0**109, 0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("size", [1.01e-30, 1.0, 0.99e30])
+def test_other_numbers_are_not_scaled(size: float) -> None:
+    assert Encoding.fit((number("a", -size, size),)).columns[0].scale == 1.0
+
+
+def test_what_lies_too_far_from_a_scaled_column_is_named() -> None:
+    encoding = Encoding.fit((number("a", 1e-40, 2e-40),))
+    with pytest.raises(DataError) as caught:
+        encoding.transform((number("a", 1e-40, 1.0),))
+    assert caught.value.message == "column 'a' has 1.0 in row 2, too far from the training part's values"
+    assert caught.value.hint == "mend it, or leave it empty"
 
 
 def test_float32_columns_are_fitted_in_float64() -> None:
@@ -240,7 +281,7 @@ def test_json_is_of_plain_types() -> None:
         "target": "y",
         "classes": ["a", "b"],
         "columns": [
-            {"name": "age", "kind": "number", "impute": 3.0, "offset": 0.0},
+            {"name": "age", "kind": "number", "impute": 3.0, "offset": 0.0, "scale": 1.0},
             {"name": "member", "kind": "boolean", "impute": True},
             {"name": "colour", "kind": "category", "impute": "red", "categories": ["blue", "red"]},
         ],
@@ -248,7 +289,7 @@ def test_json_is_of_plain_types() -> None:
 
 
 def column_with(**values: object) -> dict[str, object]:
-    good: dict[str, object] = {"name": "a", "kind": "number", "impute": 1.0, "offset": 0.0}
+    good: dict[str, object] = {"name": "a", "kind": "number", "impute": 1.0, "offset": 0.0, "scale": 1.0}
     return {"columns": [good | values]}
 
 
@@ -277,6 +318,9 @@ COLOUR = {"kind": "category", "impute": "x", "categories": ["x", "y"]}
             column_with(offset=10**400),
             "preprocessing.json is malformed: column 'a' has 1" + "0" * 36 + "... for a number",
         ),
+        (column_with(scale=0.0), "preprocessing.json is malformed: column 'a' has the scale 0.0"),
+        (column_with(scale=-1.0), "preprocessing.json is malformed: column 'a' has the scale -1.0"),
+        (column_with(scale=None), "preprocessing.json is malformed: column 'a' has None for a number"),
         (column_with(kind="boolean"), "preprocessing.json is malformed: column 'a' has 1.0 for a boolean"),
         (column_with(**COLOUR | {"impute": "z"}), "preprocessing.json is malformed: column 'a' has no category 'z'"),
         (column_with(**COLOUR | {"impute": []}), "preprocessing.json is malformed: column 'a' has no category []"),

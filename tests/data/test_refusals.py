@@ -221,6 +221,27 @@ REFUSED: dict[str, tuple[str, Write, dict[str, object], str, str | None]] = {
         "column 'a' has -1e+300 in row 2, more than float32 can hold",
         "mend it, or leave the column out with --drop a",
     ),
+    "integer beyond float64": (
+        "data.csv",
+        numbered(20, lambda i: f"{2**53 + (i == 6)},{'xy'[i % 2]}", "id,label"),
+        {},
+        "column 'id' has integers that float64 cannot hold: 9007199254740993 in row 7",
+        "leave it out with --drop id; numbers that only name things are better written as text",
+    ),
+    "integer beyond float64, after a missing one": (
+        "data.parquet",
+        parquet(a=[1, None, -(2**63) + 1, 3], label=LABELS),
+        {},
+        "column 'a' has integers that float64 cannot hold: -9223372036854775807 in row 3",
+        "leave it out with --drop a; numbers that only name things are better written as text",
+    ),
+    "largest integers": (
+        "data.npz",
+        save_all(a=np.array([2**63, 2**64 - 1], np.uint64), label=np.arange(2)),
+        {},
+        "column 'a' has integers that float64 cannot hold: 18446744073709551615 in row 2",
+        "leave it out with --drop a; numbers that only name things are better written as text",
+    ),
     "column without a value": (
         "data.csv",
         rows("a,b,label", ",1,x", ",2,y"),

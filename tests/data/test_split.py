@@ -1,5 +1,7 @@
 """Properties of the draw, the oracle being scikit-learn's own stratified split, and what is said when it cannot be."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -17,7 +19,8 @@ from vecml.warnings import VecmlWarning
 
 def table_of(*columns: Column, label_N: np.ndarray) -> Table:
     classes = tuple(f"c{i}" for i in range(int(label_N.max()) + 1))
-    return Table("test", columns, label_N, classes, "y", table_digest(columns, label_N, classes, "y"))
+    digest = table_digest(columns, label_N, classes, "y")
+    return Table("test", columns, label_N, classes, "y", digest, np.arange(len(label_N)))
 
 
 def draw(counts: list[int], fraction: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -190,3 +193,36 @@ def test_the_encoding_sees_the_training_part_alone() -> None:
     assert (split.train.unseen_categories, split.test.unseen_categories) == (0, 3)
     np.testing.assert_array_equal(split.test.x_FN[1:, :3], 0)
     np.testing.assert_array_equal(split.test.x_FN[1:, 3:].sum(axis=0), 1)
+
+
+@pytest.mark.filterwarnings("ignore:VML005")
+def test_row_numbers_are_those_of_the_file(tmp_path: Path) -> None:
+    """Rows without a label are dropped; the others keep their numbers."""
+    labels = [("", "x", "y")[i % 3] for i in range(60)]
+    (tmp_path / "a.csv").write_text("a,label\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))
+    with pytest.warns(VecmlWarning, match="VML002 20 rows"):
+        table = load_table(make_config({"data": str(tmp_path / "a.csv"), "target": "label"}))
+    assert table.row_N.dtype == np.int64
+    np.testing.assert_array_equal(table.row_N, [i for i in range(60) if i % 3])
+    split = split_table(table, 0.25, 0)
+    for part in (split.train, split.test):
+        assert part.row_N.dtype == np.int64
+        assert (np.diff(part.row_N) > 0).all()
+        np.testing.assert_array_equal(part.x_FN[0], part.row_N)  # the column counts the file's rows
+        assert [table.classes[label] for label in part.label_N] == [labels[row] for row in part.row_N]
+    np.testing.assert_array_equal(np.sort(np.append(split.train.row_N, split.test.row_N)), table.row_N)
+
+
+@pytest.mark.filterwarnings("ignore:VML005")
+def test_a_row_that_cannot_be_encoded_is_named_as_in_the_file() -> None:
+    """Each part meets a value far beyond the other's; the table's rows are 10, 12, 14, ... of a file."""
+    value_N = np.arange(40) * 1e-40
+    label_N = np.arange(40) % 2
+    _, test_N = split_rows(label_N, ("a", "b"), 0.25, 0)
+    value_N[test_N[3]] = 1.0
+    columns = (Column("v", "number", value_N),)
+    table = Table("test", columns, label_N, ("a", "b"), "y", "", 10 + 2 * np.arange(40))
+    with pytest.raises(DataError) as caught:
+        split_table(table, 0.25, 0)
+    row = 10 + 2 * test_N[3] + 1
+    assert caught.value.message == f"column 'v' has 1.0 in row {row}, too far from the training part's values"

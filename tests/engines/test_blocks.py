@@ -1,7 +1,7 @@
 """The block loop covers every row once whatever the numbers, ends its threads, and lets errors through."""
 
 import threading
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecml.engines import blocks
-from vecml.engines.blocks import Blocks, choose_block_rows, count_cpus, level2_bytes, values_per_row
+from vecml.engines.blocks import Blocks, choose_block_rows, level2_bytes, values_per_row
+from vecml.hardware import Cache
 from vecml.model.network import Architecture
 
 MIB = 1 << 20
@@ -49,28 +50,52 @@ def test_few_rows_stay_on_the_calling_thread() -> None:
     assert idents == [threading.get_ident()]
 
 
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("failing", [0, 1])
-def test_an_error_comes_out_after_the_others_have_ended_and_no_block_begins_any_more(failing: int) -> None:
+def test_an_error_comes_out_after_the_others_have_ended_and_no_block_begins_any_more(
+    failing: int, error: type[BaseException]
+) -> None:
     loop = Blocks(1, 2)
     both = threading.Barrier(2, timeout=30)
-    running: set[int] = set()
-    done = 0
+    begun: list[int] = []
+    ended: list[int] = []
 
     def work(thread: int, rows: slice) -> None:
-        nonlocal done
+        begun.append(rows.start)
         if rows.start < 2:
             both.wait()
-        running.add(thread)
-        done += 1
         if thread == failing:
-            running.discard(thread)
-            raise ValueError("of this block")
-        running.discard(thread)
+            raise error("of this block")
+        time.sleep(0.01)  # the failure is long past when this thread looks for its next block
+        ended.append(rows.start)
 
-    with pytest.raises(ValueError, match="of this block"):
-        loop.run(10_000, work)
-    assert not running
+    with pytest.raises(error, match="of this block"):
+        loop.run(200, work)
+    assert len(begun) < 20  # two, but for a machine that stands still meanwhile; 200 when nobody is stopped
+    assert len(ended) == len(begun) - 1
     loop.run(3, lambda *_: None)  # the loop is still good
+    loop.close()
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_thread_that_cannot_begin_stops_the_others(failing: int) -> None:
+    loop = Blocks(1, 2)
+    both = threading.Barrier(2, timeout=30)
+    caller = threading.get_ident()
+    done: list[int] = []
+
+    def begin() -> None:
+        both.wait()
+        if (threading.get_ident() == caller) == (failing == 0):
+            raise ValueError("cannot begin")
+
+    def work(thread: int, rows: slice) -> None:
+        time.sleep(0.01)
+        done.append(rows.start)
+
+    with pytest.raises(ValueError, match="cannot begin"):
+        loop.run(200, work, begin)
+    assert len(done) < 20
     loop.close()
 
 
@@ -105,47 +130,9 @@ def test_the_widest_pair_counts() -> None:
     assert values_per_row(Architecture(3, (), 9, "relu")) == 12
 
 
-@pytest.mark.parametrize(("text", "count"), [("0", 1), ("0-3", 4), ("0-1,8-9", 4), ("0,2,4", 3), ("", 1)])
-def test_a_kernel_list_of_cpus_is_counted(text: str, count: int) -> None:
-    assert count_cpus(text) == count
-
-
-class TestCacheSize:
-    @pytest.fixture(autouse=True)
-    def _afresh(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-        monkeypatch.setattr(blocks, "_CACHE", tmp_path)
-        level2_bytes.cache_clear()
-        yield
-        level2_bytes.cache_clear()
-
-    def write(self, tmp_path: Path, index: int, **files: str) -> None:
-        folder = tmp_path / f"index{index}"
-        folder.mkdir()
-        for name, text in files.items():
-            (folder / name).write_text(text + "\n")
-
-    def test_level_2_is_found_and_divided_by_who_shares_it(self, tmp_path: Path) -> None:
-        self.write(tmp_path, 0, level="1", size="32K", shared_cpu_list="0")
-        self.write(tmp_path, 2, level="2", size="2048K", shared_cpu_list="0,4")
-        self.write(tmp_path, 3, level="3", size="32768K", shared_cpu_list="0-7")
-        assert level2_bytes() == MIB
-
-    @pytest.mark.parametrize(("answer", "expected"), [(3 * MIB, 3 * MIB), (0, MIB), (-1, MIB)])
-    def test_else_the_system_is_asked_else_a_mebibyte(
-        self, monkeypatch: pytest.MonkeyPatch, answer: int, expected: int
-    ) -> None:
-        monkeypatch.setattr(blocks.os, "sysconf", lambda _: answer)
-        assert level2_bytes() == expected
-
-    def test_a_system_that_does_not_know_the_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def unknown(name: str) -> int:
-            raise ValueError(name)
-
-        monkeypatch.setattr(blocks.os, "sysconf", unknown)
-        assert level2_bytes() == MIB
-
-    def test_an_unreadable_size_is_passed_over(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setattr(blocks.os, "sysconf", lambda _: 0)
-        self.write(tmp_path, 0, level="2", size="unknown", shared_cpu_list="0")
-        self.write(tmp_path, 1, level="2")
-        assert level2_bytes() == MIB
+def test_a_cpus_share_of_level_2_is_its_cache_divided_by_who_shares_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for found, expected in ((Cache(2 * MIB, 2), MIB), (Cache(3 * MIB, 1), 3 * MIB), (Cache(1, 2), 1), (None, MIB)):
+        monkeypatch.setattr(blocks, "cache", lambda level, root, found=found: found if level == 2 else None)
+        assert level2_bytes(tmp_path) == expected

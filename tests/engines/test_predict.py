@@ -15,6 +15,7 @@ from vecml.data.split import split_table
 from vecml.errors import DataError, SettingError
 from vecml.model.store import Classifier, save
 from vecml.model.train import train
+from vecml.warnings import VecmlWarning
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,15 @@ def test_every_form_gives_the_same(classifier: Classifier, frame: pd.DataFrame, 
 def test_every_engine_gives_the_same(classifier: Classifier, frame: pd.DataFrame, engine: str) -> None:
     expected = vecml.predict(classifier, frame)
     np.testing.assert_array_equal(vecml.predict(classifier, frame, engine=engine), expected)
+
+
+def test_unseen_categories_are_counted(classifier: Classifier, frame: pd.DataFrame) -> None:
+    rows = frame.iloc[:3].assign(colour=["mauve", "red", "puce"])
+    with pytest.warns(VecmlWarning) as caught:
+        vecml.predict(classifier, rows)
+    assert [str(warning.message) for warning in caught] == [
+        "VML003 in the data, 2 values of a category that the training part has not: encoded as zeros"
+    ]
 
 
 def test_no_rows_no_labels(classifier: Classifier, frame: pd.DataFrame) -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from vecml import config, device
 from vecml.config import Setting
-from vecml.engines import torch as torch_engine
-from vecml.engines.registry import ENGINES, availability, check, get_engine, load_engine
+from vecml.engines.registry import ENGINES, availability, check, check_setting, get_engine, load_engine
 from vecml.errors import EngineUnavailableError, SettingError
 from vecml.model.network import Model
 
@@ -67,6 +66,50 @@ def test_why_a_setting_cannot_be(make_model: Make, setting: Setting, reason: str
     assert caught.value.hint == "vecml doctor shows what this machine has"
 
 
+IMPOSSIBLE = [
+    (Setting("numpy", precision="float16"), "precision float16 is not one of its own: float32, float64"),
+    (Setting("row_loop", precision="float16"), "precision float16 is not one of its own: float64"),
+    (Setting("numpy", device="mps"), "device mps is not one of its own: cpu"),
+    (Setting("numpy", layout="diagonal"), "layout diagonal is not one of its own: columns, rows"),  # type: ignore[arg-type]
+    (Setting("torch", precision="float16"), "on cpu it computes in float32, float64, bfloat16, not in float16"),
+]
+
+
+@pytest.mark.parametrize(("setting", "reason"), IMPOSSIBLE)
+def test_what_no_machine_can_do_is_refused_without_a_model_in_the_same_words(
+    make_model: Make, setting: Setting, reason: str
+) -> None:
+    with pytest.raises(EngineUnavailableError) as early:
+        check_setting(setting)
+    with pytest.raises(EngineUnavailableError) as late:
+        load_engine(make_model((3, 4, 2)), setting)
+    assert early.value.message == late.value.message == f"engine {setting.engine} cannot run this model here: {reason}"
+    assert early.value.hint == late.value.hint
+
+
+def test_what_some_machine_can_do_is_left_to_loading() -> None:
+    for engine in ENGINES.values():
+        for name, precisions in engine.devices.items():
+            for precision in precisions:
+                check_setting(Setting(engine.name, device=name, precision=precision))
+    with pytest.raises(SettingError, match="there is no such engine"):
+        check_setting(Setting("tensorflow"))
+
+
+def test_a_settings_check_imports_no_torch() -> None:
+    program = (
+        "import sys; from vecml.config import Setting; from vecml.engines.registry import check_setting\n"
+        "check_setting(Setting('torch', precision='bfloat16')); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_every_engines_precisions_are_those_of_its_devices() -> None:
+    for engine in ENGINES.values():
+        assert set(engine.precisions) == set().union(*engine.devices.values()), engine.name
+
+
 def test_what_can_be_passes(make_model: Make) -> None:
     check(make_model((3, 4, 2)), Setting("numpy", precision="float64"))
     loaded = load_engine(make_model((3, 4, 2)), Setting("numpy"))
@@ -93,6 +136,17 @@ def test_a_cpu_without_bfloat16_is_a_reason(monkeypatch: pytest.MonkeyPatch, mak
     assert get_engine("torch").unavailable(model, Setting("torch")) is None
 
 
+def test_a_torch_without_onednn_is_a_reason(monkeypatch: pytest.MonkeyPatch, make_model: Make) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.ops, "mkldnn", object())  # asking it for anything raises AttributeError
+    model = make_model((3, 2))
+    assert get_engine("torch").unavailable(model, Setting("torch", precision="bfloat16")) == (
+        "this torch was built without oneDNN, which computes in bfloat16 on a CPU"
+    )
+    assert get_engine("torch").unavailable(model, Setting("torch")) is None
+
+
 @pytest.mark.parametrize(
     ("capability", "precision", "reason"),
     [((7, 5), "tf32", "this GPU has no tf32 arithmetic"), ((7, 5), "float32", None), ((9, 0), "bfloat16", None)],
@@ -109,17 +163,33 @@ def test_what_a_gpu_has_goes_by_its_capability(
     assert get_engine("torch").unavailable(make_model((3, 2)), setting) == reason
 
 
-def test_a_driver_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch, make_model: Make) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("driver trouble\nand its traceback"), "driver trouble"),
+        (AssertionError("Torch not compiled with CUDA enabled"), "Torch not compiled with CUDA enabled"),
+        (AttributeError(), "AttributeError"),
+    ],
+)
+def test_a_driver_that_fails_is_a_reason_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, make_model: Make, error: Exception, reason: str
+) -> None:
     import torch
 
     def fail(_: int) -> None:
-        raise RuntimeError("driver trouble")
+        raise error
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_capability", fail)
-    reason = get_engine("torch").unavailable(make_model((3, 2)), Setting("torch", device="cuda"))
-    assert reason == "torch cannot use cuda: driver trouble"
+    found = get_engine("torch").unavailable(make_model((3, 2)), Setting("torch", device="cuda"))
+    assert found == f"torch cannot use cuda: {reason}"
+
+
+def test_a_negative_device_is_not_there(make_model: Make) -> None:
+    reason = get_engine("torch").unavailable(make_model((3, 2)), Setting("torch", device="cuda", device_index=-1))
+    assert reason is not None
+    assert reason.startswith("torch sees no CUDA device -1, of ")
 
 
 def test_what_device_py_says_of_engines_is_what_they_say() -> None:
@@ -128,6 +198,6 @@ def test_what_device_py_says_of_engines_is_what_they_say() -> None:
     assert {name for name, engine in ENGINES.items() if engine.precisions == ("float64",)} == set(
         device.FLOAT64_ENGINES
     )
-    assert set(torch_engine.ON_DEVICE) == {"cpu", *device.ACCELERATORS}
+    assert set(ENGINES["torch"].devices) == {"cpu", *device.ACCELERATORS}
     for name, engine in ENGINES.items():
         assert device.resolve_precision(name, "float32") in engine.precisions

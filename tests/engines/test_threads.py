@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from vecml.config import Activation, Setting
 from vecml.engines.blas import BlasHold
-from vecml.engines.registry import load_engine
+from vecml.engines.registry import ENGINES, load_engine
 from vecml.engines.torch_blocks import Lane
 from vecml.engines.weights import label_layers, logit_layers
 from vecml.errors import DataError
@@ -25,12 +25,18 @@ def blas_threads() -> list[int]:
 def test_blas_is_on_one_thread_from_the_first_hold_to_the_last_release() -> None:
     before = blas_threads()
     hold = BlasHold()
-    hold.hold()
-    hold.hold()
+    first, second = hold.hold(), hold.hold()
     assert set(blas_threads()) == {1}
-    hold.release()
+    first()
+    first()  # a second time is no other holder's release
     assert set(blas_threads()) == {1}
-    hold.release()
+    second()
+    assert blas_threads() == before
+    first()
+    second()
+    again = hold.hold()
+    assert set(blas_threads()) == {1}
+    again()
     assert blas_threads() == before
 
 
@@ -39,9 +45,17 @@ def test_the_numpy_engine_gives_blas_its_threads_back_in_any_order(make_model: M
         before = blas_threads()
         first, second = (load_engine(make_model((3, 2)), Setting("numpy", threads=2)) for _ in range(2))
         first.close()
+        first.close()
         assert set(blas_threads()) == {1}
         second.close()
         assert blas_threads() == before
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_closing_twice_is_closing_once(make_model: Make, name: str) -> None:
+    loaded = load_engine(make_model((3, 2)), Setting(name, precision=ENGINES[name].precisions[0], threads=2))
+    loaded.close()
+    loaded.close()
 
 
 def test_torch_has_its_own_threads_between_calls_and_after_an_error(make_model: Make) -> None:

@@ -1,10 +1,12 @@
 """Saving and loading: the same model comes back, and what was altered is refused before it is used."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from vecml.config import make_config
 from vecml.data.sources import load_table
@@ -69,8 +71,60 @@ def test_altered_classes_are_noticed(folder: Path) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}', "[" * 100_000, "\xff"])
 def test_a_damaged_description_is_refused(folder: Path, content: str) -> None:
     (folder / "model.json").write_text(content)
     with pytest.raises(ModelError, match="damaged"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("n_features", "x"),
+        ("n_features", float("inf")),
+        ("hidden", ["y"]),
+        ("hidden", None),
+        ("n_classes", float("nan")),
+    ],
+)
+def test_a_malformed_architecture_is_refused(folder: Path, key: str, value: object) -> None:
+    description = json.loads((folder / "model.json").read_text())
+    description["architecture"][key] = value
+    (folder / "model.json").write_text(json.dumps(description))
+    with pytest.raises(ModelError, match=r"model.json is damaged: ") as caught:
+        load(folder)
+    assert caught.value.hint == "take the model from its run again"
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("layers.0.bias", np.zeros(8), r"layers.0.bias is \(8,\) float64, not \(8,\) float32$"),
+        ("layers.0.bias", np.zeros(7, np.float32), r"layers.0.bias is \(7,\) float32, not \(8,\) float32$"),
+        ("layers.1.weight", np.zeros((4, 8)), r"layers.1.weight is \(4, 8\) float64, not \(4, 8\) float32$"),
+        ("layers.1.weight", None, r"model.safetensors has no layers.1.weight$"),
+    ],
+)
+def test_other_weights_are_refused(folder: Path, name: str, array: np.ndarray | None, message: str) -> None:
+    arrays = safetensors.numpy.load_file(folder / "model.safetensors")
+    del arrays[name]
+    content = safetensors.numpy.save(arrays if array is None else {**arrays, name: array})
+    replace_weights(folder, content)
+    with pytest.raises(ModelError, match=message):
+        load(folder)
+
+
+def test_weights_of_a_type_that_numpy_has_not_are_refused(folder: Path) -> None:
+    header = b'{"a":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    replace_weights(folder, len(header).to_bytes(8, "little") + header + b"\0\0")
+    with pytest.raises(ModelError, match=r"model.safetensors "):
+        load(folder)
+
+
+def replace_weights(folder: Path, content: bytes) -> None:
+    """Other weights, under a description that gives their SHA-256."""
+    (folder / "model.safetensors").write_bytes(content)
+    description = json.loads((folder / "model.json").read_text())
+    description["sha256"]["model.safetensors"] = hashlib.sha256(content).hexdigest()
+    (folder / "model.json").write_text(json.dumps(description))

@@ -87,3 +87,42 @@ def test_a_loss_that_is_no_number_is_said() -> None:
     with pytest.raises(TrainingError, match=r"^training diverged: the loss of epoch 1 is nan$") as caught:
         train(broken, make_config({}))
     assert caught.value.hint == "a smaller step size may help: --learning-rate 0.0001"
+
+
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [(1e-50, np.float64), (1e-39, np.float64), (1e-39, np.float32), (1e33, np.float64), (1e33, np.float32)],
+)
+def test_columns_at_the_ends_of_float32_are_learnt_from(size: float, dtype: type) -> None:
+    config = make_config({"rows": 2_000, "features": 2, "epochs": 10})
+    table = load_table(config)
+    columns = tuple(
+        replace(column, values_N=(column.values_N * np.float64(size)).astype(dtype)) for column in table.columns[:1]
+    )
+    split = split_table(replace(table, columns=(*columns, table.columns[1])), config.test_fraction, config.seed)
+    training = train(split, config)
+    assert all(np.isfinite(layer.weight_OI).all() for layer in training.model.layers)
+    with torch.no_grad():
+        logits = module_of(training.model)(torch.from_numpy(np.ascontiguousarray(split.test.x_FN.T)))
+    assert (logits.argmax(1).numpy() == split.test.label_N).mean() > 0.95
+
+
+def test_weights_that_folding_makes_too_large_name_their_feature() -> None:
+    """No encoding gives such a feature; a split that was made by hand may."""
+    split = notebook_split()
+    x_FN = split.train.x_FN.copy()
+    x_FN[3] *= np.float32(1e-43)
+    with pytest.raises(TrainingError) as caught:
+        train(replace(split, train=replace(split.train, x_FN=x_FN)), make_config({"epochs": 1}))
+    assert caught.value.message.startswith(
+        "feature 'feature_3' varies too little for float32: its standard deviation is "
+    )
+    assert caught.value.hint == "multiply the column by a large number, or leave it out with --drop feature_3"
+
+
+def test_a_last_step_that_diverges_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only loss is taken before the only step."""
+    monkeypatch.setattr("vecml.model.adam.Adam.step", lambda adam: adam.value_P.fill_(torch.inf))
+    split, config = notebook_split(), make_config({"epochs": 1, "batch_size": 1000})
+    with pytest.raises(TrainingError, match=r"^training diverged: its last step left weights that are not finite$"):
+        train(split, config)

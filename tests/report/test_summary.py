@@ -2,73 +2,120 @@
 
 import dataclasses
 import json
+import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from vecml import record
-from vecml.config import make_config
-from vecml.data.sources import load_table
-from vecml.data.split import split_table
-from vecml.device import resolve_setting
-from vecml.engines.inference import infer, score
-from vecml.environment import describe
-from vecml.model.train import train
-from vecml.record import TrackedRun
 from vecml.report.result import PipelineResult
 from vecml.report.summary import as_html, as_text, note, open_command, rows, sentence
 
-HOSTILE = ("<script>alert(1)</script>", "a | b\n**c** `d` [e](f)", "$x_1$ %s {0}")
-
-
-def result_of(folder: Path, names: tuple[str, ...], local: bool = True) -> PipelineResult:
-    """A whole run without Prefect and MLflow, over a table with these class names."""
-    folder.mkdir(exist_ok=True)
-    rng = np.random.default_rng(0)
-    code = rng.integers(len(names), size=300)
-    np.savez(folder / "table.npz", X=rng.normal(size=(300, 3)) + code[:, None], y=np.array(names)[code])
-    config = make_config({"data": str(folder / "table.npz"), "target": "y", "epochs": 30, "batch_size": 16})
-    table = load_table(config)
-    split = split_table(table, config.test_fraction, config.seed)
-    training = train(split, config)
-    inference = infer(training.model, split.test, resolve_setting(config))
-    return PipelineResult(
-        config=config,
-        table=dataclasses.replace(table, columns=()),
-        split=split,
-        training=training,
-        inference=inference,
-        evaluation=score(split, inference),
-        seconds={stage: 0.001 * number for number, stage in enumerate(record.STAGES, 1)},
-        environment=describe(),
-        run=TrackedRun("id", "1", "name", "store", local, "http://127.0.0.1:5000/#/runs/id", "http://127.0.0.1:5000"),
-    )
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "a | b\n**c** `d` [e](f)",
+    "$x_1$ %s {0}",
+    "_a_ *b* __c__ **d** ~~e~~ `f`",
+    "https://evil.example www.evil.example",
+    "<https://evil.example/> me@evil.example",
+    "![i](//evil.example/i.png)[l](//e.x 't')",
+    "back\\| slash\\\\| \\`x\\` \\<b> end\\",
+    "# head\n- item\n> quote\n| --- |\n\n1. one",
+    "&lt;b&gt; &amp; &#42;x&#42; 'q' \"q\"",
+)
+URL = "http://127.0.0.1:5000/#/experiments/1/runs/id?workflowType=machine_learning"
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> PipelineResult:
-    return result_of(tmp_path_factory.mktemp("table"), HOSTILE)
+def result(tmp_path_factory: pytest.TempPathFactory, result_of: Callable[..., PipelineResult]) -> PipelineResult:
+    return result_of(tmp_path_factory.mktemp("table"), HOSTILE[:3])
 
 
-class Tags(HTMLParser):
-    """Collects the tags of a page."""
+@pytest.fixture(params=HOSTILE, ids=range(len(HOSTILE)))
+def hostile(result: PipelineResult, request: pytest.FixtureRequest) -> PipelineResult:
+    """A result whose majority class, file, run and store all have this name."""
+    name = request.param
+    return dataclasses.replace(
+        result,
+        table=dataclasses.replace(result.table, source=name),
+        evaluation=dataclasses.replace(result.evaluation, majority_class=name),
+        run=dataclasses.replace(result.run, name=name, store=f"/home/{name}", url=URL),
+    )
 
-    def __init__(self) -> None:
+
+def one_line(text: str) -> str:
+    """The text with any white space as one space, as a browser shows it."""
+    return " ".join(text.split())
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page: its tags, links, the text of its cells and of its paragraphs."""
+
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.found: set[str] = set()
+        self.tags: set[str] = set()
+        self.links: list[str | None] = []
+        self.cells: list[list[str]] = []
+        self.paragraphs: list[str] = []
+        self._open: str | None = None
+        self.feed(text)
+        self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.add(tag)
+        self.tags.add(tag)
+        if tag == "a":
+            self.links.append(dict(attrs).get("href"))
+        elif tag == "tr":
+            self.cells.append([])
+        elif tag in {"td", "th"}:
+            self.cells[-1].append("")
+            self._open = "cell"
+        elif tag == "p":
+            self.paragraphs.append("")
+            self._open = "paragraph"
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"td", "th", "p"}:
+            self._open = None
+
+    def handle_data(self, data: str) -> None:
+        if self._open == "cell":
+            self.cells[-1][-1] += data
+        elif self._open == "paragraph":
+            self.paragraphs[-1] += data
+
+
+def shown_cells(result: PipelineResult) -> list[list[str]]:
+    """The table as it must be seen: two cells a row, names as they are but for line ends."""
+    return [[name, one_line(value)] for name, value in rows(result)]
 
 
 def test_the_sentence_says_how_good_how_fast_and_on_what(result: PipelineResult) -> None:
-    text = sentence(result)
-    evaluation = result.evaluation
-    assert text.startswith(f"{evaluation.accuracy:.1%}".replace("%", " %"))
-    for part in ("60 test rows", "always guessing", "torch on cpu", "row/s"):
-        assert part in text
+    evaluation = dataclasses.replace(
+        result.evaluation,
+        accuracy=0.9,
+        accuracy_low=0.8,
+        accuracy_high=0.95,
+        majority_class="red",
+        majority_accuracy=0.5,
+    )
+    measurement = dataclasses.replace(
+        result.inference.measurement, rows_per_call=60, calls_per_block=1, block_seconds=(0.03,)
+    )
+    inference = dataclasses.replace(result.inference, measurement=measurement)
+    known = dataclasses.replace(result, evaluation=evaluation, inference=inference)
+    assert sentence(known) == (
+        "90.0 % of 60 test rows labelled right (80.0 % to 95.0 %; always guessing 'red': 50.0 %),"
+        " by torch on cpu at 2.00 krow/s."
+    )
+    table = dict(rows(known))
+    assert table["accuracy"] == "90.0 % (95 % interval 80.0 % to 95.0 %)"
+    assert table["majority"] == "50.0 % (always guessing 'red')"
+    assert table["rows/s"].startswith("2.00 krow/s (torch, ")
 
 
 def test_the_table_has_every_stage_and_figure(result: PipelineResult) -> None:
@@ -80,19 +127,35 @@ def test_the_table_has_every_stage_and_figure(result: PipelineResult) -> None:
     assert dict(rows(result))["train"] == "3 ms"
 
 
-def test_html_has_only_our_tags(result: PipelineResult) -> None:
-    parser = Tags()
-    parser.feed(as_html(result))
-    assert parser.found == {"p", "table", "tr", "th", "td", "a"}
-    assert result._repr_html_() == as_html(result)
+def test_html_shows_hostile_names_as_they_are(hostile: PipelineResult) -> None:
+    page = Page(as_html(hostile))
+    assert page.tags == {"p", "table", "tr", "th", "td", "a"}
+    assert page.links == [URL]
+    assert [[name, one_line(value)] for name, value in page.cells] == shown_cells(hostile)
+    assert [one_line(text) for text in page.paragraphs] == [one_line(sentence(hostile)), URL]
+    assert hostile._repr_html_() == as_html(hostile)
 
 
-def test_markdown_has_no_tag_and_every_row_has_two_cells(result: PipelineResult) -> None:
-    text = note(result)
-    assert "<script" not in text
-    table = [line for line in text.splitlines() if line.startswith("| ")]
-    for line in table[1:]:
-        assert line.replace("\\|", "").count("|") == 3
+def test_an_address_stays_within_its_attribute(result: PipelineResult) -> None:
+    url = "http://127.0.0.1:5000/?a='b'&c=\"d\"<e>"
+    page = Page(as_html(dataclasses.replace(result, run=dataclasses.replace(result.run, url=url))))
+    assert page.links == [url]
+    assert page.paragraphs[-1] == url
+
+
+def test_markdown_shows_hostile_names_as_they_are(hostile: PipelineResult) -> None:
+    """Rendered, the sentence and every one of the two cells a row say what the plain text says, without any markup."""
+    page = Page(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(note(hostile)))
+    assert page.tags == {"p", "table", "thead", "tbody", "tr", "th", "td"}
+    assert [[one_line(cell) for cell in row] for row in page.cells] == [["", ""], *shown_cells(hostile)]
+    assert page.paragraphs == [one_line(sentence(hostile)), URL]
+
+
+def test_markdown_has_no_address_that_a_reader_would_link(hostile: PipelineResult) -> None:
+    """Many readers of Markdown make a link of a bare address: https://..., www...., me@... (GFM, 6.9)."""
+    text = note(hostile)
+    assert re.findall(r"(?i)(?:https?|ftp)://\S*", text) == [URL]
+    assert not re.search(r"(?i)www\.|[\w.+-]+@[\w-]+\.\w", text)
 
 
 def test_text_and_repr(result: PipelineResult) -> None:

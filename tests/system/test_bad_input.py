@@ -33,6 +33,9 @@ AT_ONCE = [
         ("--engine", "tensorflow"),
         "error: --engine tensorflow: there is no such engine\nhint: choose from row_loop, numpy, torch\n",
     ),
+    (("--engine", "numpy", "--precision", "float16"), "error: engine numpy cannot run this model here: "),
+    (("--data", "sklearn:iris", "--rows", "5"), "error: --rows 5: only generated data has it to choose\n"),
+    (("--json", "none/a.json"), "error: --json none/a.json: there is no folder none\n"),
     (("--ignore", "VML999"), "error: --ignore VML999: there is no such warning\n"),
     (("--data", "none.csv", "--target", "y"), "error: no such file: none.csv\n"),
     (
@@ -72,11 +75,20 @@ def test_bad_data_ends_the_run_failed(vecml: Vecml, tmp_path: Path) -> None:
     assert run.info.end_time is not None
 
 
+def test_more_rows_than_there_is_memory_for(vecml: Vecml, tmp_path: Path) -> None:
+    done = vecml("run", "--rows", "1000000000000")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: not enough memory: ")
+    assert len(done.stderr.splitlines()) == 2
+    assert [run.info.status for run in runs_in(tmp_path)] == ["FAILED"]
+
+
 def test_debug_shows_the_traceback(vecml: Vecml, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("a,label\n1,x\n2,x\n")
     done = vecml("run", "--data", "bad.csv", "--target", "label", "--debug")
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert "Traceback (most recent call last)" in done.stderr
+    assert "error: target 'label' has one class only" in done.stderr
 
 
 def test_cuda_without_one(vecml: Vecml) -> None:
@@ -148,6 +160,9 @@ def test_a_disk_that_fills_up_during_a_run(vecml: Vecml, tmp_path: Path, small_d
     done = vecml("run", "--rows", "50000", "--epochs", "1")
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
+    (kept,) = tmp_path.glob("vecml-unsaved-*")
+    assert f"the result is kept in {kept}" in done.stderr
+    assert {"labels.npz", "result.json", "config.json", "model"} <= {path.name for path in kept.iterdir()}
     small_disk("64m")
     again = vecml("run", *SMALL)
     assert again.returncode == 0, again.stderr

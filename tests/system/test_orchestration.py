@@ -145,5 +145,8 @@ def test_the_form_has_choices(client: SyncPrefectClient, deployed: dict[str, str
 def test_schedules_are_there_and_off(client: SyncPrefectClient, deployed: dict[str, str]) -> None:
     (schedule,) = client.read_deployment_by_name("pipeline/nightly").schedules
     assert not schedule.active
+    for name in ("nightly", "cpu", "cuda"):
+        environment = client.read_deployment_by_name(f"pipeline/{name}").job_variables["env"]
+        assert environment["DO_NOT_TRACK"] == environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert client.read_deployment_by_name("pipeline/cuda").work_queue_name == "cuda"
     assert client.read_deployment_by_name("pipeline/cpu").work_queue_name == "cpu"

@@ -23,7 +23,8 @@ from tasks.tracking.location import locate, prepare, without_passwords
 from vecml.cli.terminal import console
 from vecml.config import PipelineConfig
 from vecml.data.sources import check_source
-from vecml.device import check_threads
+from vecml.device import check_threads, resolve_setting
+from vecml.engines.registry import check_setting
 from vecml.errors import ServerError
 
 if TYPE_CHECKING:
@@ -35,9 +36,12 @@ HEALTH_SECONDS = 10
 def check_here(config: PipelineConfig) -> None:
     """What can be known in a moment to be impossible here is said before anything is started.
 
-    Raises SettingError (threads), DataError (no such file), StoreError (mlruns/ cannot be written).
+    Raises SettingError (threads, device, an engine that cannot), DataError (no such file), StoreError (mlruns/ cannot
+    be written).
     """
     check_threads(config.threads)
+    if config.engine != "torch" or config.device != "auto":  # which device that is, only torch could tell
+        check_setting(resolve_setting(config))
     check_source(config.data)
     prepare(locate())
 

@@ -1,9 +1,11 @@
 """How one raw column becomes features: a number filled in and perhaps shifted, a category one-hot.
 
 Fitted on training rows alone. Nothing is standardised here: that is learnt in training and folded into the network's
-first layer. Only a column whose variation float32 could not hold (timestamps, say) is shifted, before it is narrowed.
+first layer. Only a column whose variation float32 could not hold is shifted (timestamps, say) or scaled (numbers of
+1e-40, say), before it is narrowed.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,17 +15,22 @@ from vecml.data.table import MISSING_CODE, Column, Kind
 from vecml.errors import DataError
 
 OFFSET_DEVIATIONS = 100.0
+# float32 ends at 3e38, and below 1e-38 it loses digits: beyond these, neither the features nor the weights that are
+# divided by their deviation would be safe in it.
+SMALLEST_DEVIATION = 1e-30
+LARGEST_DEVIATION = 1e30
 
 
 @dataclass(frozen=True)
 class ColumnEncoding:
-    """How one raw column becomes one feature, or one for each category.
+    """How one raw column becomes one feature, or one for each category; a number x as float32((x - offset) / scale).
 
     Attributes:
         name: the raw column's.
         kind: the raw column's.
         impute: what a missing value counts as: a number's median, 0 or 1, or an index into `categories`.
         offset: subtracted from a number, in float64; 0.0 for nearly all of them.
+        scale: then divides it, in float64; 1.0 for nearly all of them, otherwise another power of two, above zero.
         categories: of a category: those of the training part, sorted; each is a feature.
     """
 
@@ -31,6 +38,7 @@ class ColumnEncoding:
     kind: Kind
     impute: float
     offset: float = 0.0
+    scale: float = 1.0
     categories: tuple[str, ...] = ()
 
     @property
@@ -45,15 +53,20 @@ def fit_column(column: Column) -> ColumnEncoding:
 
 
 def encode_column(
-    encoding: ColumnEncoding, column: Column, row_N: NDArray[np.int64] | None, x_KN: NDArray[np.float32]
+    encoding: ColumnEncoding,
+    column: Column,
+    row_N: NDArray[np.int64] | None,
+    x_KN: NDArray[np.float32],
+    source_row_T: NDArray[np.int64] | None = None,
 ) -> int:
     """Write the column's K features of the rows `row_N` (None: all) into `x_KN`; returns how many values were unseen.
 
-    The column must be of the encoding's kind. Raises DataError for a number that is infinite or too large for float32.
+    The column must be of the encoding's kind. Raises DataError for a number that is infinite or too large for float32;
+    `source_row_T` (int64, for each row of the column; None: the same) is what its row is called there, from 0.
     """
     if encoding.kind != "number":
         return _encode_codes(encoding, column, row_N, x_KN)
-    _encode_number(encoding, column, row_N, x_KN[0])
+    _encode_number(encoding, column, row_N, x_KN[0], source_row_T)
     return 0
 
 
@@ -65,8 +78,14 @@ def _fit_number(column: Column) -> ColumnEncoding:
     middle, odd = divmod(len(present), 2)
     present.partition((middle - 1, middle))
     median = float(present[middle]) if odd else 0.5 * (float(present[middle - 1]) + float(present[middle]))
+    scale = 1.0
+    if not SMALLEST_DEVIATION <= deviation <= LARGEST_DEVIATION:
+        # By the range, which unlike the deviation needs no squares that underflow; a power of two costs no digit.
+        scale = math.ldexp(0.5, math.frexp(float(present.max()) - float(present.min()))[1])
+        scaled = np.divide(present, scale, dtype=np.float64)
+        mean, deviation = float(scaled.mean()), float(scaled.std())
     shifted = abs(mean) > OFFSET_DEVIATIONS * deviation
-    return ColumnEncoding(column.name, "number", median, offset=median if shifted else 0.0)
+    return ColumnEncoding(column.name, "number", median, offset=median if shifted else 0.0, scale=scale)
 
 
 def _fit_codes(column: Column) -> ColumnEncoding:
@@ -80,11 +99,19 @@ def _fit_codes(column: Column) -> ColumnEncoding:
 
 
 def _encode_number(
-    encoding: ColumnEncoding, column: Column, row_N: NDArray[np.int64] | None, x_N: NDArray[np.float32]
+    encoding: ColumnEncoding,
+    column: Column,
+    row_N: NDArray[np.int64] | None,
+    x_N: NDArray[np.float32],
+    source_row_T: NDArray[np.int64] | None,
 ) -> None:
     values_N = column.values_N if row_N is None else column.values_N[row_N]
     with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused below
-        if encoding.offset:
+        if encoding.scale != 1.0:
+            np.divide(
+                np.subtract(values_N, encoding.offset, dtype=np.float64), encoding.scale, out=x_N, casting="same_kind"
+            )
+        elif encoding.offset:
             np.subtract(values_N, encoding.offset, out=x_N, dtype=np.float64, casting="same_kind")
         else:
             x_N[:] = values_N
@@ -92,14 +119,17 @@ def _encode_number(
         return
     if np.isinf(np.fmin.reduce(x_N)) or np.isinf(np.fmax.reduce(x_N)):
         first = int(np.isinf(x_N).argmax())
-        row = (first if row_N is None else int(row_N[first])) + 1
+        row = first if row_N is None else int(row_N[first])
+        row = (row if source_row_T is None else int(source_row_T[row])) + 1
         value = float(values_N[first])
         if np.isinf(value):
             message = f"column {encoding.name!r} has an infinite value in row {row}"
+        elif encoding.scale != 1.0:
+            message = f"column {encoding.name!r} has {value!r} in row {row}, too far from the training part's values"
         else:
             message = f"column {encoding.name!r} has {value!r} in row {row}, more than float32 can hold"
         raise DataError(message, "mend it, or leave it empty")
-    x_N[np.isnan(x_N)] = encoding.impute - encoding.offset
+    x_N[np.isnan(x_N)] = (encoding.impute - encoding.offset) / encoding.scale
 
 
 def _encode_codes(

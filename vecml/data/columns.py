@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FLOAT32_LARGEST = float(np.finfo(np.float32).max)
+FLOAT64_INTEGERS = 2**53  # float64 holds every integer up to this one
 UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
@@ -26,7 +27,8 @@ def columns_from_arrow(table: "pa.Table", max_categories: int | None = None) -> 
     """Every column of an Arrow table as a raw `Column`.
 
     Raises DataError for a type that is no number, text, time or boolean, an infinite value, a value that float32 cannot
-    hold, and text with more than `max_categories` distinct values (None: any number of them).
+    hold, an integer that float64 cannot hold to the last digit, and text with more than `max_categories` distinct
+    values (None: any number of them).
     """
     with stage("checking columns", table.num_columns) as advance:
         columns = []
@@ -53,6 +55,7 @@ def column_from_arrow(name: str, column: "pa.ChunkedArray", max_categories: int 
             f"column {name!r} holds {shortened_type(column.type)}, which is no number, text, time or boolean",
             f"leave it out with {drop_flag(name)}",
         )
+    check_exact(name, column)
     values_N = numbers(column)
     check_range(name, values_N)
     return Column(name, "number", values_N)
@@ -134,6 +137,32 @@ def _seconds(column: "pa.ChunkedArray", units: float) -> NDArray[np.float64]:
     if column.null_count:
         seconds_N[column.is_null().to_numpy()] = np.nan
     return seconds_N
+
+
+def check_exact(name: str, column: "pa.ChunkedArray") -> None:
+    """Raise DataError when an integer is none of float64's: another one would take its place, and the same digest.
+
+    Every integer up to 2**53 is one of them, and some of those beyond; columns of other types pass.
+    """
+    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
+    import pyarrow.compute as pc  # noqa: PLC0415 -- the same
+
+    if not (pa.types.is_int64(column.type) or pa.types.is_uint64(column.type)):
+        return
+    low, high = pc.min_max(column).as_py().values()
+    if low is None or max(-low, high) <= FLOAT64_INTEGERS:
+        return
+    whole_N = column.fill_null(0).to_numpy()
+    near_N = whole_N.astype(np.float64)
+    # The type's largest values round to the first that it does not have, which cannot be cast back; 0 is none of them.
+    fits_N = near_N <= np.nextafter(float(np.iinfo(whole_N.dtype).max), 0)
+    exact_N = np.where(fits_N, near_N, 0).astype(whole_N.dtype) == whole_N
+    if not exact_N.all():
+        row = int(exact_N.argmin())
+        raise DataError(
+            f"column {name!r} has integers that float64 cannot hold: {whole_N[row]} in row {row + 1}",
+            f"leave it out with {drop_flag(name)}; numbers that only name things are better written as text",
+        )
 
 
 def check_range(name: str, values_N: NDArray[np.floating]) -> None:

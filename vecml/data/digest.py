@@ -1,6 +1,8 @@
 """A hash of what a table says, not of how a file says it: CSV, Parquet and Feather of the same data agree.
 
 Numbers count as float64, whatever type kept them; a missing value is a missing value; names, kinds and order count too.
+That float64 is exact for integers and floats (reading refuses a 64-bit integer that is not, an id, say); a decimal, and
+a time with more digits than it has, count as the nearest.
 """
 
 import hashlib

@@ -56,7 +56,8 @@ class Encoding:
         """Learn from the rows `row_N` of `columns` (None: all of them); `target` and `classes` are kept as they are.
 
         A number's missing values become its median there, a boolean's or category's the most frequent value (the first
-        of several). A number whose mean is more than 100 standard deviations from zero is shifted by its median.
+        of several). A number whose mean is more than 100 standard deviations from zero is shifted by its median; one
+        whose standard deviation is below 1e-30 or above 1e30 is divided by the power of two just below its range.
 
         Columns without a value in these rows are left out with VML004, constant ones with VML001. Raises DataError when
         none is left.
@@ -83,13 +84,17 @@ class Encoding:
         return cls(tuple(fitted), target, classes)
 
     def transform(
-        self, columns: Sequence[Column], row_N: NDArray[np.int64] | None = None
+        self,
+        columns: Sequence[Column],
+        row_N: NDArray[np.int64] | None = None,
+        source_row_T: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.float32], int]:
         """The features x_FN (float32, by column, contiguous) of the rows `row_N` (None: all), and how many values were
         categories that the fit had not seen; those are zero in all features of their column.
 
         Columns are found by name; others than the fitted ones do not matter. Raises DataError when one is missing, of
-        another kind, or has a number that is infinite or that float32 cannot hold.
+        another kind, or has a number that is infinite or that float32 cannot hold; `source_row_T` (int64, from 0, for
+        each of the columns' rows; None: the same) is what its row is called there.
         """
         by_name = {column.name: column for column in columns}
         for encoding in self.columns:
@@ -101,7 +106,7 @@ class Encoding:
             for encoding in self.columns:
                 column = by_name[encoding.name]
                 last = first + len(encoding.feature_names)
-                unseen += encode_column(encoding, column, row_N, x_FN[first:last])
+                unseen += encode_column(encoding, column, row_N, x_FN[first:last], source_row_T)
                 first = last
                 advance(1)
         return x_FN, unseen

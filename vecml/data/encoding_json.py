@@ -16,13 +16,17 @@ FORMAT = 1
 
 
 def to_json(columns: Sequence[ColumnEncoding], target: str, classes: Sequence[str]) -> dict[str, Any]:
-    """The encoding as JSON's own types: format, target, classes, and an object for each column."""
+    """The encoding as JSON's own types: format, target, classes, and an object for each column.
+
+    A column has name, kind and impute (a number, a boolean or a category); a number has offset and scale too, its
+    feature being (value - offset) / scale, and a category has categories.
+    """
     entries: list[dict[str, Any]] = []
     for column in columns:
         entry: dict[str, Any] = {"name": column.name, "kind": column.kind}
         match column.kind:
             case "number":
-                entry |= {"impute": column.impute, "offset": column.offset}
+                entry |= {"impute": column.impute, "offset": column.offset, "scale": column.scale}
             case "boolean":
                 entry |= {"impute": bool(column.impute)}
             case "category":
@@ -62,7 +66,10 @@ def _column(entry: object) -> ColumnEncoding:
         raise _malformed(f"column {name!r} has the kind {shortened(kind)}")
     match kind:
         case "number":
-            return ColumnEncoding(name, "number", _number(name, impute), _number(name, entry.get("offset")))
+            offset, scale = _number(name, entry.get("offset")), _number(name, entry.get("scale"))
+            if scale <= 0:
+                raise _malformed(f"column {name!r} has the scale {shortened(scale)}")
+            return ColumnEncoding(name, "number", _number(name, impute), offset, scale)
         case "boolean":
             if not isinstance(impute, bool):
                 raise _malformed(f"column {name!r} has {shortened(impute)} for a boolean")

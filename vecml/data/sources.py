@@ -42,8 +42,8 @@ def load_table(config: PipelineConfig) -> Table:
     its label is `target`, unless `config.target` names one of its features, which is then predicted from the others.
     Every other `data` is a file.
 
-    Rows without a label and constant columns are left out, with the warnings VML002 and VML001. The digest covers the
-    rows and columns before constant ones are left out.
+    Rows without a label and constant columns are left out, with the warnings VML002 and VML001; `row_N` keeps the row
+    numbers of the source. The digest covers the rows and columns before constant ones are left out.
 
     Raises DataError for whatever cannot be read, or not be used to train a classifier.
     """
@@ -100,7 +100,7 @@ def _labelled(
             )
     with stage("hashing"):
         digest = table_digest(columns, label_N, classes, target)
-    return Table(source, _varying(columns), label_N, classes, target, digest)
+    return Table(source, _varying(columns), label_N, classes, target, digest, row_N)
 
 
 def _varying(columns: tuple[Column, ...]) -> tuple[Column, ...]:

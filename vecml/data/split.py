@@ -108,5 +108,5 @@ def _rounded(fraction: float, direction: Callable[[float], int]) -> float:
 
 
 def _part(table: Table, encoding: Encoding, row_N: NDArray[np.int64]) -> Part:
-    x_FN, unseen = encoding.transform(table.columns, row_N)
-    return Part(x_FN, table.label_N[row_N], row_N, unseen)
+    x_FN, unseen = encoding.transform(table.columns, row_N, table.row_N)
+    return Part(x_FN, table.label_N[row_N], table.row_N[row_N], unseen)

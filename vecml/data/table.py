@@ -62,6 +62,7 @@ class Table:
         classes: the labels' names, numbers in numeric order, text sorted.
         target: the name of the label's column.
         digest: hash of every value and name (see `vecml.data.digest`), the same for the same data in any file format.
+        row_N: int64 row numbers in the source, from 0 and ascending; not all of them where rows were left out.
     """
 
     source: str
@@ -70,6 +71,7 @@ class Table:
     classes: tuple[str, ...]
     target: str
     digest: str
+    row_N: NDArray[np.int64] = field(repr=False)
 
     @property
     def n_rows(self) -> int:
@@ -84,7 +86,7 @@ class Part:
     Attributes:
         x_FN: float32, by column and contiguous; F encoded features.
         label_N: int64 class indices.
-        row_N: int64 row numbers in the table that it was taken from, ascending.
+        row_N: int64 row numbers in the table's source (its file's, say), from 0 and ascending.
         unseen_categories: values replaced by zeros because the training part has no such category.
     """
 

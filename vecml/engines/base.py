@@ -1,5 +1,6 @@
 """What an engine is: the whole interface. One engine, one small file, one line in the registry."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -30,16 +31,23 @@ class Loaded(Protocol):
         """Return when everything that was asked of the device is done."""
 
     def close(self) -> None:
-        """Let go of device memory and thread settings; the object is not used afterwards."""
+        """Let go of device memory and thread settings; closing again does nothing, and nothing else is called then."""
 
 
 class Engine(Protocol):
-    """A library's way to run the model."""
+    """A library's way to run the model.
+
+    Attributes:
+        name: what the user calls it.
+        layouts: how the features may lie.
+        precisions: what it computes in, on one device or another.
+        devices: where it runs, and in which of its precisions there.
+    """
 
     name: str
     layouts: tuple[Layout, ...]
     precisions: tuple[Precision, ...]
-    devices: tuple[str, ...]
+    devices: Mapping[str, tuple[Precision, ...]]
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:
         """Why this engine cannot run `model` under `setting` here, in words for the user, or None; never raises."""

@@ -4,32 +4,40 @@ BLAS has one thread count for the whole process, so the holders are counted: the
 """
 
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 
 class BlasHold:
-    """The process's BLAS on one thread, from the first `hold` to the last `release`."""
+    """The process's BLAS on one thread, from the first `hold` until all that it gave have been called."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._holders = 0
+        self._holders: set[object] = set()
         self._limits: Any = None
 
-    def hold(self) -> None:
-        """From now on BLAS computes on the calling thread alone."""
+    def hold(self) -> Callable[[], None]:
+        """From now on BLAS computes on the calling thread alone.
+
+        Returns the function that lets go: the last holder's gives BLAS the threads that it had; a second call of it
+        does nothing.
+        """
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 -- only when held
 
+        holder = object()
         with self._lock:
-            self._holders += 1
-            if self._holders == 1:
+            if not self._holders:
                 self._limits = threadpool_limits(limits=1, user_api="blas")
+            self._holders.add(holder)
+        return lambda: self._release(holder)
 
-    def release(self) -> None:
-        """The last holder gives BLAS the threads that it had."""
+    def _release(self, holder: object) -> None:
         with self._lock:
-            self._holders -= 1
-            if self._holders == 0:
+            if holder not in self._holders:
+                return
+            self._holders.remove(holder)
+            if not self._holders:
                 self._limits.restore_original_limits()
                 self._limits = None
 

@@ -4,13 +4,13 @@ Locality beats everything else here: a whole array writes the hidden layer to me
 library splits every single operation between its threads, the cores hand each other the hidden layer at each step.
 """
 
-import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from pathlib import Path
 
+from vecml.hardware import ROOT, cache
 from vecml.model.network import Architecture
 
 DEFAULT_CACHE_BYTES = 1 << 20
@@ -19,7 +19,6 @@ DEFAULT_CACHE_BYTES = 1 << 20
 # (2.8 to 5.6 MiB). One cache's worth is too small: a block costs some ten calls into the library whatever its size, its
 # input is read once and need not stay, and a layer that spills a little is still found in level 3.
 CACHES_PER_BLOCK = 4
-_CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 class Blocks:
@@ -44,24 +43,30 @@ class Blocks:
                 same time) and the block's rows.
             begin: called first on every thread that takes part.
 
-        Raises what `work` raises; blocks that have begun are finished first, so nothing is written afterwards.
+        Raises what `work` or `begin` raises; after that, on whichever thread it was, no block begins any more, and
+        those that have begun are finished first, so nothing is written afterwards.
         """
         # Whoever is free takes the next block: a neighbour on one core then costs no more than its share.
         starts = iter(range(0, n_rows, self.block_rows))
 
         def drain(thread: int) -> None:
-            if begin is not None:
-                begin()
-            for start in starts:
-                work(thread, slice(start, min(start + self.block_rows, n_rows)))
+            try:
+                if begin is not None:
+                    begin()
+                for start in starts:
+                    work(thread, slice(start, min(start + self.block_rows, n_rows)))
+            except BaseException:
+                deque(starts, maxlen=0)  # leaves none to begin: the other threads end with the block that they are at
+                raise
 
         threads = min(self.threads, -(-n_rows // self.block_rows))
-        others = [self._pool.submit(drain, thread) for thread in range(1, threads)] if self._pool is not None else []
+        others: list[Future[None]] = []
         try:
+            if self._pool is not None:
+                others.extend(self._pool.submit(drain, thread) for thread in range(1, threads))
             drain(0)
         finally:
-            for _ in starts:
-                pass  # after a failure or an interrupt nobody begins another block
+            deque(starts, maxlen=0)  # a thread that could not be started, or an interrupt between two blocks
             wait(others)
         for other in others:
             other.result()
@@ -80,8 +85,9 @@ def choose_block_rows(architecture: Architecture, value_bytes: int = 4, cache_by
         value_bytes: bytes of a value in the precision that is computed in.
         cache_bytes: the level-2 cache of a core; None asks this machine.
     """
-    cache = level2_bytes() if cache_bytes is None else cache_bytes
-    fitting = max(1, CACHES_PER_BLOCK * cache // (values_per_row(architecture) * value_bytes))
+    if cache_bytes is None:
+        cache_bytes = level2_bytes()
+    fitting = max(1, CACHES_PER_BLOCK * cache_bytes // (values_per_row(architecture) * value_bytes))
     return min(65_536, max(256, 1 << (fitting.bit_length() - 1)))
 
 
@@ -91,30 +97,7 @@ def values_per_row(architecture: Architecture) -> int:
     return max(a + b for a, b in pairwise(widths))
 
 
-@lru_cache(maxsize=1)
-def level2_bytes() -> int:
+def level2_bytes(root: Path = ROOT) -> int:
     """Bytes of level-2 cache that one CPU has to itself (a cache shared by two counts half); 1 MiB where unknown."""
-    for index in sorted(_CACHE.glob("index*")):
-        try:
-            if (index / "level").read_text(encoding="ascii").strip() != "2":
-                continue
-            size = (index / "size").read_text(encoding="ascii").strip()
-            sharing = (index / "shared_cpu_list").read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if size.endswith("K") and size[:-1].isdigit():
-            return max(1, int(size[:-1]) * 1024 // count_cpus(sharing))
-    try:
-        known = os.sysconf("SC_LEVEL2_CACHE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        known = 0
-    return known if known > 0 else DEFAULT_CACHE_BYTES
-
-
-def count_cpus(cpu_list: str) -> int:
-    """How many CPUs the kernel's list names: "0-3,8" is 5; at least 1."""
-    count = 0
-    for part in filter(None, cpu_list.split(",")):
-        first, _, last = part.partition("-")
-        count += int(last or first) - int(first) + 1
-    return max(1, count)
+    found = cache(2, root)
+    return DEFAULT_CACHE_BYTES if found is None else max(1, found.size_bytes // found.sharers)

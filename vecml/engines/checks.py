@@ -16,11 +16,17 @@ _SHAPES: dict[Layout, str] = {"columns": "(features, rows)", "rows": "(rows, fea
 
 
 def unsupported(engine: Engine, setting: Setting) -> str | None:
-    """Why `engine` does not know the layout, device or precision of `setting`, in words for the user, or None."""
+    """Why no machine could run `engine` under `setting`, in words for the user, or None; asks no library.
+
+    It may not know the layout, the device or the precision, or compute in another precision on that device.
+    """
     for field, known in (("layout", engine.layouts), ("device", engine.devices), ("precision", engine.precisions)):
         value = getattr(setting, field)
         if value not in known:
             return f"{field} {value} is not one of its own: {', '.join(known)}"
+    there = engine.devices[setting.device]
+    if setting.precision not in there:
+        return f"on {setting.device} it computes in {', '.join(there)}, not in {setting.precision}"
     if setting.isa != "native":
         return f"it cannot choose an instruction set ({setting.isa})"
     return None

@@ -4,6 +4,7 @@ BLAS and the element-wise functions run on one thread each; the block loop is wh
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class NumpyEngine:
     name = "numpy"
     layouts: tuple[Layout, ...] = ("columns", "rows")
     precisions: tuple[Precision, ...] = ("float32", "float64")
-    devices: tuple[str, ...] = ("cpu",)
+    devices: Mapping[str, tuple[Precision, ...]] = {"cpu": precisions}
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
         """Why it cannot run under `setting`, or None."""
@@ -52,8 +53,7 @@ class NumpyLoaded:
             _Scratch(architecture.widths, architecture.activation, dtype, setting.layout)
             for _ in range(setting.threads)
         ]
-        self._blas = one_blas_thread()
-        self._blas.hold()
+        self._release_blas = one_blas_thread().hold()
 
     def labels(self, x: NDArray[np.float32], out_N: NDArray[np.int64]) -> None:
         """Write the class index of every row of `x` into `out_N`."""
@@ -83,9 +83,9 @@ class NumpyLoaded:
         """Nothing is left to do: a call returns when its labels are written."""
 
     def close(self) -> None:
-        """End the threads and give BLAS its own back."""
+        """End the threads and give BLAS its own back; closing again does nothing."""
         self._blocks.close()
-        self._blas.release()
+        self._release_blas()
 
 
 class _Scratch:

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import make_config
+from vecml.data.selection import counted
 from vecml.data.sources import raw_columns
 from vecml.device import resolve_setting
 from vecml.engines.registry import load_engine
 from vecml.model.store import Classifier
+from vecml.warnings import warn
 
 
 def predict(
@@ -26,10 +28,13 @@ def predict(
         threads: CPU threads; None takes every CPU that this process may use.
 
     Raises DataError naming a column that is missing or of another kind, SettingError for an engine that is not there.
-    A category that training has not seen becomes zeros.
+    A value of a category that training has not seen becomes zeros, with the warning VML003 saying how many there are.
     """
     setting = resolve_setting(make_config({"engine": engine, "threads": threads, "device": "cpu"}))
-    x_FN, _unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding))
+    x_FN, unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding))
+    if unseen:
+        values = counted(unseen, "value")
+        warn("VML003", f"in the data, {values} of a category that the training part has not: encoded as zeros")
     label_N = np.empty(x_FN.shape[1], np.int64)
     loaded = load_engine(classifier.model, setting)
     try:

@@ -4,6 +4,7 @@ import numpy as np
 
 from vecml.config import Setting
 from vecml.engines.base import Engine, Loaded
+from vecml.engines.checks import unsupported
 from vecml.engines.numpy import NumpyEngine
 from vecml.engines.row_loop import RowLoopEngine
 from vecml.engines.torch import TorchEngine
@@ -20,16 +21,21 @@ def get_engine(name: str) -> Engine:
     return ENGINES[name]
 
 
+def check_setting(setting: Setting) -> None:
+    """Raise EngineUnavailableError when no machine could run the setting's engine in its layout, device and precision.
+
+    Needs no model and imports no library, so that it can be asked before anything is computed; what this machine lacks
+    is found by `check`. Raises SettingError when there is no such engine.
+    """
+    _refuse(setting, unsupported(get_engine(setting.engine), setting))
+
+
 def check(model: Model, setting: Setting) -> None:
     """Raise EngineUnavailableError, with the reason, when the setting's engine cannot run `model` under it here.
 
     Raises SettingError when there is no such engine.
     """
-    reason = get_engine(setting.engine).unavailable(model, setting)
-    if reason is not None:
-        raise EngineUnavailableError(
-            f"engine {setting.engine} cannot run this model here: {reason}", "vecml doctor shows what this machine has"
-        )
+    _refuse(setting, get_engine(setting.engine).unavailable(model, setting))
 
 
 def load_engine(model: Model, setting: Setting) -> Loaded:
@@ -45,3 +51,10 @@ def availability(name: str) -> str | None:
         Architecture(1, (), 2, "relu"), (Layer(np.zeros((2, 1), np.float32), np.zeros(2, np.float32)),), ("0", "1")
     )
     return engine.unavailable(model, Setting(engine=name, precision=engine.precisions[0], layout=engine.layouts[0]))
+
+
+def _refuse(setting: Setting, reason: str | None) -> None:
+    if reason is not None:
+        raise EngineUnavailableError(
+            f"engine {setting.engine} cannot run this model here: {reason}", "vecml doctor shows what this machine has"
+        )

@@ -4,7 +4,8 @@ Every other engine's labels are compared with these on as many rows as a moment 
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from operator import mul
 from typing import Any
 
@@ -15,10 +16,12 @@ from vecml.config import Activation, Layout, Precision, Setting
 from vecml.engines.checks import check_labels, count_rows, unsupported
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import Architecture, Model
+from vecml.progress import stage
 
 REFERENCE_MULTIPLY_ADDS = 14_000_000  # about a third of a second on a server core of 2023; the same on every machine
 UNIT_MULTIPLY_ADDS = 12  # what a neuron costs beside its products: a call or two of Python
 ROW_MULTIPLY_ADDS = 40  # and a row: taking it out of the array, putting its label in
+STEPS_PER_MOMENT = 4  # how often progress is told in the time of `affordable_rows`: about ten times a second
 
 Layers = list[tuple[list[list[float]], list[float]]]
 
@@ -36,7 +39,7 @@ class RowLoopEngine:
     name = "row_loop"
     layouts: tuple[Layout, ...] = ("columns", "rows")
     precisions: tuple[Precision, ...] = ("float64",)
-    devices: tuple[str, ...] = ("cpu",)
+    devices: Mapping[str, tuple[Precision, ...]] = {"cpu": precisions}
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
         """Why it cannot run under `setting`, or None."""
@@ -61,15 +64,21 @@ class RowLoopLoaded:
         """Write the class index of every row of `x` into `out_N`."""
         n_rows = count_rows(x, self._architecture.n_features, self._layout)
         check_labels(out_N, n_rows)
-        for index, row in enumerate(_each_row(x, self._layout)):
+
+        def work(index: int, row: list[float]) -> None:
             out_N[index] = _highest(self._forward(self._label_layers, row))
+
+        self._run(x, n_rows, work)
 
     def logits(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """z_NC, float64."""
         n_rows = count_rows(x, self._architecture.n_features, self._layout)
         z_NC = np.empty((n_rows, self._architecture.n_classes))
-        for index, row in enumerate(_each_row(x, self._layout)):
+
+        def work(index: int, row: list[float]) -> None:
             z_NC[index] = self._forward(self._logit_layers, row)
+
+        self._run(x, n_rows, work)
         return z_NC
 
     def synchronize(self) -> None:
@@ -77,6 +86,24 @@ class RowLoopLoaded:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _run(self, x: NDArray[Any], n_rows: int, work: Callable[[int, list[float]], None]) -> None:
+        """Call `work(index, row)` for every row, and say how far it is where that takes more than a moment.
+
+        No stage for less: it costs its listener a timer, which is not to be part of a short call's time.
+        """
+        rows = enumerate(_each_row(x, self._layout))
+        moment = affordable_rows(self._architecture)
+        if n_rows <= moment:
+            for index, row in rows:
+                work(index, row)
+            return
+        step = max(1, moment // STEPS_PER_MOMENT)
+        with stage("inferring row by row", n_rows) as advance:
+            for begun in range(0, n_rows, step):
+                for index, row in islice(rows, step):
+                    work(index, row)
+                advance(min(step, n_rows - begun))
 
     def _forward(self, layers: Layers, row: list[float]) -> list[float]:
         """The last layer's outputs for one row."""

@@ -4,17 +4,12 @@ torch itself is imported when it is asked for the first time, so that the comman
 """
 
 import warnings
+from collections.abc import Mapping
 
 from vecml.config import Layout, Precision, Setting
 from vecml.engines.base import Loaded
 from vecml.engines.checks import unsupported
 from vecml.model.network import Model
-
-ON_DEVICE: dict[str, tuple[Precision, ...]] = {
-    "cpu": ("float32", "float64", "bfloat16"),
-    "cuda": ("float32", "float64", "tf32", "bfloat16", "float16"),
-    "mps": ("float32", "float16"),
-}
 
 
 class TorchEngine:
@@ -23,15 +18,15 @@ class TorchEngine:
     name = "torch"
     layouts: tuple[Layout, ...] = ("columns", "rows")
     precisions: tuple[Precision, ...] = ("float32", "float64", "tf32", "bfloat16", "float16")
-    devices: tuple[str, ...] = tuple(ON_DEVICE)
+    devices: Mapping[str, tuple[Precision, ...]] = {
+        "cpu": ("float32", "float64", "bfloat16"),
+        "cuda": ("float32", "float64", "tf32", "bfloat16", "float16"),
+        "mps": ("float32", "float16"),
+    }
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
         """Why it cannot run under `setting` here, or None."""
-        reason = unsupported(self, setting)
-        if reason is None and setting.precision not in ON_DEVICE[setting.device]:
-            known = ", ".join(ON_DEVICE[setting.device])
-            reason = f"on {setting.device} it computes in {known}, not in {setting.precision}"
-        return reason or _missing(setting)
+        return unsupported(self, setting) or _missing(setting)
 
     def load(self, model: Model, setting: Setting) -> Loaded:
         """Copy the weights to the device in the precision that is computed in, and start the threads."""
@@ -43,27 +38,55 @@ class TorchEngine:
 def _missing(setting: Setting) -> str | None:
     """What this machine lacks for `setting`, in words for the user, or None."""
     try:
-        import torch  # noqa: PLC0415 -- a second or two
-
+        import torch  # noqa: F401, PLC0415 -- a second or two
+    except Exception as error:  # noqa: BLE001 -- a library of its own that is missing or does not fit raises anything
+        return f"torch cannot be imported: {_first_line(error)}"
+    try:
         match setting.device:
             case "cuda":
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # of a driver that is too old, say; there is no device then
-                    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-                if setting.device_index >= count:
-                    return f"torch sees no CUDA device {setting.device_index}, of {count}"
-                # tf32 and bfloat16 arithmetic came with compute capability 8.0
-                newer = torch.cuda.get_device_capability(setting.device_index) >= (8, 0)
-                if setting.precision in ("tf32", "bfloat16") and not newer:
-                    return f"this GPU has no {setting.precision} arithmetic"
+                return _missing_on_cuda(setting)
             case "mps":
-                if not torch.backends.mps.is_available():
-                    return "torch sees no MPS device"
+                return _missing_on_mps()
             case _:
-                if setting.precision == "bfloat16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-                    return "this CPU has no bfloat16 arithmetic"
-    except (ImportError, OSError) as error:
-        return f"torch cannot be imported: {error}"
-    except RuntimeError as error:
-        return f"torch cannot use {setting.device}: {error}"
+                return _missing_on_cpu(setting)
+    # Which errors torch has for what it was built without, or for a driver in trouble, is not documented: an
+    # AssertionError where CUDA was left out, a RuntimeError from a driver.
+    except Exception as error:  # noqa: BLE001
+        return f"torch cannot use {setting.device}: {_first_line(error)}"
+
+
+def _missing_on_cpu(setting: Setting) -> str | None:
+    import torch  # noqa: PLC0415
+
+    if setting.precision != "bfloat16":
+        return None
+    try:
+        native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    except AttributeError:
+        return "this torch was built without oneDNN, which computes in bfloat16 on a CPU"
+    return None if native else "this CPU has no bfloat16 arithmetic"
+
+
+def _missing_on_cuda(setting: Setting) -> str | None:
+    import torch  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a driver that is too old, say; there is no device then
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not 0 <= setting.device_index < count:
+        return f"torch sees no CUDA device {setting.device_index}, of {count}"
+    # tf32 and bfloat16 arithmetic came with compute capability 8.0
+    newer = torch.cuda.get_device_capability(setting.device_index) >= (8, 0)
+    if setting.precision in ("tf32", "bfloat16") and not newer:
+        return f"this GPU has no {setting.precision} arithmetic"
     return None
+
+
+def _missing_on_mps() -> str | None:
+    import torch  # noqa: PLC0415
+
+    return None if torch.backends.mps.is_available() else "torch sees no MPS device"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -77,13 +77,14 @@ class TorchLoaded:
         """Nothing is left to do: a call returns when its labels have arrived on the host."""
 
     def close(self) -> None:
-        """End the threads, free the device's memory, give torch its matrix-product setting back."""
+        """End the threads, free the device's memory, give torch its matrix-product setting back; again: nothing."""
         self._blocks.close()
         self._lanes.clear()
         self._label_layers.clear()
         self._logit_layers.clear()
         if self._matmul_precision is not None:
             torch.backends.cuda.matmul.fp32_precision = self._matmul_precision
+            self._matmul_precision = None  # another model may have set its own since
             torch.cuda.empty_cache()
 
     def _run(self, n_rows: int, work: Callable[[int, slice], None]) -> None:

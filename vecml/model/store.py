@@ -89,16 +89,18 @@ def load(folder: str | Path) -> Classifier:
             f"no model in {folder}: {Path(error.filename).name}: {error.strerror}",
             f"name a folder that holds {DESCRIPTION}, {WEIGHTS} and {PREPROCESSING}",
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelError(
             f"{place / DESCRIPTION} is no JSON: it is damaged", "take the model from its run again"
         ) from None
     try:
         return _checked(description, content, place)
-    except (KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
         raise ModelError(
             f"{place / DESCRIPTION} lacks {error}: it is damaged", "take the model from its run again"
         ) from None
+    except (TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise ModelError(f"{place / DESCRIPTION} is damaged: {error}", "take the model from its run again") from None
 
 
 def _checked(description: dict[str, Any], content: dict[str, bytes], place: Path) -> Classifier:
@@ -126,7 +128,7 @@ def _checked(description: dict[str, Any], content: dict[str, bytes], place: Path
         )
     try:
         encoding = Encoding.from_json_dict(json.loads(content[PREPROCESSING]))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelError(
             f"{place / PREPROCESSING} is no JSON: it is damaged", "take the model from its run again"
         ) from None
@@ -144,18 +146,25 @@ def _layers(content: bytes, architecture: Architecture, place: Path) -> tuple[La
 
     try:
         arrays = load_arrays(content)
-    except SafetensorError as error:
-        raise ModelError(f"{place / WEIGHTS} is no safetensors file: {error}") from None
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # the others: a type that numpy has not
+        raise ModelError(f"{place / WEIGHTS} is no safetensors file that numpy can read: {error}") from None
     layers = []
     for index, (fan_in, fan_out) in enumerate(zip(architecture.widths, architecture.widths[1:], strict=False)):
-        weight, bias = arrays[f"layers.{index}.weight"], arrays[f"layers.{index}.bias"]
-        if weight.shape != (fan_out, fan_in) or bias.shape != (fan_out,) or weight.dtype != np.float32:
-            raise ModelError(
-                f"{place / WEIGHTS}: layer {index} is {weight.shape} {weight.dtype}, not {(fan_out, fan_in)} float32"
-            )
-        weight.flags.writeable = bias.flags.writeable = False
+        weight = _array(arrays, f"layers.{index}.weight", (fan_out, fan_in), place)
+        bias = _array(arrays, f"layers.{index}.bias", (fan_out,), place)
         layers.append(Layer(weight, bias))
     return tuple(layers)
+
+
+def _array(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...], place: Path) -> np.ndarray:
+    """The float32 array of this name and shape, made read-only; raises ModelError when it is not there or another."""
+    if name not in arrays:
+        raise ModelError(f"{place / WEIGHTS} has no {name}")
+    array = arrays[name]
+    if array.shape != shape or array.dtype != np.float32:
+        raise ModelError(f"{place / WEIGHTS}: {name} is {array.shape} {array.dtype}, not {shape} float32")
+    array.flags.writeable = False
+    return array
 
 
 def _json(value: object) -> bytes:

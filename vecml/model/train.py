@@ -16,6 +16,7 @@ from torch import nn
 
 from vecml import progress
 from vecml.config import PipelineConfig
+from vecml.data.selection import drop_flag
 from vecml.data.table import Part, Split
 from vecml.errors import TrainingError
 from vecml.model.adam import Adam
@@ -55,7 +56,8 @@ def train(split: Split, config: PipelineConfig, device: str = "cpu") -> Training
         config: hidden, activation, epochs, batch_size, learning_rate and seed are used.
         device: `cpu`, `cuda` or `mps`.
 
-    Raises TrainingError when the loss stops being a finite number.
+    Raises TrainingError when the loss or a weight stops being a finite number, and when a feature varies too little for
+    its weights to stay finite once standardisation is folded into them.
     """
     part = split.train
     architecture = Architecture(len(part.x_FN), config.hidden, len(split.classes), config.activation)
@@ -82,7 +84,14 @@ def train(split: Split, config: PipelineConfig, device: str = "cpu") -> Training
                     f"a smaller step size may help: --learning-rate {config.learning_rate / 10:g}",
                 )
             losses.append(loss)
-    model = Model(architecture, _folded_layers(module, mean_F, scale_F), split.classes)
+    if not bool(optimizer.value_P.isfinite().all()):  # the last step comes after the last loss
+        raise TrainingError(
+            "training diverged: its last step left weights that are not finite",
+            f"a smaller step size may help: --learning-rate {config.learning_rate / 10:g}",
+        )
+    layers = _folded_layers(module, mean_F, scale_F)
+    _check_folded(layers[0], scale_F, split)
+    model = Model(architecture, layers, split.classes)
     return Training(model, tuple(losses), device)
 
 
@@ -158,4 +167,20 @@ def _folded_layers(
     ]
     weight_HF = arrays[0][0] / scale_F
     arrays[0] = (weight_HF, arrays[0][1] - weight_HF @ mean_F)
-    return tuple(layer_from(weight, bias) for weight, bias in arrays)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is looked for afterwards
+        return tuple(layer_from(weight, bias) for weight, bias in arrays)
+
+
+def _check_folded(first: Layer, scale_F: NDArray[np.float64], split: Split) -> None:
+    """Raise TrainingError, naming the feature, when the first layer took more than float32 can hold from folding."""
+    finite_F = np.isfinite(first.weight_OI).all(axis=0)
+    if finite_F.all() and np.isfinite(first.bias_O).all():
+        return
+    # Where it is a bias alone, the feature of the largest weights has the largest part in it.
+    index = int(finite_F.argmin()) if not finite_F.all() else int(np.abs(first.weight_OI).max(axis=0).argmax())
+    name = split.encoding.feature_names[index]
+    column = next(column.name for column in split.encoding.columns if name in column.feature_names)
+    raise TrainingError(
+        f"feature {name!r} varies too little for float32: its standard deviation is {scale_F[index]:.3g}",
+        f"multiply the column by a large number, or leave it out with {drop_flag(column)}",
+    )

@@ -1,0 +1,87 @@
+"""What several folders of tests share: a whole run's result, made without Prefect and MLflow."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from vecml.report.result import PipelineResult
+
+
+def _result_of(folder: Path, names: tuple[str, ...], shares: tuple[float, ...] | None = None) -> "PipelineResult":
+    """The result of a run over 300 rows of these classes, each with its share of them (all the same by default)."""
+    # Here, so that a test that needs no result does not wait for torch.
+    from vecml import record
+    from vecml.config import make_config
+    from vecml.data.sources import load_table
+    from vecml.data.split import split_table
+    from vecml.device import resolve_setting
+    from vecml.engines.inference import infer, score
+    from vecml.environment import describe
+    from vecml.model.train import train
+    from vecml.report.result import PipelineResult
+
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    code = rng.choice(len(names), size=300, p=shares)
+    np.savez(folder / "table.npz", X=rng.normal(size=(300, 3)) + code[:, None], y=np.array(names)[code])
+    config = make_config({"data": str(folder / "table.npz"), "target": "y", "epochs": 30, "batch_size": 16})
+    table = load_table(config)
+    split = split_table(table, config.test_fraction, config.seed)
+    training = train(split, config)
+    inference = infer(training.model, split.test, resolve_setting(config))
+    return PipelineResult(
+        config=config,
+        table=dataclasses.replace(table, columns=()),
+        split=split,
+        training=training,
+        inference=inference,
+        evaluation=score(split, inference),
+        seconds={stage: 0.001 * number for number, stage in enumerate(record.STAGES, 1)},
+        environment=describe(),
+        run=record.TrackedRun(
+            "id", "1", "name", "store", True, "http://127.0.0.1:5000/#/runs/id", "http://127.0.0.1:5000"
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def result_of() -> "Callable[..., PipelineResult]":
+    """`result_of(folder, class names, their shares)`: a run's result, its table in the folder."""
+    return _result_of
+
+
+@pytest.fixture(scope="session")
+def telling_result(tmp_path_factory: pytest.TempPathFactory) -> "PipelineResult":
+    """A result in which no two values are the same by chance, so that a value under another's key is seen.
+
+    Three classes of unlike size, of which the test part has another majority than the training part; the reference
+    engine ran on every other test row and disagrees about some; times, memory and launches are made up.
+    """
+    from vecml.data.table import Part
+    from vecml.engines.inference import infer, score
+    from vecml.measure.single import Measurement
+    from vecml.warnings import VecmlWarning
+
+    made = _result_of(tmp_path_factory.mktemp("telling"), ("common", "middle", "rare"), (0.6, 0.25, 0.15))
+    whole = made.split.test
+    kept = np.flatnonzero((whole.label_N != 0) | (np.arange(whole.n_rows) % 6 == 0))
+    test = Part(np.ascontiguousarray(whole.x_FN[:, kept]), whole.label_N[kept], whole.row_N[kept], unseen_categories=7)
+    split = dataclasses.replace(made.split, test=test)
+    inference = infer(made.training.model, test, made.inference.setting)
+    compared_N = np.arange(1, test.n_rows, 2)
+    reference_NC = inference.reference_logits_NC[compared_N]
+    reference_NC[1::4] = reference_NC[1::4, ::-1] * 1.5 + (0.3, 0.0, 0.1)
+    inference = dataclasses.replace(
+        inference,
+        reference_row_N=compared_N,
+        reference_logits_NC=reference_NC,
+        measurement=Measurement(test.n_rows, 4, (0.02, 0.05, 0.011), launches=3, peak_rss_bytes=123_456_789),
+    )
+    with pytest.warns(VecmlWarning, match="VML007"):
+        evaluation = score(split, inference)
+    return dataclasses.replace(made, split=split, inference=inference, evaluation=evaluation)
