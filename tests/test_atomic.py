@@ -1,8 +1,7 @@
 """The old file or the whole new one."""
 
-import resource
-import signal
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,18 @@ import pytest
 from vecml.atomic import write_bytes
 from vecml.errors import StoreError
 
-
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """No file may grow past 4 kB: what a full disk looks like to a writer."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, former)
+# No file may grow past 4 kB: what a full disk looks like to a writer. In a process of its own, whose output is a pipe.
+ON_A_FULL_DISK = """
+import pathlib, resource, signal, sys
+from vecml.atomic import write_bytes
+from vecml.errors import StoreError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_bytes(pathlib.Path(sys.argv[1]), bytes(10_000))
+except StoreError as error:
+    print(error.message)
+"""
 
 
 def test_it_writes_and_replaces(tmp_path: Path) -> None:
@@ -30,11 +31,12 @@ def test_it_writes_and_replaces(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, small_disk: None) -> None:
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a"
     write_bytes(path, b"old")
-    with pytest.raises(StoreError, match=rf"^cannot write {path}: File too large$"):
-        write_bytes(path, bytes(10_000))
+    command = [sys.executable, "-c", ON_A_FULL_DISK, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == f"cannot write {path}: File too large\n"
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
