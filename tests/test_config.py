@@ -22,6 +22,11 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str, str | None]] = [
     ({"hidden": (32, 0)}, "--hidden 0: must be at least 1", None),
     ({"hidden": ()}, "--hidden: name at least one width", None),
     ({"seed": -1}, "--seed -1: must be at least 0", None),
+    ({"seed": 2**32}, "--seed 4294967296: must be at most 4,294,967,295", None),
+    ({"rows": True}, "--rows true: not a number", None),
+    ({"name": "a\nb"}, "--name 'a\\nb': must be one line of printable text", None),
+    ({"name": "  "}, "--name '  ': must be one line of printable text", None),
+    ({"hidden": "64;32"}, "--hidden 64;32: not a whole number", None),
     (
         {"engine": "tensorflow"},
         "--engine tensorflow: there is no such engine",
@@ -67,6 +72,21 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
     file.write_text('epochs = 60\nbatch-size = 32\nhidden = [64, 32]\nengine = "numpy"\n')
     config = make_config({"epochs": 7, "engine": None}, read_config_file(file))
     assert (config.epochs, config.batch_size, config.hidden, config.engine) == (7, 32, (64, 32), "numpy")
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "meant"),
+    [
+        ("hidden", 64, (64,)),
+        ("hidden", "64, 32", (64, 32)),
+        ("hidden", [64, 32], (64, 32)),
+        ("drop", "a b", ("a b",)),
+        ("block_rows", "auto", None),
+    ],
+)
+def test_a_file_may_say_it_as_people_write_it(field: str, written: Any, meant: Any) -> None:
+    values = {"data": "sklearn:iris"} if field == "drop" else {}
+    assert getattr(make_config({**values, field: written}), field) == meant
 
 
 def test_a_config_survives_json() -> None:

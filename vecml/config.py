@@ -42,7 +42,7 @@ class PipelineConfig(BaseModel):
     target: str | None = Field(None, title="Target", description="the column that holds the label")
     drop: tuple[str, ...] = Field((), title="Drop", description="columns to leave out")
     keep: tuple[str, ...] = Field((), title="Keep", description="the only columns to use, beside the target")
-    rows: int = Field(5_000, ge=1, title="Rows", description="rows to generate when there is no data file")
+    rows: int = Field(5_000, ge=1, le=10**12, title="Rows", description="rows to generate when there is no data file")
     features: int = Field(10, ge=1, le=100_000, title="Features", description="features to generate")
     test_fraction: float = Field(
         0.2, gt=0, lt=1, title="Test fraction", description="share of the rows kept for testing"
@@ -52,8 +52,8 @@ class PipelineConfig(BaseModel):
         (32,), min_length=1, max_length=8, title="Hidden", description="widths of the hidden layers"
     )
     activation: Activation = Field("relu", title="Activation", description="the function between the layers")
-    epochs: int = Field(5, ge=1, title="Epochs", description="passes over the training part")
-    batch_size: int = Field(128, ge=1, title="Batch size", description="rows per training step")
+    epochs: int = Field(5, ge=1, le=10**9, title="Epochs", description="passes over the training part")
+    batch_size: int = Field(128, ge=1, le=10**9, title="Batch size", description="rows per training step")
     learning_rate: float = Field(1e-3, gt=0, le=10, title="Learning rate", description="Adam's step size")
     engine: EngineName = Field("torch", title="Engine", description="the library that runs the inference")
     device: DeviceName = Field(
@@ -80,6 +80,34 @@ class PipelineConfig(BaseModel):
     name: str | None = Field(
         None, min_length=1, max_length=200, title="Name", description="name of the run; none lets one be made"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_people_write_it(cls, values: Any) -> Any:
+        """`hidden = 64`, `hidden = "64,32"`, `drop = "id"`, `block_rows = "auto"`: each means one thing only."""
+        if not isinstance(values, Mapping):
+            return values
+        given = dict(values)
+        for name in ("rows", "features", "epochs", "batch_size", "seed", "threads", "block_rows"):
+            if isinstance(given.get(name), bool):
+                raise ValueError(f"{flag(name)} {str(given[name]).lower()}: not a number")
+        if given.get("block_rows") == "auto":
+            given["block_rows"] = None
+        for name in ("drop", "keep"):
+            if isinstance(given.get(name), str):
+                given[name] = (given[name],)
+        hidden = given.get("hidden")
+        if isinstance(hidden, int):
+            given["hidden"] = (hidden,)
+        elif isinstance(hidden, str):
+            given["hidden"] = tuple(width.strip() for width in hidden.split(","))
+        return given
+
+    @model_validator(mode="after")
+    def _name_is_one_line(self) -> "PipelineConfig":
+        if self.name is not None and (not self.name.strip() or not self.name.isprintable()):
+            raise ValueError(f"--name {self.name!r}: must be one line of printable text")
+        return self
 
     @model_validator(mode="after")
     def _target_goes_with_data(self) -> "PipelineConfig":
@@ -158,6 +186,11 @@ def flag(field: str) -> str:
     return "--" + field.replace("_", "-")
 
 
+def _bound(value: float) -> str:
+    """A limit as people write it: 0.5, 65,536."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+
+
 def _explain(error: ValidationError) -> SettingError:
     """Pydantic's first complaint as one line in the words of the command line."""
     first = error.errors(include_url=False)[0]
@@ -175,13 +208,13 @@ def _explain(error: ValidationError) -> SettingError:
             choices = get_args(PipelineConfig.model_fields[field].annotation)
             return SettingError(f"{flag(field)} {value}: there is no such {field}", f"choose from {', '.join(choices)}")
         case "greater_than_equal":
-            return SettingError(f"{flag(field)} {value}: must be at least {context['ge']:g}")
+            return SettingError(f"{flag(field)} {value}: must be at least {_bound(context['ge'])}")
         case "greater_than":
-            return SettingError(f"{flag(field)} {value}: must be more than {context['gt']:g}")
+            return SettingError(f"{flag(field)} {value}: must be more than {_bound(context['gt'])}")
         case "less_than_equal":
-            return SettingError(f"{flag(field)} {value}: must be at most {context['le']:g}")
+            return SettingError(f"{flag(field)} {value}: must be at most {_bound(context['le'])}")
         case "less_than":
-            return SettingError(f"{flag(field)} {value}: must be less than {context['lt']:g}")
+            return SettingError(f"{flag(field)} {value}: must be less than {_bound(context['lt'])}")
         case "int_parsing" | "int_type" | "int_from_float":
             return SettingError(f"{flag(field)} {value}: not a whole number")
         case "float_parsing" | "float_type" | "finite_number":

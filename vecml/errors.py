@@ -64,3 +64,13 @@ class StoreError(VecmlError):
 
 class ServerError(VecmlError):
     """A server that vecml started, or was told to use, does not answer."""
+
+
+def interrupted(error: BaseException) -> bool:
+    """Whether `error` is an interrupt or a termination, or one that a library has wrapped in an error of its own."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, KeyboardInterrupt | SystemExit):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return "KeyboardInterrupt" in str(error) or "SystemExit" in str(error)

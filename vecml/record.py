@@ -89,7 +89,7 @@ class TrackedRun:
     Attributes:
         run_id, experiment_id, name: MLflow's.
         store: the tracking address, for people (a password in it is hidden).
-        local: whether the store is this machine's `mlruns/` (then `vecml ui` opens it).
+        local: whether it is a database, which `vecml ui` opens; a server has its own UI.
         url: the run's page in MLflow's UI; for a local store, once `vecml ui` runs.
         runs_url: the page of all our runs.
     """

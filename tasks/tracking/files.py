@@ -17,6 +17,7 @@ import select
 import subprocess
 import sys
 import tempfile
+import warnings
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -85,7 +86,8 @@ class FileWriter:
     def close(self) -> None:
         """End the process, if it still runs."""
         self._process.terminate()
-        self._process.wait()
+        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C finds it ending anyway
+            self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._said):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -137,6 +139,7 @@ def write_files(folder: Path, request: dict[str, Any]) -> None:
 def _serve(scratch: Path, question: IO[bytes], answer: IO[bytes]) -> None:
     """Import everything, trying it out in `scratch`; wait for the request; write the files."""
     gc.disable()  # it lives for seconds, and what it imports stays
+    warnings.simplefilter("ignore")  # nobody would read them here, and where they count as errors they would end it
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the export is made on the CPU
     from tasks.tracking.export import warm_up  # noqa: PLC0415 -- after the environment is set
 

@@ -35,24 +35,33 @@ class Location:
 
     @property
     def artifact_root(self) -> str | None:
-        """Where a new experiment's artifacts go; None leaves it to the server."""
-        return str(self.folder / "artifacts") if self.folder else None
+        """Where a new experiment's artifacts go: beside the database; None leaves it to the server."""
+        if self.folder:
+            return str(self.folder / "artifacts")
+        if self.uri.startswith("sqlite:///"):
+            return str(Path(self.uri.removeprefix("sqlite:///").partition("?")[0]).resolve().parent / "artifacts")
+        return None
+
+    @property
+    def has_server(self) -> bool:
+        """Whether a server keeps the store, with a UI of its own; a database is opened with `vecml ui`."""
+        return self.uri.startswith(("http://", "https://"))
 
     @property
     def ui(self) -> str:
         """The address of MLflow's UI over this store (for a local one, once `vecml ui` runs)."""
-        if self.uri.startswith(("http://", "https://")):
+        if self.has_server:
             return without_passwords(self.uri).rstrip("/")
         return f"http://127.0.0.1:{UI_PORT}"
 
 
 def locate() -> Location:
     """The store that this process uses: MLFLOW_TRACKING_URI if it is set, else `mlruns/`. Creates nothing."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     if uri:
         return Location(uri, None)
-    folder = Path(os.environ.get("VECML_HOME") or Path.cwd()).resolve() / "mlruns"
-    return Location(f"sqlite:///{folder}/mlflow.db", folder)
+    folder = Path(os.environ.get("VECML_HOME") or Path.cwd()).expanduser().resolve() / "mlruns"
+    return Location(sqlite_uri(folder / "mlflow.db"), folder)
 
 
 def prepare(location: Location) -> None:
@@ -61,7 +70,14 @@ def prepare(location: Location) -> None:
     Raises StoreError naming the folder and the cause.
     """
     if location.folder is None:
+        _check_address(location.uri)
         return
+    for character in "?#%":
+        if character in str(location.folder):
+            raise StoreError(
+                f"{location.folder} has a {character!r} in its path, which a database's address cannot have",
+                "run in another folder, or set VECML_HOME to one",
+            )
     try:
         location.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=location.folder) as file:
@@ -73,6 +89,21 @@ def prepare(location: Location) -> None:
             f"cannot write to {location.folder}: {error.strerror or error}",
             "make room there, or set VECML_HOME to a folder that can be written",
         ) from None
+
+
+def _check_address(uri: str) -> None:
+    """Raise StoreError for an address that MLflow keeps no runs at."""
+    known = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+    if uri.partition(":")[0].partition("+")[0] not in known or ":" not in uri:
+        raise StoreError(
+            f"MLFLOW_TRACKING_URI {without_passwords(uri)} is no address of a tracking store",
+            "for example http://127.0.0.1:5000 or sqlite:////folder/mlflow.db; unset it to use mlruns/",
+        )
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of a SQLite database."""
+    return f"sqlite:///{path}"
 
 
 def without_passwords(text: str) -> str:

@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, without_passwords
+from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, sqlite_uri, without_passwords
 from vecml.environment import is_alive, process_identity
 from vecml.errors import StoreError
 from vecml.record import ERROR, FLOW_RUN, PROCESS
@@ -50,7 +50,7 @@ def store_errors(location: Location) -> Iterator[None]:
     """Within the block, what MLflow, the database or the disk complains of becomes a StoreError of one line."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError, RequestException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, RequestException, OSError, ModuleNotFoundError) as error:
         reason = without_passwords(" ".join(str(error).split()))[:300]
         failure = StoreError(
             f"the tracking store {location.shown} failed: {reason}",
@@ -95,7 +95,7 @@ def _make_database(folder: Path) -> None:
         remains.unlink()
     temporary = folder / f".new-{os.getpid()}.db"
     try:
-        MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
+        MlflowClient(sqlite_uri(temporary)).search_experiments(max_results=1)
         temporary.replace(database)
     finally:
         for remains in folder.glob(f"{temporary.name}*"):

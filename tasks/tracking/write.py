@@ -27,7 +27,7 @@ from vecml.config import PipelineConfig, Setting
 from vecml.data.table import Split, Table
 from vecml.device import device_name
 from vecml.environment import Environment, describe, git_commit, process_identity
-from vecml.errors import StoreError, VecmlError
+from vecml.errors import StoreError, VecmlError, interrupted
 from vecml.model.store import PREPROCESSING, Classifier, save
 from vecml.progress import stage
 from vecml.record import PipelineRecord, TrackedRun
@@ -179,7 +179,8 @@ def _tracked(
         with store_errors(store.location):
             store.client.set_terminated(run.run_id, "FINISHED")
     except Exception as error:
-        _end(store, run, "FAILED", _one_line(error))
+        status = "KILLED" if interrupted(error) else "FAILED"
+        _end(store, run, status, _one_line(error))
         raise
     except BaseException as error:
         _end(store, run, "KILLED", f"interrupted: {_one_line(error)}")
@@ -216,7 +217,7 @@ def _describe(store: Store, run_id: str, name: str) -> TrackedRun:
         experiment_id=experiment,
         name=name,
         store=location.shown,
-        local=location.folder is not None,
+        local=not location.has_server,
         url=f"{page}/runs/{run_id}?{UI_VIEW}",
         runs_url=runs_url(store),
     )

@@ -240,3 +240,19 @@ def test_the_ui_shows_our_store(vecml: Vecml, started: Callable[..., "subprocess
     taken = vecml("ui", "--port", str(port))
     assert taken.returncode == 2
     assert taken.stderr == f"error: --port {port}: Address already in use\nhint: try --port {port + 1}\n"
+
+
+def test_a_database_elsewhere_keeps_everything_there(vecml: Vecml, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    done = vecml("run", *SMALL, env={"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/elsewhere/runs.db"})
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "mlruns").exists()
+    assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == {"runs.db", "artifacts"}
+    assert "vecml ui" in done.stdout
+
+
+def test_no_argument_is_help_and_nothing_else(vecml: Vecml) -> None:
+    done = vecml()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: vecml" in done.stdout
+    assert vecml("--version").stdout == "vecml 0.1.0\n"

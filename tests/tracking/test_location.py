@@ -58,3 +58,18 @@ def test_a_store_that_cannot_be_made(tmp_path: Path) -> None:
         prepare(Location("", tmp_path / "mlruns"))
     assert caught.value.message == f"cannot write to {tmp_path / 'mlruns'}: File exists"
     assert caught.value.hint == "make room there, or set VECML_HOME to a folder that can be written"
+
+
+@pytest.mark.parametrize("uri", ["/a/path", "file:/a/path", "mlruns", "ftp://h/x"])
+def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(StoreError) as caught:
+        prepare(locate())
+    assert caught.value.message == f"MLFLOW_TRACKING_URI {uri} is no address of a tracking store"
+
+
+@pytest.mark.parametrize("name", ["a?b", "a#b", "a%40b"])
+def test_a_folder_that_a_databases_address_cannot_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StoreError, match="in its path, which a database's address cannot have"):
+        prepare(Location("", tmp_path / name / "mlruns"))
+    assert list(tmp_path.iterdir()) == []

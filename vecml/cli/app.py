@@ -5,6 +5,7 @@ heavy is imported here, so that help comes at once.
 """
 
 import gc
+import signal
 import sys
 import traceback
 from typing import Any
@@ -14,16 +15,16 @@ import typer
 from vecml import __version__
 from vecml.cli import doctor, run, ui
 from vecml.cli.terminal import show_error
-from vecml.errors import SettingError, VecmlError
+from vecml.errors import SettingError, VecmlError, interrupted
 
 INTERRUPTED = 130
+SIGNALLED = 128
 FAILED = 70  # sysexits.h: an internal software error
 # The base of typer's usage errors; typer itself exports only this one of those that are derived from it.
 UsageError: type[Any] = typer.BadParameter.mro()[1]
 
 app = typer.Typer(
     name="vecml",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -36,9 +37,15 @@ app.command("ui")(ui.ui)
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
+def _front(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
     if version:
         typer.echo(f"vecml {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
         raise typer.Exit
 
 
@@ -47,8 +54,16 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer's word for Ctrl-C
+            show_error(VecmlError("interrupted"))
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else FAILED
+        if code > SIGNALLED:
+            show_error(VecmlError(f"ended by {signal.Signals(code - SIGNALLED).name}"))
     except VecmlError as error:
         code = _ended(error, debug)
+    except typer.Exit as error:
+        code = error.exit_code
     except UsageError as error:
         named = [name for name in sys.argv[1:2] if name in ("run", "doctor", "ui")]
         command = error.ctx.command_path if error.ctx else " ".join(["vecml", *named])
@@ -60,7 +75,12 @@ def main() -> None:
         show_error(VecmlError("interrupted"))
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 -- the last resort, which names the cause and says how to see all of it
+        if interrupted(error):
+            show_error(VecmlError("interrupted"))
+            sys.exit(INTERRUPTED)
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        if "alloc" in text:  # torch's word for it is a RuntimeError
+            sys.exit(_ended(VecmlError(f"not enough memory: {text}", "a smaller network or table"), debug))
         _ended(VecmlError(f"vecml failed: {text}", "run it again with --debug for the traceback"), debug)
         code = FAILED
     gc.freeze()  # or the interpreter looks through a million objects before it lets go: 0.8 s against 0.15

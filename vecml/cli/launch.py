@@ -114,7 +114,9 @@ def _prefects_errors() -> Iterator[None]:
 
     try:
         yield
-    except HTTPError as error:
+    except (HTTPError, RuntimeError) as error:
+        if not isinstance(error, HTTPError) and "reach API" not in str(error):
+            raise
         reason = without_passwords(" ".join(str(error).split()))
         raise ServerError(
             f"Prefect's server failed: {reason[:300]}",

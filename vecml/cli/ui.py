@@ -24,7 +24,7 @@ def ui(
 
     location = locate()
     out = console()
-    if location.uri.startswith(("http://", "https://")):
+    if location.has_server:
         from tasks.tracking.store import open_store
         from tasks.tracking.write import runs_url
 
@@ -46,6 +46,7 @@ def ui(
     out.print(f"Store: {location.shown}. Ctrl-C ends it.", soft_wrap=True)
     os.environ["MLFLOW_BACKEND_STORE_URI"] = location.uri  # not among the arguments: it may hold a password
     command = [sys.executable, "-m", "mlflow", "server"]
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # processes for what language models need
     if location.artifact_root:
         command += ["--default-artifact-root", location.artifact_root]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
