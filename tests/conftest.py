@@ -1,12 +1,19 @@
 """What several folders of tests share: a whole run's result, made without Prefect and MLflow."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
+
+# CI tries the same examples each time, so that it is red for a change's sake only; elsewhere they vary and find more.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 if TYPE_CHECKING:
     from vecml.report.result import PipelineResult
