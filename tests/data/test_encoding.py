@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -268,9 +269,8 @@ def test_an_encoding_survives_json_to_the_last_bit(
     try:
         x_FN, unseen = encoding.transform(columns(later))
     except DataError as error:  # a value too far from the training part's: the one that was read says the same
-        with pytest.raises(DataError) as caught:
+        with pytest.raises(DataError, match=f"^{re.escape(error.message)}$"):
             read.transform(columns(later))
-        assert caught.value.message == error.message
         return
     again_FN, again = read.transform(columns(later))
     assert x_FN.tobytes() == again_FN.tobytes()
