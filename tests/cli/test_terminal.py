@@ -4,10 +4,13 @@ import io
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
+from vecml.cli import launch
 from vecml.cli.terminal import Bars, progress_bars, show_error, show_result, shown_warnings
+from vecml.config import make_config
 from vecml.errors import DataError, SettingError
 from vecml.progress import stage
 from vecml.warnings import CODES, VecmlWarning, warn
@@ -92,8 +95,6 @@ def test_a_code_that_does_not_exist() -> None:
 
 
 def test_every_code_is_in_the_docs() -> None:
-    from pathlib import Path
-
     page = (Path(__file__).parent.parent.parent / "docs" / "warnings.md").read_text(encoding="utf-8")
     for code, text in CODES.items():
         assert f'| <a id="{code}"></a>{code} | {text} |' in page
@@ -132,3 +133,11 @@ def test_no_bars_without_a_terminal(plain: None, capsys: pytest.CaptureFixture[s
     with progress_bars(), stage("training", 3) as advance:
         advance(1)
     assert capsys.readouterr().err == ""
+
+
+def test_a_known_conflict_is_said_before_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VECML_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(launch, "known_conflicts", lambda: ["fastapi 0.155 breaks prefect 3.8.8"])
+    with pytest.warns(VecmlWarning, match="^VML008 fastapi 0.155 breaks prefect 3.8.8$"):
+        launch.check_here(make_config({"device": "cpu"}))

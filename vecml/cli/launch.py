@@ -25,7 +25,9 @@ from vecml.config import PipelineConfig
 from vecml.data.sources import check_source
 from vecml.device import check_threads, resolve_setting
 from vecml.engines.registry import check_setting
+from vecml.environment import known_conflicts
 from vecml.errors import ServerError
+from vecml.warnings import warn
 
 if TYPE_CHECKING:
     from vecml.report.result import PipelineResult
@@ -37,12 +39,14 @@ def check_here(config: PipelineConfig) -> None:
     """What can be known in a moment to be impossible here is said before anything is started.
 
     Raises SettingError (threads, device, an engine that cannot), DataError (no such file), StoreError (mlruns/ cannot
-    be written).
+    be written); warns of a known conflict (VML008).
     """
     check_threads(config.threads)
     if config.engine != "torch" or config.device != "auto":  # which device that is, only torch could tell
         check_setting(resolve_setting(config))
     check_source(config.data)
+    for conflict in known_conflicts():
+        warn("VML008", conflict)
     prepare(locate())
 
 
