@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run check test test-system test-gpu bench ui clean
+.PHONY: help setup run check test test-system test-gpu bench qualify ui clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ test-gpu: $(READY)  ## the engines' contract on a CUDA device; skipped, with the
 
 bench: $(READY)  ## vecml against the notebook's way, as ratios; nothing else should run meanwhile
 	@$(BIN)/python -m benchmarks
+
+qualify: $(READY)  ## the measuring put to the proof on this machine, 20 minutes; nothing else should run meanwhile
+	@$(BIN)/vecml qualify --minutes 20
 
 ui: $(READY)  ## MLflow's UI over the local store
 	@$(BIN)/vecml ui

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,14 @@ if os.environ.get("CI"):
 
 if TYPE_CHECKING:
     from vecml.report.result import PipelineResult
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test, nor a process that one starts, reads or writes the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VECML_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def _result_of(folder: Path, names: tuple[str, ...], shares: tuple[float, ...] | None = None) -> "PipelineResult":
@@ -88,6 +96,7 @@ def telling_result(tmp_path_factory: pytest.TempPathFactory) -> "PipelineResult"
         reference_row_N=compared_N,
         reference_logits_NC=reference_NC,
         measurement=Measurement(test.n_rows, 4, (0.02, 0.05, 0.011), launches=3, peak_rss_bytes=123_456_789),
+        fraction_of_limit=0.3579,
     )
     with pytest.warns(VecmlWarning, match="VML007"):
         evaluation = score(split, inference)

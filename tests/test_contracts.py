@@ -23,6 +23,8 @@ PLANTED = [
     ("one-way", "vecml/model", "import tasks", "vecml.model.planted -> tasks"),
     ("one-way", "tasks", "import flows", "tasks.planted -> flows"),
     ("one-way", "vecml/report", "import vecml.cli", "vecml.report.planted -> vecml.cli"),
+    ("one-way", "vecml/measure", "from vecml.engines import registry", "vecml.measure.planted -> vecml.engines"),
+    ("one-way", "vecml/comparison", "import vecml.record", "vecml.comparison.planted -> vecml.record"),
     ("library-below", "vecml", "import tasks.tracking.write", "vecml.planted -> tasks.tracking.write"),
     ("library-below", "vecml", "def late():\n    from flows.server import serving", "vecml.planted -> flows.server"),
     ("library-below", "vecml/data", "import tasks", "vecml.data.planted -> tasks"),

@@ -28,16 +28,33 @@ def section(title: str) -> set[str]:
     return set(re.findall(r"^\| `([^`]+)`", body, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize(
-    ("title", "keys"), [("Params", record.PARAMS), ("Metrics", record.METRICS), ("Tags", record.TAGS)]
-)
+SECTIONS = {
+    "Params of a pipeline run": record.PARAMS,
+    "Metrics of a pipeline run": record.METRICS,
+    "Tags of a pipeline run": record.TAGS,
+    "Params of a comparison": record.PARENT_PARAMS,
+    "Tags of a comparison": record.PARENT_TAGS,
+    "Params of a setting": record.CHILD_PARAMS,
+    "Metrics of a setting": record.CHILD_METRICS,
+    "Tags of a setting": record.CHILD_TAGS,
+}
+
+
+@pytest.mark.parametrize(("title", "keys"), SECTIONS.items())
 def test_the_page_lists_the_keys_of_the_code(title: str, keys: tuple[str, ...]) -> None:
     assert section(title) == set(keys)
 
 
-def test_no_key_is_listed_twice() -> None:
-    for keys in (record.PARAMS, record.METRICS, record.TAGS):
-        assert len(keys) == len(set(keys))
+def test_the_page_lists_keys_of_nothing_else() -> None:
+    titles = re.findall(r"^## (.+)$", PAGE, flags=re.MULTILINE)
+    assert {title for title in titles if not title.startswith("Artifacts")} == set(SECTIONS)
+
+
+@pytest.mark.parametrize(("title", "keys"), SECTIONS.items())
+def test_no_key_is_listed_twice(title: str, keys: tuple[str, ...]) -> None:
+    assert len(keys) == len(set(keys))
+    body = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+    assert len(re.findall(r"^\| `", body, flags=re.MULTILINE)) == len(keys)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +98,7 @@ def recomputed(result: PipelineResult) -> dict[str, float]:
         "test/reference_rows": len(result.inference.reference_logits_NC),
         "test/unseen_categories": result.split.test.unseen_categories,
         "infer/rows_per_s": n_rows / median,
+        "infer/fraction_of_limit": 0.3579,
         "infer/peak_rss_mb": 123.456789,
     }
 
@@ -106,6 +124,12 @@ def test_memory_that_cannot_be_read_is_left_out(telling_result: PipelineResult) 
     unread = dataclasses.replace(inference, measurement=dataclasses.replace(inference.measurement, peak_rss_bytes=None))
     logged = record.metrics(dataclasses.replace(telling_result, inference=unread))
     assert set(record.METRICS) - set(logged) == {record.LOSS_METRIC, "infer/peak_rss_mb"}
+
+
+def test_a_limit_that_there_is_none_of_is_left_out(telling_result: PipelineResult) -> None:
+    unlimited = dataclasses.replace(telling_result.inference, fraction_of_limit=None)
+    logged = record.metrics(dataclasses.replace(telling_result, inference=unlimited))
+    assert set(record.METRICS) - set(logged) == {record.LOSS_METRIC, "infer/fraction_of_limit"}
 
 
 def test_the_training_losses_are_the_log_loss_of_something_that_learns(telling_result: PipelineResult) -> None:
@@ -140,9 +164,10 @@ def test_every_end_tag_is_what_its_key_says(telling_result: PipelineResult) -> N
 
 def test_every_start_tag_is_what_its_key_says(telling_result: PipelineResult) -> None:
     environment = telling_result.environment
-    tags = record.start_tags(environment, "a processor", "12 34 boot machine namespace", "flow", "c0ffee+dirty")
+    process = "12 34 boot machine namespace"
+    tags = record.start_tags("a kind", environment, "a processor", process, "flow", "c0ffee+dirty")
     assert tags == {
-        "vecml.kind": "pipeline",
+        "vecml.kind": "a kind",
         "vecml.process": "12 34 boot machine namespace",
         "vecml.version": record.__version__,
         "vecml.machine_key": environment.machine_key,
@@ -154,7 +179,7 @@ def test_every_start_tag_is_what_its_key_says(telling_result: PipelineResult) ->
     }
     assert set(tags) == set(record.START_TAGS)
     assert len(set(tags.values())) == len(tags)
-    alone = record.start_tags(environment, "a processor", "12 34 boot machine namespace", None, None)
+    alone = record.start_tags("a kind", environment, "a processor", process, None, None)
     assert alone == {**tags, "prefect.flow_run_id": "none", "vecml.git_commit": "none"}
 
 

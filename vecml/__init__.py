@@ -3,6 +3,7 @@
     >>> import vecml
     >>> classifier = vecml.load("folder of a saved model")      # runs no code of the folder's
     >>> labels = vecml.predict(classifier, "new.csv")           # a file, a DataFrame, an Arrow table or arrays by name
+    >>> vecml.compare(classifier, "new.csv")                    # which engine is faster here, and is it really?
 
 A whole run from Python: `from flows.pipeline import pipeline; pipeline(vecml.PipelineConfig(data=...))`.
 """
@@ -13,12 +14,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vecml.config import PipelineConfig as PipelineConfig
     from vecml.engines.predict import predict as predict
+    from vecml.interactive import compare as compare
+    from vecml.interactive import compare_functions as compare_functions
     from vecml.model.store import load as load
 
 __version__ = "0.1.0"
-__all__ = ["PipelineConfig", "__version__", "load", "predict"]
+__all__ = ["PipelineConfig", "__version__", "compare", "compare_functions", "load", "predict"]
 
-_HOMES = {"PipelineConfig": "vecml.config", "load": "vecml.model.store", "predict": "vecml.engines.predict"}
+_HOMES = {
+    "PipelineConfig": "vecml.config",
+    "compare": "vecml.interactive",
+    "compare_functions": "vecml.interactive",
+    "load": "vecml.model.store",
+    "predict": "vecml.engines.predict",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import psutil
@@ -37,6 +38,35 @@ _MACHINE_KEY = (
     "l3_bytes",
     "gpus",
 )
+# What a difference in a field means for two results. "blocks": other hardware, they stand side by side only on purpose.
+# "invalidates": what computes, or what we may use of the hardware; it must not change during a comparison. "warns": it
+# is said, and bears on neither speed nor answers as far as is known.
+EFFECTS: dict[str, Literal["blocks", "invalidates", "warns"]] = {
+    "cpu_model": "blocks",
+    "architecture": "blocks",
+    "instruction_sets": "blocks",
+    "logical_cpus": "blocks",
+    "physical_cpus": "blocks",
+    "l1d_bytes": "blocks",
+    "l2_bytes": "blocks",
+    "l3_bytes": "blocks",
+    "gpus": "blocks",
+    "usable_cpus": "invalidates",
+    "cpu_quota": "invalidates",
+    "os_name": "invalidates",
+    "python": "invalidates",
+    "vecml": "invalidates",
+    "numpy": "invalidates",
+    "torch": "invalidates",
+    "scipy": "invalidates",
+    "blas": "invalidates",
+    "gpu_driver": "invalidates",
+    "memory_bytes": "warns",
+    "kernel": "warns",
+    "mlflow": "warns",
+    "prefect": "warns",
+    "pyarrow": "warns",
+}
 _VERSIONS = ("python", "vecml", "numpy", "torch", "scipy", "mlflow", "prefect", "pyarrow")
 _SOFTWARE_KEY = ("os_name", "python", "vecml", "numpy", "torch", "scipy", "blas", "gpu_driver")
 
@@ -155,6 +185,15 @@ def describe(root: Path = hardware.ROOT) -> Environment:
         blas=_blas(),
         gpu_driver=hardware.gpu_driver(root),
     )
+
+
+def changes(before: Environment, after: Environment, effects: Sequence[str] = ("blocks", "invalidates")) -> list[str]:
+    """The fields that differ and whose effect (`EFFECTS`) is one of these, each as `name: before, now after`."""
+    return [
+        f"{name}: {getattr(before, name)}, now {getattr(after, name)}"
+        for name, effect in EFFECTS.items()
+        if effect in effects and getattr(before, name) != getattr(after, name)
+    ]
 
 
 def known_conflicts(versions: Mapping[str, str | None] | None = None) -> list[str]:

@@ -7,6 +7,7 @@
     ├── DataError            a file, a column or a label that cannot be used
     ├── TrainingError        training that does not lead anywhere
     ├── ModelError           a saved model that is damaged, altered or of another version
+    ├── MeasureError         a measurement that cannot be made, or whose record is damaged or of another version
     ├── StoreError           the place where runs are kept cannot be read or written
     └── ServerError          a server that vecml started, or was told to use, does not answer
 
@@ -56,6 +57,10 @@ class TrainingError(VecmlError):
 
 class ModelError(VecmlError):
     """A saved model that is damaged, was altered, or has another format version."""
+
+
+class MeasureError(VecmlError):
+    """A measurement that cannot be made, or a record of one that is damaged or has another schema version."""
 
 
 class StoreError(VecmlError):

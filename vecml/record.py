@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vecml import __version__
+from vecml.comparison.comparison import ArmFigures, Comparison
 from vecml.config import PipelineConfig, Setting
 from vecml.data.table import Split, Table
 from vecml.engines.inference import Inference
@@ -49,12 +50,13 @@ TEST_METRICS = (
     "test/reference_rows",
     "test/unseen_categories",
 )
-INFER_METRICS = ("infer/rows_per_s", "infer/peak_rss_mb")
+INFER_METRICS = ("infer/rows_per_s", "infer/fraction_of_limit", "infer/peak_rss_mb")
 LOSS_METRIC = "train/loss"
 
 KIND = "vecml.kind"
 PROCESS = "vecml.process"
 ERROR = "vecml.error"
+DEVICE_NAME = "vecml.device_name"
 FLOW_RUN = "prefect.flow_run_id"
 START_TAGS = (
     KIND,
@@ -63,21 +65,39 @@ START_TAGS = (
     "vecml.machine_key",
     "vecml.software_key",
     "vecml.environment_key",
-    "vecml.device_name",
+    DEVICE_NAME,
     FLOW_RUN,
     "vecml.git_commit",
 )
-END_TAGS = (
-    "vecml.launches",
-    "vecml.precision_used",
-    "vecml.data_digest",
-    "vecml.architecture_digest",
-    "vecml.model_digest",
-)
+DIGEST_TAGS = ("vecml.data_digest", "vecml.architecture_digest", "vecml.model_digest")
+END_TAGS = ("vecml.launches", "vecml.precision_used", *DIGEST_TAGS)
 
 PARAMS = (*SETTING_PARAMS, *DATA_PARAMS, *CONFIG_PARAMS)
 METRICS = (*TIME_METRICS, LOSS_METRIC, *TEST_METRICS, *INFER_METRICS)
 TAGS = (*START_TAGS, *END_TAGS, ERROR)
+
+# A comparison is a parent run, and a child run for each setting.
+PARENT_PARAMS = (*DATA_PARAMS, "budget", "baseline", "settings")
+PARENT_END_TAGS = ("vecml.launches", *DIGEST_TAGS)
+PARENT_TAGS = (*START_TAGS, *PARENT_END_TAGS, ERROR)
+CHILD_PARAMS = SETTING_PARAMS
+CHILD_METRICS = (
+    "infer/rows_per_s",
+    "infer/ratio",
+    "infer/ratio_low",
+    "infer/ratio_high",
+    "infer/load_s",
+    "infer/peak_rss_mb",
+    "infer/fraction_of_limit",
+    "infer/break_even_rows",
+    "infer/p50_s",
+    "canary/seconds",
+    "test/accuracy",
+    "test/flips",
+)
+CHILD_END_TAGS = ("vecml.verdict", "vecml.reason", "vecml.baseline", *END_TAGS)
+CHILD_TAGS = (*START_TAGS, *CHILD_END_TAGS, ERROR)
+PIPELINE, COMPARE, SETTING = "pipeline", "compare", "setting"  # what stands under KIND
 
 NONE = "none"  # a param without a value: MLflow's params are text, and an empty one reads like a fault
 
@@ -155,7 +175,7 @@ def data_params(table: Table, n_features: int) -> dict[str, str]:
 
 
 def metrics(record: PipelineRecord) -> dict[str, float]:
-    """Every metric but the loss by epoch; what could not be read (peak memory) is left out."""
+    """Every metric but the loss by epoch; what there is none of is left out: peak memory, a limit."""
     evaluation, measurement = record.evaluation, record.inference.measurement
     values: dict[str, float | None] = {
         **{f"time/{stage}_s": record.seconds[stage] for stage in STAGES},
@@ -170,23 +190,24 @@ def metrics(record: PipelineRecord) -> dict[str, float]:
         "test/reference_rows": evaluation.flips.reference_rows,
         "test/unseen_categories": record.split.test.unseen_categories,
         "infer/rows_per_s": measurement.rows_per_s,
+        "infer/fraction_of_limit": record.inference.fraction_of_limit,
         "infer/peak_rss_mb": None if measurement.peak_rss_bytes is None else measurement.peak_rss_bytes / 1e6,
     }
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def start_tags(
-    environment: Environment, device_name: str, process: str, flow_run_id: str | None, commit: str | None
+    kind: str, environment: Environment, device_name: str, process: str, flow_run_id: str | None, commit: str | None
 ) -> dict[str, str]:
-    """The tags that a run is created with: who runs it, where, and with what."""
+    """The tags that a run is created with, `START_TAGS`: what it is (`PIPELINE` ...), who runs it, where, with what."""
     return {
-        KIND: "pipeline",
+        KIND: kind,
         PROCESS: process,
         "vecml.version": __version__,
         "vecml.machine_key": environment.machine_key,
         "vecml.software_key": environment.software_key,
         "vecml.environment_key": environment.environment_key,
-        "vecml.device_name": device_name,
+        DEVICE_NAME: device_name,
         FLOW_RUN: text(flow_run_id),
         "vecml.git_commit": text(commit),
     }
@@ -201,6 +222,80 @@ def end_tags(record: PipelineRecord) -> dict[str, str]:
         "vecml.architecture_digest": record.training.model.architecture.digest,
         "vecml.model_digest": record.training.model.digest,
     }
+
+
+def parent_params(comparison: Comparison) -> dict[str, str]:
+    """The params of a comparison, `PARENT_PARAMS`; n_rows counts the rows that every setting inferred."""
+    subject, arms = comparison.subject, comparison.measured.arms
+    n_features = subject.widths[0] if subject.widths else None
+    values = (
+        *(subject.data_source, subject.n_rows, n_features, subject.n_classes or None),
+        comparison.budget,
+        tuple(dict.fromkeys(arm.name for arm in arms if arm.role == "baseline")),
+        len({arm.name for arm in arms if arm.role in ("baseline", "arm")}),
+    )
+    return {name: text(value) for name, value in zip(PARENT_PARAMS, values, strict=True)}
+
+
+def parent_end_tags(comparison: Comparison) -> dict[str, str]:
+    """The tags that only a finished comparison has: `PARENT_END_TAGS`."""
+    return {"vecml.launches": str(comparison.measured.launches), **_digests(comparison)}
+
+
+def child_params(arm: ArmFigures) -> dict[str, str]:
+    """The params of a comparison's setting, `CHILD_PARAMS`; none for a function."""
+    return {} if arm.setting is None else setting_params(arm.setting)
+
+
+def child_metrics(arm: ArmFigures) -> dict[str, float]:
+    """The metrics of a comparison's setting, of `CHILD_METRICS` those that are known, and finite.
+
+    A baseline's ratio to itself is 1, if it ran at all.
+    """
+    verdict = arm.verdict
+    own = None if arm.rows_per_s is None else 1.0
+    values: dict[str, float | None] = {
+        "infer/rows_per_s": arm.rows_per_s,
+        "infer/ratio": own if verdict is None else verdict.ratio,
+        "infer/ratio_low": own if verdict is None else verdict.ratio_low,
+        "infer/ratio_high": own if verdict is None else verdict.ratio_high,
+        "infer/load_s": arm.load_seconds,
+        "infer/peak_rss_mb": None if arm.peak_rss_bytes is None else arm.peak_rss_bytes / 1e6,
+        "infer/fraction_of_limit": arm.fraction_of_limit,
+        "infer/break_even_rows": arm.break_even_rows,
+        "infer/p50_s": arm.percentile_seconds.get(0.5),
+        "canary/seconds": arm.canary_seconds,
+        "test/accuracy": arm.accuracy,
+        "test/flips": arm.flips if arm.rows_scored else None,
+    }
+    return {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
+
+
+def child_tags(comparison: Comparison, arm: ArmFigures) -> dict[str, str]:
+    """The tags of a comparison's setting: `CHILD_END_TAGS`, and of `START_TAGS` the kind, the version and the keys."""
+    if arm.verdict is None:
+        verdict, reason, baseline = "invalid" if arm.failure else "baseline", text(arm.failure), arm.name
+    else:
+        verdict, reason, baseline = text(arm.verdict.verdict), arm.verdict.reason, arm.verdict.baseline
+    measured = next(one for one in comparison.measured.arms if one.name == arm.name)
+    keys = ("machine_key", "software_key", "environment_key")
+    return {
+        KIND: SETTING,
+        "vecml.version": comparison.vecml,
+        **{f"vecml.{key}": text(comparison.environment.get(key)) for key in keys},
+        "vecml.verdict": verdict,
+        "vecml.reason": reason,
+        "vecml.baseline": baseline,
+        "vecml.launches": str(len(set(measured.blocks.launch))),
+        "vecml.precision_used": text(arm.precision_used),
+        **_digests(comparison),
+    }
+
+
+def _digests(comparison: Comparison) -> dict[str, str]:
+    subject = comparison.subject
+    digests = (subject.data_digest, subject.architecture_digest, subject.model_digest)
+    return dict(zip(DIGEST_TAGS, digests, strict=True))
 
 
 def labels_npz(record: PipelineRecord) -> bytes:

@@ -17,6 +17,9 @@ CODES: dict[str, str] = {
     "VML008": "libraries with a known conflict are installed",
     "VML009": "runs that had died were closed",
     "VML010": "the result is stored, but something beside it was not",
+    "VML011": "other processes keep the machine busy",
+    "VML012": "another measurement is waited for",
+    "VML013": "a setting cannot be compared here and was left out",
 }
 
 

@@ -1,8 +1,4 @@
-"""One pipeline run in MLflow: created once, ended once, and true whatever happens between.
-
-An exception ends it FAILED with the message in a tag; an interrupt, a termination or a cancellation ends it KILLED.
-What even that cannot catch (SIGKILL, a power cut) is closed by whoever opens the store next.
-"""
+"""A pipeline run in MLflow: its data as soon as they are read, everything else once there is a result."""
 
 import json
 import shutil
@@ -15,26 +11,25 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, RunTag
 
 from tasks.tracking import files
 from tasks.tracking import store as stores
 from tasks.tracking.files import FileWriter, file_writer, input_example
-from tasks.tracking.location import without_passwords
+from tasks.tracking.run import as_params, as_tags, kept_on_failure, runs_url, tracked_run
 from tasks.tracking.store import Store, store_errors
 from vecml import record as records
 from vecml.config import PipelineConfig, Setting
 from vecml.data.table import Split, Table
 from vecml.device import device_name
-from vecml.environment import Environment, describe, git_commit, process_identity
-from vecml.errors import StoreError, VecmlError, interrupted
+from vecml.environment import Environment
 from vecml.model.store import PREPROCESSING, Classifier, save
 from vecml.progress import stage
 from vecml.record import PipelineRecord, TrackedRun
-from vecml.warnings import warn
+
+__all__ = ["RunWriter", "close_flow_run", "runs_url", "tracked"]
 
 MODEL_NAME = "classifier"
-UI_VIEW = "workflowType=machine_learning"  # without it MLflow's UI shows what is for language models
 BATCH_METRICS = 900  # MLflow takes 1,000 at once
 
 
@@ -60,7 +55,7 @@ class RunWriter:
             profile=json.dumps({"num_rows": table.n_rows, "num_features": n_features, "classes": len(table.classes)}),
         )
         with store_errors(self.store.location):
-            self.store.client.log_batch(self.run.run_id, params=_params(records.data_params(table, n_features)))
+            self.store.client.log_batch(self.run.run_id, params=as_params(records.data_params(table, n_features)))
             self.store.client.log_inputs(
                 self.run.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "train and test")])]
             )
@@ -74,15 +69,10 @@ class RunWriter:
         with stage("storing the run"), store_errors(location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
             folder = Path(scratch) / "run"
             _gather(result, folder)
-            try:
-                with store_errors(location):
-                    self._log_values(result, note)
-                    self.store.client.log_artifacts(self.run.run_id, str(folder))
-                    self._log_model(result, Path(scratch))
-            except StoreError as error:
-                kept = _keep(folder, (location.folder.parent if location.folder else Path.cwd()), self.run.run_id)
-                error.hint = "; ".join(part for part in (kept, error.hint) if part)
-                raise
+            with kept_on_failure(self.store, self.run.run_id, folder):
+                self._log_values(result, note)
+                self.store.client.log_artifacts(self.run.run_id, str(folder))
+                self._log_model(result, Path(scratch))
 
     def _log_values(self, result: PipelineRecord, note: str) -> None:
         now = int(time.time() * 1000)
@@ -90,7 +80,7 @@ class RunWriter:
         values += [
             Metric(records.LOSS_METRIC, loss, now, epoch) for epoch, loss in enumerate(result.training.losses, 1)
         ]
-        tags = [*_tags(records.end_tags(result)), RunTag("mlflow.note.content", note)]
+        tags = [*as_tags(records.end_tags(result)), RunTag("mlflow.note.content", note)]
         for start in range(0, len(values), BATCH_METRICS):
             self.store.client.log_batch(self.run.run_id, metrics=values[start : start + BATCH_METRICS])
         self.store.client.log_batch(self.run.run_id, tags=tags)
@@ -131,16 +121,6 @@ def _gather(result: PipelineRecord, folder: Path) -> None:
     (folder / "labels.npz").write_bytes(records.labels_npz(result))
 
 
-def _keep(folder: Path, home: Path, run_id: str) -> str:
-    """Copy a run's files to where the user finds them; says where, or nothing if even that fails."""
-    kept = home / f"vecml-unsaved-{run_id}"
-    try:
-        shutil.copytree(folder, kept)
-    except OSError:
-        return ""
-    return f"the result is kept in {kept}"
-
-
 @contextmanager
 def tracked(config: PipelineConfig, setting: Setting, flow_run_id: str | None) -> Iterator[RunWriter]:
     """A run in MLflow round the block: FINISHED when the block ends, FAILED or KILLED when it is left otherwise.
@@ -149,42 +129,14 @@ def tracked(config: PipelineConfig, setting: Setting, flow_run_id: str | None) -
     """
     writer = file_writer()
     try:
-        with _tracked(writer, config, setting, flow_run_id) as run:
-            yield run
+        device = device_name(setting.device, setting.device_index)
+        with tracked_run(records.PIPELINE, config.name, device, flow_run_id) as opened:
+            with store_errors(opened.store.location):
+                params = {**records.setting_params(setting), **records.config_params(config)}
+                opened.store.client.log_batch(opened.run.run_id, params=as_params(params))
+            yield RunWriter(opened.store, opened.run, opened.environment, writer)
     finally:
         writer.close()
-
-
-@contextmanager
-def _tracked(
-    files: FileWriter, config: PipelineConfig, setting: Setting, flow_run_id: str | None
-) -> Iterator[RunWriter]:
-    store = stores.open_store()
-    environment = describe()
-    tags = records.start_tags(
-        environment,
-        device_name(setting.device, setting.device_index),
-        process_identity(),
-        flow_run_id,
-        git_commit(Path.cwd()),
-    )
-    with store_errors(store.location):
-        created = store.client.create_run(store.experiment.experiment_id, tags=tags, run_name=config.name)
-    run = _describe(store, created.info.run_id, created.info.run_name)
-    try:
-        with store_errors(store.location):
-            params = {**records.setting_params(setting), **records.config_params(config)}
-            store.client.log_batch(run.run_id, params=_params(params))
-        yield RunWriter(store, run, environment, files)
-        with store_errors(store.location):
-            store.client.set_terminated(run.run_id, "FINISHED")
-    except Exception as error:
-        status = "KILLED" if interrupted(error) else "FAILED"
-        _end(store, run, status, _one_line(error))
-        raise
-    except BaseException as error:
-        _end(store, run, "KILLED", f"interrupted: {_one_line(error)}")
-        raise
 
 
 def close_flow_run(flow_run_id: str, status: str, reason: str) -> None:
@@ -193,44 +145,3 @@ def close_flow_run(flow_run_id: str, status: str, reason: str) -> None:
     with store_errors(store.location):
         for run in list(stores.running(store, flow_run_id)):
             stores.close(store, run.info.run_id, status, reason)
-
-
-def _end(store: Store, run: TrackedRun, status: str, reason: str) -> None:
-    """End the run; where even that fails, say so and let the first error go on."""
-    try:
-        with store_errors(store.location):
-            stores.close(store, run.run_id, status, reason)
-    except StoreError as error:
-        warn("VML010", f"run {run.name} could not be ended as {status}: {error}; the next start closes it")
-
-
-def _one_line(error: BaseException) -> str:
-    message = without_passwords(" ".join(str(error).split()))
-    return message if isinstance(error, VecmlError) else f"{type(error).__name__}: {message}".rstrip(": ")
-
-
-def _describe(store: Store, run_id: str, name: str) -> TrackedRun:
-    location, experiment = store.location, store.experiment.experiment_id
-    page = f"{location.ui}/#/experiments/{experiment}"
-    return TrackedRun(
-        run_id=run_id,
-        experiment_id=experiment,
-        name=name,
-        store=location.shown,
-        local=not location.has_server,
-        url=f"{page}/runs/{run_id}?{UI_VIEW}",
-        runs_url=runs_url(store),
-    )
-
-
-def runs_url(store: Store) -> str:
-    """The page of our runs in MLflow's UI (not the overview, which it opens by itself)."""
-    return f"{store.location.ui}/#/experiments/{store.experiment.experiment_id}/runs?{UI_VIEW}"
-
-
-def _params(values: dict[str, str]) -> list[Param]:
-    return [Param(name, value) for name, value in values.items()]
-
-
-def _tags(values: dict[str, str]) -> list[RunTag]:
-    return [RunTag(name, value) for name, value in values.items()]

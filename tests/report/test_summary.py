@@ -127,6 +127,25 @@ def test_the_table_has_every_stage_and_figure(result: PipelineResult) -> None:
     assert dict(rows(result))["train"] == "3 ms"
 
 
+@pytest.mark.parametrize(
+    ("fraction", "shown"),
+    [
+        (0.1234, "12.3 % (what this machine's measured GEMM rate and bandwidth would allow)"),
+        (1.05, "105.0 % (what this machine's measured GEMM rate and bandwidth would allow)"),
+        (
+            1.0501,
+            "105.0 % (what this machine's measured GEMM rate and bandwidth would allow, measured too low: vecml doctor"
+            " --limits measures them anew)",
+        ),
+        (None, None),
+    ],
+)
+def test_how_near_the_limit_it_came(result: PipelineResult, fraction: float | None, shown: str | None) -> None:
+    inference = dataclasses.replace(result.inference, fraction_of_limit=fraction)
+    table = dict(rows(dataclasses.replace(result, inference=inference)))
+    assert table.get("of the limit") == shown
+
+
 def test_html_shows_hostile_names_as_they_are(hostile: PipelineResult) -> None:
     page = Page(as_html(hostile))
     assert page.tags == {"p", "table", "tr", "th", "td", "a"}

@@ -1,7 +1,7 @@
 """The command's front door: subcommands, and how errors and interrupts end a process.
 
-Exit codes: 0 it ran; 2 wrong use or bad input; 70 a fault of vecml itself; 130 interrupted; 143 terminated. Nothing
-heavy is imported here, so that help comes at once.
+Exit codes: 0 it ran; 1 and 3 a check was missed, or could not be decided (`qualify`); 2 wrong use or bad input; 70 a
+fault of vecml itself; 130 interrupted; 143 terminated. Nothing heavy is imported here, so that help comes at once.
 """
 
 import gc
@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from vecml import __version__
-from vecml.cli import doctor, run, ui
+from vecml.cli import compare, doctor, qualify, run, ui
 from vecml.cli.terminal import show_error
 from vecml.errors import SettingError, VecmlError, interrupted
 
@@ -32,6 +32,8 @@ app = typer.Typer(
     help="Train a classifier on a table, run its inference every way this machine offers, and track what came of it.",
 )
 app.command("run", epilog=run.EPILOG)(run.run)
+app.command("compare", epilog=compare.EPILOG)(compare.compare)
+app.command("qualify", epilog=qualify.EPILOG)(qualify.qualify)
 app.command("doctor")(doctor.doctor)
 app.command("ui")(ui.ui)
 
@@ -65,7 +67,7 @@ def main() -> None:
     except typer.Exit as error:
         code = error.exit_code
     except UsageError as error:
-        named = [name for name in sys.argv[1:2] if name in ("run", "doctor", "ui")]
+        named = [name for name in sys.argv[1:2] if name in ("run", "compare", "qualify", "doctor", "ui")]
         command = error.ctx.command_path if error.ctx else " ".join(["vecml", *named])
         code = _ended(SettingError(" ".join(error.format_message().split()), f"{command} --help"), debug)
     except MemoryError as error:

@@ -5,11 +5,14 @@ import os
 import sqlite3
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecml.cli.terminal import console
+from vecml.cli.terminal import console, progress_bars
+
+if TYPE_CHECKING:
+    from vecml.measure.limits import Limits
 
 MACHINE = (
     "cpu_model",
@@ -27,11 +30,15 @@ VERSIONS = ("vecml", "python", "numpy", "blas", "torch", "pyarrow", "mlflow", "p
 
 
 def doctor(
+    limits: Annotated[
+        bool, typer.Option("--limits", help="Measure the machine's limits, which takes seconds, and keep them.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
 ) -> None:
     """Say what this machine offers: devices, engines and why one is missing, versions, known conflicts, the store."""
-    found = examine()
+    with progress_bars():
+        found = examine(limits)
     if json:
         typer.echo(json_module.dumps(found, indent=1))
         return
@@ -51,8 +58,11 @@ def doctor(
         out.print(table)
 
 
-def examine() -> dict[str, Any]:
-    """What doctor prints, as sections of name and text, with the version of this form under `version`."""
+def examine(measure: bool = False) -> dict[str, Any]:
+    """What doctor prints, as sections of name and text, with the version of this form under `version`.
+
+    The limits are those that are known of this machine, or with `measure` new ones, which are kept.
+    """
     from vecml.device import available_devices, device_name
     from vecml.engines.registry import ENGINES, availability
     from vecml.environment import describe, known_conflicts
@@ -65,6 +75,7 @@ def examine() -> dict[str, Any]:
         "devices": {device: device_name(device) for device in available_devices()},
         "engines": {name: availability(name) or "ready" for name in ENGINES},
         "machine": {name.replace("_", " "): _text(machine[name]) for name in MACHINE},
+        "limits": _limits(environment.machine_key, measure),
         "versions": {**{name: _text(machine[name]) for name in VERSIONS}, "fastapi": _version("fastapi")},
         "conflicts": {str(number): text for number, text in enumerate(conflicts, 1)} or {"known": "none"},
         "keys": {
@@ -74,6 +85,64 @@ def examine() -> dict[str, Any]:
         },
         "store": _store(),
     }
+
+
+def _limits(machine_key: str, measure: bool) -> dict[str, str]:
+    from vecml.device import usable_cpus
+    from vecml.measure.limits import (
+        GEMM_SIZES,
+        PRECISIONS,
+        SECONDS,
+        Limits,
+        array_bytes,
+        cached_limits,
+        keep_limits,
+        measure_limits,
+    )
+    from vecml.measure.lock import only_measurement
+    from vecml.warnings import warn
+
+    if not measure:
+        known = cached_limits(machine_key)
+        how = "not yet: vecml doctor --limits measures them"
+        if known is not None:
+            how = "earlier, by the best of many calls; vecml doctor --limits measures anew"
+        return {**_rates(known or Limits()), "measured": how}
+    cpus = usable_cpus()
+    with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
+        found = measure_limits(tuple(dict.fromkeys((1, cpus))), PRECISIONS)
+    kept = keep_limits(machine_key, found, replace=True)
+    sizes = ", ".join(f"{size:,}" for size in GEMM_SIZES)
+    how = (
+        f"now, by the best of the calls of {SECONDS} s each: products of square matrices of {sizes}, arrays of"
+        f" {array_bytes(cpus) / 1e6:,.0f} MB"
+    )
+    return {**_rates(found), "measured": how if kept else f"{how}; not kept: the cache folder cannot be written"}
+
+
+def _rates(limits: "Limits") -> dict[str, str]:
+    """`GEMM float32`: `95.5 GFLOP/s with 1 thread, 187.0 with 2 threads`, and so on."""
+    products: dict[str, dict[str, float]] = {}
+    for key, rate in limits.gemm_flops_per_s.items():
+        precision, _, threads = key.partition("/")
+        products.setdefault(f"GEMM {precision}", {})[threads] = rate
+    streams = {
+        "read": limits.read_bytes_per_s,
+        "copy": limits.copy_bytes_per_s,
+        "triad": limits.triad_bytes_per_s,
+    }
+    return {
+        **{name: _by_threads(rates, "GFLOP/s") for name, rates in products.items()},
+        **{name: _by_threads(rates, "GB/s") for name, rates in streams.items() if rates},
+    }
+
+
+def _by_threads(rates: dict[str, float], unit: str) -> str:
+    shown: list[str] = []
+    for threads in sorted(rates, key=lambda threads: (len(threads), threads)):
+        amount = f"{rates[threads] / 1e9:,.1f}" if shown else f"{rates[threads] / 1e9:,.1f} {unit}"
+        shown.append(f"{amount} with {threads} thread{'' if threads == '1' else 's'}")
+    return ", ".join(shown)
 
 
 def _store() -> dict[str, str]:

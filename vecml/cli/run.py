@@ -22,7 +22,7 @@ EPILOG = """**Examples**
 """
 
 
-def _option(field: str, panel: str, *names: str, metavar: str | None = None, default: str | None = None) -> Any:
+def option(field: str, panel: str, *names: str, metavar: str | None = None, default: str | None = None) -> Any:
     """A flag whose help is the config field's own description, with its default."""
     information = PipelineConfig.model_fields[field]
     value = information.default
@@ -41,27 +41,27 @@ DATA, TRAINING, INFERENCE, RUN = "Data", "Training", "Inference", "Run"
 
 
 def run(
-    data: Annotated[str | None, _option("data", DATA, metavar="FILE|sklearn:NAME")] = None,
-    target: Annotated[str | None, _option("target", DATA, metavar="COLUMN")] = None,
-    drop: Annotated[list[str] | None, _option("drop", DATA, metavar="COLUMN,...")] = None,
-    keep: Annotated[list[str] | None, _option("keep", DATA, metavar="COLUMN,...")] = None,
-    max_categories: Annotated[str | None, _option("max_categories", DATA, metavar="N")] = None,
-    rows: Annotated[str | None, _option("rows", DATA, metavar="N")] = None,
-    features: Annotated[str | None, _option("features", DATA, metavar="N")] = None,
-    test_fraction: Annotated[str | None, _option("test_fraction", DATA, metavar="SHARE")] = None,
-    hidden: Annotated[str | None, _option("hidden", TRAINING, metavar="N,...")] = None,
-    activation: Annotated[str | None, _option("activation", TRAINING, metavar="NAME")] = None,
-    epochs: Annotated[str | None, _option("epochs", TRAINING, metavar="N")] = None,
-    batch_size: Annotated[str | None, _option("batch_size", TRAINING, metavar="N")] = None,
-    learning_rate: Annotated[str | None, _option("learning_rate", TRAINING, metavar="RATE")] = None,
-    seed: Annotated[str | None, _option("seed", TRAINING, metavar="N")] = None,
-    engine: Annotated[str | None, _option("engine", INFERENCE, metavar="NAME")] = None,
-    device: Annotated[str | None, _option("device", INFERENCE, metavar="NAME")] = None,
-    precision: Annotated[str | None, _option("precision", INFERENCE, metavar="NAME")] = None,
-    layout: Annotated[str | None, _option("layout", INFERENCE, metavar="NAME")] = None,
-    threads: Annotated[str | None, _option("threads", INFERENCE, metavar="N")] = None,
-    block_rows: Annotated[str | None, _option("block_rows", INFERENCE, metavar="N|auto", default="auto")] = None,
-    name: Annotated[str | None, _option("name", RUN, metavar="TEXT")] = None,
+    data: Annotated[str | None, option("data", DATA, metavar="FILE|sklearn:NAME")] = None,
+    target: Annotated[str | None, option("target", DATA, metavar="COLUMN")] = None,
+    drop: Annotated[list[str] | None, option("drop", DATA, metavar="COLUMN,...")] = None,
+    keep: Annotated[list[str] | None, option("keep", DATA, metavar="COLUMN,...")] = None,
+    max_categories: Annotated[str | None, option("max_categories", DATA, metavar="N")] = None,
+    rows: Annotated[str | None, option("rows", DATA, metavar="N")] = None,
+    features: Annotated[str | None, option("features", DATA, metavar="N")] = None,
+    test_fraction: Annotated[str | None, option("test_fraction", DATA, metavar="SHARE")] = None,
+    hidden: Annotated[str | None, option("hidden", TRAINING, metavar="N,...")] = None,
+    activation: Annotated[str | None, option("activation", TRAINING, metavar="NAME")] = None,
+    epochs: Annotated[str | None, option("epochs", TRAINING, metavar="N")] = None,
+    batch_size: Annotated[str | None, option("batch_size", TRAINING, metavar="N")] = None,
+    learning_rate: Annotated[str | None, option("learning_rate", TRAINING, metavar="RATE")] = None,
+    seed: Annotated[str | None, option("seed", TRAINING, metavar="N")] = None,
+    engine: Annotated[str | None, option("engine", INFERENCE, metavar="NAME")] = None,
+    device: Annotated[str | None, option("device", INFERENCE, metavar="NAME")] = None,
+    precision: Annotated[str | None, option("precision", INFERENCE, metavar="NAME")] = None,
+    layout: Annotated[str | None, option("layout", INFERENCE, metavar="NAME")] = None,
+    threads: Annotated[str | None, option("threads", INFERENCE, metavar="N")] = None,
+    block_rows: Annotated[str | None, option("block_rows", INFERENCE, metavar="N|auto", default="auto")] = None,
+    name: Annotated[str | None, option("name", RUN, metavar="TEXT")] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -94,8 +94,8 @@ def run(
     values: dict[str, Any] = {
         "data": data,
         "target": target,
-        "drop": _columns(drop),
-        "keep": _columns(keep),
+        "drop": columns(drop),
+        "keep": columns(keep),
         "max_categories": max_categories,
         "rows": rows,
         "features": features,
@@ -143,7 +143,7 @@ def _show(result: Any, json: Path | None) -> None:
         write_bytes(json, (to_json(result) + "\n").encode())
 
 
-def _columns(values: list[str] | None) -> tuple[str, ...] | None:
+def columns(values: list[str] | None) -> tuple[str, ...] | None:
     """`--drop a,b --drop '"c,d"'`: names by comma, a name with a comma in double quotes."""
     if not values:
         return None

@@ -9,7 +9,7 @@ import shutil
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -58,6 +58,40 @@ def show_result(sentence: str, rows: Iterable[tuple[str, str]], address: str) ->
     out.print()
     out.print(table)
     out.print(Text(address), soft_wrap=True)
+
+
+def show_comparison(
+    sentence: str, headings: Sequence[str], rows: Sequence[Sequence[str]], lines: Iterable[str], address: str | None
+) -> None:
+    """The sentence, a table with a row for each setting, the reasons under it, and the page's address in one piece.
+
+    Where the table is wider than the terminal, an interval goes under its ratio, and names fold.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    titles, cells = list(headings), [list(row) for row in rows]
+    widths = [max(len(line[column]) for line in (titles, *cells)) for column in range(len(titles))]
+    if sum(widths) + 2 * len(widths) > out.width and "interval" in titles:
+        place = titles.index("interval")
+        for cut in (titles, *cells):
+            interval = cut.pop(place)
+            if interval != "-":
+                cut[place - 1] += f"\n{interval}"
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for index, title in enumerate(titles):
+        table.add_column(title, overflow="fold", justify="left" if index == 0 else "right")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    out.print(Text(sentence, style="bold"))
+    out.print()
+    out.print(table)
+    out.print()
+    for line in lines:
+        out.print(Text(line))
+    if address is not None:
+        out.print(Text(address), soft_wrap=True)
 
 
 def own_name() -> str:

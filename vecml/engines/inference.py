@@ -13,7 +13,9 @@ from vecml.data.table import Part, Split
 from vecml.engines.probe import used_precision
 from vecml.engines.registry import load_engine
 from vecml.engines.row_loop import affordable_rows
+from vecml.environment import describe
 from vecml.measure.clock import timed
+from vecml.measure.limits import fraction_of_limit, has_gemm, machine_limits, minimal_work
 from vecml.measure.single import Measurement, measure_single
 from vecml.model.evaluate import Evaluation, find_flips, reference_rows
 from vecml.model.evaluate import evaluate as evaluate_labels
@@ -38,6 +40,8 @@ class Inference:
         load_seconds: making the engine ready.
         measurement: the timed calls, in this process: one launch.
         precision_used: what the engine really computed in, by the precision probe.
+        fraction_of_limit: of what this machine's measured product and copy would allow; above 1.05 they were measured
+            too low. None where there is no such limit: off the CPU, or in a precision without a product.
     """
 
     setting: Setting
@@ -48,6 +52,7 @@ class Inference:
     load_seconds: float
     measurement: Measurement
     precision_used: str
+    fraction_of_limit: float | None
 
 
 def infer(model: Model, test: Part, setting: Setting) -> Inference:
@@ -72,6 +77,7 @@ def infer(model: Model, test: Part, setting: Setting) -> Inference:
         engine.close()
     row_N = reference_rows(test.n_rows, affordable_rows(model.architecture))
     reference = load_engine(model, REFERENCE)
+    precision = used_precision(setting)
     return Inference(
         setting=setting,
         label_N=label_N,
@@ -80,7 +86,8 @@ def infer(model: Model, test: Part, setting: Setting) -> Inference:
         reference_logits_NC=reference.logits(np.ascontiguousarray(test.x_FN[:, row_N])).astype(np.float64),
         load_seconds=loaded.seconds,
         measurement=measurement,
-        precision_used=used_precision(setting),
+        precision_used=precision,
+        fraction_of_limit=_fraction(model, setting, precision, measurement),
     )
 
 
@@ -109,3 +116,19 @@ def score(split: Split, inference: Inference) -> Evaluation:
 def in_layout(x_FN: NDArray[np.float32], layout: Layout) -> NDArray[np.float32]:
     """Features (F, N) as the layout wants them: by column as they are, by row as a contiguous (N, F) copy."""
     return x_FN if layout == "columns" else np.ascontiguousarray(x_FN.T)
+
+
+def _fraction(model: Model, setting: Setting, precision: str, measurement: Measurement) -> float | None:
+    """What the timed calls made of the machine's limits, for what the engine really computed in; None where none is."""
+    if setting.device != "cpu" or not has_gemm(precision):
+        return None
+    try:
+        limits = machine_limits(describe().machine_key, setting.threads, precision)
+    except MemoryError:  # for the arrays of a measurement that a run can do without
+        return None
+    product, copy = limits.gemm(precision, setting.threads), limits.copy(setting.threads)
+    if product is None or copy is None:
+        return None
+    # So that it is a bound: the features come as float32, also where float64 is computed in; 16 bits may be half of it.
+    work = minimal_work(model.architecture.widths, 2 if precision in ("bfloat16", "float16") else 4)
+    return fraction_of_limit(*work, measurement.rows_per_call, measurement.seconds_per_call, product, copy)

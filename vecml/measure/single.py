@@ -7,10 +7,11 @@ by some per cent: that takes interleaved blocks from several launches.
 import gc
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from vecml.measure.memory import peak_rss_bytes
 
 SHORTEST_BLOCK_SECONDS = 0.010  # a shorter block would measure the clock and the scheduler
 FEWEST_BLOCKS = 5
@@ -81,16 +82,6 @@ def measure_single(
     return Measurement(rows, calls, tuple(blocks), peak_rss_bytes=peak_rss_bytes())
 
 
-def peak_rss_bytes() -> int | None:
-    """The most memory that this process has had resident since its start, in bytes; None where it cannot be told."""
-    try:
-        import resource  # noqa: PLC0415 -- Windows has none
-    except ImportError:
-        return _windows_peak()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (peak if sys.platform == "darwin" else peak * 1024) or None
-
-
 def _block(call: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:
     """Wall seconds of `calls` calls."""
     start = clock()
@@ -106,13 +97,3 @@ def _calibrate(call: Callable[[], object], clock: Callable[[], float]) -> int:
         growth = 1.2 * SHORTEST_BLOCK_SECONDS / max(seconds, 0.1 * SHORTEST_BLOCK_SECONDS)
         calls = math.ceil(calls * min(10, max(2, growth)))
     return calls
-
-
-def _windows_peak() -> int | None:
-    import psutil  # noqa: PLC0415 -- only where there is no resource module
-
-    try:
-        peak = getattr(psutil.Process().memory_info(), "peak_wset", None)
-    except psutil.Error:
-        return None
-    return None if peak is None else int(peak)

@@ -3,6 +3,7 @@
 import re
 from html import escape
 
+from vecml.measure.limits import CEILING_WRONG
 from vecml.record import PipelineRecord
 from vecml.report.format import count, percent, rate, seconds
 
@@ -44,6 +45,11 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
             "rows/s",
             f"{rate(measurement.rows_per_s)} ({setting.engine}, {inference.precision_used}, {setting.layout},"
             f" {count(setting.threads, 'thread')}; a single launch, not for comparing)",
+        ),
+        *(
+            []
+            if inference.fraction_of_limit is None
+            else [("of the limit", _of_the_limit(inference.fraction_of_limit))]
         ),
         (
             "accuracy",
@@ -104,3 +110,11 @@ def markdown(value: str) -> str:
     """Text as Markdown on one line in which nothing has a meaning: no link, no emphasis, no HTML, no table cell."""
     flat = " ".join(value.split())
     return re.sub(r"([\\`*_{}\[\]()#+.!|<>~:&-])", r"\\\1", flat)
+
+
+def _of_the_limit(fraction: float) -> str:
+    """How near the machine's limits, and what it means where that is nearer than can be."""
+    meaning = "what this machine's measured GEMM rate and bandwidth would allow"
+    if fraction > CEILING_WRONG:
+        meaning += ", measured too low: vecml doctor --limits measures them anew"
+    return f"{percent(fraction)} ({meaning})"

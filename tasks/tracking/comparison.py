@@ -1,0 +1,92 @@
+"""A comparison in MLflow: a parent run with the whole record, and below it a child run for each setting."""
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.entities import Metric
+
+from tasks.tracking.run import OpenRun, as_params, as_tags, created_run, kept_on_failure, tracked_run
+from tasks.tracking.store import store_errors
+from vecml import record as records
+from vecml.comparison.comparison import ArmFigures, Comparison, figures
+from vecml.comparison.document import to_json
+from vecml.device import device_name
+from vecml.progress import stage
+from vecml.record import TrackedRun
+
+PARENT = "mlflow.parentRunId"  # MLflow's UI shows a run below the one that this tag names
+NOTE = "mlflow.note.content"
+LONGEST_NOTE = 8_000  # what MLflow takes of a tag
+REST = "\n\nEverything is in `comparison.json`.\n"
+
+
+@dataclass(frozen=True)
+class ComparisonWriter:
+    """Writes one comparison, into the run that `opened` is."""
+
+    opened: OpenRun
+
+    @property
+    def run(self) -> TrackedRun:
+        """Where the parent run is."""
+        return self.opened.run
+
+    def log(self, comparison: Comparison, note: str) -> None:
+        """Log the parent's params, tags and artifacts, then a child run for each setting; `note`: its description.
+
+        Everything is on the disk before any of it is logged: when that fails, the StoreError says where it is kept.
+        """
+        store = self.opened.store
+        with (
+            stage("storing the comparison"),
+            store_errors(store.location),
+            tempfile.TemporaryDirectory(prefix="vecml-") as scratch,
+        ):
+            folder = Path(scratch) / "comparison"
+            folder.mkdir()
+            (folder / "comparison.json").write_text(to_json(comparison), encoding="utf-8")
+            environment = json.dumps(dict(comparison.environment), indent=1)
+            (folder / "environment.json").write_text(environment + "\n", encoding="utf-8")
+            with kept_on_failure(store, self.run.run_id, folder):
+                self._log_parent(comparison, note, folder)
+                for arm in figures(comparison):
+                    self._log_child(comparison, arm)
+
+    def _log_parent(self, comparison: Comparison, note: str, folder: Path) -> None:
+        client, run_id = self.opened.store.client, self.run.run_id
+        tags = {**records.parent_end_tags(comparison), NOTE: _shortened(note)}
+        client.log_batch(run_id, params=as_params(records.parent_params(comparison)), tags=as_tags(tags))
+        client.log_artifacts(run_id, str(folder))
+
+    def _log_child(self, comparison: Comparison, arm: ArmFigures) -> None:
+        """The setting's run. It is FINISHED whatever the verdict: that a setting is invalid is a result too."""
+        store, setting = self.opened.store, arm.setting
+        tags = {**self.opened.tags, **records.child_tags(comparison, arm), PARENT: self.run.run_id}
+        if setting is not None:
+            tags[records.DEVICE_NAME] = device_name(setting.device, setting.device_index)
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, value, now, 0) for name, value in records.child_metrics(arm).items()]
+        with created_run(store, arm.name, tags) as run, store_errors(store.location):
+            store.client.log_batch(run.run_id, metrics=metrics, params=as_params(records.child_params(arm)))
+
+
+@contextmanager
+def tracked_comparison(name: str | None, flow_run_id: str | None = None) -> Iterator[ComparisonWriter]:
+    """A comparison's parent run round the block: FINISHED when it ends, FAILED or KILLED when it is left otherwise.
+
+    Raises StoreError when the store cannot be opened or written.
+    """
+    with tracked_run(records.COMPARE, name, device_name("cpu"), flow_run_id) as opened:
+        yield ComparisonWriter(opened)
+
+
+def _shortened(note: str) -> str:
+    """The note, or as many whole lines of it as MLflow takes."""
+    if len(note) <= LONGEST_NOTE:
+        return note
+    return note[: LONGEST_NOTE - len(REST)].rpartition("\n")[0] + REST

@@ -1,0 +1,142 @@
+"""A pipeline run read back from its store: the model in vecml's own form, and what was asked for.
+
+A run is named by its id, by the beginning of it, or by its name. Nothing is opened that is not there: who looks for a
+run in the wrong folder gets no empty `mlruns/` made.
+"""
+
+import difflib
+import json
+import re
+import tempfile
+from pathlib import Path
+
+from mlflow.entities import Run, ViewType
+
+from tasks.tracking.location import locate
+from tasks.tracking.store import Store, open_store, store_errors
+from vecml.comparison.subject import RecordedRun
+from vecml.config import PipelineConfig, make_config
+from vecml.errors import ModelError, SettingError, StoreError
+from vecml.model.store import Classifier, load
+from vecml.record import COMPARE, ERROR, KIND, PIPELINE, SETTING
+
+__all__ = ["RecordedRun", "read_run"]
+
+ID_LENGTH = 32
+SHORTEST_PREFIX = 8
+LOOKED_THROUGH = 500  # recent runs, for the nearest names
+SHOWN = 3
+KINDS = {COMPARE: "a comparison", SETTING: "a setting of a comparison"}
+
+
+def read_run(run_id: str) -> RecordedRun:
+    """The pipeline run of this id, of an id that begins so (8 characters or more), or of this name.
+
+    Raises StoreError when there is no such run, more than one, or one without a model; ModelError when the model is
+    damaged.
+    """
+    location = locate()
+    if location.folder is not None and not (location.folder / "mlflow.db").exists():
+        raise StoreError(
+            f"there is no run {run_id!r}: {location.folder} holds no runs",
+            "run this in the folder of its mlruns/, or name that with VECML_HOME",
+        )
+    store = open_store(location)
+    with store_errors(location):
+        run = _found(store, run_id.strip())
+        _check_has_a_model(run)
+        with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
+            return _read(store, run, Path(scratch))
+
+
+def _found(store: Store, asked: str) -> Run:
+    """The one run that is meant; of several of the same name, the one that is a finished pipeline run."""
+    runs: list[Run] = []
+    if re.fullmatch(f"[0-9a-f]{{{SHORTEST_PREFIX},{ID_LENGTH}}}", asked):
+        runs = _search(store, f"attributes.run_id LIKE '{asked}%'")
+    if not runs:
+        # A quote cannot be written in such a query, and a backslash means something to some databases.
+        pattern = re.sub(r"['\\]", "_", asked)
+        runs = [run for run in _search(store, f"attributes.run_name LIKE '{pattern}'") if run.info.run_name == asked]
+    pipelines = [run for run in runs if run.data.tags.get(KIND) == PIPELINE]
+    finished = [run for run in pipelines if run.info.status == "FINISHED"]
+    meant = finished or pipelines or runs
+    if not meant:
+        raise StoreError(f"there is no run {asked!r} in {store.location.shown}", _nearest(store, asked))
+    if len(meant) > 1:
+        ids = [run.info.run_id for run in meant]
+        more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+        raise StoreError(f"{len(ids)} runs fit {asked!r}", f"name one by its id: {', '.join(ids[:SHOWN])}{more}")
+    return meant[0]
+
+
+def _search(store: Store, query: str, limit: int = 1_000) -> list[Run]:
+    """Runs, the latest first."""
+    found = store.client.search_runs([store.experiment.experiment_id], query, ViewType.ACTIVE_ONLY, max_results=limit)
+    return list(found)
+
+
+def _nearest(store: Store, asked: str) -> str:
+    """A hint: runs whose names or ids are like what was asked for, else the latest."""
+    recent = _search(store, f"tags.`{KIND}` = '{PIPELINE}'", LOOKED_THROUGH)
+    if not recent:
+        return "it holds no pipeline run yet: vecml run makes one"
+    names = {str(run.info.run_name): str(run.info.run_name) for run in recent}
+    ids = {run.info.run_id[: max(SHORTEST_PREFIX, len(asked))]: str(run.info.run_id) for run in recent}
+    known = {**names, **ids}
+    close = [known[text] for text in difflib.get_close_matches(asked, known, n=SHOWN)]
+    if close:
+        return f"did you mean {', '.join(close)}?"
+    latest = ", ".join(list(names)[:SHOWN])
+    return f"the latest: {latest}; an id will do as well, or {SHORTEST_PREFIX} characters and more of its beginning"
+
+
+def _check_has_a_model(run: Run) -> None:
+    """Raise StoreError for a run of another kind, and for one that has not come to its end."""
+    name, kind, status = run.info.run_name, run.data.tags.get(KIND, ""), run.info.status
+    if kind != PIPELINE:
+        raise StoreError(
+            f"run {name} is {KINDS.get(kind, 'of another program')}, not a pipeline run",
+            "name the pipeline run that trained the model",
+        )
+    if status in ("RUNNING", "SCHEDULED"):
+        raise StoreError(f"run {name} has not ended yet, it has no model", "wait for its end")
+    if status != "FINISHED":
+        reason = run.data.tags.get(ERROR, "it does not say why").rstrip(".")
+        word = "was killed" if status == "KILLED" else "failed"
+        raise StoreError(f"run {name} {word}: {reason}, it has no model", "run it again, or name another")
+
+
+def _read(store: Store, run: Run, folder: Path) -> RecordedRun:
+    for path in ("model", "config.json"):
+        store.client.download_artifacts(run.info.run_id, path, str(folder))
+    classifier = _classifier(run, folder)
+    return RecordedRun(
+        run_id=run.info.run_id,
+        name=run.info.run_name,
+        classifier=classifier,
+        config=_config(run, folder / "config.json"),
+        data_digest=run.data.tags.get("vecml.data_digest", ""),
+        model_digest=classifier.model.digest,
+    )
+
+
+def _classifier(run: Run, folder: Path) -> Classifier:
+    name = run.info.run_name
+    try:
+        classifier = load(folder / "model")
+    except ModelError as error:  # the folder that it names is a copy, and goes
+        raise ModelError(f"run {name}: {error.message.replace(f'{folder}/', '')}", error.hint) from None
+    if classifier.model.digest != run.data.tags.get("vecml.model_digest"):
+        raise ModelError(f"run {name}: model/ holds another model than the run's", "run it again: vecml run")
+    return classifier
+
+
+def _config(run: Run, path: Path) -> PipelineConfig:
+    try:
+        return make_config(json.loads(path.read_bytes()))
+    except (SettingError, ValueError, RecursionError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"run {run.info.run_name}: its config.json cannot be read: {' '.join(str(error).split())[:200]}",
+            f"read it with the vecml that wrote it, {run.data.tags.get('vecml.version', 'another one')}",
+        ) from None

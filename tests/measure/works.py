@@ -1,0 +1,55 @@
+"""Small arms for the tests of real worker processes."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+
+class Sleeping:
+    """A call sleeps for `seconds` of the payload; `spin`: a thread of it goes on for so long after the first call."""
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        self.payload = payload
+        self.each = bool(payload.get("each"))
+        self.calls = 0
+
+    def open(self) -> None:
+        sys.stdout.write("libraries print on standard output\n")
+        os.write(1, b"and C libraries too\n")
+
+    def facts(self) -> dict[str, Any]:
+        return {"pid": os.getpid(), "variable": os.environ.get("VECML_TEST_VARIABLE")}
+
+    def call(self) -> None:
+        self.calls += 1
+        time.sleep(self.payload.get("seconds", 0.0))
+        if self.calls == 1 and self.payload.get("spin"):
+            threading.Thread(target=_spin, args=(self.payload["spin"],), daemon=True).start()
+        if self.calls == self.payload.get("raise_at"):
+            raise ValueError("call\nfailed")
+        if self.calls == self.payload.get("exit_at"):
+            sys.stderr.write("Traceback\nRuntimeError: the last words\n")
+            sys.stderr.flush()
+            os._exit(3)
+
+    def answer(self) -> int:
+        return self.calls
+
+    def finish(self) -> dict[str, Any]:
+        return {"calls": self.calls}
+
+    def close(self) -> None:
+        pass
+
+
+def _spin(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def open_sleeping(payload: Mapping[str, Any]) -> Sleeping:
+    return Sleeping(payload)

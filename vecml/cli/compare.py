@@ -1,0 +1,281 @@
+"""`vecml compare`: several ways to run one model, measured beside each other, with a verdict for each."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vecml.cli.run import columns, option
+from vecml.cli.terminal import console, own_name, progress_bars, show_comparison, shown_warnings
+from vecml.config import PipelineConfig, make_config, read_config_file
+from vecml.errors import MeasureError, SettingError
+
+EPILOG = """**Examples**
+
+- `vecml compare`: numpy against torch, a million generated rows, a verdict within a minute
+
+- `vecml compare --engines all --threads 1,2 --budget auto`: every engine that is here, with one thread and with two
+
+- `vecml compare --run RUN_ID --engines numpy,torch --layout columns,rows`: a tracked model on its test part
+
+- `vecml compare --request-rows 1,32,1024`: the latency of single requests, with the tails that the sample supports
+
+- `vecml compare --json result.json`, and later `vecml compare --from result.json`: the same verdicts, from raw blocks
+"""
+SETTINGS, DATA, MEASURING = "Settings", "Data and model", "Measuring"
+
+
+def _listed(text: str, metavar: str, panel: str = SETTINGS) -> Any:
+    return typer.Option(help=text, metavar=metavar, rich_help_panel=panel, show_default=False)
+
+
+def compare(
+    engines: Annotated[
+        str, _listed("Engines to compare, or all of them. [default: numpy,torch]", "NAME,...|all")
+    ] = "numpy,torch",
+    threads: Annotated[str | None, _listed("Numbers of CPU threads. [default: every CPU]", "N,...")] = None,
+    precision: Annotated[str, _listed("Precisions to compute in. [default: float32]", "NAME,...")] = "float32",
+    layout: Annotated[str, _listed("columns, rows or both. [default: columns]", "NAME,...")] = "columns",
+    block_rows: Annotated[
+        str, _listed("Rows worked on at a time inside a call. [default: auto]", "N|auto,...")
+    ] = "auto",
+    device: Annotated[str, _listed("cpu, cuda, mps. [default: cpu]", "NAME,...")] = "cpu",
+    request_rows: Annotated[
+        str | None, _listed("Measure the latency of requests of so many rows instead of the throughput.", "N,...")
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        _listed("A setting's name, or an engine's: the others are held against it. [default: the first]", "NAME"),
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            help="Rows inferred. [default: a million generated ones, or the data's test part; more repeat it]",
+            metavar="N",
+            min=1,
+            max=10**10,
+            rich_help_panel=DATA,
+            show_default=False,
+        ),
+    ] = None,
+    run: Annotated[str | None, _listed("A tracked run: its model and its test part.", "RUN_ID", DATA)] = None,
+    data: Annotated[str | None, option("data", DATA, metavar="FILE|sklearn:NAME")] = None,
+    target: Annotated[str | None, option("target", DATA, metavar="COLUMN")] = None,
+    drop: Annotated[list[str] | None, option("drop", DATA, metavar="COLUMN,...")] = None,
+    keep: Annotated[list[str] | None, option("keep", DATA, metavar="COLUMN,...")] = None,
+    features: Annotated[str | None, option("features", DATA, metavar="N")] = None,
+    hidden: Annotated[str | None, option("hidden", DATA, metavar="N,...")] = None,
+    activation: Annotated[str | None, option("activation", DATA, metavar="NAME")] = None,
+    epochs: Annotated[str | None, option("epochs", DATA, metavar="N")] = None,
+    seed: Annotated[str | None, option("seed", DATA, metavar="N")] = None,
+    config: Annotated[
+        Path | None,
+        _listed("A TOML file with data and training settings, as for vecml run; flags win over it.", "FILE", DATA),
+    ] = None,
+    budget: Annotated[
+        str,
+        _listed(
+            "Wall time for everything: 60s, 5m, or auto: until intervals are narrow, 5 minutes at most. [default: 60s]",
+            "TIME|auto",
+            MEASURING,
+        ),
+    ] = "60s",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One launch: figures, and no verdict.", rich_help_panel=MEASURING)
+    ] = False,
+    json: Annotated[
+        Path | None,
+        _listed(
+            "Write everything, raw blocks included, as JSON (docs/comparison.md); `-` prints it instead.",
+            "FILE",
+            MEASURING,
+        ),
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Measure nothing: compute the verdicts of such a file again.",
+            metavar="FILE",
+            rich_help_panel=MEASURING,
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[str | None, option("name", MEASURING, metavar="TEXT")] = None,
+    ignore: Annotated[
+        list[str] | None, _listed("A warning's code, not to be shown (docs/warnings.md).", "VMLnnn", MEASURING)
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option(help="Show the traceback of an error.", rich_help_panel=MEASURING)
+    ] = False,  # -- main reads it
+) -> None:
+    """Compare ways to run a model's inference on this machine, and say which differences are real.
+
+    Each setting runs in worker processes of its own, several times afresh, in turns of balanced random order; labels
+    are held to a float64 reference. It is tracked in MLflow: a parent run, and a run for each setting.
+    """
+    del debug
+    if json is not None and str(json) != "-" and not json.resolve().parent.is_dir():
+        raise SettingError(f"--json {json}: there is no folder {json.parent}", "make it, or name another")
+    if from_ is not None:
+        _recompute(from_, json)
+        return
+    values = {
+        "data": data,
+        "target": target,
+        "drop": columns(drop),
+        "keep": columns(keep),
+        "features": features,
+        "hidden": hidden,
+        "activation": activation,
+        "epochs": epochs,
+        "seed": seed,
+        "name": name,
+        "device": "cpu",
+    }
+    if run is not None:
+        given = [f"--{key}" for key, value in values.items() if value is not None and key not in ("name", "device")]
+        if given:
+            raise SettingError(
+                f"{given[0]} goes with training; --run {run} is trained already", f"leave out {given[0]} or --run"
+            )
+    asked = make_config(values, read_config_file(config) if config else None)
+    choices = {
+        "layout": _names(layout, "--layout"),
+        "threads": _numbers(threads, "--threads"),
+        "block_rows": _numbers(block_rows, "--block-rows"),
+        "request_rows": _numbers(request_rows, "--request-rows"),
+        "precision": _names(precision, "--precision"),
+        "device": _names(device, "--device"),
+    }
+    with shown_warnings(ignore or ()), progress_bars():
+        result, address = _measure(
+            asked, run, rows, _names(engines, "--engines"), choices, baseline, "quick" if quick else budget, json
+        )
+    _show(result, json, address)
+
+
+def _measure(
+    config: PipelineConfig,
+    run: str | None,
+    rows: int | None,
+    engines: Sequence[str],
+    choices: dict[str, Any],
+    baseline: str | None,
+    budget: str,
+    json: Path | None,
+) -> tuple[Any, str]:
+    """Model, settings, measurement and tracking, in that order; the comparison, and its page's address."""
+    from flows.signals import leaving_in_order
+    from vecml.comparison.budget import seconds_of
+
+    if budget != "quick":
+        seconds_of(budget)
+    wanted = make_settings(engines, choices)
+    with leaving_in_order():
+        from tasks.tracking.comparison import tracked_comparison
+        from tasks.tracking.read import read_run
+        from vecml.atomic import write_bytes
+        from vecml.comparison.compare import compare_settings, plan_comparison
+        from vecml.comparison.document import to_json
+        from vecml.comparison.settings import choose
+        from vecml.comparison.subject import job_of_run, job_of_training
+        from vecml.engines.registry import check
+        from vecml.report.comparison import expectation, note
+        from vecml.warnings import warn
+
+        job = job_of_training(config, rows) if run is None else job_of_run(read_run(run), rows)
+        chosen = choose(wanted, baseline, lambda setting: check(job.model, setting))
+        for name, reason in chosen.skipped.items():
+            warn("VML013", f"{name} is left out: {reason}")
+        plan = plan_comparison(chosen, budget, began=_process_start())
+        console(sys.stderr).print(expectation(plan.resolves, budget, plan.source), soft_wrap=True, markup=False)
+        with tracked_comparison(config.name) as writer:
+            comparison = compare_settings(job, chosen, plan)
+            if json is not None and str(json) != "-":
+                write_bytes(json, to_json(comparison).encode())  # before it is logged: a store may fail
+            writer.log(comparison, note(comparison))
+        return comparison, writer.run.url
+
+
+def make_settings(engines: Sequence[str], choices: dict[str, Any]) -> list[Any]:
+    """Every combination, `all` being every engine there is; raises SettingError for what no setting can have."""
+    from vecml.comparison.settings import product
+    from vecml.config import DEVICES, ENGINES, PRECISIONS
+    from vecml.device import check_threads, resolve_precision, usable_cpus
+
+    for field, known in (("precision", PRECISIONS), ("layout", ("columns", "rows")), ("device", DEVICES[1:])):
+        for value in choices[field]:
+            if value not in known:
+                raise SettingError(f"--{field} {value}: there is no such {field}", f"choose from {', '.join(known)}")
+    for count in choices["threads"]:
+        check_threads(count)
+    counts = [usable_cpus() if count is None else count for count in choices["threads"]]
+    wanted = []
+    for engine in ENGINES if list(engines) == ["all"] else engines:
+        precisions = [resolve_precision(engine, one) for one in choices["precision"]]
+        wanted += product(engine=[engine], **{**choices, "threads": counts, "precision": precisions})
+    return wanted
+
+
+def _recompute(path: Path, json: Path | None) -> None:
+    from vecml.atomic import write_bytes
+    from vecml.comparison.document import from_json, to_json
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MeasureError(
+            f"--from {path}: {error.strerror or error}", "name a file that vecml compare --json wrote"
+        ) from None
+    comparison = from_json(content, str(path))
+    if json is not None and str(json) != "-":
+        write_bytes(json, to_json(comparison).encode())
+    _show(comparison, json, None)
+
+
+def _show(comparison: Any, json: Path | None, address: str | None) -> None:
+    from vecml.comparison.document import to_json
+    from vecml.report.comparison import reasons, sentence, table
+
+    if json is not None and str(json) == "-":
+        typer.echo(to_json(comparison), nl=False)
+        return
+    content = table(comparison)
+    lines = reasons(comparison)
+    if address is not None:
+        lines.append(f"open it: {own_name()} ui, and there the page below" if "127.0.0.1" in address else "open it:")
+    show_comparison(sentence(comparison), content.headings, content.rows, lines, address)
+
+
+def _process_start() -> float:
+    """When this process began, by the clock of time.perf_counter: what the user waits for counts from there."""
+    import psutil
+
+    return time.perf_counter() - max(0.0, time.time() - psutil.Process().create_time())
+
+
+def _names(value: str, flag: str) -> list[str]:
+    """`a,b` as a list without doubles; raises SettingError for none."""
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if not names:
+        raise SettingError(f"{flag} {value!r}: name at least one")
+    return list(dict.fromkeys(names))
+
+
+def _numbers(value: str | None, flag: str) -> list[int | None]:
+    """`1,2`, or None for what is left open (`auto`); raises SettingError for anything else."""
+    if value is None:
+        return [None]
+    numbers: list[int | None] = []
+    for text in _names(value, flag):
+        if text == "auto" and flag == "--block-rows":
+            numbers.append(None)
+        elif text.isascii() and text.isdigit() and int(text) > 0:
+            numbers.append(int(text))
+        else:
+            raise SettingError(f"{flag} {text}: not a whole number above 0")
+    return list(dict.fromkeys(numbers))

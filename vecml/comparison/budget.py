@@ -1,0 +1,143 @@
+"""What a budget of time buys: launches and rounds, and the differences that they can tell apart on this machine.
+
+What a machine's noise is comes from its own qualification where there is one; before, from the development machine.
+"""
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from vecml import cache
+from vecml.errors import SettingError
+from vecml.measure.coordinator import FEWEST_LAUNCHES
+from vecml.measure.records import Plan
+from vecml.measure.verdict import Rules
+from vecml.statistics import bonferroni, smallest_detectable
+
+AUTO_SECONDS = 300.0
+AUTO_LAUNCHES = 20
+DEFAULT_SECONDS = 60.0
+LAUNCH_SD = 0.03  # of a launch's estimate, log scale, before the machine was qualified; docs/log.md has the figures
+# What a launch costs beside its blocks, for each worker: interpreter, imports, input (two CPUs at once), canary, load.
+WORKER_SECONDS = 0.9
+TURN_SECONDS = 0.075  # a block of 50 ms, the neighbours' rest, the pipe
+QUICK_ROUNDS = 12
+ROUNDS = 20  # of a launch: more blocks of the same processes say little, and the time is better spent on fresh ones
+MOST_LAUNCHES = 30
+END_SECONDS = 1.5  # the machine's load afterwards, the verdicts, the tracking
+LEAST_SHARE = 0.6
+GATES = "gate"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is measured.
+
+    Attributes:
+        plan: for the coordinator.
+        text: as the user gave it.
+        resolves: the relative difference that it should tell apart nine times in ten; None where there is no verdict.
+        source: `qualified`, or `default`: where the noise figure comes from.
+        began: when the budget began to run, by time.perf_counter; None: with the measurement.
+    """
+
+    plan: Plan
+    text: str
+    resolves: float | None
+    source: str
+    began: float | None = None
+
+    def plan_from(self, now: float) -> Plan:
+        """The plan for a measurement that begins now: of the budget, what is left of it.
+
+        What came before it (imports, training, a first database) takes at most four tenths.
+        """
+        seconds = self.plan.budget_seconds
+        if seconds is None or self.began is None:
+            return self.plan
+        left = seconds - (now - self.began) - END_SECONDS
+        return dataclasses.replace(self.plan, budget_seconds=max(LEAST_SHARE * seconds, left))
+
+
+def seconds_of(text: str) -> float | None:
+    """`60`, `60s`, `1.5m`, `2min`, `1h` in seconds; None for `auto`. Raises SettingError for anything else."""
+    if text == "auto":
+        return None
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|sec|m|min|h)?", text.strip())
+    seconds = float(match[1]) * {"m": 60, "min": 60, "h": 3600}.get(match[2] or "s", 1) if match else 0.0
+    if not seconds:
+        raise SettingError(f"--budget {text}: not a time", "for example --budget 60s, 5m or auto")
+    return seconds
+
+
+def make_budget(text: str, groups: list[tuple[int, int]], arms: int, rules: Rules, machine_key: str) -> Budget:
+    """The plan for a budget.
+
+    Args:
+        text: see `seconds_of`; `quick`: one launch, figures without verdicts.
+        groups: of each group of arms, how many take part in every round and how many are limits.
+        arms: that share the level of the tests.
+        rules: of the verdicts.
+        machine_key: whose noise it is.
+
+    Raises SettingError for a budget in which no verdict can be reached, with one that would do.
+    """
+    if text == "quick":
+        return Budget(Plan(launches=1, budget_seconds=None, rounds=QUICK_ROUNDS), text, None, "default")
+    seconds = seconds_of(text)
+    launch, rounds_cost = launch_seconds(groups)
+    least = FEWEST_LAUNCHES * (launch + rounds_cost)
+    if seconds is not None and seconds < least:
+        enough = 10 * math.ceil(1.2 * least / 10)
+        raise SettingError(
+            f"--budget {text}: too short for a verdict on {arms + 1} settings",
+            f"--budget {enough}s would do; --quick gives figures without a verdict",
+        )
+    if seconds is None:
+        plan = Plan(most_launches=AUTO_LAUNCHES, budget_seconds=AUTO_SECONDS, rounds=14)
+        launches = plan.launches
+    else:
+        patience = min(120.0, max(10.0, seconds / 3))
+        launches = _launches(seconds, launch + rounds_cost, launch + rounds_cost * ROUNDS / Plan.fewest_rounds)
+        plan = Plan(launches=launches, budget_seconds=seconds, patience_seconds=patience)
+    sd, source = launch_sd(machine_key)
+    level = bonferroni(rules.level, max(1, arms))
+    resolves = math.expm1(smallest_detectable(sd, launches, level, gate=math.log1p(rules.gate)))
+    return Budget(plan, text, resolves, source)
+
+
+def launch_seconds(groups: list[tuple[int, int]]) -> tuple[float, float]:
+    """What a launch costs: seconds beside its rounds, and seconds of the fewest rounds that it may have."""
+    workers = sum(regular + limits for regular, limits in groups)
+    turns = sum(regular + limits / Plan.limit_every for regular, limits in groups)
+    return workers * (WORKER_SECONDS + Plan.warm_seconds), Plan.fewest_rounds * TURN_SECONDS * turns
+
+
+def launches_for(seconds: float, arms: int) -> int:
+    """Launches of a comparison of so many arms, the null arm among them, and two limits, in so many seconds."""
+    launch, fewest = launch_seconds([(arms, 2)])
+    return _launches(seconds, launch + fewest, launch + fewest * ROUNDS / Plan.fewest_rounds)
+
+
+def _launches(seconds: float, least: float, full: float) -> int:
+    """Five, or as many as fit with the fewest rounds if that is less; more only once they have their full rounds."""
+    return max(FEWEST_LAUNCHES, min(Plan.launches, int(seconds / least)), min(MOST_LAUNCHES, int(seconds / full)))
+
+
+def launch_sd(machine_key: str) -> tuple[float, str]:
+    """Standard deviation of a launch's log-ratio on this machine, and whether it was `qualified` or is a `default`."""
+    kept = cache.read(GATES, machine_key) or {}
+    value = kept.get("launch_sd")
+    return (float(value), "qualified") if isinstance(value, int | float) and value > 0 else (LAUNCH_SD, "default")
+
+
+def machine_rules(machine_key: str, launches: int = Plan.launches) -> Rules:
+    """The rules for this machine: with its own A/A gate for so many launches if it was qualified, else with 5 %."""
+    kept: dict[str, Any] = cache.read(GATES, machine_key) or {}
+    gates = {int(count): float(gate) for count, gate in (kept.get("gates") or {}).items()}
+    fitting = [count for count in gates if count <= launches]
+    if not fitting:
+        return Rules()
+    return Rules(gate=gates[max(fitting)], gate_source="qualified")

@@ -1,0 +1,253 @@
+"""A comparison as a record: everything that its verdicts are computed from, and the figures of every setting.
+
+The record holds facts; verdicts and figures are functions of it, so that a file of it gives them again, bit for bit.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vecml.config import Setting
+from vecml.measure.latency import merged, percentiles
+from vecml.measure.limits import Limits, fraction_of_limit, minimal_work
+from vecml.measure.pairs import slow_call_excess
+from vecml.measure.records import ArmMeasurement, Measured
+from vecml.measure.verdict import Family, Rules, Verdict, judge
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was run.
+
+    Attributes:
+        data_source: the file's name, `sklearn:NAME`, `synthetic`, or `functions`.
+        n_rows: rows that were inferred.
+        widths: of the network's layers; empty for functions.
+        n_classes: 0 for functions.
+        value_bytes: of a feature as it is handed over; 0 for functions.
+        data_digest, architecture_digest, model_digest: `none` where there is none.
+        run_id: the tracked run that the model comes from, or None.
+    """
+
+    data_source: str
+    n_rows: int
+    widths: tuple[int, ...] = ()
+    n_classes: int = 0
+    value_bytes: int = 0
+    data_digest: str = "none"
+    architecture_digest: str = "none"
+    model_digest: str = "none"
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """How busy the machine was while nothing of ours ran.
+
+    Attributes:
+        average: the system's load average over a minute; None where there is none.
+        foreign_cpus: CPUs' worth that other processes used in half a second; None where it cannot be told.
+    """
+
+    average: float | None
+    foreign_cpus: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several settings, or functions, measured beside each other.
+
+    Attributes:
+        created: when it began: ISO 8601, UTC.
+        vecml: version that measured.
+        budget: as it was asked for.
+        subject: what was run.
+        settings: by arm's name; empty for functions.
+        skipped: what did not run, with the reasons.
+        simplest: arms' names, the simplest first: a tie goes to it.
+        environment: the machine and the libraries (`Environment.to_json_dict`).
+        load_before, load_after: how busy the machine was.
+        rules: of the verdicts.
+        measured: every raw block.
+        faults: why an arm is invalid however fast it is, by its name.
+    """
+
+    created: str
+    vecml: str
+    budget: str
+    subject: Subject
+    settings: Mapping[str, Setting]
+    skipped: Mapping[str, str]
+    simplest: tuple[str, ...]
+    environment: Mapping[str, Any] = field(repr=False)
+    load_before: Load
+    load_after: Load
+    rules: Rules
+    measured: Measured = field(repr=False)
+    faults: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ArmFigures:
+    """What came of one setting.
+
+    Attributes:
+        name: the arm's.
+        setting: None for a function.
+        verdict: against its baseline; None for the baseline itself.
+        failure: why there is nothing to show, or that it is invalid; None when all is well.
+        rows_per_s: rows a second at the median block.
+        load_seconds: making the engine ready; median of the launches.
+        peak_rss_bytes: the most memory of a worker, the input included.
+        rows_scored, flips: labels of the timed calls that were compared with the reference's, and those that differ.
+        accuracy: share of true labels; None where the truth is not known.
+        fraction_of_limit: of what the GEMM rate and the bandwidth measured beside it allow; None where not measured.
+        break_even_rows: rows from which on loading it pays; None where it is not faster.
+        percentile_seconds: of single calls, by share (0.5, 0.9 ...); empty where calls were not timed one by one.
+        canary_seconds: median of its workers' fixed work.
+        slow_call_excess: its mean call over its median block, less 1.
+        cpus_used: CPU time over wall time in its blocks; None where it cannot be told.
+        precision_used: by the probe.
+        facts: of its last launch: pools and checks.
+    """
+
+    name: str
+    setting: Setting | None
+    verdict: Verdict | None
+    failure: str | None
+    rows_per_s: float | None
+    load_seconds: float | None = None
+    peak_rss_bytes: int | None = None
+    rows_scored: int = 0
+    flips: int = 0
+    accuracy: float | None = None
+    fraction_of_limit: float | None = None
+    break_even_rows: float | None = None
+    percentile_seconds: Mapping[float, float] = field(default_factory=dict)
+    canary_seconds: float | None = None
+    slow_call_excess: float = 0.0
+    cpus_used: float | None = None
+    precision_used: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def families(comparison: Comparison) -> tuple[Family, ...]:
+    """The verdicts: one family for each baseline (each size of request has its own)."""
+    return judge(comparison.measured, comparison.rules, comparison.faults)
+
+
+def recommended(comparison: Comparison, family: Family) -> str | None:
+    """Of those that cannot be told from the best, the simplest; None where nothing is valid."""
+    order = {name: place for place, name in enumerate(comparison.simplest)}
+    return min(family.tied, key=lambda name: order.get(name, len(order)), default=None)
+
+
+def figures(comparison: Comparison) -> tuple[ArmFigures, ...]:
+    """Every arm's figures, the baselines first in their groups, in the order of measuring; a baseline once."""
+    verdicts = {verdict.arm: verdict for family in families(comparison) for verdict in family.verdicts}
+    found: dict[str, ArmFigures] = {}
+    baselines: dict[int, ArmFigures] = {}
+    for arm in comparison.measured.arms:
+        if arm.role == "baseline" and arm.name in found:
+            baselines[arm.group] = found[arm.name]
+        elif arm.role in ("baseline", "arm"):
+            found[arm.name] = _figures(comparison, arm, verdicts.get(arm.name), baselines.get(arm.group))
+            if arm.role == "baseline":
+                baselines[arm.group] = found[arm.name]
+    return tuple(found.values())
+
+
+def _figures(
+    comparison: Comparison, arm: ArmMeasurement, verdict: Verdict | None, baseline: ArmFigures | None
+) -> ArmFigures:
+    setting = comparison.settings.get(arm.name)
+    rows = comparison.subject.n_rows if setting is None or setting.request_rows is None else setting.request_rows
+    seconds = median_call_seconds(arm)
+    rate = None if seconds is None else rows / seconds if seconds > 0 else math.inf
+    facts = arm.launches[-1].facts if arm.launches else {}
+    load = statistics.median(launch.load_seconds for launch in arm.launches) if arm.launches else None
+    failure = arm.failure or comparison.faults.get(arm.name)
+    if verdict is not None and verdict.verdict == "invalid":
+        failure = verdict.reason
+    right, scored = facts.get("right"), int(facts.get("rows", 0))
+    return ArmFigures(
+        name=arm.name,
+        setting=setting,
+        verdict=verdict,
+        failure=failure,
+        rows_per_s=rate,
+        load_seconds=load,
+        peak_rss_bytes=max((launch.peak_rss_bytes or 0 for launch in arm.launches), default=0) or None,
+        rows_scored=scored,
+        flips=max((int(launch.facts.get("flips", 0)) for launch in arm.launches), default=0),
+        accuracy=None if right is None or not scored else right / scored,
+        fraction_of_limit=None if setting is None or not rate else _fraction(comparison, setting, rows, rate),
+        break_even_rows=None if verdict is None else _break_even(verdict, load, rate, baseline),
+        percentile_seconds=percentiles(merged(launch.facts.get("latency", {}) for launch in arm.launches)),
+        canary_seconds=statistics.median(launch.canary_seconds for launch in arm.launches) if arm.launches else None,
+        slow_call_excess=slow_call_excess(arm),
+        cpus_used=_cpus_used(arm),
+        precision_used=facts.get("precision_used"),
+        facts=facts,
+    )
+
+
+def median_call_seconds(arm: ArmMeasurement) -> float | None:
+    """Seconds a call: the median of all its blocks; None without blocks."""
+    return statistics.median(call_seconds(arm)) if len(arm.blocks) else None
+
+
+def call_seconds(arm: ArmMeasurement) -> list[float]:
+    """Seconds a call, of every block."""
+    return [seconds / calls for seconds, calls in zip(arm.blocks.seconds, arm.blocks.calls, strict=True)]
+
+
+def _cpus_used(arm: ArmMeasurement) -> float | None:
+    told = [
+        (cpu, wall) for cpu, wall in zip(arm.blocks.cpu_seconds, arm.blocks.seconds, strict=True) if cpu is not None
+    ]
+    wall = sum(seconds for _, seconds in told)
+    return sum(cpu for cpu, _ in told) / wall if wall > 0 else None
+
+
+def _fraction(comparison: Comparison, setting: Setting, rows: int, rate: float) -> float | None:
+    """By the limits that were measured in the same launches; None where there were none for this setting."""
+    limits = measured_limits(comparison.measured, statistics.median)
+    gemm, copy = limits.gemm(setting.precision, setting.threads), limits.copy(setting.threads)
+    if gemm is None or copy is None or not comparison.subject.widths:
+        return None
+    work = minimal_work(comparison.subject.widths, comparison.subject.value_bytes)
+    return fraction_of_limit(*work, rows, rows / rate, gemm, copy)
+
+
+def measured_limits(measured: Measured, of: Callable[[Iterable[float]], float]) -> Limits:
+    """The machine's limits, from the arms that are: by the median of their blocks' times, or by the least."""
+    products: dict[str, float] = {}
+    copies: dict[str, float] = {}
+    for arm in measured.arms:
+        if arm.role == "limit" and arm.failure is None and arm.launches and len(arm.blocks):
+            facts = arm.launches[-1].facts
+            rate = float(facts["work_per_call"]) / of(call_seconds(arm))
+            if facts["kernel"] == "gemm":
+                products[f"{facts['precision']}/{facts['threads']}"] = rate
+            else:
+                copies[str(facts["threads"])] = rate
+    return Limits(products, copies)
+
+
+def _break_even(
+    verdict: Verdict, load_seconds: float | None, rate: float | None, baseline: ArmFigures | None
+) -> float | None:
+    """Load time over the saving per row."""
+    if verdict.verdict != "faster" or load_seconds is None or not rate or baseline is None or not baseline.rows_per_s:
+        return None
+    saving = 1 / baseline.rows_per_s - 1 / rate
+    return load_seconds / saving if saving > 0 else None
+
+
+def order_of(names: Sequence[str], settings: Mapping[str, Setting], engines: Sequence[str]) -> tuple[str, ...]:
+    """The names, the simplest first: by the engines' own order, then fewer threads, then as they were given."""
+    place = {engine: index for index, engine in enumerate(engines)}
+    return tuple(sorted(names, key=lambda name: (place.get(settings[name].engine, len(place)), settings[name].threads)))

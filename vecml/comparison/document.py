@@ -1,0 +1,209 @@
+"""A comparison as a JSON document, and back: `version` 1, described in docs/comparison.md.
+
+Reading is strict: another version, a missing or unknown key, a wrong type, columns of unlike length, or a stored
+verdict that the blocks do not give is refused with its reason.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from vecml.comparison.comparison import Comparison, Load, Subject, families
+from vecml.config import Setting
+from vecml.errors import MeasureError
+from vecml.measure.records import ArmMeasurement, Blocks, Measured, Plan, Replaced, Window
+from vecml.measure.verdict import Family, Rules
+
+VERSION: Literal[1] = 1
+KIND: Literal["comparison"] = "comparison"
+
+
+@dataclass(frozen=True)
+class Document:
+    """The document's keys, in order; what they hold is described at the records themselves.
+
+    Attributes:
+        version, kind: 1, `comparison`.
+        created, vecml, budget, subject, settings, skipped, simplest, environment, load_before, load_after, rules,
+            faults: as in `Comparison`.
+        plan, launches, seconds, windows, replaced: as in `Measured`.
+        arms: baselines and arms with their raw blocks.
+        null_arm: the baseline's copy of the first group, with its raw blocks.
+        further_null_arms: those of the other groups.
+        limit_arms: the machine's limits, measured in the same launches.
+        families: the verdicts; they are computed from the rest, and compared with it when the document is read.
+    """
+
+    version: Literal[1]
+    kind: Literal["comparison"]
+    created: str
+    vecml: str
+    budget: str
+    subject: Subject
+    settings: dict[str, Setting]
+    skipped: dict[str, str]
+    simplest: tuple[str, ...]
+    environment: dict[str, Any]
+    load_before: Load
+    load_after: Load
+    rules: Rules
+    faults: dict[str, str]
+    plan: Plan
+    launches: int
+    seconds: float
+    windows: tuple[Window, ...]
+    replaced: tuple[Replaced, ...]
+    arms: tuple[ArmMeasurement, ...]
+    null_arm: ArmMeasurement | None
+    further_null_arms: tuple[ArmMeasurement, ...]
+    limit_arms: tuple[ArmMeasurement, ...]
+    families: tuple[Family, ...]
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def to_json(comparison: Comparison) -> str:
+    """The comparison, its verdicts included, as JSON text that ends with a line break."""
+    adapter = TypeAdapter(Document)
+    content = adapter.dump_python(_document(comparison), mode="json")
+    return json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def from_json(content: bytes, name: str) -> Comparison:
+    """The comparison that a document holds; `name` is the file's, for messages.
+
+    Raises MeasureError for another schema version and anything damaged, saying what.
+    """
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(name, f"it is no JSON ({' '.join(str(error).split())[:120]})") from None
+    if not isinstance(told, Mapping) or told.get("kind") != KIND:
+        kind = told.get("kind") if isinstance(told, Mapping) else type(told).__name__
+        raise MeasureError(
+            f"{name} is no comparison: its kind is {kind!r}", "name a file that vecml compare --json wrote"
+        )
+    if told.get("version") != VERSION or isinstance(told.get("version"), bool):
+        raise MeasureError(
+            f"{name} has schema version {told.get('version')!r}; this vecml reads {VERSION}",
+            "read it with the vecml that wrote it",
+        )
+    try:
+        document = TypeAdapter(Document).validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise _damaged(name, f"{where}: {first['msg']}") from None
+    _check(document, name)
+    comparison = _comparison(document)
+    found = families(comparison)
+    if found != document.families:
+        raise _damaged(name, f"{_difference(found, document.families)} is not what its blocks give")
+    return comparison
+
+
+def _document(comparison: Comparison) -> Document:
+    measured = comparison.measured
+    by_role = {role: tuple(arm for arm in measured.arms if arm.role == role) for role in ("null", "limit")}
+    nulls = by_role["null"]
+    return Document(
+        version=VERSION,
+        kind=KIND,
+        created=comparison.created,
+        vecml=comparison.vecml,
+        budget=comparison.budget,
+        subject=comparison.subject,
+        settings=dict(comparison.settings),
+        skipped=dict(comparison.skipped),
+        simplest=comparison.simplest,
+        environment=dict(comparison.environment),
+        load_before=comparison.load_before,
+        load_after=comparison.load_after,
+        rules=comparison.rules,
+        faults=dict(comparison.faults),
+        plan=measured.plan,
+        launches=measured.launches,
+        seconds=measured.seconds,
+        windows=measured.windows,
+        replaced=measured.replaced,
+        arms=tuple(arm for arm in measured.arms if arm.role in ("baseline", "arm")),
+        null_arm=nulls[0] if nulls else None,
+        further_null_arms=nulls[1:],
+        limit_arms=by_role["limit"],
+        families=families(comparison),
+    )
+
+
+def _comparison(document: Document) -> Comparison:
+    nulls = () if document.null_arm is None else (document.null_arm, *document.further_null_arms)
+    return Comparison(
+        created=document.created,
+        vecml=document.vecml,
+        budget=document.budget,
+        subject=document.subject,
+        settings=document.settings,
+        skipped=document.skipped,
+        simplest=document.simplest,
+        environment=document.environment,
+        load_before=document.load_before,
+        load_after=document.load_after,
+        rules=document.rules,
+        measured=Measured(
+            plan=document.plan,
+            arms=(*document.arms, *nulls, *document.limit_arms),
+            launches=document.launches,
+            windows=document.windows,
+            replaced=document.replaced,
+            seconds=document.seconds,
+        ),
+        faults=document.faults,
+    )
+
+
+def _check(document: Document, name: str) -> None:
+    """What types alone do not say: columns of one length, times that can be, roles in their places."""
+    nulls = () if document.null_arm is None else (document.null_arm, *document.further_null_arms)
+    for kind, arms in (("arms", document.arms), ("null_arm", nulls), ("limit_arms", document.limit_arms)):
+        for arm in arms:
+            where = f"{kind}, {arm.name!r}"
+            if arm.role not in {"arms": ("baseline", "arm"), "null_arm": ("null",), "limit_arms": ("limit",)}[kind]:
+                raise _damaged(name, f"{where} has the role {arm.role!r}")
+            if reason := _wrong_blocks(arm.blocks):
+                raise _damaged(name, f"{where}: {reason}")
+    baselines = {arm.group for arm in document.arms if arm.role == "baseline"}
+    for arm in (*document.arms, *nulls):
+        if arm.group not in baselines:
+            raise _damaged(name, f"{arm.name!r} is of group {arm.group}, which has no baseline")
+
+
+def _wrong_blocks(blocks: Blocks) -> str | None:
+    lengths = {column: len(getattr(blocks, column)) for column in Blocks.__dataclass_fields__}
+    if len(set(lengths.values())) > 1:
+        return f"its columns are not of one length: {', '.join(f'{key} {count}' for key, count in lengths.items())}"
+    for index, (seconds, calls) in enumerate(zip(blocks.seconds, blocks.calls, strict=True)):
+        if not seconds > 0 or not math.isfinite(seconds):
+            return f"block {index} took {seconds} s"
+        if calls < 1:
+            return f"block {index} has {calls} calls"
+    places = list(zip(blocks.launch, blocks.round, strict=True))
+    if len(set(places)) != len(places):
+        return "two of its blocks are of the same launch and round"
+    return None
+
+
+def _difference(found: Sequence[Family], stored: Sequence[Family]) -> str:
+    """Which verdict is not the same."""
+    ours = {(verdict.arm, verdict.group): verdict for family in found for verdict in family.verdicts}
+    for family in stored:
+        for verdict in family.verdicts:
+            if ours.get((verdict.arm, verdict.group)) != verdict:
+                return f"the verdict of {verdict.arm!r}, {verdict.verdict},"
+    return "the verdict"
+
+
+def _damaged(name: str, reason: str) -> MeasureError:
+    return MeasureError(f"{name} is damaged: {reason}", "measure again, or take the file from its run's artifacts")

@@ -1,0 +1,263 @@
+"""Comparing any callables: each in worker processes of its own, over the same input, held to the baseline's answers.
+
+A worker finds a function again by its module, or by the script that defines it at its top level, as multiprocessing's
+spawn does. Nothing is pickled.
+"""
+
+import json
+import runpy
+import sys
+import zlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml import __version__
+from vecml.comparison.budget import machine_rules, make_budget
+from vecml.comparison.compare import load_now, run_groups
+from vecml.comparison.comparison import Comparison, Subject
+from vecml.comparison.files import shared_folder
+from vecml.environment import describe
+from vecml.errors import SettingError
+from vecml.measure.lock import only_measurement
+from vecml.measure.records import Arm, Role
+from vecml.measure.verdict import narrow_enough
+from vecml.warnings import warn
+
+OPENER = "vecml.comparison.functions:open_function"
+SCRIPT = "__vecml_script__"
+RELATIVE = 1e-5
+ABSOLUTE = 1e-8
+
+
+class FunctionWork:
+    """A function over one input as an arm; see `vecml.measure.worker.Work`."""
+
+    each = False
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        self._folder = Path(payload["folder"])
+        self._number = payload["number"]
+        sys.path.extend(entry for entry in payload["path"] if entry not in sys.path)
+        self._function = _found(payload)
+        self._x: Any = None
+        self._result: Any = None
+
+    def open(self) -> None:
+        """Take the input: an array of its own, mapped from the file, or what JSON gives."""
+        self._x = _read_input(self._folder)
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing that is known before the calls."""
+        return {}
+
+    def call(self) -> None:
+        """Call it."""
+        self._result = self._function(self._x)
+
+    def answer(self) -> int:
+        """Checksum of the last result."""
+        return _checksum(self._result)
+
+    def finish(self) -> dict[str, Any]:
+        """Write the last timed call's result, and that of a changed input, for the comparison with the baseline's."""
+        _write_result(self._result, self._folder / f"result-{self._number}")
+        changed = _changed(_read_input(self._folder), self._x)
+        _write_result(self._function(changed), self._folder / f"changed-{self._number}")
+        return {}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def open_function(payload: Mapping[str, Any]) -> FunctionWork:
+    """The opener of an arm that is a function."""
+    return FunctionWork(payload)
+
+
+def compare_functions(
+    functions: Mapping[str, Callable[[Any], Any]], x: Any, *, budget: str = "60s", baseline: str | None = None
+) -> Comparison:
+    """Measure functions of one argument over the same `x`, and see that their results are the baseline's.
+
+    Args:
+        functions: by name, two or more, each defined at the top level of a module or of the script that runs.
+        x: an array of any shape and dtype but object (every worker maps the same file), or what JSON can hold.
+        budget: `60s`, `5m`, `auto`, or `quick`.
+        baseline: a name; None: the first.
+
+    Results must be equal; floating-point ones within 1e-5 of each other. Raises SettingError for a function that a
+    worker could not find again, and for a budget that is too short.
+    """
+    if len(functions) < 2:
+        raise SettingError(f"{len(functions)} function(s): a comparison needs two or more")
+    first = baseline or next(iter(functions))
+    if first not in functions:
+        raise SettingError(f"baseline {first!r} is none of the functions", f"choose from {', '.join(functions)}")
+    names = [first, *(name for name in functions if name != first)]
+    places = {name: _place(name, functions[name]) for name in names}
+    environment = describe()
+    rules = machine_rules(environment.machine_key)
+    plan = make_budget(budget, [(len(names) + 1, 0)], len(names) - 1, rules, environment.machine_key)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    rows = len(x) if hasattr(x, "__len__") else 1
+    with shared_folder(2 * getattr(x, "nbytes", 0)) as folder:
+        _write_input(x, folder)
+
+        def arm(name: str, role: Role = "arm", label: str | None = None) -> Arm:
+            number = len(names) if role == "null" else names.index(name)
+            payload = {
+                **places[name],
+                "folder": str(folder),
+                "number": number,
+                "path": [entry or str(Path.cwd()) for entry in sys.path],
+            }
+            return Arm(label or name, OPENER, payload, role, cpus=1)
+
+        group = [arm(first, "baseline"), arm(first, "null", f"{first} (null arm)"), *map(arm, names[1:])]
+        with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
+            before = load_now()
+            measured = run_groups([group], plan, lambda found: narrow_enough(found, rules))
+            after = load_now()
+        faults = {name: reason for number, name in enumerate(names) if (reason := _fault(folder, number))}
+    for found in measured.arms:
+        if found.role != "null" and found.name not in faults and len(set(found.blocks.answer)) > 1:
+            faults[found.name] = "its result changed from call to call over the same input"
+    return Comparison(
+        created=created,
+        vecml=__version__,
+        budget=budget,
+        subject=Subject("functions", rows),
+        settings={},
+        skipped={},
+        simplest=tuple(names),
+        environment=environment.to_json_dict(),
+        load_before=before,
+        load_after=after,
+        rules=machine_rules(environment.machine_key, measured.launches),
+        measured=measured,
+        faults=faults,
+    )
+
+
+def _place(name: str, function: Callable[..., Any]) -> dict[str, str]:
+    """Where a worker finds it; raises SettingError where it could not."""
+    module, qualified = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    hint = "define it at the top level of a module or a script (in Jupyter: %%writefile functions.py, then import it)"
+    if not module or not qualified or "<" in qualified:
+        raise SettingError(
+            f"function {name!r} ({qualified or type(function).__name__}) has no name that a worker could find it by",
+            hint,
+        )
+    if module == "__main__":
+        script = getattr(sys.modules["__main__"], "__file__", None)
+        if script is None:
+            raise SettingError(f"function {name!r} was typed in: a worker process could not find it", hint)
+        return {"script": str(Path(script).resolve()), "qualified": qualified}
+    return {"module": module, "qualified": qualified}
+
+
+def _found(payload: Mapping[str, Any]) -> Callable[[Any], Any]:
+    first, *rest = payload["qualified"].split(".")
+    if "script" in payload:
+        found = runpy.run_path(payload["script"], run_name=SCRIPT)[first]
+    else:
+        found = getattr(import_module(payload["module"]), first)
+    for name in rest:
+        found = getattr(found, name)
+    return found  # type: ignore[no-any-return]
+
+
+def _write_input(x: Any, folder: Path) -> None:
+    if isinstance(x, np.ndarray) and x.dtype != object:
+        np.save(folder / "x.npy", x)
+        return
+    try:
+        (folder / "x.json").write_text(json.dumps(x), encoding="utf-8")
+    except (TypeError, ValueError):
+        raise SettingError(
+            f"x is a {type(x).__name__}: a worker can be given an array or what JSON holds", "numpy.asarray(x), say"
+        ) from None
+
+
+def _read_input(folder: Path) -> Any:
+    path = folder / "x.npy"
+    if path.exists():
+        return np.asarray(np.load(path, mmap_mode="c"))
+    return json.loads((folder / "x.json").read_text(encoding="utf-8"))
+
+
+def _changed(fresh: Any, x: Any) -> Any:
+    """`x` itself, changed in place where it is an array: every hundredth value is another one of its values."""
+    if not isinstance(x, np.ndarray) or x.size < 2:
+        return fresh
+    flat, source = x.reshape(-1), fresh.reshape(-1)
+    flat[::100] = source[::-1][::100]
+    flat[0] = source[-1]
+    return x
+
+
+def _checksum(result: Any) -> int:
+    array = _as_array(result)
+    return zlib.crc32(repr(result).encode() if array is None else np.ascontiguousarray(array).tobytes())
+
+
+def _as_array(result: Any) -> NDArray[Any] | None:
+    """The result as an array of numbers, booleans or text; None where it is none."""
+    try:
+        array = np.asarray(result)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    return None if array.dtype.kind in "OV" else array
+
+
+def _write_result(result: Any, path: Path) -> None:
+    array = _as_array(result)
+    if array is None:
+        path.with_suffix(".txt").write_text(repr(result), encoding="utf-8")
+    else:
+        np.save(path.with_suffix(".npy"), array)
+
+
+def _read_result(path: Path) -> NDArray[Any] | str | None:
+    if path.with_suffix(".npy").exists():
+        loaded: NDArray[Any] = np.load(path.with_suffix(".npy"), allow_pickle=False)
+        return loaded
+    text = path.with_suffix(".txt")
+    return text.read_text(encoding="utf-8") if text.exists() else None
+
+
+def _fault(folder: Path, number: int) -> str | None:
+    """What is wrong with a function's results, held to those of number 0; None where nothing is, or there are none."""
+    expected, found = _read_result(folder / "result-0"), _read_result(folder / f"result-{number}")
+    if expected is None or found is None:
+        return None
+    if reason := _differs(expected, found):
+        return reason
+    changed, expected_changed = _read_result(folder / f"changed-{number}"), _read_result(folder / "changed-0")
+    if changed is None or expected_changed is None or not _differs(expected_changed, changed):
+        return None
+    if not _differs(found, changed):
+        return "it answers from memory: its input was changed, and its result stayed"
+    return f"over a changed input {_differs(expected_changed, changed)}"
+
+
+def _differs(expected: NDArray[Any] | str, found: NDArray[Any] | str) -> str | None:
+    if isinstance(expected, str) or isinstance(found, str):
+        same = isinstance(expected, str) and isinstance(found, str) and expected == found
+        return None if same else "its result is not the baseline's"
+    if expected.shape != found.shape:
+        return f"its result has the shape {found.shape}, the baseline's {expected.shape}"
+    if expected.dtype.kind in "fc" or found.dtype.kind in "fc":
+        if expected.dtype.kind not in "fciub" or found.dtype.kind not in "fciub":
+            return f"its result is {found.dtype}, the baseline's {expected.dtype}"
+        close = np.isclose(found, expected, RELATIVE, ABSOLUTE, equal_nan=True)
+    else:
+        close = np.asarray(expected == found)
+    different = int(close.size - np.count_nonzero(close))
+    return f"{different:,} of {close.size:,} values are not the baseline's" if different else None

@@ -1,0 +1,334 @@
+"""`vecml qualify`: the measuring itself put to the proof on this machine, with planted differences that are known.
+
+Launch after launch of four arms: the numpy engine on the notebook's network, its copy, and the same with 5 % and 2 %
+more rows in every call. Comparisons are formed from launches that share none, and counted as the simulated ones are.
+"""
+
+import dataclasses
+import math
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vecml import __version__, cache
+from vecml.comparison.budget import GATES, ROUNDS, Budget, launches_for
+from vecml.comparison.compare import OPENER, Job, load_now, run_groups, thread_variables, write_files
+from vecml.comparison.comparison import Load
+from vecml.comparison.files import shared_folder
+from vecml.config import Setting
+from vecml.device import usable_cpus
+from vecml.environment import describe
+from vecml.errors import MeasureError
+from vecml.measure.lock import only_measurement
+from vecml.measure.pairs import paired
+from vecml.measure.proof import (
+    COMPARISONS,
+    LEAST_FOUND,
+    Figure,
+    Tally,
+    bias,
+    coverage,
+    false_alarms,
+    large_verdicts,
+    prove,
+)
+from vecml.measure.records import Arm, Blocks, Measured, Plan, Role
+from vecml.measure.verdict import Rules, judge
+from vecml.model.network import Architecture, Layer, Model
+from vecml.progress import stage
+from vecml.statistics import detection_power, smallest_detectable, wilson_interval
+from vecml.warnings import warn
+
+ROWS = 400_000
+PLANTED = (0.05, 0.02)
+SHORT, LONG = 60.0, 300.0
+GATE_LAUNCHES = (3, 5, 10, 20)
+GATE_SHARE = 0.95
+FEWEST_FOR_A_QUANTILE = 20
+NORMAL_QUANTILE = 1.96
+FEWEST_LAUNCHES = 6
+SIMULATED_PER_MINUTE = 500
+
+# A development machine may have them set; they choose NumPy's kernels, and the proof is about the machine.
+CHOOSING_KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+@dataclass(frozen=True)
+class Qualification:
+    """What came of it.
+
+    Attributes:
+        created: when it began: ISO 8601, UTC.
+        vecml: version.
+        minutes: of real measuring.
+        environment: the machine and the libraries.
+        load_before, load_after: how busy the machine was.
+        launches: sets of workers that were measured; replaced: thrown away for a slow canary.
+        figures: real and simulated, each beside its target.
+        launch_sd: standard deviation of a launch's A/A log-ratio.
+        gates: by number of launches, what |ratio - 1| the same code against itself reaches in one comparison of twenty.
+        resolves: by budget in seconds, the difference that is found nine times in ten.
+        launches_for: by budget in seconds, the launches of a comparison of two arms.
+    """
+
+    created: str
+    vecml: str
+    minutes: float
+    environment: Mapping[str, Any] = field(repr=False)
+    load_before: Load
+    load_after: Load
+    launches: int
+    replaced: int
+    figures: tuple[Figure, ...]
+    launch_sd: float
+    gates: Mapping[int, float]
+    resolves: Mapping[float, float]
+    launches_for: Mapping[float, int]
+    measured: Measured = field(repr=False)
+
+    @property
+    def status(self) -> str:
+        """`met`, or the worst of the figures: `missed`, else `undecided`."""
+        told = {figure.status for figure in self.figures}
+        return next((word for word in ("missed", "undecided") if word in told), "met")
+
+
+def qualify(minutes: float, *, keep: bool = True, seed: int = 0) -> Qualification:
+    """Measure for so many minutes, simulate, count, and keep this machine's A/A gates for its verdicts.
+
+    Raises MeasureError when the minutes do not give launches enough, or an arm fails.
+    """
+    environment = describe()
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    for name in CHOOSING_KERNELS:
+        os.environ.pop(name, None)
+    with shared_folder(4 * ROWS * 10 * 4) as folder:
+        group = _arms(folder)
+        plan = Plan(
+            launches=10**6,
+            budget_seconds=None,
+            rounds=ROUNDS,
+        )
+        with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
+            before = load_now()
+            measured = _measure_for(group, plan, 60 * minutes)
+            after = load_now()
+    for arm in measured.arms:
+        if arm.failure is not None:
+            raise MeasureError(f"the qualification's arm {arm.name!r} failed: {arm.failure}", "run it again")
+    if measured.launches < FEWEST_LAUNCHES:
+        raise MeasureError(
+            f"--minutes {minutes:g} gave {measured.launches} launches, and {FEWEST_LAUNCHES} are needed",
+            "give it more time",
+        )
+    sd, gates = launch_spread(measured)
+    rules = Rules(gate=_gate_for(gates, launches_for(SHORT, 3)), gate_source="qualified")
+    figures = real_figures(measured, rules, sd)
+    simulated = max(200, min(COMPARISONS, round(SIMULATED_PER_MINUTE * minutes)))
+    with stage("simulating", 2 * simulated) as advance:
+        figures += prove(simulated, seed, advance)
+    counts = {budget: launches_for(budget, 3) for budget in (SHORT, LONG)}
+    resolves = {
+        budget: math.expm1(smallest_detectable(sd, count, rules.level, gate=math.log1p(_gate_for(gates, count))))
+        for budget, count in counts.items()
+    }
+    if keep:
+        cache.write(
+            GATES,
+            environment.machine_key,
+            {"launch_sd": sd, "gates": {str(count): gate for count, gate in gates.items()}, "created": created},
+        )
+    return Qualification(
+        created=created,
+        vecml=__version__,
+        minutes=minutes,
+        environment=environment.to_json_dict(),
+        load_before=before,
+        load_after=after,
+        launches=measured.launches,
+        replaced=len(measured.replaced),
+        figures=tuple(figures),
+        launch_sd=sd,
+        gates=gates,
+        resolves=resolves,
+        launches_for=counts,
+        measured=measured,
+    )
+
+
+def part_of(measured: Measured, launches: Sequence[int]) -> Measured:
+    """The measurement as if these had been its launches."""
+    chosen = set(launches)
+    arms = []
+    for arm in measured.arms:
+        kept = [index for index, launch in enumerate(arm.blocks.launch) if launch in chosen]
+        columns = {
+            name: tuple(getattr(arm.blocks, name)[index] for index in kept) for name in Blocks.__dataclass_fields__
+        }
+        told = tuple(launch for launch in arm.launches if launch.launch in chosen)
+        arms.append(dataclasses.replace(arm, blocks=Blocks(**columns), launches=told))
+    windows = tuple(seen for seen in measured.windows if seen.launch in chosen)
+    plan = dataclasses.replace(measured.plan, launches=len(chosen))
+    return dataclasses.replace(measured, plan=plan, arms=tuple(arms), launches=len(chosen), windows=windows)
+
+
+def disjoint(measured: Measured, size: int) -> list[Measured]:
+    """Comparisons of `size` launches each, in the order of time, that share none."""
+    return [part_of(measured, range(first, first + size)) for first in range(0, measured.launches - size + 1, size)]
+
+
+def launch_spread(measured: Measured) -> tuple[float, dict[int, float]]:
+    """The standard deviation of a launch's A/A log-ratio, and the A/A gate by number of launches.
+
+    A gate is the 95th percentile of |estimate| over disjoint comparisons where there are twenty or more; else what that
+    would be for normal estimates of this spread.
+    """
+    baseline = _arm(measured, "baseline")
+    estimates = list(paired(baseline, _arm(measured, "null"), measured.windows).estimates().values())
+    sd = statistics.stdev(estimates)
+    gates = {}
+    for size in GATE_LAUNCHES:
+        means = [
+            abs(statistics.fmean(estimates[first : first + size]))
+            for first in range(0, len(estimates) - size + 1, size)
+        ]
+        gate = (
+            float(np.quantile(means, GATE_SHARE))
+            if len(means) >= FEWEST_FOR_A_QUANTILE
+            else NORMAL_QUANTILE * sd / math.sqrt(size)
+        )
+        gates[size] = math.expm1(gate)
+    return sd, gates
+
+
+def real_figures(measured: Measured, rules: Rules, sd: float) -> list[Figure]:
+    """The figures of real timings: A/A, and the planted differences, over disjoint comparisons."""
+    size = launches_for(SHORT, 3)
+    figures: list[Figure] = []
+    null = _tally([_as_arm(one) for one in disjoint(measured, size)], "A'", 0.0, rules)
+    what = f"real A/A, {size} launches"
+    figures += [
+        false_alarms(what, null, None),
+        coverage(what, null, None),
+        large_verdicts(what, null),
+        bias(what, null),
+    ]
+    for planted in PLANTED:
+        name = _name(planted)
+        truth = -math.log1p(planted)
+        covered = _tally(disjoint(measured, size), name, truth, rules)
+        figures += [
+            coverage(f"real, {planted:.0%} planted, {size} launches", covered, None),
+            bias(f"real, {planted:.0%} planted", covered),
+        ]
+        figures.append(_power(measured, planted, rules, sd))
+    return figures
+
+
+def _power(measured: Measured, planted: float, rules: Rules, sd: float) -> Figure:
+    """How often a planted difference is found in comparisons of so many launches that it is what they can just see."""
+    size = next(
+        (
+            count
+            for count in range(3, measured.launches // 3 + 1)
+            if math.expm1(smallest_detectable(sd, count, rules.level, gate=_gate(sd, count))) <= planted
+        ),
+        max(3, measured.launches // 3),
+    )
+    rules = dataclasses.replace(rules, gate=math.expm1(_gate(sd, size)))
+    tally = _tally(disjoint(measured, size), _name(planted), -math.log1p(planted), rules)
+    expected = detection_power(math.log1p(planted), sd, size, rules.level, _gate(sd, size))
+    low, high = wilson_interval(tally.found, tally.comparisons)
+    what = f"real, {planted:.0%} planted, {size} launches: found ({expected:.0%} expected)"
+    return Figure(
+        what,
+        tally.found / max(1, tally.comparisons),
+        low,
+        high,
+        min(LEAST_FOUND, expected - 0.05),
+        None,
+        tally.comparisons,
+    )
+
+
+def _gate(sd: float, launches: int) -> float:
+    """The A/A gate on the log scale for normal estimates."""
+    return NORMAL_QUANTILE * sd / math.sqrt(launches)
+
+
+def _gate_for(gates: Mapping[int, float], launches: int) -> float:
+    """The gate of the largest number of launches that was qualified and is not above this one."""
+    return gates[max(count for count in gates if count <= max(launches, min(gates)))]
+
+
+def _tally(comparisons: Sequence[Measured], arm: str, truth: float, rules: Rules) -> Tally:
+    tally = Tally(truth=truth)
+    for one in comparisons:
+        # Alone against the baseline: the level is not shared with the other arms, which answer other questions.
+        arms = tuple(found for found in one.arms if found.role in ("baseline", "null") or found.name == arm)
+        for verdict in judge(dataclasses.replace(one, arms=arms), rules)[0].verdicts:
+            tally.add(verdict)
+    return tally
+
+
+def _as_arm(measured: Measured) -> Measured:
+    """The null arm as an arm, so that it gets a verdict like any other."""
+    arms = tuple(
+        dataclasses.replace(arm, role="arm", name="A'") if arm.role == "null" else arm
+        for arm in measured.arms
+        if arm.role in ("baseline", "null")
+    )
+    return dataclasses.replace(measured, arms=arms)
+
+
+def _arm(measured: Measured, role: Role) -> Any:
+    return next(arm for arm in measured.arms if arm.role == role)
+
+
+def _measure_for(group: Sequence[Arm], plan: Plan, seconds: float) -> Measured:
+    """Launches until the time is over."""
+    budget = Budget(
+        dataclasses.replace(plan, launches=3, most_launches=10**6, budget_seconds=seconds, fewest_rounds=plan.rounds),
+        "",
+        None,
+        "",
+    )
+    return run_groups([group], budget, lambda _found: False)
+
+
+def _arms(folder: Path) -> list[Arm]:
+    """A, its copy, and A with more rows; each input in a folder of its own, which its workers share."""
+    random = np.random.default_rng(0)
+    widths = (10, 32, 2)
+    layers = tuple(
+        Layer(
+            (random.standard_normal((fan_out, fan_in)) / math.sqrt(fan_in)).astype(np.float32),
+            random.standard_normal(fan_out).astype(np.float32),
+        )
+        for fan_in, fan_out in pairwise(widths)
+    )
+    model = Model(Architecture(10, (32,), 2, "relu"), layers, ("0", "1"))
+    threads = usable_cpus()
+    setting = Setting("numpy", threads=threads)
+
+    def arm(name: str, role: Role, planted: float) -> Arm:
+        place = folder / f"{planted}"
+        if not place.exists():
+            place.mkdir()
+            x_FN = random.standard_normal((10, round(ROWS * (1 + planted))), dtype=np.float32)
+            write_files(Job(model, x_FN), {"numpy": setting}, place)
+        payload = {"folder": str(place), "setting": dataclasses.asdict(setting), "probe": None}
+        return Arm(name, OPENER, payload, role, threads, thread_variables(threads))
+
+    return [arm("A", "baseline", 0.0), arm("A'", "null", 0.0), *(arm(_name(share), "arm", share) for share in PLANTED)]
+
+
+def _name(planted: float) -> str:
+    return f"A + {planted:.0%}"

@@ -1,0 +1,102 @@
+"""What the answers must be: the model in float64 over every row, and how far a precision may be off it.
+
+The bound is the probabilistic one of N. J. Higham and T. Mary, "A new approach to probabilistic rounding error
+analysis", SIAM J. Sci. Comput. 41 (2019), A2815-A2835: |error| <= lambda sqrt(k) u B, where B is what the network would
+give if every weight, input and activation counted with its absolute value.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf, expit
+
+from vecml.config import Activation, Precision
+from vecml.model.network import Architecture, Model
+
+BLOCK_ROWS = 8_192
+UNIT_ROUNDOFF: dict[Precision, float] = {
+    "float64": 2.0**-53,
+    "float32": 2.0**-24,
+    "tf32": 2.0**-11,
+    "float16": 2.0**-11,
+    "bfloat16": 2.0**-8,
+}
+LAMBDA = 4.0  # off by more with a chance of about 2 exp(-lambda^2 / 2), 0.07 %, for a single worst-case sum
+ACTIVATION_ROUNDINGS = 10  # bias, activation and the conversions of a layer's input
+
+_ACTIVATE: dict[Activation, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "relu": lambda z: np.where(z < 0, 0.0, z),
+    "gelu": lambda z: z * 0.5 * (1 + erf(z / math.sqrt(2))),
+    "tanh": np.tanh,
+    "sigmoid": expit,
+}
+# The most that an activation enlarges an error by: its greatest slope.
+_SLOPE: dict[Activation, float] = {"relu": 1.0, "gelu": 1.13, "tanh": 1.0, "sigmoid": 0.25}
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Logits of some rows in float64, and their scale.
+
+    Attributes:
+        logits_NC: float64.
+        scale_NC: float64, B: what a relative rounding error in every operation is multiplied by.
+    """
+
+    logits_NC: NDArray[np.float64]
+    scale_NC: NDArray[np.float64]
+
+
+def reference_logits(model: Model, x_FN: NDArray[np.floating]) -> Logits:
+    """Logits of the columns of x_FN (F, N; float32 or float64), with their scale."""
+    activate, slope = _ACTIVATE[model.architecture.activation], _SLOPE[model.architecture.activation]
+    value = x_FN.astype(np.float64)
+    scale = np.abs(value)
+    with np.errstate(all="ignore"):
+        for index, layer in enumerate(model.layers):
+            weight, bias = layer.weight_OI.astype(np.float64), layer.bias_O.astype(np.float64)[:, None]
+            value = weight @ value + bias
+            scale = np.abs(weight) @ scale + np.abs(bias)
+            if index + 1 < len(model.layers):
+                value = activate(value)
+                scale = np.maximum(slope * scale, np.abs(value))
+    return Logits(np.ascontiguousarray(value.T), np.ascontiguousarray(scale.T))
+
+
+def label_of(logits_NC: NDArray[np.floating]) -> NDArray[np.int64]:
+    """The labels (int64, N) that logits mean: the first highest; 0 where that is not finite, as in every engine."""
+    label_N: NDArray[np.int64] = logits_NC.argmax(axis=1)
+    best_N = np.take_along_axis(logits_NC, label_N[:, None], axis=1)[:, 0]
+    label_N[~np.isfinite(best_N)] = 0
+    return label_N
+
+
+def reference_labels(model: Model, x_FN: NDArray[np.floating]) -> NDArray[np.int64]:
+    """The label (int64, N) of every column of x_FN (F, N), computed in float64, a block at a time."""
+    n_rows = x_FN.shape[1]
+    label_N = np.empty(n_rows, np.int64)
+    for start in range(0, n_rows, BLOCK_ROWS):
+        rows = slice(start, min(start + BLOCK_ROWS, n_rows))
+        label_N[rows] = label_of(_plain_logits(model, x_FN[:, rows]))
+    return label_N
+
+
+def tolerance(architecture: Architecture, precision: Precision) -> float:
+    """What an error of a logit may be, as a share of its scale, when the network is computed in `precision`."""
+    roundings = sum(width + ACTIVATION_ROUNDINGS for width in architecture.widths[:-1])
+    return LAMBDA * math.sqrt(roundings) * UNIT_ROUNDOFF[precision]
+
+
+def _plain_logits(model: Model, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Logits (N, C) in float64 without their scale."""
+    activate = _ACTIVATE[model.architecture.activation]
+    value = x_FN.astype(np.float64)
+    with np.errstate(all="ignore"):
+        for index, layer in enumerate(model.layers):
+            value = layer.weight_OI.astype(np.float64) @ value + layer.bias_O.astype(np.float64)[:, None]
+            if index + 1 < len(model.layers):
+                value = activate(value)
+    return value.T

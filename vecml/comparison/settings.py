@@ -1,0 +1,95 @@
+"""Which settings are compared: the product of what the user lists, their names, and those that cannot run here.
+
+A name is the engine, and beside it only what differs between the settings: `torch`, `torch threads=2 layout=rows`.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vecml.config import Setting
+from vecml.errors import EngineUnavailableError, SettingError
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Setting))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The settings of a comparison.
+
+    Attributes:
+        settings: by name; of one size of request the first is the baseline.
+        skipped: names of what does not run, each with the reason.
+    """
+
+    settings: Mapping[str, Setting]
+    skipped: Mapping[str, str]
+
+
+def product(**choices: Sequence[object]) -> list[Setting]:
+    """Every combination of the values listed for Setting's fields, the last field changing fastest; doubles once."""
+    names = list(choices)
+    combinations = itertools.product(*choices.values())
+    made = [Setting(**dict(zip(names, values, strict=True))) for values in combinations]  # type: ignore[arg-type]
+    return list(dict.fromkeys(made))
+
+
+def names_of(settings: Sequence[Setting]) -> list[str]:
+    """A name for each setting: its engine, and `field=value` for every other field in which some differ."""
+    differing = [
+        field for field in FIELDS if field != "engine" and len({getattr(setting, field) for setting in settings}) > 1
+    ]
+    return [
+        " ".join([setting.engine, *(f"{field}={_text(getattr(setting, field))}" for field in differing)])
+        for setting in settings
+    ]
+
+
+def choose(settings: Sequence[Setting], baseline: str | None, check: Callable[[Setting], None]) -> Chosen:
+    """Name the settings, put the baseline first, and leave out what cannot run.
+
+    Args:
+        settings: at least one.
+        baseline: a setting's name, or an engine's: then its first setting; None: the first setting.
+        check: raises SettingError for a setting that cannot run here.
+
+    Raises SettingError when the baseline is not among them or cannot run, or nothing else can.
+    """
+    named = dict(zip(names_of(settings), settings, strict=True))
+    first = _baseline(named, baseline)
+    skipped: dict[str, str] = {}
+    for name, setting in named.items():
+        try:
+            check(setting)
+        except EngineUnavailableError as error:
+            skipped[name] = error.message
+        except SettingError as error:
+            skipped[name] = error.message
+        if name in skipped and name == first:
+            raise SettingError(f"the baseline {name} cannot run: {skipped[name]}", "choose another with --baseline")
+    kept = {name: setting for name, setting in named.items() if name not in skipped}
+    if len(kept) < 2:
+        reason = f": {next(iter(skipped.values()))}" if skipped else ""
+        raise SettingError(
+            f"nothing to compare {first} with{reason}", "name two settings or more, --engines numpy,torch say"
+        )
+    # Within a size of request, the setting that is the baseline but for that size comes first.
+    like = dataclasses.replace(kept[first], request_rows=None)
+    ordered = sorted(kept, key=lambda name: dataclasses.replace(kept[name], request_rows=None) != like)
+    return Chosen({name: kept[name] for name in ordered}, skipped)
+
+
+def _baseline(named: Mapping[str, Setting], baseline: str | None) -> str:
+    if baseline is None:
+        return next(iter(named))
+    if baseline in named:
+        return baseline
+    for name, setting in named.items():
+        if setting.engine == baseline:
+            return name
+    raise SettingError(f"--baseline {baseline}: it is none of the settings", f"choose from {', '.join(named)}")
+
+
+def _text(value: object) -> str:
+    return "auto" if value is None else str(value)

@@ -1,0 +1,213 @@
+"""An engine as an arm: what a worker process opens, times and checks. The labels that are scored are those timed.
+
+The input is a memory-mapped file that all workers share: a private, copy-on-write view, so that the probe can change a
+row without anybody else seeing it.
+"""
+
+import sys
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml.comparison.files import load_model
+from vecml.comparison.reference import label_of, reference_logits, tolerance
+from vecml.config import Precision, Setting
+from vecml.engines.base import Engine, Loaded
+from vecml.engines.probe import used_precision
+from vecml.engines.registry import get_engine
+from vecml.hardware import ROOT, read_text
+
+LOGIT_ROWS = 4_096  # whose logits are compared, spread evenly
+FLIPS_LOOKED_AT = 20_000
+REQUESTS = 1_024  # different ones, taken in turn
+
+
+class EngineWork:
+    """One setting's work; see `vecml.measure.worker.Work`.
+
+    Args:
+        payload: `folder` of the comparison's files, `setting` (Setting's fields), `probe` (two row numbers, or None).
+        engine: instead of the registry's; tests bring their own.
+    """
+
+    def __init__(self, payload: Mapping[str, Any], engine: Engine | None = None) -> None:
+        self._folder = Path(payload["folder"])
+        self._setting = Setting(**payload["setting"])
+        self._probe: list[int] | None = payload.get("probe")
+        self._engine = engine or get_engine(self._setting.engine)
+        self._registered = engine is None
+        self._model = load_model(self._folder)
+        # Asked for here, so that the library's import is not part of the load time.
+        self._unavailable = self._engine.unavailable(self._model, self._setting)
+        self._x = np.asarray(np.load(self._folder / f"{self._setting.layout}.npy", mmap_mode="c"))
+        self._columns = self._setting.layout == "columns"
+        self._n_rows = self._x.shape[1 if self._columns else 0]
+        self._label_N = np.full(self._n_rows, -1, np.int64)
+        self._loaded: Loaded | None = None
+        self._requests: list[tuple[NDArray[Any], NDArray[np.int64]]] = []
+        self._next = 0
+        self.each = self._setting.request_rows is not None
+        if self._setting.request_rows is not None:
+            self._cut_requests(self._setting.request_rows)
+
+    def open(self) -> None:
+        """Load the model into the engine."""
+        if self._unavailable is not None:
+            raise RuntimeError(f"engine {self._setting.engine} cannot run here: {self._unavailable}")
+        self._loaded = self._engine.load(self._model, self._setting)
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing that is known before the blocks."""
+        return {}
+
+    def call(self) -> None:
+        """Label every row, or the next request's."""
+        loaded = self._loaded
+        if loaded is None:
+            raise RuntimeError("the engine was not opened")
+        if self._requests:
+            x, label_N = self._requests[self._next]
+            self._next = (self._next + 1) % len(self._requests)
+            loaded.labels(x, label_N)
+        else:
+            loaded.labels(self._x, self._label_N)
+        loaded.synchronize()
+
+    def answer(self) -> int:
+        """Checksum of all labels; 0 where requests fill them bit by bit."""
+        return 0 if self._requests else zlib.crc32(self._label_N.data)
+
+    def finish(self) -> dict[str, Any]:
+        """Score the labels of the last timed calls, compare logits, probe for cached answers, see what was used."""
+        facts = {**self._score(), **self._compare_logits(), "pools": pools(), "os_threads": os_threads()}
+        if "torch" in sys.modules:
+            facts["torch_threads"] = sys.modules["torch"].get_num_threads()
+        facts["cached"] = self._answers_from_memory()
+        facts["precision_used"] = used_precision(self._setting) if self._registered else self._setting.precision
+        return facts
+
+    def close(self) -> None:
+        """Close the engine."""
+        if self._loaded is not None:
+            self._loaded.close()
+
+    def _cut_requests(self, rows: int) -> None:
+        """Requests as they come in: small arrays of their own."""
+        count = max(1, min(REQUESTS, self._n_rows // rows))
+        for index in range(count):
+            part = slice(index * rows, min((index + 1) * rows, self._n_rows))
+            x = self._x[:, part] if self._columns else self._x[part]
+            self._requests.append((np.ascontiguousarray(x), self._label_N[part]))
+
+    def _score(self) -> dict[str, Any]:
+        """Labels of the timed calls against the reference's, and against the truth where it is known."""
+        expected_N = np.load(self._folder / "reference.npy", mmap_mode="r")
+        scored_N = np.flatnonzero(self._label_N >= 0) if self._requests else np.arange(self._n_rows)
+        label_N = self._label_N[scored_N]
+        flip_N = scored_N[label_N != expected_N[scored_N]]
+        looked_at_N = flip_N[:FLIPS_LOOKED_AT]
+        wrong = self._outside_the_band(looked_at_N)
+        found: dict[str, Any] = {
+            "rows": len(scored_N),
+            "flips": len(flip_N),
+            "wrong": wrong if len(looked_at_N) == len(flip_N) else round(wrong * len(flip_N) / len(looked_at_N)),
+            "only_label": int(label_N[0]) if len(label_N) and (label_N == label_N[0]).all() else None,
+            "expected_labels": len(np.unique(expected_N)),
+        }
+        truth = self._folder / "truth.npy"
+        if truth.exists():
+            true_N = np.load(truth, mmap_mode="r")
+            found["right"] = int((label_N == true_N[scored_N]).sum())
+        return found
+
+    def _outside_the_band(self, row_N: NDArray[np.int64]) -> int:
+        """Of these flipped rows, those whose label is no near tie in the setting's precision."""
+        if not len(row_N):
+            return 0
+        n_classes = self._model.architecture.n_classes
+        given_N = self._label_N[row_N]
+        valid_N = (given_N >= 0) & (given_N < n_classes)
+        wrong = int((~valid_N).sum())
+        found = reference_logits(self._model, self._features(row_N[valid_N]))
+        given_N = given_N[valid_N]
+        index_N = np.arange(len(given_N))
+        top_N = label_of(found.logits_NC)
+        with np.errstate(invalid="ignore"):
+            margin_N = found.logits_NC[index_N, top_N] - found.logits_NC[index_N, given_N]
+            band_N = self._tolerance() * (found.scale_NC[index_N, top_N] + found.scale_NC[index_N, given_N])
+            return wrong + int((~(margin_N <= band_N)).sum())
+
+    def _compare_logits(self) -> dict[str, Any]:
+        """The largest error of a logit on some rows, as a multiple of what its precision allows."""
+        if self._loaded is None or not self._n_rows:
+            return {"logit_error": 0.0}
+        row_N = np.unique(np.linspace(0, self._n_rows - 1, LOGIT_ROWS).astype(np.int64))
+        x_FN = self._features(row_N)
+        given_NC = self._loaded.logits(x_FN if self._columns else np.ascontiguousarray(x_FN.T))
+        expected = reference_logits(self._model, x_FN)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            off_NC = np.abs(given_NC.astype(np.float64) - expected.logits_NC) / (self._tolerance() * expected.scale_NC)
+        same_NC = (given_NC == expected.logits_NC) | (np.isnan(given_NC) & np.isnan(expected.logits_NC))
+        off_NC = np.where(same_NC, 0.0, np.where(np.isnan(off_NC), np.inf, off_NC))
+        return {"logit_error": float(min(off_NC.max(initial=0.0), 1e300))}
+
+    def _answers_from_memory(self) -> bool | None:
+        """Whether a changed row keeps its label; None where no two rows have labels that would show it."""
+        if self._probe is None or self._loaded is None:
+            return None
+        first, second = self._probe
+        x, label_N = (self._x, self._label_N) if not self._requests else (None, None)
+        if x is None or label_N is None:
+            x, label_N = self._requests[0]
+            first = 0
+        source = self._features(np.array([second]))[:, 0]
+        before = int(label_N[first])
+        if self._columns:
+            x[:, first] = source
+        else:
+            x[first] = source
+        self._loaded.labels(x, label_N)
+        self._loaded.synchronize()
+        expected = int(label_of(reference_logits(self._model, source[:, None]).logits_NC)[0])
+        return int(label_N[first]) == before != expected
+
+    def _features(self, row_N: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Some rows (int64) as (F, n), whatever the layout."""
+        part = self._x[:, row_N] if self._columns else self._x[row_N].T
+        return np.ascontiguousarray(part)
+
+    def _tolerance(self) -> float:
+        precision: Precision = self._setting.precision
+        return tolerance(self._model.architecture, precision)
+
+
+def open_engine(payload: Mapping[str, Any]) -> EngineWork:
+    """The opener of an arm that is a setting."""
+    return EngineWork(payload)
+
+
+def pools() -> list[dict[str, Any]]:
+    """The process's native thread pools: API (blas, openmp), library, threads, and the kernels that BLAS has chosen."""
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]  # noqa: PLC0415 -- in workers only
+
+    return [
+        {
+            "api": pool["user_api"],
+            "library": pool["internal_api"],
+            "threads": pool["num_threads"],
+            "architecture": pool.get("architecture"),
+        }
+        for pool in threadpool_info()
+    ]
+
+
+def os_threads() -> int | None:
+    """Threads that this process has, as the kernel counts them; None where it cannot be told."""
+    for line in (read_text(ROOT / "proc/self/status") or "").splitlines():
+        if line.startswith("Threads:"):
+            return int(line.split()[1])
+    return None

@@ -1,0 +1,94 @@
+"""Comparisons from Python and Jupyter: `vecml.compare(model, x)` and `vecml.compare_functions({"a": f, "b": g}, x)`.
+
+>>> import vecml
+>>> vecml.compare(vecml.load("model"), "new.csv", engines=("numpy", "torch"))     # shows itself
+>>> vecml.compare_functions({"loop": slow, "vectorised": fast}, x, budget="30s")
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vecml.comparison import functions as functions_module
+from vecml.comparison.compare import Job, compare_settings, plan_comparison
+from vecml.comparison.settings import choose, product
+from vecml.data.sources import raw_columns
+from vecml.device import check_threads, resolve_precision, usable_cpus
+from vecml.engines.registry import check, get_engine
+from vecml.errors import DataError
+from vecml.model.network import Model
+from vecml.model.store import Classifier
+from vecml.report.comparison import ComparisonResult, shown
+
+
+def compare(  # noqa: PLR0913 -- a setting has that many sides
+    model: Classifier | Model,
+    x: str | Path | Any,
+    *,
+    engines: Sequence[str] = ("numpy", "torch"),
+    threads: Sequence[int] | int | None = None,
+    precision: Sequence[str] | str = "float32",
+    layout: Sequence[str] | str = "columns",
+    block_rows: Sequence[int | None] | int | None = None,
+    request_rows: Sequence[int | None] | int | None = None,
+    baseline: str | None = None,
+    budget: str = "60s",
+) -> ComparisonResult:
+    """Compare ways of running a model over `x` on this machine; the result shows itself.
+
+    Args:
+        model: from `vecml.load`; then `x` is raw, as `vecml.predict` takes it. Or a bare `Model`.
+        x: a file, a DataFrame, an Arrow table or a dict of arrays; for a bare `Model` an array (rows, features),
+            float32 or float64.
+        engines, threads, precision, layout, block_rows, request_rows: one value or several; every combination is a
+            setting. threads: None is every CPU.
+        baseline: a setting's or an engine's name; None: the first.
+        budget: wall time, `60s` or `5m`; `auto` until the intervals are narrow; `quick` for figures without verdicts.
+
+    Raises DataError for an `x` that does not fit, SettingError for settings that cannot be or a budget too short.
+    """
+    network = model.model if isinstance(model, Classifier) else model
+    if isinstance(model, Classifier):
+        x_FN = model.encoding.transform(raw_columns(x, model.encoding))[0]
+    else:
+        x_NF = np.asarray(x)
+        if x_NF.ndim != 2 or x_NF.dtype not in (np.float32, np.float64):
+            raise DataError(
+                f"x is {x_NF.dtype} of shape {x_NF.shape}: a bare model takes float32 or float64 (rows, features)"
+            )
+        x_FN = np.ascontiguousarray(x_NF.T)
+    counts = [usable_cpus()] if threads is None else _several(threads)
+    for number in counts:
+        check_threads(number)
+    wanted = []
+    for engine in _several(engines):
+        get_engine(engine)
+        precisions = [resolve_precision(engine, one) for one in _several(precision)]
+        wanted += product(
+            engine=[engine],
+            precision=precisions,
+            layout=_several(layout),
+            threads=counts,
+            block_rows=_several(block_rows),
+            request_rows=_several(request_rows),
+        )
+    chosen = choose(wanted, baseline, lambda setting: check(network, setting))
+    return shown(compare_settings(Job(network, x_FN, data_source="python"), chosen, plan_comparison(chosen, budget)))
+
+
+def compare_functions(
+    functions: Mapping[str, Callable[[Any], Any]], x: Any, *, budget: str = "60s", baseline: str | None = None
+) -> ComparisonResult:
+    """Compare functions of one argument over the same `x` (an array of any shape and dtype, or what JSON holds).
+
+    Each is defined at the top level of a module or of the running script: worker processes find it there again. In a
+    script, call this under `if __name__ == "__main__":`. See `vecml.comparison.functions.compare_functions`.
+    """
+    return shown(functions_module.compare_functions(functions, x, budget=budget, baseline=baseline))
+
+
+def _several(value: Any) -> list[Any]:
+    """One value as a list of it, several as they are."""
+    return list(value) if isinstance(value, list | tuple) else [value]

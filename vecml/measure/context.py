@@ -1,0 +1,118 @@
+"""What goes on on the machine while something is measured: time stolen, time throttled, CPUs that others use.
+
+Ticks are 10 ms, so that only a window of a second or more says anything. What cannot be read is None, never 0.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vecml.hardware import ROOT, affinity_cpus, read_text
+from vecml.measure.records import Window
+
+WINDOW_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Counters that only grow, read at one moment.
+
+    Attributes:
+        seconds: of a clock that only grows.
+        busy_seconds: CPU time that the CPUs we may use have spent on anybody's work; None: not to be read.
+        steal_seconds: CPU time of ours that the hypervisor gave to others.
+        throttled_seconds: time that a quota held us back.
+        own_seconds: CPU time of this process and of its workers.
+    """
+
+    seconds: float
+    busy_seconds: float | None
+    steal_seconds: float | None
+    throttled_seconds: float | None
+    own_seconds: float | None
+
+
+def read_counters(pids: Iterable[int], root: Path = ROOT) -> Counters:
+    """The counters now; `pids` are the workers'."""
+    own = time.process_time()
+    for pid in pids:
+        used = process_cpu_seconds(pid)
+        own += 0.0 if used is None else used
+    busy, steal = _cpu_time(root)
+    return Counters(time.monotonic(), busy, steal, _throttled(root), own)
+
+
+def window(before: Counters, after: Counters, launch: int, group: int, first_round: int, last_round: int) -> Window:
+    """What happened between two readings."""
+    seconds = after.seconds - before.seconds
+    cpus = affinity_cpus() or 1
+
+    def grown(name: str) -> float | None:
+        early, late = getattr(before, name), getattr(after, name)
+        return None if early is None or late is None else late - early
+
+    busy, own, steal = grown("busy_seconds"), grown("own_seconds"), grown("steal_seconds")
+    return Window(
+        launch=launch,
+        group=group,
+        first_round=first_round,
+        last_round=last_round,
+        seconds=seconds,
+        steal_share=None if steal is None or seconds <= 0 else steal / (seconds * cpus),
+        throttled_seconds=grown("throttled_seconds"),
+        foreign_cpus=None if busy is None or own is None or seconds <= 0 else max(0.0, (busy - own) / seconds),
+        usable_cpus=cpus,
+    )
+
+
+def process_cpu_seconds(pid: int) -> float | None:
+    """CPU time that a process has used, to the microsecond and better; None when it has ended or cannot be asked.
+
+    Linux gives every process a clock of its own: clock_getcpuclockid(3), whose number is made of the pid.
+    """
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except (OSError, AttributeError, OverflowError):
+        pass
+    import psutil  # noqa: PLC0415 -- where there are no such clocks
+
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except (psutil.Error, OSError):
+        return None
+    return float(times.user + times.system)
+
+
+def _cpu_time(root: Path) -> tuple[float | None, float | None]:
+    """Busy and stolen seconds of the CPUs that this process may use: proc_stat(5)."""
+    text = read_text(root / "proc/stat")
+    try:
+        ours, tick = os.sched_getaffinity(0), os.sysconf("SC_CLK_TCK")
+    except (AttributeError, OSError, ValueError):
+        return None, None
+    busy, steal, seen = 0, 0, False
+    for match in re.finditer(r"^cpu([0-9]+) (.*)$", text or "", re.MULTILINE):
+        values = [int(value) for value in match[2].split()]
+        if int(match[1]) in ours and len(values) >= 8:
+            user, nice, system, _idle, _iowait, irq, softirq, stolen = values[:8]
+            busy += user + nice + system + irq + softirq
+            steal += stolen
+            seen = True
+    return (busy / tick, steal / tick) if seen else (None, None)
+
+
+def _throttled(root: Path) -> float | None:
+    """Seconds that the control group's quota held this process's group back: cgroups(7), v2 and v1 `cpu.stat`."""
+    own = re.search(
+        r"^(?:0::|[0-9]+:(?:[a-z,]*,)?cpu(?:,[a-z,]*)?:)(.*)$", read_text(root / "proc/self/cgroup") or "", re.M
+    )
+    path = (own[1] if own else "/").lstrip("/")
+    for folder in (root / "sys/fs/cgroup" / path, root / "sys/fs/cgroup", root / "sys/fs/cgroup/cpu"):
+        text = read_text(folder / "cpu.stat") or ""
+        match = re.search(r"^throttled_(usec|time) ([0-9]+)$", text, re.MULTILINE)
+        if match:
+            return int(match[2]) / (1e6 if match[1] == "usec" else 1e9)
+    return None

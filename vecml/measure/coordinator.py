@@ -1,0 +1,374 @@
+"""The coordinator: opens arms in worker processes, hands the turn round, and keeps every raw block.
+
+launch > round > block > calls. Fresh workers for every launch, because a process's own luck (where its memory lies)
+moves times by some per cent; rounds in balanced random order; nobody else running during a turn. An arm whose worker
+dies, hangs or raises is given up with the reason, and the others go on.
+
+The clock and the source of workers are arguments: tests run all of this on a fake clock, with exact results.
+"""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from vecml.measure.context import WINDOW_SECONDS, Counters, window
+from vecml.measure.order import balanced_rounds
+from vecml.measure.records import (
+    Arm,
+    ArmLaunch,
+    ArmMeasurement,
+    Blocks,
+    Measured,
+    Opened,
+    Plan,
+    Reading,
+    Replaced,
+    Window,
+)
+
+CANARY_TOLERANCE = 0.25
+FEWEST_LAUNCHES = 3  # for a verdict; a tight budget gives up launches down to this
+
+
+class WorkerError(Exception):
+    """A worker died, hung or raised: what happened, so that "NAME: ..." reads as a sentence."""
+
+
+class Worker(Protocol):
+    """One arm's worker process. Every method raises WorkerError when the worker fails."""
+
+    def started(self) -> None:
+        """Return when its imports are through."""
+
+    def canary(self) -> float:
+        """Seconds of a small fixed piece of work."""
+
+    def open(self) -> Opened:
+        """Make the arm ready."""
+
+    def warm(self) -> tuple[int, float, float]:
+        """Warm up: calls, seconds, the median call's seconds."""
+
+    def block(self, calls: int, expected_seconds: float) -> Reading:
+        """Time a block of calls."""
+
+    def finish(self) -> tuple[Mapping[str, Any], int | None]:
+        """The arm's own facts at its end, and the worker's peak memory in bytes."""
+
+    def close(self) -> None:
+        """End the worker."""
+
+
+class Crew(Protocol):
+    """A launch's workers, by the names of their arms."""
+
+    @property
+    def workers(self) -> Mapping[str, Worker]:
+        """Those that have been started."""
+
+    def wait_idle(self, turn: str) -> bool:
+        """Return when all but `turn`'s worker are at rest; False when they do not come to rest."""
+
+    def counters(self) -> Counters | None:
+        """The machine's counters, or None where there are none."""
+
+    def close(self) -> None:
+        """End every worker."""
+
+
+class Source(Protocol):
+    """Where workers come from."""
+
+    def start(self, arms: Sequence[Arm], plan: Plan, launch: int, group: int) -> Crew:
+        """A fresh worker for each of these arms."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a measurement is.
+
+    Attributes:
+        launch: that is going on, from 1.
+        launches: that there will be.
+        seconds: passed.
+        seconds_left: to come, as far as it can be told.
+        doing: `starting`, `warming up`, `measuring`.
+    """
+
+    launch: int
+    launches: int
+    seconds: float
+    seconds_left: float
+    doing: str
+
+
+def measure(
+    groups: Sequence[Sequence[Arm]],
+    plan: Plan,
+    source: Source,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+    random: Random | None = None,
+    enough: Callable[[Measured], bool] | None = None,
+    tell: Callable[[Progress], None] = lambda _progress: None,
+) -> Measured:
+    """Measure the groups of arms as `plan` says; every raw block is kept.
+
+    Args:
+        groups: arms that are measured beside each other, each group with a baseline of its own.
+        plan: how much.
+        source: starts the workers.
+        clock: seconds; only differences count.
+        random: of the orders; None draws a seed.
+        enough: asked after each launch from `plan.launches` on, whether to stop before `plan.most_launches`.
+        tell: hears how far it is.
+
+    What interrupts it passes through, and no worker is left behind.
+    """
+    return _Coordinator(groups, plan, source, clock, random or Random(), tell).run(enough)  # noqa: S311 -- an order, no secret
+
+
+@dataclass
+class _Tally:
+    """What an arm has given so far."""
+
+    arm: Arm
+    group: int
+    columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in Blocks.__dataclass_fields__})
+    launches: list[ArmLaunch] = field(default_factory=list)
+    failure: str | None = None
+
+    def frozen(self) -> ArmMeasurement:
+        blocks = Blocks(**{name: tuple(values) for name, values in self.columns.items()})
+        arm = self.arm
+        return ArmMeasurement(arm.name, arm.role, arm.cpus, self.group, blocks, tuple(self.launches), self.failure)
+
+
+@dataclass
+class _Turn:
+    """An arm's worker in the launch that is going on."""
+
+    tally: _Tally
+    worker: Worker
+    canary_seconds: float = 0.0
+    opened: Opened = field(default_factory=lambda: Opened(0.0))
+    warm: tuple[int, float, float] = (0, 0.0, 0.0)
+    calls: int = 1
+
+    @property
+    def block_seconds(self) -> float:
+        """What a block should take."""
+        return self.calls * self.warm[2]
+
+
+class _Coordinator:
+    def __init__(
+        self,
+        groups: Sequence[Sequence[Arm]],
+        plan: Plan,
+        source: Source,
+        clock: Callable[[], float],
+        random: Random,
+        tell: Callable[[Progress], None],
+    ) -> None:
+        self._plan = plan
+        self._source = source
+        self._clock = clock
+        self._random = random
+        self._tell = tell
+        self._groups = [[_Tally(arm, number) for arm in group] for number, group in enumerate(groups)]
+        self._windows: list[Window] = []
+        self._replaced: list[Replaced] = []
+        self._canaries: list[float] = []
+        self._begin = clock()
+        self._launches = plan.launches  # as many as there will be, as far as it is known
+        self._done = 0
+        self._overhead: dict[int, float] = {}  # seconds of a group's launch that are no rounds
+        self._round_seconds: dict[int, float] = {}
+
+    def run(self, enough: Callable[[Measured], bool] | None) -> Measured:
+        plan = self._plan
+        while self._done < self._launches:
+            for group in range(len(self._groups)):
+                while not self._launch(group):
+                    pass
+            self._done += 1
+            if self._done >= self._launches < plan.most_launches and self._time_for_another():
+                self._launches += not (enough is not None and enough(self._measured()))
+        return self._measured()
+
+    def _measured(self) -> Measured:
+        arms = tuple(tally.frozen() for group in self._groups for tally in group)
+        return Measured(
+            self._plan, arms, self._done, tuple(self._windows), tuple(self._replaced), self._clock() - self._begin
+        )
+
+    def _launch(self, group: int) -> bool:
+        """One launch of one group; False when it was thrown away for a slow canary."""
+        alive = [tally for tally in self._groups[group] if tally.failure is None]
+        if all(tally.arm.role == "limit" for tally in alive):  # nobody is left that they would be the limits of
+            return True
+        begun = self._clock()
+        self._say("starting")
+        crew = self._source.start([tally.arm for tally in alive], self._plan, self._done, group)
+        try:
+            turns = [_Turn(tally, crew.workers[tally.arm.name]) for tally in alive]
+            self._each(turns, lambda turn: turn.worker.started())
+            self._each(self._shuffled(turns), lambda turn: self._take_canary(turn, crew))
+            if self._is_slow(turns, group):
+                return False
+            self._say("warming up")
+            self._each(self._shuffled(turns), lambda turn: self._make_ready(turn, crew))
+            ready = self._clock()
+            self._rounds(turns, crew, group, ready - begun)
+            rounds_end = self._clock()
+            self._each(turns, self._finish)
+        finally:
+            crew.close()
+        self._overhead[group] = self._clock() - begun - (rounds_end - ready)
+        return True
+
+    def _each(self, turns: Sequence[_Turn], act: Callable[[_Turn], None]) -> None:
+        """Do something with every worker that is still there; one that fails is given up."""
+        for turn in turns:
+            if turn.tally.failure is None:
+                try:
+                    act(turn)
+                except WorkerError as error:
+                    turn.tally.failure = str(error)
+                    turn.worker.close()
+
+    def _shuffled(self, turns: Sequence[_Turn]) -> list[_Turn]:
+        return self._random.sample(list(turns), len(turns))
+
+    def _take_canary(self, turn: _Turn, crew: Crew) -> None:
+        crew.wait_idle(turn.tally.arm.name)
+        turn.canary_seconds = turn.worker.canary()
+
+    def _is_slow(self, turns: Sequence[_Turn], group: int) -> bool:
+        """Whether this launch is to be thrown away; by its canaries, never by the arms' own times."""
+        taken = {turn.tally.arm.name: turn.canary_seconds for turn in turns if turn.tally.failure is None}
+        if not taken:
+            return False
+        median = statistics.median([*self._canaries, *taken.values()])
+        name = max(taken, key=lambda arm: abs(math.log(taken[arm] / median)) if taken[arm] > 0 else 0.0)
+        off = not median / (1 + CANARY_TOLERANCE) <= taken[name] <= median * (1 + CANARY_TOLERANCE)
+        if off and len(self._replaced) < self._plan.launches:
+            self._replaced.append(Replaced(self._done, group, name, taken[name], median))
+            return True
+        self._canaries += taken.values()
+        return False
+
+    def _make_ready(self, turn: _Turn, crew: Crew) -> None:
+        """Open, warm up, and see how many calls make a block."""
+        crew.wait_idle(turn.tally.arm.name)
+        plan = self._plan
+        turn.opened = turn.worker.open()
+        turn.warm = calls, seconds, call_seconds = turn.worker.warm()
+        if calls < plan.warm_calls:
+            raise WorkerError(
+                f"too slow to be measured: {calls} calls took {seconds:.1f} s, and {plan.warm_calls} warm it up;"
+                " fewer rows, or a larger budget"
+            )
+        turn.calls = max(1, math.ceil(plan.block_seconds / call_seconds)) if call_seconds > 0 else 1_000_000
+
+    def _rounds(self, turns: Sequence[_Turn], crew: Crew, group: int, overhead: float) -> None:
+        regular = [turn for turn in turns if turn.tally.arm.role != "limit"]
+        limits = [turn for turn in turns if turn.tally.arm.role == "limit"]
+        count = self._count_rounds(regular, limits, group, overhead)
+        before, first = crew.counters(), 0
+        begun = self._clock()
+        for number, order in enumerate(self._orders(regular, count)):
+            taking = [*order, *(self._shuffled(limits) if number % self._plan.limit_every == 0 else ())]
+            for position, turn in enumerate(taking):
+                self._take_turn(turn, crew, number, position)
+            if before is not None:
+                after = crew.counters()
+                if after is not None and (after.seconds - before.seconds >= WINDOW_SECONDS or number == count - 1):
+                    self._windows.append(window(before, after, self._done, group, first, number))
+                    before, first = after, number + 1
+            self._say("measuring")
+        self._round_seconds[group] = (self._clock() - begun) / max(1, count)
+
+    def _orders(self, turns: Sequence[_Turn], count: int) -> Iterator[list[_Turn]]:
+        orders = balanced_rounds(list(range(len(turns))), self._random)
+        for _ in range(count):
+            yield [turns[index] for index in next(orders)]
+
+    def _take_turn(self, turn: _Turn, crew: Crew, number: int, position: int) -> None:
+        tally = turn.tally
+        if tally.failure is not None:
+            return
+        idle = crew.wait_idle(tally.arm.name)
+        try:
+            reading = turn.worker.block(turn.calls, turn.block_seconds)
+        except WorkerError as error:
+            tally.failure = str(error)
+            turn.worker.close()
+            return
+        columns = tally.columns
+        columns["launch"].append(self._done)
+        columns["round"].append(number)
+        columns["position"].append(position)
+        columns["idle"].append(idle)
+        for name in ("calls", "seconds", "cpu_seconds", "switches", "answer"):
+            columns[name].append(getattr(reading, name))
+
+    def _finish(self, turn: _Turn) -> None:
+        facts, peak = turn.worker.finish()
+        calls, seconds, _ = turn.warm
+        turn.tally.launches.append(
+            ArmLaunch(
+                launch=self._done,
+                canary_seconds=turn.canary_seconds,
+                load_seconds=turn.opened.load_seconds,
+                warm_calls=calls,
+                warm_seconds=seconds,
+                peak_rss_bytes=peak,
+                facts={**turn.opened.facts, **facts},
+            )
+        )
+
+    def _count_rounds(self, regular: Sequence[_Turn], limits: Sequence[_Turn], group: int, overhead: float) -> int:
+        """Rounds of this launch: what the budget leaves for it, between the plan's bounds, complete squares if it can.
+
+        It depends on what launches cost, never on what came out of them.
+        """
+        plan = self._plan
+        if plan.budget_seconds is None:
+            return plan.rounds
+        # Before a group has run, its turns are guessed to need a fifth more than their blocks, and its end a little.
+        guess = 1.2 * sum(turn.block_seconds for turn in regular)
+        guess += 1.2 * sum(turn.block_seconds for turn in limits) / plan.limit_every
+        round_seconds = self._round_seconds.get(group, guess) or 1e-9
+        costs = [self._overhead.get(number, overhead + 0.3) for number in range(len(self._groups))]
+        left = plan.budget_seconds - (self._clock() - self._begin)
+        while True:
+            after_this = self._launches - self._done - 1
+            other_groups = costs[group + 1 :]
+            overheads = after_this * sum(costs) + sum(other_groups) + costs[group] - overhead
+            shares = after_this * len(costs) + len(other_groups) + 1
+            rounds = int((left - overheads) / shares / round_seconds)
+            if rounds >= plan.fewest_rounds or self._launches <= max(FEWEST_LAUNCHES, self._done + 1):
+                break
+            self._launches -= 1  # fewer launches with rounds enough say more than many without
+        n = max(1, len(regular))
+        rounds = min(plan.rounds, max(plan.fewest_rounds, rounds))
+        return max(rounds - rounds % n, min(n, plan.rounds), plan.fewest_rounds)
+
+    def _time_for_another(self) -> bool:
+        """Whether one more launch fits the budget."""
+        if self._plan.budget_seconds is None:
+            return True
+        passed = self._clock() - self._begin
+        return passed + passed / max(1, self._done) <= self._plan.budget_seconds
+
+    def _say(self, doing: str) -> None:
+        passed = self._clock() - self._begin
+        budget = self._plan.budget_seconds
+        left = max(0.0, budget - passed) if budget is not None else math.nan
+        self._tell(Progress(self._done + 1, self._launches, passed, left, doing))

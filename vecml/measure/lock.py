@@ -1,0 +1,47 @@
+"""One measurement at a time on a machine: two would measure each other. The next one waits, and says so."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from vecml.errors import MeasureError
+
+WAIT_SECONDS = 3_600.0
+
+
+def lock_path() -> Path:
+    """The lock of this user on this machine; a folder for temporary files is never shared by two machines."""
+    owner = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    return Path(tempfile.gettempdir()) / f"vecml-measuring-{owner}.lock"
+
+
+@contextmanager
+def only_measurement(waiting: Callable[[], None], wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
+    """Within the block no other measurement of vecml's runs on this machine; the lock goes with its process.
+
+    `waiting` is called once if another one runs. Raises MeasureError when that has not ended after `wait_seconds`.
+    """
+    lock = FileLock(lock_path())
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waiting()
+        try:
+            lock.acquire(timeout=wait_seconds, poll_interval=0.5)
+        except Timeout:
+            raise MeasureError(
+                f"another measurement has held {lock_path()} for {wait_seconds:.0f} s",
+                "see whether a vecml hangs; the lock goes with its process",
+            ) from None
+    except OSError as error:
+        raise MeasureError(
+            f"cannot lock {lock_path()}: {error.strerror or error}", "set TMPDIR to a folder of your own"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,132 @@
+"""From raw blocks to paired log-ratios: which blocks stand beside each other, and which are left out.
+
+A pair is left out by a rule that was stated beforehand and looks at the machine (throttled, stolen from, crowded),
+never because of its time.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml.measure.records import ArmMeasurement, Window
+from vecml.statistics import hodges_lehmann
+
+STEAL_SHARE = 0.10
+THROTTLED_SHARE = 0.02
+CROWDED_CPUS = 0.5  # of the CPUs that a pair needs, so much may be taken by others
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Log-ratios of an arm against its baseline: log(baseline's seconds a call / the arm's); above 0: it is faster.
+
+    Attributes:
+        launch_N: int64, the launch of every pair.
+        round_N: int64, its round.
+        log_ratio_N: float64.
+        dropped: pairs left out.
+        disturbance: what most of them were left out for, in words; None when none was.
+    """
+
+    launch_N: NDArray[np.int64]
+    round_N: NDArray[np.int64]
+    log_ratio_N: NDArray[np.float64]
+    dropped: int
+    disturbance: str | None
+
+    @property
+    def dropped_share(self) -> float:
+        """Of all pairs."""
+        total = self.dropped + len(self.log_ratio_N)
+        return self.dropped / total if total else 0.0
+
+    def by_launch(self) -> dict[int, NDArray[np.float64]]:
+        """The log-ratios (float64) of every launch, in the order of time."""
+        return {int(launch): self.log_ratio_N[self.launch_N == launch] for launch in np.unique(self.launch_N)}
+
+    def estimates(self) -> dict[int, float]:
+        """Hodges-Lehmann estimate of every launch."""
+        return {launch: hodges_lehmann(value_N) for launch, value_N in self.by_launch().items()}
+
+
+def seconds_per_call(arm: ArmMeasurement) -> dict[tuple[int, int], float]:
+    """Seconds a call of every block, by launch and round."""
+    blocks = arm.blocks
+    return {
+        (launch, number): seconds / calls
+        for launch, number, seconds, calls in zip(
+            blocks.launch, blocks.round, blocks.seconds, blocks.calls, strict=True
+        )
+    }
+
+
+def paired(baseline: ArmMeasurement, arm: ArmMeasurement, windows: Iterable[Window]) -> Pairs:
+    """The pairs of two arms that were measured in the same group."""
+    cpus = max(baseline.cpus, arm.cpus)
+    disturbed: dict[tuple[int, int], str] = {}
+    for seen in windows:
+        if seen.group == arm.group and (reason := disturbance(seen, cpus)):
+            for number in range(seen.first_round, seen.last_round + 1):
+                disturbed[seen.launch, number] = reason
+    restless = {key for one in (baseline, arm) for key in _restless(one)}
+    ours, theirs = seconds_per_call(arm), seconds_per_call(baseline)
+    kept: list[tuple[int, int]] = []
+    reasons: list[str] = []
+    for key in ours:
+        if key not in theirs or ours[key] <= 0 or theirs[key] <= 0:
+            continue
+        if key in disturbed:
+            reasons.append(disturbed[key])
+        elif key in restless:
+            reasons.append("another worker's threads did not come to rest")
+        else:
+            kept.append(key)
+    return Pairs(
+        launch_N=np.array([launch for launch, _ in kept], np.int64),
+        round_N=np.array([number for _, number in kept], np.int64),
+        log_ratio_N=np.array([math.log(theirs[key] / ours[key]) for key in kept]),
+        dropped=len(reasons),
+        disturbance=max(set(reasons), key=lambda reason: (reasons.count(reason), reason)) if reasons else None,
+    )
+
+
+def disturbance(seen: Window, cpus: int) -> str | None:
+    """Why blocks of arms that need `cpus` CPUs do not count in this window, in words, or None when they do."""
+    if seen.steal_share is not None and seen.steal_share > STEAL_SHARE:
+        return "the hypervisor gave the CPUs to others"
+    if seen.throttled_seconds is not None and seen.throttled_seconds > THROTTLED_SHARE * seen.seconds:
+        return "the control group's CPU quota held the workers back"
+    if seen.foreign_cpus is not None and seen.usable_cpus - seen.foreign_cpus < cpus - CROWDED_CPUS:
+        return "other processes used the CPUs"
+    return None
+
+
+def _restless(arm: ArmMeasurement) -> Iterable[tuple[int, int]]:
+    blocks = arm.blocks
+    for launch, number, idle in zip(blocks.launch, blocks.round, blocks.idle, strict=True):
+        if not idle:
+            yield launch, number
+
+
+def slow_call_excess(arm: ArmMeasurement, keys: Mapping[int, NDArray[np.int64]] | None = None) -> float:
+    """How far the mean of an arm's calls is above the median of its blocks: 0.1 is 10 %; rare slow calls make it large.
+
+    Launch by launch, because the machine drifts between them, and the median of those; 0 where there is no block.
+    `keys`: the rounds (int64) of each launch that count; None: all.
+    """
+    excesses = []
+    blocks = arm.blocks
+    for launch in dict.fromkeys(blocks.launch):
+        chosen = [
+            index
+            for index, found in enumerate(blocks.launch)
+            if found == launch and (keys is None or blocks.round[index] in keys.get(launch, ()))
+        ]
+        if chosen:
+            total = sum(blocks.seconds[index] for index in chosen) / sum(blocks.calls[index] for index in chosen)
+            median = float(np.median([blocks.seconds[index] / blocks.calls[index] for index in chosen]))
+            excesses.append(total / median - 1 if median > 0 else 0.0)
+    return float(np.median(excesses)) if excesses else 0.0

@@ -1,0 +1,228 @@
+"""The protocol put to the proof where the truth is known: whole comparisons on a simulated machine, counted.
+
+What it must reach: comparison's promise is that a verdict is wrong no oftener than it says, and that what it says it
+can see, it sees. Each figure stands beside its target.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from vecml.measure.coordinator import measure
+from vecml.measure.pairs import paired
+from vecml.measure.records import Arm, Measured, Plan
+from vecml.measure.simulation import CALL_SECONDS, Machine, Noise
+from vecml.measure.verdict import Rules, Verdict, judge
+from vecml.statistics import smallest_detectable, wilson_interval
+
+COMPARISONS = 5_000
+PLANTED = 1_000
+SLOW_CHANCE = 0.10
+PLAN = Plan(launches=5, budget_seconds=None, rounds=9)
+MOST_FALSE_ALARMS, LEAST_FALSE_ALARMS = 0.069, 0.031
+LEAST_COVERAGE, MOST_COVERAGE = 0.93, 0.97
+LEAST_FOUND, MOST_FOUND = 0.85, 0.95
+MOST_BIAS = 0.005
+LARGE = 0.05
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured figure beside its target.
+
+    Attributes:
+        what: in words.
+        value: the figure; shares are 0 to 1.
+        low, high: its 95 % interval; the value itself where it is no estimate.
+        least, most: the target; None: no bound on that side. Both None: a figure without a target.
+        count: what it is counted over.
+    """
+
+    what: str
+    value: float
+    low: float
+    high: float
+    least: float | None
+    most: float | None
+    count: int
+
+    @property
+    def status(self) -> str:
+        """`met`, `missed` (the whole interval is outside), `undecided` (only the value is), or `no target`."""
+        if self.least is None and self.most is None:
+            return "no target"
+        least = -math.inf if self.least is None else self.least
+        most = math.inf if self.most is None else self.most
+        if least <= self.value <= most:
+            return "met"
+        return "missed" if self.high < least or self.low > most else "undecided"
+
+
+@dataclass
+class Tally:
+    """Counts over many comparisons of one kind.
+
+    Attributes:
+        truth: the log-ratio that is so.
+        comparisons: counted; those without an interval are not.
+        alarms: intervals that do not hold a ratio of 1.
+        covered: intervals that hold the truth.
+        large: verdicts of faster or slower by 5 % or more.
+        found: verdicts of faster or slower on the side of the truth.
+        invalid: verdicts that refuse to say.
+        estimates: log-ratios.
+        variances: of the launches' estimates within each comparison.
+    """
+
+    truth: float = 0.0
+    comparisons: int = 0
+    alarms: int = 0
+    covered: int = 0
+    large: int = 0
+    found: int = 0
+    invalid: int = 0
+    estimates: list[float] = field(default_factory=list)
+    variances: list[float] = field(default_factory=list)
+
+    def add(self, verdict: Verdict) -> None:
+        """Count one comparison's verdict."""
+        if verdict.ratio is None or verdict.ratio_low is None or verdict.ratio_high is None:
+            return
+        low, high, estimate = math.log(verdict.ratio_low), math.log(verdict.ratio_high), math.log(verdict.ratio)
+        self.comparisons += 1
+        self.alarms += not low <= 0 <= high
+        self.covered += low <= self.truth <= high
+        told = verdict.verdict in ("faster", "slower")
+        self.large += told and abs(estimate) >= math.log1p(LARGE)
+        self.found += told and estimate * self.truth > 0
+        self.invalid += verdict.verdict == "invalid"
+        self.estimates.append(estimate)
+
+    @property
+    def bias(self) -> float:
+        """Mean estimate less the truth: a relative error of the ratio."""
+        return math.expm1(statistics.fmean(self.estimates) - self.truth)
+
+
+def false_alarms(what: str, tally: Tally, least: float | None) -> Figure:
+    """Share of intervals that exclude a ratio of 1 that is so."""
+    return _share(f"{what}: false alarms", tally.alarms, tally.comparisons, least, MOST_FALSE_ALARMS)
+
+
+def coverage(what: str, tally: Tally, most: float | None) -> Figure:
+    """Share of intervals that hold the truth."""
+    return _share(f"{what}: coverage", tally.covered, tally.comparisons, LEAST_COVERAGE, most)
+
+
+def large_verdicts(what: str, tally: Tally) -> Figure:
+    """False verdicts of 5 % and more, as a number."""
+    low, high = wilson_interval(tally.large, tally.comparisons)
+    count = tally.comparisons
+    return Figure(f"{what}: false verdicts of 5 % or more", tally.large, low * count, high * count, None, 0, count)
+
+
+def found(what: str, tally: Tally) -> Figure:
+    """Share of comparisons that found what was planted."""
+    return _share(f"{what}: found", tally.found, tally.comparisons, LEAST_FOUND, MOST_FOUND)
+
+
+def bias(what: str, tally: Tally) -> Figure:
+    """The ratio's bias, with twice its standard error on both sides."""
+    spread = (
+        statistics.stdev(tally.estimates) / math.sqrt(len(tally.estimates)) if len(tally.estimates) > 1 else math.inf
+    )
+    value = tally.bias
+    return Figure(
+        f"{what}: bias of the ratio",
+        value,
+        value - 2 * spread,
+        value + 2 * spread,
+        -MOST_BIAS,
+        MOST_BIAS,
+        tally.comparisons,
+    )
+
+
+def simulate(  # noqa: PLR0913 -- what a simulation is of, by name
+    comparisons: int,
+    noise: Noise,
+    *,
+    planted: float = 0.0,
+    seed: int = 0,
+    plan: Plan = PLAN,
+    rules: Rules = Rules(),  # noqa: B008 -- frozen
+    shared: frozenset[str] = frozenset(),
+    run: Callable[[Sequence[Sequence[Arm]], Plan, Machine], Measured] | None = None,
+) -> Tally:
+    """Whole comparisons, coordinator and verdict, on simulated machines: arm `b` against `a`, with a's null copy.
+
+    Args:
+        comparisons: how many.
+        noise: of the machines.
+        planted: arm b is slower by this much, relative.
+        seed: of the first; the others follow.
+        plan, rules: of every comparison.
+        shared: arms that share a process, as a fault of the protocol would have it.
+        run: measures; None: the coordinator. A mutation of the protocol brings its own.
+    """
+    tally = Tally(truth=-math.log1p(planted))
+    group = [Arm("a", "", role="baseline"), Arm("a'", "", role="null"), Arm("b", "")]
+    for number in range(comparisons):
+        random = Random(f"{seed} {number}")  # noqa: S311 -- noise, no secret
+        machine = Machine(noise, random, {"b": CALL_SECONDS * (1 + planted)}, shared)
+        measured = (run or _measure)([group], plan, machine)
+        verdict = judge(measured, rules)[0].verdicts[0]
+        tally.add(verdict)
+        tally.variances.append(launch_variance(measured))
+    return tally
+
+
+def prove(
+    comparisons: int = COMPARISONS, seed: int = 0, advance: Callable[[float], None] = lambda _amount: None
+) -> list[Figure]:
+    """The simulated figures of the table in docs/comparison.md; `advance` hears of comparisons done.
+
+    The planted slowdown is the smallest detectable difference of these machines, as a comparison prints it, from the
+    spread of their launches.
+    """
+    quiet = simulate(comparisons, Noise(), seed=seed)
+    advance(comparisons)
+    slow = simulate(comparisons, Noise(slow_chance=SLOW_CHANCE), seed=seed + 1)
+    advance(comparisons)
+    rules = Rules()
+    sd = math.sqrt(statistics.fmean(quiet.variances))
+    smallest = math.expm1(smallest_detectable(sd, PLAN.launches, rules.level, gate=math.log1p(rules.gate)))
+    number = max(100, comparisons * PLANTED // COMPARISONS)
+    planted = simulate(number, Noise(), planted=smallest, seed=seed + 2)
+    advance(number)
+    what, slow_what = "simulated A/A", f"simulated A/A, {SLOW_CHANCE:.0%} of the workers slow"
+    return [
+        false_alarms(what, quiet, LEAST_FALSE_ALARMS),
+        coverage(what, quiet, MOST_COVERAGE),
+        large_verdicts(what, quiet),
+        bias(what, quiet),
+        false_alarms(slow_what, slow, None),
+        coverage(slow_what, slow, None),
+        large_verdicts(slow_what, slow),
+        found(f"simulated, {smallest:.1%} planted", planted),
+        bias(f"simulated, {smallest:.1%} planted", planted),
+    ]
+
+
+def launch_variance(measured: Measured) -> float:
+    """Variance of the launches' log-ratios of the first arm against its baseline; 0 with fewer than two."""
+    baseline = next(arm for arm in measured.arms if arm.role == "baseline")
+    arm = next(arm for arm in measured.arms if arm.role == "arm" and arm.group == baseline.group)
+    estimates = list(paired(baseline, arm, measured.windows).estimates().values())
+    return statistics.variance(estimates) if len(estimates) > 1 else 0.0
+
+
+def _measure(groups: Sequence[Sequence[Arm]], plan: Plan, machine: Machine) -> Measured:
+    return measure(groups, plan, machine, clock=machine.clock, random=machine.random)
+
+
+def _share(what: str, number: int, total: int, least: float | None, most: float | None) -> Figure:
+    low, high = wilson_interval(number, total)
+    return Figure(what, number / total if total else math.nan, low, high, least, most, total)

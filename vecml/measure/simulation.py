@@ -1,0 +1,169 @@
+"""A noisy shared machine that does not exist: the coordinator runs on it with a fake clock, and the truth is known.
+
+Everything that was seen on the development machine is in it: a speed that wanders, level steps that last, tails, a
+place in the round that costs, a process's own luck, and launches that are slow as a whole. Seeded: one seed, one
+sequence of times.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from vecml.measure.context import Counters
+from vecml.measure.records import Arm, Opened, Plan, Reading
+
+START_SECONDS = 1.0
+CALL_SECONDS = 0.010
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How a simulated machine behaves; standard deviations and sizes on the log scale unless said otherwise.
+
+    Attributes:
+        block: of every block by itself.
+        tail_chance, tail: a block in so many is slower by an exponential amount of this mean.
+        drift: the machine's speed wanders by this much in a second (a random walk).
+        step_chance, step: in a second, the chance that its speed steps to another level, and how far levels spread.
+        position: the first arm of a round is slower by this much, the others share what is between.
+        process: a worker process's own luck, for its whole life.
+        slow_chance, slow: a worker in so many is slower by this factor as a whole, its canary too.
+    """
+
+    block: float = 0.03
+    tail_chance: float = 0.05
+    tail: float = 0.15
+    drift: float = 0.01
+    step_chance: float = 0.02
+    step: float = 0.25
+    position: float = 0.01
+    process: float = 0.01
+    slow_chance: float = 0.0
+    slow: float = 2.7
+
+
+@dataclass
+class Machine:
+    """A simulated machine: a source of workers, and the clock that they move.
+
+    Attributes:
+        noise: how it behaves.
+        random: what it draws from.
+        costs: seconds of a call, by an arm's name; others take `CALL_SECONDS`.
+        shared: names of arms that a fault of the protocol puts into one process: they share their luck.
+    """
+
+    noise: Noise
+    random: Random
+    costs: Mapping[str, float] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
+    now: float = 0.0
+    level: float = 0.0
+
+    def clock(self) -> float:
+        """Seconds since the machine came into being."""
+        return self.now
+
+    def start(self, arms: Sequence[Arm], plan: Plan, launch: int, group: int) -> "SimulatedCrew":  # noqa: ARG002 -- the interface
+        """A fresh set of workers."""
+        self.pass_time(START_SECONDS)
+        return SimulatedCrew(self, arms, plan)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the clock go on, and the machine's speed with it."""
+        self.now += seconds
+        noise, random = self.noise, self.random
+        if noise.drift:
+            self.level += noise.drift * math.sqrt(seconds) * random.gauss(0.0, 1.0)
+        if noise.step_chance and random.random() < noise.step_chance * seconds:
+            self.level = noise.step * random.gauss(0.0, 1.0)
+
+    def luck(self) -> float:
+        """A worker process's own: log of what its times are multiplied by."""
+        luck = self.noise.process * self.random.gauss(0.0, 1.0)
+        if self.noise.slow_chance and self.random.random() < self.noise.slow_chance:
+            luck += math.log(self.noise.slow)
+        return luck
+
+
+class SimulatedCrew:
+    """A launch's workers on a simulated machine."""
+
+    def __init__(self, machine: Machine, arms: Sequence[Arm], plan: Plan) -> None:
+        self.machine = machine
+        self.turn = 0
+        self.size = len(arms)
+        common = machine.luck()
+        self.workers = {
+            arm.name: SimulatedWorker(self, arm, plan, common if arm.name in machine.shared else machine.luck())
+            for arm in arms
+        }
+
+    def wait_idle(self, turn: str) -> bool:  # noqa: ARG002 -- the interface
+        """Everybody is at rest."""
+        return True
+
+    def counters(self) -> Counters | None:
+        """There is no kernel to ask."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def position(self) -> float:
+        """What this turn's place in its round costs."""
+        place = self.turn % self.size
+        self.turn += 1
+        return self.machine.noise.position * (1 - place / max(1, self.size - 1)) if self.size > 1 else 0.0
+
+
+class SimulatedWorker:
+    """One arm on a simulated machine."""
+
+    def __init__(self, crew: SimulatedCrew, arm: Arm, plan: Plan, luck: float) -> None:
+        self._crew = crew
+        self._machine = crew.machine
+        self._plan = plan
+        self._luck = luck
+        self._cost = math.log(crew.machine.costs.get(arm.name, CALL_SECONDS))
+
+    def started(self) -> None:
+        """It is."""
+
+    def canary(self) -> float:
+        """A hundredth of a second, multiplied by level and luck, with a hundredth of spread."""
+        seconds = CALL_SECONDS * math.exp(
+            self._machine.level + self._luck + 0.01 * self._machine.random.gauss(0.0, 1.0)
+        )
+        self._machine.pass_time(seconds)
+        return seconds
+
+    def open(self) -> Opened:
+        """At once."""
+        return Opened(0.0)
+
+    def warm(self) -> tuple[int, float, float]:
+        """As long as the plan says."""
+        seconds = math.exp(self._cost + self._machine.level + self._luck)
+        calls = max(self._plan.warm_calls, math.ceil(self._plan.warm_seconds / seconds))
+        self._machine.pass_time(calls * seconds)
+        return calls, calls * seconds, seconds
+
+    def block(self, calls: int, expected_seconds: float) -> Reading:  # noqa: ARG002 -- the interface
+        """A block's calls, with all of the machine's noise."""
+        machine, noise = self._machine, self._machine.noise
+        log = self._cost + machine.level + self._luck + noise.block * machine.random.gauss(0.0, 1.0)
+        if noise.tail_chance and machine.random.random() < noise.tail_chance:
+            log += machine.random.expovariate(1 / noise.tail)
+        seconds = calls * math.exp(log + self._crew.position())
+        machine.pass_time(seconds)
+        return Reading(seconds, calls)
+
+    def finish(self) -> tuple[Mapping[str, Any], int | None]:
+        """Nothing to tell."""
+        return {}, None
+
+    def close(self) -> None:
+        """Nothing is held."""

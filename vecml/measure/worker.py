@@ -1,0 +1,207 @@
+"""A worker process, `python -m vecml.measure.worker`: it opens one arm and times blocks of its calls when told to.
+
+Requests and answers are lines of JSON. The answers go to a copy of standard output; what libraries print goes to
+standard error, where it cannot be taken for an answer. The process ends with its parent, whatever becomes of that.
+"""
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib import import_module
+from typing import IO, Any, Protocol
+
+import numpy as np
+
+from vecml.measure.latency import bucket_of
+from vecml.measure.memory import peak_rss_bytes
+
+CANARY_REPEATS = 5
+
+
+class Work(Protocol):
+    """What an opener returns: an arm, its libraries imported and its input at hand, but not made ready yet.
+
+    Attributes:
+        each: whether every call is timed by itself, for the distribution of its latency.
+    """
+
+    each: bool
+
+    def open(self) -> None:
+        """Make it ready: export, compile, copy. Timed by itself."""
+
+    def facts(self) -> dict[str, Any]:
+        """JSON: what it is, once it is open."""
+
+    def call(self) -> None:
+        """The work that is timed; returns when it is done, the device's part included."""
+
+    def answer(self) -> int:
+        """Checksum of what the last call gave."""
+
+    def finish(self) -> dict[str, Any]:
+        """After the last block: whether the answers of the timed calls are right, and what was really used. JSON."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+def canary() -> float:
+    """Seconds of a small fixed piece of work, the same in every worker: arithmetic in cache, a copy, some Python.
+
+    The median of five. One thread, no BLAS: it is to tell a slow process or machine, not what an arm makes of it.
+    """
+    small, large = np.ones(1 << 16, np.float32), np.ones(1 << 21, np.float32)
+    taken = []
+    for _ in range(CANARY_REPEATS):
+        start = time.perf_counter()
+        for _ in range(40):
+            np.multiply(small, 1.0001, out=small)
+            np.add(small, 1e-6, out=small)
+        large.copy()
+        sum(index * index for index in range(20_000))
+        taken.append(time.perf_counter() - start)
+    return sorted(taken)[CANARY_REPEATS // 2]
+
+
+class Server:
+    """Answers the coordinator's requests, one at a time."""
+
+    def __init__(self) -> None:
+        self._work: Work | None = None
+        self._latency: Counter[int] = Counter()
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What a request asks for; what goes wrong on the way passes through."""
+        match request["do"]:
+            case "start":
+                module, _, name = request["opener"].partition(":")
+                self._work = getattr(import_module(module), name)(request["payload"])
+                return {}
+            case "canary":
+                return {"seconds": canary()}
+            case "open":
+                start = time.perf_counter()
+                self.work.open()
+                return {"load_seconds": time.perf_counter() - start, "facts": self.work.facts()}
+            case "warm":
+                return self._warm(request["calls"], request["seconds"], request["most_seconds"])
+            case "block":
+                return self._block(request["calls"])
+            case "finish":
+                peak = peak_rss_bytes()  # before the checks, which need memory of their own
+                facts = self.work.finish()
+                if self.work.each:
+                    facts["latency"] = {str(bucket): count for bucket, count in sorted(self._latency.items())}
+                return {"facts": facts, "peak_rss_bytes": peak}
+            case other:
+                raise ValueError(f"no such request: {other}")
+
+    @property
+    def work(self) -> Work:
+        """The arm; a request for it before `start` is a fault of the coordinator's."""
+        if self._work is None:
+            raise RuntimeError("the arm was not started")
+        return self._work
+
+    def _warm(self, calls: int, seconds: float, most_seconds: float) -> dict[str, Any]:
+        """At least so many calls and so long; no call begins after `most_seconds`. The median call tells the rate."""
+        taken: list[float] = []
+        start = time.perf_counter()
+        while (elapsed := time.perf_counter() - start) < most_seconds and (len(taken) < calls or elapsed < seconds):
+            begun = time.perf_counter()
+            self.work.call()
+            taken.append(time.perf_counter() - begun)
+        elapsed = time.perf_counter() - start
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        return {"calls": len(taken), "seconds": elapsed, "call_seconds": sorted(taken)[len(taken) // 2]}
+
+    def _block(self, calls: int) -> dict[str, Any]:
+        call = self.work.call
+        gc.collect()  # short: what is left from before is frozen
+        switches, cpu = _switches(), time.process_time_ns()
+        if self.work.each:
+            nanoseconds = self._each(call, calls)
+        else:
+            start = time.perf_counter_ns()
+            for _ in range(calls):
+                call()
+            nanoseconds = time.perf_counter_ns() - start
+        cpu = time.process_time_ns() - cpu
+        after = _switches()
+        return {
+            "seconds": nanoseconds / 1e9,
+            "calls": calls,
+            "cpu_seconds": cpu / 1e9,
+            "switches": None if switches is None or after is None else after - switches,
+            "answer": self.work.answer(),
+        }
+
+    def _each(self, call: Callable[[], None], calls: int) -> int:
+        """Nanoseconds of all calls together, each of them counted into the histogram of latencies."""
+        taken = [0] * calls
+        clock = time.perf_counter_ns
+        for index in range(calls):
+            begun = clock()
+            call()
+            taken[index] = clock() - begun
+        self._latency.update(map(bucket_of, taken))
+        return sum(taken)
+
+
+def _switches() -> int | None:
+    """Times that the scheduler took the CPU away from this process."""
+    try:
+        import resource  # noqa: PLC0415 -- Windows has none
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def _end_with_parent(requests: IO[bytes]) -> None:
+    """Where the kernel can, it kills this process when its parent ends; elsewhere the end of the requests does."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # 1: PR_SET_PDEATHSIG
+    if os.getppid() == 1 and requests.closed:
+        os._exit(1)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    kind = type(error).__name__
+    return f"{kind}: {text}"[:500] if text else kind
+
+
+def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+    """Answer requests until there are no more; an error of the arm's is an answer too."""
+    _end_with_parent(requests)
+    server = Server()
+    for line in requests:
+        request = json.loads(line)
+        try:
+            answer = server.answer(request)
+        except MemoryError as error:
+            answer = {"error": f"memory ran out ({_one_line(error)})"}
+        except Exception as error:  # noqa: BLE001 -- whatever an arm raises is its own, and is told with its name
+            answer = {"error": f"it raised {_one_line(error)}"}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+    os._exit(0)  # nothing to tidy up that the system does not: libraries take up to a second for their farewell
+
+
+if __name__ == "__main__":
+    threading.main_thread().name = "worker"
+    channel = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, channel)

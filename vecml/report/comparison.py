@@ -1,0 +1,239 @@
+"""A comparison in one sentence, one table and a line of reasons for each setting: the same everywhere it is shown."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from vecml.comparison.comparison import ArmFigures, Comparison, families, figures, recommended
+from vecml.measure.verdict import Family, Verdict
+from vecml.report.format import count, percent, rate, seconds
+from vecml.report.summary import markdown
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first column names the setting."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, repr=False)
+class ComparisonResult(Comparison):
+    """What `vecml.compare` returns: the record, which shows itself in a terminal and in a Jupyter cell."""
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+
+def shown(comparison: Comparison) -> ComparisonResult:
+    """The same record, as one that shows itself."""
+    return ComparisonResult(**vars(comparison))
+
+
+def sentence(comparison: Comparison) -> str:
+    """The answer: one sentence for every size of request."""
+    found = {arm.name: arm for arm in figures(comparison)}
+    return " ".join(_answer(comparison, family, found) for family in families(comparison))
+
+
+def table(comparison: Comparison) -> Table:
+    """A row for every setting; what is not known is `-`."""
+    found = figures(comparison)
+    if any(arm.percentile_seconds for arm in found):
+        return _latency_table(found)
+    headings = ("setting", "rows/s", "ratio", "interval", "verdict", "load", "memory", "flips", "limit", "pays from")
+    return Table(headings, tuple(_row(arm) for arm in found))
+
+
+def reasons(comparison: Comparison) -> list[str]:
+    """Why each verdict is what it is, a line each; then what did not run, and what happened on the way."""
+    lines = []
+    for family in families(comparison):
+        for verdict in family.verdicts:
+            lines.append(f"{verdict.arm}: {verdict.verdict or 'no verdict'}: {verdict.reason}")
+    lines += [
+        f"{arm.name}: invalid: {arm.failure}" for arm in figures(comparison) if arm.verdict is None and arm.failure
+    ]
+    lines += [
+        f"{arm.name}: rare slow calls: its mean call takes {arm.slow_call_excess:.1%} more than its median one"
+        for arm in figures(comparison)
+        if arm.slow_call_excess > comparison.rules.rare_size and arm.failure is None
+    ]
+    lines += [f"{name}: left out: {reason}" for name, reason in comparison.skipped.items()]
+    return [*lines, how(comparison)]
+
+
+def how(comparison: Comparison) -> str:
+    """How it was measured, in a sentence."""
+    measured, rules = comparison.measured, comparison.rules
+    replaced = len(measured.replaced)
+    blocks = sum(len(arm.blocks) for arm in measured.arms)
+    gate = f"A/A gate {rules.gate:.1%}" + (
+        "" if rules.gate_source == "qualified" else " (default; vecml qualify measures it)"
+    )
+    return (
+        f"measured in {count(measured.launches, 'launch').replace('launchs', 'launches')}, {count(blocks, 'block')},"
+        f" {seconds(measured.seconds)}; {replaced} slow {'launch' if replaced == 1 else 'launches'} replaced; {gate}"
+    )
+
+
+def expectation(resolves: float | None, budget: str, source: str) -> str:
+    """What is said before the measurement: which differences the budget should resolve."""
+    if resolves is None:
+        return "quick: one launch gives figures and no verdict"
+    noise = (
+        "as qualified" if source == "qualified" else "by a default noise figure: vecml qualify measures this machine's"
+    )
+    return f"budget {budget}: differences of {resolves:.1%} and more should be found nine times in ten ({noise})"
+
+
+def as_text(comparison: Comparison) -> str:
+    """Sentence, table and reasons as plain text."""
+    content = table(comparison)
+    lines = [content.headings, *content.rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(content.headings))]
+    drawn = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([sentence(comparison), "", *drawn, "", *reasons(comparison)])
+
+
+def as_html(comparison: Comparison) -> str:
+    """Sentence, table and reasons for a Jupyter cell; names are escaped."""
+    content = table(comparison)
+    head = "".join(f"<th style='text-align:left'>{escape(cell)}</th>" for cell in content.headings)
+    body = "".join(
+        "<tr>" + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in content.rows
+    )
+    notes = "".join(f"<li>{escape(line)}</li>" for line in reasons(comparison))
+    return f"<p>{escape(sentence(comparison))}</p><table><tr>{head}</tr>{body}</table><ul>{notes}</ul>"
+
+
+def note(comparison: Comparison) -> str:
+    """The parent run's description in MLflow, as Markdown."""
+    content = table(comparison)
+    head = "| " + " | ".join(map(markdown, content.headings)) + " |"
+    rule = "|" + "---|" * len(content.headings)
+    body = "\n".join("| " + " | ".join(map(markdown, row)) + " |" for row in content.rows)
+    notes = "\n".join(f"- {markdown(line)}" for line in reasons(comparison))
+    return f"{markdown(sentence(comparison))}\n\n{head}\n{rule}\n{body}\n\n{notes}\n"
+
+
+def _answer(comparison: Comparison, family: Family, found: dict[str, ArmFigures]) -> str:
+    baseline = family.baseline
+    if found[baseline].failure:
+        return f"No answer: the baseline {baseline} is invalid: {found[baseline].failure}."
+    if len(family.verdicts) == 1:
+        return _pair(family.verdicts[0])
+    if all(verdict.verdict is None for verdict in family.verdicts):
+        fastest = max(family.verdicts, key=lambda verdict: verdict.ratio or 0.0)
+        return f"No verdict from a quick look; {fastest.arm} was {_times(fastest)} {baseline}."
+    invalid = [verdict.arm for verdict in family.verdicts if verdict.verdict == "invalid"]
+    tail = f" Invalid: {', '.join(invalid)}." if invalid else ""
+    best, chosen = family.best, recommended(comparison, family)
+    if best is None:
+        return f"No answer: every setting is invalid.{tail}"
+    others = [name for name in family.tied if name != best]
+    verdict = next((one for one in family.verdicts if one.arm == best), None)
+    if verdict is None:
+        answer = f"{baseline}, the baseline, is the fastest here"
+    else:
+        answer = f"{best} is the fastest here, {_times(verdict)} {baseline}"
+    if others:
+        answer += f"; it cannot be told from {', '.join(others)}, and the simplest of these is {chosen}"
+    return f"{answer}.{tail}"
+
+
+def _pair(verdict: Verdict) -> str:
+    arm, baseline = verdict.arm, verdict.baseline
+    match verdict.verdict:
+        case "faster":
+            return f"{arm} is {_times(verdict)} {baseline} here."
+        case "slower":
+            back = Verdict(
+                arm,
+                baseline,
+                0,
+                "faster",
+                "",
+                1 / _of(verdict.ratio),
+                1 / _of(verdict.ratio_high),
+                1 / _of(verdict.ratio_low),
+            )
+            return f"{baseline} is {_times(back)} {arm} here."
+        case "equivalent":
+            return f"{arm} and {baseline} are equivalent here ({_interval(verdict)} times as fast)."
+        case "undetected":
+            return f"No difference between {arm} and {baseline} was detected here: {verdict.reason}."
+        case "invalid":
+            return f"No answer: {arm} is invalid: {verdict.reason}."
+        case None:
+            ratio = (
+                f"{arm} was {_of(verdict.ratio):.2f} times as fast as {baseline}"
+                if verdict.ratio
+                else "nothing was measured"
+            )
+            return f"No verdict from a quick look: {ratio}."
+
+
+def _times(verdict: Verdict) -> str:
+    """`1.31 times as fast (1.25 to 1.38) as`."""
+    interval = f" ({_interval(verdict)})" if verdict.ratio_low is not None else ""
+    return f"{_of(verdict.ratio):.2f} times as fast{interval} as"
+
+
+def _interval(verdict: Verdict) -> str:
+    return f"{_of(verdict.ratio_low):.2f} to {_of(verdict.ratio_high):.2f}"
+
+
+def _of(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _row(arm: ArmFigures) -> tuple[str, ...]:
+    verdict = arm.verdict
+    return (
+        arm.name,
+        "-" if arm.rows_per_s is None else rate(arm.rows_per_s),
+        *_ratio_cells(arm),
+        _verdict_cell(arm),
+        "-" if arm.load_seconds is None or arm.setting is None else seconds(arm.load_seconds),
+        "-" if arm.peak_rss_bytes is None else f"{arm.peak_rss_bytes / 1e6:,.0f} MB",
+        "-" if arm.setting is None or not arm.rows_scored else f"{arm.flips:,}",
+        "-" if arm.fraction_of_limit is None else percent(arm.fraction_of_limit),
+        "-" if verdict is None or arm.break_even_rows is None else f"{math.ceil(arm.break_even_rows):,} rows",
+    )
+
+
+def _ratio_cells(arm: ArmFigures) -> tuple[str, str]:
+    verdict = arm.verdict
+    if verdict is None:
+        return "1", "-"
+    if verdict.ratio is None:
+        return "-", "-"
+    return f"{verdict.ratio:.2f}", "-" if verdict.ratio_low is None else _interval(verdict)
+
+
+def _verdict_cell(arm: ArmFigures) -> str:
+    if arm.verdict is None:
+        return "invalid" if arm.failure else "baseline"
+    return arm.verdict.verdict or "no verdict"
+
+
+def _latency_table(found: Sequence[ArmFigures]) -> Table:
+    shares = sorted({share for arm in found for share in arm.percentile_seconds})
+    names = [f"p{share * 100:g}" for share in shares]
+    headings = ("setting", "rows/call", *names, "ratio", "interval", "verdict")
+    rows = []
+    for arm in found:
+        size = "-" if arm.setting is None or arm.setting.request_rows is None else f"{arm.setting.request_rows:,}"
+        times = [seconds(arm.percentile_seconds[share]) if share in arm.percentile_seconds else "-" for share in shares]
+        rows.append((arm.name, size, *times, *_ratio_cells(arm), _verdict_cell(arm)))
+    return Table(headings, tuple(rows))
