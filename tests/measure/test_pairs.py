@@ -181,8 +181,7 @@ def test_with_as_many_of_two_disturbances_always_the_same_is_named() -> None:
         window(2, 2, foreign_cpus=4.0),
     ]
     named = {paired(even("base", 2.0), even("other", 1.0), order).disturbance for order in permutations(windows)}
-    assert len(named) == 1
-    assert named < {STOLEN, HELD_BACK, CROWDED}
+    assert named == {STOLEN}  # the last by the alphabet: not by a set's order, which is another in every process
 
 
 @given(st.lists(st.tuples(st.floats(1e-6, 1e3), st.floats(1e-6, 1e3)), min_size=6, max_size=6))

@@ -94,7 +94,17 @@ def made(launches: int = LAUNCHES, faults: dict[str, str] | None = None) -> Comp
         created="2026-01-02T03:04:05+00:00",
         vecml="0.0.7",
         budget="61s" if launches > 1 else "quick",
-        subject=Subject("table.csv", N_ROWS, (4, 8, 3), 3, *DIGESTS.values(), "run-9"),
+        subject=Subject(
+            data_source="table.csv",
+            n_rows=N_ROWS,
+            widths=(4, 8, 3),
+            n_classes=3,
+            value_bytes=4,
+            data_digest=DIGESTS["vecml.data_digest"],
+            architecture_digest=DIGESTS["vecml.architecture_digest"],
+            model_digest=DIGESTS["vecml.model_digest"],
+            run_id="run-9",
+        ),
         settings={
             BASELINE: Setting("numpy", threads=2),
             FASTER: Setting("torch", threads=2, layout="rows", block_rows=512),
