@@ -74,7 +74,13 @@ def cpu_quota(root: Path = ROOT) -> float | None:
 
     The tightest limit between this process's own group and the root: cgroups(7), v2 `cpu.max`, v1 CFS quota.
     """
-    limits = []
+    limits = [_group_quota(group) for group in control_groups(root)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def control_groups(root: Path = ROOT) -> list[Path]:
+    """The folders of this process's control group and of all above it that may rule CPUs; some may not be there."""
+    groups: dict[Path, None] = {}
     own = read_text(root / "proc/self/cgroup") or "0::/\n1:cpu:/"  # not to be read: the root's limits hold all the same
     for line in own.splitlines():
         _, _, rest = line.partition(":")
@@ -88,8 +94,8 @@ def cpu_quota(root: Path = ROOT) -> float | None:
         # Within a container the path may be the host's, which is not to be seen there; what lies above it still holds.
         parts = [part for part in path.split("/") if part not in ("", "..")]
         for mount in mounts:
-            limits += [_group_quota(mount.joinpath(*parts[:depth])) for depth in range(len(parts) + 1)]
-    return min((limit for limit in limits if limit is not None), default=None)
+            groups.update(dict.fromkeys(mount.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)))
+    return list(groups)
 
 
 def memory_bytes() -> int | None:

@@ -125,7 +125,6 @@ def test_throttling_in_a_container_of_version_1(root: Path, line: str) -> None:
     assert throttled(root) == 1.5
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: version 1's own group is looked for in version 2's folder only")
 @pytest.mark.parametrize("mount", ["cpu", "cpu,cpuacct"])
 def test_throttling_of_the_own_group_in_version_1(root: Path, mount: str) -> None:
     write(root / "proc/self/cgroup", "4:cpu,cpuacct:/user.slice\n")
@@ -134,7 +133,6 @@ def test_throttling_of_the_own_group_in_version_1(root: Path, mount: str) -> Non
     assert throttled(root) == 1.5
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: a group above the own one is not looked at, though its quota holds too")
 def test_throttling_by_a_group_above_the_own_one(root: Path) -> None:
     write(root / "proc/self/cgroup", "0::/pod/container/job\n")
     write(root / "sys/fs/cgroup/pod/container/cpu.stat", V2)  # the one with the quota
@@ -265,7 +263,6 @@ def test_the_workers_time_is_our_own(root: Path, worker: subprocess.Popen[bytes]
     assert together.seconds >= alone.seconds
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: a worker that ends takes its CPU time along, which then counts as others'")
 def test_a_worker_that_ends_meanwhile_does_not_count_as_others_work(
     root: Path, worker: subprocess.Popen[bytes]
 ) -> None:

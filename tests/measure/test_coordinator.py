@@ -395,7 +395,6 @@ def test_the_budget_is_kept_where_three_launches_of_the_fewest_rounds_fit(
             assert max(counts) <= plan.rounds
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: a square of seven rounds is made where six were found to fit")
 def test_the_budget_is_kept_by_seven_arms_too() -> None:
     """A square of theirs has more rounds than the fewest, so that launches are given up for squares."""
     launch = overhead(7) + 7 * 7 * BLOCK
@@ -405,7 +404,6 @@ def test_the_budget_is_kept_by_seven_arms_too() -> None:
     assert found.launches == 4
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: the end of a launch counts as shorter the longer its own start took")
 def test_a_slow_start_of_the_last_launch_is_paid_by_its_rounds() -> None:
     machine = Machine(starts={4: START + 4.0})
     found = run(machine, [arms("a", "b")], replace(PLAN, launches=5, budget_seconds=40.0, rounds=1_000))
@@ -413,7 +411,6 @@ def test_a_slow_start_of_the_last_launch_is_paid_by_its_rounds() -> None:
     assert found.seconds <= 40.0
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: launches given up for a slow first start are never taken back")
 def test_launches_given_up_for_a_slow_first_start_are_made_when_there_is_time() -> None:
     """The first start reads the libraries from the disk, the others have them in memory."""
     machine = Machine(starts={0: START + 8.0})
@@ -465,7 +462,6 @@ def test_a_machine_that_is_slower_from_now_on_is_not_replaced_for_ever() -> None
     assert len(found.replaced) <= 5
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: the canaries of replaced launches are forgotten, and the first one's rule")
 def test_a_slow_first_launch_does_not_replace_all_others() -> None:
     """By the second and third one the machine is known: no further one is off the median of all."""
     machine = Machine(canaries={(0, name): 2 * CANARY for name in "ab"})
@@ -564,7 +560,6 @@ def test_the_worker_of_an_arm_that_fails_is_ended_at_once(stage: str) -> None:
     assert len({entry[2] for entry in machine.log[failed + 2 :]}) == 2  # and the others go on
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: an arm that failed before the rounds still has a place in them")
 @pytest.mark.parametrize("stage", ["started", "canary", "open", "warm"])
 def test_an_arm_that_failed_before_the_rounds_has_no_place_in_them(stage: str) -> None:
     machine = Machine(faults={("b", 0, stage): (WorkerError("it is out"), 0.0)})
@@ -738,7 +733,6 @@ def test_further_launches_keep_to_the_budget() -> None:
     assert found.seconds <= 8.5 * launch
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: where launches were given up it is asked before plan.launches")
 def test_it_is_not_asked_before_the_launches_of_the_plan_even_when_some_were_given_up() -> None:
     asked = Asked(0)
     machine = Machine(starts={0: START + 12.0})
@@ -798,7 +792,6 @@ def test_rounds_of_less_than_a_second_together_are_one_window() -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: the last rounds' window may be much shorter than a second")
 def test_the_last_window_is_not_a_short_one() -> None:
     found = run(Machine(has_counters=True), [arms("a", "b")], replace(PLAN, rounds=18))
     assert {seen.last_round for seen in found.windows} >= {17}

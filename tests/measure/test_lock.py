@@ -128,9 +128,10 @@ def test_whoever_waits_in_vain_is_told_what_to_look_for(measuring: Callable[[], 
 
 
 def test_what_is_raised_inside_passes_and_the_lock_is_free_again(measuring: Callable[[], Measuring]) -> None:
-    with pytest.raises(ZeroDivisionError), only_measurement(lambda: pytest.fail("nobody else measures")):
+    with pytest.raises(ZeroDivisionError) as caught, only_measurement(lambda: pytest.fail("nobody else measures")):
         raise ZeroDivisionError
     assert measuring().says() == "inside"
+    assert caught.value.__traceback__ is not None  # what was inside is still at hand, and the lock is free all the same
 
 
 def test_what_waiting_raises_passes_and_the_lock_is_left_to_its_holder(measuring: Callable[[], Measuring]) -> None:

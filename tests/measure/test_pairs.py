@@ -236,7 +236,6 @@ def test_a_pair_needs_as_many_cpus_as_the_larger_of_its_arms() -> None:
     assert paired(even("base", 2.0, cpus=1), even("other", 1.0, cpus=2), windows).dropped == 0
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: who keeps more CPUs busy than there are is disturbed by nobody")
 def test_an_arm_that_wants_more_cpus_than_there_are_is_not_disturbed_by_itself() -> None:
     assert disturbance(replace(QUIET, foreign_cpus=0.0, usable_cpus=2), cpus=4) is None
 

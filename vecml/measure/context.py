@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vecml.hardware import ROOT, affinity_cpus, read_text
+from vecml.hardware import ROOT, affinity_cpus, control_groups, read_text
 from vecml.measure.records import Window
 
 WINDOW_SECONDS = 1.0
@@ -63,7 +63,10 @@ def window(before: Counters, after: Counters, launch: int, group: int, first_rou
         seconds=seconds,
         steal_share=None if steal is None or seconds <= 0 else steal / (seconds * cpus),
         throttled_seconds=grown("throttled_seconds"),
-        foreign_cpus=None if busy is None or own is None or seconds <= 0 else max(0.0, (busy - own) / seconds),
+        # A worker that ends takes what it had used along: what is left may have shrunk.
+        foreign_cpus=None
+        if busy is None or own is None or seconds <= 0
+        else max(0.0, (busy - max(0.0, own)) / seconds),
         usable_cpus=cpus,
     )
 
@@ -105,14 +108,13 @@ def _cpu_time(root: Path) -> tuple[float | None, float | None]:
 
 
 def _throttled(root: Path) -> float | None:
-    """Seconds that the control group's quota held this process's group back: cgroups(7), v2 and v1 `cpu.stat`."""
-    own = re.search(
-        r"^(?:0::|[0-9]+:(?:[a-z,]*,)?cpu(?:,[a-z,]*)?:)(.*)$", read_text(root / "proc/self/cgroup") or "", re.M
-    )
-    path = (own[1] if own else "/").lstrip("/")
-    for folder in (root / "sys/fs/cgroup" / path, root / "sys/fs/cgroup", root / "sys/fs/cgroup/cpu"):
-        text = read_text(folder / "cpu.stat") or ""
-        match = re.search(r"^throttled_(usec|time) ([0-9]+)$", text, re.MULTILINE)
+    """Seconds that a control group's quota held this process back: its own group's and those above it, all together.
+
+    cgroups(7): `cpu.stat` of version 2, and of version 1's cpu controller. None where no group tells.
+    """
+    told = []
+    for group in control_groups(root):
+        match = re.search(r"^throttled_(usec|time) ([0-9]+)$", read_text(group / "cpu.stat") or "", re.MULTILINE)
         if match:
-            return int(match[2]) / (1e6 if match[1] == "usec" else 1e9)
-    return None
+            told.append(int(match[2]) / (1e6 if match[1] == "usec" else 1e9))
+    return sum(told) if told else None

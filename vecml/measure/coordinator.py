@@ -31,6 +31,8 @@ from vecml.measure.records import (
 )
 
 CANARY_TOLERANCE = 0.25
+CANARY_PASSES = 7
+END_SECONDS = 0.3  # of a launch, before one is known
 FEWEST_LAUNCHES = 3  # for a verdict; a tight budget gives up launches down to this
 
 
@@ -154,7 +156,7 @@ class _Turn:
 
     tally: _Tally
     worker: Worker
-    canary_seconds: float = 0.0
+    canaries: list[float] = field(default_factory=list)
     opened: Opened = field(default_factory=lambda: Opened(0.0))
     warm: tuple[int, float, float] = (0, 0.0, 0.0)
     calls: int = 1
@@ -163,6 +165,31 @@ class _Turn:
     def block_seconds(self) -> float:
         """What a block should take."""
         return self.calls * self.warm[2]
+
+
+@dataclass
+class _Watch:
+    """Looks at the machine's counters after each round, and cuts the rounds into windows of a second or more."""
+
+    begin: Counters | None
+    launch: int
+    group: int
+    windows: list[Window] = field(default_factory=list)
+    first: int = 0
+    previous: tuple[Counters, int] | None = None
+
+    def look(self, now: Counters | None, number: int, *, is_last: bool) -> None:
+        """Round `number` is over; a rest of less than a second at the end belongs to the window before it."""
+        if self.begin is None or now is None:
+            return
+        if now.seconds - self.begin.seconds >= WINDOW_SECONDS:
+            self.windows.append(window(self.begin, now, self.launch, self.group, self.first, number))
+            self.previous, self.begin, self.first = (self.begin, self.first), now, number + 1
+        elif is_last and self.previous is not None:
+            begin, first = self.previous
+            self.windows[-1] = window(begin, now, self.launch, self.group, first, number)
+        elif is_last:
+            self.windows.append(window(self.begin, now, self.launch, self.group, self.first, number))
 
 
 class _Coordinator:
@@ -183,11 +210,12 @@ class _Coordinator:
         self._groups = [[_Tally(arm, number) for arm in group] for number, group in enumerate(groups)]
         self._windows: list[Window] = []
         self._replaced: list[Replaced] = []
-        self._canaries: list[float] = []
         self._begin = clock()
-        self._launches = plan.launches  # as many as there will be, as far as it is known
+        self._wanted = plan.launches
+        self._launches = plan.launches  # as many as there will be, as far as the budget lets it be known
         self._done = 0
-        self._overhead: dict[int, float] = {}  # seconds of a group's launch that are no rounds
+        self._start_seconds: dict[int, float] = {}  # of a group's launch, until its rounds begin
+        self._end_seconds: dict[int, float] = {}  # after its rounds
         self._round_seconds: dict[int, float] = {}
 
     def run(self, enough: Callable[[Measured], bool] | None) -> Measured:
@@ -197,8 +225,9 @@ class _Coordinator:
                 while not self._launch(group):
                     pass
             self._done += 1
-            if self._done >= self._launches < plan.most_launches and self._time_for_another():
-                self._launches += not (enough is not None and enough(self._measured()))
+            if self._done == self._wanted < plan.most_launches and self._time_for_another():
+                self._wanted += not (enough is not None and enough(self._measured()))
+                self._launches = self._wanted
         return self._measured()
 
     def _measured(self) -> Measured:
@@ -218,18 +247,18 @@ class _Coordinator:
         try:
             turns = [_Turn(tally, crew.workers[tally.arm.name]) for tally in alive]
             self._each(turns, lambda turn: turn.worker.started())
-            self._each(self._shuffled(turns), lambda turn: self._take_canary(turn, crew))
+            self._take_canaries(turns, crew)
             if self._is_slow(turns, group):
                 return False
             self._say("warming up")
             self._each(self._shuffled(turns), lambda turn: self._make_ready(turn, crew))
-            ready = self._clock()
-            self._rounds(turns, crew, group, ready - begun)
+            self._start_seconds[group] = self._clock() - begun
+            self._rounds([turn for turn in turns if turn.tally.failure is None], crew, group)
             rounds_end = self._clock()
             self._each(turns, self._finish)
         finally:
             crew.close()
-        self._overhead[group] = self._clock() - begun - (rounds_end - ready)
+        self._end_seconds[group] = self._clock() - rounds_end
         return True
 
     def _each(self, turns: Sequence[_Turn], act: Callable[[_Turn], None]) -> None:
@@ -245,22 +274,34 @@ class _Coordinator:
     def _shuffled(self, turns: Sequence[_Turn]) -> list[_Turn]:
         return self._random.sample(list(turns), len(turns))
 
-    def _take_canary(self, turn: _Turn, crew: Crew) -> None:
-        crew.wait_idle(turn.tally.arm.name)
-        turn.canary_seconds = turn.worker.canary()
+    def _take_canaries(self, turns: Sequence[_Turn], crew: Crew) -> None:
+        """The workers take turns at it, so that what the machine does meanwhile hits all of them."""
+        crew.wait_idle("")
+        for _ in range(CANARY_PASSES):
+            self._each(self._shuffled(turns), lambda turn: turn.canaries.append(turn.worker.canary()))
 
     def _is_slow(self, turns: Sequence[_Turn], group: int) -> bool:
-        """Whether this launch is to be thrown away; by its canaries, never by the arms' own times."""
-        taken = {turn.tally.arm.name: turn.canary_seconds for turn in turns if turn.tally.failure is None}
-        if not taken:
+        """Whether this launch is to be thrown away; by its canaries, never by the arms' own times.
+
+        Each pass is held to its own median: the machine's speed changes by a half from second to second, and hits all
+        workers alike; what spoils a launch is a worker that is slow by itself.
+        """
+        alive = [turn for turn in turns if turn.tally.failure is None]
+        if not alive:
             return False
-        median = statistics.median([*self._canaries, *taken.values()])
-        name = max(taken, key=lambda arm: abs(math.log(taken[arm] / median)) if taken[arm] > 0 else 0.0)
-        off = not median / (1 + CANARY_TOLERANCE) <= taken[name] <= median * (1 + CANARY_TOLERANCE)
-        if off and len(self._replaced) < self._plan.launches:
-            self._replaced.append(Replaced(self._done, group, name, taken[name], median))
+        medians = [statistics.median(taken) for taken in zip(*(turn.canaries for turn in alive), strict=True)]
+        off = {
+            turn.tally.arm.name: statistics.median(
+                seconds / median for seconds, median in zip(turn.canaries, medians, strict=True)
+            )
+            for turn in alive
+        }
+        name = max(off, key=lambda arm: abs(math.log(off[arm])))
+        slow = not 1 / (1 + CANARY_TOLERANCE) <= off[name] <= 1 + CANARY_TOLERANCE
+        if slow and len(self._replaced) < self._plan.launches:
+            median = statistics.median(medians)
+            self._replaced.append(Replaced(self._done, group, name, off[name] * median, median))
             return True
-        self._canaries += taken.values()
         return False
 
     def _make_ready(self, turn: _Turn, crew: Crew) -> None:
@@ -276,22 +317,19 @@ class _Coordinator:
             )
         turn.calls = max(1, math.ceil(plan.block_seconds / call_seconds)) if call_seconds > 0 else 1_000_000
 
-    def _rounds(self, turns: Sequence[_Turn], crew: Crew, group: int, overhead: float) -> None:
+    def _rounds(self, turns: Sequence[_Turn], crew: Crew, group: int) -> None:
         regular = [turn for turn in turns if turn.tally.arm.role != "limit"]
         limits = [turn for turn in turns if turn.tally.arm.role == "limit"]
-        count = self._count_rounds(regular, limits, group, overhead)
-        before, first = crew.counters(), 0
+        count = self._count_rounds(regular, limits, group)
+        watch = _Watch(crew.counters(), self._done, group)
         begun = self._clock()
         for number, order in enumerate(self._orders(regular, count)):
             taking = [*order, *(self._shuffled(limits) if number % self._plan.limit_every == 0 else ())]
             for position, turn in enumerate(taking):
                 self._take_turn(turn, crew, number, position)
-            if before is not None:
-                after = crew.counters()
-                if after is not None and (after.seconds - before.seconds >= WINDOW_SECONDS or number == count - 1):
-                    self._windows.append(window(before, after, self._done, group, first, number))
-                    before, first = after, number + 1
+            watch.look(crew.counters(), number, is_last=number == count - 1)
             self._say("measuring")
+        self._windows += watch.windows
         self._round_seconds[group] = (self._clock() - begun) / max(1, count)
 
     def _orders(self, turns: Sequence[_Turn], count: int) -> Iterator[list[_Turn]]:
@@ -324,7 +362,7 @@ class _Coordinator:
         turn.tally.launches.append(
             ArmLaunch(
                 launch=self._done,
-                canary_seconds=turn.canary_seconds,
+                canary_seconds=statistics.median(turn.canaries),
                 load_seconds=turn.opened.load_seconds,
                 warm_calls=calls,
                 warm_seconds=seconds,
@@ -333,32 +371,37 @@ class _Coordinator:
             )
         )
 
-    def _count_rounds(self, regular: Sequence[_Turn], limits: Sequence[_Turn], group: int, overhead: float) -> int:
+    def _count_rounds(self, regular: Sequence[_Turn], limits: Sequence[_Turn], group: int) -> int:
         """Rounds of this launch: what the budget leaves for it, between the plan's bounds, complete squares if it can.
 
-        It depends on what launches cost, never on what came out of them.
+        It depends on what launches cost, never on what came out of them. Where the wanted launches would have too few
+        rounds, there will be fewer of them: few launches with rounds enough say more than many without.
         """
-        plan = self._plan
+        plan, n = self._plan, max(1, len(regular))
         if plan.budget_seconds is None:
             return plan.rounds
+        fewest = max(plan.fewest_rounds, min(n, plan.rounds))
         # Before a group has run, its turns are guessed to need a fifth more than their blocks, and its end a little.
         guess = 1.2 * sum(turn.block_seconds for turn in regular)
         guess += 1.2 * sum(turn.block_seconds for turn in limits) / plan.limit_every
         round_seconds = self._round_seconds.get(group, guess) or 1e-9
-        costs = [self._overhead.get(number, overhead + 0.3) for number in range(len(self._groups))]
+        groups = range(len(self._groups))
+        starts = [self._start_seconds.get(number, self._start_seconds[group]) for number in groups]
+        ends = [self._end_seconds.get(number, END_SECONDS) for number in groups]
         left = plan.budget_seconds - (self._clock() - self._begin)
+        launches = self._wanted
         while True:
-            after_this = self._launches - self._done - 1
-            other_groups = costs[group + 1 :]
-            overheads = after_this * sum(costs) + sum(other_groups) + costs[group] - overhead
-            shares = after_this * len(costs) + len(other_groups) + 1
+            after_this = launches - self._done - 1
+            overheads = after_this * sum(starts + ends) + sum(starts[group + 1 :]) + sum(ends[group:])
+            shares = after_this * len(groups) + len(groups) - group
             rounds = int((left - overheads) / shares / round_seconds)
-            if rounds >= plan.fewest_rounds or self._launches <= max(FEWEST_LAUNCHES, self._done + 1):
+            if rounds >= fewest or launches <= max(FEWEST_LAUNCHES, self._done + 1):
                 break
-            self._launches -= 1  # fewer launches with rounds enough say more than many without
-        n = max(1, len(regular))
-        rounds = min(plan.rounds, max(plan.fewest_rounds, rounds))
-        return max(rounds - rounds % n, min(n, plan.rounds), plan.fewest_rounds)
+            launches -= 1
+        self._launches = launches
+        rounds = min(plan.rounds, max(fewest, rounds))
+        whole = rounds - rounds % n
+        return whole if whole >= fewest else rounds
 
     def _time_for_another(self) -> bool:
         """Whether one more launch fits the budget."""

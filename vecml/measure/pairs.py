@@ -99,7 +99,8 @@ def disturbance(seen: Window, cpus: int) -> str | None:
         return "the hypervisor gave the CPUs to others"
     if seen.throttled_seconds is not None and seen.throttled_seconds > THROTTLED_SHARE * seen.seconds:
         return "the control group's CPU quota held the workers back"
-    if seen.foreign_cpus is not None and seen.usable_cpus - seen.foreign_cpus < cpus - CROWDED_CPUS:
+    needed = min(cpus, seen.usable_cpus)
+    if seen.foreign_cpus is not None and seen.usable_cpus - seen.foreign_cpus < needed - CROWDED_CPUS:
         return "other processes used the CPUs"
     return None
 

@@ -6,6 +6,7 @@ rest, by their processes' own CPU clocks.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import select
@@ -147,6 +148,7 @@ class ProcessCrew:
 
     def __init__(self, arms: Sequence[Arm], plan: Plan) -> None:
         self.workers: dict[str, Process] = {}
+        self._cpu_seconds: dict[str, float] = {}
         try:
             for arm in arms:
                 self.workers[arm.name] = Process(arm, plan)
@@ -175,8 +177,12 @@ class ProcessCrew:
                 return False
 
     def counters(self) -> Counters | None:
-        """The machine's counters now."""
-        return read_counters([worker.pid for worker in self.workers.values()])
+        """The machine's counters now; a worker that has ended counts with what it had used when it was last asked."""
+        for name, worker in self.workers.items():
+            used = process_cpu_seconds(worker.pid)
+            self._cpu_seconds[name] = max(self._cpu_seconds.get(name, 0.0), used or 0.0)
+        seen = read_counters(())
+        return dataclasses.replace(seen, own_seconds=(seen.own_seconds or 0.0) + sum(self._cpu_seconds.values()))
 
     def close(self) -> None:
         """End every worker."""

@@ -188,13 +188,13 @@ class Window:
 
 @dataclass(frozen=True)
 class Replaced:
-    """A launch of a group that was thrown away before its first block, because a canary was slow.
+    """A launch of a group that was thrown away before its first block, because a worker's canary was off the others'.
 
     Attributes:
         launch, group: which was replaced.
         arm: whose canary was furthest off.
-        canary_seconds: its canary.
-        median_seconds: the median of all canaries.
+        canary_seconds: its canary, by the median of its ratios to the others' at the same moment.
+        median_seconds: the median of the launch's canaries.
     """
 
     launch: int

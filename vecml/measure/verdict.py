@@ -7,7 +7,7 @@ interval is Student's over the launches, because blocks of one process share its
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -64,7 +64,7 @@ class Verdict:
         verdict: None where none is to be had: one launch ("quick"), or two.
         reason: one sentence.
         ratio, ratio_low, ratio_high: the arm's rate over the baseline's with its interval; None where there is none.
-        p_value: of a ratio of 1.
+        p_value: of a ratio of 1, times the number of arms that share the level (Bonferroni), 1 at most.
         smallest_detectable: the relative difference that this comparison would have found nine times in ten.
         pairs, dropped: pairs that count, and that do not.
     """
@@ -167,9 +167,12 @@ def _family(name: str, measured: Measured, rules: Rules, faults: Mapping[str, st
         verdicts.append(verdict)
         if verdict.verdict != "invalid":
             evidence[arm.name] = found
-    best, tied = _best(name, evidence, level, rules)
-    if name in faults or any(baseline.failure for baseline in baselines.values()):
-        best, tied = None, ()
+    untrusted = name in faults or any(baseline.failure for baseline in baselines.values())
+    if untrusted or condemned.keys() == baselines.keys():
+        return Family(name, tuple(verdicts), null_verdicts)
+    words = {verdict.arm: verdict.verdict for verdict in verdicts}
+    steady = {arm for arm, found in evidence.items() if _excess(found, baselines[found.arm.group]) <= rules.rare_size}
+    best, tied = _best(name, evidence, words, steady, level, rules)
     return Family(name, tuple(verdicts), null_verdicts, best, tied)
 
 
@@ -193,7 +196,7 @@ def _verdict(
         count = f"{len(values)} launch" + ("" if len(values) == 1 else "es")
         word, reason = None, f"quick: {count} can give figures, but no verdict"
     else:
-        excess = slow_call_excess(arm) - slow_call_excess(baseline)
+        excess = _excess(found, baseline)
         word, reason = _word(values, level, rules, excess, figures["smallest_detectable"])
     return Verdict(
         arm=arm.name,
@@ -219,7 +222,7 @@ def _figures(values: np.ndarray, level: float, rules: Rules) -> dict[str, float 
         figures |= {
             "ratio_low": math.exp(low),
             "ratio_high": math.exp(high),
-            "p_value": t_test(values),
+            "p_value": min(1.0, t_test(values) * rules.level / level),
             "smallest_detectable": math.expm1(smallest),
         }
     return figures
@@ -296,20 +299,35 @@ def _condemns(verdict: Verdict, rules: Rules) -> str | None:
     return None
 
 
+def _excess(found: _Evidence, baseline: ArmMeasurement) -> float:
+    """How much further the arm's mean call is above its median block than the baseline's, in the rounds that count."""
+    kept = {launch: found.pairs.round_N[found.pairs.launch_N == launch] for launch in found.estimates}
+    return slow_call_excess(found.arm, kept) - slow_call_excess(baseline, kept)
+
+
 def _best(
-    baseline: str, evidence: Mapping[str, _Evidence], level: float, rules: Rules
-) -> tuple[str | None, tuple[str, ...]]:
-    """The fastest, and what cannot be told from it, by the launches that both have."""
-    estimates: dict[str, Mapping[int, float]] = {name: found.estimates for name, found in evidence.items()}
-    launches = set[int]().union(*estimates.values()) if estimates else set()
-    estimates = {baseline: dict.fromkeys(sorted(launches), 0.0), **estimates}
-    means = {name: float(np.mean(list(values.values()))) for name, values in estimates.items() if values}
-    if not means:
-        return baseline, (baseline,)
-    best = max(means, key=lambda name: means[name])
-    return best, tuple(
-        name for name in means if name == best or _is_tie(estimates[best], estimates[name], level, rules)
-    )
+    baseline: str,
+    evidence: Mapping[str, _Evidence],
+    words: Mapping[str, Word | None],
+    steady: Set[str],
+    level: float,
+    rules: Rules,
+) -> tuple[str, tuple[str, ...]]:
+    """The fastest of the baseline and the arms without rare slow calls, and what cannot be told from it.
+
+    Against the baseline the verdict has told; arms are held to each other by the launches that both have.
+    """
+    means = {name: float(np.mean(found.values)) for name, found in evidence.items() if len(found.values)}
+    best = max((name for name in means if name in steady), key=lambda name: means[name], default=baseline)
+    if best != baseline and means[best] <= 0:
+        best = baseline
+
+    def tied(name: str) -> bool:
+        if baseline in (best, name):
+            return words[name if best == baseline else best] in ("undetected", "equivalent", None)
+        return _is_tie(evidence[best].estimates, evidence[name].estimates, level, rules)
+
+    return best, tuple(name for name in (baseline, *means) if name == best or tied(name))
 
 
 def _is_tie(best: Mapping[int, float], other: Mapping[int, float], level: float, rules: Rules) -> bool:
@@ -317,4 +335,4 @@ def _is_tie(best: Mapping[int, float], other: Mapping[int, float], level: float,
     if len(differences) < FEWEST_LAUNCHES:
         return True
     low, _ = t_interval(np.array(differences), 1 - level)
-    return low <= 0 or float(np.mean(differences)) <= math.log1p(rules.gate)
+    return low <= 0 or float(np.mean(differences)) <= math.log1p(max(rules.gate, rules.equivalence))

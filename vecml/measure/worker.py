@@ -15,15 +15,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from typing import IO, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vecml.measure.latency import bucket_of
 from vecml.measure.memory import peak_rss_bytes
-
-CANARY_REPEATS = 5
 
 
 class Work(Protocol):
@@ -57,19 +57,22 @@ class Work(Protocol):
 def canary() -> float:
     """Seconds of a small fixed piece of work, the same in every worker: arithmetic in cache, a copy, some Python.
 
-    The median of five. One thread, no BLAS: it is to tell a slow process or machine, not what an arm makes of it.
+    One thread, no BLAS: it is to tell a slow process, not what an arm makes of it. A few milliseconds, so that workers
+    can take turns at it faster than the machine changes its speed.
     """
-    small, large = np.ones(1 << 16, np.float32), np.ones(1 << 21, np.float32)
-    taken = []
-    for _ in range(CANARY_REPEATS):
-        start = time.perf_counter()
-        for _ in range(40):
-            np.multiply(small, 1.0001, out=small)
-            np.add(small, 1e-6, out=small)
-        large.copy()
-        sum(index * index for index in range(20_000))
-        taken.append(time.perf_counter() - start)
-    return sorted(taken)[CANARY_REPEATS // 2]
+    small, large, other = _canary_arrays()
+    start = time.perf_counter()
+    for _ in range(200):
+        np.multiply(small, 1.0001, out=small)
+        np.add(small, 1e-6, out=small)
+    np.copyto(other, large)  # into memory that is there: new pages cost what the kernel's mood makes of them
+    sum(index * index for index in range(20_000))
+    return time.perf_counter() - start
+
+
+@lru_cache(maxsize=1)
+def _canary_arrays() -> tuple[NDArray[np.float32], ...]:
+    return tuple(np.ones(size, np.float32) for size in (1 << 14, 1 << 21, 1 << 21))
 
 
 class Server:
