@@ -9,9 +9,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/keys.md", "docs/warnings.md", "docs/log.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/comparison.md", "docs/keys.md", "docs/warnings.md", "docs/log.md")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted(set(re.findall(r"vecml (run|ui|doctor)((?: --?[a-z-]+(?: [^-\s`][^\s`]*)?)*)", README)))
+COMMANDS = sorted(
+    set(re.findall(r"vecml (run|compare|qualify|ui|doctor)((?: --?[a-z-]+(?: [^-\s`][^\s`]*)?)*)", README))
+)
 
 
 def help_of(command: str) -> str:
@@ -37,7 +39,7 @@ def test_every_flag_exists(command: str, arguments: str) -> None:
 
 
 def test_it_names_commands_at_all() -> None:
-    assert {name for name, _ in COMMANDS} == {"run", "ui", "doctor"}
+    assert {name for name, _ in COMMANDS} == {"run", "compare", "qualify", "ui", "doctor"}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -74,7 +74,6 @@ def verdict(comparison: Comparison, name: str) -> Verdict:
     [
         ("constant", "it gives the same answer, class 'class 1', to every row"),
         ("caching", "it answers from memory: a row was changed, and its label stayed"),
-        ("hanging", "it hung: no answer within 4 s, and it was ended"),
         ("killed", "its process was killed (SIGKILL), which is what the system does when memory runs out"),
         ("raising", "it raised ValueError: row 1000 has no label"),
     ],
@@ -82,6 +81,13 @@ def verdict(comparison: Comparison, name: str) -> Verdict:
 def test_a_fault_is_named(compared: Comparison, name: str, reason: str) -> None:
     found = verdict(compared, name)
     assert (found.verdict, found.reason) == ("invalid", reason)
+
+
+def test_one_that_hangs_is_named(compared: Comparison) -> None:
+    found = verdict(compared, "hanging")
+    assert found.verdict == "invalid"
+    assert found.reason.startswith("it hung")
+    assert found.reason.endswith(": no answer within 4 s, and it was ended")
 
 
 def test_wrong_labels_are_counted(compared: Comparison) -> None:

@@ -77,6 +77,11 @@ def test_a_single_arm_has_one_order() -> None:
     assert rounds(1, 0, 5) == [["arm 0"]] * 5
 
 
+def test_of_nobody_there_is_no_order() -> None:
+    with pytest.raises(ValueError, match="no arm to give a turn to"):
+        rounds(0, 0, 1)
+
+
 def test_the_arms_list_stays_as_it_is_and_a_round_is_the_callers_own() -> None:
     arms = ["a", "b", "c"]
     orders = balanced_rounds(arms, Random(0))

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vecml.measure import single
 from vecml.measure.single import Measurement, measure_single, peak_rss_bytes
 
 MS = 2.0**-10  # a millisecond that floats add without rounding
@@ -132,31 +131,3 @@ def test_peak_memory_is_more_than_what_was_held(monkeypatch: pytest.MonkeyPatch)
     peak = peak_rss_bytes()
     assert peak is not None
     assert len(held) < peak < 1 << 44
-
-
-def test_peak_memory_where_it_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    import resource
-
-    class Nothing:
-        ru_maxrss = 0
-
-    monkeypatch.setattr(resource, "getrusage", lambda _: Nothing)
-    assert peak_rss_bytes() is None
-
-
-@pytest.mark.parametrize("peak", [123_456, None])
-def test_peak_memory_without_the_resource_module(monkeypatch: pytest.MonkeyPatch, peak: int | None) -> None:
-    import sys
-
-    import psutil
-
-    class Memory:
-        peak_wset = peak
-
-    class Process:
-        def memory_info(self) -> type[Memory]:
-            return Memory
-
-    monkeypatch.setitem(sys.modules, "resource", None)
-    monkeypatch.setattr(psutil, "Process", Process)
-    assert single.peak_rss_bytes() == peak

@@ -424,7 +424,7 @@ def test_a_large_change_that_may_be_chance_is_steady() -> None:
     launches = [[0.0, 0.1, -0.05, 0.12], [0.05, -0.1, 0.1, 0.08], [0.0, 0.05, 0.1, -0.03]]
     centred_N = np.concatenate([np.array(values) - np.median(values) for values in launches])
     round_N = np.tile(np.arange(4), 3)
-    assert 0.01 < stats.kendalltau(round_N, centred_N).pvalue
+    assert stats.kendalltau(round_N, centred_N).pvalue > 0.01
     assert 3 * stats.theilslopes(centred_N, round_N).slope > 0.02
     found = verdict_of(base(3, 4), arm("other", [[math.exp(-value) / 1.5 for value in values] for values in launches]))
     assert found.verdict != "invalid"
@@ -670,6 +670,18 @@ def test_what_differs_by_less_than_the_gate_is_tied() -> None:
     assert best_of(base(), one, two, rules=Rules(gate=0.02)) == ("one", ("one",))
 
 
+def test_what_differs_by_less_than_matters_is_tied_whatever_the_gate() -> None:
+    one, two = fast("one", [1.50] * 5), fast("two", [1.47] * 5)
+    assert best_of(base(), one, two, rules=Rules(gate=0.01)) == ("one", ("one", "two"))
+    assert best_of(base(), one, two, rules=Rules(gate=0.01, equivalence=0.01)) == ("one", ("one",))
+
+
+def test_an_arm_with_rare_slow_calls_is_not_the_best_of_several() -> None:
+    best, tied = best_of(base(), with_slow(1.8, 2.0), fast("two", [1.5] * 5))
+    assert best == "two"
+    assert "base" not in tied
+
+
 def test_invalid_arms_are_neither_best_nor_tied() -> None:
     arms = (base(), fast("failed", [3.0] * 5, failure="it hung"), fast("wrong", [2.0] * 5), fast("good", SPREAD))
     assert best_of(*arms, faults={"wrong": "its labels are wrong"}) == ("good", ("good",))
@@ -684,7 +696,15 @@ def test_arms_are_told_apart_by_the_launches_that_they_share() -> None:
 
 
 def test_with_few_launches_everything_is_tied() -> None:
-    assert best_of(base(2), fast("one", [2.0, 2.0]), plan=Plan(launches=2)) == ("one", ("base", "one"))
+    arms = (base(2), fast("one", [2.0, 2.0]), fast("two", [1.5, 1.5]))
+    assert best_of(*arms, plan=Plan(launches=2)) == ("one", ("base", "one", "two"))
+
+
+def test_what_differs_by_more_than_the_gate_but_not_surely_is_tied() -> None:
+    one, two = fast("one", (3.4, 2.9, 3.6, 2.6, 3.1)), fast("two", (2.7, 3.0, 2.8, 2.9, 2.4))
+    assert best_of(base(), one, two) == ("one", ("one", "two"))
+    surely = fast("two", (2.9, 2.5, 3.1, 2.2, 2.7))
+    assert best_of(base(), one, surely) == ("one", ("one",))
 
 
 def test_an_arm_with_rare_slow_calls_is_not_better_than_the_baseline() -> None:

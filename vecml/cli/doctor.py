@@ -76,6 +76,7 @@ def examine(measure: bool = False) -> dict[str, Any]:
         "engines": {name: availability(name) or "ready" for name in ENGINES},
         "machine": {name.replace("_", " "): _text(machine[name]) for name in MACHINE},
         "limits": _limits(environment.machine_key, measure),
+        "measuring": _gates(environment.machine_key),
         "versions": {**{name: _text(machine[name]) for name in VERSIONS}, "fastapi": _version("fastapi")},
         "conflicts": {str(number): text for number, text in enumerate(conflicts, 1)} or {"known": "none"},
         "keys": {
@@ -118,6 +119,23 @@ def _limits(machine_key: str, measure: bool) -> dict[str, str]:
         f" {array_bytes(cpus) / 1e6:,.0f} MB"
     )
     return {**_rates(found), "measured": how if kept else f"{how}; not kept: the cache folder cannot be written"}
+
+
+def _gates(machine_key: str) -> dict[str, str]:
+    """What this machine's qualification found."""
+    from vecml import cache
+    from vecml.comparison.budget import GATES, launch_sd, machine_rules
+
+    if machine_rules(machine_key).gate_source != "qualified":
+        return {
+            "A/A gate": f"{machine_rules(machine_key).gate:.1%}, the default: vecml qualify measures this machine's"
+        }
+    kept = cache.read(GATES, machine_key) or {}
+    gates = ", ".join(f"{gate:.1%} with {count} launches" for count, gate in kept["gates"].items())
+    return {
+        "A/A gate": f"{gates} (qualified {kept.get('created', 'at an unknown time')})",
+        "noise": f"{launch_sd(machine_key)[0]:.1%} from launch to launch of the same code",
+    }
 
 
 def _rates(limits: "Limits") -> dict[str, str]:

@@ -65,7 +65,8 @@ def show_comparison(
 ) -> None:
     """The sentence, a table with a row for each setting, the reasons under it, and the page's address in one piece.
 
-    Where the table is wider than the terminal, an interval goes under its ratio, and names fold.
+    Where the table is wider than the terminal, an interval goes under its ratio, and cells fold between words; where even
+    that is too wide, each setting has its lines to itself.
     """
     from rich.table import Table
     from rich.text import Text
@@ -79,11 +80,19 @@ def show_comparison(
             interval = cut.pop(place)
             if interval != "-":
                 cut[place - 1] += f"\n{interval}"
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for index, title in enumerate(titles):
-        table.add_column(title, overflow="fold", justify="left" if index == 0 else "right")
-    for row in cells:
-        table.add_row(*map(Text, row))
+    words = [max(len(word) for line in (titles, *cells) for word in line[at].split()) for at in range(len(titles))]
+    if sum(words) + len(words) > out.width:
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        for row in cells:
+            for title, cell in zip(titles, row, strict=True):
+                table.add_row(Text(" ".join(title.split()), style="bold"), Text(" ".join(cell.split())))
+            table.add_row("", "")
+    else:
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+        for index, (title, width) in enumerate(zip(titles, words, strict=True)):
+            table.add_column(title, overflow="fold", justify="left" if index == 0 else "right", min_width=width)
+        for row in cells:
+            table.add_row(*map(Text, row))
     out.print(Text(sentence, style="bold"))
     out.print()
     out.print(table)
@@ -141,6 +150,7 @@ class Bars:
             TimeRemainingColumn(),
             console=console(sys.stderr),
             transient=True,
+            refresh_per_second=4,  # something may be timed meanwhile
         )
         self._after_seconds = after_seconds
 

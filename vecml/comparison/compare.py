@@ -30,8 +30,8 @@ from vecml.measure.coordinator import Progress, measure
 from vecml.measure.limits import Kernel, has_gemm, keep_limits
 from vecml.measure.lock import only_measurement
 from vecml.measure.processes import ProcessSource
-from vecml.measure.records import Arm, Measured, Role
-from vecml.measure.verdict import narrow_enough
+from vecml.measure.records import Arm, Measured, Plan, Role
+from vecml.measure.verdict import Rules, narrow_enough
 from vecml.model.evaluate import reference_rows
 from vecml.model.network import Model
 from vecml.progress import stage
@@ -44,6 +44,10 @@ ROW_LOOP_ROWS = 2_000
 BUSY_CPUS = 0.25
 LOAD_SECONDS = 0.5
 PROBE_CANDIDATES = 4_096
+QUOTA_BLOCK_SECONDS = 0.2
+GPU_BLOCK_SECONDS = 0.02
+GPU_WARM_SECONDS = 3.0
+GPU_EQUIVALENCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,30 @@ def plan_comparison(chosen: Chosen, budget: str, began: float | None = None) -> 
         for group in make_groups(chosen.settings, Path(), None)
     ]
     families = {setting.request_rows for setting in chosen.settings.values()}
-    made = make_budget(budget, groups, len(chosen.settings) // len(families) - 1, machine_rules(key), key)
-    return dataclasses.replace(made, began=began)
+    made = make_budget(budget, groups, len(chosen.settings) // len(families) - 1, _rules(chosen, key), key)
+    accelerated = any(setting.device != "cpu" for setting in chosen.settings.values())
+    quota = describe().cpu_quota is not None
+    plan = dataclasses.replace(
+        made.plan,
+        block_seconds=block_seconds(chosen.settings, quota=quota),
+        warm_seconds=GPU_WARM_SECONDS if accelerated else made.plan.warm_seconds,
+    )
+    return dataclasses.replace(made, plan=plan, began=began)
+
+
+def block_seconds(settings: Mapping[str, Setting], *, quota: bool) -> float:
+    """What a block takes at least: longer than a period of a CPU quota, shorter where only GPUs are at work."""
+    if all(setting.device != "cpu" for setting in settings.values()):
+        return GPU_BLOCK_SECONDS
+    return QUOTA_BLOCK_SECONDS if quota else Plan.block_seconds
+
+
+def _rules(chosen: Chosen, machine_key: str, launches: int = Plan.launches) -> Rules:
+    """This machine's rules; where only GPUs are at work, less counts as a difference."""
+    rules = machine_rules(machine_key, launches)
+    if all(setting.device != "cpu" for setting in chosen.settings.values()):
+        return dataclasses.replace(rules, equivalence=GPU_EQUIVALENCE)
+    return rules
 
 
 def compare_settings(job: Job, chosen: Chosen, budget: Budget, openers: Mapping[str, str] | None = None) -> Comparison:
@@ -106,7 +132,7 @@ def compare_settings(job: Job, chosen: Chosen, budget: Budget, openers: Mapping[
             label_N = write_files(job, chosen.settings, folder)
         probe = probe_rows(job.model, x_FN, label_N)
         groups = make_groups(chosen.settings, folder, probe, openers or {})
-        rules = machine_rules(environment.machine_key)
+        rules = _rules(chosen, environment.machine_key)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
             before = load_now()
@@ -140,9 +166,7 @@ def compare_settings(job: Job, chosen: Chosen, budget: Budget, openers: Mapping[
         environment=environment.to_json_dict(),
         load_before=before,
         load_after=after,
-        rules=dataclasses.replace(
-            machine_rules(environment.machine_key, measured.launches), equivalence=rules.equivalence
-        ),
+        rules=_rules(chosen, environment.machine_key, measured.launches),
         measured=measured,
         faults=found,
     )

@@ -14,21 +14,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Layout
+from vecml.environment import is_alive, process_identity
 from vecml.errors import StoreError
+from vecml.hardware import read_text
 from vecml.model.network import Architecture, Layer, Model
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- a file of random name in it, below
+PREFIX = "vecml-compare-"
+OWNER = "owner"
 ROOM = 2.0  # times the input that must be free: half of it stays free
 
 
 @contextmanager
 def shared_folder(n_bytes: int) -> Iterator[Path]:
     """A folder for `n_bytes` of input, removed afterwards: in memory where there is room, else on the disk."""
-    parent = None
+    parent = Path(tempfile.gettempdir())
     if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > ROOM * n_bytes:
-        parent = str(SHARED_MEMORY)
-    with tempfile.TemporaryDirectory(prefix="vecml-compare-", dir=parent, ignore_cleanup_errors=True) as name:
+        parent = SHARED_MEMORY
+    _sweep(parent)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True) as name:
+        (Path(name) / OWNER).write_text(process_identity(), encoding="utf-8")
         yield Path(name)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what comparisons left whose processes were killed: in memory it would stay until the next boot."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        identity = read_text(folder / OWNER)
+        if identity is not None and is_alive(identity) is False:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def save_model(model: Model, folder: Path) -> None:

@@ -242,7 +242,8 @@ def _power(measured: Measured, planted: float, rules: Rules, sd: float) -> Figur
         ),
         max(3, measured.launches // 3),
     )
-    rules = dataclasses.replace(rules, gate=math.expm1(_gate(sd, size)))
+    # What is within 3 % would be called equivalent, found or not: here it is asked for.
+    rules = dataclasses.replace(rules, gate=math.expm1(_gate(sd, size)), equivalence=0.0)
     tally = _tally(disjoint(measured, size), _name(planted), -math.log1p(planted), rules)
     expected = detection_power(math.log1p(planted), sd, size, rules.level, _gate(sd, size))
     low, high = wilson_interval(tally.found, tally.comparisons)

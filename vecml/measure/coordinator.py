@@ -320,6 +320,8 @@ class _Coordinator:
     def _rounds(self, turns: Sequence[_Turn], crew: Crew, group: int) -> None:
         regular = [turn for turn in turns if turn.tally.arm.role != "limit"]
         limits = [turn for turn in turns if turn.tally.arm.role == "limit"]
+        if not regular:
+            return
         count = self._count_rounds(regular, limits, group)
         watch = _Watch(crew.counters(), self._done, group)
         begun = self._clock()

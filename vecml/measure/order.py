@@ -18,6 +18,8 @@ def balanced_rounds(arms: list[T], random: Random) -> Iterator[list[T]]:
     Aust. J. Sci. Res. A 2 (1949), 149-168); for an odd n that holds on average, over such a square and its mirror.
     """
     n = len(arms)
+    if not n:
+        raise ValueError("no arm to give a turn to")
     zigzag = [(index + 1) // 2 if index % 2 else (n - index // 2) % n for index in range(n)]
     while True:
         named = random.sample(arms, n)

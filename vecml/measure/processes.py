@@ -77,7 +77,7 @@ class Process:
             "seconds": plan.warm_seconds if self.arm.role != "limit" else LIMIT_WARM_SECONDS,
             "most_seconds": plan.patience_seconds / 2,
         }
-        told = self._ask(request, plan.patience_seconds)
+        told = self._ask(request, plan.patience_seconds, "it hung, or one call is too slow for this budget")
         return told["calls"], told["seconds"], told["call_seconds"]
 
     def block(self, calls: int, expected_seconds: float) -> Reading:
@@ -101,9 +101,9 @@ class Process:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
-    def _ask(self, request: dict[str, Any], patience: float) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any], patience: float, silence: str = "it hung") -> dict[str, Any]:
         self._send(request)
-        return self._receive(patience)
+        return self._receive(patience, silence)
 
     def _send(self, request: dict[str, Any]) -> None:
         pipe = self._process.stdin
@@ -112,7 +112,7 @@ class Process:
                 pipe.write(json.dumps(request).encode() + b"\n")
                 pipe.flush()
 
-    def _receive(self, patience: float) -> dict[str, Any]:
+    def _receive(self, patience: float, silence: str = "it hung") -> dict[str, Any]:
         pipe = self._process.stdout
         if pipe is None:
             raise RuntimeError("the worker was made without pipes")
@@ -121,7 +121,7 @@ class Process:
             ready, _, _ = select.select([pipe], [], [], max(0.0, limit - time.monotonic()))
             if not ready:
                 self._process.kill()
-                raise WorkerError(f"it hung: no answer within {patience:.0f} s, and it was ended")
+                raise WorkerError(f"{silence}: no answer within {patience:.0f} s, and it was ended")
             content = os.read(pipe.fileno(), 1 << 16)
             if not content:
                 raise WorkerError(self._last_words())
