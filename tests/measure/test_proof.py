@@ -13,6 +13,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from vecml.comparison.budget import AUTO_FIRST
 from vecml.measure import coordinator
 from vecml.measure.coordinator import measure
 from vecml.measure.pairs import Pairs, paired
@@ -122,7 +123,7 @@ def test_stopping_at_a_width_is_no_peeking() -> None:
     from vecml.measure.verdict import narrow_enough
 
     def auto(groups: Sequence[Sequence[Arm]], plan: Plan, machine: Machine) -> Measured:
-        longer = dataclasses.replace(plan, most_launches=20)
+        longer = dataclasses.replace(plan, launches=AUTO_FIRST, most_launches=20)
         return measure(
             groups,
             longer,

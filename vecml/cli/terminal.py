@@ -65,8 +65,8 @@ def show_comparison(
 ) -> None:
     """The sentence, a table with a row for each setting, the reasons under it, and the page's address in one piece.
 
-    Where the table is wider than the terminal, an interval goes under its ratio, and cells fold between words; where even
-    that is too wide, each setting has its lines to itself.
+    Where the table is wider than the terminal, an interval goes under its ratio, and cells fold between words; where
+    even that is too wide, each setting has its lines to itself.
     """
     from rich.table import Table
     from rich.text import Text

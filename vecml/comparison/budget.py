@@ -17,7 +17,9 @@ from vecml.measure.verdict import Rules
 from vecml.statistics import bonferroni, smallest_detectable
 
 AUTO_SECONDS = 300.0
-AUTO_LAUNCHES = 20
+# Stopping at a width asks for launches first: in 40,000 simulated comparisons, asked from 5 on, coverage fell to 91.8 %
+# for the worst spread of launches, from 8 on to 93.2 %.
+AUTO_FIRST, AUTO_LAUNCHES = 8, 20
 DEFAULT_SECONDS = 60.0
 LAUNCH_SD = 0.03  # of a launch's estimate, log scale, before the machine was qualified; docs/log.md has the figures
 # What a launch costs beside its blocks, for each worker: interpreter, imports, input (two CPUs at once), canary, load.
@@ -96,7 +98,7 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, rules: Rule
             f"--budget {enough}s would do; --quick gives figures without a verdict",
         )
     if seconds is None:
-        plan = Plan(most_launches=AUTO_LAUNCHES, budget_seconds=AUTO_SECONDS, rounds=14)
+        plan = Plan(launches=AUTO_FIRST, most_launches=AUTO_LAUNCHES, budget_seconds=AUTO_SECONDS, rounds=14)
         launches = plan.launches
     else:
         patience = min(120.0, max(10.0, seconds / 3))

@@ -12,7 +12,7 @@ from typing import Any
 from vecml.config import Setting
 from vecml.measure.latency import merged, percentiles
 from vecml.measure.limits import Limits, fraction_of_limit, minimal_work
-from vecml.measure.pairs import slow_call_excess
+from vecml.measure.pairs import paired, slow_call_excess
 from vecml.measure.records import ArmMeasurement, Measured
 from vecml.measure.verdict import Family, Rules, Verdict, judge
 
@@ -187,7 +187,7 @@ def _figures(
         break_even_rows=None if verdict is None else _break_even(verdict, load, rate, baseline),
         percentile_seconds=percentiles(merged(launch.facts.get("latency", {}) for launch in arm.launches)),
         canary_seconds=statistics.median(launch.canary_seconds for launch in arm.launches) if arm.launches else None,
-        slow_call_excess=slow_call_excess(arm),
+        slow_call_excess=slow_call_excess(arm, paired(arm, arm, comparison.measured.windows).rounds()),
         cpus_used=_cpus_used(arm),
         precision_used=facts.get("precision_used"),
         facts=facts,

@@ -37,9 +37,10 @@ def only_measurement(waiting: Callable[[], None], wait_seconds: float = WAIT_SEC
                 f"another measurement has held {lock_path()} for {wait_seconds:.0f} s",
                 "see whether a vecml hangs; the lock goes with its process",
             ) from None
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         raise MeasureError(
-            f"cannot lock {lock_path()}: {error.strerror or error}", "set TMPDIR to a folder of your own"
+            f"cannot lock {lock_path()}: {getattr(error, 'strerror', None) or error}",
+            "set TMPDIR to a folder of your own",
         ) from None
     try:
         yield

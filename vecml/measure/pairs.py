@@ -47,6 +47,10 @@ class Pairs:
         """The log-ratios (float64) of every launch, in the order of time."""
         return {int(launch): self.log_ratio_N[self.launch_N == launch] for launch in np.unique(self.launch_N)}
 
+    def rounds(self) -> dict[int, NDArray[np.int64]]:
+        """The rounds (int64) of every launch that count."""
+        return {int(launch): self.round_N[self.launch_N == launch] for launch in np.unique(self.launch_N)}
+
     def estimates(self) -> dict[int, float]:
         """Hodges-Lehmann estimate of every launch."""
         return {launch: hodges_lehmann(value_N) for launch, value_N in self.by_launch().items()}
@@ -115,7 +119,7 @@ def _restless(arm: ArmMeasurement) -> Iterable[tuple[int, int]]:
 def slow_call_excess(arm: ArmMeasurement, keys: Mapping[int, NDArray[np.int64]] | None = None) -> float:
     """How far the mean of an arm's calls is above the median of its blocks: 0.1 is 10 %; rare slow calls make it large.
 
-    Launch by launch, because the machine drifts between them, and the median of those; 0 where there is no block.
+    Launch by launch, because the machine drifts between them, and the mean of those; 0 where there is no block.
     `keys`: the rounds (int64) of each launch that count; None: all.
     """
     excesses = []
@@ -130,4 +134,4 @@ def slow_call_excess(arm: ArmMeasurement, keys: Mapping[int, NDArray[np.int64]] 
             total = sum(blocks.seconds[index] for index in chosen) / sum(blocks.calls[index] for index in chosen)
             median = float(np.median([blocks.seconds[index] / blocks.calls[index] for index in chosen]))
             excesses.append(total / median - 1 if median > 0 else 0.0)
-    return float(np.median(excesses)) if excesses else 0.0
+    return float(np.mean(excesses)) if excesses else 0.0

@@ -187,7 +187,7 @@ def _verdict(
     arm, pairs, values = found.arm, found.pairs, found.values
     figures = _figures(values, level, rules)
     word: Word | None
-    invalid = fault or _invalid(arm, baseline, pairs, rules)
+    invalid = fault or _invalid(arm, baseline, pairs, rules, rules.drift_level * level / rules.level)
     if invalid is None and measured.plan.launches >= FEWEST_LAUNCHES and len(values) < FEWEST_LAUNCHES:
         invalid = f"{len(values)} of {measured.launches} launches gave pairs, and a verdict needs {FEWEST_LAUNCHES}"
     if invalid is not None:
@@ -228,17 +228,19 @@ def _figures(values: np.ndarray, level: float, rules: Rules) -> dict[str, float 
     return figures
 
 
-def _invalid(arm: ArmMeasurement, baseline: ArmMeasurement, pairs: Pairs, rules: Rules) -> str | None:
+def _invalid(
+    arm: ArmMeasurement, baseline: ArmMeasurement, pairs: Pairs, rules: Rules, drift_level: float
+) -> str | None:
     if arm.failure is not None:
         return arm.failure
     if baseline.failure is not None:
         return f"the baseline {baseline.name} is invalid: {baseline.failure}"
     if pairs.dropped_share > rules.dropped_share:
         return f"{pairs.dropped_share:.0%} of its rounds were disturbed: {pairs.disturbance}"
-    return _unsteady(pairs, rules)
+    return _unsteady(pairs, rules, drift_level)
 
 
-def _unsteady(pairs: Pairs, rules: Rules) -> str | None:
+def _unsteady(pairs: Pairs, rules: Rules, level: float) -> str | None:
     """A trend of the ratio within the launches, over all of them: the arm, or the baseline, was still changing."""
     if len(pairs.log_ratio_N) < 8:
         return None
@@ -246,7 +248,7 @@ def _unsteady(pairs: Pairs, rules: Rules) -> str | None:
     round_N = np.concatenate([pairs.round_N[pairs.launch_N == launch] for launch in np.unique(pairs.launch_N)])
     found = trend(round_N.astype(np.float64), centred_N)
     change = found.slope * float(np.ptp(round_N))
-    if found.p_value < rules.drift_level and abs(change) > math.log1p(rules.drift_size):
+    if found.p_value < level and abs(change) > math.log1p(rules.drift_size):
         size = f"{math.expm1(abs(change)):.1%}"
         return f"not steady: within its launches the ratio changed by {size}, so a longer warm-up is needed"
     return None
@@ -259,23 +261,30 @@ def _word(values: np.ndarray, level: float, rules: Rules, excess: float, smalles
     """
     same, gate = math.log1p(rules.equivalence), math.log1p(rules.gate)
     low, high = equivalence_interval(values, level)
-    if -same <= low and high <= same:
+    mean = float(np.mean(values))
+    rare = abs(excess) > rules.rare_size
+    if -same <= low and high <= same and not rare:
         return "equivalent", (
             f"the {1 - 2 * level:.3g} interval of the ratio, {math.exp(low):.3f} to {math.exp(high):.3f}, lies within"
             f" {rules.equivalence:.0%} of 1"
         )
-    mean = float(np.mean(values))
     low, high = t_interval(values, 1 - level)
     interval = f"the interval {math.exp(low):.3f} to {math.exp(high):.3f}"
     seen = math.nan if smallest is None else smallest
     could = f"this could have seen {seen:.1%} or more"
+    if rare and abs(mean) <= max(same, gate):
+        slow = "it has" if excess > 0 else "the baseline has"
+        return (
+            "undetected",
+            f"{slow} rare slow calls: about as fast by the median, but the mean call is {abs(excess):.1%} above that",
+        )
     if low <= 0 <= high:
         return "undetected", f"{interval} of the ratio holds 1; {could}"
     if abs(mean) <= gate:
         source = "A/A gate" if rules.gate_source == "qualified" else "A/A gate (not measured yet: vecml qualify)"
         return "undetected", f"{math.exp(mean):.3f} is within this machine's {source} of {rules.gate:.1%}; {could}"
-    if excess * math.copysign(1, mean) > rules.rare_size:
-        slow = "it has" if mean > 0 else "the baseline has"
+    if rare and excess * mean > 0:
+        slow = "it has" if excess > 0 else "the baseline has"
         return "undetected", (
             f"{slow} rare slow calls: by the median it is {math.exp(mean):.3f} times as fast, but the mean call is"
             f" {abs(excess):.1%} above that"
@@ -301,7 +310,7 @@ def _condemns(verdict: Verdict, rules: Rules) -> str | None:
 
 def _excess(found: _Evidence, baseline: ArmMeasurement) -> float:
     """How much further the arm's mean call is above its median block than the baseline's, in the rounds that count."""
-    kept = {launch: found.pairs.round_N[found.pairs.launch_N == launch] for launch in found.estimates}
+    kept = found.pairs.rounds()
     return slow_call_excess(found.arm, kept) - slow_call_excess(baseline, kept)
 
 
