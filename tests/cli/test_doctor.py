@@ -11,7 +11,7 @@ from vecml import cache
 from vecml.cli.app import main
 from vecml.device import usable_cpus
 from vecml.environment import describe
-from vecml.measure import limits
+from vecml.measure import limits, lock
 from vecml.measure.limits import Limits, cached_limits, keep_limits
 
 FOUND = Limits(
@@ -41,6 +41,7 @@ def doctor(
         return FOUND
 
     monkeypatch.setattr(limits, "measure_limits", measure)
+    monkeypatch.setattr(lock, "lock_path", lambda: tmp_path / "lock")  # a real measurement may run meanwhile
 
     def run(*flags: str) -> tuple[str, list[object]]:
         monkeypatch.setattr(sys, "argv", ["vecml", "doctor", *flags])

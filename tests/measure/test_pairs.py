@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vecml.measure.pairs import disturbance, paired, seconds_per_call, slow_call_excess
+from vecml.measure.pairs import beyond_chance, disturbance, paired, seconds_per_call, slow_call_excesses
 from vecml.measure.records import ArmMeasurement, Blocks, Window
 
 Block = tuple[int, int, float, int]  # launch, round, seconds, calls
@@ -245,38 +245,47 @@ def test_an_arm_that_wants_more_cpus_than_there_are_is_not_disturbed_by_itself()
 
 def test_how_far_the_mean_call_is_above_the_median_block() -> None:
     # nine calls of a second and one of eleven: the mean is two seconds
-    assert slow_call_excess(arm("a", [(0, number, 1.0, 1) for number in range(9)] + [(0, 9, 11.0, 1)])) == 1.0
+    assert slow_call_excesses(arm("a", [(0, number, 1.0, 1) for number in range(9)] + [(0, 9, 11.0, 1)])) == {0: 1.0}
 
 
 def test_blocks_count_by_their_calls() -> None:
     # the median of 1, 1 and 2 seconds a call is 1; the mean of 4 + 4 + 2 seconds over 9 calls is 10 / 9
-    found = slow_call_excess(arm("a", [(0, 0, 4.0, 4), (0, 1, 4.0, 4), (0, 2, 2.0, 1)]))
+    found = slow_call_excesses(arm("a", [(0, 0, 4.0, 4), (0, 1, 4.0, 4), (0, 2, 2.0, 1)]))[0]
     assert found == pytest.approx(1 / 9, rel=1e-12)
 
 
-def test_launches_count_by_themselves_and_their_mean_is_told() -> None:
+def test_launches_count_by_themselves() -> None:
     def launch(number: int, slow: float) -> list[Block]:
         return [(number, at, 1.0 + 7 * number, 1) for at in range(9)] + [(number, 9, (1.0 + 7 * number) * slow, 1)]
 
-    found = slow_call_excess(arm("a", launch(0, 2.0) + launch(1, 6.0) + launch(2, 1.0)))
-    assert found == pytest.approx(0.2, rel=1e-12)  # 0.1, 0.5 and 0: what differs between launches is no slow call
+    found = slow_call_excesses(arm("a", launch(0, 2.0) + launch(1, 6.0) + launch(2, 1.0)))
+    assert found == pytest.approx({0: 0.1, 1: 0.5, 2: 0.0}, rel=1e-12)  # what differs between launches is no slow call
 
 
 def test_without_blocks_or_time_there_is_no_excess() -> None:
-    assert slow_call_excess(arm("a", [])) == 0.0
-    assert slow_call_excess(arm("a", [(0, 0, 0.0, 1), (0, 1, 0.0, 1)])) == 0.0
+    assert slow_call_excesses(arm("a", [])) == {}
+    assert slow_call_excesses(arm("a", [(0, 0, 0.0, 1), (0, 1, 0.0, 1)])) == {0: 0.0}
 
 
 def test_only_the_rounds_that_count_may_be_asked_for() -> None:
     found = arm("a", [(0, 0, 1.0, 1), (0, 1, 1.0, 1), (0, 2, 7.0, 1), (1, 0, 1.0, 1), (1, 1, 4.0, 1)])
-    assert slow_call_excess(found, {0: np.array([0, 1])}) == 0.0
-    assert slow_call_excess(found, {0: np.array([0, 1, 2])}) == 2.0
-    assert slow_call_excess(found, {}) == 0.0
+    assert slow_call_excesses(found, {0: np.array([0, 1])}) == {0: 0.0}
+    assert slow_call_excesses(found, {0: np.array([0, 1, 2])}) == {0: 2.0}
+    assert slow_call_excesses(found, {}) == {}
 
 
 @given(st.lists(POWERS, min_size=1, max_size=20), POWERS)
 @settings(deadline=None)
 def test_the_excess_has_no_unit(seconds: list[float], factor: float) -> None:
-    one = slow_call_excess(arm("a", [(0, number, taken, 1) for number, taken in enumerate(seconds)]))
-    other = slow_call_excess(arm("a", [(0, number, factor * taken, 1) for number, taken in enumerate(seconds)]))
+    one = slow_call_excesses(arm("a", [(0, number, taken, 1) for number, taken in enumerate(seconds)]))[0]
+    other = slow_call_excesses(arm("a", [(0, number, factor * taken, 1) for number, taken in enumerate(seconds)]))[0]
     assert one == other
+
+
+def test_what_one_launch_shows_and_the_next_does_not_is_chance() -> None:
+    assert beyond_chance([0.15, -0.02, 0.03, -0.05, 0.09], 0.02, 0.01) == 0.0
+    assert beyond_chance([0.9, 1.1, 1.0], 0.02, 0.01) == pytest.approx(1.0)
+    assert beyond_chance([-0.9, -1.1, -1.0], 0.02, 0.01) == pytest.approx(-1.0)
+    assert beyond_chance([0.011, 0.010, 0.0105, 0.0102], 0.02, 0.01) == 0.0  # certain, and too small to matter
+    assert beyond_chance([5.0], 0.02, 0.01) == 0.0
+    assert beyond_chance([], 0.02, 0.01) == 0.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecml.cli.terminal import console, progress_bars
+from vecml.cli.terminal import console, progress_bars, shown_warnings
 
 if TYPE_CHECKING:
     from vecml.measure.limits import Limits
@@ -37,7 +37,7 @@ def doctor(
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
 ) -> None:
     """Say what this machine offers: devices, engines and why one is missing, versions, known conflicts, the store."""
-    with progress_bars():
+    with shown_warnings(()), progress_bars():
         found = examine(limits)
     if json:
         typer.echo(json_module.dumps(found, indent=1))

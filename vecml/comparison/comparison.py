@@ -12,7 +12,7 @@ from typing import Any
 from vecml.config import Setting
 from vecml.measure.latency import merged, percentiles
 from vecml.measure.limits import Limits, fraction_of_limit, minimal_work
-from vecml.measure.pairs import paired, slow_call_excess
+from vecml.measure.pairs import beyond_chance, paired, slow_call_excesses
 from vecml.measure.records import ArmMeasurement, Measured
 from vecml.measure.verdict import Family, Rules, Verdict, judge
 
@@ -107,7 +107,8 @@ class ArmFigures:
         break_even_rows: rows from which on loading it pays; None where it is not faster.
         percentile_seconds: of single calls, by share (0.5, 0.9 ...); empty where calls were not timed one by one.
         canary_seconds: median of its workers' fixed work.
-        slow_call_excess: its mean call over its median block, less 1.
+        slow_call_excess: its mean call over its median block, less 1, where that is certainly over `rules.rare_size`:
+            it has rare slow calls; else 0.
         cpus_used: CPU time over wall time in its blocks; None where it cannot be told.
         precision_used: by the probe.
         facts: of its last launch: pools and checks.
@@ -187,7 +188,7 @@ def _figures(
         break_even_rows=None if verdict is None else _break_even(verdict, load, rate, baseline),
         percentile_seconds=percentiles(merged(launch.facts.get("latency", {}) for launch in arm.launches)),
         canary_seconds=statistics.median(launch.canary_seconds for launch in arm.launches) if arm.launches else None,
-        slow_call_excess=slow_call_excess(arm, paired(arm, arm, comparison.measured.windows).rounds()),
+        slow_call_excess=_slow_calls(comparison, arm),
         cpus_used=_cpus_used(arm),
         precision_used=facts.get("precision_used"),
         facts=facts,
@@ -202,6 +203,14 @@ def median_call_seconds(arm: ArmMeasurement) -> float | None:
 def call_seconds(arm: ArmMeasurement) -> list[float]:
     """Seconds a call, of every block."""
     return [seconds / calls for seconds, calls in zip(arm.blocks.seconds, arm.blocks.calls, strict=True)]
+
+
+def _slow_calls(comparison: Comparison, arm: ArmMeasurement) -> float:
+    rules = comparison.rules
+    kept = paired(arm, arm, comparison.measured.windows).rounds()
+    above = [excess - rules.rare_size for excess in slow_call_excesses(arm, kept).values()]
+    found = beyond_chance(above, 0.0, rules.rare_level)
+    return found + rules.rare_size if found > 0 else 0.0
 
 
 def _cpus_used(arm: ArmMeasurement) -> float | None:

@@ -5,14 +5,14 @@ never because of its time.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecml.measure.records import ArmMeasurement, Window
-from vecml.statistics import hodges_lehmann
+from vecml.statistics import hodges_lehmann, t_test
 
 STEAL_SHARE = 0.10
 THROTTLED_SHARE = 0.02
@@ -116,22 +116,34 @@ def _restless(arm: ArmMeasurement) -> Iterable[tuple[int, int]]:
             yield launch, number
 
 
-def slow_call_excess(arm: ArmMeasurement, keys: Mapping[int, NDArray[np.int64]] | None = None) -> float:
+def slow_call_excesses(arm: ArmMeasurement, rounds: Mapping[int, NDArray[np.int64]] | None = None) -> dict[int, float]:
     """How far the mean of an arm's calls is above the median of its blocks: 0.1 is 10 %; rare slow calls make it large.
 
-    Launch by launch, because the machine drifts between them, and the mean of those; 0 where there is no block.
-    `keys`: the rounds (int64) of each launch that count; None: all.
+    Launch by launch, because the machine drifts between them. `rounds`: those (int64) of each launch that count; None:
+    all.
     """
-    excesses = []
+    excesses = {}
     blocks = arm.blocks
     for launch in dict.fromkeys(blocks.launch):
         chosen = [
             index
             for index, found in enumerate(blocks.launch)
-            if found == launch and (keys is None or blocks.round[index] in keys.get(launch, ()))
+            if found == launch and (rounds is None or blocks.round[index] in rounds.get(launch, ()))
         ]
         if chosen:
             total = sum(blocks.seconds[index] for index in chosen) / sum(blocks.calls[index] for index in chosen)
             median = float(np.median([blocks.seconds[index] / blocks.calls[index] for index in chosen]))
-            excesses.append(total / median - 1 if median > 0 else 0.0)
-    return float(np.mean(excesses)) if excesses else 0.0
+            excesses[launch] = total / median - 1 if median > 0 else 0.0
+    return excesses
+
+
+def beyond_chance(value_N: Sequence[float], size: float, level: float) -> float:
+    """The mean of the launches' values, where it is above `size` in absolute value and no work of chance; else 0.
+
+    No chance: Student's two-sided test of a mean of zero at twice `level`. On a noisy machine the mean call of anything
+    is some per cent above its median one in one launch and not in the next; what sleeps at times does it in every one.
+    """
+    if len(value_N) < 2:
+        return 0.0
+    mean = float(np.mean(value_N))
+    return mean if abs(mean) > size and t_test(np.array(value_N)) < 2 * level else 0.0

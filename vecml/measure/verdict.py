@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from vecml.measure.coordinator import FEWEST_LAUNCHES
-from vecml.measure.pairs import Pairs, paired, slow_call_excess
+from vecml.measure.pairs import Pairs, beyond_chance, paired, slow_call_excesses
 from vecml.measure.records import ArmMeasurement, Measured
 from vecml.statistics import (
     bonferroni,
@@ -40,7 +40,8 @@ class Rules:
         null_level: at which the null arm condemns its group.
         dropped_share: of the pairs that may be left out.
         drift_level, drift_size: a trend within the launches that is both counts as "not steady".
-        rare_size: mean against median: what rare slow calls may cost.
+        rare_size, rare_level: what rare slow calls may cost, mean against median, and the level of the one-sided test
+            over the launches by which they are no chance.
     """
 
     level: float = 0.05
@@ -52,6 +53,7 @@ class Rules:
     drift_level: float = 0.01
     drift_size: float = 0.02
     rare_size: float = 0.02
+    rare_level: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def _family(name: str, measured: Measured, rules: Rules, faults: Mapping[str, st
     if untrusted or condemned.keys() == baselines.keys():
         return Family(name, tuple(verdicts), null_verdicts)
     words = {verdict.arm: verdict.verdict for verdict in verdicts}
-    steady = {arm for arm, found in evidence.items() if _excess(found, baselines[found.arm.group]) <= rules.rare_size}
+    steady = {arm for arm, found in evidence.items() if _excess(found, baselines[found.arm.group], rules) <= 0}
     best, tied = _best(name, evidence, words, steady, level, rules)
     return Family(name, tuple(verdicts), null_verdicts, best, tied)
 
@@ -196,7 +198,7 @@ def _verdict(
         count = f"{len(values)} launch" + ("" if len(values) == 1 else "es")
         word, reason = None, f"quick: {count} can give figures, but no verdict"
     else:
-        excess = _excess(found, baseline)
+        excess = _excess(found, baseline, rules)
         word, reason = _word(values, level, rules, excess, figures["smallest_detectable"])
     return Verdict(
         arm=arm.name,
@@ -262,8 +264,7 @@ def _word(values: np.ndarray, level: float, rules: Rules, excess: float, smalles
     same, gate = math.log1p(rules.equivalence), math.log1p(rules.gate)
     low, high = equivalence_interval(values, level)
     mean = float(np.mean(values))
-    rare = abs(excess) > rules.rare_size
-    if -same <= low and high <= same and not rare:
+    if -same <= low and high <= same and not excess:
         return "equivalent", (
             f"the {1 - 2 * level:.3g} interval of the ratio, {math.exp(low):.3f} to {math.exp(high):.3f}, lies within"
             f" {rules.equivalence:.0%} of 1"
@@ -272,7 +273,7 @@ def _word(values: np.ndarray, level: float, rules: Rules, excess: float, smalles
     interval = f"the interval {math.exp(low):.3f} to {math.exp(high):.3f}"
     seen = math.nan if smallest is None else smallest
     could = f"this could have seen {seen:.1%} or more"
-    if rare and abs(mean) <= max(same, gate):
+    if excess and abs(mean) <= max(same, gate):
         slow = "it has" if excess > 0 else "the baseline has"
         return (
             "undetected",
@@ -283,7 +284,7 @@ def _word(values: np.ndarray, level: float, rules: Rules, excess: float, smalles
     if abs(mean) <= gate:
         source = "A/A gate" if rules.gate_source == "qualified" else "A/A gate (not measured yet: vecml qualify)"
         return "undetected", f"{math.exp(mean):.3f} is within this machine's {source} of {rules.gate:.1%}; {could}"
-    if rare and excess * mean > 0:
+    if excess * mean > 0:
         slow = "it has" if excess > 0 else "the baseline has"
         return "undetected", (
             f"{slow} rare slow calls: by the median it is {math.exp(mean):.3f} times as fast, but the mean call is"
@@ -308,10 +309,14 @@ def _condemns(verdict: Verdict, rules: Rules) -> str | None:
     return None
 
 
-def _excess(found: _Evidence, baseline: ArmMeasurement) -> float:
-    """How much further the arm's mean call is above its median block than the baseline's, in the rounds that count."""
+def _excess(found: _Evidence, baseline: ArmMeasurement, rules: Rules) -> float:
+    """How much further the arm's mean call is above its median block than the baseline's, in the rounds that count.
+
+    0 where that is within `rare_size`, or may be chance.
+    """
     kept = found.pairs.rounds()
-    return slow_call_excess(found.arm, kept) - slow_call_excess(baseline, kept)
+    ours, theirs = slow_call_excesses(found.arm, kept), slow_call_excesses(baseline, kept)
+    return beyond_chance([ours[launch] - theirs[launch] for launch in ours], rules.rare_size, rules.rare_level)
 
 
 def _best(
