@@ -11,7 +11,7 @@ from vecml.comparison.comparison import families, figures
 from vecml.errors import DataError, SettingError
 
 # A machine that is busy is said, and does not matter here: one CPU is enough.
-pytestmark = pytest.mark.filterwarnings("ignore:VML011")
+pytestmark = pytest.mark.filterwarnings("ignore:VML011", "ignore:VML012")
 
 
 def test_a_bare_model_over_an_array() -> None:

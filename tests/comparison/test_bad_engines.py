@@ -18,7 +18,7 @@ from vecml.model.network import Architecture, Layer, Model
 from vecml.report.comparison import reasons
 
 # A machine that is busy is said, and does not matter here: every setting needs one CPU.
-pytestmark = pytest.mark.filterwarnings("ignore:VML011")
+pytestmark = pytest.mark.filterwarnings("ignore:VML011", "ignore:VML012")
 
 BAD = (
     "constant",

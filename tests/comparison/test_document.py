@@ -124,6 +124,17 @@ def test_a_role_in_the_wrong_place() -> None:
     assert error.message == "file.json is damaged: arms, 'torch' has the role 'null'"
 
 
+@pytest.mark.parametrize(("fact", "value"), [("rows", "x"), ("flips", []), ("latency", {"a": 1}), ("right", "many")])
+def test_facts_that_give_no_figures(fact: str, value: object) -> None:
+    error = damaged(lambda content: content["arms"][0]["launches"][-1]["facts"].update({fact: value}))
+    assert error.message.startswith("file.json is damaged: its facts give no figures (")
+
+
+def test_an_arm_that_is_no_setting() -> None:
+    error = damaged(lambda content: content.update(settings={}))
+    assert error.message == "file.json is damaged: 'numpy' is no setting of it"
+
+
 def test_blocks_that_were_altered_do_not_give_the_stored_verdicts() -> None:
     def slower(content: dict[str, Any]) -> None:
         blocks = content["arms"][1]["blocks"]

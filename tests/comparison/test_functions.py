@@ -17,7 +17,7 @@ from vecml.errors import SettingError
 from vecml.report.comparison import sentence, shown
 
 # A machine that is busy is said, and does not matter here: a function needs one CPU.
-pytestmark = pytest.mark.filterwarnings("ignore:VML011")
+pytestmark = pytest.mark.filterwarnings("ignore:VML011", "ignore:VML012")
 
 X = np.random.default_rng(0).standard_normal(50_000)
 

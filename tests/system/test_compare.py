@@ -88,7 +88,7 @@ def test_latency(vecml: Vecml, tmp_path: Path) -> None:
     [
         (
             ("--engines", "tensorflow,numpy"),
-            "error: the baseline tensorflow cannot run: --engine tensorflow: there is no such engine\n",
+            "error: --engines tensorflow: there is no such engine\nhint: choose from row_loop, numpy, torch\n",
         ),
         (("--engines", "numpy"), "error: nothing to compare numpy with\n"),
         (("--threads", "9999"), "error: --threads 9999: this machine offers "),
@@ -102,6 +102,8 @@ def test_latency(vecml: Vecml, tmp_path: Path) -> None:
             "error: --epochs goes with training; --run nothing is trained already\n",
         ),
         (("--baseline", "jax"), "error: --baseline jax: it is none of the settings\n"),
+        (("--from", "none.json", "--quick"), "error: --quick with --from: nothing is measured\n"),
+        (("--json", "."), "error: --json .: it is a folder\n"),
         (("--json", "none/a.json"), "error: --json none/a.json: there is no folder none\n"),
     ],
 )

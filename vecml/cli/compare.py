@@ -1,6 +1,7 @@
 """`vecml compare`: several ways to run one model, measured beside each other, with a verdict for each."""
 
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 
 from vecml.cli.run import columns, option
 from vecml.cli.terminal import console, own_name, progress_bars, show_comparison, shown_warnings
-from vecml.config import PipelineConfig, make_config, read_config_file
+from vecml.config import ENGINES, PipelineConfig, make_config, read_config_file
 from vecml.errors import MeasureError, SettingError
 
 EPILOG = """**Examples**
@@ -25,6 +26,7 @@ EPILOG = """**Examples**
 
 - `vecml compare --json result.json`, and later `vecml compare --from result.json`: the same verdicts, from raw blocks
 """
+BESIDE_FROM = ("from_", "json", "ignore", "debug")
 SETTINGS, DATA, MEASURING = "Settings", "Data and model", "Measuring"
 
 
@@ -33,12 +35,13 @@ def _listed(text: str, metavar: str, panel: str = SETTINGS) -> Any:
 
 
 def compare(
+    context: typer.Context,
     engines: Annotated[
         str, _listed("Engines to compare, or all of them. [default: numpy,torch]", "NAME,...|all")
     ] = "numpy,torch",
     threads: Annotated[str | None, _listed("Numbers of CPU threads. [default: every CPU]", "N,...")] = None,
     precision: Annotated[str, _listed("Precisions to compute in. [default: float32]", "NAME,...")] = "float32",
-    layout: Annotated[str, _listed("columns, rows or both. [default: columns]", "NAME,...")] = "columns",
+    layout: Annotated[str, _listed("columns, rows, or columns,rows. [default: columns]", "NAME,...")] = "columns",
     block_rows: Annotated[
         str, _listed("Rows worked on at a time inside a call. [default: auto]", "N|auto,...")
     ] = "auto",
@@ -118,9 +121,9 @@ def compare(
     are held to a float64 reference. It is tracked in MLflow: a parent run, and a run for each setting.
     """
     del debug
-    if json is not None and str(json) != "-" and not json.resolve().parent.is_dir():
-        raise SettingError(f"--json {json}: there is no folder {json.parent}", "make it, or name another")
+    _check_target(json)
     if from_ is not None:
+        _refuse_beside_from(context)
         _recompute(from_, json)
         return
     values = {
@@ -174,6 +177,8 @@ def _measure(
 
     if budget != "quick":
         seconds_of(budget)
+    if baseline is None and engines[0] not in (*ENGINES, "all"):
+        raise SettingError(f"--engines {engines[0]}: there is no such engine", f"choose from {', '.join(ENGINES)}")
     wanted = make_settings(engines, choices)
     with leaving_in_order():
         from tasks.tracking.comparison import tracked_comparison
@@ -195,16 +200,18 @@ def _measure(
         console(sys.stderr).print(expectation(plan.resolves, budget, plan.source), soft_wrap=True, markup=False)
         with tracked_comparison(config.name) as writer:
             comparison = compare_settings(job, chosen, plan)
-            if json is not None and str(json) != "-":
-                write_bytes(json, to_json(comparison).encode())  # before it is logged: a store may fail
-            writer.log(comparison, note(comparison))
+            try:
+                if json is not None and str(json) != "-":
+                    write_bytes(json, to_json(comparison).encode())  # before it is logged: a store may fail
+            finally:
+                writer.log(comparison, note(comparison))
         return comparison, writer.run.url
 
 
 def make_settings(engines: Sequence[str], choices: dict[str, Any]) -> list[Any]:
     """Every combination, `all` being every engine there is; raises SettingError for what no setting can have."""
     from vecml.comparison.settings import product
-    from vecml.config import DEVICES, ENGINES, PRECISIONS
+    from vecml.config import DEVICES, PRECISIONS
     from vecml.device import check_threads, resolve_precision, usable_cpus
 
     for field, known in (("precision", PRECISIONS), ("layout", ("columns", "rows")), ("device", DEVICES[1:])):
@@ -219,6 +226,33 @@ def make_settings(engines: Sequence[str], choices: dict[str, Any]) -> list[Any]:
         precisions = [resolve_precision(engine, one) for one in choices["precision"]]
         wanted += product(engine=[engine], **{**choices, "threads": counts, "precision": precisions})
     return wanted
+
+
+def _check_target(json: Path | None) -> None:
+    """Refuse beforehand what could only fail after minutes of measuring."""
+    if json is None or str(json) == "-":
+        return
+    if not json.resolve().parent.is_dir():
+        raise SettingError(f"--json {json}: there is no folder {json.parent}", "make it, or name another")
+    if json.is_dir():
+        raise SettingError(f"--json {json}: it is a folder", "name a file in it")
+    try:
+        with tempfile.TemporaryFile(dir=json.resolve().parent):
+            pass
+    except OSError as error:
+        raise SettingError(
+            f"--json {json}: cannot write there: {error.strerror or error}", "name a file in another folder"
+        ) from None
+
+
+def _refuse_beside_from(context: typer.Context) -> None:
+    """`--from` measures nothing: what would shape a measurement is refused, not ignored."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE" and parameter.name not in BESIDE_FROM:
+            raise SettingError(
+                f"{parameter.opts[0]} with --from: nothing is measured", f"leave out {parameter.opts[0]}"
+            )
 
 
 def _recompute(path: Path, json: Path | None) -> None:

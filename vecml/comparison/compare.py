@@ -134,9 +134,12 @@ def compare_settings(job: Job, chosen: Chosen, budget: Budget, openers: Mapping[
         groups = make_groups(chosen.settings, folder, probe, openers or {})
         rules = _rules(chosen, environment.machine_key)
         created = datetime.now(UTC).isoformat(timespec="seconds")
+        asked = time.perf_counter()
         with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
+            if budget.began is not None:  # waiting for another one is not paid from the budget
+                budget = dataclasses.replace(budget, began=budget.began + time.perf_counter() - asked)
             before = load_now()
-            _warn_of_load(before)
+            warn_of_load(before)
             measured = run_groups(groups, budget, lambda found: narrow_enough(found, rules))
             after = load_now()
     keep_limits(environment.machine_key, measured_limits(measured, min))
@@ -283,7 +286,8 @@ def load_now() -> Load:
     return Load(None, seen.foreign_cpus)
 
 
-def _warn_of_load(load: Load) -> None:
+def warn_of_load(load: Load) -> None:
+    """Warn (VML011) where other processes keep the machine busy."""
     if load.foreign_cpus is not None and load.foreign_cpus > BUSY_CPUS:
         warn("VML011", f"other processes keep {load.foreign_cpus:.1f} CPUs busy: what they disturb will not count")
 

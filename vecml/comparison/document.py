@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from vecml.comparison.comparison import Comparison, Load, Subject, families
+from vecml.comparison.comparison import Comparison, Load, Subject, families, figures
 from vecml.config import Setting
 from vecml.errors import MeasureError
 from vecml.measure.records import ArmMeasurement, Blocks, Measured, Plan, Replaced, Window
@@ -100,7 +100,11 @@ def from_json(content: bytes, name: str) -> Comparison:
         raise _damaged(name, f"{where}: {first['msg']}") from None
     _check(document, name)
     comparison = _comparison(document)
-    found = families(comparison)
+    try:
+        found = families(comparison)
+        figures(comparison)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, ArithmeticError) as error:
+        raise _damaged(name, f"its facts give no figures ({type(error).__name__}: {error})") from None
     if found != document.families:
         raise _damaged(name, f"{_difference(found, document.families)} is not what its blocks give")
     return comparison
@@ -174,6 +178,10 @@ def _check(document: Document, name: str) -> None:
                 raise _damaged(name, f"{where} has the role {arm.role!r}")
             if reason := _wrong_blocks(arm.blocks):
                 raise _damaged(name, f"{where}: {reason}")
+    if document.subject.widths:
+        for arm in document.arms:
+            if arm.name not in document.settings or arm.name not in document.simplest:
+                raise _damaged(name, f"{arm.name!r} is no setting of it")
     baselines = {arm.group for arm in document.arms if arm.role == "baseline"}
     for arm in (*document.arms, *nulls):
         if arm.group not in baselines:

@@ -28,10 +28,11 @@ ROOM = 2.0  # times the input that must be free: half of it stays free
 @contextmanager
 def shared_folder(n_bytes: int) -> Iterator[Path]:
     """A folder for `n_bytes` of input, removed afterwards: in memory where there is room, else on the disk."""
+    for place in (SHARED_MEMORY, Path(tempfile.gettempdir())):
+        _sweep(place)
     parent = Path(tempfile.gettempdir())
     if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > ROOM * n_bytes:
         parent = SHARED_MEMORY
-    _sweep(parent)
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True) as name:
         (Path(name) / OWNER).write_text(process_identity(), encoding="utf-8")
         yield Path(name)

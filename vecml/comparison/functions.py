@@ -4,6 +4,7 @@ A worker finds a function again by its module, or by the script that defines it 
 spawn does. Nothing is pickled.
 """
 
+import ast
 import json
 import runpy
 import sys
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 
 from vecml import __version__
 from vecml.comparison.budget import machine_rules, make_budget
-from vecml.comparison.compare import load_now, run_groups
+from vecml.comparison.compare import load_now, run_groups, warn_of_load
 from vecml.comparison.comparison import Comparison, Subject
 from vecml.comparison.files import shared_folder
-from vecml.environment import describe
+from vecml.device import usable_cpus
+from vecml.environment import changes, describe
 from vecml.errors import SettingError
 from vecml.measure.lock import only_measurement
 from vecml.measure.records import Arm, Role
@@ -31,6 +33,7 @@ from vecml.warnings import warn
 
 OPENER = "vecml.comparison.functions:open_function"
 SCRIPT = "__vecml_script__"
+FROM_MEMORY = "it answers from memory: its input was changed, and its result stayed"
 RELATIVE = 1e-5
 ABSOLUTE = 1e-8
 
@@ -117,14 +120,18 @@ def compare_functions(
                 "number": number,
                 "path": [entry or str(Path.cwd()) for entry in sys.path],
             }
-            return Arm(label or name, OPENER, payload, role, cpus=1)
+            return Arm(label or name, OPENER, payload, role, cpus=usable_cpus())
 
         group = [arm(first, "baseline"), arm(first, "null", f"{first} (null arm)"), *map(arm, names[1:])]
         with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
             before = load_now()
+            warn_of_load(before)
             measured = run_groups([group], plan, lambda found: narrow_enough(found, rules))
             after = load_now()
-        faults = {name: reason for number, name in enumerate(names) if (reason := _fault(folder, number))}
+        faults = _faults(folder, names)
+    changed = changes(environment, describe())
+    if changed:
+        faults = dict.fromkeys(names, f"the environment changed meanwhile: {changed[0]}")
     for found in measured.arms:
         if found.role != "null" and found.name not in faults and len(set(found.blocks.answer)) > 1:
             faults[found.name] = "its result changed from call to call over the same input"
@@ -147,6 +154,8 @@ def compare_functions(
 
 def _place(name: str, function: Callable[..., Any]) -> dict[str, str]:
     """Where a worker finds it; raises SettingError where it could not."""
+    if not callable(function):
+        raise SettingError(f"function {name!r} is a {type(function).__name__}, which cannot be called")
     module, qualified = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     hint = "define it at the top level of a module or a script (in Jupyter: %%writefile functions.py, then import it)"
     if not module or not qualified or "<" in qualified:
@@ -154,12 +163,24 @@ def _place(name: str, function: Callable[..., Any]) -> dict[str, str]:
             f"function {name!r} ({qualified or type(function).__name__}) has no name that a worker could find it by",
             hint,
         )
+    if module == SCRIPT:
+        raise SettingError(
+            "the script compares again when a worker reads it", 'put the call under if __name__ == "__main__":'
+        )
     if module == "__main__":
         script = getattr(sys.modules["__main__"], "__file__", None)
         if script is None:
             raise SettingError(f"function {name!r} was typed in: a worker process could not find it", hint)
+        if qualified.partition(".")[0] not in _top_level(Path(script)):
+            raise SettingError(f"function {name!r} is not at the top level of {Path(script).name}", hint)
         return {"script": str(Path(script).resolve()), "qualified": qualified}
     return {"module": module, "qualified": qualified}
+
+
+def _top_level(script: Path) -> set[str]:
+    """Names that a script's functions and classes have at its top level, where a worker that reads it finds them."""
+    body = ast.parse(script.read_text(encoding="utf-8")).body
+    return {part.name for part in body if isinstance(part, ast.FunctionDef | ast.ClassDef)}
 
 
 def _found(payload: Mapping[str, Any]) -> Callable[[Any], Any]:
@@ -193,12 +214,12 @@ def _read_input(folder: Path) -> Any:
 
 
 def _changed(fresh: Any, x: Any) -> Any:
-    """`x` itself, changed in place where it is an array: every hundredth value is another one of its values."""
+    """`x` itself, changed in place where it is an array: some values, a thousand at most, are others of its values."""
     if not isinstance(x, np.ndarray) or x.size < 2:
         return fresh
-    flat, source = x.reshape(-1), fresh.reshape(-1)
-    flat[::100] = source[::-1][::100]
-    flat[0] = source[-1]
+    flat, source = x.ravel(order="K"), fresh.ravel(order="K")  # views of what is contiguous in either order
+    step = max(100, x.size // 1_000)  # each may be a page of the mapping that becomes this worker's own
+    flat[::step] = source[::-1][::step]
     return x
 
 
@@ -232,6 +253,19 @@ def _read_result(path: Path) -> NDArray[Any] | str | None:
     return text.read_text(encoding="utf-8") if text.exists() else None
 
 
+def _faults(folder: Path, names: list[str]) -> dict[str, str]:
+    """What is wrong with the functions' results, by name; the baseline is the first."""
+    if _keeps_its_answer(folder, 0) and any(_keeps_its_answer(folder, at) is False for at in range(1, len(names))):
+        return {names[0]: FROM_MEMORY}
+    return {name: reason for number, name in enumerate(names) if (reason := _fault(folder, number))}
+
+
+def _keeps_its_answer(folder: Path, number: int) -> bool | None:
+    """Whether a changed input gave the result of the first one; None where one of them is not there."""
+    first, changed = _read_result(folder / f"result-{number}"), _read_result(folder / f"changed-{number}")
+    return None if first is None or changed is None else not _differs(first, changed)
+
+
 def _fault(folder: Path, number: int) -> str | None:
     """What is wrong with a function's results, held to those of number 0; None where nothing is, or there are none."""
     expected, found = _read_result(folder / "result-0"), _read_result(folder / f"result-{number}")
@@ -243,7 +277,7 @@ def _fault(folder: Path, number: int) -> str | None:
     if changed is None or expected_changed is None or not _differs(expected_changed, changed):
         return None
     if not _differs(found, changed):
-        return "it answers from memory: its input was changed, and its result stayed"
+        return FROM_MEMORY
     return f"over a changed input {_differs(expected_changed, changed)}"
 
 

@@ -31,6 +31,7 @@ from vecml.measure.pairs import paired
 from vecml.measure.proof import (
     COMPARISONS,
     LEAST_FOUND,
+    MOST_FOUND,
     Figure,
     Tally,
     bias,
@@ -185,13 +186,18 @@ def disjoint(measured: Measured, size: int) -> list[Measured]:
 
 
 def launch_spread(measured: Measured) -> tuple[float, dict[int, float]]:
-    """The standard deviation of a launch's A/A log-ratio, and the A/A gate by number of launches.
+    """The standard deviation of a launch's A/A log-ratio, and the A/A gate by number of launches. Raises MeasureError.
 
     A gate is the 95th percentile of |estimate| over disjoint comparisons where there are twenty or more; else what that
     would be for normal estimates of this spread.
     """
     baseline = _arm(measured, "baseline")
     estimates = list(paired(baseline, _arm(measured, "null"), measured.windows).estimates().values())
+    if len(estimates) < FEWEST_LAUNCHES:
+        raise MeasureError(
+            f"only {len(estimates)} of {measured.launches} launches gave pairs: the machine was disturbed",
+            "run it with nothing else running",
+        )
     sd = statistics.stdev(estimates)
     gates = {}
     for size in GATE_LAUNCHES:
@@ -253,8 +259,8 @@ def _power(measured: Measured, planted: float, rules: Rules, sd: float) -> Figur
         tally.found / max(1, tally.comparisons),
         low,
         high,
-        min(LEAST_FOUND, expected - 0.05),
-        None,
+        LEAST_FOUND,
+        MOST_FOUND if expected <= MOST_FOUND else None,
         tally.comparisons,
     )
 

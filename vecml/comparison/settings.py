@@ -5,6 +5,7 @@ A name is the engine, and beside it only what differs between the settings: `tor
 
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -69,11 +70,15 @@ def choose(settings: Sequence[Setting], baseline: str | None, check: Callable[[S
         if name in skipped and name == first:
             raise SettingError(f"the baseline {name} cannot run: {skipped[name]}", "choose another with --baseline")
     kept = {name: setting for name, setting in named.items() if name not in skipped}
-    if len(kept) < 2:
+    sizes = Counter(setting.request_rows for setting in kept.values())
+    if min(sizes.values()) < 2:
         reason = f": {next(iter(skipped.values()))}" if skipped else ""
-        raise SettingError(
-            f"nothing to compare {first} with{reason}", "name two settings or more, --engines numpy,torch say"
+        hint = (
+            "vecml doctor shows what this machine has"
+            if skipped
+            else "name two settings or more: --engines numpy,torch"
         )
+        raise SettingError(f"nothing to compare {first} with{reason}", hint)
     # Within a size of request, the setting that is the baseline but for that size comes first.
     like = dataclasses.replace(kept[first], request_rows=None)
     ordered = sorted(kept, key=lambda name: dataclasses.replace(kept[name], request_rows=None) != like)

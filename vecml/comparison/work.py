@@ -22,7 +22,7 @@ from vecml.engines.registry import get_engine
 from vecml.hardware import ROOT, read_text
 
 LOGIT_ROWS = 4_096  # whose logits are compared, spread evenly
-FLIPS_LOOKED_AT = 20_000
+FLIPS_AT_ONCE = 20_000
 REQUESTS = 1_024  # different ones, taken in turn
 
 
@@ -49,7 +49,7 @@ class EngineWork:
         self._label_N = np.full(self._n_rows, -1, np.int64)
         self._loaded: Loaded | None = None
         self._requests: list[tuple[NDArray[Any], NDArray[np.int64]]] = []
-        self._next = 0
+        self._next = self._asked = 0  # requests: the next one, and how many there were at most
         self.each = self._setting.request_rows is not None
         if self._setting.request_rows is not None:
             self._cut_requests(self._setting.request_rows)
@@ -72,6 +72,7 @@ class EngineWork:
         if self._requests:
             x, label_N = self._requests[self._next]
             self._next = (self._next + 1) % len(self._requests)
+            self._asked = max(self._asked, self._next or len(self._requests))
             loaded.labels(x, label_N)
         else:
             loaded.labels(self._x, self._label_N)
@@ -106,15 +107,14 @@ class EngineWork:
     def _score(self) -> dict[str, Any]:
         """Labels of the timed calls against the reference's, and against the truth where it is known."""
         expected_N = np.load(self._folder / "reference.npy", mmap_mode="r")
-        scored_N = np.flatnonzero(self._label_N >= 0) if self._requests else np.arange(self._n_rows)
+        scored_N = np.arange(self._rows_asked())
         label_N = self._label_N[scored_N]
         flip_N = scored_N[label_N != expected_N[scored_N]]
-        looked_at_N = flip_N[:FLIPS_LOOKED_AT]
-        wrong = self._outside_the_band(looked_at_N)
+        parts = range(0, len(flip_N), FLIPS_AT_ONCE)
         found: dict[str, Any] = {
             "rows": len(scored_N),
             "flips": len(flip_N),
-            "wrong": wrong if len(looked_at_N) == len(flip_N) else round(wrong * len(flip_N) / len(looked_at_N)),
+            "wrong": sum(self._outside_the_band(flip_N[start : start + FLIPS_AT_ONCE]) for start in parts),
             "only_label": int(label_N[0]) if len(label_N) and (label_N == label_N[0]).all() else None,
             "expected_labels": len(np.unique(expected_N)),
         }
@@ -123,6 +123,13 @@ class EngineWork:
             true_N = np.load(truth, mmap_mode="r")
             found["right"] = int((label_N == true_N[scored_N]).sum())
         return found
+
+    def _rows_asked(self) -> int:
+        """Rows whose labels the timed calls had to give; a request's that were not written count as wrong."""
+        if not self._requests:
+            return int(self._n_rows)
+        rows: int = sum(len(label_N) for _, label_N in self._requests[: self._asked])
+        return rows
 
     def _outside_the_band(self, row_N: NDArray[np.int64]) -> int:
         """Of these flipped rows, those whose label is no near tie in the setting's precision."""
@@ -139,7 +146,7 @@ class EngineWork:
         with np.errstate(invalid="ignore"):
             margin_N = found.logits_NC[index_N, top_N] - found.logits_NC[index_N, given_N]
             band_N = self._tolerance() * (found.scale_NC[index_N, top_N] + found.scale_NC[index_N, given_N])
-            return wrong + int((~(margin_N <= band_N)).sum())
+            return wrong + int(np.count_nonzero(~(margin_N <= band_N)))
 
     def _compare_logits(self) -> dict[str, Any]:
         """The largest error of a logit on some rows, as a multiple of what its precision allows."""
@@ -159,20 +166,23 @@ class EngineWork:
         """Whether a changed row keeps its label; None where no two rows have labels that would show it."""
         if self._probe is None or self._loaded is None:
             return None
-        first, second = self._probe
-        x, label_N = (self._x, self._label_N) if not self._requests else (None, None)
-        if x is None or label_N is None:
-            x, label_N = self._requests[0]
-            first = 0
-        source = self._features(np.array([second]))[:, 0]
+        first = self._probe[0]
+        x, label_N = self._x, self._label_N
+        if self._requests:
+            first, (x, label_N) = 0, self._requests[0]
         before = int(label_N[first])
+        choices_FN = self._features(np.array(self._probe))
+        expected_N = label_of(reference_logits(self._model, choices_FN).logits_NC)
+        others = np.flatnonzero(expected_N != before)
+        if not len(others):
+            return None
+        source, expected = choices_FN[:, others[0]], int(expected_N[others[0]])
         if self._columns:
             x[:, first] = source
         else:
             x[first] = source
         self._loaded.labels(x, label_N)
         self._loaded.synchronize()
-        expected = int(label_of(reference_logits(self._model, source[:, None]).logits_NC)[0])
         return int(label_N[first]) == before != expected
 
     def _features(self, row_N: NDArray[np.int64]) -> NDArray[np.float32]:

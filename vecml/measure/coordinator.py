@@ -243,7 +243,12 @@ class _Coordinator:
             return True
         begun = self._clock()
         self._say("starting")
-        crew = self._source.start([tally.arm for tally in alive], self._plan, self._done, group)
+        try:
+            crew = self._source.start([tally.arm for tally in alive], self._plan, self._done, group)
+        except OSError as error:  # no memory, no process, no file: what was measured before stays
+            for tally in alive:
+                tally.failure = f"its process could not be started: {error.strerror or error}"
+            return True
         try:
             turns = [_Turn(tally, crew.workers[tally.arm.name]) for tally in alive]
             self._each(turns, lambda turn: turn.worker.started())
@@ -298,7 +303,7 @@ class _Coordinator:
         }
         name = max(off, key=lambda arm: abs(math.log(off[arm])))
         slow = not 1 / (1 + CANARY_TOLERANCE) <= off[name] <= 1 + CANARY_TOLERANCE
-        if slow and len(self._replaced) < self._plan.launches:
+        if slow and len(self._replaced) < self._wanted:
             median = statistics.median(medians)
             self._replaced.append(Replaced(self._done, group, name, off[name] * median, median))
             return True

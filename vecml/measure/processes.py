@@ -27,6 +27,7 @@ from vecml.measure.records import Arm, Opened, Plan, Reading
 IDLE_WINDOW_SECONDS = 0.020
 IDLE_SHARE = 0.05
 IDLE_PATIENCE_SECONDS = 2.0
+LAST_WORDS_SECONDS = 5.0
 LIMIT_WARM_SECONDS = 0.2  # no verdict hangs on it
 
 
@@ -92,8 +93,7 @@ class Process:
 
     def close(self) -> None:
         """End the process."""
-        if self._process.poll() is None:
-            self._process.kill()
+        self._kill()
         with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C finds it killed already
             self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._said):
@@ -120,7 +120,7 @@ class Process:
         while b"\n" not in self._buffer:
             ready, _, _ = select.select([pipe], [], [], max(0.0, limit - time.monotonic()))
             if not ready:
-                self._process.kill()
+                self._kill()
                 raise WorkerError(f"{silence}: no answer within {patience:.0f} s, and it was ended")
             content = os.read(pipe.fileno(), 1 << 16)
             if not content:
@@ -132,8 +132,18 @@ class Process:
             raise WorkerError(told["error"])
         return told
 
+    def _kill(self) -> None:
+        """End the process with all that it has started: it leads a session of its own."""
+        if self._process.returncode is None:  # not waited for yet: the number is still its own
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     def _last_words(self) -> str:
-        code = self._process.wait()
+        try:
+            code = self._process.wait(LAST_WORDS_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            return "it closed its answers and went on, and was ended"
         if code == -signal.SIGKILL:
             return "its process was killed (SIGKILL), which is what the system does when memory runs out"
         if code < 0:

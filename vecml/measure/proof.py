@@ -102,8 +102,8 @@ class Tally:
 
     @property
     def bias(self) -> float:
-        """Mean estimate less the truth: a relative error of the ratio."""
-        return math.expm1(statistics.fmean(self.estimates) - self.truth)
+        """Mean estimate less the truth: a relative error of the ratio; NaN without an estimate."""
+        return math.nan if not self.estimates else math.expm1(statistics.fmean(self.estimates) - self.truth)
 
 
 def false_alarms(what: str, tally: Tally, least: float | None) -> Figure:

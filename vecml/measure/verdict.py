@@ -169,7 +169,7 @@ def _family(name: str, measured: Measured, rules: Rules, faults: Mapping[str, st
         verdicts.append(verdict)
         if verdict.verdict != "invalid":
             evidence[arm.name] = found
-    untrusted = name in faults or any(baseline.failure for baseline in baselines.values())
+    untrusted = name in faults or all(baseline.failure for baseline in baselines.values())
     if untrusted or condemned.keys() == baselines.keys():
         return Family(name, tuple(verdicts), null_verdicts)
     words = {verdict.arm: verdict.verdict for verdict in verdicts}

@@ -59,6 +59,10 @@ def reasons(comparison: Comparison) -> list[str]:
     for family in families(comparison):
         for verdict in family.verdicts:
             lines.append(f"{verdict.arm}: {verdict.verdict or 'no verdict'}: {verdict.reason}")
+    for family in families(comparison):
+        lines += [
+            f"{null.arm}: {null.verdict}: {null.reason}" for null in family.null_verdicts if null.verdict == "invalid"
+        ]
     lines += [
         f"{arm.name}: invalid: {arm.failure}" for arm in figures(comparison) if arm.verdict is None and arm.failure
     ]
@@ -132,16 +136,21 @@ def _answer(comparison: Comparison, family: Family, found: dict[str, ArmFigures]
         return f"No answer: the baseline {baseline} is invalid: {found[baseline].failure}."
     if len(family.verdicts) == 1:
         return _pair(family.verdicts[0])
-    if all(verdict.verdict is None for verdict in family.verdicts):
-        fastest = max(family.verdicts, key=lambda verdict: verdict.ratio or 0.0)
-        return f"No verdict from a quick look; {fastest.arm} was {_times(fastest)} {baseline}."
     invalid = [verdict.arm for verdict in family.verdicts if verdict.verdict == "invalid"]
     tail = f" Invalid: {', '.join(invalid)}." if invalid else ""
+    valid = [verdict for verdict in family.verdicts if verdict.verdict != "invalid"]
+    if valid and all(verdict.verdict is None for verdict in valid):
+        fastest = max(valid, key=lambda verdict: verdict.ratio or 0.0)
+        return f"No verdict from a quick look; {fastest.arm} was {_times(fastest)} {baseline}.{tail}"
     best, chosen = family.best, recommended(comparison, family)
     if best is None:
         return f"No answer: every setting is invalid.{tail}"
     others = [name for name in family.tied if name != best]
     verdict = next((one for one in family.verdicts if one.arm == best), None)
+    if verdict is not None and baseline in others:
+        return (
+            f"No setting was found to be faster than {baseline}; {', '.join(family.tied)} cannot be told apart.{tail}"
+        )
     if verdict is None:
         answer = f"{baseline}, the baseline, is the fastest here"
     else:
