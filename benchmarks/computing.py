@@ -13,8 +13,8 @@ from benchmarks.rounds import Figure, Floor, interleave, medians, ratios, wall
 from vecml.config import PipelineConfig
 from vecml.data.sources import load_table
 from vecml.data.split import split_table
-from vecml.device import resolve_setting
 from vecml.engines.registry import load_engine
+from vecml.engines.resolve import resolve_setting
 from vecml.model.module import layer_from, linears
 from vecml.model.network import Architecture, Model
 from vecml.model.train import train

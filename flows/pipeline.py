@@ -21,8 +21,8 @@ from tasks.infer import vectorized_infer
 from tasks.tracking.write import tracked
 from tasks.train import train
 from vecml.config import PipelineConfig
-from vecml.device import resolve_setting
 from vecml.engines.registry import check_setting
+from vecml.engines.resolve import resolve_setting
 from vecml.report.result import PipelineResult
 from vecml.report.summary import note
 

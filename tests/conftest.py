@@ -34,8 +34,8 @@ def _result_of(folder: Path, names: tuple[str, ...], shares: tuple[float, ...] |
     from vecml.config import make_config
     from vecml.data.sources import load_table
     from vecml.data.split import split_table
-    from vecml.device import resolve_setting
     from vecml.engines.inference import infer, score
+    from vecml.engines.resolve import resolve_setting
     from vecml.environment import describe
     from vecml.model.train import train
     from vecml.report.result import PipelineResult

@@ -15,15 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from vecml.errors import SettingError
 
 Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
-EngineName = Literal["row_loop", "numpy", "torch"]
+EngineName = Literal["row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float64", "float32", "tf32", "bfloat16", "float16"]
 Layout = Literal["columns", "rows"]
+Isa = Literal["native", "scalar", "sse41", "avx2", "avx512", "neon"]
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 ENGINES: tuple[str, ...] = get_args(EngineName)
 DEVICES: tuple[str, ...] = get_args(DeviceName)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
+ISAS: tuple[str, ...] = get_args(Isa)
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 
@@ -148,7 +150,7 @@ class Setting:
     layout: Layout = "columns"
     threads: int = 1
     block_rows: int | None = None
-    isa: str = "native"
+    isa: Isa = "native"
     request_rows: int | None = None
     scope: str = "host"
 

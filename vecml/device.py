@@ -1,7 +1,6 @@
-"""Devices, threads and precision: what this machine offers, a config resolved for it, and what was really computed in.
+"""Devices, threads and precision: what this machine offers, and what was really computed in.
 
-torch is imported only where the question needs it: with `--device cpu`, or an engine that knows no other device, it is
-not.
+torch is imported only where the question needs it.
 """
 
 import platform
@@ -13,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml import hardware
-from vecml.config import PipelineConfig, Precision, Setting
-from vecml.errors import DeviceUnavailableError, SettingError
+from vecml.errors import SettingError
 
 ACCELERATORS = ("cuda", "mps")
-ACCELERATED_ENGINES = ("torch",)
-FLOAT64_ENGINES = ("row_loop",)
 
 PROBE_FEATURES = 32
 PROBE_CLASSES = 8
@@ -26,51 +22,6 @@ _PROBE_ROWS = 128
 _PROBE_BITS = 53
 _PROBE_LARGE = 1e5  # beyond float16's 65 504
 _MANTISSA_BITS = {52: "float64", 23: "float32", 7: "bfloat16"}
-
-
-def resolve_setting(config: PipelineConfig) -> Setting:
-    """The way to run inference that `config` asks for, on this machine: no "auto" and no open thread count is left.
-
-    Raises SettingError for more threads than there are CPUs and for a device that the engine does not know,
-    DeviceUnavailableError for one that is not here.
-    """
-    check_threads(config.threads)
-    return Setting(
-        engine=config.engine,
-        device=resolve_device(config.engine, config.device),
-        precision=resolve_precision(config.engine, config.precision),
-        layout=config.layout,
-        threads=config.threads or usable_cpus(),
-        block_rows=config.block_rows,
-    )
-
-
-def resolve_device(engine: str, device: str) -> str:
-    """`cpu`, `cuda` or `mps`: "auto" takes an accelerator that is there and that `engine` knows, else the CPU.
-
-    Raises SettingError when `engine` does not run on `device`, DeviceUnavailableError when the machine has none.
-    """
-    if device == "cpu":
-        return device
-    if engine not in ACCELERATED_ENGINES:
-        if device != "auto":
-            raise SettingError(
-                f"--device {device}: engine {engine} runs on the cpu", f"--engine {' or '.join(ACCELERATED_ENGINES)}"
-            )
-        return "cpu"
-    there = available_devices()
-    if device == "auto":
-        return next((name for name in ACCELERATORS if name in there), "cpu")
-    if device not in there:
-        raise DeviceUnavailableError(
-            f"--device {device}: this machine offers {', '.join(there)}", "leave --device out to take what there is"
-        )
-    return device
-
-
-def resolve_precision(engine: str, precision: Precision) -> Precision:
-    """What `engine` is asked to compute in: the reference, in float64 alone, has that where float32 is the default."""
-    return "float64" if engine in FLOAT64_ENGINES and precision == "float32" else precision
 
 
 def check_threads(threads: int | None) -> None:

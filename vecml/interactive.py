@@ -15,8 +15,9 @@ from vecml.comparison import functions as functions_module
 from vecml.comparison.compare import Job, compare_settings, plan_comparison
 from vecml.comparison.settings import choose, product
 from vecml.data.sources import raw_columns
-from vecml.device import check_threads, resolve_precision, usable_cpus
+from vecml.device import check_threads, usable_cpus
 from vecml.engines.registry import check, get_engine
+from vecml.engines.resolve import resolve_precision
 from vecml.errors import DataError
 from vecml.model.network import Model
 from vecml.model.store import Classifier

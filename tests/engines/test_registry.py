@@ -33,7 +33,7 @@ def test_every_engine_is_available_here() -> None:
 
 def test_the_registry_is_read_without_torch_or_scipy() -> None:
     program = (
-        "import sys, vecml.engines.registry as r; from vecml.device import resolve_setting;"
+        "import sys, vecml.engines.registry as r; from vecml.engines.resolve import resolve_setting;"
         "from vecml.config import PipelineConfig; resolve_setting(PipelineConfig(device='cpu'));"
         "print(sorted({'torch', 'scipy', 'threadpoolctl', 'pandas'} & set(sys.modules)))"
     )
@@ -190,14 +190,3 @@ def test_a_negative_device_is_not_there(make_model: Make) -> None:
     reason = get_engine("torch").unavailable(make_model((3, 2)), Setting("torch", device="cuda", device_index=-1))
     assert reason is not None
     assert reason.startswith("torch sees no CUDA device -1, of ")
-
-
-def test_what_device_py_says_of_engines_is_what_they_say() -> None:
-    accelerated = {name for name, engine in ENGINES.items() if set(engine.devices) & set(device.ACCELERATORS)}
-    assert accelerated == set(device.ACCELERATED_ENGINES)
-    assert {name for name, engine in ENGINES.items() if engine.precisions == ("float64",)} == set(
-        device.FLOAT64_ENGINES
-    )
-    assert set(ENGINES["torch"].devices) == {"cpu", *device.ACCELERATORS}
-    for name, engine in ENGINES.items():
-        assert device.resolve_precision(name, "float32") in engine.precisions

@@ -212,7 +212,8 @@ def make_settings(engines: Sequence[str], choices: dict[str, Any]) -> list[Any]:
     """Every combination, `all` being every engine there is; raises SettingError for what no setting can have."""
     from vecml.comparison.settings import product
     from vecml.config import DEVICES, PRECISIONS
-    from vecml.device import check_threads, resolve_precision, usable_cpus
+    from vecml.device import check_threads, usable_cpus
+    from vecml.engines.resolve import resolve_precision
 
     for field, known in (("precision", PRECISIONS), ("layout", ("columns", "rows")), ("device", DEVICES[1:])):
         for value in choices[field]:

@@ -23,8 +23,9 @@ from tasks.tracking.location import locate, prepare, without_passwords
 from vecml.cli.terminal import console
 from vecml.config import PipelineConfig
 from vecml.data.sources import check_source
-from vecml.device import check_threads, resolve_setting
+from vecml.device import check_threads
 from vecml.engines.registry import check_setting
+from vecml.engines.resolve import resolve_setting
 from vecml.environment import known_conflicts
 from vecml.errors import ServerError
 from vecml.warnings import warn

@@ -1,13 +1,12 @@
 """What an engine is: the whole interface. One engine, one small file, one line in the registry."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.config import Layout, Precision, Setting
-from vecml.model.network import Model
+from vecml.config import Isa, Layout, Precision, Setting
 
 
 class Loaded(Protocol):
@@ -42,15 +41,25 @@ class Engine(Protocol):
         layouts: how the features may lie.
         precisions: what it computes in, on one device or another.
         devices: where it runs, and in which of its precisions there.
+        isas: the instruction sets that it can be told to use; `native` alone where it cannot choose.
+        own_models: whether it also runs a module of the user's own (`OwnModel`); the registry refuses one otherwise,
+            so that an engine without is only handed a `Model`.
+        extra: the optional extra of vecml that brings its library, or None.
     """
 
     name: str
     layouts: tuple[Layout, ...]
     precisions: tuple[Precision, ...]
     devices: Mapping[str, tuple[Precision, ...]]
+    isas: tuple[Isa, ...]
+    own_models: bool
+    extra: str | None
 
-    def unavailable(self, model: Model, setting: Setting) -> str | None:
-        """Why this engine cannot run `model` under `setting` here, in words for the user, or None; never raises."""
+    def unavailable(self, model: Any, setting: Setting) -> str | None:
+        """Why this engine cannot run `model` under `setting` here, in words for the user, or None; never raises.
 
-    def load(self, model: Model, setting: Setting) -> Loaded:
+        `model` is a `Model`, or an `OwnModel` where the engine takes those.
+        """
+
+    def load(self, model: Any, setting: Setting) -> Loaded:
         """Make `model` ready to run under `setting`; timed apart from inference."""

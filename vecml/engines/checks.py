@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vecml.config import Layout, Setting
 from vecml.engines.base import Engine
 from vecml.errors import DataError
+from vecml.model.network import AnyModel, Model
 
 _SHAPES: dict[Layout, str] = {"columns": "(features, rows)", "rows": "(rows, features)"}
 
@@ -27,9 +28,18 @@ def unsupported(engine: Engine, setting: Setting) -> str | None:
     there = engine.devices[setting.device]
     if setting.precision not in there:
         return f"on {setting.device} it computes in {', '.join(there)}, not in {setting.precision}"
-    if setting.isa != "native":
-        return f"it cannot choose an instruction set ({setting.isa})"
+    if setting.isa not in engine.isas:
+        if engine.isas == ("native",):
+            return f"it cannot choose an instruction set ({setting.isa})"
+        return f"instruction set {setting.isa} is not one of its own: {', '.join(engine.isas)}"
     return None
+
+
+def other_model(engine: Engine, model: AnyModel) -> str | None:
+    """Why `engine` runs no such model whatever the machine, in words for the user, or None."""
+    if isinstance(model, Model) or engine.own_models:
+        return None
+    return f"it runs chains of linear layers, and {model.architecture} has {model.architecture.obstacle}"
 
 
 def count_rows(x: NDArray[Any], n_features: int, layout: Layout) -> int:

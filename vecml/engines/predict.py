@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from vecml.config import make_config
 from vecml.data.selection import counted
 from vecml.data.sources import raw_columns
-from vecml.device import resolve_setting
 from vecml.engines.registry import load_engine
+from vecml.engines.resolve import resolve_setting
 from vecml.model.store import Classifier
 from vecml.warnings import warn
 

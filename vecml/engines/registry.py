@@ -4,12 +4,12 @@ import numpy as np
 
 from vecml.config import Setting
 from vecml.engines.base import Engine, Loaded
-from vecml.engines.checks import unsupported
+from vecml.engines.checks import other_model, unsupported
 from vecml.engines.numpy import NumpyEngine
 from vecml.engines.row_loop import RowLoopEngine
 from vecml.engines.torch import TorchEngine
 from vecml.errors import EngineUnavailableError, SettingError
-from vecml.model.network import Architecture, Layer, Model
+from vecml.model.network import AnyModel, Architecture, Layer, Model
 
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in (RowLoopEngine(), NumpyEngine(), TorchEngine())}
 
@@ -30,15 +30,16 @@ def check_setting(setting: Setting) -> None:
     _refuse(setting, unsupported(get_engine(setting.engine), setting))
 
 
-def check(model: Model, setting: Setting) -> None:
+def check(model: AnyModel, setting: Setting) -> None:
     """Raise EngineUnavailableError, with the reason, when the setting's engine cannot run `model` under it here.
 
     Raises SettingError when there is no such engine.
     """
-    _refuse(setting, get_engine(setting.engine).unavailable(model, setting))
+    engine = get_engine(setting.engine)
+    _refuse(setting, other_model(engine, model) or engine.unavailable(model, setting))
 
 
-def load_engine(model: Model, setting: Setting) -> Loaded:
+def load_engine(model: AnyModel, setting: Setting) -> Loaded:
     """`model` ready to run under `setting`; close it when done. Raises as `check` does."""
     check(model, setting)
     return get_engine(setting.engine).load(model, setting)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.config import Activation, Layout, Precision, Setting
+from vecml.config import Activation, Isa, Layout, Precision, Setting
 from vecml.engines.checks import check_labels, count_rows, unsupported
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import Architecture, Model
@@ -40,6 +40,9 @@ class RowLoopEngine:
     layouts: tuple[Layout, ...] = ("columns", "rows")
     precisions: tuple[Precision, ...] = ("float64",)
     devices: Mapping[str, tuple[Precision, ...]] = {"cpu": precisions}
+    isas: tuple[Isa, ...] = ("native",)
+    own_models = False
+    extra: str | None = None
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
         """Why it cannot run under `setting`, or None."""

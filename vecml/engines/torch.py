@@ -6,9 +6,10 @@ torch itself is imported when it is asked for the first time, so that the comman
 import warnings
 from collections.abc import Mapping
 
-from vecml.config import Layout, Precision, Setting
+from vecml.config import Isa, Layout, Precision, Setting
 from vecml.engines.base import Loaded
 from vecml.engines.checks import unsupported
+from vecml.engines.libraries import first_line, missing
 from vecml.model.network import Model
 
 
@@ -23,6 +24,9 @@ class TorchEngine:
         "cuda": ("float32", "float64", "tf32", "bfloat16", "float16"),
         "mps": ("float32", "float16"),
     }
+    isas: tuple[Isa, ...] = ("native",)
+    own_models = True
+    extra: str | None = None
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
         """Why it cannot run under `setting` here, or None."""
@@ -37,10 +41,8 @@ class TorchEngine:
 
 def _missing(setting: Setting) -> str | None:
     """What this machine lacks for `setting`, in words for the user, or None."""
-    try:
-        import torch  # noqa: F401, PLC0415 -- a second or two
-    except Exception as error:  # noqa: BLE001 -- a library of its own that is missing or does not fit raises anything
-        return f"torch cannot be imported: {_first_line(error)}"
+    if reason := missing("torch", None):
+        return reason
     try:
         match setting.device:
             case "cuda":
@@ -52,7 +54,7 @@ def _missing(setting: Setting) -> str | None:
     # Which errors torch has for what it was built without, or for a driver in trouble, is not documented: an
     # AssertionError where CUDA was left out, a RuntimeError from a driver.
     except Exception as error:  # noqa: BLE001
-        return f"torch cannot use {setting.device}: {_first_line(error)}"
+        return f"torch cannot use {setting.device}: {first_line(error)}"
 
 
 def _missing_on_cpu(setting: Setting) -> str | None:
@@ -86,7 +88,3 @@ def _missing_on_mps() -> str | None:
     import torch  # noqa: PLC0415
 
     return None if torch.backends.mps.is_available() else "torch sees no MPS device"
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,17 +1,21 @@
-"""The classifier as plain arrays: what it is made of (`Architecture`), what it has learnt (`Model`). No library.
+"""The classifier: plain arrays that every engine can run (`Model`), or a module of the user's own (`OwnModel`).
 
-Every engine starts from a `Model`. The last layer gives one logit a class; standardisation is already folded into the
-first layer, so the input is the encoded table itself.
+An engine starts from either. The last layer of a `Model` gives one logit a class, and standardisation is already folded
+into its first layer, so that the input is the encoded table itself.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Activation
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -82,3 +86,48 @@ class Model:
             digest.update(layer.weight_OI.astype("<f4").tobytes())
             digest.update(layer.bias_O.astype("<f4").tobytes())
         return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class OwnArchitecture:
+    """A module of the user's own that is no chain of linear layers: known by name, and run by libraries that trace it.
+
+    Attributes:
+        name: `package.module:Class`, as the user gave it.
+        n_features: encoded features F.
+        n_classes: C, two or more.
+        digest: hash of the class's name, its parts and the shapes of its weights (32 hex digits).
+        multiply_adds: for one row, as torch counts them.
+        obstacle: the operator that keeps it from being a chain of linear layers: `aten.convolution`.
+    """
+
+    name: str
+    n_features: int
+    n_classes: int
+    digest: str
+    multiply_adds: int
+    obstacle: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """A trained module of the user's own.
+
+    Attributes:
+        architecture: its shape.
+        module: float32, in evaluation mode, on the CPU; takes encoded features (N, F) and gives logits (N, C).
+            Standardisation is part of it. Nobody changes it; who needs another precision or device copies it.
+        classes: the labels' names.
+        digest: hash of architecture, weights and class names (32 hex digits).
+    """
+
+    architecture: OwnArchitecture
+    module: "nn.Module" = field(repr=False)
+    classes: tuple[str, ...]
+    digest: str
+
+
+AnyModel = Model | OwnModel

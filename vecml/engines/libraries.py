@@ -1,0 +1,31 @@
+"""Whether an engine's library can be used: it may be missing, or break on import in ways of its own."""
+
+import importlib
+import importlib.util
+
+
+def missing(library: str, extra: str | None) -> str | None:
+    """Why `library` cannot be used here, in words for the user, or None; imports it.
+
+    Args:
+        library: the module's name.
+        extra: the optional extra of vecml that brings it.
+    """
+    try:
+        importlib.import_module(library)
+    except ModuleNotFoundError as error:
+        if error.name == library:
+            return f"{library} is not installed{_how(extra)}"
+        return f"{library} cannot be imported: {first_line(error)}"
+    except Exception as error:  # noqa: BLE001 -- what a library that does not fit this machine raises is its own
+        return f"{library} cannot be imported: {first_line(error)}"
+    return None
+
+
+def first_line(error: BaseException) -> str:
+    """An error's first line; the name of its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _how(extra: str | None) -> str:
+    return f": pip install 'vecml[{extra}]'" if extra else ""

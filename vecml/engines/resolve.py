@@ -1,0 +1,60 @@
+"""A config resolved for this machine: which device, precision and threads its engine is given.
+
+What engines can do is asked of the engines themselves. torch is imported only where the question needs it: with
+`--device cpu`, or an engine that knows no other device, it is not.
+"""
+
+from vecml.config import PipelineConfig, Precision, Setting
+from vecml.device import ACCELERATORS, available_devices, check_threads, usable_cpus
+from vecml.engines.registry import ENGINES, get_engine
+from vecml.errors import DeviceUnavailableError, SettingError
+
+
+def resolve_setting(config: PipelineConfig) -> Setting:
+    """The way to run inference that `config` asks for, on this machine: no "auto" and no open thread count is left.
+
+    Raises SettingError for more threads than there are CPUs and for a device that the engine does not know,
+    DeviceUnavailableError for one that is not here.
+    """
+    check_threads(config.threads)
+    return Setting(
+        engine=config.engine,
+        device=resolve_device(config.engine, config.device),
+        precision=resolve_precision(config.engine, config.precision),
+        layout=config.layout,
+        threads=config.threads or usable_cpus(),
+        block_rows=config.block_rows,
+    )
+
+
+def resolve_device(engine: str, device: str) -> str:
+    """`cpu`, `cuda` or `mps`: "auto" takes an accelerator that is there and that `engine` knows, else the CPU.
+
+    Raises SettingError when `engine` does not run on `device`, DeviceUnavailableError when the machine has none.
+    """
+    if device == "cpu":
+        return device
+    known = get_engine(engine).devices
+    if device != "auto" and device not in known:
+        others = [name for name, other in ENGINES.items() if device in other.devices]
+        raise SettingError(f"--device {device}: engine {engine} runs on the {' and '.join(known)}", _choice(others))
+    if not set(known) & set(ACCELERATORS):
+        return "cpu"
+    there = available_devices()
+    if device == "auto":
+        return next((name for name in ACCELERATORS if name in there and name in known), "cpu")
+    if device not in there:
+        raise DeviceUnavailableError(
+            f"--device {device}: this machine offers {', '.join(there)}", "leave --device out to take what there is"
+        )
+    return device
+
+
+def resolve_precision(engine: str, precision: Precision) -> Precision:
+    """What `engine` is asked to compute in: an engine in float64 alone has that where float32 is the default."""
+    alone = get_engine(engine).precisions == ("float64",)
+    return "float64" if alone and precision == "float32" else precision
+
+
+def _choice(engines: list[str]) -> str | None:
+    return f"--engine {' or '.join(engines)}" if engines else None
