@@ -38,7 +38,7 @@ def _part(name: str) -> Callable[[int], Iterator[Figure]]:
     """The part's function; imported only when it is wanted."""
     match name:
         case "train":
-            from benchmarks.computing import training
+            from benchmarks.training import training
 
             return training
         case "infer":

@@ -1,7 +1,6 @@
-"""Training and inference in this process: the notebook's functions against vecml's, on the same job."""
+"""Inference in this process: the notebook's functions against vecml's, on the same job."""
 
 import contextlib
-import io
 import os
 from collections.abc import Callable, Iterator
 
@@ -11,36 +10,13 @@ import torch
 from benchmarks import notebook
 from benchmarks.rounds import Figure, Floor, interleave, medians, ratios, wall
 from vecml.config import PipelineConfig
-from vecml.data.sources import load_table
-from vecml.data.split import split_table
 from vecml.engines.registry import load_engine
 from vecml.engines.resolve import resolve_setting
 from vecml.model.module import layer_from, linears
 from vecml.model.network import Architecture, Model
-from vecml.model.train import train
 
-TRAINING_ROWS = 5_000
 INFERENCE_ROWS = 1_000_000
 THREADS = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-
-def training(rounds: int) -> Iterator[Figure]:
-    """5,000 rows, 5 epochs, batches of 128: the notebook's DataLoader with two workers against vecml's training."""
-    config = PipelineConfig(rows=TRAINING_ROWS * 5 // 4, device="cpu")
-    split = split_table(load_table(config), config.test_fraction, config.seed)
-    x_NF = split.train.x_FN.T.astype(np.float64)
-
-    def theirs() -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
-            notebook.train_model(notebook.SimpleNetwork(), x_NF, split.train.label_N)
-
-    seconds = interleave({"notebook": wall(theirs), "vecml": wall(lambda: train(split, config, "cpu"))}, rounds)
-    yield Figure(
-        f"training on {split.train.n_rows:,} rows, times faster",
-        ratios(seconds["notebook"], seconds["vecml"]),
-        Floor(10),
-        detail=medians(seconds),
-    )
 
 
 def inference(rounds: int) -> Iterator[Figure]:

@@ -15,14 +15,17 @@ from flows.cancellation import as_cancelled, close_run, stop_when_cancelled
 from flows.heartbeat import without_heartbeat
 from flows.server import serving
 from flows.signals import leaving_in_order
+from tasks.choose import choose
 from tasks.data import generate, split
 from tasks.evaluate import evaluate
 from tasks.infer import vectorized_infer
 from tasks.tracking.write import tracked
 from tasks.train import train
 from vecml.config import PipelineConfig
+from vecml.engines.own import check_runs
 from vecml.engines.registry import check_setting
-from vecml.engines.resolve import resolve_setting
+from vecml.engines.resolve import resolve_setting, training_device
+from vecml.model.find import check_there, find_class
 from vecml.report.result import PipelineResult
 from vecml.report.summary import note
 
@@ -36,15 +39,25 @@ from vecml.report.summary import note
 )
 def pipeline_flow(config: PipelineConfig = PipelineConfig()) -> PipelineResult:  # noqa: B008 -- the form shows it
     """Train a classifier on a table and run its inference on one engine, tracked in MLflow."""
-    setting = resolve_setting(config)
-    check_setting(setting)
+    setting = None if config.engine == "auto" else resolve_setting(config)
+    if setting is not None:
+        check_setting(setting)
+    check_there(config.weights)
+    if config.architecture is not None:
+        find_class(config.architecture)
     with stop_when_cancelled(), tracked(config, setting, flow_run.get_id()) as writer:
         table = generate(config)
         parts = split(table.value, config)
         writer.log_data(table.value, parts.value)
-        training = train(parts.value, config, setting.device)
+        if config.architecture is not None and setting is not None:
+            check_runs(config.architecture, parts.value.encoding.n_features, len(parts.value.classes), setting)
+        training = train(parts.value, config, training_device(config))
+        choice = None
+        if setting is None:
+            choice = choose(training.value.model, parts.value.test, config)
+            setting = choice.setting
         inference = vectorized_infer(training.value.model, parts.value.test, setting)
-        evaluation = evaluate(parts.value, inference)
+        evaluation = evaluate(parts.value, inference, training.value.replicas)
         result = PipelineResult(
             config=config,
             table=dataclasses.replace(table.value, columns=()),
@@ -55,13 +68,14 @@ def pipeline_flow(config: PipelineConfig = PipelineConfig()) -> PipelineResult: 
             seconds={
                 "generate": table.seconds,
                 "split": parts.seconds,
-                "train": training.seconds,
+                "train": training.seconds if config.weights is None else 0.0,
                 "load_engine": inference.load_seconds,
                 "infer": inference.measurement.seconds_per_call,
                 "evaluate": evaluation.seconds,
             },
             environment=writer.environment,
             run=writer.run,
+            choice=choice,
         )
         writer.log_result(result, note(result))
     publish(result)

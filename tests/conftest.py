@@ -27,7 +27,9 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
-def _result_of(folder: Path, names: tuple[str, ...], shares: tuple[float, ...] | None = None) -> "PipelineResult":
+def _result_of(
+    folder: Path, names: tuple[str, ...], shares: tuple[float, ...] | None = None, replicas: int = 1
+) -> "PipelineResult":
     """The result of a run over 300 rows of these classes, each with its share of them (all the same by default)."""
     # Here, so that a test that needs no result does not wait for torch.
     from vecml import record
@@ -44,7 +46,9 @@ def _result_of(folder: Path, names: tuple[str, ...], shares: tuple[float, ...] |
     rng = np.random.default_rng(0)
     code = rng.choice(len(names), size=300, p=shares)
     np.savez(folder / "table.npz", X=rng.normal(size=(300, 3)) + code[:, None], y=np.array(names)[code])
-    config = make_config({"data": str(folder / "table.npz"), "target": "y", "epochs": 30, "batch_size": 16})
+    config = make_config(
+        {"data": str(folder / "table.npz"), "target": "y", "epochs": 30, "batch_size": 16, "replicas": replicas}
+    )
     table = load_table(config)
     split = split_table(table, config.test_fraction, config.seed)
     training = train(split, config)
@@ -55,7 +59,7 @@ def _result_of(folder: Path, names: tuple[str, ...], shares: tuple[float, ...] |
         split=split,
         training=training,
         inference=inference,
-        evaluation=score(split, inference),
+        evaluation=score(split, inference, training.replicas),
         seconds={stage: 0.001 * number for number, stage in enumerate(record.STAGES, 1)},
         environment=describe(),
         run=record.TrackedRun(
@@ -82,7 +86,7 @@ def telling_result(tmp_path_factory: pytest.TempPathFactory) -> "PipelineResult"
     from vecml.measure.single import Measurement
     from vecml.warnings import VecmlWarning
 
-    made = _result_of(tmp_path_factory.mktemp("telling"), ("common", "middle", "rare"), (0.6, 0.25, 0.15))
+    made = _result_of(tmp_path_factory.mktemp("telling"), ("common", "middle", "rare"), (0.6, 0.25, 0.15), replicas=5)
     whole = made.split.test
     kept = np.flatnonzero((whole.label_N != 0) | (np.arange(whole.n_rows) % 6 == 0))
     test = Part(np.ascontiguousarray(whole.x_FN[:, kept]), whole.label_N[kept], whole.row_N[kept], unseen_categories=7)
@@ -99,5 +103,5 @@ def telling_result(tmp_path_factory: pytest.TempPathFactory) -> "PipelineResult"
         fraction_of_limit=0.3579,
     )
     with pytest.warns(VecmlWarning, match="VML007"):
-        evaluation = score(split, inference)
+        evaluation = score(split, inference, made.training.replicas)
     return dataclasses.replace(made, split=split, inference=inference, evaluation=evaluation)

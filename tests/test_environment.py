@@ -33,6 +33,9 @@ HERE = Environment(
     numpy="2.4.6",
     torch="2.13.0",
     scipy="1.17.1",
+    onnxruntime="1.32.0",
+    openvino=None,
+    halide="21.0.0",
     mlflow="3.17.2",
     prefect="3.8.8",
     pyarrow="25.0.1",
@@ -60,6 +63,9 @@ IN_SOFTWARE_KEY = {
     "numpy": "2.5.0",
     "torch": "2.13.0+cpu",
     "scipy": None,
+    "onnxruntime": None,
+    "openvino": "2026.4.1",
+    "halide": "22.0.0",
     "blas": "mkl 2025",
     "gpu_driver": None,
 }
@@ -158,7 +164,10 @@ def test_json_has_every_fact_and_the_keys() -> None:
 def test_versions_are_those_of_python_and_the_packages() -> None:
     assert HERE.versions == {
         name: getattr(HERE, name)
-        for name in ("python", "vecml", "numpy", "torch", "scipy", "mlflow", "prefect", "pyarrow")
+        for name in (
+            *("python", "vecml", "numpy", "torch", "scipy", "onnxruntime", "openvino", "halide"),
+            *("mlflow", "prefect", "pyarrow"),
+        )
     }
     assert describe().versions["numpy"] is not None
 

@@ -149,7 +149,7 @@ def test_every_stage_gets_its_own_time(telling_result: PipelineResult, monkeypat
         "split": lambda table, config: Timed(given.split, 2.0),
         "train": lambda split, config, device: Timed(given.training, 3.0),
         "vectorized_infer": lambda model, test, setting: inference,
-        "evaluate": lambda split, inference: Timed(given.evaluation, 6.0),
+        "evaluate": lambda split, inference, replicas: Timed(given.evaluation, 6.0),
         "stop_when_cancelled": nullcontext,
         "tracked": stand_in,
         "publish": lambda result: None,

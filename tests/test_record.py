@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from vecml import record
 from vecml.data.sources import load_table
+from vecml.model.network import Model
 from vecml.report.result import PipelineResult
 
 PAGE = (Path(__file__).parent.parent / "docs" / "keys.md").read_text(encoding="utf-8")
@@ -71,6 +72,15 @@ def flipped(result: PipelineResult) -> NDArray[np.intp]:
     return inference.reference_row_N[inference.logits_NC.argmax(axis=1)[inference.reference_row_N] != reference_N]
 
 
+def relu_logits(model: Model, x_FN: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Logits (N, C) of a network with ReLU between its layers, in float64."""
+    x_NF = x_FN.T.astype(np.float64)
+    *hidden, last = model.layers
+    for layer in hidden:
+        x_NF = np.maximum(x_NF @ layer.weight_OI.T + layer.bias_O, 0)
+    return x_NF @ last.weight_OI.T + last.bias_O
+
+
 def recomputed(result: PipelineResult) -> dict[str, float]:
     """Every metric by key, with scikit-learn and SciPy, from labels, logits, split and timed blocks."""
     true_N, logits_NC = result.split.test.label_N, result.inference.logits_NC.astype(np.float64)
@@ -78,6 +88,11 @@ def recomputed(result: PipelineResult) -> dict[str, float]:
     n_rows, n_classes = logits_NC.shape
     interval = binomtest(int((true_N == label_N).sum()), n_rows).proportion_ci(0.95, method="wilson")
     names, counts = np.unique(result.split.train.label_N, return_counts=True)
+    accuracy_R = [
+        accuracy_score(true_N, relu_logits(model, result.split.test.x_FN).argmax(axis=1))
+        for model in result.training.replicas
+    ]
+    over_seeds = ttest_1samp(accuracy_R, 0).confidence_interval(0.95)
     measurement = result.inference.measurement
     median = statistics.median(measurement.block_seconds) / measurement.calls_per_block
     return {
@@ -97,6 +112,9 @@ def recomputed(result: PipelineResult) -> dict[str, float]:
         "test/flips": len(flipped(result)),
         "test/reference_rows": len(result.inference.reference_logits_NC),
         "test/unseen_categories": result.split.test.unseen_categories,
+        "test/replicas_accuracy_mean": statistics.mean(accuracy_R),
+        "test/replicas_accuracy_low": over_seeds.low,
+        "test/replicas_accuracy_high": over_seeds.high,
         "infer/rows_per_s": n_rows / median,
         "infer/fraction_of_limit": 0.3579,
         "infer/peak_rss_mb": 123.456789,
@@ -126,6 +144,12 @@ def test_memory_that_cannot_be_read_is_left_out(telling_result: PipelineResult) 
     assert set(record.METRICS) - set(logged) == {record.LOSS_METRIC, "infer/peak_rss_mb"}
 
 
+def test_the_replicas_of_a_single_network_are_left_out(telling_result: PipelineResult) -> None:
+    alone = dataclasses.replace(telling_result.evaluation, replicas=None)
+    logged = record.metrics(dataclasses.replace(telling_result, evaluation=alone))
+    assert set(record.METRICS) - set(logged) == {record.LOSS_METRIC, *record.REPLICA_METRICS}
+
+
 def test_a_limit_that_there_is_none_of_is_left_out(telling_result: PipelineResult) -> None:
     unlimited = dataclasses.replace(telling_result.inference, fraction_of_limit=None)
     logged = record.metrics(dataclasses.replace(telling_result, inference=unlimited))
@@ -134,12 +158,8 @@ def test_a_limit_that_there_is_none_of_is_left_out(telling_result: PipelineResul
 
 def test_the_training_losses_are_the_log_loss_of_something_that_learns(telling_result: PipelineResult) -> None:
     """The last epoch's mean is close to what the trained model has on the same rows."""
-    train, model = telling_result.split.train, telling_result.training.model
-    x_NF = train.x_FN.T.astype(np.float64)
-    *hidden, last = model.layers
-    for layer in hidden:
-        x_NF = np.maximum(x_NF @ layer.weight_OI.T + layer.bias_O, 0)
-    logits_NC = x_NF @ last.weight_OI.T + last.bias_O
+    train = telling_result.split.train
+    logits_NC = relu_logits(telling_result.training.model, train.x_FN)
     reached = -log_softmax(logits_NC, axis=1)[np.arange(train.n_rows), train.label_N].mean()
     assert telling_result.training.losses[-1] == pytest.approx(reached, rel=0.05)
 

@@ -16,6 +16,9 @@ from vecml.errors import SettingError
 
 Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
 EngineName = Literal["row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
+EngineChoice = Literal[
+    "auto", "row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"
+]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float64", "float32", "tf32", "bfloat16", "float16"]
 Layout = Literal["columns", "rows"]
@@ -54,10 +57,32 @@ class PipelineConfig(BaseModel):
         (32,), min_length=1, max_length=8, title="Hidden", description="widths of the hidden layers"
     )
     activation: Activation = Field("relu", title="Activation", description="the function between the layers")
+    architecture: str | None = Field(
+        None,
+        title="Architecture",
+        description="a torch.nn.Module class of your own, made with (features, classes), instead of hidden layers",
+    )
+    weights: str | None = Field(
+        None,
+        title="Weights",
+        description="a safetensors file of trained weights, which take the encoded table as it is: nothing is trained",
+    )
     epochs: int = Field(5, ge=1, le=10**9, title="Epochs", description="passes over the training part")
     batch_size: int = Field(128, ge=1, le=10**9, title="Batch size", description="rows per training step")
     learning_rate: float = Field(1e-3, gt=0, le=10, title="Learning rate", description="Adam's step size")
-    engine: EngineName = Field("torch", title="Engine", description="the library that runs the inference")
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=1_024,
+        title="Replicas",
+        description="networks trained at once from different seeds; their accuracies get a mean and an interval",
+    )
+    engine: EngineChoice = Field(
+        "torch",
+        title="Engine",
+        description="the library that runs the inference; auto compares them once and remembers the fastest",
+    )
+    budget: str = Field("60s", title="Budget", description="wall time of the comparison that engine auto makes")
     device: DeviceName = Field(
         "auto", title="Device", description="where training and inference run; auto takes a GPU where there is one"
     )
@@ -90,7 +115,7 @@ class PipelineConfig(BaseModel):
         if not isinstance(values, Mapping):
             return values
         given = dict(values)
-        for name in ("rows", "features", "epochs", "batch_size", "seed", "threads", "block_rows"):
+        for name in ("rows", "features", "epochs", "batch_size", "replicas", "seed", "threads", "block_rows"):
             if isinstance(given.get(name), bool):
                 raise ValueError(f"{flag(name)} {str(given[name]).lower()}: not a number")
         if given.get("block_rows") == "auto":
@@ -109,6 +134,24 @@ class PipelineConfig(BaseModel):
     def _name_is_one_line(self) -> "PipelineConfig":
         if self.name is not None and (not self.name.strip() or not self.name.isprintable()):
             raise ValueError(f"--name {self.name!r}: must be one line of printable text")
+        return self
+
+    @model_validator(mode="after")
+    def _architecture_stands_alone(self) -> "PipelineConfig":
+        if self.architecture is not None:
+            for field in ("hidden", "activation"):
+                value = getattr(self, field)
+                if value != type(self).model_fields[field].default:
+                    shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+                    raise ValueError(
+                        f"--{field} {shown}: --architecture {self.architecture} has its own layers: leave one out"
+                    )
+        if self.replicas > 1:
+            for field in ("architecture", "weights"):
+                if getattr(self, field) is not None:
+                    raise ValueError(
+                        f"--replicas {self.replicas}: only vecml's own network is trained so, no --{field}"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -59,6 +59,9 @@ EFFECTS: dict[str, Literal["blocks", "invalidates", "warns"]] = {
     "numpy": "invalidates",
     "torch": "invalidates",
     "scipy": "invalidates",
+    "onnxruntime": "invalidates",
+    "openvino": "invalidates",
+    "halide": "invalidates",
     "blas": "invalidates",
     "gpu_driver": "invalidates",
     "memory_bytes": "warns",
@@ -67,8 +70,32 @@ EFFECTS: dict[str, Literal["blocks", "invalidates", "warns"]] = {
     "prefect": "warns",
     "pyarrow": "warns",
 }
-_VERSIONS = ("python", "vecml", "numpy", "torch", "scipy", "mlflow", "prefect", "pyarrow")
-_SOFTWARE_KEY = ("os_name", "python", "vecml", "numpy", "torch", "scipy", "blas", "gpu_driver")
+_VERSIONS = (
+    "python",
+    "vecml",
+    "numpy",
+    "torch",
+    "scipy",
+    "onnxruntime",
+    "openvino",
+    "halide",
+    "mlflow",
+    "prefect",
+    "pyarrow",
+)
+_SOFTWARE_KEY = (
+    "os_name",
+    "python",
+    "vecml",
+    "numpy",
+    "torch",
+    "scipy",
+    "onnxruntime",
+    "openvino",
+    "halide",
+    "blas",
+    "gpu_driver",
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +113,7 @@ class Environment:
         l1d_bytes, l2_bytes, l3_bytes: size of one cache of each level, as CPU 0 sees it.
         gpus: the GPUs' names.
         os_name, kernel: `Linux` and the kernel's release.
-        python, vecml, numpy, torch, scipy, mlflow, prefect, pyarrow: versions installed.
+        python, vecml, numpy, torch, scipy, onnxruntime, openvino, halide, mlflow, prefect, pyarrow: versions installed.
         blas: name and version of the BLAS that numpy was built with.
         gpu_driver: version of NVIDIA's kernel module.
     """
@@ -110,6 +137,9 @@ class Environment:
     numpy: str | None
     torch: str | None
     scipy: str | None
+    onnxruntime: str | None
+    openvino: str | None
+    halide: str | None
     mlflow: str | None
     prefect: str | None
     pyarrow: str | None
@@ -179,6 +209,9 @@ def describe(root: Path = hardware.ROOT) -> Environment:
         numpy=_version("numpy"),
         torch=_version("torch"),
         scipy=_version("scipy"),
+        onnxruntime=_version("onnxruntime"),
+        openvino=_version("openvino"),
+        halide=_version("halide"),
         mlflow=_version("mlflow"),
         prefect=_version("prefect"),
         pyarrow=_version("pyarrow"),

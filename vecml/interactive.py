@@ -7,25 +7,27 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from vecml.comparison import functions as functions_module
 from vecml.comparison.compare import Job, compare_settings, plan_comparison
-from vecml.comparison.settings import choose, product
+from vecml.comparison.files import check_rebuildable
+from vecml.comparison.settings import choose, product, tune
 from vecml.data.sources import raw_columns
 from vecml.device import check_threads, usable_cpus
+from vecml.engines.predict import bare_model, features_of
 from vecml.engines.registry import check, get_engine
 from vecml.engines.resolve import resolve_precision
-from vecml.errors import DataError
-from vecml.model.network import Model
+from vecml.model.network import AnyModel, OwnModel
 from vecml.model.store import Classifier
 from vecml.report.comparison import ComparisonResult, shown
 
+if TYPE_CHECKING:
+    from torch import nn
+
 
 def compare(  # noqa: PLR0913 -- a setting has that many sides
-    model: Classifier | Model,
+    model: "Classifier | AnyModel | nn.Module",
     x: str | Path | Any,
     *,
     engines: Sequence[str] = ("numpy", "torch"),
@@ -40,26 +42,29 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
     """Compare ways of running a model over `x` on this machine; the result shows itself.
 
     Args:
-        model: from `vecml.load`; then `x` is raw, as `vecml.predict` takes it. Or a bare `Model`.
-        x: a file, a DataFrame, an Arrow table or a dict of arrays; for a bare `Model` an array (rows, features),
-            float32 or float64.
+        model: from `vecml.load`; then `x` is raw, as `vecml.predict` takes it. Or a bare model, or a torch.nn.Module,
+            which is compared as it answers in evaluation mode. Unless that is a chain of linear layers, its class is
+            made anew in worker processes, as Class(n_features, n_classes): it is at the top level of a module or of
+            the running script, and in a script this is called under `if __name__ == "__main__":`.
+        x: a file, a DataFrame, an Arrow table or a dict of arrays; for a bare model or a module an array (rows,
+            features), float32 or float64.
         engines, threads, precision, layout, block_rows, request_rows: one value or several; every combination is a
             setting. threads: None is every CPU.
         baseline: a setting's or an engine's name; None: the first.
         budget: wall time, `60s` or `5m`; `auto` until the intervals are narrow; `quick` for figures without verdicts.
 
-    Raises DataError for an `x` that does not fit, SettingError for settings that cannot be or a budget too short.
+    Raises DataError for an `x` that does not fit, SettingError for settings that cannot be, a budget too short, and a
+    module that is no classifier or that worker processes could not make anew.
     """
-    network = model.model if isinstance(model, Classifier) else model
+    network: AnyModel
     if isinstance(model, Classifier):
+        network = model.model
         x_FN = model.encoding.transform(raw_columns(x, model.encoding))[0]
     else:
-        x_NF = np.asarray(x)
-        if x_NF.ndim != 2 or x_NF.dtype not in (np.float32, np.float64):
-            raise DataError(
-                f"x is {x_NF.dtype} of shape {x_NF.shape}: a bare model takes float32 or float64 (rows, features)"
-            )
-        x_FN = np.ascontiguousarray(x_NF.T)
+        x_FN = features_of(x)
+        network = bare_model(model, len(x_FN))
+        if isinstance(network, OwnModel):
+            check_rebuildable(network)
     counts = [usable_cpus()] if threads is None else _several(threads)
     for number in counts:
         check_threads(number)
@@ -75,7 +80,7 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
             block_rows=_several(block_rows),
             request_rows=_several(request_rows),
         )
-    chosen = choose(wanted, baseline, lambda setting: check(network, setting))
+    chosen = tune(choose(wanted, baseline, lambda setting: check(network, setting)), network, x_FN)
     return shown(compare_settings(Job(network, x_FN, data_source="python"), chosen, plan_comparison(chosen, budget)))
 
 

@@ -10,10 +10,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from vecml import __version__
+from vecml.comparison.auto import Choice
 from vecml.comparison.comparison import ArmFigures, Comparison
 from vecml.config import PipelineConfig, Setting
 from vecml.data.table import Split, Table
@@ -34,7 +36,18 @@ SETTING_PARAMS = (
     "request_rows",
     "scope",
 )
-CONFIG_PARAMS = ("test_fraction", "seed", "hidden", "activation", "epochs", "batch_size", "learning_rate")
+CONFIG_PARAMS = (
+    "test_fraction",
+    "seed",
+    "hidden",
+    "activation",
+    "architecture",
+    "weights",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "replicas",
+)
 DATA_PARAMS = ("data_source", "n_rows", "n_features", "n_classes")
 STAGES = ("generate", "split", "train", "load_engine", "infer", "evaluate")
 TIME_METRICS = tuple(f"time/{stage}_s" for stage in STAGES)
@@ -50,12 +63,14 @@ TEST_METRICS = (
     "test/reference_rows",
     "test/unseen_categories",
 )
+REPLICA_METRICS = ("test/replicas_accuracy_mean", "test/replicas_accuracy_low", "test/replicas_accuracy_high")
 INFER_METRICS = ("infer/rows_per_s", "infer/fraction_of_limit", "infer/peak_rss_mb")
 LOSS_METRIC = "train/loss"
 
 KIND = "vecml.kind"
 PROCESS = "vecml.process"
 ERROR = "vecml.error"
+CHOICE = "vecml.choice"
 DEVICE_NAME = "vecml.device_name"
 FLOW_RUN = "prefect.flow_run_id"
 START_TAGS = (
@@ -73,8 +88,8 @@ DIGEST_TAGS = ("vecml.data_digest", "vecml.architecture_digest", "vecml.model_di
 END_TAGS = ("vecml.launches", "vecml.precision_used", *DIGEST_TAGS)
 
 PARAMS = (*SETTING_PARAMS, *DATA_PARAMS, *CONFIG_PARAMS)
-METRICS = (*TIME_METRICS, LOSS_METRIC, *TEST_METRICS, *INFER_METRICS)
-TAGS = (*START_TAGS, *END_TAGS, ERROR)
+METRICS = (*TIME_METRICS, LOSS_METRIC, *TEST_METRICS, *REPLICA_METRICS, *INFER_METRICS)
+TAGS = (*START_TAGS, *END_TAGS, CHOICE, ERROR)
 
 # A comparison is a parent run, and a child run for each setting.
 PARENT_PARAMS = (*DATA_PARAMS, "budget", "baseline", "settings")
@@ -136,6 +151,7 @@ class PipelineRecord:
         seconds: wall time of each of `STAGES`, of the computation alone.
         environment: the machine and the libraries.
         run: where it is tracked.
+        choice: why the engine was chosen; None where the user named one.
     """
 
     config: PipelineConfig
@@ -147,6 +163,7 @@ class PipelineRecord:
     seconds: Mapping[str, float]
     environment: Environment = field(repr=False)
     run: TrackedRun
+    choice: Choice | None = None
 
 
 def text(value: object) -> str:
@@ -164,8 +181,13 @@ def setting_params(setting: Setting) -> dict[str, str]:
 
 
 def config_params(config: PipelineConfig) -> dict[str, str]:
-    """The params that are known before anything is read: `CONFIG_PARAMS`."""
-    return {name: text(getattr(config, name)) for name in CONFIG_PARAMS}
+    """The params that are known before anything is read: `CONFIG_PARAMS`; `none` for what does not count in the run."""
+    values = {name: getattr(config, name) for name in CONFIG_PARAMS}
+    if config.architecture is not None:
+        values |= {"hidden": None, "activation": None}
+    if config.weights is not None:
+        values |= {"weights": Path(config.weights).name, "epochs": None, "batch_size": None, "learning_rate": None}
+    return {name: text(value) for name, value in values.items()}
 
 
 def data_params(table: Table, n_features: int) -> dict[str, str]:
@@ -175,8 +197,9 @@ def data_params(table: Table, n_features: int) -> dict[str, str]:
 
 
 def metrics(record: PipelineRecord) -> dict[str, float]:
-    """Every metric but the loss by epoch; what there is none of is left out: peak memory, a limit."""
+    """Every metric but the loss by epoch; what there is none of is left out: peak memory, a limit, replicas."""
     evaluation, measurement = record.evaluation, record.inference.measurement
+    replicas = evaluation.replicas
     values: dict[str, float | None] = {
         **{f"time/{stage}_s": record.seconds[stage] for stage in STAGES},
         "test/accuracy": evaluation.accuracy,
@@ -189,6 +212,9 @@ def metrics(record: PipelineRecord) -> dict[str, float]:
         "test/flips": len(evaluation.flips.row_N),
         "test/reference_rows": evaluation.flips.reference_rows,
         "test/unseen_categories": record.split.test.unseen_categories,
+        "test/replicas_accuracy_mean": None if replicas is None else replicas.mean,
+        "test/replicas_accuracy_low": None if replicas is None else replicas.low,
+        "test/replicas_accuracy_high": None if replicas is None else replicas.high,
         "infer/rows_per_s": measurement.rows_per_s,
         "infer/fraction_of_limit": record.inference.fraction_of_limit,
         "infer/peak_rss_mb": None if measurement.peak_rss_bytes is None else measurement.peak_rss_bytes / 1e6,
@@ -214,8 +240,10 @@ def start_tags(
 
 
 def end_tags(record: PipelineRecord) -> dict[str, str]:
-    """The tags that only a finished run has."""
+    """The tags that only a finished run has; why the engine was chosen is left out where the user named one."""
+    choice = {} if record.choice is None else {CHOICE: record.choice.reason}
     return {
+        **choice,
         "vecml.launches": str(record.inference.measurement.launches),
         "vecml.precision_used": record.inference.precision_used,
         "vecml.data_digest": record.table.digest,
@@ -322,7 +350,7 @@ def labels_npz(record: PipelineRecord) -> bytes:
 
 def to_json(record: PipelineRecord) -> str:
     """The run as JSON, for programs: `version` 1, then the logged params, metrics and tags under their own keys."""
-    n_features = record.training.model.architecture.n_features
+    n_features, replicas = record.training.model.architecture.n_features, record.evaluation.replicas
     content = {
         "version": 1,
         "kind": "pipeline",
@@ -334,6 +362,7 @@ def to_json(record: PipelineRecord) -> str:
         },
         "metrics": {name: value if math.isfinite(value) else None for name, value in metrics(record).items()},
         "losses": list(record.training.losses),
+        "replicas_accuracy": [] if replicas is None else replicas.accuracy_R.tolist(),
         "tags": end_tags(record),
         "classes": list(record.table.classes),
         "confusion": record.evaluation.confusion_CC.tolist(),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tasks.tracking.files import EXAMPLE_ROWS
 from vecml.model.module import layer_from, module_of
-from vecml.model.network import Architecture, Model
+from vecml.model.network import AnyModel, Architecture, Model, OwnModel
 from vecml.model.store import Classifier, save
 from vecml.report.pictures import loss_curve
 
@@ -44,10 +44,10 @@ def warm_up(scratch: Path) -> None:
     loss_curve([1.0])
 
 
-def _save(model: Model, example_NF: NDArray[np.float32], folder: Path, description: MLflowModel) -> None:
+def _save(model: AnyModel, example_NF: NDArray[np.float32], folder: Path, description: MLflowModel) -> None:
     logits_NC = np.zeros((len(example_NF), model.architecture.n_classes), np.float32)
     mlflow.pytorch.save_model(
-        module_of(model),
+        model.module if isinstance(model, OwnModel) else module_of(model),
         str(folder),
         mlflow_model=description,
         signature=infer_signature(example_NF, logits_NC),

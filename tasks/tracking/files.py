@@ -121,7 +121,8 @@ def write_files(folder: Path, request: dict[str, Any]) -> None:
 
     Args:
         folder: where the files come from and go to.
-        request: run_id, model_id; losses (one float an epoch), confusion (rows of ints) and classes (names).
+        request: run_id, model_id; losses (one float an epoch; none where nothing was trained), confusion (rows of
+            ints) and classes (names); of a module of the user's own also architecture and path, what it is imported by.
     """
     from tasks.tracking.export import export  # noqa: PLC0415 -- it takes seconds, and only this process needs it
     from vecml.model.store import load  # noqa: PLC0415
@@ -129,11 +130,16 @@ def write_files(folder: Path, request: dict[str, Any]) -> None:
 
     pictures = folder / PICTURES
     pictures.mkdir()
-    (pictures / "loss.png").write_bytes(loss_curve(request["losses"]))
+    if request["losses"]:
+        (pictures / "loss.png").write_bytes(loss_curve(request["losses"]))
     confusion_CC = np.array(request["confusion"], dtype=np.int64)
     (pictures / "confusion.png").write_bytes(confusion_matrix(confusion_CC, request["classes"]))
     example_NF = np.load(folder / EXAMPLE, allow_pickle=False)
-    export(load(folder / CLASSIFIER), example_NF, folder / MODEL, request["run_id"], request["model_id"])
+    architecture = request.get("architecture")
+    if architecture is not None:  # the run's own, from its config: what it imported itself
+        sys.path.extend(entry for entry in request["path"] if entry not in sys.path)
+    classifier = load(folder / CLASSIFIER, architecture)
+    export(classifier, example_NF, folder / MODEL, request["run_id"], request["model_id"])
 
 
 def _serve(scratch: Path, question: IO[bytes], answer: IO[bytes]) -> None:

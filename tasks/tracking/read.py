@@ -29,8 +29,10 @@ SHOWN = 3
 KINDS = {COMPARE: "a comparison", SETTING: "a setting of a comparison"}
 
 
-def read_run(run_id: str) -> RecordedRun:
+def read_run(run_id: str, architecture: str | None = None) -> RecordedRun:
     """The pipeline run of this id, of an id that begins so (8 characters or more), or of this name.
+
+    architecture: `package.module:Class` of a run whose model is a module of the user's own; it is imported.
 
     Raises StoreError when there is no such run, more than one, or one without a model; ModelError when the model is
     damaged.
@@ -46,7 +48,7 @@ def read_run(run_id: str) -> RecordedRun:
         run = _found(store, run_id.strip())
         _check_has_a_model(run)
         with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
-            return _read(store, run, Path(scratch))
+            return _read(store, run, Path(scratch), architecture)
 
 
 def _found(store: Store, asked: str) -> Run:
@@ -107,10 +109,10 @@ def _check_has_a_model(run: Run) -> None:
         raise StoreError(f"run {name} {word}: {reason}, it has no model", "run it again, or name another")
 
 
-def _read(store: Store, run: Run, folder: Path) -> RecordedRun:
+def _read(store: Store, run: Run, folder: Path, architecture: str | None) -> RecordedRun:
     for path in ("model", "config.json"):
         store.client.download_artifacts(run.info.run_id, path, str(folder))
-    classifier = _classifier(run, folder)
+    classifier = _classifier(run, folder, architecture)
     return RecordedRun(
         run_id=run.info.run_id,
         name=run.info.run_name,
@@ -121,10 +123,10 @@ def _read(store: Store, run: Run, folder: Path) -> RecordedRun:
     )
 
 
-def _classifier(run: Run, folder: Path) -> Classifier:
+def _classifier(run: Run, folder: Path, architecture: str | None) -> Classifier:
     name = run.info.run_name
     try:
-        classifier = load(folder / "model")
+        classifier = load(folder / "model", architecture)
     except ModelError as error:  # the folder that it names is a copy, and goes
         raise ModelError(f"run {name}: {error.message.replace(f'{folder}/', '')}", error.hint) from None
     if classifier.model.digest != run.data.tags.get("vecml.model_digest"):

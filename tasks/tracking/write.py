@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from vecml import record as records
 from vecml.config import PipelineConfig, Setting
 from vecml.data.table import Split, Table
 from vecml.device import device_name
+from vecml.engines.resolve import training_device
 from vecml.environment import Environment
 from vecml.model.store import PREPROCESSING, Classifier, save
 from vecml.progress import stage
@@ -35,12 +37,20 @@ BATCH_METRICS = 900  # MLflow takes 1,000 at once
 
 @dataclass
 class RunWriter:
-    """Writes one run. `run` says where it is, `environment` what it runs on; `files` makes what is slow to make."""
+    """Writes one run.
+
+    Attributes:
+        store, run: where it is.
+        environment: what it runs on.
+        files: makes what is slow to make.
+        known: params of the setting that were logged at the beginning: MLflow lets none be logged anew.
+    """
 
     store: Store
     run: TrackedRun
     environment: Environment
     files: FileWriter
+    known: frozenset[str]
 
     def log_data(self, table: Table, split: Split) -> None:
         """Log the data set: its params, and the MLflow input with the digest of all its bytes."""
@@ -80,10 +90,12 @@ class RunWriter:
         values += [
             Metric(records.LOSS_METRIC, loss, now, epoch) for epoch, loss in enumerate(result.training.losses, 1)
         ]
+        setting = records.setting_params(result.inference.setting)
+        params = {name: value for name, value in setting.items() if name not in self.known}
         tags = [*as_tags(records.end_tags(result)), RunTag("mlflow.note.content", note)]
         for start in range(0, len(values), BATCH_METRICS):
             self.store.client.log_batch(self.run.run_id, metrics=values[start : start + BATCH_METRICS])
-        self.store.client.log_batch(self.run.run_id, tags=tags)
+        self.store.client.log_batch(self.run.run_id, tags=tags, params=as_params(params))
 
     def _log_model(self, result: PipelineRecord, scratch: Path) -> None:
         client, run_id = self.store.client, self.run.run_id
@@ -100,6 +112,8 @@ class RunWriter:
                 "losses": result.training.losses,
                 "confusion": result.evaluation.confusion_CC.tolist(),
                 "classes": result.table.classes,
+                "architecture": result.config.architecture,
+                "path": [entry or str(Path.cwd()) for entry in sys.path],
             }
             self.files.write(scratch, request)
             client.log_artifacts(run_id, str(scratch / files.PICTURES), files.PICTURES)
@@ -122,19 +136,24 @@ def _gather(result: PipelineRecord, folder: Path) -> None:
 
 
 @contextmanager
-def tracked(config: PipelineConfig, setting: Setting, flow_run_id: str | None) -> Iterator[RunWriter]:
+def tracked(config: PipelineConfig, setting: Setting | None, flow_run_id: str | None) -> Iterator[RunWriter]:
     """A run in MLflow round the block: FINISHED when the block ends, FAILED or KILLED when it is left otherwise.
+
+    `setting`: how the inference will run, None where that is chosen on the way; what is open is logged with the result.
 
     Raises StoreError when the store cannot be opened or written.
     """
     writer = file_writer()
     try:
-        device = device_name(setting.device, setting.device_index)
+        device = device_name(training_device(config) if setting is None else setting.device)
         with tracked_run(records.PIPELINE, config.name, device, flow_run_id) as opened:
             with store_errors(opened.store.location):
-                params = {**records.setting_params(setting), **records.config_params(config)}
+                known = {} if setting is None else records.setting_params(setting)
+                if setting is not None and setting.block_rows is None:
+                    del known["block_rows"]
+                params = {**known, **records.config_params(config)}
                 opened.store.client.log_batch(opened.run.run_id, params=as_params(params))
-            yield RunWriter(opened.store, opened.run, opened.environment, writer)
+            yield RunWriter(opened.store, opened.run, opened.environment, writer, frozenset(known))
     finally:
         writer.close()
 

@@ -12,6 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from vecml import record
+from vecml.model.evaluate import ReplicaAccuracy
 from vecml.report.result import PipelineResult
 from vecml.report.summary import as_html, as_text, note, open_command, rows, sentence
 
@@ -184,6 +185,15 @@ def test_text_and_repr(result: PipelineResult) -> None:
     assert text.splitlines()[-1] == result.run.url
 
 
+def test_replicas_have_a_row_where_there_are_any(result: PipelineResult, telling_result: PipelineResult) -> None:
+    assert "replicas" not in dict(rows(result))
+    replicas = ReplicaAccuracy(np.array([0.5, 0.75, 0.7]), 0.65, 0.321, 0.987)
+    evaluation = dataclasses.replace(telling_result.evaluation, replicas=replicas)
+    several = dataclasses.replace(telling_result, evaluation=evaluation)
+    assert dict(rows(several))["replicas"] == "65.0 % (mean accuracy of 3 seeds; 95 % interval 32.1 % to 98.7 %)"
+    assert json.loads(record.to_json(several))["replicas_accuracy"] == [0.5, 0.75, 0.7]
+
+
 def test_how_to_open_it_depends_on_where_it_is(result: PipelineResult) -> None:
     assert open_command(result).startswith("vecml ui")
     elsewhere = dataclasses.replace(result, run=dataclasses.replace(result.run, local=False))
@@ -204,6 +214,7 @@ def test_json_holds_the_logged_keys(result: PipelineResult) -> None:
     content = json.loads(record.to_json(result))
     assert content["version"] == 1
     assert set(content["params"]) == set(record.PARAMS)
-    assert set(content["metrics"]) == set(record.METRICS) - {record.LOSS_METRIC}
+    assert set(content["metrics"]) == set(record.METRICS) - {record.LOSS_METRIC, *record.REPLICA_METRICS}
+    assert content["replicas_accuracy"] == []
     assert content["metrics"]["test/accuracy"] == result.evaluation.accuracy
     assert content["tags"]["vecml.data_digest"] == result.table.digest

@@ -31,7 +31,7 @@ def test_the_default_run(vecml: Vecml, tmp_path: Path) -> None:
     (run,) = runs_in(tmp_path)
     assert run.info.status == "FINISHED"
     assert set(run.data.params) == set(record.PARAMS)
-    assert set(run.data.metrics) == set(record.METRICS)
+    assert set(run.data.metrics) == set(record.METRICS) - set(record.REPLICA_METRICS)
     assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(record.TAGS) - {record.ERROR}
     assert run.data.metrics["test/accuracy"] > 0.9
     assert run.data.metrics["test/flips"] == 0
@@ -156,6 +156,20 @@ def test_accuracy_on_real_data(vecml: Vecml, tmp_path: Path, name: str, floor: f
     assert result["metrics"]["test/accuracy"] > floor
 
 
+def test_replicas_are_tracked_with_their_interval(vecml: Vecml, tmp_path: Path) -> None:
+    done = vecml("run", *SMALL, "--replicas", "3", "--json", "result.json")
+    assert done.returncode == 0, done.stderr
+    assert "replicas" in done.stdout
+    result = json.loads((tmp_path / "result.json").read_text())
+    (run,) = runs_in(tmp_path)
+    assert run.data.params["replicas"] == result["params"]["replicas"] == "3"
+    assert set(run.data.metrics) == set(record.METRICS)
+    low, mean, high = (run.data.metrics[f"test/replicas_accuracy_{end}"] for end in ("low", "mean", "high"))
+    assert len(result["replicas_accuracy"]) == 3
+    assert 0 <= low <= mean <= high <= 1
+    assert mean == pytest.approx(sum(result["replicas_accuracy"]) / 3)
+
+
 @pytest.mark.parametrize("engine", ["row_loop", "numpy", "torch"])
 def test_every_engine_gives_the_same_labels(vecml: Vecml, tmp_path: Path, engine: str) -> None:
     done = vecml("run", *SMALL, "--engine", engine, "--json", "-")
@@ -225,7 +239,7 @@ def test_a_real_mlflow_server_gets_everything(
     assert done.stdout.splitlines()[-1].startswith(f"{address}/#/experiments/")
     (run,) = runs_in(address)
     assert run.info.status == "FINISHED"
-    assert set(run.data.metrics) == set(record.METRICS)
+    assert set(run.data.metrics) == set(record.METRICS) - set(record.REPLICA_METRICS)
     assert not (tmp_path / "mlruns").exists()
     names = {path.name for path in (tmp_path / "proxied").rglob("*")}
     assert {"model.safetensors", "labels.npz", "model.pt2", "loss.png"} <= names

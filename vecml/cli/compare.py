@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vecml.cli.run import columns, option
+from vecml.cli.run import columns, option, refuse_idle_flags
 from vecml.cli.terminal import console, own_name, progress_bars, show_comparison, shown_warnings
 from vecml.config import ENGINES, PipelineConfig, make_config, read_config_file
 from vecml.errors import MeasureError, SettingError
@@ -72,6 +72,8 @@ def compare(
     features: Annotated[str | None, option("features", DATA, metavar="N")] = None,
     hidden: Annotated[str | None, option("hidden", DATA, metavar="N,...")] = None,
     activation: Annotated[str | None, option("activation", DATA, metavar="NAME")] = None,
+    architecture: Annotated[str | None, option("architecture", DATA, metavar="MODULE:CLASS")] = None,
+    weights: Annotated[str | None, option("weights", DATA, metavar="FILE")] = None,
     epochs: Annotated[str | None, option("epochs", DATA, metavar="N")] = None,
     seed: Annotated[str | None, option("seed", DATA, metavar="N")] = None,
     config: Annotated[
@@ -134,18 +136,22 @@ def compare(
         "features": features,
         "hidden": hidden,
         "activation": activation,
+        "architecture": architecture,
+        "weights": weights,
         "epochs": epochs,
         "seed": seed,
         "name": name,
         "device": "cpu",
     }
     if run is not None:
-        given = [f"--{key}" for key, value in values.items() if value is not None and key not in ("name", "device")]
+        beside = ("name", "device", "architecture")  # what made the run's model is needed to load it
+        given = [f"--{key}" for key, value in values.items() if value is not None and key not in beside]
         if given:
             raise SettingError(
                 f"{given[0]} goes with training; --run {run} is trained already", f"leave out {given[0]} or --run"
             )
     asked = make_config(values, read_config_file(config) if config else None)
+    refuse_idle_flags(asked, values)
     choices = {
         "layout": _names(layout, "--layout"),
         "threads": _numbers(threads, "--threads"),
@@ -186,14 +192,15 @@ def _measure(
         from vecml.atomic import write_bytes
         from vecml.comparison.compare import compare_settings, plan_comparison
         from vecml.comparison.document import to_json
-        from vecml.comparison.settings import choose
+        from vecml.comparison.settings import choose, tune
         from vecml.comparison.subject import job_of_run, job_of_training
         from vecml.engines.registry import check
         from vecml.report.comparison import expectation, note
         from vecml.warnings import warn
 
-        job = job_of_training(config, rows) if run is None else job_of_run(read_run(run), rows)
+        job = job_of_training(config, rows) if run is None else job_of_run(read_run(run, config.architecture), rows)
         chosen = choose(wanted, baseline, lambda setting: check(job.model, setting))
+        chosen = tune(chosen, job.model, job.x_FN)
         for name, reason in chosen.skipped.items():
             warn("VML013", f"{name} is left out: {reason}")
         plan = plan_comparison(chosen, budget, began=_process_start())

@@ -21,13 +21,15 @@ from flows.signals import leaving_in_order
 from tasks.tracking.files import begin_early
 from tasks.tracking.location import locate, prepare, without_passwords
 from vecml.cli.terminal import console
+from vecml.comparison.budget import seconds_of
 from vecml.config import PipelineConfig
 from vecml.data.sources import check_source
 from vecml.device import check_threads
 from vecml.engines.registry import check_setting
-from vecml.engines.resolve import resolve_setting
+from vecml.engines.resolve import candidates, resolve_setting
 from vecml.environment import known_conflicts
 from vecml.errors import ServerError
+from vecml.model.find import check_there, find_class, parts_of
 from vecml.warnings import warn
 
 if TYPE_CHECKING:
@@ -39,13 +41,20 @@ HEALTH_SECONDS = 10
 def check_here(config: PipelineConfig) -> None:
     """What can be known in a moment to be impossible here is said before anything is started.
 
-    Raises SettingError (threads, device, an engine that cannot), DataError (no such file), StoreError (mlruns/ cannot
-    be written); warns of a known conflict (VML008).
+    Raises SettingError (threads, device, an engine that cannot, an architecture without a class), DataError and
+    ModelError (no such file), StoreError (mlruns/ cannot be written); warns of a known conflict (VML008).
     """
     check_threads(config.threads)
-    if config.engine != "torch" or config.device != "auto":  # which device that is, only torch could tell
+    if config.engine == "auto":
+        seconds_of(config.budget)
+        if config.device != "auto":
+            candidates(config)
+    elif config.engine not in ("torch", "torch_compile") or config.device != "auto":  # which, only torch could tell
         check_setting(resolve_setting(config))
     check_source(config.data)
+    if config.architecture is not None:
+        parts_of(config.architecture)
+    check_there(config.weights)
     for conflict in known_conflicts():
         warn("VML008", conflict)
     prepare(locate())
@@ -75,6 +84,8 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
             from tasks.tracking.store import preload
 
             preload(locate())
+            if config.architecture is not None:
+                find_class(config.architecture)  # not before the fork above: its import may start threads
         if server:
             server.wait(_Patience())
         with _prefects_errors():

@@ -1,13 +1,14 @@
 """`vecml run`: the whole pipeline once."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from vecml.cli.terminal import own_name, progress_bars, show_result, shown_warnings
-from vecml.config import PipelineConfig, make_config, read_config_file
+from vecml.config import PipelineConfig, flag, make_config, read_config_file
 from vecml.errors import SettingError
 
 EPILOG = """**Examples**
@@ -17,6 +18,8 @@ EPILOG = """**Examples**
 - `vecml run --data sklearn:digits --epochs 60`: a set that ships with scikit-learn
 
 - `vecml run --data table.csv --target label --drop id --hidden 64,32`: a table of your own
+
+- `vecml run --architecture examples.own_model:ConvClassifier`: a torch.nn.Module class of your own
 
 - `vecml run --config job.toml --seed 7`: settings from a file, flags on top
 """
@@ -31,9 +34,12 @@ def option(field: str, panel: str, *names: str, metavar: str | None = None, defa
     if get_origin(information.annotation) is Literal:
         text += f": {', '.join(get_args(information.annotation))}"
     tail = f" [default: {shown}]" if shown not in (None, "", ()) else ""
-    flag = names or ("--" + field.replace("_", "-"),)
     return typer.Option(
-        *flag, help=f"{text[0].upper()}{text[1:]}.{tail}", rich_help_panel=panel, metavar=metavar, show_default=False
+        *(names or (flag(field),)),
+        help=f"{text[0].upper()}{text[1:]}.{tail}",
+        rich_help_panel=panel,
+        metavar=metavar,
+        show_default=False,
     )
 
 
@@ -51,11 +57,15 @@ def run(
     test_fraction: Annotated[str | None, option("test_fraction", DATA, metavar="SHARE")] = None,
     hidden: Annotated[str | None, option("hidden", TRAINING, metavar="N,...")] = None,
     activation: Annotated[str | None, option("activation", TRAINING, metavar="NAME")] = None,
+    architecture: Annotated[str | None, option("architecture", TRAINING, metavar="MODULE:CLASS")] = None,
+    weights: Annotated[str | None, option("weights", TRAINING, metavar="FILE")] = None,
     epochs: Annotated[str | None, option("epochs", TRAINING, metavar="N")] = None,
     batch_size: Annotated[str | None, option("batch_size", TRAINING, metavar="N")] = None,
     learning_rate: Annotated[str | None, option("learning_rate", TRAINING, metavar="RATE")] = None,
     seed: Annotated[str | None, option("seed", TRAINING, metavar="N")] = None,
+    replicas: Annotated[str | None, option("replicas", TRAINING, metavar="N")] = None,
     engine: Annotated[str | None, option("engine", INFERENCE, metavar="NAME")] = None,
+    budget: Annotated[str | None, option("budget", INFERENCE, metavar="TIME")] = None,
     device: Annotated[str | None, option("device", INFERENCE, metavar="NAME")] = None,
     precision: Annotated[str | None, option("precision", INFERENCE, metavar="NAME")] = None,
     layout: Annotated[str | None, option("layout", INFERENCE, metavar="NAME")] = None,
@@ -102,11 +112,15 @@ def run(
         "test_fraction": test_fraction,
         "hidden": _widths(hidden),
         "activation": activation,
+        "architecture": architecture,
+        "weights": weights,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "seed": seed,
+        "replicas": replicas,
         "engine": engine,
+        "budget": budget,
         "device": device,
         "precision": precision,
         "layout": layout,
@@ -115,9 +129,12 @@ def run(
         "name": name,
     }
     settings = make_config(values, read_config_file(config) if config else None)
-    for flag, given in (("--rows", rows), ("--features", features)):
+    refuse_idle_flags(settings, values)
+    for option_name, given in (("--rows", rows), ("--features", features)):
         if given is not None and settings.data is not None:
-            raise SettingError(f"{flag} {given}: only generated data has it to choose", f"leave out {flag} or --data")
+            raise SettingError(
+                f"{option_name} {given}: only generated data has it to choose", f"leave out {option_name} or --data"
+            )
     if json is not None and not json.resolve().parent.is_dir():
         raise SettingError(f"--json {json}: there is no folder {json.parent}", "make it, or name another")
     from vecml.cli.launch import check_here, launch
@@ -141,6 +158,23 @@ def _show(result: Any, json: Path | None) -> None:
     show_result(sentence(result), table, result.run.url)
     if json is not None:
         write_bytes(json, (to_json(result) + "\n").encode())
+
+
+def refuse_idle_flags(settings: PipelineConfig, values: Mapping[str, Any]) -> None:
+    """Raise SettingError for a flag of `values` that would say nothing beside --architecture or --weights."""
+    layers, training = ("hidden", "activation"), ("epochs", "batch_size", "learning_rate")
+    for other, idle, why in (
+        ("architecture", layers, "has its own layers"),
+        ("weights", training, "is trained already"),
+    ):
+        chosen = getattr(settings, other)
+        for field in idle if chosen is not None else ():
+            value = values.get(field)
+            if value is not None:
+                shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+                raise SettingError(
+                    f"{flag(field)} {shown}: --{other} {chosen} {why}", f"leave out {flag(field)} or --{other}"
+                )
 
 
 def columns(values: list[str] | None) -> tuple[str, ...] | None:

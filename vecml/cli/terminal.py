@@ -32,7 +32,7 @@ def console(stream: TextIO | None = None) -> "Console":
     width = int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdigit() else None
     if width is None and not target.isatty():
         width = 80
-    return Console(file=target, width=max(width, 20) if width else None, highlight=False, soft_wrap=False)
+    return Console(file=target, width=max(width, 20) if width else None, highlight=False, soft_wrap=False, emoji=False)
 
 
 def show_error(error: VecmlError) -> None:

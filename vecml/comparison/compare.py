@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from vecml import __version__
 from vecml.comparison.budget import Budget, machine_rules, make_budget
 from vecml.comparison.comparison import Comparison, Load, Subject, measured_limits, order_of
-from vecml.comparison.files import save_input, save_labels, save_model, shared_folder
+from vecml.comparison.files import save_errors, save_input, save_labels, save_model, shared_folder
 from vecml.comparison.gate import faults
-from vecml.comparison.reference import label_of, reference_labels, reference_logits, tolerance
+from vecml.comparison.reference import float32_errors, label_of, reference_labels, reference_logits, tolerance
 from vecml.comparison.settings import Chosen
 from vecml.config import Setting
 from vecml.engines.inference import REFERENCE
@@ -33,7 +33,7 @@ from vecml.measure.processes import ProcessSource
 from vecml.measure.records import Arm, Measured, Plan, Role
 from vecml.measure.verdict import Rules, narrow_enough
 from vecml.model.evaluate import reference_rows
-from vecml.model.network import Model
+from vecml.model.network import AnyModel, Model, OwnArchitecture, OwnModel
 from vecml.progress import stage
 from vecml.warnings import warn
 
@@ -61,7 +61,7 @@ class Job:
         data_source, data_digest, run_id: see `Subject`.
     """
 
-    model: Model
+    model: AnyModel
     x_FN: NDArray[np.floating]
     truth_N: NDArray[np.int64] | None = None
     data_source: str = "synthetic"
@@ -155,7 +155,7 @@ def compare_settings(job: Job, chosen: Chosen, budget: Budget, openers: Mapping[
         subject=Subject(
             data_source=job.data_source,
             n_rows=x_FN.shape[1],
-            widths=architecture.widths,
+            widths=(architecture.n_features,) if isinstance(architecture, OwnArchitecture) else architecture.widths,
             n_classes=architecture.n_classes,
             value_bytes=x_FN.dtype.itemsize,
             data_digest=job.data_digest,
@@ -258,11 +258,12 @@ def thread_variables(threads: int) -> dict[str, str]:
         "MKL_NUM_THREADS",
         "VECLIB_MAXIMUM_THREADS",
         "NUMEXPR_NUM_THREADS",
+        "HL_NUM_THREADS",
     )
     return dict.fromkeys(names, str(threads))
 
 
-def probe_rows(model: Model, x_FN: NDArray[np.floating], label_N: NDArray[np.int64]) -> tuple[int, int] | None:
+def probe_rows(model: AnyModel, x_FN: NDArray[np.floating], label_N: NDArray[np.int64]) -> tuple[int, int] | None:
     """Two rows of x_FN (F, N) whose labels (label_N, int64) differ and are far from ties; None where there are none."""
     row_N = np.unique(np.linspace(0, len(label_N) - 1, PROBE_CANDIDATES).astype(np.int64))
     found = reference_logits(model, np.ascontiguousarray(x_FN[:, row_N]))
@@ -293,25 +294,32 @@ def warn_of_load(load: Load) -> None:
 
 
 def write_files(job: Job, settings: Mapping[str, Setting], folder: Path) -> NDArray[np.int64]:
-    """Write what the workers share; the reference's labels (int64, N), proven by the row-by-row engine on some rows."""
+    """Write what the workers share; the reference's labels (int64, N), proven by the row-by-row engine on some rows.
+
+    That engine runs no module of the user's own: its reference is the module itself in float64.
+    """
     save_model(job.model, folder)
     for layout in dict.fromkeys(setting.layout for setting in settings.values()):
         save_input(job.x_FN, layout, folder)
     label_N = reference_labels(job.model, job.x_FN)
-    _prove(job, label_N)
+    if isinstance(job.model, OwnModel):
+        row_N = np.unique(np.linspace(0, job.x_FN.shape[1] - 1, PROBE_CANDIDATES).astype(np.int64))
+        save_errors(float32_errors(job.model, np.ascontiguousarray(job.x_FN[:, row_N])), folder)
+    else:
+        _prove(job.model, job.x_FN, label_N)
     save_labels(label_N, "reference", folder)
     if job.truth_N is not None:
         save_labels(job.truth_N, "truth", folder)
     return label_N
 
 
-def _prove(job: Job, label_N: NDArray[np.int64]) -> None:
+def _prove(model: Model, x_FN: NDArray[np.floating], label_N: NDArray[np.int64]) -> None:
     """The vectorised reference against plain Python, row by row; raises MeasureError where they disagree."""
-    architecture = job.model.architecture
+    architecture = model.architecture
     row_N = reference_rows(len(label_N), min(ROW_LOOP_ROWS, affordable_rows(architecture)))
-    x_FN = np.ascontiguousarray(job.x_FN[:, row_N])
-    plain_NC = load_engine(job.model, REFERENCE).logits(x_FN)
-    found = reference_logits(job.model, x_FN)
+    some_FN = np.ascontiguousarray(x_FN[:, row_N])
+    plain_NC = load_engine(model, REFERENCE).logits(some_FN)
+    found = reference_logits(model, some_FN)
     with np.errstate(invalid="ignore"):
         off = np.abs(plain_NC - found.logits_NC) > tolerance(architecture, "float64") * found.scale_NC
     if off.any() or (label_of(found.logits_NC) != label_N[row_N]).any():

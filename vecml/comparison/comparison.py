@@ -24,7 +24,7 @@ class Subject:
     Attributes:
         data_source: the file's name, `sklearn:NAME`, `synthetic`, or `functions`.
         n_rows: rows that were inferred.
-        widths: of the network's layers; empty for functions.
+        widths: of the network's layers; of a module of the user's own the features alone; empty for functions.
         n_classes: 0 for functions.
         value_bytes: of a feature as it is handed over; 0 for functions.
         data_digest, architecture_digest, model_digest: `none` where there is none.
@@ -225,7 +225,7 @@ def _fraction(comparison: Comparison, setting: Setting, rows: int, rate: float) 
     """By the limits that were measured in the same launches; None where there were none for this setting."""
     limits = measured_limits(comparison.measured, statistics.median)
     gemm, copy = limits.gemm(setting.precision, setting.threads), limits.copy(setting.threads)
-    if gemm is None or copy is None or not comparison.subject.widths:
+    if gemm is None or copy is None or len(comparison.subject.widths) < 2:  # functions, a module of the user's own
         return None
     work = minimal_work(comparison.subject.widths, comparison.subject.value_bytes)
     return fraction_of_limit(*work, rows, rows / rate, gemm, copy)

@@ -29,10 +29,10 @@ from vecml.errors import SettingError
 from vecml.measure.lock import only_measurement
 from vecml.measure.records import Arm, Role
 from vecml.measure.verdict import narrow_enough
+from vecml.model.find import SCRIPT
 from vecml.warnings import warn
 
 OPENER = "vecml.comparison.functions:open_function"
-SCRIPT = "__vecml_script__"
 FROM_MEMORY = "it answers from memory: its input was changed, and its result stayed"
 RELATIVE = 1e-5
 ABSOLUTE = 1e-8

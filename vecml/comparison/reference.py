@@ -3,6 +3,11 @@
 The bound is the probabilistic one of N. J. Higham and T. Mary, "A new approach to probabilistic rounding error
 analysis", SIAM J. Sci. Comput. 41 (2019), A2815-A2835: |error| <= lambda sqrt(k) u B, where B is what the network would
 give if every weight, input and activation counted with its absolute value.
+
+That needs the layers. Of a module of the user's own only answers are known, so the bound is an empirical one: what its
+float32 answers are off the float64 ones, on rows of the comparison's, is what rounding does to it; `OWN_FACTOR` times
+that much is allowed to whoever sums in another order, and in another precision as many times more as its unit roundoff
+is larger.
 """
 
 import math
@@ -14,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import erf, expit
 
 from vecml.config import Activation, Precision
-from vecml.model.network import Architecture, Model
+from vecml.model.network import AnyModel, Architecture, Model, OwnArchitecture, OwnModel
 
 BLOCK_ROWS = 8_192
 UNIT_ROUNDOFF: dict[Precision, float] = {
@@ -25,6 +30,7 @@ UNIT_ROUNDOFF: dict[Precision, float] = {
     "bfloat16": 2.0**-8,
 }
 LAMBDA = 4.0  # off by more with a chance of about 2 exp(-lambda^2 / 2), 0.07 %, for a single worst-case sum
+OWN_FACTOR = 16.0  # the largest of some thousand errors; another order of sums has other, and now and then larger ones
 ACTIVATION_ROUNDINGS = 10  # bias, activation and the conversions of a layer's input
 
 _ACTIVATE: dict[Activation, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
@@ -43,15 +49,22 @@ class Logits:
 
     Attributes:
         logits_NC: float64.
-        scale_NC: float64, B: what a relative rounding error in every operation is multiplied by.
+        scale_NC: float64, B: what a relative rounding error in every operation is multiplied by. Of a module of the
+            user's own: the largest error of its float32 logits, by class, over the unit roundoff of float32; at least
+            the row's largest logit, as if that were rounded once.
     """
 
     logits_NC: NDArray[np.float64]
     scale_NC: NDArray[np.float64]
 
 
-def reference_logits(model: Model, x_FN: NDArray[np.floating]) -> Logits:
-    """Logits of the columns of x_FN (F, N; float32 or float64), with their scale."""
+def reference_logits(model: AnyModel, x_FN: NDArray[np.floating], error_C: NDArray[np.float64] | None = None) -> Logits:
+    """Logits of the columns of x_FN (F, N; float32 or float64), with their scale.
+
+    error_C is float64 (C,), from `float32_errors`, for a module of the user's own; None: that of these rows alone.
+    """
+    if isinstance(model, OwnModel):
+        return _own_logits(model, x_FN, error_C)
     activate, slope = _ACTIVATE[model.architecture.activation], _SLOPE[model.architecture.activation]
     value = x_FN.astype(np.float64)
     scale = np.abs(value)
@@ -74,8 +87,39 @@ def label_of(logits_NC: NDArray[np.floating]) -> NDArray[np.int64]:
     return label_N
 
 
-def reference_labels(model: Model, x_FN: NDArray[np.floating]) -> NDArray[np.int64]:
+def float32_errors(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
+    """By class, the largest error of the module's own float32 logits on the columns of x_FN (F, N): float64 (C,).
+
+    Rows with a logit that is not finite do not count.
+    """
+    error_C: NDArray[np.float64] = _own_errors(model, x_FN)[1].max(axis=0, initial=0.0)
+    return error_C
+
+
+def _own_errors(model: OwnModel, x_FN: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logits (N, C) in float64, and how far the module's in float32 are off them; 0 where one is not finite."""
+    from vecml.model.own import own_logits, wide_logits  # noqa: PLC0415 -- torch, which a plain model need not
+
+    wide_NC = wide_logits(model, x_FN)
+    with np.errstate(all="ignore"):
+        off_NC = np.abs(own_logits(model, x_FN) - wide_NC)
+    return wide_NC, np.where(np.isfinite(off_NC), off_NC, 0.0)
+
+
+def _own_logits(model: OwnModel, x_FN: NDArray[np.floating], error_C: NDArray[np.float64] | None) -> Logits:
+    wide_NC, off_NC = _own_errors(model, x_FN)
+    largest_C = off_NC.max(axis=0, initial=0.0) if error_C is None else error_C
+    floor_N1 = np.where(np.isfinite(wide_NC), np.abs(wide_NC), 0.0).max(axis=1, keepdims=True, initial=0.0)
+    scale_NC = np.maximum(np.maximum(off_NC, largest_C) / UNIT_ROUNDOFF["float32"], floor_N1)
+    return Logits(wide_NC, scale_NC)
+
+
+def reference_labels(model: AnyModel, x_FN: NDArray[np.floating]) -> NDArray[np.int64]:
     """The label (int64, N) of every column of x_FN (F, N), computed in float64, a block at a time."""
+    if isinstance(model, OwnModel):
+        from vecml.model.own import wide_logits  # noqa: PLC0415
+
+        return label_of(wide_logits(model, x_FN))
     n_rows = x_FN.shape[1]
     label_N = np.empty(n_rows, np.int64)
     for start in range(0, n_rows, BLOCK_ROWS):
@@ -84,8 +128,10 @@ def reference_labels(model: Model, x_FN: NDArray[np.floating]) -> NDArray[np.int
     return label_N
 
 
-def tolerance(architecture: Architecture, precision: Precision) -> float:
+def tolerance(architecture: Architecture | OwnArchitecture, precision: Precision) -> float:
     """What an error of a logit may be, as a share of its scale, when the network is computed in `precision`."""
+    if isinstance(architecture, OwnArchitecture):
+        return OWN_FACTOR * UNIT_ROUNDOFF[precision]
     roundings = sum(width + ACTIVATION_ROUNDINGS for width in architecture.widths[:-1])
     return LAMBDA * math.sqrt(roundings) * UNIT_ROUNDOFF[precision]
 

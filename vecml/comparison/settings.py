@@ -9,9 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vecml.config import Setting
-from vecml.errors import EngineUnavailableError, SettingError
+import numpy as np
+from numpy.typing import NDArray
 
+from vecml.config import Setting
+from vecml.engines.inference import in_layout
+from vecml.engines.tuning import tuned
+from vecml.errors import EngineUnavailableError, SettingError
+from vecml.model.network import AnyModel
+
+TUNING_ROWS = 1_000_000  # of a table by row, which is a copy
 FIELDS = tuple(field.name for field in dataclasses.fields(Setting))
 
 
@@ -83,6 +90,23 @@ def choose(settings: Sequence[Setting], baseline: str | None, check: Callable[[S
     like = dataclasses.replace(kept[first], request_rows=None)
     ordered = sorted(kept, key=lambda name: dataclasses.replace(kept[name], request_rows=None) != like)
     return Chosen({name: kept[name] for name in ordered}, skipped)
+
+
+def tune(chosen: Chosen, model: AnyModel, x_FN: NDArray[np.floating]) -> Chosen:
+    """The same settings under the same names, each that leaves its block size open with the one that suits `model`.
+
+    Args:
+        chosen: from `choose`.
+        model: what is run.
+        x_FN: features (F, N) that it will be run on; see `vecml.engines.tuning.tuned`.
+    """
+    settings = {}
+    by_layout: dict[str, NDArray[np.floating]] = {"columns": x_FN}
+    for name, setting in chosen.settings.items():
+        if setting.layout not in by_layout:
+            by_layout[setting.layout] = in_layout(x_FN[:, :TUNING_ROWS], setting.layout)
+        settings[name] = tuned(model, setting, by_layout[setting.layout])
+    return dataclasses.replace(chosen, settings=settings)
 
 
 def _baseline(named: Mapping[str, Setting], baseline: str | None) -> str:

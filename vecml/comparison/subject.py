@@ -13,6 +13,7 @@ from vecml.data.digest import table_digest
 from vecml.data.sources import load_table
 from vecml.data.split import split_rows, split_table
 from vecml.errors import DataError, SettingError
+from vecml.model.find import check_there, find_class
 from vecml.model.store import Classifier
 from vecml.progress import stage
 
@@ -70,14 +71,18 @@ def job_of_training(config: PipelineConfig, rows: int | None = None) -> Job:
         rows: of `config.data` the test part is repeated in whole passes and cut to so many (None: as it is). Without
             `data` so many are generated with the next seed (None: a million).
 
-    Raises DataError and TrainingError as a pipeline run does, SettingError for fewer than one row.
+    Raises DataError, TrainingError and ModelError as a pipeline run does, SettingError for fewer than one row and an
+    architecture that is none.
     """
     from vecml.model.train import train  # noqa: PLC0415 -- torch, which a job without training need not wait for
 
     _check_rows(rows)
+    check_there(config.weights)
+    if config.architecture is not None:
+        find_class(config.architecture)
     table = load_table(config)
     split = split_table(table, config.test_fraction, config.seed)
-    model = train(split, config).model
+    model = train(split, config.model_copy(update={"replicas": 1})).model  # the first is the run's
     if config.data is not None:
         x_FN, truth_N = _resized(split.test.x_FN, split.test.label_N, rows)
         return Job(model, x_FN, truth_N, table.source, table.digest)

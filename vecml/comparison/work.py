@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.comparison.files import load_model
+from vecml.comparison.files import ERRORS, load_model
 from vecml.comparison.reference import label_of, reference_logits, tolerance
 from vecml.config import Precision, Setting
 from vecml.engines.base import Engine, Loaded
@@ -41,6 +41,8 @@ class EngineWork:
         self._engine = engine or get_engine(self._setting.engine)
         self._registered = engine is None
         self._model = load_model(self._folder)
+        errors = self._folder / f"{ERRORS}.npy"
+        self._error_C = np.load(errors) if errors.exists() else None
         # Asked for here, so that the library's import is not part of the load time.
         self._unavailable = self._engine.unavailable(self._model, self._setting)
         self._x = np.asarray(np.load(self._folder / f"{self._setting.layout}.npy", mmap_mode="c"))
@@ -139,7 +141,7 @@ class EngineWork:
         given_N = self._label_N[row_N]
         valid_N = (given_N >= 0) & (given_N < n_classes)
         wrong = int((~valid_N).sum())
-        found = reference_logits(self._model, self._features(row_N[valid_N]))
+        found = reference_logits(self._model, self._features(row_N[valid_N]), self._error_C)
         given_N = given_N[valid_N]
         index_N = np.arange(len(given_N))
         top_N = label_of(found.logits_NC)
@@ -155,7 +157,7 @@ class EngineWork:
         row_N = np.unique(np.linspace(0, self._n_rows - 1, LOGIT_ROWS).astype(np.int64))
         x_FN = self._features(row_N)
         given_NC = self._loaded.logits(x_FN if self._columns else np.ascontiguousarray(x_FN.T))
-        expected = reference_logits(self._model, x_FN)
+        expected = reference_logits(self._model, x_FN, self._error_C)
         with np.errstate(invalid="ignore", divide="ignore"):
             off_NC = np.abs(given_NC.astype(np.float64) - expected.logits_NC) / (self._tolerance() * expected.scale_NC)
         same_NC = (given_NC == expected.logits_NC) | (np.isnan(given_NC) & np.isnan(expected.logits_NC))

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from vecml.hardware import ROOT, cache
-from vecml.model.network import Architecture
+from vecml.model.network import Architecture, OwnArchitecture
 
 DEFAULT_CACHE_BYTES = 1 << 20
 # A block's widest pair of layers takes two to four times a core's level-2 cache. Measured with 2 threads, 1 MiB each:
@@ -77,7 +77,9 @@ class Blocks:
             self._pool.shutdown()
 
 
-def choose_block_rows(architecture: Architecture, value_bytes: int = 4, cache_bytes: int | None = None) -> int:
+def choose_block_rows(
+    architecture: Architecture | OwnArchitecture, value_bytes: int = 4, cache_bytes: int | None = None
+) -> int:
     """Rows of a block for one CPU thread: a power of two, from the model's shape and the cache alone.
 
     Args:
@@ -91,8 +93,14 @@ def choose_block_rows(architecture: Architecture, value_bytes: int = 4, cache_by
     return min(65_536, max(256, 1 << (fitting.bit_length() - 1)))
 
 
-def values_per_row(architecture: Architecture) -> int:
-    """What a row keeps at once: the inputs and outputs of the layer that has most of them."""
+def values_per_row(architecture: Architecture | OwnArchitecture) -> int:
+    """What a row keeps at once: the inputs and outputs of the layer that has most of them.
+
+    A module of the user's own does not say its widths: it counts as one hidden layer of as many multiply-adds.
+    """
+    if isinstance(architecture, OwnArchitecture):
+        ends = architecture.n_features + architecture.n_classes
+        return ends + architecture.multiply_adds // ends
     widths = architecture.widths
     return max(a + b for a, b in pairwise(widths))
 

@@ -1,4 +1,8 @@
-"""The model under Halide: a compiled kernel, called for every block of rows by the block loop's threads."""
+"""The model under Halide: one call of a compiled kernel, whose rows Halide's own threads take task by task.
+
+Halide holds Python's lock during a call, so that the block loop's threads would run one after the other (two of them
+used 1.0 CPUs); its own pool does not know Python.
+"""
 
 import threading
 from typing import Any
@@ -7,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Setting
-from vecml.engines.blocks import Blocks
 from vecml.engines.checks import check_labels, count_rows
-from vecml.engines.halide_kernel import Kernel, Output, Shape, compiled, pack
+from vecml.engines.halide_kernel import MOST_TILE_ROWS, Kernel, Output, Shape, compiled, pack, pool_threads
 from vecml.engines.weights import label_layers, logit_layers
 from vecml.model.network import Model
 
-# A call costs some 6 µs whatever its rows, and the kernel keeps nothing of a block: a block need only be long against
-# that, and short enough for the threads to end together.
-BLOCK_MULTIPLY_ADDS = 16_000_000
-LEAST_BLOCK_ROWS, MOST_BLOCK_ROWS = 1_024, 65_536
+# A task costs some 2 µs whatever its rows, and the kernel keeps nothing of it: it need only be long against that, and
+# short enough for the threads to end together.
+TASK_MULTIPLY_ADDS = 8_000_000
+LEAST_TASK_ROWS, MOST_TASK_ROWS = 512, 65_536
+STAGED_ROWS = 65_536
 
 
 class HalideLoaded:
@@ -27,7 +31,7 @@ class HalideLoaded:
         self._setting = setting
         self._n_features, self._n_classes = model.architecture.n_features, model.architecture.n_classes
         self._dtype = np.dtype(setting.precision)
-        self._blocks = Blocks(setting.block_rows or choose_block_rows(model), setting.threads)
+        self._task_rows = setting.block_rows or choose_task_rows(model)
         self._ready: dict[tuple[str, Output], _Ready] = {}
         self._lock = threading.Lock()
         self._get(np.dtype(np.float32), "labels")
@@ -49,8 +53,7 @@ class HalideLoaded:
         """Nothing is left to do: a call returns when its labels are written."""
 
     def close(self) -> None:
-        """End the threads and let go of the kernels; closing again does nothing."""
-        self._blocks.close()
+        """Let go of the kernels; closing again does nothing. The threads are the process's and sleep."""
         self._ready.clear()
 
     def _run(self, x: NDArray[Any], output: Output, n_rows: int, out: NDArray[Any]) -> None:
@@ -58,18 +61,23 @@ class HalideLoaded:
             return
         ready = self._get(x.dtype, output)
         by_column = self._setting.layout == "columns"
-        # The kernel reads and writes whole vectors: what is strided, and blocks of fewer rows than a tile, go through
-        # copies of their own.
-        direct = x.strides[1] == x.itemsize and out.strides[-1] == out.itemsize
+        # The kernel reads and writes whole vectors: what is strided, and fewer rows than a tile, go through copies.
+        if x.strides[1] == x.itemsize and out.strides[-1] == out.itemsize and n_rows >= ready.kernel.tile.rows:
+            ready.kernel(self._rows_per_task(n_rows), x, ready.weights, out)
+            return
+        for start in range(0, n_rows, STAGED_ROWS):
+            rows = slice(start, min(start + STAGED_ROWS, n_rows))
+            ready.staged(self._rows_per_task(STAGED_ROWS), x[:, rows] if by_column else x[rows], out[..., rows])
 
-        def work(_: int, rows: slice) -> None:
-            block, into = (x[:, rows] if by_column else x[rows]), out[..., rows]
-            if direct and rows.stop - rows.start >= ready.kernel.tile.rows:
-                ready.kernel(block, ready.weights, into)
-            else:
-                ready.staged(block, into, by_column=by_column)
+    def _rows_per_task(self, n_rows: int) -> int:
+        """Rows that a thread takes at a time: few where every thread of the pool may work.
 
-        self._blocks.run(n_rows, work)
+        Where only some may, there are as many tasks as threads, because no more work than there are tasks.
+        """
+        if self._setting.threads >= pool_threads():
+            return self._task_rows
+        tile = MOST_TILE_ROWS
+        return -(-n_rows // (self._setting.threads * tile)) * tile
 
     def _get(self, input_type: np.dtype[Any], output: Output) -> "_Ready":
         """The kernel for features of this type, compiled when it is first asked for."""
@@ -90,29 +98,33 @@ class HalideLoaded:
                         self._setting.isa,
                     )
                 )
-                self._ready[key] = _Ready(kernel, pack(layers, kernel.tile, self._dtype.name))
+                self._ready[key] = _Ready(
+                    kernel, pack(layers, kernel.tile, self._dtype.name), by_column=self._setting.layout == "columns"
+                )
             return self._ready[key]
 
 
 class _Ready:
     """A kernel with its weights."""
 
-    def __init__(self, kernel: Kernel, weights: list[Any]) -> None:
+    def __init__(self, kernel: Kernel, weights: list[Any], *, by_column: bool) -> None:
         self.kernel = kernel
         self.weights = weights
+        self.by_column = by_column
 
-    def staged(self, block: NDArray[Any], into: NDArray[Any], *, by_column: bool) -> None:
-        """One block through contiguous copies, filled up with zero rows to what the kernel takes at least."""
-        rows = block.shape[1 if by_column else 0]
+    def staged(self, rows_per_task: int, block: NDArray[Any], into: NDArray[Any]) -> None:
+        """Some rows through contiguous copies, filled up with zero rows to what the kernel takes at least."""
+        rows = into.shape[-1]
         filled = max(rows, self.kernel.tile.rows)
+        by_column = self.by_column
         x = np.zeros((len(block), filled) if by_column else (filled, block.shape[1]), block.dtype)
         x[: len(block), : block.shape[1]] = block
         out = np.empty((*into.shape[:-1], filled), into.dtype)
-        self.kernel(x, self.weights, out)
+        self.kernel(rows_per_task, x, self.weights, out)
         into[...] = out[..., :rows]
 
 
-def choose_block_rows(model: Model) -> int:
-    """Rows of a block, a power of two."""
-    fitting = BLOCK_MULTIPLY_ADDS // model.architecture.multiply_adds
-    return min(MOST_BLOCK_ROWS, max(LEAST_BLOCK_ROWS, 1 << fitting.bit_length() >> 1))
+def choose_task_rows(model: Model) -> int:
+    """Rows that a thread takes at a time: a power of two."""
+    fitting = max(1, TASK_MULTIPLY_ADDS // model.architecture.multiply_adds)
+    return min(MOST_TASK_ROWS, max(LEAST_TASK_ROWS, 1 << (fitting.bit_length() - 1)))

@@ -2,9 +2,10 @@
 
 One vector lane is one row, and weights are broadcast: so a narrow network is no small matrix product but a formula over
 rows, its input is read once and contiguously, and classes are compared lane by lane. `algorithm` says what is computed,
-`schedule` how; neither knows threads: a call is one thread's, and the block loop divides the rows.
+`schedule` how. Halide's own threads share a call's rows.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,14 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Activation, Isa, Layout
+from vecml.device import usable_cpus
 from vecml.engines.halide_functions import activation_of, finite, magnitude_bits, not_a_number
 from vecml.engines.weights import Linear
 
 Output = Literal["labels", "logits"]
 
+os.environ.setdefault("HL_NUM_THREADS", str(usable_cpus()))  # before the pool starts; see `pool_threads`
+
 VECTORS_PER_TILE = 2
 COMPARED_CLASSES = 8  # up to so many, a row's logits stay in registers and the comparisons are written out
 UNROLLED_INPUTS = 16
+TRANSPOSED = 4
+MOST_TILE_ROWS = 64  # of every tile: four vectors of 16 lanes
 STREAMED_INPUTS = 16  # more columns than that, far apart in memory, are first copied: a core follows so many streams
 _X86: dict[str, tuple[str, ...]] = {
     "scalar": (),
@@ -78,17 +84,18 @@ class Kernel:
         self.tile = choose_tile(target, shape)
         made = algorithm(shape, self.tile)
         schedule(made, shape, self.tile)
-        self._call = made.output.compile_to_callable([made.x, *made.weights], target)
+        self._call = made.output.compile_to_callable([made.tiles_per_task, made.x, *made.weights], target)
 
-    def __call__(self, x: NDArray[Any], weights: Sequence[Any], out: NDArray[Any]) -> None:
+    def __call__(self, rows_per_task: int, x: NDArray[Any], weights: Sequence[Any], out: NDArray[Any]) -> None:
         """Write the labels (int64, N) or logits (C, N) of the rows of `x` into `out`; at least `tile.rows` rows.
 
         Args:
+            rows_per_task: rows that a thread works on before it takes others.
             x: (F, N) or (N, F) as the shape's layout says; the last axis contiguous.
             weights: of `pack`.
             out: contiguous along its rows.
         """
-        self._call(hl.Buffer(x), *weights, hl.Buffer(out))
+        self._call(max(1, rows_per_task // self.tile.rows), hl.Buffer(x), *weights, hl.Buffer(out))
 
 
 @lru_cache(maxsize=32)
@@ -102,7 +109,8 @@ class _Algorithm:
     """The stages by name, for the schedule.
 
     Attributes:
-        x, weights: the parameters, in the order of the call.
+        tiles_per_task, x, weights: the parameters, in the order of the call.
+        line: the input by row, in the type that is computed in.
         feature: the input as rows in lanes, in the type that is computed in.
         sums: by layer, weights times inputs and bias.
         inputs: by layer, the reduction over its inputs.
@@ -111,8 +119,10 @@ class _Algorithm:
         output: labels or logits.
     """
 
+    tiles_per_task: Any
     x: Any
     weights: list[Any]
+    line: Any
     feature: Any
     sums: list[Any]
     inputs: list[Any]
@@ -127,7 +137,12 @@ def algorithm(shape: Shape, tile: Tile) -> _Algorithm:
     compute_type = _type(shape.compute_type)
     x = hl.ImageParam(_type(shape.input_type), 2, "x")  # Halide names the innermost dimension first
     feature = hl.Func("feature")
-    feature[r, k] = hl.cast(compute_type, x[r, k] if shape.layout == "columns" else x[k, r])
+    line = hl.Func("line")
+    if shape.layout == "columns":
+        feature[r, k] = hl.cast(compute_type, x[r, k])
+    else:
+        line[k, r] = hl.cast(compute_type, x[k, r])
+        feature[r, k] = line[k, r]
     activate = activation_of(shape.activation, shape.compute_type)
     weights, sums, inputs, hidden = [], [], [], []
     value = feature
@@ -163,7 +178,9 @@ def algorithm(shape: Shape, tile: Tile) -> _Algorithm:
         output[r], top = _label_by_reduction(value, r, shape.widths[-1])
     else:
         output[r] = _label(value, r, shape.widths[-1])
-    return _Algorithm(x, weights, feature, sums, inputs, hidden, top, output)
+    return _Algorithm(
+        hl.Param(hl.Int(32), "tiles_per_task"), x, weights, line, feature, sums, inputs, hidden, top, output
+    )
 
 
 def schedule(made: _Algorithm, shape: Shape, tile: Tile) -> None:
@@ -176,8 +193,10 @@ def schedule(made: _Algorithm, shape: Shape, tile: Tile) -> None:
     row_tile = hl.Var("row_tile")
     # Tails are computed by the last tile moved back over rows that are done: no second copy of the code.
     made.output.split(r, row_tile, r, tile.rows, hl.TailStrategy.ShiftInwards).vectorize(r, tile.lanes).unroll(r)
+    task = hl.Var("task")
+    made.output.split(row_tile, task, row_tile, made.tiles_per_task, hl.TailStrategy.GuardWithIf).parallel(task)
     if shape.output == "logits":
-        made.output.bound(j, 0, shape.widths[-1]).reorder(r, j, row_tile)
+        made.output.bound(j, 0, shape.widths[-1]).reorder(r, j, row_tile, task)
     for index, stored in enumerate(made.hidden):
         total, over = made.sums[index], made.inputs[index]
         unit_tile = hl.Var(f"unit_tile_{index}")
@@ -198,7 +217,7 @@ def schedule(made: _Algorithm, shape: Shape, tile: Tile) -> None:
             made.feature.compute_at(made.output, row_tile).vectorize(r, tile.lanes).unroll(r)
     else:
         made.x.dim(0).set_bounds(0, shape.widths[0]).set_stride(1)
-        made.feature.compute_at(made.output, row_tile).reorder(k, r).unroll(k, min(2, shape.widths[0]))
+        _transpose(made, r, k, row_tile, wide=shape.widths[0] >= TRANSPOSED and tile.lanes > 1)
 
 
 def choose_tile(target: Any, shape: Shape) -> Tile:
@@ -208,7 +227,8 @@ def choose_tile(target: Any, shape: Shape) -> Tile:
     16 registers that is 8 sums, as many as two multiply-add pipes of latency 4 need to be busy, and room is left for
     inputs, a weight and what the compiler wants. Measured with AVX2, as shares of a matrix product's rate, 2x4, 2x6,
     3x4, 4x2, 4x3 vectors by units: 10-32-2 .83 .62 .84 .89 .72, 54-64-7 .75 .72 .78 .74 .67, 100-256-10 .99 .98 .89 .90
-    .83.
+    .83. With one output alone the vectors of a tile are all that its sums can be told apart by, so there are twice as
+    many where the inputs are so few that they need not be read again and again.
     """
     value_bytes = np.dtype(shape.compute_type).itemsize
     features = hl.TargetFeature
@@ -220,6 +240,8 @@ def choose_tile(target: Any, shape: Shape) -> Tile:
             lanes, registers = 64 // value_bytes, 32
         else:
             lanes = (32 if target.has_feature(features.AVX2) else 16) // value_bytes
+    if shape.widths[0] <= UNROLLED_INPUTS and shape.widths[-1] == 1:
+        return Tile(lanes, 2 * VECTORS_PER_TILE * lanes, registers // 8)
     return Tile(lanes, VECTORS_PER_TILE * lanes, registers // 4)
 
 
@@ -232,6 +254,16 @@ def target_of(isa: Isa) -> Any:
     for name in _X86[isa]:
         made.set_feature(getattr(hl.TargetFeature, name))
     return made
+
+
+def pool_threads() -> int:
+    """Threads of Halide's pool in this process: every CPU that it may use, unless HL_NUM_THREADS said another number.
+
+    Halide reads that variable when its pool starts; without it, it would take every CPU of the machine, those of others
+    included.
+    """
+    given = os.environ.get("HL_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) else usable_cpus()
 
 
 def pack(layers: list[Linear], tile: Tile, compute_type: str) -> list[Any]:
@@ -250,6 +282,26 @@ def pack(layers: list[Linear], tile: Tile, compute_type: str) -> list[Any]:
         ordered = np.ascontiguousarray(weight.reshape(tiles, tile.units, inputs).transpose(0, 2, 1))
         packed += [hl.Buffer(ordered), hl.Buffer(bias)]
     return packed
+
+
+def _transpose(made: _Algorithm, r: Any, k: Any, row_tile: Any, *, wide: bool) -> None:
+    """Rows into lanes, by squares of four rows and four features: loads along a row, the exchange in registers.
+
+    10-32-2 by row, as shares of a matrix product's rate: a value at a time .65, vectors of rows gathered .75,
+    squares of eight .68, of four .78; by column it is .85. What is left over is covered by squares moved back.
+    """
+    made.feature.compute_at(made.output, row_tile)
+    if not wide:
+        made.feature.reorder(k, r)
+        return
+    row_square, feature_square, row, column = (
+        hl.Var(name) for name in ("row_square", "feature_square", "row", "column")
+    )
+    made.feature.tile(
+        r, k, row_square, feature_square, row, column, TRANSPOSED, TRANSPOSED, hl.TailStrategy.ShiftInwards
+    )
+    made.feature.vectorize(row).unroll(column)
+    made.line.compute_at(made.feature, row_square).store_in(hl.MemoryType.Register).vectorize(k).unroll(r)
 
 
 def _sum_in_registers(total: Any, over: Any, inputs: int, tile: Tile) -> Any:

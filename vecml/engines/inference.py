@@ -3,28 +3,35 @@
 One launch in this process: an honest figure for this run, not one to compare runs by; it is marked as a single launch.
 """
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Layout, Setting
 from vecml.data.table import Part, Split
+from vecml.engines.base import Loaded
 from vecml.engines.probe import used_precision
 from vecml.engines.registry import load_engine
 from vecml.engines.row_loop import affordable_rows
+from vecml.engines.tuning import tuned
 from vecml.environment import describe
 from vecml.measure.clock import timed
 from vecml.measure.limits import fraction_of_limit, has_gemm, machine_limits, minimal_work
 from vecml.measure.single import Measurement, measure_single
-from vecml.model.evaluate import Evaluation, find_flips, reference_rows
+from vecml.model.evaluate import Evaluation, find_flips, over_replicas, reference_rows
 from vecml.model.evaluate import evaluate as evaluate_labels
-from vecml.model.network import Model
+from vecml.model.network import AnyModel, Model, OwnModel
 from vecml.progress import stage
 from vecml.warnings import warn
 
 MEASURE_SECONDS = 0.2  # a figure for this run, not a comparison: it should not be what a run waits for
 REFERENCE = Setting(engine="row_loop", precision="float64", layout="columns")
+OWN_MULTIPLY_ADDS = 500_000_000  # what a module in float64 can afford: about as long as the row loop's sample
+OWN_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,9 @@ class Inference:
         setting: the way that it ran; nothing "auto" in it.
         label_N: int64 class index of every test row, of the timed calls.
         logits_NC: float32 or wider, test rows by classes.
-        reference_row_N: int64 positions in the test part that the reference engine ran on.
-        reference_logits_NC: float64, its logits for them.
+        reference_row_N: int64 positions in the test part that the reference ran on.
+        reference_logits_NC: float64, its logits for them: those of the engine row_loop, or of a module of the user's
+            own in float64.
         load_seconds: making the engine ready.
         measurement: the timed calls, in this process: one launch.
         precision_used: what the engine really computed in, by the precision probe.
@@ -55,14 +63,14 @@ class Inference:
     fraction_of_limit: float | None
 
 
-def infer(model: Model, test: Part, setting: Setting) -> Inference:
-    """Run `model` over the test part under `setting`, and the reference engine over as many rows as one can afford.
+def infer(model: AnyModel, test: Part, setting: Setting) -> Inference:
+    """Run `model` over the test part under `setting`, and the reference over as many rows as one can afford.
 
     Raises EngineUnavailableError when the engine cannot run this model or setting here.
     """
     x = in_layout(test.x_FN, setting.layout)
-    loaded = timed(load_engine, model, setting)
-    engine = loaded.value
+    loaded = timed(load_engine, model, setting)  # before block sizes are tried: a library's first load takes longest
+    setting, engine = _with_its_block_size(model, setting, x, loaded.value)
     label_N = np.empty(test.n_rows, np.int64)
     try:
 
@@ -75,15 +83,14 @@ def infer(model: Model, test: Part, setting: Setting) -> Inference:
             logits_NC = engine.logits(x)
     finally:
         engine.close()
-    row_N = reference_rows(test.n_rows, affordable_rows(model.architecture))
-    reference = load_engine(model, REFERENCE)
+    row_N, reference_NC = _reference(model, test.x_FN)
     precision = used_precision(setting)
     return Inference(
         setting=setting,
         label_N=label_N,
         logits_NC=logits_NC,
         reference_row_N=row_N,
-        reference_logits_NC=reference.logits(np.ascontiguousarray(test.x_FN[:, row_N])).astype(np.float64),
+        reference_logits_NC=reference_NC,
         load_seconds=loaded.seconds,
         measurement=measurement,
         precision_used=precision,
@@ -91,8 +98,11 @@ def infer(model: Model, test: Part, setting: Setting) -> Inference:
     )
 
 
-def score(split: Split, inference: Inference) -> Evaluation:
-    """The evaluation of the test part's labels; the majority is that of the training part."""
+def score(split: Split, inference: Inference, replicas: Sequence[Model] = ()) -> Evaluation:
+    """The evaluation of the test part's labels; the majority is that of the training part.
+
+    `replicas`: all networks that were trained at once; their accuracies are of torch's float32 on the same device.
+    """
     flips = find_flips(inference.label_N, inference.reference_logits_NC, inference.reference_row_N)
     majority = int(np.bincount(split.train.label_N, minlength=len(split.classes)).argmax())
     evaluation = evaluate_labels(
@@ -110,17 +120,51 @@ def score(split: Split, inference: Inference) -> Evaluation:
             f"{len(flips.row_N)} of {flips.reference_rows} labels differ from the reference engine's; the largest"
             f" margin among them is {flips.margin_N.max():.3g} (labels.npz has them all)",
         )
-    return evaluation
+    if not replicas:
+        return evaluation
+    from vecml.model.replicas import accuracies  # noqa: PLC0415 -- torch, which others do without
+
+    accuracy_R = accuracies(replicas, split.test, inference.setting.device)
+    return dataclasses.replace(evaluation, replicas=over_replicas(accuracy_R))
 
 
-def in_layout(x_FN: NDArray[np.float32], layout: Layout) -> NDArray[np.float32]:
+def in_layout(x_FN: NDArray[Any], layout: Layout) -> NDArray[Any]:
     """Features (F, N) as the layout wants them: by column as they are, by row as a contiguous (N, F) copy."""
     return x_FN if layout == "columns" else np.ascontiguousarray(x_FN.T)
 
 
-def _fraction(model: Model, setting: Setting, precision: str, measurement: Measurement) -> float | None:
+def _with_its_block_size(
+    model: AnyModel, setting: Setting, x: NDArray[np.float32], engine: Loaded
+) -> tuple[Setting, Loaded]:
+    """The setting with the block size that suits the model, and the engine with it: `engine` itself where it stays."""
+    try:
+        found = tuned(model, setting, x)
+    except BaseException:
+        engine.close()
+        raise
+    if found == setting:
+        return setting, engine
+    engine.close()
+    return found, load_engine(model, found)
+
+
+def _reference(model: AnyModel, x_FN: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The rows of x_FN (F, N) that the reference can afford, and its float64 logits for them."""
+    n_rows = x_FN.shape[1]
+    if isinstance(model, OwnModel):
+        from vecml.model.own import wide_logits  # noqa: PLC0415 -- torch, which others do without
+
+        affordable = max(1, min(OWN_ROWS, OWN_MULTIPLY_ADDS // max(1, model.architecture.multiply_adds)))
+        row_N = reference_rows(n_rows, affordable)
+        return row_N, wide_logits(model, x_FN[:, row_N])
+    row_N = reference_rows(n_rows, affordable_rows(model.architecture))
+    reference = load_engine(model, REFERENCE)
+    return row_N, reference.logits(np.ascontiguousarray(x_FN[:, row_N])).astype(np.float64)
+
+
+def _fraction(model: AnyModel, setting: Setting, precision: str, measurement: Measurement) -> float | None:
     """What the timed calls made of the machine's limits, for what the engine really computed in; None where none is."""
-    if setting.device != "cpu" or not has_gemm(precision):
+    if isinstance(model, OwnModel) or setting.device != "cpu" or not has_gemm(precision):
         return None
     try:
         limits = machine_limits(describe().machine_key, setting.threads, precision)

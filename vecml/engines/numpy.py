@@ -14,6 +14,7 @@ from vecml.config import Isa, Layout, Precision, Setting
 from vecml.engines.blas import one_blas_thread
 from vecml.engines.blocks import Blocks, choose_block_rows
 from vecml.engines.checks import check_labels, count_rows, unsupported
+from vecml.engines.highest import Highest
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import Model
 
@@ -66,7 +67,7 @@ class NumpyLoaded:
         def work(thread: int, rows: slice) -> None:
             scratch = self._scratch[thread]
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # rows without an answer are class 0
-                scratch.label(scratch.logits(self._label_layers, x, rows), out_N[rows])
+                scratch.highest.label(scratch.logits(self._label_layers, x, rows), out_N[rows])
 
         self._blocks.run(n_rows, work)
 
@@ -92,13 +93,18 @@ class NumpyLoaded:
 
 
 class _Scratch:
-    """The memory of one thread, allocated once for the largest block and cut for shorter ones."""
+    """The memory of one thread, allocated once for the largest block and cut for shorter ones.
+
+    Attributes:
+        highest: labels from logits.
+    """
 
     def __init__(self, widths: tuple[int, ...], activation: str, dtype: np.dtype[Any], layout: Layout) -> None:
         self._widths = widths
         self._activation = activation
         self._dtype = dtype
         self._layout = layout
+        self.highest = Highest(widths[-1], dtype)
         self._rows = -1
         self._capacity = 0
 
@@ -114,28 +120,6 @@ class _Scratch:
                 self._activate(out_OB)
             value_FB = out_OB
         return value_FB
-
-    def label(self, z_CB: Array, out_B: NDArray[np.int64]) -> None:
-        """Write the class of every row: of one logit whether it is above zero, of more which is highest."""
-        best_B, won_B, label_B = self._best_B, self._won_B, self._label_B
-        if len(z_CB) == 1:
-            # z - z is 0, or NaN when z is not finite: then nothing is above it
-            np.subtract(z_CB[0], z_CB[0], out=best_B)
-            np.greater(z_CB[0], best_B, out=self._above_B)
-            np.copyto(out_B, self._above_B)
-            return
-        # Whole vectors are compared class by class: 3 to 8 times faster here than argmax over a short axis. A later
-        # winner has the higher number, so that the maximum of the winners' numbers is the label.
-        np.copyto(best_B, z_CB[0])
-        label_B.fill(0)
-        for index in range(1, len(z_CB)):
-            np.greater(z_CB[index], best_B, out=self._above_B)
-            np.multiply(self._above_B.view(np.uint8), won_B.dtype.type(index), out=won_B)
-            np.maximum(label_B, won_B, out=label_B)
-            np.maximum(best_B, z_CB[index], out=best_B)
-        np.isfinite(best_B, out=self._above_B)
-        np.multiply(label_B, self._above_B.view(np.uint8), out=label_B)
-        np.copyto(out_B, label_B)
 
     def _features(self, x: Array, rows: slice) -> Array:
         """x_FB of the rows in the dtype that is computed in; a view of x where that is its own."""
@@ -177,11 +161,6 @@ class _Scratch:
             self._memory = [np.empty(width * rows, self._dtype) for width in self._widths]
             self._inner_memory = np.empty(max(self._widths) * rows if self._activation == "gelu" else 0, self._dtype)
             self._zeros = np.zeros(rows, self._dtype)
-            self._best = np.empty(rows, self._dtype)
-            self._above = np.empty(rows, np.bool_)
-            number = np.uint8 if self._widths[-1] <= 256 else np.uint32
-            self._won = np.empty(rows, number)
-            self._label = np.empty(rows, number)
         self._rows = rows
         staging_FB, *self._outputs = (
             memory[: width * rows].reshape(width, rows)
@@ -190,8 +169,6 @@ class _Scratch:
         self._staging = staging_FB if self._layout == "columns" else staging_FB.reshape(rows, self._widths[0])
         self._inner = self._inner_memory[: len(self._inner_memory) // self._capacity * rows].reshape(-1, rows)
         self._zeros_1B = self._zeros[None, :rows]
-        self._best_B, self._above_B = self._best[:rows], self._above[:rows]
-        self._won_B, self._label_B = self._won[:rows], self._label[:rows]
 
 
 def _rounded(layers: list[Linear], dtype: np.dtype[Any]) -> list[Any]:

@@ -1,45 +1,107 @@
-"""Labels for a raw table: encode it as the classifier was taught, run an engine, give the labels' names."""
+"""Labels for a raw table: encode it as the classifier was taught, run an engine, give the labels' names.
+
+Or for an array, by a bare model or a module of one's own: their indices.
+"""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.config import make_config
+from vecml.config import Setting, make_config
 from vecml.data.selection import counted
 from vecml.data.sources import raw_columns
 from vecml.engines.registry import load_engine
 from vecml.engines.resolve import resolve_setting
+from vecml.errors import DataError, SettingError
+from vecml.model.find import is_module
+from vecml.model.network import AnyModel, Model, OwnModel
 from vecml.model.store import Classifier
 from vecml.warnings import warn
 
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@overload
+def predict(
+    classifier: Classifier, data: str | Path | Any, *, engine: str = ..., threads: int | None = ...
+) -> NDArray[np.str_]: ...
+
+
+@overload
+def predict(
+    classifier: "AnyModel | nn.Module", data: Any, *, engine: str = ..., threads: int | None = ...
+) -> NDArray[np.int64]: ...
+
 
 def predict(
-    classifier: Classifier, data: str | Path | Any, *, engine: str = "torch", threads: int | None = None
-) -> NDArray[np.str_]:
-    """The label of every row of `data`, by name, as a text array (N,).
+    classifier: "Classifier | AnyModel | nn.Module",
+    data: str | Path | Any,
+    *,
+    engine: str = "torch",
+    threads: int | None = None,
+) -> NDArray[np.str_] | NDArray[np.int64]:
+    """The label of every row of `data`, by name, as a text array (N,); of a bare model its index, int64 (N,).
 
     Args:
-        classifier: from `vecml.load`.
+        classifier: from `vecml.load`. Or a bare model or a torch.nn.Module, which is copied and run in evaluation mode;
+            then `data` is an array (N, F), float32 or float64, of what that takes.
         data: a CSV, Parquet, Feather, .npy or .npz file, a pandas DataFrame, an Arrow table, or a dict of arrays (N,)
             by column name. It needs the columns that the classifier was trained on; others are left alone.
         engine: which library runs it.
         threads: CPU threads; None takes every CPU that this process may use.
 
-    Raises DataError naming a column that is missing or of another kind, SettingError for an engine that is not there.
+    Raises DataError naming a column that is missing or of another kind, and for an array that does not fit,
+    SettingError for an engine that is not there and a module that is no classifier.
     A value of a category that training has not seen becomes zeros, with the warning VML003 saying how many there are.
     """
     setting = resolve_setting(make_config({"engine": engine, "threads": threads, "device": "cpu"}))
+    if not isinstance(classifier, Classifier):
+        x_FN = features_of(data)
+        return _labels(bare_model(classifier, len(x_FN)), x_FN, setting)
     x_FN, unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding))
     if unseen:
         values = counted(unseen, "value")
         warn("VML003", f"in the data, {values} of a category that the training part has not: encoded as zeros")
+    return np.array(classifier.model.classes, dtype=np.str_)[_labels(classifier.model, x_FN, setting)]
+
+
+def features_of(x: Any) -> NDArray[np.float32]:
+    """An array (N, F), float32 or float64, as x_FN by column, of the same dtype; raises DataError for any other."""
+    x_NF = np.asarray(x)
+    if x_NF.ndim != 2 or x_NF.dtype not in (np.float32, np.float64):
+        raise DataError(
+            f"x is {x_NF.dtype} of shape {x_NF.shape}: a bare model takes float32 or float64 (rows, features)"
+        )
+    return np.ascontiguousarray(x_NF.T)
+
+
+def bare_model(model: "AnyModel | nn.Module", n_features: int) -> AnyModel:
+    """The model itself, or the one that a torch.nn.Module is over n_features features.
+
+    Raises SettingError when that is no classifier that vecml can run, or it is none of these.
+    """
+    if isinstance(model, Model | OwnModel):
+        return model
+    if not is_module(model):
+        raise SettingError(
+            f"a model of type {type(model).__name__} cannot be run",
+            "a classifier from vecml.load, a Model or a torch.nn.Module is needed",
+        )
+    from vecml.model.own import model_from  # noqa: PLC0415 -- torch, which others do without
+
+    return model_from(model, n_features)
+
+
+def _labels(model: AnyModel, x_FN: NDArray[np.float32], setting: Setting) -> NDArray[np.int64]:
+    """The class index of every column of x_FN (F, N): int64 (N,)."""
     label_N = np.empty(x_FN.shape[1], np.int64)
-    loaded = load_engine(classifier.model, setting)
+    loaded = load_engine(model, setting)
     try:
         loaded.labels(x_FN, label_N)
         loaded.synchronize()
     finally:
         loaded.close()
-    return np.array(classifier.model.classes, dtype=np.str_)[label_N]
+    return label_N

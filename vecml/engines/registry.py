@@ -5,13 +5,28 @@ import numpy as np
 from vecml.config import Setting
 from vecml.engines.base import Engine, Loaded
 from vecml.engines.checks import other_model, unsupported
+from vecml.engines.halide import HalideEngine
 from vecml.engines.numpy import NumpyEngine
+from vecml.engines.onnxruntime import OnnxruntimeEngine
+from vecml.engines.openvino import OpenvinoEngine
 from vecml.engines.row_loop import RowLoopEngine
 from vecml.engines.torch import TorchEngine
+from vecml.engines.torch_compile import TorchCompileEngine
 from vecml.errors import EngineUnavailableError, SettingError
 from vecml.model.network import AnyModel, Architecture, Layer, Model
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (RowLoopEngine(), NumpyEngine(), TorchEngine())}
+ENGINES: dict[str, Engine] = {
+    engine.name: engine
+    for engine in (
+        RowLoopEngine(),
+        NumpyEngine(),
+        TorchEngine(),
+        TorchCompileEngine(),
+        OnnxruntimeEngine(),
+        OpenvinoEngine(),
+        HalideEngine(),
+    )
+}
 
 
 def get_engine(name: str) -> Engine:

@@ -6,8 +6,11 @@ What engines can do is asked of the engines themselves. torch is imported only w
 
 from vecml.config import PipelineConfig, Precision, Setting
 from vecml.device import ACCELERATORS, available_devices, check_threads, usable_cpus
+from vecml.engines.checks import unsupported
 from vecml.engines.registry import ENGINES, get_engine
 from vecml.errors import DeviceUnavailableError, SettingError
+
+REFERENCE_ENGINE = "row_loop"
 
 
 def resolve_setting(config: PipelineConfig) -> Setting:
@@ -25,6 +28,51 @@ def resolve_setting(config: PipelineConfig) -> Setting:
         threads=config.threads or usable_cpus(),
         block_rows=config.block_rows,
     )
+
+
+def candidates(config: PipelineConfig) -> list[Setting]:
+    """The settings that `--engine auto` chooses from: every engine but the row loop, on every device that is asked for.
+
+    Which of them can run here is asked of the engines (`vecml.engines.registry.check`).
+
+    Raises SettingError where no engine has the device, precision and layout, or there are too few CPUs,
+    DeviceUnavailableError for a device that is not here.
+    """
+    check_threads(config.threads)
+    if config.device == "cpu":
+        there: tuple[str, ...] = ("cpu",)
+    else:
+        there = available_devices()
+        if config.device != "auto":
+            resolve_device(
+                next(name for name, engine in ENGINES.items() if config.device in engine.devices), config.device
+            )
+            there = (config.device,)
+    found = [
+        Setting(
+            engine=name,
+            device=device,
+            precision=config.precision,
+            layout=config.layout,
+            threads=config.threads or usable_cpus(),
+            block_rows=config.block_rows,
+        )
+        for name, engine in ENGINES.items()
+        for device in there
+        if name != REFERENCE_ENGINE and device in engine.devices
+    ]
+    possible = [setting for setting in found if unsupported(get_engine(setting.engine), setting) is None]
+    if not possible:
+        raise SettingError(
+            f"--engine auto: no engine computes in {config.precision} on {' or '.join(there)}",
+            "vecml doctor shows what this machine has",
+        )
+    return possible
+
+
+def training_device(config: PipelineConfig) -> str:
+    """Where training runs: the device of the inference, with `--engine auto` the one that torch would take."""
+    return resolve_device("torch" if config.engine == "auto" else config.engine, config.device)
 
 
 def resolve_device(engine: str, device: str) -> str:

@@ -10,7 +10,7 @@ from vecml.config import Isa, Layout, Precision, Setting
 from vecml.engines.base import Loaded
 from vecml.engines.checks import unsupported
 from vecml.engines.libraries import first_line, missing
-from vecml.model.network import Model
+from vecml.model.network import AnyModel, OwnModel
 
 
 class TorchEngine:
@@ -28,18 +28,22 @@ class TorchEngine:
     own_models = True
     extra: str | None = None
 
-    def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
+    def unavailable(self, model: AnyModel, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
         """Why it cannot run under `setting` here, or None."""
-        return unsupported(self, setting) or _missing(setting)
+        return unsupported(self, setting) or missing_torch(setting)
 
-    def load(self, model: Model, setting: Setting) -> Loaded:
+    def load(self, model: AnyModel, setting: Setting) -> Loaded:
         """Copy the weights to the device in the precision that is computed in, and start the threads."""
+        if isinstance(model, OwnModel):
+            from vecml.engines.torch_module import ModuleLoaded  # noqa: PLC0415 -- it imports torch
+
+            return ModuleLoaded(model, setting, compiled=False)
         from vecml.engines.torch_blocks import TorchLoaded  # noqa: PLC0415 -- it imports torch
 
         return TorchLoaded(model, setting)
 
 
-def _missing(setting: Setting) -> str | None:
+def missing_torch(setting: Setting) -> str | None:
     """What this machine lacks for `setting`, in words for the user, or None."""
     if reason := missing("torch", None):
         return reason

@@ -16,7 +16,7 @@ from vecml.config import Activation, Layout, Setting
 from vecml.engines.blocks import Blocks, choose_block_rows, values_per_row
 from vecml.engines.checks import check_labels, count_rows
 from vecml.engines.weights import Linear, label_layers, logit_layers
-from vecml.model.network import Model
+from vecml.model.network import AnyModel, Model
 
 GPU_BLOCK_BYTES = 256 << 20  # of a block's widest two layers: launches and copies are long against their overhead
 GPU_STREAMS = 2
@@ -43,7 +43,7 @@ class TorchLoaded:
             torch.backends.cuda.matmul.fp32_precision = "tf32" if setting.precision == "tf32" else "ieee"
         self._label_layers = self._on_device(label_layers(model))
         self._logit_layers = self._on_device(logit_layers(model))
-        self._blocks = Blocks(*_division(model, setting, self._dtype.itemsize))
+        self._blocks = Blocks(*division(model, setting, self._dtype.itemsize))
         self._lanes = [
             Lane(architecture.widths, architecture.activation, self._dtype, setting.layout, self._device)
             for _ in range(self._blocks.threads)
@@ -261,7 +261,7 @@ def _view(x: NDArray[np.floating]) -> torch.Tensor:
     return view
 
 
-def _division(model: Model, setting: Setting, value_bytes: int) -> tuple[int, int]:
+def division(model: AnyModel, setting: Setting, value_bytes: int) -> tuple[int, int]:
     """Rows of a block, and how many blocks are worked on at the same time."""
     if setting.device == "cpu":
         return setting.block_rows or choose_block_rows(model.architecture, value_bytes), setting.threads

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.errors import DataError
-from vecml.statistics import wilson_interval
+from vecml.statistics import t_interval, wilson_interval
 
 _BLOCK_VALUES = 1 << 18  # 2 MiB of float64: a block stays in the second-level cache of most machines
 
@@ -35,6 +35,23 @@ class Flips:
 
 
 @dataclass(frozen=True)
+class ReplicaAccuracy:
+    """How the share of right labels varies over networks that differ in their seed alone.
+
+    Attributes:
+        accuracy_R: float64, of each of the R networks, in the order of their seeds.
+        mean: over them.
+        low, high: the 95 % Student interval of the mean, cut to 0 and 1. The data and the split are the same for all:
+            it says what the seed of the training is worth, not what other test rows would be.
+    """
+
+    accuracy_R: NDArray[np.float64] = field(repr=False)
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What the labels of the test part are worth.
 
@@ -49,6 +66,7 @@ class Evaluation:
         roc_auc: area under the ROC curve: of class 1 when there are two, else the unweighted mean of one-vs-rest.
         confusion_CC: int64 counts, true class by row, predicted class by column.
         flips: the rows whose label differs from the reference engine's.
+        replicas: the accuracies of all networks that were trained at once, or None where it was one.
     """
 
     n_rows: int
@@ -62,6 +80,7 @@ class Evaluation:
     roc_auc: float
     confusion_CC: NDArray[np.int64] = field(repr=False)
     flips: Flips = field(repr=False)
+    replicas: ReplicaAccuracy | None = None
 
 
 def evaluate(
@@ -118,6 +137,15 @@ def evaluate(
         confusion_CC=confusion_CC,
         flips=flips,
     )
+
+
+def over_replicas(accuracy_R: NDArray[np.float64]) -> ReplicaAccuracy:
+    """Mean and interval of the accuracies of R networks: float64 (R,), shares between 0 and 1.
+
+    Raises DataError for fewer than 2 of them.
+    """
+    low, high = t_interval(accuracy_R)
+    return ReplicaAccuracy(accuracy_R, float(np.mean(accuracy_R)), max(0.0, low), min(1.0, high))
 
 
 def find_flips(

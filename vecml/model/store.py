@@ -1,5 +1,8 @@
 """A classifier in a folder, without pickle: loading one runs no code of its own.
 
+A module of the user's own is saved as its state, and needs its class to be loaded: nothing is imported because a file
+says so; whoever loads it names the class.
+
     model.safetensors     the weights, nothing else
     preprocessing.json    how a raw table becomes features: kinds, vocabularies, imputation, labels
     model.json            the description: format, architecture, classes, and the SHA-256 of the other two
@@ -20,12 +23,13 @@ from vecml.atomic import write_bytes
 from vecml.config import Activation
 from vecml.data.encoding import Encoding
 from vecml.errors import ModelError
-from vecml.model.network import Architecture, Layer, Model
+from vecml.model.network import AnyModel, Architecture, Layer, Model, OwnModel
 
 FORMAT = 1
 DESCRIPTION = "model.json"
 WEIGHTS = "model.safetensors"
 PREPROCESSING = "preprocessing.json"
+OWN = "own"  # the kind of an architecture that is a module of the user's own
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Classifier:
         encoding: makes them from raw columns.
     """
 
-    model: Model
+    model: AnyModel
     encoding: Encoding
 
 
@@ -46,19 +50,27 @@ def serialise(classifier: Classifier) -> dict[str, bytes]:
     from safetensors.numpy import save  # noqa: PLC0415 -- only whoever saves or loads needs it
 
     model = classifier.model
-    arrays = {}
-    for index, layer in enumerate(model.layers):
-        arrays[f"layers.{index}.weight"] = layer.weight_OI
-        arrays[f"layers.{index}.bias"] = layer.bias_O
-    files = {WEIGHTS: save(arrays), PREPROCESSING: _json(classifier.encoding.to_json_dict())}
-    description = {
-        "format": FORMAT,
-        "architecture": {
+    architecture: dict[str, Any]
+    if isinstance(model, OwnModel):
+        from vecml.model.own import description_of, state_bytes  # noqa: PLC0415 -- torch, which a plain model need not
+
+        weights, architecture = state_bytes(model), description_of(model)
+    else:
+        arrays = {}
+        for index, layer in enumerate(model.layers):
+            arrays[f"layers.{index}.weight"] = layer.weight_OI
+            arrays[f"layers.{index}.bias"] = layer.bias_O
+        weights = save(arrays)
+        architecture = {
             "n_features": model.architecture.n_features,
             "hidden": model.architecture.hidden,
             "n_classes": model.architecture.n_classes,
             "activation": model.architecture.activation,
-        },
+        }
+    files = {WEIGHTS: weights, PREPROCESSING: _json(classifier.encoding.to_json_dict())}
+    description = {
+        "format": FORMAT,
+        "architecture": architecture,
         "classes": model.classes,
         "model_digest": model.digest,
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
@@ -73,10 +85,16 @@ def save(classifier: Classifier, folder: Path) -> None:
         write_bytes(folder / name, content)
 
 
-def load(folder: str | Path) -> Classifier:
+def load(folder: str | Path, architecture: str | None = None) -> Classifier:
     """The classifier that `folder` holds (or its subfolder `vecml`, as in an MLflow model).
 
-    Raises ModelError, naming file and cause, when there is none, a digest differs, or the format is another one.
+    Args:
+        folder: that `save` wrote.
+        architecture: `package.module:Class` of a model that is a module of one's own: it is imported. Any other model
+            needs none, and imports none.
+
+    Raises ModelError, naming file and cause, when there is none, a digest differs, the format is another one, or its
+    class is needed and not given, or another; SettingError when that cannot be imported.
     """
     place = Path(folder)
     if not (place / DESCRIPTION).exists() and (place / "vecml" / DESCRIPTION).exists():
@@ -94,7 +112,7 @@ def load(folder: str | Path) -> Classifier:
             f"{place / DESCRIPTION} is no JSON: it is damaged", "take the model from its run again"
         ) from None
     try:
-        return _checked(description, content, place)
+        return _checked(description, content, place, architecture)
     except KeyError as error:
         raise ModelError(
             f"{place / DESCRIPTION} lacks {error}: it is damaged", "take the model from its run again"
@@ -103,7 +121,9 @@ def load(folder: str | Path) -> Classifier:
         raise ModelError(f"{place / DESCRIPTION} is damaged: {error}", "take the model from its run again") from None
 
 
-def _checked(description: dict[str, Any], content: dict[str, bytes], place: Path) -> Classifier:
+def _checked(
+    description: dict[str, Any], content: dict[str, bytes], place: Path, architecture_name: str | None
+) -> Classifier:
     if description["format"] != FORMAT:
         raise ModelError(
             f"{place / DESCRIPTION} has format {description['format']!r}; this vecml reads {FORMAT}",
@@ -115,13 +135,11 @@ def _checked(description: dict[str, Any], content: dict[str, bytes], place: Path
                 f"{place / name} is not the file that was saved: its SHA-256 differs from {DESCRIPTION}'s",
                 "take the model from its run again",
             )
-    shape = description["architecture"]
-    if shape["activation"] not in get_args(Activation):
-        raise ModelError(f"{place / DESCRIPTION}: there is no activation {shape['activation']!r}")
-    architecture = Architecture(
-        int(shape["n_features"]), tuple(map(int, shape["hidden"])), int(shape["n_classes"]), shape["activation"]
-    )
-    model = Model(architecture, _layers(content[WEIGHTS], architecture, place), tuple(description["classes"]))
+    model: AnyModel
+    if description["architecture"].get("kind") == OWN:
+        model = _own(description, content[WEIGHTS], place, architecture_name)
+    else:
+        model = _plain(description, content[WEIGHTS], place)
     if model.digest != description["model_digest"]:
         raise ModelError(
             f"{place / DESCRIPTION} was altered: the model's digest differs", "take the model from its run again"
@@ -132,12 +150,39 @@ def _checked(description: dict[str, Any], content: dict[str, bytes], place: Path
         raise ModelError(
             f"{place / PREPROCESSING} is no JSON: it is damaged", "take the model from its run again"
         ) from None
-    if encoding.n_features != architecture.n_features or encoding.classes != model.classes:
+    n_features = model.architecture.n_features
+    if encoding.n_features != n_features or encoding.classes != model.classes:
         raise ModelError(
             f"{place / PREPROCESSING} is of another model: it makes {encoding.n_features} features of"
-            f" {architecture.n_features}, or other classes"
+            f" {n_features}, or other classes"
         )
     return Classifier(model, encoding)
+
+
+def _own(description: dict[str, Any], state: bytes, place: Path, name: str | None) -> OwnModel:
+    """A module of the user's own, whose class the user must have named."""
+    made_by = str(description["architecture"]["name"])
+    if name is None:
+        raise ModelError(
+            f"{place / DESCRIPTION} was made by {made_by}, which is code: nothing is imported because a file says so",
+            f"load(folder, architecture={made_by!r}), or --architecture {made_by}, if you trust it",
+        )
+    if name != made_by:
+        raise ModelError(f"{place / DESCRIPTION} was made by {made_by}, not by {name}")
+    from vecml.model.own import rebuilt  # noqa: PLC0415 -- torch, which a plain model need not wait for
+
+    classes = tuple(map(str, description["classes"]))
+    return rebuilt(description["architecture"], state, classes, str(place / WEIGHTS))
+
+
+def _plain(description: dict[str, Any], weights: bytes, place: Path) -> Model:
+    shape = description["architecture"]
+    if shape["activation"] not in get_args(Activation):
+        raise ModelError(f"{place / DESCRIPTION}: there is no activation {shape['activation']!r}")
+    architecture = Architecture(
+        int(shape["n_features"]), tuple(map(int, shape["hidden"])), int(shape["n_classes"]), shape["activation"]
+    )
+    return Model(architecture, _layers(weights, architecture, place), tuple(description["classes"]))
 
 
 def _layers(content: bytes, architecture: Architecture, place: Path) -> tuple[Layer, ...]:

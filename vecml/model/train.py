@@ -18,10 +18,12 @@ from vecml import progress
 from vecml.config import PipelineConfig
 from vecml.data.selection import drop_flag
 from vecml.data.table import Part, Split
-from vecml.errors import TrainingError
+from vecml.errors import TrainingError, VecmlError
 from vecml.model.adam import Adam
+from vecml.model.find import in_a_line
 from vecml.model.module import layer_from, linears, new_module
-from vecml.model.network import Architecture, Layer, Model
+from vecml.model.network import AnyModel, Architecture, Layer, Model
+from vecml.model.replicas import stack_size, train_stack
 
 GATHER_BATCHES = 64  # batches gathered at once: the index costs one call for many steps, the copy stays small
 STANDARDISE_ROWS = 65_536
@@ -35,14 +37,16 @@ class Training:
     """What training gave.
 
     Attributes:
-        model: the trained classifier, standardisation folded in.
-        losses: mean cross-entropy of each epoch, in nats.
+        model: the trained classifier, standardisation folded in, or part of it.
+        losses: mean cross-entropy of each epoch, in nats; none where the weights were given.
         device: where it ran.
+        replicas: where several networks were trained, all of them in the order of their seeds, `model` first.
     """
 
-    model: Model
+    model: AnyModel
     losses: tuple[float, ...] = field(repr=False)
     device: str
+    replicas: tuple[Model, ...] = field(default=(), repr=False)
 
 
 def train(split: Split, config: PipelineConfig, device: str = "cpu") -> Training:
@@ -53,30 +57,114 @@ def train(split: Split, config: PipelineConfig, device: str = "cpu") -> Training
 
     Args:
         split: encoded parts; x_FN float32 (F, N), labels int64.
-        config: hidden, activation, epochs, batch_size, learning_rate and seed are used.
+        config: hidden and activation, or architecture; weights, or epochs, batch_size, learning_rate and seed.
         device: `cpu`, `cuda` or `mps`.
 
-    Raises TrainingError when the loss or a weight stops being a finite number, and when a feature varies too little for
+    Raises SettingError for an architecture that is none, ModelError for weights that do not fit, and
+    TrainingError when the loss or a weight stops being a finite number, and when a feature varies too little for
     its weights to stay finite once standardisation is folded into them.
     """
+    if config.weights is not None:
+        from vecml.model.given import given_model  # noqa: PLC0415 -- only whoever has weights needs it
+
+        return Training(given_model(split, config), (), device)
+    if config.architecture is not None:
+        return _train_own(split, config, config.architecture, device)
+    if config.replicas > 1:
+        return _train_replicas(split, config, device)
+    part = split.train
+    architecture = Architecture(len(part.x_FN), config.hidden, len(split.classes), config.activation)
+    mean_F, scale_F = standardisation(part.x_FN)
+    module = _seeded_module(architecture, config.seed).to(device)
+    losses = _fit(module, part, (mean_F, scale_F), config, architecture.multiply_adds)
+    layers = _folded_layers(module, mean_F, scale_F)
+    _check_folded(layers[0], scale_F, split)
+    model = Model(architecture, layers, split.classes)
+    return Training(model, losses, device)
+
+
+def _train_replicas(split: Split, config: PipelineConfig, device: str) -> Training:
+    """As `train`, of `config.replicas` networks: replica r is what the seed + r gives alone, to rounding."""
     part = split.train
     architecture = Architecture(len(part.x_FN), config.hidden, len(split.classes), config.activation)
     mean_F, scale_F = standardisation(part.x_FN)
     x_NF = _standardised_rows(part, mean_F, scale_F).to(device)
     label_N = torch.from_numpy(part.label_N).to(device)
+    at_once = min(config.replicas, stack_size(architecture, part.n_rows, config.batch_size))
+    steps_work = min(config.batch_size, part.n_rows) * architecture.multiply_adds * at_once
+    models: list[Model] = []
+    losses: list[tuple[float, ...]] = []
+    with (
+        _threads(1 if steps_work < SERIAL_MULTIPLY_ADDS else None),
+        progress.stage("training", config.epochs * part.n_rows * config.replicas) as advance,
+    ):
+        for first in range(0, config.replicas, at_once):
+            seeds = range(config.seed + first, config.seed + min(first + at_once, config.replicas))
+            modules = [_seeded_module(architecture, seed) for seed in seeds]
+            losses += train_stack(modules, seeds, x_NF, label_N, config, advance)
+            for module in modules:
+                layers = _folded_layers(module, mean_F, scale_F)
+                _check_folded(layers[0], scale_F, split)
+                models.append(Model(architecture, layers, split.classes))
+    return Training(models[0], losses[0], device, tuple(models))
+
+
+def _seeded_module(architecture: Architecture, seed: int) -> nn.Sequential:
+    """A fresh module on the CPU, with the initial weights that the seed draws."""
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return new_module(architecture)
+
+
+def _train_own(split: Split, config: PipelineConfig, name: str, device: str) -> Training:
+    """As `train`, of a module class of the user's own; its dropout draws from torch's generator, seeded here."""
+    from vecml.model.own import build, model_of  # noqa: PLC0415 -- only whoever has a class needs it
+
+    part, n_features = split.train, len(split.train.x_FN)
+    statistics = standardisation(part.x_FN)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device == "cuda" else []):
         torch.manual_seed(config.seed)
-        module = new_module(architecture).to(device)
+        module = build(name, n_features, len(split.classes)).to(device)
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            raise TrainingError(
+                f"--architecture {name}: it has no parameters to train", "give it layers that have some"
+            )
+        work = sum(parameter.numel() for parameter in module.parameters())  # at least that for most: it picks threads
+        try:
+            losses = _fit(module.train(), part, statistics, config, work)
+        except VecmlError:
+            raise
+        except Exception as error:  # whatever the user's code raises
+            raise TrainingError(f"--architecture {name}: training failed: {in_a_line(error)}") from error
+    model = model_of(name, module, n_features, split.classes, statistics)
+    return Training(model, losses, device)
+
+
+def _fit(
+    module: nn.Module,
+    part: Part,
+    statistics: tuple[NDArray[np.float64], NDArray[np.float64]],
+    config: PipelineConfig,
+    multiply_adds: int,
+) -> tuple[float, ...]:
+    """Train `module` where it lies on the rows of `part`; the loss of every epoch. Raises TrainingError."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    device = parameters[0].device
+    x_NF = _standardised_rows(part, *statistics).to(device)
+    label_N = torch.from_numpy(part.label_N).to(device)
     generator = torch.Generator().manual_seed(config.seed)
-    optimizer = Adam(list(module.parameters()), config.learning_rate)
+    optimizer = Adam(parameters, config.learning_rate)
     losses: list[float] = []
-    steps_work = min(config.batch_size, part.n_rows) * architecture.multiply_adds
+    steps_work = min(config.batch_size, part.n_rows) * multiply_adds
+    normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
     with (
         _threads(1 if steps_work < SERIAL_MULTIPLY_ADDS else None),
         progress.stage("training", config.epochs * part.n_rows) as advance,
     ):
         for epoch in range(config.epochs):
             order_N = torch.randperm(part.n_rows, generator=generator).to(device)
+            if normalises and part.n_rows > 1 and part.n_rows % config.batch_size == 1:
+                order_N = order_N[:-1]  # batch normalisation has no spread to take from a lone row
             loss = _epoch(module, optimizer, x_NF, label_N, order_N, config.batch_size, advance)
             if not math.isfinite(loss):
                 raise TrainingError(
@@ -89,10 +177,7 @@ def train(split: Split, config: PipelineConfig, device: str = "cpu") -> Training
             "training diverged: its last step left weights that are not finite",
             f"a smaller step size may help: --learning-rate {config.learning_rate / 10:g}",
         )
-    layers = _folded_layers(module, mean_F, scale_F)
-    _check_folded(layers[0], scale_F, split)
-    model = Model(architecture, layers, split.classes)
-    return Training(model, tuple(losses), device)
+    return tuple(losses)
 
 
 @contextmanager
@@ -133,7 +218,7 @@ def _standardised_rows(part: Part, mean_F: NDArray[np.float64], scale_F: NDArray
 
 
 def _epoch(
-    module: nn.Sequential,
+    module: nn.Module,
     optimizer: Adam,
     x_NF: torch.Tensor,
     label_N: torch.Tensor,
@@ -146,7 +231,7 @@ def _epoch(
     stride = GATHER_BATCHES * batch_size
     for start in range(0, len(order_N), stride):
         chosen = order_N[start : start + stride]
-        x_group, label_group = x_NF[chosen], label_N[chosen]
+        x_group, label_group = x_NF.index_select(0, chosen), label_N.index_select(0, chosen)
         for x_BF, label_B in zip(x_group.split(batch_size), label_group.split(batch_size), strict=True):
             loss = nn.functional.cross_entropy(module(x_BF), label_B)
             optimizer.zero_gradient()

@@ -2,8 +2,11 @@
 
 import re
 from html import escape
+from pathlib import Path
 
 from vecml.measure.limits import CEILING_WRONG
+from vecml.model.evaluate import ReplicaAccuracy
+from vecml.model.network import OwnArchitecture
 from vecml.record import PipelineRecord
 from vecml.report.format import count, percent, rate, seconds
 
@@ -37,8 +40,10 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
     size = f"{count(record.table.n_rows, 'row')}, {count(architecture.n_features, 'feature')}"
     lines = [
         ("data", f"{record.table.source}: {size}, {len(record.table.classes)} classes"),
-        ("network", f"{architecture}, {architecture.activation}"),
+        ("network", network(record)),
     ]
+    if record.choice is not None:
+        lines.append(("engine", record.choice.reason + (" (known from before)" if record.choice.kept else "")))
     lines += [(STAGE_NAMES[stage], seconds(taken)) for stage, taken in record.seconds.items()]
     lines += [
         (
@@ -56,6 +61,7 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
             f"{percent(evaluation.accuracy)} (95 % interval {percent(evaluation.accuracy_low)} to"
             f" {percent(evaluation.accuracy_high)})",
         ),
+        *([] if evaluation.replicas is None else [("replicas", _replicas(evaluation.replicas))]),
         (
             "majority",
             f"{percent(evaluation.majority_accuracy)} (always guessing {shortened(evaluation.majority_class)!r})",
@@ -70,6 +76,21 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
             ("unseen", f"{count(record.split.test.unseen_categories, 'value')} of a category that training has not")
         )
     return [*lines, ("run", f"{record.run.name} in {record.run.store}"), ("open it", open_command(record))]
+
+
+def network(record: PipelineRecord) -> str:
+    """The classifier's shape in a few words, and where its class or its weights come from."""
+    shape, config = record.training.model.architecture, record.config
+    told = [
+        f"{shape.name}, {count(shape.multiply_adds, 'multiply-add')} a row"
+        if isinstance(shape, OwnArchitecture)
+        else f"{shape}, {shape.activation}"
+    ]
+    if config.architecture is not None and not isinstance(shape, OwnArchitecture):
+        told.append(f"of {config.architecture}")
+    if config.weights is not None:
+        told.append(f"weights of {shortened(Path(config.weights).name)}")
+    return ", ".join(told)
 
 
 def open_command(record: PipelineRecord) -> str:
@@ -110,6 +131,14 @@ def markdown(value: str) -> str:
     """Text as Markdown on one line in which nothing has a meaning: no link, no emphasis, no HTML, no table cell."""
     flat = " ".join(value.split())
     return re.sub(r"([\\`*_{}\[\]()#+.!|<>~:&-])", r"\\\1", flat)
+
+
+def _replicas(replicas: ReplicaAccuracy) -> str:
+    """The accuracies of the networks that were trained at once."""
+    return (
+        f"{percent(replicas.mean)} (mean accuracy of {len(replicas.accuracy_R)} seeds; 95 % interval"
+        f" {percent(replicas.low)} to {percent(replicas.high)})"
+    )
 
 
 def _of_the_limit(fraction: float) -> str:

@@ -1,0 +1,130 @@
+"""Modules of one's own that the tests name by `tests.model.own_modules:...`: good ones, and every kind of bad one."""
+
+import torch
+from torch import nn
+
+from examples.own_model import ConvClassifier, Normalised  # noqa: F401 -- found here by name
+
+some_function = torch.relu
+
+
+class Plain:
+    """No module."""
+
+
+class Named(nn.Module):
+    """Takes its numbers by name alone."""
+
+    def __init__(self, *, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(n_features, n_classes)
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return self.layer(x_NF)
+
+
+class Residual(nn.Module):
+    """No chain, and small: x beside a layer of it; with a buffer of integers and a tied weight."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(n_features, n_features)
+        self.second = nn.Linear(n_features, n_features)
+        self.second.weight = self.first.weight
+        self.last = nn.Linear(n_features, n_classes)
+        self.register_buffer("order", torch.arange(n_features).flip(0))
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        found = x_NF + torch.tanh(self.second(torch.relu(self.first(x_NF))))
+        return self.last(found[:, self.order])
+
+
+class Fails(nn.Module):
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        raise RuntimeError("no such thing\nand more")
+
+
+class FailsForward(Residual):
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        raise ValueError("cannot")
+
+
+class OneLogit(Residual):
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return super().forward(x_NF)[:, :1]
+
+
+class Integers(Residual):
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return super().forward(x_NF).long()
+
+
+class Pair(Residual):
+    def forward(self, x_NF: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return super().forward(x_NF), x_NF
+
+
+class NotFinite(Residual):
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__(n_features, n_classes)
+        with torch.no_grad():
+            self.last.bias[0] = float("nan")
+
+
+class Half(nn.Module):
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(n_features, n_classes).half()
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return self.layer(x_NF.half()).float()
+
+
+class Random(Residual):
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return super().forward(nn.functional.dropout(x_NF, 0.5, True))
+
+
+class AcrossRows(Residual):
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return super().forward(x_NF - x_NF.mean(0))
+
+
+class Float32Only(Residual):
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return super().forward(x_NF) + nn.functional.linear(x_NF, torch.ones((1, x_NF.shape[1]), dtype=torch.float32))
+
+
+class Rounds(Residual):
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return super().forward(x_NF).float()
+
+
+class Branches(Residual):
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        found = super().forward(x_NF)
+        return found if bool((found.abs() < 1e9).all()) else -found
+
+
+class NoParameters(nn.Module):
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return x_NF[:, :1].expand(-1, self.n_classes) * 1.0
+
+
+class ExtraState(Residual):
+    def get_extra_state(self) -> object:
+        return {"a": 1}
+
+    def set_extra_state(self, state: object) -> None:
+        pass
+
+
+class FailsTraining(Residual):
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            raise RuntimeError("not while training")
+        return super().forward(x_NF)

@@ -1,0 +1,184 @@
+"""`--engine auto`: the fastest valid engine for a model's architecture and so many rows on this machine.
+
+It is found by a comparison like any other, and kept: by architecture, power of ten of the rows and environment key, so
+that it costs nothing the second time, for a newly trained model of the same architecture too.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml import cache
+from vecml.comparison.compare import Job, compare_settings, plan_comparison
+from vecml.comparison.comparison import ArmFigures, Comparison, families, figures, recommended
+from vecml.comparison.settings import Chosen, choose, tune
+from vecml.config import Setting
+from vecml.engines.registry import check
+from vecml.environment import describe
+from vecml.errors import EngineUnavailableError, MeasureError
+from vecml.model.network import AnyModel
+
+BASELINE = "torch"  # what people would run without asking
+MOST_ROWS = 2_000_000  # several times every cache: more rows are no faster or slower, each
+BY_FAR = 1.25  # a lead that the disturbances of a shared machine do not turn round
+
+_CACHE_KIND = "auto"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The way to run inference that was chosen.
+
+    Attributes:
+        setting: what to run; nothing "auto" in it.
+        reason: one line: how much faster, whether the labels are the same, and from how many rows it pays.
+        kept: whether it comes from an earlier comparison.
+    """
+
+    setting: Setting
+    reason: str
+    kept: bool
+
+
+def choose_engine(
+    model: AnyModel, x_FN: NDArray[np.floating], candidates: Sequence[Setting], budget: str = "60s"
+) -> Choice:
+    """The fastest of `candidates` for `model` and tables of about as many rows as x_FN (F, N) has.
+
+    What an earlier comparison found on this machine, with these libraries, is taken without measuring.
+
+    Args:
+        model: what is run.
+        x_FN: float32 or float64 features to measure with.
+        candidates: settings of one layout and precision; those that cannot run `model` here are left out.
+        budget: wall time of the comparison, `60s` or `5m`.
+
+    Raises EngineUnavailableError when none of them can run, SettingError for a budget that is too short, MeasureError
+    when none gave right answers.
+    """
+    runnable = _runnable(model, candidates)
+    if len(runnable) == 1:
+        return Choice(runnable[0], f"{runnable[0].engine}: no other engine here runs this model", kept=False)
+    key = _key(model, x_FN.shape[1], candidates)
+    if (kept := _kept(key, runnable)) is not None:
+        return kept
+    x_FN = np.ascontiguousarray(x_FN[:, :MOST_ROWS])
+    baseline = BASELINE if any(setting.engine == BASELINE for setting in runnable) else None
+    chosen = tune(choose(runnable, baseline, lambda setting: check(model, setting)), model, x_FN)
+    comparison = compare_settings(Job(model, x_FN, data_source="auto"), chosen, plan_comparison(chosen, budget))
+    setting, reason, certain = conclude(comparison, chosen)
+    if certain:
+        cache.write(_CACHE_KIND, key, {"format": _FORMAT, "setting": asdict(setting), "reason": reason})
+    return Choice(setting, reason, kept=False)
+
+
+def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool]:
+    """What the comparison says: the setting, the reason in one line, and whether that will be so the next time as well.
+
+    It is certain where the verdicts name a best one. Where they do not, because the machine was disturbed, the fastest
+    with right answers is taken; that is certain only where it leads by far.
+
+    Raises MeasureError when none gave right answers.
+    """
+    found = {arm.name: arm for arm in figures(comparison)}
+    family = families(comparison)[0]
+    name = recommended(comparison, family)
+    certain = name is not None
+    if name is None:
+        ranked = sorted(
+            (arm for arm in found.values() if arm.rows_per_s and _is_right(comparison, arm)),
+            key=lambda arm: arm.rows_per_s or 0.0,
+            reverse=True,
+        )
+        if not ranked:
+            why = next((arm.failure for arm in found.values() if arm.failure), "nothing was measured")
+            raise MeasureError(f"--engine auto: no engine gave right answers: {why}", "name one with --engine")
+        name = ranked[0].name
+        certain = len(ranked) == 1 or (ranked[0].rows_per_s or 0) > BY_FAR * (ranked[1].rows_per_s or 0)
+    return chosen.settings[name], _reason(found, name, family.baseline, disturbed=not family.tied), certain
+
+
+def _reason(found: Mapping[str, ArmFigures], name: str, baseline: str, *, disturbed: bool) -> str:
+    arm, base = found[name], found[baseline]
+    if name == baseline or not arm.rows_per_s or not base.rows_per_s:
+        others = [other for other in found.values() if other.name != name and other.rows_per_s and not other.failure]
+        text = f"{name}: no other engine was certainly faster"
+        if others and arm.rows_per_s:
+            second = max(others, key=lambda other: other.rows_per_s or 0.0)
+            text += f"; next is {second.name}, {(second.rows_per_s or 0) / arm.rows_per_s:.2f} times its rate"
+    else:
+        ratio = arm.rows_per_s / base.rows_per_s
+        if arm.verdict is not None and arm.verdict.ratio is not None:
+            ratio = arm.verdict.ratio
+        labels = "same labels" if not arm.flips else f"same labels but for {arm.flips:,} near ties"
+        text = f"{name}: {ratio:.1f} times {baseline}, {labels}"
+        if arm.load_seconds is not None:
+            text += f", ready in {arm.load_seconds:.1f} s"
+            saving = 1 / base.rows_per_s - 1 / arm.rows_per_s
+            if saving > 0:
+                text += f"; worth it from {_rounded(arm.load_seconds / saving):,} rows"
+    return text + (" (the machine was disturbed: no verdict)" if disturbed else "")
+
+
+def _rounded(rows: float) -> int:
+    """To two digits: more would pretend."""
+    return int(float(f"{rows:.1e}")) if rows >= 1 else 1
+
+
+def _is_right(comparison: Comparison, arm: ArmFigures) -> bool:
+    """Whether its answers are right, whatever the machine did meanwhile."""
+    measured = next(one for one in comparison.measured.arms if one.name == arm.name)
+    return arm.name not in comparison.faults and measured.failure is None
+
+
+def _runnable(model: AnyModel, candidates: Sequence[Setting]) -> list[Setting]:
+    runnable, reasons = [], []
+    for setting in candidates:
+        try:
+            check(model, setting)
+        except EngineUnavailableError as error:
+            reasons.append(error.message)
+        else:
+            runnable.append(setting)
+    if not runnable:
+        raise EngineUnavailableError(
+            f"--engine auto: no engine runs this model here: {reasons[0] if reasons else 'there is no candidate'}",
+            "vecml doctor shows what this machine has",
+        )
+    return runnable
+
+
+def _key(model: AnyModel, n_rows: int, candidates: Sequence[Setting]) -> str:
+    first = candidates[0]
+    devices = ".".join(dict.fromkeys(setting.device for setting in candidates))
+    return "-".join(
+        (
+            model.architecture.digest,
+            f"rows1e{len(str(max(1, n_rows))) - 1}",
+            first.precision,
+            first.layout,
+            f"threads{first.threads}",
+            devices,
+            describe().environment_key,
+        )
+    )
+
+
+def _kept(key: str, runnable: Sequence[Setting]) -> Choice | None:
+    """What is known under `key`, if it still is one of the ways that can run."""
+    entry: dict[str, Any] | None = cache.read(_CACHE_KIND, key)
+    if entry is None or entry.get("format") != _FORMAT:
+        return None
+    try:
+        setting = Setting(**entry["setting"])
+        reason = str(entry["reason"])
+    except (KeyError, TypeError):
+        return None
+    if not any(dataclasses.replace(setting, block_rows=None) == known for known in runnable):
+        return None
+    return Choice(setting, reason, kept=True)

@@ -1,0 +1,327 @@
+"""Models under torch as modules, called as they are or compiled: every model of `torch_compile`, and modules of the
+user's own under `torch`.
+
+A block is one thread's from input to label, and its label is part of the module, so that a compiler fuses it with what
+comes before. One compiled graph serves blocks of every length.
+"""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.utils.dlpack
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from vecml.config import Activation, Layout, Setting
+from vecml.engines.blocks import Blocks
+from vecml.engines.checks import check_labels, count_rows
+from vecml.engines.onnx_graph import operator_of
+from vecml.engines.torch_blocks import division
+from vecml.engines.weights import Linear, label_layers, logit_layers
+from vecml.errors import EngineUnavailableError
+from vecml.model.network import AnyModel, OwnModel
+
+UNROLLED = 16  # classes up to which comparing them one after the other compiles quickly
+
+_ACTIVATIONS: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
+    "relu": torch.relu,
+    "gelu": functional.gelu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
+
+
+class ModuleLoaded:
+    """A model as modules on a device; see `vecml.engines.base.Loaded`.
+
+    The CUDA path follows torch's documentation; it has not been run on such a device yet.
+    """
+
+    def __init__(self, model: AnyModel, setting: Setting, *, compiled: bool) -> None:
+        """Copy the model to the device and, where it is to be compiled, do that with a block of zeros.
+
+        Raises EngineUnavailableError with the operator that cannot be compiled.
+        """
+        architecture = model.architecture
+        self._name = str(architecture)
+        self._device = torch.device(f"cuda:{setting.device_index}" if setting.device == "cuda" else setting.device)
+        self._dtype = getattr(torch, "float32" if setting.precision == "tf32" else setting.precision)
+        self._n_features, self._n_classes = architecture.n_features, architecture.n_classes
+        self._layout = setting.layout
+        self._release = _matmul_precision(setting)
+        # what the modules take: a module of the user's own rows, a chain what it is handed
+        self._takes: Layout = "rows" if isinstance(model, OwnModel) else setting.layout
+        self._logits_module, labels_module = _modules(model, setting.layout, self._dtype, self._device)
+        self._blocks = Blocks(*division(model, setting, self._dtype.itemsize))
+        self._lanes = [_Lane(self._device) for _ in range(self._blocks.threads)]
+        self._compiled = compiled
+        self._label = _Call(labels_module)
+        self._logit = _Call(self._logits_module)
+        if compiled:
+            try:
+                self._compile(self._label)
+            except EngineUnavailableError:
+                self.close()
+                raise
+
+    def labels(self, x: NDArray[np.float32], out_N: NDArray[np.int64]) -> None:
+        """Write the class index of every row of `x` into `out_N`."""
+        n_rows = count_rows(x, self._n_features, self._layout)
+        check_labels(out_N, n_rows)
+        label_N = torch.from_numpy(out_N)
+
+        def work(thread: int, rows: slice) -> None:
+            lane = self._lanes[thread]
+            with lane.scope():
+                lane.give(self._label(self._features(lane, x, rows)), label_N[rows])
+
+        self._run(n_rows, work)
+
+    def logits(self, x: NDArray[np.float32]) -> NDArray[np.floating]:
+        """z_NC: float64 where that is computed in, else float32; the first call compiles."""
+        n_rows = count_rows(x, self._n_features, self._layout)
+        wide = torch.float64 if self._dtype == torch.float64 else torch.float32
+        z_NC = torch.empty((n_rows, self._n_classes), dtype=wide)
+        if self._compiled and self._logit.compiled is None:
+            self._compile(self._logit)
+
+        def work(thread: int, rows: slice) -> None:
+            lane = self._lanes[thread]
+            with lane.scope():
+                lane.give(self._logit(self._features(lane, x, rows)).T, z_NC[rows])
+
+        self._run(n_rows, work)
+        array: NDArray[np.floating] = z_NC.numpy()
+        return array
+
+    def synchronize(self) -> None:
+        """Nothing is left to do: a call returns when its labels have arrived on the host."""
+
+    def close(self) -> None:
+        """End the threads, free the device's memory, give torch its matrix-product setting back; again: nothing."""
+        self._blocks.close()
+        self._lanes.clear()
+        self._label = self._logit = _Call(nn.Identity())
+        self._logits_module = nn.Identity()
+        self._release()
+        self._release = _nothing
+
+    def _run(self, n_rows: int, work: Callable[[int, slice], None]) -> None:
+        with _one_torch_thread():
+            self._blocks.run(n_rows, work, begin=lambda: torch.set_num_threads(1))
+
+    def _features(self, lane: "_Lane", x: NDArray[Any], rows: slice) -> torch.Tensor:
+        """The block on the device, in the dtype that is computed in and as the module takes it."""
+        block = x[:, rows] if self._layout == "columns" else x[rows]
+        if self._takes != self._layout:
+            block = block.T
+        # A tensor of its own and no view of the table's: to a compiled graph these would be two kinds of input.
+        features: torch.Tensor = torch.utils.dlpack.from_dlpack(block)
+        by_line = block.strides[1] == block.itemsize and block.strides[0] >= block.shape[1] * block.itemsize
+        as_it_is = by_line if self._takes == "columns" else block.flags.c_contiguous
+        if self._device.type == "cpu" and features.dtype == self._dtype and as_it_is:
+            return features
+        return lane.stage(features, self._dtype)
+
+    def _compile(self, call: "_Call") -> None:
+        """Compile for blocks of two rows and more; by column for a block of a longer table as well."""
+        rows = self._blocks.block_rows
+        # a length of its own: torch takes equal lengths for one and the same
+        while rows < 2 or rows in (self._n_features, self._n_classes):
+            rows += 1
+        whole = 2 * rows + 1
+        while whole == self._n_features:
+            whole += 1
+        lane = self._lanes[0]
+        shape = (self._n_features, rows) if self._takes == "columns" else (rows, self._n_features)
+        blocks = [lane.zeros(shape, self._dtype)]
+        if self._takes == "columns" and self._device.type == "cpu":
+            longer = torch.zeros((self._n_features, whole), dtype=self._dtype)
+            blocks.append(torch.utils.dlpack.from_dlpack(longer[:, :rows]))
+        try:
+            # The number of threads is part of what a graph is compiled for: with one it is code without OpenMP.
+            with _one_torch_thread(), warnings.catch_warnings(), lane.scope():
+                warnings.simplefilter("ignore")  # the compiler's own imports are deprecated ones
+                # Isolated: every model has the same code, and torch would give up at the eighth.
+                options: dict[str, Any] = {"fullgraph": True, "dynamic": True, "isolate_recompiles": True}
+                call.compiled = torch.compile(call.module, **options)
+                for block in (*blocks, *blocks):  # the second time shows whether the guards of the first hold
+                    call.compiled(block)
+        except Exception as error:  # dynamo's and inductor's own, a compiler's, whatever the module raises
+            raise EngineUnavailableError(
+                f"engine torch_compile cannot run {self._name}: torch.compile fails at {operator_of(error)}",
+                "engine torch runs every module",
+            ) from error
+
+
+class Chain(nn.Module):
+    """Linear layers and an activation between them, by column: weight_OI @ value_IB + bias_O1.
+
+    Args:
+        layers: weight_OI and bias_O, first to last.
+        activation: between them.
+        layout: of what it takes: `columns` (F, B), `rows` (B, F). It gives (C, B).
+        dtype: what is computed in.
+    """
+
+    def __init__(self, layers: list[Linear], activation: Activation, layout: Layout, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.activation = activation
+        self.transposed = layout == "rows"
+        self.depth = len(layers)
+        for index, (weight_OI, bias_O) in enumerate(layers):
+            self.register_buffer(f"weight{index}", torch.from_numpy(weight_OI).to(dtype))
+            self.register_buffer(f"bias{index}", torch.from_numpy(bias_O[:, None]).to(dtype))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (C, B)."""
+        value = x.T if self.transposed else x
+        for index in range(self.depth):
+            # a product and a sum, not addmm: so the bias is fused with the activation
+            value = getattr(self, f"weight{index}") @ value + getattr(self, f"bias{index}")
+            if index + 1 < self.depth:
+                value = _ACTIVATIONS[self.activation](value)
+        return value
+
+
+class ByClass(nn.Module):
+    """A module of the user's own, (B, F) to (B, C), with its logits by class: (C, B)."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x_BF: torch.Tensor) -> torch.Tensor:
+        """Logits (C, B)."""
+        z_CB: torch.Tensor = self.module(x_BF).T
+        return z_CB
+
+
+class Labelled(nn.Module):
+    """The classes (B,), int64, of what a module with logits (C, B) takes.
+
+    Args:
+        module: with one logit it is logit 1 minus logit 0; with two they are subtracted here.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The labels (B,)."""
+        z_CB = self.module(x)
+        if len(z_CB) <= 2:
+            difference_B = z_CB[0] if len(z_CB) == 1 else z_CB[1] - z_CB[0]
+            return ((difference_B > 0) & torch.isfinite(difference_B)).long()
+        if len(z_CB) > UNROLLED:
+            best_B = z_CB.amax(0)
+            number_C1 = torch.arange(len(z_CB), device=z_CB.device)[:, None]
+            label_B = torch.where(z_CB == best_B, number_C1, len(z_CB)).amin(0)
+        else:
+            best_B = z_CB[0]
+            label_B = torch.zeros_like(best_B, dtype=torch.int64)
+            for index in range(1, len(z_CB)):
+                label_B = torch.where(z_CB[index] > best_B, index, label_B)
+                best_B = torch.maximum(best_B, z_CB[index])
+        answered_B: torch.Tensor = torch.where(torch.isfinite(best_B), label_B, 0)
+        return answered_B
+
+
+class _Call:
+    """A module, compiled or not."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.compiled: Any = None
+
+    def __call__(self, features: torch.Tensor) -> torch.Tensor:
+        # a length of one is another graph to the compiler, and not worth one
+        run = self.module if self.compiled is None or 1 in features.shape else self.compiled
+        out: torch.Tensor = run(features)
+        return out
+
+
+class _Lane:
+    """One thread's staging memory and its CUDA stream."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._memory: torch.Tensor | None = None
+        self._host: torch.Tensor | None = None
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Without gradients, on this lane's stream."""
+        with torch.no_grad(), torch.cuda.stream(self._stream):  # a stream of None is no stream
+            yield
+
+    def zeros(self, shape: tuple[int, int], dtype: torch.dtype) -> torch.Tensor:
+        """A contiguous block on the device."""
+        return torch.zeros(shape, dtype=dtype, device=self._device)
+
+    def stage(self, features: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """A contiguous copy on the device, in this lane's memory until its next call."""
+        count = features.numel()
+        if self._memory is None or self._memory.numel() < count:
+            self._memory = torch.empty(count, dtype=dtype, device=self._device)
+            if self._stream is not None:  # a copy from memory that may be paged out cannot overlap
+                self._host = torch.empty(count, dtype=dtype, pin_memory=True)
+        source = features if self._host is None else self._host[:count].view(features.shape).copy_(features)
+        view = self._memory[:count].view(features.shape).copy_(source, non_blocking=self._stream is not None)
+        staged: torch.Tensor = torch.utils.dlpack.from_dlpack(view)  # a tensor of its own, as the others are
+        return staged
+
+    def give(self, value: torch.Tensor, out: torch.Tensor) -> None:
+        """Copy what was computed into memory of the host; return when it is there."""
+        out.copy_(value)
+
+
+def _modules(model: AnyModel, layout: Layout, dtype: torch.dtype, device: torch.device) -> tuple[nn.Module, nn.Module]:
+    """What gives the logits (C, B), and what gives the labels (B,)."""
+    if isinstance(model, OwnModel):
+        logits: nn.Module = ByClass(copy.deepcopy(model.module).to(dtype)).to(device)
+        return logits.eval(), Labelled(logits).eval()
+    activation = model.architecture.activation
+    logits = Chain(logit_layers(model), activation, layout, dtype).to(device)
+    labels = Labelled(Chain(label_layers(model), activation, layout, dtype)).to(device)
+    return logits.eval(), labels.eval()
+
+
+def _matmul_precision(setting: Setting) -> Callable[[], None]:
+    """Let CUDA's products and convolutions compute in the setting's precision; what is returned gives it back."""
+    if setting.device != "cuda":
+        return _nothing
+    places: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+    before = [place.fp32_precision for place in places]
+    for place in places:
+        place.fp32_precision = "tf32" if setting.precision == "tf32" else "ieee"
+
+    def release() -> None:
+        for place, value in zip(places, before, strict=True):
+            place.fp32_precision = value
+        torch.cuda.empty_cache()
+
+    return release
+
+
+def _nothing() -> None:
+    """There is nothing to give back."""
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """torch's own threads out of the way of the block loop, on this thread, meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,123 @@
+"""`--block-rows auto`: a few sizes tried once for an architecture, a size of table and a machine; the choice is kept.
+
+What an engine chooses by rule stays unless another size is clearly faster: the measurement is a short one.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml import cache
+from vecml.config import Setting
+from vecml.engines.base import Loaded
+from vecml.engines.blocks import choose_block_rows
+from vecml.engines.registry import load_engine
+from vecml.environment import describe
+from vecml.model.network import AnyModel, Model
+from vecml.progress import stage
+
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the rule for a cache's size
+ROUNDS = 7
+CLEARLY = 0.95  # of the rule's time, as the median of the rounds' ratios
+BLOCKS_PER_THREAD = 8
+LEAST_ROWS = 8_192  # with fewer rows there are too few blocks to choose
+MOST_BYTES = 64 << 20
+PATIENCE_SECONDS = 1.0  # an engine that takes longer to load is not loaded five times for this
+
+_CACHE_KIND = "block-rows"
+
+Clock = Callable[[], float]
+
+
+def tuned(model: AnyModel, setting: Setting, x: NDArray[np.floating], clock: Clock = time.perf_counter) -> Setting:
+    """`setting` with the block size that suits `model` and tables of about this many rows on this machine.
+
+    The setting comes back as it is where it names a size, requests of fewer rows or a device that is not the CPU, the
+    engine's own rule is as good as any, or the table is too small for a choice. Measures up to a second the first time.
+
+    Args:
+        model: what is run.
+        setting: the way to run it.
+        x: features (F, N) or (N, F) as the setting's layout says, float32 or float64.
+        clock: seconds.
+
+    Raises EngineUnavailableError when the engine cannot run this model or setting here.
+    """
+    n_rows = x.shape[1 if setting.layout == "columns" else 0]
+    request = n_rows if setting.request_rows is None else min(n_rows, setting.request_rows)
+    if setting.block_rows is not None or setting.device != "cpu" or not isinstance(model, Model):
+        return setting
+    if request < LEAST_ROWS or setting.engine == "row_loop":
+        return setting
+    key = "-".join(
+        (
+            model.architecture.digest,
+            setting.engine,
+            setting.precision,
+            setting.layout,
+            setting.isa,
+            f"threads{setting.threads}",
+            f"{x.dtype}",
+            f"rows1e{len(str(request)) - 1}",
+            describe().environment_key,
+        )
+    )
+    known = cache.read(_CACHE_KIND, key)
+    if known is not None and isinstance(known.get("block_rows"), int | None):
+        return dataclasses.replace(setting, block_rows=known["block_rows"])
+    with stage("trying block sizes"):
+        chosen = _measured(model, setting, x, request, clock)
+    cache.write(_CACHE_KIND, key, {"block_rows": chosen})
+    return dataclasses.replace(setting, block_rows=chosen)
+
+
+def choose(seconds: Sequence[Sequence[float]]) -> int | None:
+    """The column of `seconds` (rounds by ways, the rule's first) that is clearly faster than the rule; None: none is.
+
+    Of those that are, the one with the least median ratio to the rule within a round.
+    """
+    ratios = [
+        statistics.median(way / rule for way, rule in zip(column, (row[0] for row in seconds), strict=True))
+        for column in zip(*(row[1:] for row in seconds), strict=True)
+    ]
+    best = min(range(len(ratios)), key=ratios.__getitem__, default=None)
+    return best + 1 if best is not None and ratios[best] < CLEARLY else None
+
+
+def _measured(model: Model, setting: Setting, x: NDArray[np.floating], request: int, clock: Clock) -> int | None:
+    """The best block size, or None for the engine's own rule."""
+    rule = choose_block_rows(model.architecture, np.dtype(_storage(setting.precision)).itemsize)
+    rows = min(request, max(LEAST_ROWS, BLOCKS_PER_THREAD * setting.threads * rule))
+    rows = max(LEAST_ROWS, min(rows, MOST_BYTES // (x.itemsize * model.architecture.n_features)))
+    sizes = [int(rule * factor) for factor in FACTORS if 256 <= rule * factor <= rows // (2 * setting.threads)]
+    part = x[:, :rows] if setting.layout == "columns" else x[:rows]
+    label_N = np.empty(part.shape[1 if setting.layout == "columns" else 0], np.int64)
+    loaded: list[Loaded] = []
+    try:
+        for size in (None, *sizes):
+            begun = clock()
+            loaded.append(load_engine(model, dataclasses.replace(setting, block_rows=size)))
+            if clock() - begun > PATIENCE_SECONDS:
+                return None
+            loaded[-1].labels(part, label_N)
+        seconds = [[_timed(engine, part, label_N, clock) for engine in loaded] for _ in range(ROUNDS)]
+    finally:
+        for engine in loaded:
+            engine.close()
+    best = choose(seconds)
+    return None if best is None else sizes[best - 1]
+
+
+def _timed(engine: Loaded, x: NDArray[np.floating], label_N: NDArray[np.int64], clock: Clock) -> float:
+    begun = clock()
+    engine.labels(x, label_N)
+    engine.synchronize()
+    return clock() - begun
+
+
+def _storage(precision: str) -> str:
+    return {"float64": "float64", "float32": "float32", "tf32": "float32"}.get(precision, "float16")

@@ -1,0 +1,401 @@
+"""A module of the user's own as a model: looked at before it is believed, made a plain `Model` where it is a chain.
+
+Everything else becomes an `OwnModel`: the module with standardisation before it. It is saved as its state alone and
+made anew by its class, which the user names; some answers that are saved beside it show whether the class is the same.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from vecml.errors import ModelError, SettingError, TrainingError
+from vecml.model.chain import chain_of
+from vecml.model.find import in_a_line, make
+from vecml.model.module import layer_from
+from vecml.model.network import AnyModel, Architecture, Model, OwnArchitecture, OwnModel
+
+LOOKED_AT = 5  # rows
+ALONE = 1e-3  # a row by itself may differ from the same row among others by rounding, as a share of the largest logit
+BLOCK_ROWS = 8_192
+ANSWERS = 3
+
+Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+class Standardised(nn.Module):
+    """(x - mean) / scale, then the user's module; takes and gives what that does: (N, F) to (N, C).
+
+    Args:
+        module: the user's.
+        mean_F, scale_F: float64 or float32 (F,); kept as float32 buffers.
+    """
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, module: nn.Module, mean_F: NDArray[np.floating], scale_F: NDArray[np.floating]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(mean_F.astype(np.float32)))
+        self.register_buffer("scale", torch.from_numpy(scale_F.astype(np.float32)))
+        self.module = module
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        """The module's logits (N, C) for unstandardised features (N, F)."""
+        logits_NC: torch.Tensor = self.module((x_NF - self.mean) / self.scale)
+        return logits_NC
+
+
+def build(name: str, n_features: int, n_classes: int, script: str | None = None) -> nn.Module:
+    """A fresh module of the class that `name` means, looked at; float32, on the CPU, in evaluation mode.
+
+    Raises SettingError as `find_class`, `make` and `look_at` do.
+    """
+    module = make(name, n_features, n_classes, script).eval()
+    look_at(module, n_features, n_classes, f"--architecture {name}")
+    return module
+
+
+def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> None:
+    """Raise SettingError, in a line that begins with `what`, when `module` is no classifier that vecml can run.
+
+    In evaluation mode it must give finite or infinite float32 logits (N, C) for float32 features (N, F), each row by
+    itself and the same each time; a copy of it must do so in float64; its weights must be finite float32 tensors, and
+    all of its state tensors.
+    """
+    rng = np.random.default_rng(0)
+    x_NF = torch.from_numpy(rng.standard_normal((LOOKED_AT, n_features)).astype(np.float32))
+    with torch.no_grad():
+        try:
+            logits_NC = module(x_NF)
+        except Exception as error:
+            raise SettingError(
+                f"{what}: it fails on {LOOKED_AT} rows of {n_features} features: {in_a_line(error)}",
+                "it takes encoded features (rows, features), float32",
+            ) from error
+        wanted = f"({LOOKED_AT}, {n_classes}) float32"
+        if not isinstance(logits_NC, torch.Tensor):
+            raise SettingError(f"{what}: it gives a {type(logits_NC).__name__}, not logits: {wanted}")
+        if tuple(logits_NC.shape) != (LOOKED_AT, n_classes) or logits_NC.dtype != torch.float32:
+            given = f"{tuple(logits_NC.shape)} {str(logits_NC.dtype).removeprefix('torch.')}"
+            raise SettingError(
+                f"{what}: it gives {given} for {LOOKED_AT} rows of {n_features} features, not {wanted}",
+                "one logit a class, two for two classes",
+            )
+        for key, value in module.state_dict().items():
+            if not isinstance(value, torch.Tensor):
+                raise SettingError(f"{what}: its state {key} is a {type(value).__name__}, not a tensor")
+            if value.is_floating_point() and not bool(value.isfinite().all()):
+                raise SettingError(f"{what}: its {key} is not finite", "give it initial weights that are")
+        for key, parameter in module.named_parameters():
+            if parameter.dtype != torch.float32:
+                raise SettingError(f"{what}: its {key} is {str(parameter.dtype).removeprefix('torch.')}, not float32")
+        if not torch.equal(torch.nan_to_num(module(x_NF)), torch.nan_to_num(logits_NC)):
+            raise SettingError(
+                f"{what}: it gives other logits for the same rows each time", "random layers must be off in eval mode"
+            )
+        alone_NC = torch.cat([module(row_F[None]) for row_F in x_NF])
+        if _far(alone_NC, logits_NC):
+            raise SettingError(f"{what}: its logits for a row depend on the other rows of the call")
+        try:
+            wide_NC = copy.deepcopy(module).double()(x_NF.double())
+        except Exception as error:
+            raise SettingError(
+                f"{what}: a copy of it does not run in float64, which the reference needs: {in_a_line(error)}",
+                "let tensors that it makes take the dtype of its input: x.new_zeros(...)",
+            ) from error
+        if wide_NC.dtype != torch.float64 or _far(wide_NC, logits_NC):
+            raise SettingError(f"{what}: a copy of it in float64 gives other logits", "it may round to float32 itself")
+
+
+def _far(one_NC: torch.Tensor, other_NC: torch.Tensor) -> bool:
+    """Whether they differ by more than rounding could, where both are finite."""
+    one_NC, other_NC = one_NC.double(), other_NC.double()
+    off_NC = (one_NC - other_NC).abs()
+    finite_NC = off_NC.isfinite()
+    if not bool(finite_NC.any()):
+        return False
+    return bool((off_NC[finite_NC] > ALONE * other_NC[finite_NC].abs().max().clamp_min(1e-6)).any())
+
+
+def model_of(
+    name: str,
+    module: nn.Module,
+    n_features: int,
+    classes: tuple[str, ...],
+    standardisation: Statistics | None = None,
+    look: bool = False,
+) -> AnyModel:
+    """The model that a trained module makes: a plain one where it is a chain of linear layers, else an `OwnModel`.
+
+    Args:
+        name: of its class.
+        module: anywhere, in any mode; it is copied.
+        n_features: F, encoded.
+        classes: the labels' names.
+        standardisation: mean_F and scale_F, float64, of the features that the module was trained on; None: it takes
+            encoded features as they are.
+        look: see `look_at` first.
+
+    Raises SettingError when torch.export cannot trace it or it does not stand the look, TrainingError when its weights
+    are not finite, also once standardisation is folded into them.
+    """
+    own = _detached(module, name)
+    if look:
+        look_at(own, n_features, len(classes), f"module {name}")
+    _check_finite(own)
+    chain = chain_of(own, n_features, len(classes))
+    if isinstance(chain, str):
+        whole = own if standardisation is None else Standardised(own, *_checked_float32(*standardisation)).eval()
+        return _own_model(name, whole, n_features, classes, chain)
+    layers = list(chain.layers)
+    if standardisation is not None:
+        mean_F, scale_F = standardisation
+        weight_HF = layers[0][0] / scale_F
+        layers[0] = (weight_HF, layers[0][1] - weight_HF @ mean_F)
+    with np.errstate(over="ignore"):  # looked for below
+        rounded = tuple(layer_from(weight, bias) for weight, bias in layers)
+    for number, layer in enumerate(rounded):
+        if not (np.isfinite(layer.weight_OI).all() and np.isfinite(layer.bias_O).all()):
+            raise TrainingError(
+                f"linear layer {number} has weights beyond float32 once normalisation is folded into it",
+                "a feature or a normalised value varies too little",
+            )
+    shape = Architecture(n_features, chain.widths[1:-1], len(classes), chain.activation)
+    return Model(shape, rounded, classes)
+
+
+def model_from(module: nn.Module, n_features: int) -> AnyModel:
+    """The model that a module in memory is, its classes called `0`, `1` ...; it takes n_features features as they are.
+
+    Raises SettingError when it is no classifier that vecml can run; see `look_at`.
+    """
+    name = f"{type(module).__module__}:{type(module).__qualname__}"
+    own = _detached(module, f"module {name}")
+    x_NF = torch.zeros((LOOKED_AT, n_features))
+    try:
+        with torch.no_grad():
+            logits_NC = own(x_NF)
+    except Exception as error:
+        raise SettingError(
+            f"module {name}: it fails on {LOOKED_AT} rows of {n_features} features: {in_a_line(error)}",
+            "it takes encoded features (rows, features), float32",
+        ) from error
+    if not isinstance(logits_NC, torch.Tensor) or logits_NC.ndim != 2 or logits_NC.shape[1] < 2:
+        given = tuple(logits_NC.shape) if isinstance(logits_NC, torch.Tensor) else type(logits_NC).__name__
+        raise SettingError(
+            f"module {name}: it gives {given} for {LOOKED_AT} rows, not logits (rows, classes)",
+            "one logit a class, two for two classes",
+        )
+    return model_of(name, own, n_features, tuple(map(str, range(logits_NC.shape[1]))), look=True)
+
+
+def state_bytes(model: OwnModel) -> bytes:
+    """The module's state, buffers included, as a safetensors file."""
+    from safetensors.torch import save  # noqa: PLC0415 -- only whoever saves or loads needs it
+
+    return save({key: value.detach().contiguous().clone() for key, value in model.module.state_dict().items()})
+
+
+def description_of(model: OwnModel) -> dict[str, Any]:
+    """What `rebuilt` must be told beside the state, as JSON's own types."""
+    shape = model.architecture
+    return {
+        "kind": "own",
+        "name": shape.name,
+        "n_features": shape.n_features,
+        "n_classes": shape.n_classes,
+        "standardised": isinstance(model.module, Standardised),
+        "digest": shape.digest,
+        "multiply_adds": shape.multiply_adds,
+        "obstacle": shape.obstacle,
+        "answers": _answers(model.module, shape.n_features),
+    }
+
+
+def rebuilt(
+    told: Mapping[str, Any], state: bytes, classes: tuple[str, ...], place: str, script: str | None = None
+) -> OwnModel:
+    """The model that `description_of` and `state_bytes` tell of, its class imported and made anew.
+
+    Args:
+        told: with a name that the user has given: it is imported.
+        state: a safetensors file's content.
+        classes: the labels' names.
+        place: what to call the state in errors.
+        script: of a class of the running script; see `find_class`.
+
+    Raises SettingError when the class cannot be made, ModelError when the state is damaged, does not fit it, or the
+    class computes something else than when it was saved.
+    """
+    name, n_features, n_classes = str(told["name"]), int(told["n_features"]), int(told["n_classes"])
+    module: nn.Module = make(name, n_features, n_classes, script).eval()
+    if told["standardised"]:
+        module = Standardised(module, np.zeros(n_features), np.ones(n_features)).eval()
+    look_at(module, n_features, n_classes, f"--architecture {name}")  # which also lets lazy layers take their shapes
+    fill(module, read_state(state, place), place, name)
+    model = _own_model(
+        name, _detached(module, name), n_features, classes, str(told["obstacle"]), int(told["multiply_adds"])
+    )
+    changed = ModelError(
+        f"{name} is not the class that {place} was saved with: {{}}",
+        "bring the class back as it was, or train it again",
+    )
+    if model.architecture.digest != told["digest"]:
+        changed.message = changed.message.format("its parts are others")
+        raise ModelError(changed.message, changed.hint)
+    expected_NC = torch.tensor(told["answers"], dtype=torch.float32)
+    given_NC = torch.tensor(_answers(model.module, n_features))
+    if expected_NC.shape != given_NC.shape or _far(given_NC, expected_NC):
+        raise ModelError(changed.message.format("it gives other logits"), changed.hint)
+    return model
+
+
+def read_state(content: bytes, place: str) -> dict[str, torch.Tensor]:
+    """The tensors (any shapes and dtypes) of a safetensors file; raises ModelError when it is none, naming `place`."""
+    from safetensors import SafetensorError  # noqa: PLC0415 -- only whoever saves or loads needs it
+    from safetensors.torch import load  # noqa: PLC0415
+
+    try:
+        return dict(sorted(load(content).items()))  # a file has no order of its own
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise ModelError(f"{place} is no safetensors file: {in_a_line(error)}") from None
+
+
+def fill(module: nn.Module, state: Mapping[str, torch.Tensor], place: str, name: str) -> None:
+    """Copy every tensor of `state` into `module`; raises ModelError, naming tensor and `place`, where it does not fit.
+
+    A tensor is missing, there is one too many, its shape or kind is another, or a weight is not finite.
+    """
+    own = module.state_dict()
+    for key in own:
+        if key not in state:
+            raise ModelError(f"{place} has no tensor {key}, which {name} needs", _keys("it has", state))
+    for key in state:
+        if key not in own:
+            raise ModelError(f"{place} has a tensor {key}, which {name} does not", _keys(f"{name} has", own))
+    for key in own:
+        value = state[key]
+        if value.shape != own[key].shape:
+            raise ModelError(f"{place}: {key} is {tuple(value.shape)}, and {name} takes {tuple(own[key].shape)}")
+        if value.is_floating_point() != own[key].is_floating_point():
+            kinds = [str(one.dtype).removeprefix("torch.") for one in (value, own[key])]
+            raise ModelError(f"{place}: {key} is {kinds[0]}, and {name} takes {kinds[1]}")
+        with torch.no_grad():
+            rounded = value.to(own[key].dtype)
+        check_finite(key, rounded, place)
+        with torch.no_grad():
+            own[key].copy_(rounded)
+
+
+def check_finite(key: str, value: torch.Tensor, place: str) -> None:
+    """Raise ModelError when the tensor `value` (any shape and dtype) called `key` has a NaN or an infinity."""
+    if value.is_floating_point() and not bool(value.isfinite().all()):
+        kind = "NaN" if bool(value.isnan().any()) else "infinite"
+        raise ModelError(f"{place}: a model with {kind} weights: {key}", "take the weights from an earlier step")
+
+
+def wide_logits(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
+    """What the model's module gives for the columns of x_FN (F, N) when it computes in float64: float64 (N, C)."""
+    return _in_blocks(copy.deepcopy(model.module).double(), x_FN, torch.float64)
+
+
+def own_logits(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
+    """What the model's module itself gives, in float32, for the columns of x_FN (F, N), as float64 (N, C)."""
+    return _in_blocks(model.module, x_FN, torch.float32)
+
+
+def _in_blocks(module: nn.Module, x_FN: NDArray[np.floating], dtype: torch.dtype) -> NDArray[np.float64]:
+    parts = []
+    with torch.no_grad():
+        for start in range(0, x_FN.shape[1], BLOCK_ROWS):
+            x_NF = torch.from_numpy(np.ascontiguousarray(x_FN[:, start : start + BLOCK_ROWS].T)).to(dtype)
+            parts.append(module(x_NF).double().numpy())
+    return np.concatenate(parts)
+
+
+def _own_model(
+    name: str,
+    module: nn.Module,
+    n_features: int,
+    classes: tuple[str, ...],
+    obstacle: str,
+    multiply_adds: int | None = None,
+) -> OwnModel:
+    state = module.state_dict()
+    parts = [(key, type(part).__name__) for key, part in module.named_modules()]
+    shapes = [(key, str(value.dtype), list(value.shape)) for key, value in state.items()]
+    shape_digest = hashlib.blake2b(json.dumps([name, parts, shapes]).encode(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(shape_digest.encode())
+    digest.update(json.dumps(classes).encode())
+    for _, value in sorted(state.items()):
+        digest.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    cost = _multiply_adds(module, n_features) if multiply_adds is None else multiply_adds
+    shape = OwnArchitecture(name, n_features, len(classes), shape_digest, cost, obstacle)
+    return OwnModel(shape, module, classes, digest.hexdigest())
+
+
+def _multiply_adds(module: nn.Module, n_features: int) -> int:
+    """Of one row, as torch counts its products."""
+    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415 -- slow to import
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(torch.zeros((1, n_features)))
+    return int(counter.get_total_flops()) // 2
+
+
+def _answers(module: nn.Module, n_features: int) -> list[list[float]]:
+    """The float32 logits of some fixed rows, by row: what shows that a class still computes the same."""
+    place_NF = np.arange(ANSWERS * n_features, dtype=np.float64).reshape(ANSWERS, n_features)
+    with torch.no_grad():
+        logits_NC = module(torch.from_numpy(np.sin(place_NF).astype(np.float32)))
+    rows: list[list[float]] = torch.nan_to_num(logits_NC).tolist()
+    return rows
+
+
+def _detached(module: nn.Module, what: str) -> nn.Module:
+    """A copy on the CPU, in evaluation mode, whose tensors have storage of their own and no gradients."""
+    try:
+        own = copy.deepcopy(module).cpu().eval()
+    except Exception as error:
+        raise SettingError(f"{what}: it cannot be copied: {in_a_line(error)}") from error
+    for parameter in own.parameters():
+        parameter.grad = None
+        parameter.data = parameter.detach().clone()
+        parameter.requires_grad_(False)
+    return own
+
+
+def _check_finite(module: nn.Module) -> None:
+    for key, value in module.state_dict().items():
+        if isinstance(value, torch.Tensor) and value.is_floating_point() and not bool(value.isfinite().all()):
+            raise TrainingError(
+                f"training left {key} with values that are not finite", "a smaller --learning-rate may help"
+            )
+
+
+def _checked_float32(mean_F: NDArray[np.float64], scale_F: NDArray[np.float64]) -> Statistics:
+    """Both as they are; raises TrainingError where float32 cannot hold what they do to a feature."""
+    with np.errstate(all="ignore"):
+        small_F = scale_F.astype(np.float32)
+        bad_F = ~(np.isfinite(small_F) & np.isfinite(1 / small_F) & np.isfinite(mean_F.astype(np.float32)))
+    if bad_F.any():
+        index = int(bad_F.argmax())
+        raise TrainingError(
+            f"feature {index} varies too little for float32: its standard deviation is {scale_F[index]:.3g}",
+            "multiply the column by a large number, or leave it out with --drop",
+        )
+    return mean_F, scale_F
+
+
+def _keys(before: str, state: Mapping[str, object]) -> str:
+    names = list(state)
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return f"{before} {', '.join(names[:6])}{more}" if names else f"{before} none"
