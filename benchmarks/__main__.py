@@ -1,4 +1,4 @@
-"""`python -m benchmarks [train] [infer] [run] [help] [read] [--rounds N]`: figures beside their floors.
+"""`python -m benchmarks [PART ...] [--rounds N]`: figures beside their floors.
 
 Nothing else should run meanwhile. It ends with 1 when a floor is missed.
 """
@@ -14,7 +14,7 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 
 from benchmarks.rounds import Figure  # noqa: E402 -- after the environment
 
-PARTS = ("train", "infer", "run", "help", "read")
+PARTS = ("train", "infer", "run", "help", "read", "memory", "shapes")
 
 
 def main() -> int:
@@ -53,6 +53,14 @@ def _part(name: str) -> Callable[[int], Iterator[Figure]]:
             from benchmarks.commands import help_page
 
             return help_page
+        case "memory":
+            from benchmarks.footprint import footprint
+
+            return footprint
+        case "shapes":
+            from benchmarks.shapes import shapes
+
+            return shapes
         case _:
             from benchmarks.reading import reading
 

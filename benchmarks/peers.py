@@ -1,7 +1,7 @@
 """What people would use instead, each as its own documentation says: rows in, labels out, at its best block size.
 
 A peer is opened as an arm of a comparison like an engine (`open_peer`), so that the same gate holds its labels.
-`python -m benchmarks.peers NAME WIDTHS ROWS THREADS` prints the block size at which it is fastest.
+`python -m benchmarks.peers NAME WIDTHS ROWS THREADS` prints the block size at which it is fastest, and its rate.
 """
 
 import io
@@ -210,7 +210,7 @@ def _openvino(model: Model, threads: int) -> Label:
     return lambda x: compiled(x)[0]
 
 
-def _jax(model: Model, threads: int) -> Label:
+def _jax(model: Model, threads: int) -> Label:  # noqa: ARG001 -- XLA takes every CPU that it may use
     import jax
     import jax.numpy as jnp
 
@@ -237,8 +237,8 @@ PEERS: dict[str, Callable[[Model, int], Label]] = {
 }
 
 
-def fastest_block(name: str, widths: tuple[int, ...], n_rows: int, threads: int) -> int | None:
-    """The size of `BLOCKS` at which the peer is fastest; None is the whole array at once."""
+def fastest_block(name: str, widths: tuple[int, ...], n_rows: int, threads: int) -> tuple[int | None, float]:
+    """The size of `BLOCKS` at which the peer is fastest, None being the whole array at once; and its rows a second."""
     model = make_model(widths)
     x = np.random.default_rng(1).standard_normal((n_rows, widths[0]), dtype=np.float32)
     out_N = np.empty(n_rows, np.int64)
@@ -255,9 +255,10 @@ def fastest_block(name: str, widths: tuple[int, ...], n_rows: int, threads: int)
             peer.labels(x, out_N)
             if number:
                 seconds[size].append(time.perf_counter() - begun)
-    return min(seconds, key=lambda size: statistics.median(seconds[size]))
+    best = min(seconds, key=lambda size: statistics.median(seconds[size]))
+    return best, n_rows / statistics.median(seconds[best])
 
 
 if __name__ == "__main__":
     asked, shape, count, cpus = sys.argv[1:]
-    print(fastest_block(asked, tuple(map(int, shape.split("-"))), int(count), int(cpus)))
+    print(*fastest_block(asked, tuple(map(int, shape.split("-"))), int(count), int(cpus)))

@@ -1,9 +1,10 @@
-"""vecml against its peers over six shapes, by vecml's own protocol: fresh processes, interleaved, limits among the arms.
+"""vecml against its peers over six shapes, by vecml's own protocol: fresh processes, in turns, limits among the arms.
 
 Two tables: each as it is used (vecml by column from float32, the notebook's function from its float64 rows, each peer
 from float32 rows), and the same float64 rows into vecml and into the notebook's function, conversion inside.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -20,11 +21,13 @@ from vecml.comparison.settings import Chosen, tune
 from vecml.config import Setting
 from vecml.device import usable_cpus
 from vecml.hardware import cache
+from vecml.model.network import Model
 
 OURS = "vecml"
 ENGINE = "halide"
 THREADS = min(2, usable_cpus())
 MOST_ROWS = 4_000_000
+COMPARED_PEERS = 4  # the fastest in the search: with the notebook's function they make one group of arms
 CACHES = 4  # last-level caches that the input fills
 SEARCH_ROWS = 300_000
 OPENER = "benchmarks.peers:open_peer"
@@ -70,7 +73,8 @@ class Row:
         rows_per_s: by arm.
         ratios: vecml over each other arm.
         limit: vecml's share of the limit.
-        blocks: each peer's block size, None: the whole array.
+        blocks: each compared peer's block size, None: the whole array.
+        searched: every peer's rows a second at its best size, from the search alone.
         same_array: over the notebook's function, both from the same float64 rows.
     """
 
@@ -80,6 +84,7 @@ class Row:
     ratios: Mapping[str, Ratio]
     limit: float | None
     blocks: Mapping[str, int | None]
+    searched: Mapping[str, float]
     same_array: Ratio | None
 
     @property
@@ -89,6 +94,25 @@ class Row:
         return min(there, key=lambda name: self.ratios[name].value, default=None)
 
 
+def shapes(rounds: int) -> Iterator[Figure]:
+    """Every shape's figures; then the README's table and picture are written from them.
+
+    A shape's comparison takes 22 seconds for each of `rounds`, that of the same array 9. BENCH_SHAPES names some of
+    the shapes (`10-32-2,30-64-2`); the README is then left alone.
+    """
+    wanted = os.environ.get("BENCH_SHAPES")
+    chosen = [tuple(map(int, shape.split("-"))) for shape in wanted.split(",")] if wanted else list(SHAPES)
+    rows = []
+    for widths in chosen:
+        row = measure_shape(widths, 22.0 * rounds, 9.0 * rounds)
+        rows.append(row)
+        yield from as_figures(widths, row)
+    if not wanted:
+        from benchmarks.page import write
+
+        write(rows)
+
+
 def rows_of(widths: tuple[int, ...]) -> int:
     """Rows whose features fill several last-level caches, four million at most."""
     found = cache(3) or cache(2)
@@ -96,22 +120,26 @@ def rows_of(widths: tuple[int, ...]) -> int:
     return min(MOST_ROWS, CACHES * max(last, 32 << 20) // (4 * widths[0]))
 
 
-def measure_shape(widths: tuple[int, ...], budget: str) -> Row:
-    """Everything about one shape; minutes."""
+def measure_shape(widths: tuple[int, ...], seconds: float, same_array_seconds: float) -> Row:
+    """Everything about one shape; the comparisons take so long, and choosing the peers' block sizes a minute."""
     model = make_model(widths)
     n_rows = rows_of(widths)
     x_FN = np.random.default_rng(1).standard_normal((widths[0], n_rows), dtype=np.float32)
-    blocks = {name: _fastest_block(name, widths, n_rows) for name in PEERS if name != "notebook"}
+    searched = {name: _fastest_block(name, widths, n_rows) for name in PEERS if name != "notebook"}
+    fastest = sorted(searched, key=lambda name: searched[name][1], reverse=True)[:COMPARED_PEERS]
+    blocks = {name: searched[name][0] for name in fastest}
     settings = {OURS: Setting(ENGINE, threads=THREADS)}
-    settings |= {name: Setting(name, layout="rows", threads=THREADS, block_rows=blocks.get(name)) for name in PEERS}
-    chosen = Chosen(settings, {})
+    settings |= {
+        name: Setting(name, layout="rows", threads=THREADS, block_rows=blocks.get(name))
+        for name in ("notebook", *fastest)
+    }
     tuned = tune(Chosen({OURS: settings[OURS]}, {}), model, x_FN).settings
     chosen = Chosen({**settings, **tuned}, {})
-    openers = dict.fromkeys(PEERS, OPENER)
+    openers = dict.fromkeys(("notebook", *fastest), OPENER)
     used = compare_settings(
         Job(model, x_FN, data_source="benchmark"),
         chosen,
-        plan_comparison(chosen, budget, began=time.perf_counter()),
+        plan_comparison(chosen, f"{seconds:g}s", began=time.perf_counter()),
         openers,
     )
     found = {arm.name: arm for arm in figures(used)}
@@ -119,23 +147,24 @@ def measure_shape(widths: tuple[int, ...], budget: str) -> Row:
         "-".join(map(str, widths)),
         n_rows,
         {name: arm.rows_per_s for name, arm in found.items() if arm.rows_per_s},
-        {name: ratio for name in PEERS if (ratio := _ratio(found, name)) is not None},
+        {name: ratio for name in openers if (ratio := _ratio(found, name)) is not None},
         found[OURS].fraction_of_limit,
         blocks,
-        _same_array(model, x_FN, budget),
+        {name: rate for name, (_, rate) in searched.items()},
+        _same_array(model, x_FN, same_array_seconds),
     )
 
 
-def _same_array(model: object, x_FN: np.ndarray, budget: str) -> Ratio | None:
+def _same_array(model: Model, x_FN: np.ndarray, seconds: float) -> Ratio | None:
     """Float64 rows into both."""
     settings = {
         OURS: Setting(ENGINE, layout="rows", threads=THREADS),
         "notebook": Setting("notebook", layout="rows", threads=THREADS),
     }
     chosen = Chosen(settings, {})
-    job = Job(model, x_FN.astype(np.float64), data_source="benchmark")  # type: ignore[arg-type]
+    job = Job(model, x_FN.astype(np.float64), data_source="benchmark")
     compared = compare_settings(
-        job, chosen, plan_comparison(chosen, budget, began=time.perf_counter()), {"notebook": OPENER}
+        job, chosen, plan_comparison(chosen, f"{seconds:g}s", began=time.perf_counter()), {"notebook": OPENER}
     )
     return _ratio({arm.name: arm for arm in figures(compared)}, "notebook")
 
@@ -152,15 +181,15 @@ def _ratio(found: Mapping[str, ArmFigures], name: str) -> Ratio | None:
     return Ratio(value, value, value, f"invalid: {arm.failure}")
 
 
-def _fastest_block(name: str, widths: tuple[int, ...], n_rows: int) -> int | None:
-    """In a process of its own: seven libraries with thread pools in one would slow each other."""
+def _fastest_block(name: str, widths: tuple[int, ...], n_rows: int) -> tuple[int | None, float]:
+    """Block size and rate, in a process of its own: seven libraries with thread pools in one would slow each other."""
     shape = "-".join(map(str, widths))
     command = [sys.executable, "-m", "benchmarks.peers", name, shape, str(min(n_rows, SEARCH_ROWS)), str(THREADS)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
-    told = done.stdout.split()[-1]
-    return None if told == "None" else int(told)
+    size, rate = done.stdout.split()[-2:]
+    return None if size == "None" else int(size), float(rate)
 
 
 def as_figures(widths: tuple[int, ...], row: Row) -> Iterator[Figure]:
@@ -180,6 +209,10 @@ def as_figures(widths: tuple[int, ...], row: Row) -> Iterator[Figure]:
         told = f"{row.rows_per_s[name] / 1e6:.2f} Mrow/s, blocks of {block:,}" if block else "the whole array at once"
         floor = floors.notebook if name == "notebook" else floors.peer if name == row.best_peer else None
         yield figure(f"times {name}", ratio, floor, told)
+    for name, rate in row.searched.items():
+        if name not in row.ratios:
+            told = (rate / 1e6,) * 3
+            yield Figure(f"{row.shape}: {name}, in the search alone", told, unit="Mrow/s")
     if row.limit is not None:
         share = (row.limit,) * 3
         rate = f"{row.rows_per_s[OURS] / 1e6:.1f} Mrow/s"

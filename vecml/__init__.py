@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vecml.config import PipelineConfig as PipelineConfig
-    from vecml.engines.predict import predict as predict
     from vecml.interactive import compare as compare
     from vecml.interactive import compare_functions as compare_functions
+    from vecml.interactive import predict as predict
     from vecml.model.store import load as load
 
 __version__ = "0.1.0"
@@ -26,7 +26,7 @@ _HOMES = {
     "compare": "vecml.interactive",
     "compare_functions": "vecml.interactive",
     "load": "vecml.model.store",
-    "predict": "vecml.engines.predict",
+    "predict": "vecml.interactive",
 }
 
 

@@ -16,9 +16,7 @@ from vecml.errors import SettingError
 
 Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
 EngineName = Literal["row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
-EngineChoice = Literal[
-    "auto", "row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"
-]
+EngineChoice = Literal["auto", "row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float64", "float32", "tf32", "bfloat16", "float16"]
 Layout = Literal["columns", "rows"]
@@ -82,12 +80,15 @@ class PipelineConfig(BaseModel):
         title="Engine",
         description="the library that runs the inference; auto compares them once and remembers the fastest",
     )
-    budget: str = Field("60s", title="Budget", description="wall time of the comparison that engine auto makes")
+    budget: str = Field("90s", title="Budget", description="wall time of the comparison that engine auto makes")
     device: DeviceName = Field(
         "auto", title="Device", description="where training and inference run; auto takes a GPU where there is one"
     )
     precision: Precision = Field("float32", title="Precision", description="what the inference computes in")
     layout: Layout = Field("columns", title="Layout", description="how the features lie in memory: by column or by row")
+    isa: Isa = Field(
+        "native", title="Instruction set", description="what an engine that can choose, halide, compiles for"
+    )
     threads: int | None = Field(
         None,
         ge=1,

@@ -9,15 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vecml.comparison import functions as functions_module
+from vecml.comparison.auto import choose_engine
 from vecml.comparison.compare import Job, compare_settings, plan_comparison
 from vecml.comparison.files import check_rebuildable
 from vecml.comparison.settings import choose, product, tune
+from vecml.config import Setting, make_config
 from vecml.data.sources import raw_columns
 from vecml.device import check_threads, usable_cpus
 from vecml.engines.predict import bare_model, features_of
+from vecml.engines.predict import predict as predict_by
 from vecml.engines.registry import check, get_engine
-from vecml.engines.resolve import resolve_precision
+from vecml.engines.resolve import candidates, resolve_precision
 from vecml.model.network import AnyModel, OwnModel
 from vecml.model.store import Classifier
 from vecml.report.comparison import ComparisonResult, shown
@@ -34,6 +40,7 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
     threads: Sequence[int] | int | None = None,
     precision: Sequence[str] | str = "float32",
     layout: Sequence[str] | str = "columns",
+    isa: Sequence[str] | str = "native",
     block_rows: Sequence[int | None] | int | None = None,
     request_rows: Sequence[int | None] | int | None = None,
     baseline: str | None = None,
@@ -48,7 +55,7 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
             the running script, and in a script this is called under `if __name__ == "__main__":`.
         x: a file, a DataFrame, an Arrow table or a dict of arrays; for a bare model or a module an array (rows,
             features), float32 or float64.
-        engines, threads, precision, layout, block_rows, request_rows: one value or several; every combination is a
+        engines, threads, precision, layout, isa, block_rows, request_rows: one value or several; every combination is a
             setting. threads: None is every CPU.
         baseline: a setting's or an engine's name; None: the first.
         budget: wall time, `60s` or `5m`; `auto` until the intervals are narrow; `quick` for figures without verdicts.
@@ -76,12 +83,50 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
             engine=[engine],
             precision=precisions,
             layout=_several(layout),
+            isa=_several(isa),
             threads=counts,
             block_rows=_several(block_rows),
             request_rows=_several(request_rows),
         )
     chosen = tune(choose(wanted, baseline, lambda setting: check(network, setting)), network, x_FN)
     return shown(compare_settings(Job(network, x_FN, data_source="python"), chosen, plan_comparison(chosen, budget)))
+
+
+def predict(
+    classifier: "Classifier | AnyModel | nn.Module",
+    data: str | Path | Any,
+    *,
+    engine: str = "torch",
+    threads: int | None = None,
+    budget: str = "90s",
+) -> NDArray[np.str_] | NDArray[np.int64]:
+    """The label of every row of `data`, by name, as a text array (N,); of a bare model its index, int64 (N,).
+
+    Args:
+        classifier: from `vecml.load`. Or a bare model or a torch.nn.Module, which is copied and run in evaluation mode;
+            then `data` is an array (N, F), float32 or float64, of what that takes.
+        data: a CSV, Parquet, Feather, .npy or .npz file, a pandas DataFrame, an Arrow table, or a dict of arrays (N,)
+            by column name. It needs the columns that the classifier was trained on; others are left alone.
+        engine: which library runs it; `auto` is the fastest here for this architecture and about so many rows: the
+            first time it is found by a comparison, in worker processes (in a script, call this under
+            `if __name__ == "__main__":`), and then it is known.
+        threads: CPU threads; None takes every CPU that this process may use.
+        budget: wall time of that comparison.
+
+    Raises DataError naming a column that is missing or of another kind, and for an array that does not fit,
+    SettingError for an engine that is not there and a module that is no classifier.
+    A value of a category that training has not seen becomes zeros, with the warning VML003 saying how many there are.
+    """
+    if engine != "auto":
+        return predict_by(classifier, data, engine=engine, threads=threads)
+    config = make_config({"engine": engine, "threads": threads, "device": "cpu", "budget": budget})
+
+    def choose_setting(model: AnyModel, x_FN: NDArray[np.float32]) -> Setting:
+        if not x_FN.shape[1]:
+            return candidates(config)[0]
+        return choose_engine(model, x_FN, candidates(config), budget).setting
+
+    return predict_by(classifier, data, choose=choose_setting)
 
 
 def compare_functions(

@@ -42,6 +42,9 @@ def compare(
     threads: Annotated[str | None, _listed("Numbers of CPU threads. [default: every CPU]", "N,...")] = None,
     precision: Annotated[str, _listed("Precisions to compute in. [default: float32]", "NAME,...")] = "float32",
     layout: Annotated[str, _listed("columns, rows, or columns,rows. [default: columns]", "NAME,...")] = "columns",
+    isa: Annotated[
+        str, _listed("Instruction sets of an engine that can choose, halide. [default: native]", "NAME,...")
+    ] = "native",
     block_rows: Annotated[
         str, _listed("Rows worked on at a time inside a call. [default: auto]", "N|auto,...")
     ] = "auto",
@@ -154,6 +157,7 @@ def compare(
     refuse_idle_flags(asked, values)
     choices = {
         "layout": _names(layout, "--layout"),
+        "isa": _names(isa, "--isa"),
         "threads": _numbers(threads, "--threads"),
         "block_rows": _numbers(block_rows, "--block-rows"),
         "request_rows": _numbers(request_rows, "--request-rows"),
@@ -218,11 +222,12 @@ def _measure(
 def make_settings(engines: Sequence[str], choices: dict[str, Any]) -> list[Any]:
     """Every combination, `all` being every engine there is; raises SettingError for what no setting can have."""
     from vecml.comparison.settings import product
-    from vecml.config import DEVICES, PRECISIONS
+    from vecml.config import DEVICES, ISAS, PRECISIONS
     from vecml.device import check_threads, usable_cpus
     from vecml.engines.resolve import resolve_precision
 
-    for field, known in (("precision", PRECISIONS), ("layout", ("columns", "rows")), ("device", DEVICES[1:])):
+    known_values = {"precision": PRECISIONS, "layout": ("columns", "rows"), "isa": ISAS, "device": DEVICES[1:]}
+    for field, known in known_values.items():
         for value in choices[field]:
             if value not in known:
                 raise SettingError(f"--{field} {value}: there is no such {field}", f"choose from {', '.join(known)}")

@@ -46,7 +46,7 @@ class Choice:
 
 
 def choose_engine(
-    model: AnyModel, x_FN: NDArray[np.floating], candidates: Sequence[Setting], budget: str = "60s"
+    model: AnyModel, x_FN: NDArray[np.floating], candidates: Sequence[Setting], budget: str = "90s"
 ) -> Choice:
     """The fastest of `candidates` for `model` and tables of about as many rows as x_FN (F, N) has.
 

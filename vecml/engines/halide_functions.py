@@ -37,7 +37,7 @@ def activation_of(name: Activation, compute_type: str) -> Callable[[Any], Any]:
 
 def finite(z: Any) -> Any:
     """Whether z is neither infinite nor NaN."""
-    return magnitude_bits(z) < _infinity_bits(z.type().bits())
+    return magnitude_bits(z) < infinity_bits(z.type().bits())
 
 
 def magnitude_bits(z: Any) -> Any:
@@ -49,10 +49,11 @@ def magnitude_bits(z: Any) -> Any:
 
 def not_a_number(bits: Any) -> Any:
     """Whether `magnitude_bits` are those of NaN."""
-    return bits > _infinity_bits(bits.type().bits())
+    return bits > infinity_bits(bits.type().bits())
 
 
-def _infinity_bits(bits: int) -> Any:
+def infinity_bits(bits: int) -> Any:
+    """The bits of infinity, as an integer of so many."""
     pattern = int(np.float32(np.inf).view(np.int32)) if bits == 32 else int(np.float64(np.inf).view(np.int64))
     return hl.cast(hl.Int(bits), hl.i64(pattern))
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vecml.config import Activation, Isa, Layout
 from vecml.device import usable_cpus
-from vecml.engines.halide_functions import activation_of, finite, magnitude_bits, not_a_number
+from vecml.engines.halide_functions import activation_of, finite, infinity_bits, magnitude_bits, not_a_number
 from vecml.engines.weights import Linear
 
 Output = Literal["labels", "logits"]
@@ -95,7 +95,20 @@ class Kernel:
             weights: of `pack`.
             out: contiguous along its rows.
         """
-        self._call(max(1, rows_per_task // self.tile.rows), hl.Buffer(x), *weights, hl.Buffer(out))
+        self._call(max(1, rows_per_task // self.tile.rows), hl.Buffer(_as_writeable(x)), *weights, hl.Buffer(out))
+
+
+class _Memory:
+    """The memory of an array as NumPy's array interface tells it, said to be writeable."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array  # keeps the memory
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
+
+
+def _as_writeable(x: NDArray[Any]) -> NDArray[Any]:
+    """The same memory: Halide refuses a read-only buffer even for what a kernel only reads."""
+    return x if x.flags.writeable else np.asarray(_Memory(x))
 
 
 @lru_cache(maxsize=32)
@@ -335,17 +348,21 @@ def _label(z: Any, r: Any, classes: int) -> Any:
 
 def _label_by_reduction(z: Any, r: Any, classes: int) -> tuple[Any, Any]:
     """As `_label`, with a loop over the classes; and the stage that it runs in."""
+    # Among integers, signed bits tell a highest logit of plus infinity; of the maximum itself the compiler assumes that
+    # it is finite. Where minus infinity is highest, all are equal and the class is 0 as it is.
     top, over = hl.Func("top"), hl.RDom([(1, classes - 1)], "c")
     highest, here = hl.Expr(z[r, 0]), hl.Expr(z[r, over])
-    top[r] = (highest, hl.i32(0), magnitude_bits(highest))
-    best, index, bits = (hl.Expr(top[r][part]) for part in range(3))
+    signed = hl.Int(highest.type().bits())
+    top[r] = (highest, hl.i32(0), magnitude_bits(highest), hl.reinterpret(signed, highest))
+    best, index, bits, most = (hl.Expr(top[r][part]) for part in range(4))
     top[r] = (
         hl.max(best, here),
         hl.select(here > best, hl.i32(over), index),
         hl.max(bits, magnitude_bits(here)),
+        hl.max(most, hl.reinterpret(signed, here)),
     )
-    best, index, bits = (hl.Expr(top[r][part]) for part in range(3))
-    answer = hl.select(finite(best) & ~not_a_number(bits), index, 0)
+    index, bits, most = (hl.Expr(top[r][part]) for part in range(1, 4))
+    answer = hl.select((most < infinity_bits(signed.bits())) & ~not_a_number(bits), index, 0)
     return hl.cast(hl.Int(64), answer), top
 
 

@@ -3,6 +3,7 @@
 Or for an array, by a bare model or a module of one's own: their indices.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -23,16 +24,28 @@ from vecml.warnings import warn
 if TYPE_CHECKING:
     from torch import nn
 
+Choose = Callable[[AnyModel, NDArray[np.float32]], Setting]
+
 
 @overload
 def predict(
-    classifier: Classifier, data: str | Path | Any, *, engine: str = ..., threads: int | None = ...
+    classifier: Classifier,
+    data: str | Path | Any,
+    *,
+    engine: str = ...,
+    threads: int | None = ...,
+    choose: "Choose | None" = ...,
 ) -> NDArray[np.str_]: ...
 
 
 @overload
 def predict(
-    classifier: "AnyModel | nn.Module", data: Any, *, engine: str = ..., threads: int | None = ...
+    classifier: "AnyModel | nn.Module",
+    data: Any,
+    *,
+    engine: str = ...,
+    threads: int | None = ...,
+    choose: "Choose | None" = ...,
 ) -> NDArray[np.int64]: ...
 
 
@@ -42,6 +55,7 @@ def predict(
     *,
     engine: str = "torch",
     threads: int | None = None,
+    choose: "Choose | None" = None,
 ) -> NDArray[np.str_] | NDArray[np.int64]:
     """The label of every row of `data`, by name, as a text array (N,); of a bare model its index, int64 (N,).
 
@@ -52,20 +66,29 @@ def predict(
             by column name. It needs the columns that the classifier was trained on; others are left alone.
         engine: which library runs it.
         threads: CPU threads; None takes every CPU that this process may use.
+        choose: gives the setting for a model and its features (F, N); instead of `engine` and `threads`.
 
     Raises DataError naming a column that is missing or of another kind, and for an array that does not fit,
     SettingError for an engine that is not there and a module that is no classifier.
     A value of a category that training has not seen becomes zeros, with the warning VML003 saying how many there are.
     """
-    setting = resolve_setting(make_config({"engine": engine, "threads": threads, "device": "cpu"}))
+    if choose is None:
+        setting = resolve_setting(make_config({"engine": engine, "threads": threads, "device": "cpu"}))
+
+        def choose(model: AnyModel, x_FN: NDArray[np.float32]) -> Setting:  # noqa: ARG001
+            return setting
+
     if not isinstance(classifier, Classifier):
         x_FN = features_of(data)
-        return _labels(bare_model(classifier, len(x_FN)), x_FN, setting)
+        model = bare_model(classifier, len(x_FN))
+        return _labels(model, x_FN, choose(model, x_FN))
     x_FN, unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding))
     if unseen:
         values = counted(unseen, "value")
         warn("VML003", f"in the data, {values} of a category that the training part has not: encoded as zeros")
-    return np.array(classifier.model.classes, dtype=np.str_)[_labels(classifier.model, x_FN, setting)]
+    return np.array(classifier.model.classes, dtype=np.str_)[
+        _labels(classifier.model, x_FN, choose(classifier.model, x_FN))
+    ]
 
 
 def features_of(x: Any) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ def resolve_setting(config: PipelineConfig) -> Setting:
         device=resolve_device(config.engine, config.device),
         precision=resolve_precision(config.engine, config.precision),
         layout=config.layout,
+        isa=config.isa,
         threads=config.threads or usable_cpus(),
         block_rows=config.block_rows,
     )
@@ -54,6 +55,7 @@ def candidates(config: PipelineConfig) -> list[Setting]:
             device=device,
             precision=config.precision,
             layout=config.layout,
+            isa=config.isa,
             threads=config.threads or usable_cpus(),
             block_rows=config.block_rows,
         )

@@ -219,7 +219,8 @@ class Labelled(nn.Module):
         z_CB = self.module(x)
         if len(z_CB) <= 2:
             difference_B = z_CB[0] if len(z_CB) == 1 else z_CB[1] - z_CB[0]
-            return ((difference_B > 0) & torch.isfinite(difference_B)).long()
+            above_B: torch.Tensor = ((difference_B > 0) & torch.isfinite(difference_B)).long()
+            return above_B
         if len(z_CB) > UNROLLED:
             best_B = z_CB.amax(0)
             number_C1 = torch.arange(len(z_CB), device=z_CB.device)[:, None]
