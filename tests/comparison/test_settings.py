@@ -81,13 +81,27 @@ def test_an_engine_that_there_is_not_is_left_out_too() -> None:
     assert chosen.skipped == {"tensorflow": "--engine tensorflow: there is no such engine"}
 
 
-def test_a_baseline_that_cannot_run_ends_it() -> None:
+def test_a_baseline_that_was_named_and_cannot_run_ends_it() -> None:
     with pytest.raises(SettingError) as caught:
-        choose(product(engine=["onnxruntime", "numpy"]), None, without("onnxruntime"))
+        choose(product(engine=["onnxruntime", "numpy"]), "onnxruntime", without("onnxruntime"))
     assert caught.value.message == (
         "the baseline onnxruntime cannot run: engine onnxruntime cannot run this model here: it is not installed"
     )
     assert caught.value.hint == "choose another with --baseline"
+
+
+def test_unless_it_was_named_the_baseline_is_the_first_that_can_run() -> None:
+    chosen = choose(product(engine=["onnxruntime", "numpy", "torch"]), None, without("onnxruntime"))
+    assert list(chosen.settings) == ["numpy", "torch"]
+    assert list(chosen.skipped) == ["onnxruntime"]
+
+
+def test_where_nothing_can_run_the_reason_is_said() -> None:
+    with pytest.raises(SettingError) as caught:
+        choose(product(engine=["onnxruntime"]), None, without("onnxruntime"))
+    assert caught.value.message == (
+        "nothing to compare onnxruntime with: engine onnxruntime cannot run this model here: it is not installed"
+    )
 
 
 def test_a_baseline_that_is_none_of_them() -> None:

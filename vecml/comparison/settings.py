@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vecml.config import Setting
 from vecml.engines.inference import in_layout
 from vecml.engines.tuning import tuned
-from vecml.errors import EngineUnavailableError, SettingError
+from vecml.errors import SettingError
 from vecml.model.network import AnyModel
 
 TUNING_ROWS = 1_000_000  # of a table by row, which is a copy
@@ -59,7 +59,7 @@ def choose(settings: Sequence[Setting], baseline: str | None, check: Callable[[S
 
     Args:
         settings: at least one.
-        baseline: a setting's name, or an engine's: then its first setting; None: the first setting.
+        baseline: a setting's name, or an engine's: then its first setting; None: the first setting that can run.
         check: raises SettingError for a setting that cannot run here.
 
     Raises SettingError when the baseline is not among them or cannot run, or nothing else can.
@@ -70,15 +70,15 @@ def choose(settings: Sequence[Setting], baseline: str | None, check: Callable[[S
     for name, setting in named.items():
         try:
             check(setting)
-        except EngineUnavailableError as error:
-            skipped[name] = error.message
         except SettingError as error:
             skipped[name] = error.message
-        if name in skipped and name == first:
+        if name in skipped and name == first and baseline is not None:
             raise SettingError(f"the baseline {name} cannot run: {skipped[name]}", "choose another with --baseline")
     kept = {name: setting for name, setting in named.items() if name not in skipped}
+    if first not in kept and kept:
+        first = next(iter(kept))
     sizes = Counter(setting.request_rows for setting in kept.values())
-    if min(sizes.values()) < 2:
+    if min(sizes.values(), default=0) < 2:
         reason = f": {next(iter(skipped.values()))}" if skipped else ""
         hint = (
             "vecml doctor shows what this machine has"

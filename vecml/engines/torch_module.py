@@ -2,7 +2,8 @@
 user's own under `torch`.
 
 A block is one thread's from input to label, and its label is part of the module, so that a compiler fuses it with what
-comes before. One compiled graph serves blocks of every length.
+comes before. A graph is compiled for one length, the block's, and a shorter block is filled up: graphs for any length
+were compiled anew at calls long after loading, because of lengths and strides that they had not met yet.
 """
 
 import copy
@@ -58,7 +59,10 @@ class ModuleLoaded:
         # what the modules take: a module of the user's own rows, a chain what it is handed
         self._takes: Layout = "rows" if isinstance(model, OwnModel) else setting.layout
         self._logits_module, labels_module = _modules(model, setting.layout, self._dtype, self._device)
-        self._blocks = Blocks(*division(model, setting, self._dtype.itemsize))
+        rows, threads = division(model, setting, self._dtype.itemsize)
+        self._blocks = Blocks(min(rows, setting.request_rows or rows), threads)
+        rows = self._blocks.block_rows
+        self._shape = (self._n_features, rows) if self._takes == "columns" else (rows, self._n_features)
         self._lanes = [_Lane(self._device) for _ in range(self._blocks.threads)]
         self._compiled = compiled
         self._label = _Call(labels_module)
@@ -79,7 +83,8 @@ class ModuleLoaded:
         def work(thread: int, rows: slice) -> None:
             lane = self._lanes[thread]
             with lane.scope():
-                lane.give(self._label(self._features(lane, x, rows)), label_N[rows])
+                found = self._label(self._features(lane, x, rows))
+                lane.give(found[: rows.stop - rows.start], label_N[rows])
 
         self._run(n_rows, work)
 
@@ -94,7 +99,8 @@ class ModuleLoaded:
         def work(thread: int, rows: slice) -> None:
             lane = self._lanes[thread]
             with lane.scope():
-                lane.give(self._logit(self._features(lane, x, rows)).T, z_NC[rows])
+                found = self._logit(self._features(lane, x, rows))
+                lane.give(found[:, : rows.stop - rows.start].T, z_NC[rows])
 
         self._run(n_rows, work)
         array: NDArray[np.floating] = z_NC.numpy()
@@ -117,7 +123,10 @@ class ModuleLoaded:
             self._blocks.run(n_rows, work, begin=lambda: torch.set_num_threads(1))
 
     def _features(self, lane: "_Lane", x: NDArray[Any], rows: slice) -> torch.Tensor:
-        """The block on the device, in the dtype that is computed in and as the module takes it."""
+        """The block on the device, in the dtype that is computed in and as the module takes it.
+
+        For a compiled module it is filled up to a whole block, with what lay there before.
+        """
         block = x[:, rows] if self._layout == "columns" else x[rows]
         if self._takes != self._layout:
             block = block.T
@@ -125,33 +134,28 @@ class ModuleLoaded:
         features: torch.Tensor = torch.utils.dlpack.from_dlpack(block)
         by_line = block.strides[1] == block.itemsize and block.strides[0] >= block.shape[1] * block.itemsize
         as_it_is = by_line if self._takes == "columns" else block.flags.c_contiguous
+        if self._compiled:  # one shape and one order in memory: anything else would be compiled anew
+            count = rows.stop - rows.start
+            as_it_is = count == self._blocks.block_rows and bool(block.flags.c_contiguous)
         if self._device.type == "cpu" and features.dtype == self._dtype and as_it_is:
             return features
-        return lane.stage(features, self._dtype)
+        return lane.stage(features, self._dtype, self._shape if self._compiled else tuple(features.shape))
 
     def _compile(self, call: "_Call") -> None:
-        """Compile for blocks of two rows and more; by column for a block of a longer table as well."""
-        rows = self._blocks.block_rows
-        # a length of its own: torch takes equal lengths for one and the same
-        while rows < 2 or rows in (self._n_features, self._n_classes):
-            rows += 1
-        whole = 2 * rows + 1
-        while whole == self._n_features:
-            whole += 1
+        """Compile for whole blocks, and run both kinds: in memory of ours, and in the table's own."""
         lane = self._lanes[0]
-        shape = (self._n_features, rows) if self._takes == "columns" else (rows, self._n_features)
-        blocks = [lane.zeros(shape, self._dtype)]
-        if self._takes == "columns" and self._device.type == "cpu":
-            longer = torch.zeros((self._n_features, whole), dtype=self._dtype)
-            blocks.append(torch.utils.dlpack.from_dlpack(longer[:, :rows]))
+        staged = lane.stage(torch.zeros(self._shape, dtype=self._dtype), self._dtype, self._shape)
+        blocks = [staged]
+        if self._device.type == "cpu":
+            blocks.append(torch.utils.dlpack.from_dlpack(torch.zeros(self._shape, dtype=self._dtype)))
         try:
             # The number of threads is part of what a graph is compiled for: with one it is code without OpenMP.
             with _one_torch_thread(), warnings.catch_warnings(), lane.scope():
                 warnings.simplefilter("ignore")  # the compiler's own imports are deprecated ones
                 # Isolated: every model has the same code, and torch would give up at the eighth.
-                options: dict[str, Any] = {"fullgraph": True, "dynamic": True, "isolate_recompiles": True}
+                options: dict[str, Any] = {"fullgraph": True, "dynamic": False, "isolate_recompiles": True}
                 call.compiled = torch.compile(call.module, **options)
-                for block in (*blocks, *blocks):  # the second time shows whether the guards of the first hold
+                for block in (*blocks, *blocks):
                     call.compiled(block)
         except Exception as error:  # dynamo's and inductor's own, a compiler's, whatever the module raises
             raise EngineUnavailableError(
@@ -243,9 +247,7 @@ class _Call:
         self.compiled: Any = None
 
     def __call__(self, features: torch.Tensor) -> torch.Tensor:
-        # a length of one is another graph to the compiler, and not worth one
-        run = self.module if self.compiled is None or 1 in features.shape else self.compiled
-        out: torch.Tensor = run(features)
+        out: torch.Tensor = (self.module if self.compiled is None else self.compiled)(features)
         return out
 
 
@@ -264,21 +266,19 @@ class _Lane:
         with torch.no_grad(), torch.cuda.stream(self._stream):  # a stream of None is no stream
             yield
 
-    def zeros(self, shape: tuple[int, int], dtype: torch.dtype) -> torch.Tensor:
-        """A contiguous block on the device."""
-        return torch.zeros(shape, dtype=dtype, device=self._device)
-
-    def stage(self, features: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """A contiguous copy on the device, in this lane's memory until its next call."""
-        count = features.numel()
-        if self._memory is None or self._memory.numel() < count:
-            self._memory = torch.empty(count, dtype=dtype, device=self._device)
+    def stage(self, features: torch.Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:
+        """A copy on the device in contiguous memory of this `shape`, which may be longer; until the next call."""
+        if self._memory is None or self._memory.shape != shape or self._memory.dtype != dtype:
+            self._memory = torch.zeros(shape, dtype=dtype, device=self._device)
             if self._stream is not None:  # a copy from memory that may be paged out cannot overlap
-                self._host = torch.empty(count, dtype=dtype, pin_memory=True)
-        source = features if self._host is None else self._host[:count].view(features.shape).copy_(features)
-        view = self._memory[:count].view(features.shape).copy_(source, non_blocking=self._stream is not None)
-        staged: torch.Tensor = torch.utils.dlpack.from_dlpack(view)  # a tensor of its own, as the others are
-        return staged
+                self._host = torch.zeros(shape, dtype=dtype, pin_memory=True)
+        part = tuple(slice(0, length) for length in features.shape)
+        if self._host is None:
+            self._memory[part].copy_(features)
+        else:
+            self._host[part].copy_(features)
+            self._memory.copy_(self._host, non_blocking=True)
+        return self._memory
 
     def give(self, value: torch.Tensor, out: torch.Tensor) -> None:
         """Copy what was computed into memory of the host; return when it is there."""
