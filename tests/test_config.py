@@ -30,7 +30,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str, str | None]] = [
     (
         {"engine": "tensorflow"},
         "--engine tensorflow: there is no such engine",
-        "choose from row_loop, numpy, torch",
+        "choose from auto, row_loop, numpy, torch, torch_compile, onnxruntime, openvino, halide",
     ),
     ({"device": "tpu"}, "--device tpu: there is no such device", "choose from auto, cpu, cuda, mps"),
     (

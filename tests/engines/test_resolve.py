@@ -99,3 +99,33 @@ def test_more_threads_than_cpus(monkeypatch: pytest.MonkeyPatch, cpus: int, text
         assert caught.value.hint == f"--threads {cpus}, or leave it out to take them all"
     check_threads(cpus)
     check_threads(None)
+
+
+def test_engine_auto_chooses_among_all_that_could(monkeypatch: pytest.MonkeyPatch, four_cpus: None) -> None:
+    offer(monkeypatch, "cuda")
+    found = resolve.candidates(PipelineConfig(engine="auto", device="cpu", layout="rows"))
+    assert [setting.engine for setting in found] == [
+        *("numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide")
+    ]
+    assert {(setting.device, setting.layout, setting.threads) for setting in found} == {("cpu", "rows", 4)}
+    devices = {(setting.engine, setting.device) for setting in resolve.candidates(PipelineConfig(engine="auto"))}
+    assert {("torch", "cuda"), ("torch", "cpu"), ("torch_compile", "cuda"), ("halide", "cpu")} <= devices
+    assert {setting.device for setting in resolve.candidates(PipelineConfig(engine="auto", device="cuda"))} == {"cuda"}
+
+
+def test_engine_auto_leaves_out_what_no_machine_could_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch)
+    wide = resolve.candidates(PipelineConfig(engine="auto", precision="float64"))
+    assert "openvino" not in {setting.engine for setting in wide}
+    with pytest.raises(SettingError) as caught:
+        resolve.candidates(PipelineConfig(engine="auto", precision="tf32", device="cpu"))
+    assert caught.value.message == "--engine auto: no engine computes in tf32 on cpu"
+    with pytest.raises(DeviceUnavailableError):
+        resolve.candidates(PipelineConfig(engine="auto", device="cuda"))
+
+
+def test_training_for_engine_auto_is_where_torch_would_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, "cuda")
+    assert resolve.training_device(PipelineConfig(engine="auto")) == "cuda"
+    assert resolve.training_device(PipelineConfig(engine="auto", device="cpu")) == "cpu"
+    assert resolve.training_device(PipelineConfig(engine="numpy")) == "cpu"

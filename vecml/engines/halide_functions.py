@@ -47,6 +47,11 @@ def magnitude_bits(z: Any) -> Any:
     return hl.reinterpret(kind, z) & hl.cast(kind, hl.i64((1 << (bits - 1)) - 1))
 
 
+def signed_bits(z: Any) -> Any:
+    """The bits of z as a signed integer: among numbers of which one is positive, the greatest is the highest one's."""
+    return hl.reinterpret(hl.Int(z.type().bits()), z)
+
+
 def not_a_number(bits: Any) -> Any:
     """Whether `magnitude_bits` are those of NaN."""
     return bits > infinity_bits(bits.type().bits())

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from vecml.config import Activation, Isa, Layout
 from vecml.device import usable_cpus
-from vecml.engines.halide_functions import activation_of, finite, infinity_bits, magnitude_bits, not_a_number
+from vecml.engines.halide_functions import (
+    activation_of,
+    finite,
+    infinity_bits,
+    magnitude_bits,
+    not_a_number,
+    signed_bits,
+)
 from vecml.engines.weights import Linear
 
 Output = Literal["labels", "logits"]
@@ -337,33 +344,54 @@ def _is_stored(shape: Shape) -> bool:
 def _label(z: Any, r: Any, classes: int) -> Any:
     """The class of the highest logit, comparisons written out; 0 where that is not finite or a logit is NaN."""
     highest = hl.Expr(z[r, 0])
-    best, index, bits = highest, hl.i32(0), magnitude_bits(highest)
+    found = _Highest(highest, hl.i32(0), magnitude_bits(highest), signed_bits(highest))
     for number in range(1, classes):
-        here = hl.Expr(z[r, number])
-        index = hl.select(here > best, hl.i32(number), index)
-        best = hl.max(best, here)
-        bits = hl.max(bits, magnitude_bits(here))
-    return hl.cast(hl.Int(64), hl.select(finite(best) & ~not_a_number(bits), index, 0))
+        found = found.against(hl.Expr(z[r, number]), hl.i32(number))
+    return found.label()
 
 
 def _label_by_reduction(z: Any, r: Any, classes: int) -> tuple[Any, Any]:
     """As `_label`, with a loop over the classes; and the stage that it runs in."""
-    # Among integers, signed bits tell a highest logit of plus infinity; of the maximum itself the compiler assumes that
-    # it is finite. Where minus infinity is highest, all are equal and the class is 0 as it is.
     top, over = hl.Func("top"), hl.RDom([(1, classes - 1)], "c")
-    highest, here = hl.Expr(z[r, 0]), hl.Expr(z[r, over])
-    signed = hl.Int(highest.type().bits())
-    top[r] = (highest, hl.i32(0), magnitude_bits(highest), hl.reinterpret(signed, highest))
-    best, index, bits, most = (hl.Expr(top[r][part]) for part in range(4))
-    top[r] = (
-        hl.max(best, here),
-        hl.select(here > best, hl.i32(over), index),
-        hl.max(bits, magnitude_bits(here)),
-        hl.max(most, hl.reinterpret(signed, here)),
-    )
-    index, bits, most = (hl.Expr(top[r][part]) for part in range(1, 4))
-    answer = hl.select((most < infinity_bits(signed.bits())) & ~not_a_number(bits), index, 0)
-    return hl.cast(hl.Int(64), answer), top
+    highest = hl.Expr(z[r, 0])
+    top[r] = (highest, hl.i32(0), magnitude_bits(highest), signed_bits(highest))
+    before = _Highest(*(hl.Expr(top[r][part]) for part in range(4)))
+    after = before.against(hl.Expr(z[r, over]), hl.i32(over))
+    top[r] = (after.value, after.index, after.magnitude, after.signed)
+    return _Highest(*(hl.Expr(top[r][part]) for part in range(4))).label(), top
+
+
+@dataclass(frozen=True)
+class _Highest:
+    """The highest logit so far, as expressions.
+
+    Attributes:
+        value, index: the logit and its class.
+        magnitude: the greatest of all magnitudes' bits: it shows a NaN.
+        signed: the greatest of all bits, as signed integers: among them a highest logit of plus infinity shows, while of
+            the floats' maximum the compiler assumes that it is finite. Where minus infinity is highest, all are equal
+            and the class is 0 as it is.
+    """
+
+    value: Any
+    index: Any
+    magnitude: Any
+    signed: Any
+
+    def against(self, here: Any, number: Any) -> "_Highest":
+        """The higher of this one and the logit `here` of class `number`, this one where they are equal."""
+        return _Highest(
+            hl.max(self.value, here),
+            hl.select(here > self.value, number, self.index),
+            hl.max(self.magnitude, magnitude_bits(here)),
+            hl.max(self.signed, signed_bits(here)),
+        )
+
+    def label(self) -> Any:
+        """The class, int64; 0 where there is no answer."""
+        infinite = infinity_bits(self.signed.type().bits())
+        answered = (self.signed < infinite) & ~not_a_number(self.magnitude)
+        return hl.cast(hl.Int(64), hl.select(answered, self.index, 0))
 
 
 def _type(name: str) -> Any:
