@@ -42,7 +42,7 @@ def imported(source: str) -> Iterator[str]:
 
 
 def undeclared(source: str, providers: Mapping[str, list[str]], extras: Set[str] = frozenset()) -> set[str]:
-    """Third-party packages that no declared dependency provides, nor one of `extras`; `providers`: their distributions."""
+    """Third-party packages of no declared dependency and none of `extras`; `providers`: the distributions of each."""
     third_party = set(imported(source)) - OURS - set(sys.stdlib_module_names)
     return {
         package

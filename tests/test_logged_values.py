@@ -77,7 +77,7 @@ def test_a_run_reads_back_as_it_was(telling_result: PipelineResult, written: Wri
     assert set(run.data.params) == set(record.PARAMS)
     tags = {name: text for name, text in run.data.tags.items() if not name.startswith("mlflow.")}
     assert set(tags) == set(record.TAGS) - {record.ERROR}
-    assert {name: tags[name] for name in record.END_TAGS} == record.end_tags(telling_result)
+    assert {name: tags[name] for name in (*record.END_TAGS, record.CHOICE)} == record.end_tags(telling_result)
     assert tags[record.FLOW_RUN] == "flow-7"
     assert run.data.tags["mlflow.note.content"] == "a note"
 

@@ -177,7 +177,8 @@ def test_every_end_tag_is_what_its_key_says(telling_result: PipelineResult) -> N
         "vecml.architecture_digest": architecture,
         "vecml.model_digest": hashlib.blake2b(architecture.encode() + classes + weights, digest_size=16).hexdigest(),
     }
-    assert record.end_tags(telling_result) == expected
+    assert record.end_tags(dataclasses.replace(telling_result, choice=None)) == expected
+    assert record.end_tags(telling_result) == {**expected, "vecml.choice": "torch: no other was faster"}
     assert set(expected) == set(record.END_TAGS)
     assert len(set(expected.values())) == len(expected)
 

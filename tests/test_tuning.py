@@ -14,6 +14,7 @@ from vecml.engines.tuning import choose, tuned
 from vecml.model.network import Architecture, Layer, Model
 
 ROWS = 1_000_000
+NUMPY = Setting("numpy")
 RULE = choose_block_rows(Architecture(10, (32,), 2, "relu"), 4)
 
 
@@ -57,7 +58,7 @@ class Bench:
         self.loaded.append((setting, Fake(self.clock, self.seconds(setting.block_rows))))
         return self.loaded[-1][1]
 
-    def tuned(self, setting: Setting = Setting("numpy"), rows: int = ROWS, hidden: int = 32) -> int | None:
+    def tuned(self, setting: Setting = NUMPY, rows: int = ROWS, hidden: int = 32) -> int | None:
         x = np.broadcast_to(np.float32(0), (10, rows) if setting.layout == "columns" else (rows, 10))
         return tuned(make_model(hidden), setting, x, self.clock).block_rows
 

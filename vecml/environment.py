@@ -23,7 +23,7 @@ import psutil
 from vecml import hardware
 from vecml.hardware import program_output, read_text, sysctl
 
-PROTOCOL_VERSION = 1  # of measuring: results of different protocols are not compared
+PROTOCOL_VERSION = 2  # of measuring: results of different protocols are not compared; 2: more libraries compute
 
 _MACHINE_KEY = (
     "cpu_model",

@@ -368,9 +368,9 @@ class _Highest:
     Attributes:
         value, index: the logit and its class.
         magnitude: the greatest of all magnitudes' bits: it shows a NaN.
-        signed: the greatest of all bits, as signed integers: among them a highest logit of plus infinity shows, while of
-            the floats' maximum the compiler assumes that it is finite. Where minus infinity is highest, all are equal
-            and the class is 0 as it is.
+        signed: the greatest of all bits, as signed integers: a highest logit of plus infinity shows among them, while
+            of the floats' maximum the compiler assumes that it is finite. Where minus infinity is highest, all are
+            equal and the class is 0 as it is.
     """
 
     value: Any

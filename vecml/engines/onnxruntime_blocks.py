@@ -41,7 +41,7 @@ class SessionRunner:
         self._binding = session.io_binding()
 
     def run(self, x: NDArray[Any], z: NDArray[Any]) -> None:
-        """Compute z from x, in place: see `vecml.engines.graph_blocks.Runner`."""
+        """Compute z (C, B) from x, (F, B) or (B, F), in place; both contiguous, of the graph's dtype."""
         self._binding.bind_input("x", "cpu", 0, self._dtype, x.shape, x.ctypes.data)
         self._binding.bind_output("z", "cpu", 0, self._dtype, z.shape, z.ctypes.data)
         self._session.run_with_iobinding(self._binding)

@@ -74,7 +74,7 @@ class RequestRunner:
         self._careful = None if careful is None else careful.create_infer_request()
 
     def run(self, x: NDArray[Any], z: NDArray[Any]) -> None:
-        """Compute z from x, in place: see `vecml.engines.graph_blocks.Runner`."""
+        """Compute z (C, B) from x, (F, B) or (B, F), in place; both contiguous, of the graph's dtype."""
         request = self._request
         if self._careful is not None:
             flat = x.reshape(-1)
