@@ -31,7 +31,8 @@ AT_ONCE = [
     (("table.csv",), "error: Got unexpected extra argument(s) (table.csv)\nhint: vecml run --help\n"),
     (
         ("--engine", "tensorflow"),
-        "error: --engine tensorflow: there is no such engine\nhint: choose from row_loop, numpy, torch\n",
+        "error: --engine tensorflow: there is no such engine\n"
+        "hint: choose from auto, row_loop, numpy, torch, torch_compile, onnxruntime, openvino, halide\n",
     ),
     (("--engine", "numpy", "--precision", "float16"), "error: engine numpy cannot run this model here: "),
     (("--data", "sklearn:iris", "--rows", "5"), "error: --rows 5: only generated data has it to choose\n"),

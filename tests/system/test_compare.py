@@ -90,7 +90,8 @@ def test_latency(vecml: Vecml, tmp_path: Path) -> None:
     [
         (
             ("--engines", "tensorflow,numpy"),
-            "error: --engines tensorflow: there is no such engine\nhint: choose from row_loop, numpy, torch\n",
+            "error: --engines tensorflow: there is no such engine\n"
+            "hint: choose from row_loop, numpy, torch, torch_compile, onnxruntime, openvino, halide\n",
         ),
         (("--engines", "numpy"), "error: nothing to compare numpy with\n"),
         (("--threads", "9999"), "error: --threads 9999: this machine offers "),

@@ -88,7 +88,10 @@ def test_a_worker_runs_a_deployment_and_the_record_has_every_key(
     assert run.info.status == "FINISHED"
     assert set(run.data.params) == set(record.PARAMS)
     assert set(run.data.metrics) == set(record.METRICS) - set(record.REPLICA_METRICS)
-    assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(record.TAGS) - {record.ERROR}
+    assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(record.TAGS) - {
+        record.ERROR,
+        record.CHOICE,
+    }
     assert run.data.tags["prefect.flow_run_id"] == str(flow_run.id)
     artifacts = client.read_artifacts(
         artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))

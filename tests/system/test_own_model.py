@@ -92,7 +92,7 @@ def test_a_comparison_that_trains_it(vecml: Vecml, tmp_path: Path) -> None:
     assert done.stderr.count("VML013 numpy") == 2
     alone = vecml("compare", "--architecture", CONV, "--epochs", "1", "--rows", "2000", "--engines", "numpy,torch")
     assert alone.returncode == 2
-    assert alone.stderr.startswith("error: the baseline numpy cannot run: engine numpy cannot run this model here: ")
+    assert alone.stderr.startswith("error: nothing to compare torch with: engine numpy cannot run this model here: ")
 
 
 def test_a_chain_runs_on_every_engine_and_needs_no_class(vecml: Vecml, tmp_path: Path) -> None:

@@ -32,7 +32,10 @@ def test_the_default_run(vecml: Vecml, tmp_path: Path) -> None:
     assert run.info.status == "FINISHED"
     assert set(run.data.params) == set(record.PARAMS)
     assert set(run.data.metrics) == set(record.METRICS) - set(record.REPLICA_METRICS)
-    assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(record.TAGS) - {record.ERROR}
+    assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(record.TAGS) - {
+        record.ERROR,
+        record.CHOICE,
+    }
     assert run.data.metrics["test/accuracy"] > 0.9
     assert run.data.metrics["test/flips"] == 0
     assert lines[-1] == f"http://127.0.0.1:5000/#/experiments/1/runs/{run.info.run_id}?workflowType=machine_learning"
