@@ -95,6 +95,15 @@ def test_without_verdicts_the_fastest_is_taken_and_remembered_only_if_by_far(
     assert (engine, known) == ("halide", certain)
 
 
+def test_a_baseline_that_is_left_alone_because_the_others_were_disturbed_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(auto, "recommended", lambda comparison, family: "torch")
+    engine, reason, certain = concluded(comparison_of({"torch": 0.005, "numpy": 0.004, "halide": 0.001}))
+    assert (engine, certain) == ("halide", True)
+    assert reason.endswith("(the machine was disturbed: no verdict)")
+
+
 def test_the_second_time_nothing_is_measured_for_a_new_model_of_the_architecture_too(measured: list[Chosen]) -> None:
     x_FN = np.zeros((4, 500), np.float32)
     first = choose_engine(make_model(), x_FN, CANDIDATES)

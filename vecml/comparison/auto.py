@@ -80,27 +80,33 @@ def choose_engine(
 def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool]:
     """What the comparison says: the setting, the reason in one line, and whether that will be so the next time as well.
 
-    It is certain where the verdicts name a best one. Where they do not, because the machine was disturbed, the fastest
-    with right answers is taken; that is certain only where it leads by far.
+    It is certain where the verdicts name a best one. Where they do not, or leave out one that is faster by far, because
+    the machine was disturbed, the fastest with right answers is taken; that is certain only where it leads by far.
 
     Raises MeasureError when none gave right answers.
     """
     found = {arm.name: arm for arm in figures(comparison)}
     family = families(comparison)[0]
+    ranked = sorted(
+        (arm for arm in found.values() if arm.rows_per_s and _is_right(comparison, arm)),
+        key=lambda arm: arm.rows_per_s or 0.0,
+        reverse=True,
+    )
+    if not ranked:
+        why = next((arm.failure for arm in found.values() if arm.failure), "nothing was measured")
+        raise MeasureError(f"--engine auto: no engine gave right answers: {why}", "name one with --engine")
     name = recommended(comparison, family)
-    certain = name is not None
-    if name is None:
-        ranked = sorted(
-            (arm for arm in found.values() if arm.rows_per_s and _is_right(comparison, arm)),
-            key=lambda arm: arm.rows_per_s or 0.0,
-            reverse=True,
-        )
-        if not ranked:
-            why = next((arm.failure for arm in found.values() if arm.failure), "nothing was measured")
-            raise MeasureError(f"--engine auto: no engine gave right answers: {why}", "name one with --engine")
+    # A baseline that is left alone because all others' rounds were disturbed is no answer.
+    disturbed = name is None or _leads(ranked[0], found[name])
+    if disturbed:
         name = ranked[0].name
-        certain = len(ranked) == 1 or (ranked[0].rows_per_s or 0) > BY_FAR * (ranked[1].rows_per_s or 0)
-    return chosen.settings[name], _reason(found, name, family.baseline, disturbed=not family.tied), certain
+    certain = not disturbed or len(ranked) == 1 or _leads(ranked[0], ranked[1])
+    return chosen.settings[name or ""], _reason(found, name or "", family.baseline, disturbed=disturbed), certain
+
+
+def _leads(arm: ArmFigures, other: ArmFigures) -> bool:
+    """Whether it is faster by far."""
+    return (arm.rows_per_s or 0.0) > BY_FAR * (other.rows_per_s or 0.0)
 
 
 def _reason(found: Mapping[str, ArmFigures], name: str, baseline: str, *, disturbed: bool) -> str:
