@@ -40,7 +40,7 @@ def footprint(rounds: int) -> Iterator[Figure]:
 def measure(name: str, rounds: int) -> dict[str, object]:
     """One engine in this process: the peak of its calls above what lay there before the first."""
     x_FN = np.random.default_rng(1).standard_normal((WIDTHS[0], ROWS), dtype=np.float32)
-    label_N = np.zeros(ROWS, np.int64)
+    label_N = np.full(ROWS, -1, np.int64)  # written to, so that its memory is there before
     few_FN, few_N = np.ascontiguousarray(x_FN[:, :FEWER]), label_N[:FEWER]
     loaded = load_engine(make_model(WIDTHS), Setting(name, threads=THREADS))
     before = _resident("VmRSS")
