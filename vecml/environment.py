@@ -70,32 +70,9 @@ EFFECTS: dict[str, Literal["blocks", "invalidates", "warns"]] = {
     "prefect": "warns",
     "pyarrow": "warns",
 }
-_VERSIONS = (
-    "python",
-    "vecml",
-    "numpy",
-    "torch",
-    "scipy",
-    "onnxruntime",
-    "openvino",
-    "halide",
-    "mlflow",
-    "prefect",
-    "pyarrow",
-)
-_SOFTWARE_KEY = (
-    "os_name",
-    "python",
-    "vecml",
-    "numpy",
-    "torch",
-    "scipy",
-    "onnxruntime",
-    "openvino",
-    "halide",
-    "blas",
-    "gpu_driver",
-)
+_COMPUTING = ("python", "vecml", "numpy", "torch", "scipy", "onnxruntime", "openvino", "halide")
+_VERSIONS = (*_COMPUTING, "mlflow", "prefect", "pyarrow")
+_SOFTWARE_KEY = ("os_name", *_COMPUTING, "blas", "gpu_driver")
 
 
 @dataclass(frozen=True)

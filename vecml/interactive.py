@@ -124,6 +124,8 @@ def predict(
     def choose_setting(model: AnyModel, x_FN: NDArray[np.float32]) -> Setting:
         if not x_FN.shape[1]:
             return candidates(config)[0]
+        if isinstance(model, OwnModel):
+            check_rebuildable(model)
         return choose_engine(model, x_FN, candidates(config), budget).setting
 
     return predict_by(classifier, data, choose=choose_setting)

@@ -69,6 +69,7 @@ def test_groups_of_batches_and_stacks_of_networks_change_nothing(monkeypatch: py
     monkeypatch.setattr(replicas, "GATHER_VALUES", 3 * 2 * 32 * 10)
     monkeypatch.setattr(train, "stack_size", lambda *arguments: 2)
     parts = train.train(split, config)
+    assert len(whole.replicas) == 5
     for one, two in zip(whole.replicas, parts.replicas, strict=True):
         np.testing.assert_allclose(one.layers[0].weight_OI, two.layers[0].weight_OI, rtol=1e-4, atol=1e-6)
 

@@ -95,13 +95,12 @@ def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool
     if not ranked:
         why = next((arm.failure for arm in found.values() if arm.failure), "nothing was measured")
         raise MeasureError(f"--engine auto: no engine gave right answers: {why}", "name one with --engine")
-    name = recommended(comparison, family)
+    best = recommended(comparison, family)
     # A baseline that is left alone because all others' rounds were disturbed is no answer.
-    disturbed = name is None or _leads(ranked[0], found[name])
-    if disturbed:
-        name = ranked[0].name
+    disturbed = best is None or _leads(ranked[0], found[best])
+    name = ranked[0].name if best is None or disturbed else best
     certain = not disturbed or len(ranked) == 1 or _leads(ranked[0], ranked[1])
-    return chosen.settings[name or ""], _reason(found, name or "", family.baseline, disturbed=disturbed), certain
+    return chosen.settings[name], _reason(found, name, family.baseline, disturbed=disturbed), certain
 
 
 def _leads(arm: ArmFigures, other: ArmFigures) -> bool:
@@ -168,7 +167,9 @@ def _key(model: AnyModel, n_rows: int, candidates: Sequence[Setting]) -> str:
             f"rows1e{len(str(max(1, n_rows))) - 1}",
             first.precision,
             first.layout,
+            first.isa,
             f"threads{first.threads}",
+            f"block{first.block_rows or 'auto'}",
             devices,
             describe().environment_key,
         )
@@ -185,6 +186,6 @@ def _kept(key: str, runnable: Sequence[Setting]) -> Choice | None:
         reason = str(entry["reason"])
     except (KeyError, TypeError):
         return None
-    if not any(dataclasses.replace(setting, block_rows=None) == known for known in runnable):
+    if not any(dataclasses.replace(setting, block_rows=known.block_rows) == known for known in runnable):
         return None
     return Choice(setting, reason, kept=True)
