@@ -14,7 +14,7 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 
 from benchmarks.rounds import Figure  # noqa: E402 -- after the environment
 
-PARTS = ("train", "infer", "run", "help", "read", "memory", "shapes")
+PARTS = ("train", "infer", "run", "help", "read", "memory", "shapes", "choose")
 
 
 def main() -> int:
@@ -57,6 +57,10 @@ def _part(name: str) -> Callable[[int], Iterator[Figure]]:
             from benchmarks.footprint import footprint
 
             return footprint
+        case "choose":
+            from benchmarks.choosing import choosing
+
+            return choosing
         case "shapes":
             from benchmarks.shapes import shapes
 

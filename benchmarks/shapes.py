@@ -100,17 +100,21 @@ def shapes(rounds: int) -> Iterator[Figure]:
     A shape's comparison takes 22 seconds for each of `rounds`, that of the same array 9. BENCH_SHAPES names some of
     the shapes (`10-32-2,30-64-2`); the README is then left alone.
     """
-    wanted = os.environ.get("BENCH_SHAPES")
-    chosen = [tuple(map(int, shape.split("-"))) for shape in wanted.split(",")] if wanted else list(SHAPES)
     rows = []
-    for widths in chosen:
+    for widths in wanted_shapes():
         row = measure_shape(widths, 22.0 * rounds, 9.0 * rounds)
         rows.append(row)
         yield from as_figures(widths, row)
-    if not wanted:
+    if "BENCH_SHAPES" not in os.environ:
         from benchmarks.page import write
 
         write(rows)
+
+
+def wanted_shapes() -> list[tuple[int, ...]]:
+    """Those that BENCH_SHAPES names, else all."""
+    wanted = os.environ.get("BENCH_SHAPES")
+    return [tuple(map(int, shape.split("-"))) for shape in wanted.split(",")] if wanted else list(SHAPES)
 
 
 def rows_of(widths: tuple[int, ...]) -> int:

@@ -20,6 +20,7 @@ CODES: dict[str, str] = {
     "VML011": "other processes keep the machine busy",
     "VML012": "another measurement is waited for",
     "VML013": "a setting cannot be compared here and was left out",
+    "VML014": "a GPU's memory ran out and smaller blocks were taken",
 }
 
 

@@ -170,3 +170,18 @@ def test_closing_gives_the_matrix_product_setting_back_once(make_model: Make) ->
         assert matmul.fp32_precision == "tf32"
     finally:
         matmul.fp32_precision = before
+
+
+def test_blocks_are_halved_when_memory_runs_out(make_model: Make, oracle: Oracle) -> None:
+    """The process may take 64 MiB more than it has, and a block alone would want 400."""
+    model = make_model((10, 100, 2))
+    x_NF = np.random.default_rng(0).standard_normal((3_000_000, 10), dtype=np.float32)
+    _, total = torch.cuda.mem_get_info()
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + (64 << 20)) / total)
+    try:
+        with pytest.warns(match="VML014 the memory of cuda:0 ran out"):
+            _, label_N = run(model, setting_for("float32", block_rows=1_000_000), x_NF)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    expected_N = oracle(model, x_NF[:2_000]).argmax(1)
+    assert (label_N[:2_000] == expected_N).mean() > 0.99

@@ -118,11 +118,21 @@ def test_bad_input_is_one_line(vecml: Vecml, flags: tuple[str, ...], message: st
     assert "Traceback" not in done.stderr
 
 
-def test_an_engine_that_is_not_there_is_left_out_and_the_rest_goes_on(vecml: Vecml) -> None:
-    done = vecml("compare", *QUICK, "--engines", "numpy,tensorflow,torch")
-    assert done.returncode == 0
-    assert "VML013 tensorflow is left out: --engine tensorflow: there is no such engine" in done.stderr
-    assert "tensorflow: left out: " in done.stdout
+def test_an_engine_whose_library_breaks_is_left_out_and_the_rest_goes_on(vecml: Vecml, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "onnxruntime.py").write_text("raise ImportError('libonnx.so: cannot open')\n")
+    done = vecml("compare", *QUICK, "--engines", "numpy,onnxruntime,torch", env={"PYTHONPATH": str(broken)})
+    assert done.returncode == 0, done.stderr
+    why = "engine onnxruntime cannot run this model here: onnxruntime cannot be imported: libonnx.so: cannot open"
+    assert f"VML013 onnxruntime is left out: {why}" in done.stderr
+    assert "onnxruntime: left out: " in done.stdout
+
+
+def test_an_engine_that_vecml_does_not_know_is_refused(vecml: Vecml) -> None:
+    done = vecml("compare", *QUICK, "--engines", "numpy,tensorflow")
+    assert done.returncode == 2
+    assert "--engine tensorflow: there is no such engine\nhint: choose from row_loop, numpy, torch" in done.stderr
 
 
 def test_an_interrupt_leaves_no_worker_and_a_killed_run(

@@ -18,6 +18,7 @@ from prefect.states import Cancelling
 
 from tests.system.conftest import BIN, ROOT, left_over, runs_in, wait_for
 from vecml import record
+from vecml.config import ENGINES
 
 pytestmark = pytest.mark.system
 
@@ -139,7 +140,7 @@ def test_a_run_from_the_terminal_is_cancelled_from_the_ui_too(
 def test_the_form_has_choices(client: SyncPrefectClient, deployed: dict[str, str]) -> None:
     schema = client.read_deployment_by_name("pipeline/cpu").parameter_openapi_schema
     properties = schema["definitions"]["PipelineConfig"]["properties"]
-    assert properties["engine"]["enum"] == ["row_loop", "numpy", "torch"]
+    assert properties["engine"]["enum"] == ["auto", *ENGINES]
     assert properties["device"]["enum"] == ["auto", "cpu", "cuda", "mps"]
     assert properties["activation"]["enum"] == ["relu", "gelu", "tanh", "sigmoid"]
     assert properties["rows"]["default"] == 5_000

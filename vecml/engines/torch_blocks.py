@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vecml.config import Activation, Layout, Setting
 from vecml.engines.blocks import Blocks, choose_block_rows, values_per_row
 from vecml.engines.checks import check_labels, count_rows
+from vecml.engines.gpu_memory import halving
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import AnyModel, Model
 
@@ -44,10 +45,8 @@ class TorchLoaded:
         self._label_layers = self._on_device(label_layers(model))
         self._logit_layers = self._on_device(logit_layers(model))
         self._blocks = Blocks(*division(model, setting, self._dtype.itemsize))
-        self._lanes = [
-            Lane(architecture.widths, architecture.activation, self._dtype, setting.layout, self._device)
-            for _ in range(self._blocks.threads)
-        ]
+        self._widths, self._activation = architecture.widths, architecture.activation
+        self._lanes = self._new_lanes()
 
     def labels(self, x: NDArray[np.float32], out_N: NDArray[np.int64]) -> None:
         """Write the class index of every row of `x` into `out_N`."""
@@ -88,13 +87,26 @@ class TorchLoaded:
             torch.cuda.empty_cache()
 
     def _run(self, n_rows: int, work: Callable[[int, slice], None]) -> None:
-        """The block loop, with torch's own threads out of the way meanwhile."""
-        before = torch.get_num_threads()
-        try:
+        """The block loop, with torch's own threads out of the way meanwhile; in smaller blocks when memory runs out."""
+
+        def attempt() -> None:
             # Inside torch the count belongs to a thread, so each thread of the loop sets its own.
             self._blocks.run(n_rows, work, begin=lambda: torch.set_num_threads(1))
+
+        def restart() -> None:
+            self._lanes = self._new_lanes()
+
+        before = torch.get_num_threads()
+        try:
+            halving(self._blocks, self._device, attempt, restart)
         finally:
             torch.set_num_threads(before)
+
+    def _new_lanes(self) -> list["Lane"]:
+        return [
+            Lane(self._widths, self._activation, self._dtype, self._layout, self._device)
+            for _ in range(self._blocks.threads)
+        ]
 
     def _on_device(self, layers: list[Linear]) -> Weights:
         return [

@@ -22,6 +22,7 @@ from torch.nn import functional
 from vecml.config import Activation, Layout, Setting
 from vecml.engines.blocks import Blocks
 from vecml.engines.checks import check_labels, count_rows
+from vecml.engines.gpu_memory import halving, ran_out
 from vecml.engines.onnx_graph import operator_of
 from vecml.engines.torch_blocks import division
 from vecml.engines.weights import Linear, label_layers, logit_layers
@@ -61,15 +62,13 @@ class ModuleLoaded:
         self._logits_module, labels_module = _modules(model, setting.layout, self._dtype, self._device)
         rows, threads = division(model, setting, self._dtype.itemsize)
         self._blocks = Blocks(min(rows, setting.request_rows or rows), threads)
-        rows = self._blocks.block_rows
-        self._shape = (self._n_features, rows) if self._takes == "columns" else (rows, self._n_features)
-        self._lanes = [_Lane(self._device) for _ in range(self._blocks.threads)]
+        self._lanes = self._new_lanes()
         self._compiled = compiled
         self._label = _Call(labels_module)
         self._logit = _Call(self._logits_module)
         if compiled:
             try:
-                self._compile(self._label)
+                halving(self._blocks, self._device, lambda: self._compile(self._label), self._restart)
             except EngineUnavailableError:
                 self.close()
                 raise
@@ -86,15 +85,13 @@ class ModuleLoaded:
                 found = self._label(self._features(lane, x, rows))
                 lane.give(found[: rows.stop - rows.start], label_N[rows])
 
-        self._run(n_rows, work)
+        self._run(n_rows, work, self._label)
 
     def logits(self, x: NDArray[np.float32]) -> NDArray[np.floating]:
         """z_NC: float64 where that is computed in, else float32; the first call compiles."""
         n_rows = count_rows(x, self._n_features, self._layout)
         wide = torch.float64 if self._dtype == torch.float64 else torch.float32
         z_NC = torch.empty((n_rows, self._n_classes), dtype=wide)
-        if self._compiled and self._logit.compiled is None:
-            self._compile(self._logit)
 
         def work(thread: int, rows: slice) -> None:
             lane = self._lanes[thread]
@@ -102,7 +99,7 @@ class ModuleLoaded:
                 found = self._logit(self._features(lane, x, rows))
                 lane.give(found[:, : rows.stop - rows.start].T, z_NC[rows])
 
-        self._run(n_rows, work)
+        self._run(n_rows, work, self._logit)
         array: NDArray[np.floating] = z_NC.numpy()
         return array
 
@@ -118,9 +115,32 @@ class ModuleLoaded:
         self._release()
         self._release = _nothing
 
-    def _run(self, n_rows: int, work: Callable[[int, slice], None]) -> None:
-        with _one_torch_thread():
+    def _run(self, n_rows: int, work: Callable[[int, slice], None], call: "_Call") -> None:
+        """The block loop over what uses `call`, compiled before where that is to be; smaller blocks when memory runs
+        out.
+        """
+
+        def attempt() -> None:
+            if self._compiled and call.compiled is None:
+                self._compile(call)
             self._blocks.run(n_rows, work, begin=lambda: torch.set_num_threads(1))
+
+        with _one_torch_thread():
+            halving(self._blocks, self._device, attempt, self._restart)
+
+    def _restart(self) -> None:
+        """Forget what was made for blocks of the former size."""
+        self._lanes = self._new_lanes()
+        self._label.compiled = self._logit.compiled = None
+
+    def _new_lanes(self) -> list["_Lane"]:
+        return [_Lane(self._device) for _ in range(self._blocks.threads)]
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        """Of a whole block as the modules take it."""
+        rows = self._blocks.block_rows
+        return (self._n_features, rows) if self._takes == "columns" else (rows, self._n_features)
 
     def _features(self, lane: "_Lane", x: NDArray[Any], rows: slice) -> torch.Tensor:
         """The block on the device, in the dtype that is computed in and as the module takes it.
@@ -158,6 +178,8 @@ class ModuleLoaded:
                 for block in (*blocks, *blocks):
                     call.compiled(block)
         except Exception as error:  # dynamo's and inductor's own, a compiler's, whatever the module raises
+            if ran_out(error):
+                raise
             raise EngineUnavailableError(
                 f"engine torch_compile cannot run {self._name}: torch.compile fails at {operator_of(error)}",
                 "engine torch runs every module",
