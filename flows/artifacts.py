@@ -4,26 +4,38 @@ from httpx import HTTPError
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.exceptions import PrefectException
 
+from vecml.comparison.comparison import Comparison
+from vecml.record import TrackedRun
+from vecml.report.comparison import sentence as comparison_sentence
+from vecml.report.comparison import table as comparison_table
 from vecml.report.result import PipelineResult
 from vecml.report.summary import markdown, rows, sentence
 from vecml.warnings import warn
 
 
 def publish(result: PipelineResult) -> None:
-    """Attach the link and the table to the current flow run; a server that fails now costs only them (VML010)."""
-    name = markdown(result.run.name)
-    where = "after `vecml ui`" if result.run.local else markdown(result.run.store)
+    """Attach a pipeline run's link and table to the current flow run."""
+    _attach(result.run, [{"result": title, "value": value} for title, value in rows(result)], sentence(result))
+
+
+def publish_comparison(comparison: Comparison, run: TrackedRun) -> None:
+    """Attach the link to a comparison's parent run, and its table, to the current flow run."""
+    content = comparison_table(comparison)
+    table = [dict(zip(content.headings, row, strict=True)) for row in content.rows]
+    _attach(run, table, comparison_sentence(comparison))
+
+
+def _attach(run: TrackedRun, table: list[dict[str, str]], description: str) -> None:
+    """A server that fails now costs only the link and the table (VML010)."""
+    name = markdown(run.name)
+    where = "after `vecml ui`" if run.local else markdown(run.store)
     try:
         create_link_artifact(
-            link=result.run.url,
+            link=run.url,
             link_text=f"MLflow run {name}",
             key="mlflow-run",
-            description=f"[MLflow run {name}]({result.run.url}) ({where})",
+            description=f"[MLflow run {name}]({run.url}) ({where})",
         )
-        create_table_artifact(
-            table=[{"result": title, "value": value} for title, value in rows(result)],
-            key="results",
-            description=markdown(sentence(result)),
-        )
+        create_table_artifact(table=table, key="results", description=markdown(description))
     except (HTTPError, PrefectException) as error:
         warn("VML010", f"the flow run's link and table could not be made: {' '.join(str(error).split())[:300]}")

@@ -61,7 +61,7 @@ class TemporaryServer:
             listener.bind(("127.0.0.1", 0))
             listener.listen(128)
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-            _go_past_proxies()
+            go_past_proxies()
             origin = self.url.removesuffix("/api")
             self._process = subprocess.Popen(
                 child.python("flows.server", str(listener.fileno())),
@@ -172,7 +172,7 @@ def _dotenv(path: Path) -> str | None:
     return found.group(1) if found else None
 
 
-def _go_past_proxies() -> None:
+def go_past_proxies() -> None:
     """Our own server is on this machine: nobody should look for it through a proxy."""
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]

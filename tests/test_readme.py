@@ -58,9 +58,15 @@ def test_every_make_target_exists() -> None:
 
 
 def test_the_deployments_that_it_names_are_in_prefect_yaml() -> None:
-    deployments = {entry["name"] for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
-    assert deployments == {"nightly", "cpu", "cuda"}
-    for name in re.findall(r"pipeline/([a-z]+)", README):
+    deployments = {
+        f"{Path(entry['entrypoint'].partition(':')[0]).stem}/{entry['name']}"
+        for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    }
+    assert deployments == {
+        *("pipeline/nightly", "pipeline/cpu", "pipeline/cuda"),
+        *("compare/devices", "compare/cuda", "compare/nightly"),
+    }
+    for name in re.findall(r"(?:pipeline|compare)/[a-z]+\b(?!\.py)", README):
         assert name in deployments
 
 

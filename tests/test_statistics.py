@@ -30,6 +30,7 @@ from vecml.statistics import (
     t_interval,
     t_test,
     trend,
+    welch_interval,
     wilson_interval,
 )
 
@@ -617,3 +618,20 @@ def test_mcnemar_is_symmetric_and_falls_with_the_difference(first: int, second: 
     assert 0 <= p <= 1
     assert mcnemar(second, first) == p
     assert mcnemar(min(first, second), max(first, second) + 1) <= p * (1 + 1e-9)
+
+
+@given(spread_values, spread_values, st.floats(0.5, 0.999))
+def test_welchs_interval_is_scipys(first: list[float], second: list[float], confidence: float) -> None:
+    from scipy.stats import ttest_ind
+
+    expected = ttest_ind(second, first, equal_var=False).confidence_interval(confidence)
+    assert welch_interval(first, second, confidence) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-6)
+
+
+def test_welchs_interval_of_values_without_spread_is_their_difference() -> None:
+    assert welch_interval([1.0, 1.0], [3.0, 3.0, 3.0]) == (2.0, 2.0)
+
+
+def test_welchs_interval_asks_for_two_values_of_each() -> None:
+    with pytest.raises(DataError, match="Welch's interval"):
+        welch_interval([1.0], [1.0, 2.0])

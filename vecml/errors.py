@@ -8,6 +8,7 @@
     ├── TrainingError        training that does not lead anywhere
     ├── ModelError           a saved model that is damaged, altered or of another version
     ├── MeasureError         a measurement that cannot be made, or whose record is damaged or of another version
+    ├── RegressionError      a setting that became slower than its history, confirmed by fresh launches (exit code 1)
     ├── StoreError           the place where runs are kept cannot be read or written
     └── ServerError          a server that vecml started, or was told to use, does not answer
 
@@ -61,6 +62,12 @@ class ModelError(VecmlError):
 
 class MeasureError(VecmlError):
     """A measurement that cannot be made, or a record of one that is damaged or has another schema version."""
+
+
+class RegressionError(VecmlError):
+    """A setting that became slower than its history, confirmed by fresh launches; a check that was asked for."""
+
+    exit_code = 1
 
 
 class StoreError(VecmlError):

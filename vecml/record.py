@@ -16,7 +16,7 @@ import numpy as np
 
 from vecml import __version__
 from vecml.comparison.auto import Choice
-from vecml.comparison.comparison import ArmFigures, Comparison
+from vecml.comparison.comparison import ArmFigures, Comparison, families
 from vecml.config import PipelineConfig, Setting
 from vecml.data.table import Split, Table
 from vecml.engines.inference import Inference
@@ -93,11 +93,14 @@ TAGS = (*START_TAGS, *END_TAGS, CHOICE, ERROR)
 
 # A comparison is a parent run, and a child run for each setting.
 PARENT_PARAMS = (*DATA_PARAMS, "budget", "baseline", "settings")
-PARENT_END_TAGS = ("vecml.launches", *DIGEST_TAGS)
+PLACE_TAGS = ("vecml.host", "vecml.libraries")
+PARENT_END_TAGS = ("vecml.launches", *PLACE_TAGS, *DIGEST_TAGS)
 PARENT_TAGS = (*START_TAGS, *PARENT_END_TAGS, ERROR)
 CHILD_PARAMS = SETTING_PARAMS
 CHILD_METRICS = (
     "infer/rows_per_s",
+    "infer/rows_per_s_low",
+    "infer/rows_per_s_high",
     "infer/ratio",
     "infer/ratio_low",
     "infer/ratio_high",
@@ -110,10 +113,11 @@ CHILD_METRICS = (
     "test/accuracy",
     "test/flips",
 )
-CHILD_END_TAGS = ("vecml.verdict", "vecml.reason", "vecml.baseline", *END_TAGS)
+CHILD_END_TAGS = ("vecml.verdict", "vecml.reason", "vecml.baseline", "vecml.tied", *PLACE_TAGS, *END_TAGS)
 CHILD_TAGS = (*START_TAGS, *CHILD_END_TAGS, ERROR)
 PIPELINE, COMPARE, SETTING = "pipeline", "compare", "setting"  # what stands under KIND
 
+COMPUTING = ("python", "numpy", "torch", "onnxruntime", "openvino", "halide", "scipy", "blas", "gpu_driver")
 NONE = "none"  # a param without a value: MLflow's params are text, and an empty one reads like a fault
 
 
@@ -267,7 +271,7 @@ def parent_params(comparison: Comparison) -> dict[str, str]:
 
 def parent_end_tags(comparison: Comparison) -> dict[str, str]:
     """The tags that only a finished comparison has: `PARENT_END_TAGS`."""
-    return {"vecml.launches": str(comparison.measured.launches), **_digests(comparison)}
+    return {"vecml.launches": str(comparison.measured.launches), **_place(comparison), **_digests(comparison)}
 
 
 def child_params(arm: ArmFigures) -> dict[str, str]:
@@ -284,6 +288,8 @@ def child_metrics(arm: ArmFigures) -> dict[str, float]:
     own = None if arm.rows_per_s is None else 1.0
     values: dict[str, float | None] = {
         "infer/rows_per_s": arm.rows_per_s,
+        "infer/rows_per_s_low": arm.rows_per_s_low,
+        "infer/rows_per_s_high": arm.rows_per_s_high,
         "infer/ratio": own if verdict is None else verdict.ratio,
         "infer/ratio_low": own if verdict is None else verdict.ratio_low,
         "infer/ratio_high": own if verdict is None else verdict.ratio_high,
@@ -314,10 +320,22 @@ def child_tags(comparison: Comparison, arm: ArmFigures) -> dict[str, str]:
         "vecml.verdict": verdict,
         "vecml.reason": reason,
         "vecml.baseline": baseline,
+        "vecml.tied": "yes" if any(arm.name in family.tied for family in families(comparison)) else "no",
+        **_place(comparison),
         "vecml.launches": str(len(set(measured.blocks.launch))),
         "vecml.precision_used": text(arm.precision_used),
         **_digests(comparison),
     }
+
+
+def _place(comparison: Comparison) -> dict[str, str]:
+    """Machine and libraries in words: what differs between two runs is then seen without opening an artifact."""
+    facts = comparison.environment
+    host = f"{facts.get('cpu_model') or 'unknown CPU'}, {facts.get('usable_cpus') or 'unknown'} CPUs"
+    if facts.get("gpus"):
+        host += f", {', '.join(facts['gpus'])}"
+    libraries = ", ".join(f"{name} {facts[name]}" for name in COMPUTING if facts.get(name))
+    return dict(zip(PLACE_TAGS, (host, libraries or NONE), strict=True))
 
 
 def _digests(comparison: Comparison) -> dict[str, str]:

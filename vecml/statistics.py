@@ -207,6 +207,37 @@ def is_equivalent(value_N: Values, bound: float, level: float = 0.05) -> bool:
     return -limit <= low and high <= limit
 
 
+def welch_interval(first_N: Values, second_N: Values, confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of the difference of two means, second less first, of normal values with spreads of their own.
+
+    B. L. Welch, "The generalization of 'Student's' problem when several different population variances are involved",
+    Biometrika 34 (1947), 28-35, with his approximate degrees of freedom.
+
+    Args:
+        first_N, second_N: 2 values or more of each, not paired.
+        confidence: coverage that is aimed at, between 0 and 1, both excluded.
+
+    Returns:
+        Low and high end; both are the difference where neither side has any spread.
+
+    Raises:
+        DataError: fewer than 2 values, one that is not finite, or a confidence outside (0, 1).
+    """
+    _check_between("confidence", confidence, 0, 1)
+    first_L = _numbers(first_N, 2, "Welch's interval")
+    second_L = _numbers(second_N, 2, "Welch's interval")
+    first_mean, first_error = _mean_and_error(first_L)
+    second_mean, second_error = _mean_and_error(second_L)
+    difference, error = second_mean - first_mean, math.hypot(first_error, second_error)
+    if error == 0:
+        return difference, difference
+    # shares of the error's square, so that tiny errors do not vanish when they are squared twice
+    shares = ((first_error / error) ** 2, (second_error / error) ** 2)
+    freedom = 1 / (shares[0] ** 2 / (len(first_L) - 1) + shares[1] ** 2 / (len(second_L) - 1))
+    half = _t_critical(freedom, (1 - confidence) / 2) * error
+    return difference - half, difference + half
+
+
 def detection_power(difference: float, sd: float, n: int, level: float = 0.05, gate: float = 0.0) -> float:
     """How probable it is to find a difference, and on the right side, by a mean of normal values.
 
@@ -439,7 +470,7 @@ def _interval(value_L: list[float], tail: float) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def _t_critical(freedom: int, tail: float) -> float:
+def _t_critical(freedom: float, tail: float) -> float:
     """What Student's t exceeds with probability `tail`."""
     from scipy.special import stdtrit  # noqa: PLC0415 -- see the module's docstring
 

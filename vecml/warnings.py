@@ -21,6 +21,7 @@ CODES: dict[str, str] = {
     "VML012": "another measurement is waited for",
     "VML013": "a setting cannot be compared here and was left out",
     "VML014": "a GPU's memory ran out and smaller blocks were taken",
+    "VML016": "a comparison that was stopped goes on, or is logged",
 }
 
 

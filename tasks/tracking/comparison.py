@@ -10,14 +10,17 @@ from pathlib import Path
 
 from mlflow.entities import Metric
 
+from tasks.tracking.location import locate
 from tasks.tracking.run import OpenRun, as_params, as_tags, created_run, kept_on_failure, tracked_run
 from tasks.tracking.store import store_errors
 from vecml import record as records
 from vecml.comparison.comparison import ArmFigures, Comparison, figures
 from vecml.comparison.document import to_json
+from vecml.comparison.unfinished import Kept, Unfinished, comparison_of, unlogged
 from vecml.device import device_name
 from vecml.progress import stage
 from vecml.record import TrackedRun
+from vecml.warnings import warn
 
 PARENT = "mlflow.parentRunId"  # MLflow's UI shows a run below the one that this tag names
 NOTE = "mlflow.note.content"
@@ -27,9 +30,17 @@ REST = "\n\nEverything is in `comparison.json`.\n"
 
 @dataclass(frozen=True)
 class ComparisonWriter:
-    """Writes one comparison, into the run that `opened` is."""
+    """Writes one comparison.
+
+    Attributes:
+        opened: its parent run.
+        file: where it is kept until it is logged.
+        kept: what was kept of it when it was stopped.
+    """
 
     opened: OpenRun
+    file: Unfinished | None = None
+    kept: Kept | None = None
 
     @property
     def run(self) -> TrackedRun:
@@ -42,6 +53,8 @@ class ComparisonWriter:
         Everything is on the disk before any of it is logged: when that fails, the StoreError says where it is kept.
         """
         store = self.opened.store
+        if self.file is not None:
+            self.file.keep_whole(comparison, note)
         with (
             stage("storing the comparison"),
             store_errors(store.location),
@@ -54,14 +67,32 @@ class ComparisonWriter:
             (folder / "environment.json").write_text(environment + "\n", encoding="utf-8")
             with kept_on_failure(store, self.run.run_id, folder):
                 self._log_parent(comparison, note, folder)
+                known = self._finished_children()
                 for arm in figures(comparison):
-                    self._log_child(comparison, arm)
+                    if arm.name not in known:
+                        self._log_child(comparison, arm)
 
     def _log_parent(self, comparison: Comparison, note: str, folder: Path) -> None:
         client, run_id = self.opened.store.client, self.run.run_id
         tags = {**records.parent_end_tags(comparison), NOTE: _shortened(note)}
         client.log_batch(run_id, params=as_params(records.parent_params(comparison)), tags=as_tags(tags))
         client.log_artifacts(run_id, str(folder))
+
+    def _finished_children(self) -> set[str]:
+        """Names of the settings that were logged before this run was stopped; what was half logged is deleted."""
+        client = self.opened.store.client
+        query, experiments = f"tags.`{PARENT}` = '{self.run.run_id}'", [self.run.experiment_id]
+        found, token = set(), None
+        while True:
+            page = client.search_runs(experiments, query, max_results=1_000, page_token=token)
+            for run in page:
+                if run.info.status == "FINISHED":
+                    found.add(str(run.info.run_name))
+                else:
+                    client.delete_run(run.info.run_id)
+            token = page.token
+            if not token:
+                return found
 
     def _log_child(self, comparison: Comparison, arm: ArmFigures) -> None:
         """The setting's run. It is FINISHED whatever the verdict: that a setting is invalid is a result too."""
@@ -76,13 +107,46 @@ class ComparisonWriter:
 
 
 @contextmanager
-def tracked_comparison(name: str | None, flow_run_id: str | None = None) -> Iterator[ComparisonWriter]:
+def tracked_comparison(
+    name: str | None, flow_run_id: str | None = None, file: Unfinished | None = None
+) -> Iterator[ComparisonWriter]:
     """A comparison's parent run round the block: FINISHED when it ends, FAILED or KILLED when it is left otherwise.
+
+    What another process measured and could not log in this store is logged first.
+
+    Args:
+        name: None lets MLflow make one.
+        flow_run_id: the Prefect flow run that it belongs to.
+        file: where its launches are kept; the run of one that was stopped goes on.
 
     Raises StoreError when the store cannot be opened or written.
     """
-    with tracked_run(records.COMPARE, name, device_name("cpu"), flow_run_id) as opened:
-        yield ComparisonWriter(opened)
+    store = locate().shown
+    kept = file.resumable(store) if file is not None else None
+    resume = None if kept is None else kept.run_id
+    with tracked_run(records.COMPARE, name, device_name("cpu"), flow_run_id, resume) as opened:
+        if kept is not None and kept.measured is not None:
+            count = f"{kept.launches} complete launch{'' if kept.launches == 1 else 'es'}"
+            warn("VML016", f"going on with run {opened.run.name}, which was stopped: {count} kept; --fresh starts anew")
+        if file is not None:
+            file.begin(store, opened.run.run_id, kept)
+        yield ComparisonWriter(opened, file, kept)
+    if file is not None:
+        file.discard()
+
+
+def log_unlogged(except_for: Unfinished | None = None) -> list[str]:
+    """Log what was measured to its end and could not be logged when its store was away; the runs' names."""
+    location, logged = locate(), []
+    for file, kept in unlogged(location.shown):
+        comparison = comparison_of(kept)
+        if comparison is None or (except_for is not None and file.path == except_for.path):
+            continue
+        with tracked_comparison(None, None, file) as writer:
+            writer.log(comparison, kept.note)
+        warn("VML016", f"run {writer.run.name} is logged now; it was measured when {location.shown} was away")
+        logged.append(writer.run.name)
+    return logged
 
 
 def _shortened(note: str) -> str:

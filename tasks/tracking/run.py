@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow.entities import Param, RunTag
+from mlflow.entities import Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from tasks.tracking import store as stores
 from tasks.tracking.location import without_passwords
 from tasks.tracking.store import Store, store_errors
+from tasks.tracking.view import QUERY
 from vecml import record as records
 from vecml.environment import Environment, describe, git_commit, process_identity
 from vecml.errors import StoreError, VecmlError, interrupted
@@ -42,7 +44,9 @@ class OpenRun:
 
 
 @contextmanager
-def tracked_run(kind: str, name: str | None, device: str, flow_run_id: str | None) -> Iterator[OpenRun]:
+def tracked_run(
+    kind: str, name: str | None, device: str, flow_run_id: str | None, resume: str | None = None
+) -> Iterator[OpenRun]:
     """A new run round the block: FINISHED when the block ends, FAILED or KILLED when it is left otherwise.
 
     Args:
@@ -50,6 +54,7 @@ def tracked_run(kind: str, name: str | None, device: str, flow_run_id: str | Non
         name: None lets MLflow make one.
         device: its own name, for people.
         flow_run_id: the Prefect flow run that it belongs to.
+        resume: id of a run that was stopped and goes on; where the store no longer has it, a new one is made.
 
     Raises StoreError when the store cannot be opened or written.
     """
@@ -57,15 +62,22 @@ def tracked_run(kind: str, name: str | None, device: str, flow_run_id: str | Non
     environment = describe()
     commit = git_commit(Path.cwd())
     tags = records.start_tags(kind, environment, device, process_identity(), flow_run_id, commit)
-    with created_run(store, name, tags) as run:
+    with created_run(store, name, tags, resume) as run:
         yield OpenRun(store, run, environment, tags)
 
 
 @contextmanager
-def created_run(store: Store, name: str | None, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
-    """A new run with these tags round the block; it ends as in `tracked_run`. Raises StoreError."""
+def created_run(
+    store: Store, name: str | None, tags: Mapping[str, str], resume: str | None = None
+) -> Iterator[TrackedRun]:
+    """A run with these tags round the block, a new one or the one that is resumed; it ends as in `tracked_run`.
+
+    Raises StoreError.
+    """
     with store_errors(store.location):
-        created = store.client.create_run(store.experiment.experiment_id, tags=dict(tags), run_name=name)
+        created = _reopened(store, resume, tags) if resume else None
+        if created is None:
+            created = store.client.create_run(store.experiment.experiment_id, tags=dict(tags), run_name=name)
     run = _describe(store, created.info.run_id, created.info.run_name)
     try:
         yield run
@@ -93,8 +105,8 @@ def kept_on_failure(store: Store, run_id: str, folder: Path) -> Iterator[None]:
 
 
 def runs_url(store: Store) -> str:
-    """The page of our runs in MLflow's UI (not the overview, which it opens by itself)."""
-    return f"{_experiment_page(store)}/runs?{UI_VIEW}"
+    """The page of our runs in MLflow's UI (not the overview, which it opens by itself), with our columns."""
+    return f"{_experiment_page(store)}/runs?{UI_VIEW}&{QUERY}"
 
 
 def as_params(values: Mapping[str, str]) -> list[Param]:
@@ -105,6 +117,23 @@ def as_params(values: Mapping[str, str]) -> list[Param]:
 def as_tags(values: Mapping[str, str]) -> list[RunTag]:
     """In MLflow's own type."""
     return [RunTag(name, value) for name, value in values.items()]
+
+
+def _reopened(store: Store, run_id: str, tags: Mapping[str, str]) -> Run | None:
+    """The run, RUNNING again and this process's; None where it is gone."""
+    try:
+        run = store.client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    if run.info.lifecycle_stage != "active":
+        return None
+    if records.ERROR in run.data.tags:
+        store.client.delete_tag(run_id, records.ERROR)
+    store.client.log_batch(run_id, tags=as_tags(tags))
+    store.client.update_run(run_id, status="RUNNING")
+    return run
 
 
 def _keep(folder: Path, home: Path, run_id: str) -> str:

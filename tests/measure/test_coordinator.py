@@ -154,9 +154,11 @@ def arms(*names: str) -> list[Arm]:
 
 
 def run(machine: Machine, groups: Sequence[Sequence[Arm]], plan: Plan = PLAN, seed: int = 0, **more: Any) -> Measured:
+    began = machine.now
     found = measure(groups, plan, machine, clock=machine.clock, random=Random(seed), **more)
     assert all(crew.closed for crew in machine.crews)
-    assert found.seconds == machine.now - 1_000.0
+    before = more["resumed"].seconds if "resumed" in more else 0.0
+    assert found.seconds == machine.now - began + before
     return found
 
 
@@ -830,3 +832,54 @@ def test_without_a_budget_nobody_knows_what_is_left() -> None:
     heard: list[Progress] = []
     run(Machine(), [arms("a")], tell=heard.append)
     assert all(math.isnan(one.seconds_left) for one in heard)
+
+
+class StoppedError(Exception):
+    """Somebody ends the measurement."""
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3, 4])
+def test_what_was_stopped_goes_on_where_its_last_whole_launch_ended(kept: int) -> None:
+    plan = replace(PLAN, launches=5)
+    groups = [arms("a", "b"), arms("c", "d")]
+    so_far: list[Measured] = []
+
+    def keep(measured: Measured) -> None:
+        so_far.append(measured)
+        if len(so_far) == kept:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        run(Machine(has_counters=True), groups, plan, keep=keep)
+    before = so_far[-1]
+    assert before.launches == kept
+    found = run(Machine(has_counters=True, now=9_000.0), groups, plan, resumed=before)
+    assert found.launches == 5
+    for arm, known in zip(found.arms, before.arms, strict=True):
+        assert [launch.launch for launch in arm.launches] == [0, 1, 2, 3, 4]
+        assert arm.launches[:kept] == known.launches
+        assert arm.blocks.seconds[: len(known.blocks)] == known.blocks.seconds
+        places = list(zip(arm.blocks.launch, arm.blocks.round, strict=True))
+        assert places == [(launch, number) for launch in range(5) for number in range(PLAN.rounds)]
+    assert found.windows[: len(before.windows)] == before.windows
+    whole = run(Machine(has_counters=True), groups, plan)
+    assert found.seconds == pytest.approx(whole.seconds)  # the time before the stop counts
+
+
+def test_what_is_kept_of_other_arms_is_refused() -> None:
+    before = run(Machine(), [arms("a", "b")])
+    with pytest.raises(ValueError, match="of other arms"):
+        run(Machine(), [arms("a", "c")], resumed=before)
+
+
+def test_launches_beyond_the_plan_are_asked_for_after_a_stop_too() -> None:
+    plan = replace(PLAN, launches=3, most_launches=6)
+    before = run(Machine(), [arms("a", "b")], replace(plan, most_launches=0))
+    asked: list[int] = []
+
+    def enough(measured: Measured) -> bool:
+        asked.append(measured.launches)
+        return measured.launches == 5
+
+    assert run(Machine(), [arms("a", "b")], plan, resumed=before, enough=enough).launches == 5
+    assert asked == [3, 4, 5]

@@ -6,6 +6,7 @@ ends them by their process id. Nothing is mocked.
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -126,6 +127,32 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, environment: dict[s
     wait_for(lambda: answers(f"{url}/health"), 120, "the Prefect server")
     yield url
     processes.end()
+
+
+@pytest.fixture(scope="module")
+def pool(prefect_server: str, environment: dict[str, str]) -> dict[str, str]:
+    """The work pool of the README; gives the environment that talks to its server."""
+    env = {**environment, "PREFECT_API_URL": prefect_server}
+    prefect(["work-pool", "create", "vecml", "--type", "process"], ROOT, env)
+    return env
+
+
+@pytest.fixture
+def deployed(pool: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The deployments of prefect.yaml, made in a checkout of the test's own."""
+    for part in ("flows", "tasks", "vecml"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "prefect.yaml", tmp_path)
+    prefect(["--no-prompt", "deploy", "--all"], tmp_path, pool)
+    return pool
+
+
+def prefect(arguments: list[str], folder: Path, env: dict[str, str]) -> None:
+    """Run Prefect's command; a test whose set-up fails shows what it said."""
+    done = subprocess.run(
+        [BIN / "prefect", *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def free_port() -> int:

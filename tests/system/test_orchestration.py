@@ -1,7 +1,6 @@
 """A real Prefect server, pool and worker: deployed from prefect.yaml, triggered, cancelled."""
 
 import json
-import shutil
 import signal
 import subprocess
 import time
@@ -16,7 +15,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
-from tests.system.conftest import BIN, ROOT, left_over, runs_in, wait_for
+from tests.system.conftest import BIN, left_over, runs_in, wait_for
 from vecml import record
 from vecml.config import ENGINES
 
@@ -31,24 +30,6 @@ def client(prefect_server: str) -> Iterator[SyncPrefectClient]:
         yield connected
 
 
-@pytest.fixture(scope="module")
-def pool(prefect_server: str, environment: dict[str, str]) -> dict[str, str]:
-    """The work pool of the README; gives the environment that talks to its server."""
-    env = {**environment, "PREFECT_API_URL": prefect_server}
-    prefect(["work-pool", "create", "vecml", "--type", "process"], ROOT, env)
-    return env
-
-
-@pytest.fixture
-def deployed(pool: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The deployments of prefect.yaml, made in a checkout of the test's own."""
-    for part in ("flows", "tasks", "vecml"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "prefect.yaml", tmp_path)
-    prefect(["--no-prompt", "deploy", "--all"], tmp_path, pool)
-    return pool
-
-
 @pytest.fixture
 def worker(deployed: dict[str, str], started: Start, tmp_path: Path) -> "subprocess.Popen[str]":
     """A process worker of the pool whose runs land in the test's folder."""
@@ -58,14 +39,6 @@ def worker(deployed: dict[str, str], started: Start, tmp_path: Path) -> "subproc
         env={**deployed, "VECML_HOME": str(tmp_path)},
         log=tmp_path / "worker.log",
     )
-
-
-def prefect(arguments: list[str], folder: Path, env: dict[str, str]) -> None:
-    """Run Prefect's command; a test whose set-up fails shows what it said."""
-    done = subprocess.run(
-        [BIN / "prefect", *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def triggered(client: SyncPrefectClient, name: str, config: dict[str, Any]) -> FlowRun:

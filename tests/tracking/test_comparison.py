@@ -191,6 +191,8 @@ def test_the_parent_reads_back_as_it_was(stored: tuple[Run, dict[str, Run]]) -> 
         "vecml.device_name": device_name("cpu"),
         "prefect.flow_run_id": "flow-7",
         "vecml.launches": "4",
+        "vecml.host": "a processor, unknown CPUs",
+        "vecml.libraries": "none",
         **DIGESTS,
     }
     assert run.data.tags["mlflow.note.content"] == "a note"
@@ -245,6 +247,9 @@ def recomputed(name: str) -> dict[str, float]:
         "test/accuracy": {BASELINE: 0.871, FASTER: 0.868, WRONG: 0.855}[name],
         "test/flips": {BASELINE: 2, FASTER: 9, WRONG: 14}[name],
     }
+    launch_K = np.log(N_ROWS / np.median(call_seconds(arm), axis=1))
+    low, high = student.interval(0.95, LAUNCHES - 1, launch_K.mean(), launch_K.std(ddof=1) / math.sqrt(LAUNCHES))
+    values |= {"infer/rows_per_s_low": math.exp(low), "infer/rows_per_s_high": math.exp(high)}
     values |= zip(
         ("infer/ratio", "infer/ratio_low", "infer/ratio_high"),
         (1.0, 1.0, 1.0) if name == BASELINE else ratio_of(name),
@@ -316,6 +321,9 @@ def test_every_tag_is_what_its_key_says(
         "vecml.verdict": verdict,
         "vecml.reason": reason,
         "vecml.baseline": BASELINE,
+        "vecml.tied": "yes" if name == FASTER else "no",
+        "vecml.host": "a processor, unknown CPUs",
+        "vecml.libraries": "none",
         "vecml.launches": "4",
         "vecml.precision_used": "float32",
         **DIGESTS,
@@ -330,6 +338,7 @@ def test_a_quick_look_has_no_verdict_and_no_interval() -> None:
     assert below[FASTER].data.tags["vecml.verdict"] == "none"
     assert below[FASTER].data.tags["vecml.reason"].startswith("quick: ")
     missing = {"infer/ratio_low", "infer/ratio_high", "infer/break_even_rows"}
+    missing |= {"infer/rows_per_s_low", "infer/rows_per_s_high"}
     assert set(below[FASTER].data.metrics) == set(record.CHILD_METRICS) - missing
     assert below[BASELINE].data.tags["vecml.verdict"] == "baseline"
     assert below[BASELINE].data.metrics["infer/ratio_low"] == 1.0

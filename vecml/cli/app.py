@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from vecml import __version__
-from vecml.cli import compare, doctor, qualify, run, ui
+from vecml.cli import compare, diff, doctor, qualify, run, trigger, ui
 from vecml.cli.terminal import show_error
 from vecml.errors import SettingError, VecmlError, interrupted
 
@@ -34,6 +34,8 @@ app = typer.Typer(
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.command("qualify", epilog=qualify.EPILOG)(qualify.qualify)
+app.command("diff", epilog=diff.EPILOG)(diff.diff)
+app.command("trigger", epilog=trigger.EPILOG)(trigger.trigger)
 app.command("doctor")(doctor.doctor)
 app.command("ui")(ui.ui)
 
@@ -67,8 +69,8 @@ def main() -> None:
     except typer.Exit as error:
         code = error.exit_code
     except UsageError as error:
-        named = [name for name in sys.argv[1:2] if name in ("run", "compare", "qualify", "doctor", "ui")]
-        command = error.ctx.command_path if error.ctx else " ".join(["vecml", *named])
+        named = [command.name for command in app.registered_commands if command.name in sys.argv[1:2]]
+        command = error.ctx.command_path if error.ctx else " ".join(["vecml", *map(str, named)])
         code = _ended(SettingError(" ".join(error.format_message().split()), f"{command} --help"), debug)
     except MemoryError as error:
         text = " ".join(str(error).split()) or "an allocation failed"

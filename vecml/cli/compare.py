@@ -3,16 +3,18 @@
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vecml.cli.run import columns, option, refuse_idle_flags
 from vecml.cli.terminal import console, own_name, progress_bars, show_comparison, shown_warnings
-from vecml.config import ENGINES, PipelineConfig, make_config, read_config_file
+from vecml.config import PipelineConfig, make_config, read_config_file
 from vecml.errors import MeasureError, SettingError
+
+if TYPE_CHECKING:
+    from vecml.comparison.config import ComparisonConfig
 
 EPILOG = """**Examples**
 
@@ -112,6 +114,14 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh",
+            help="Measure anew, also where launches of the same comparison are kept that was stopped.",
+            rich_help_panel=MEASURING,
+        ),
+    ] = False,
     name: Annotated[str | None, option("name", MEASURING, metavar="TEXT")] = None,
     ignore: Annotated[
         list[str] | None, _listed("A warning's code, not to be shown (docs/warnings.md).", "VMLnnn", MEASURING)
@@ -153,90 +163,79 @@ def compare(
             raise SettingError(
                 f"{given[0]} goes with training; --run {run} is trained already", f"leave out {given[0]} or --run"
             )
-    asked = make_config(values, read_config_file(config) if config else None)
-    refuse_idle_flags(asked, values)
-    choices = {
-        "layout": _names(layout, "--layout"),
-        "isa": _names(isa, "--isa"),
-        "threads": _numbers(threads, "--threads"),
-        "block_rows": _numbers(block_rows, "--block-rows"),
-        "request_rows": _numbers(request_rows, "--request-rows"),
-        "precision": _names(precision, "--precision"),
-        "device": _names(device, "--device"),
-    }
+    subject = make_config(values, read_config_file(config) if config else None)
+    refuse_idle_flags(subject, values)
+    asked = _asked(
+        subject,
+        {
+            "engine": _names(engines, "--engines"),
+            "layout": _names(layout, "--layout"),
+            "isa": _names(isa, "--isa"),
+            "threads": _numbers(threads, "--threads"),
+            "block_rows": _numbers(block_rows, "--block-rows"),
+            "request_rows": _numbers(request_rows, "--request-rows"),
+            "precision": _names(precision, "--precision"),
+            "device": _names(device, "--device"),
+        },
+        {"baseline": baseline, "rows": rows, "run": run, "budget": "quick" if quick else budget, "name": name},
+    )
     with shown_warnings(ignore or ()), progress_bars():
-        result, address = _measure(
-            asked, run, rows, _names(engines, "--engines"), choices, baseline, "quick" if quick else budget, json
-        )
+        result, address = _measure(asked, json, fresh=fresh)
     _show(result, json, address)
 
 
-def _measure(
-    config: PipelineConfig,
-    run: str | None,
-    rows: int | None,
-    engines: Sequence[str],
-    choices: dict[str, Any],
-    baseline: str | None,
-    budget: str,
-    json: Path | None,
-) -> tuple[Any, str]:
+def _asked(subject: PipelineConfig, choices: dict[str, Any], rest: dict[str, Any]) -> "ComparisonConfig":
+    """The flags as one record; raises SettingError for a word or a budget that there is not."""
+    from vecml.comparison.budget import seconds_of
+    from vecml.comparison.config import ComparisonConfig, check_words
+
+    if rest["budget"] != "quick":
+        seconds_of(rest["budget"])
+    for field in ("engine", "precision", "layout", "isa", "device"):
+        check_words(field, choices[field])
+    given = {("engines" if field == "engine" else field): tuple(values) for field, values in choices.items()}
+    return ComparisonConfig(**given, **rest, subject=subject)
+
+
+def _measure(asked: "ComparisonConfig", json: Path | None, *, fresh: bool) -> tuple[Any, str]:
     """Model, settings, measurement and tracking, in that order; the comparison, and its page's address."""
     from flows.signals import leaving_in_order
-    from vecml.comparison.budget import seconds_of
+    from vecml.comparison.config import settings_of
 
-    if budget != "quick":
-        seconds_of(budget)
-    wanted = make_settings(engines, choices)
+    settings_of(asked)  # before anything is read or trained
     with leaving_in_order():
-        from tasks.tracking.comparison import tracked_comparison
+        from tasks.tracking.comparison import log_unlogged, tracked_comparison
         from tasks.tracking.read import read_run
         from vecml.atomic import write_bytes
         from vecml.comparison.compare import compare_settings, plan_comparison
+        from vecml.comparison.config import chosen_of, job_of
         from vecml.comparison.document import to_json
-        from vecml.comparison.settings import choose, tune
-        from vecml.comparison.subject import job_of_run, job_of_training
-        from vecml.engines.registry import check
+        from vecml.comparison.unfinished import comparison_of, unfinished
         from vecml.report.comparison import expectation, note
         from vecml.warnings import warn
 
-        job = job_of_training(config, rows) if run is None else job_of_run(read_run(run, config.architecture), rows)
-        chosen = choose(wanted, baseline, lambda setting: check(job.model, setting))
-        chosen = tune(chosen, job.model, job.x_FN)
-        for name, reason in chosen.skipped.items():
-            warn("VML013", f"{name} is left out: {reason}")
-        plan = plan_comparison(chosen, budget, began=_process_start())
-        console(sys.stderr).print(expectation(plan.resolves, budget, plan.source), soft_wrap=True, markup=False)
-        with tracked_comparison(config.name) as writer:
-            comparison = compare_settings(job, chosen, plan)
+        began = _process_start()
+        job = job_of(asked, None if asked.run is None else read_run(asked.run, asked.subject.architecture))
+        chosen = chosen_of(asked, job)
+        for setting, reason in chosen.skipped.items():
+            warn("VML013", f"{setting} is left out: {reason}")
+        plan = plan_comparison(chosen, asked.budget, began=began)
+        console(sys.stderr).print(expectation(plan.resolves, asked.budget, plan.source), soft_wrap=True, markup=False)
+        file = unfinished(job, chosen, asked.budget, asked.name)
+        if fresh:
+            file.discard()
+        log_unlogged(file)
+        with tracked_comparison(asked.name, file=file) as writer:
+            comparison = comparison_of(writer.kept)
+            if comparison is None:
+                resumed = None if writer.kept is None else writer.kept.measured
+                comparison = compare_settings(job, chosen, plan, resumed=resumed, keep=file.keep_launches)
             try:
                 if json is not None and str(json) != "-":
                     write_bytes(json, to_json(comparison).encode())  # before it is logged: a store may fail
             finally:
                 writer.log(comparison, note(comparison))
         return comparison, writer.run.url
-
-
-def make_settings(engines: Sequence[str], choices: dict[str, Any]) -> list[Any]:
-    """Every combination, `all` being every engine there is; raises SettingError for what no setting can have."""
-    from vecml.comparison.settings import product
-    from vecml.config import DEVICES, ISAS, PRECISIONS
-    from vecml.device import check_threads, usable_cpus
-    from vecml.engines.resolve import resolve_precision
-
-    known_values = {"precision": PRECISIONS, "layout": ("columns", "rows"), "isa": ISAS, "device": DEVICES[1:]}
-    for field, known in known_values.items():
-        for value in choices[field]:
-            if value not in known:
-                raise SettingError(f"--{field} {value}: there is no such {field}", f"choose from {', '.join(known)}")
-    for count in choices["threads"]:
-        check_threads(count)
-    counts = [usable_cpus() if count is None else count for count in choices["threads"]]
-    wanted = []
-    for engine in ENGINES if list(engines) == ["all"] else engines:
-        precisions = [resolve_precision(engine, one) for one in choices["precision"]]
-        wanted += product(engine=[engine], **{**choices, "threads": counts, "precision": precisions})
-    return wanted
 
 
 def _check_target(json: Path | None) -> None:
@@ -311,16 +310,16 @@ def _names(value: str, flag: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _numbers(value: str | None, flag: str) -> list[int | None]:
-    """`1,2`, or None for what is left open (`auto`); raises SettingError for anything else."""
+def _numbers(value: str | None, flag: str) -> list[int]:
+    """`1,2` as a list without doubles, `auto` as 0, empty for what is left open; raises SettingError for the rest."""
     if value is None:
-        return [None]
-    numbers: list[int | None] = []
+        return []
+    numbers: list[int] = []
     for text in _names(value, flag):
         if text == "auto" and flag == "--block-rows":
-            numbers.append(None)
-        elif text.isascii() and text.isdigit() and int(text) > 0:
-            numbers.append(int(text))
-        else:
+            numbers.append(0)
+        elif not (text.isascii() and text.isdigit() and int(text) > 0):
             raise SettingError(f"{flag} {text}: not a whole number above 0")
+        else:
+            numbers.append(int(text))
     return list(dict.fromkeys(numbers))

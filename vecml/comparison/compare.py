@@ -106,7 +106,15 @@ def _rules(chosen: Chosen, machine_key: str, launches: int = Plan.launches) -> R
     return rules
 
 
-def compare_settings(job: Job, chosen: Chosen, budget: Budget, openers: Mapping[str, str] | None = None) -> Comparison:
+def compare_settings(
+    job: Job,
+    chosen: Chosen,
+    budget: Budget,
+    openers: Mapping[str, str] | None = None,
+    *,
+    resumed: Measured | None = None,
+    keep: Callable[[Measured], None] = lambda _measured: None,
+) -> Comparison:
     """Measure the settings of `chosen` on the job's rows and see that their answers are right.
 
     Args:
@@ -114,6 +122,8 @@ def compare_settings(job: Job, chosen: Chosen, budget: Budget, openers: Mapping[
         chosen: at least two settings, the baseline first.
         budget: from `plan_comparison`.
         openers: by a setting's name, what opens it instead of its engine (`vecml.measure.worker`).
+        resumed: complete launches of the same comparison, which was stopped.
+        keep: gets everything so far after each launch.
 
     Raises DataError when there is no row or another number of features, StoreError when the input cannot be written,
     MeasureError when another measurement does not end. A setting that fails is invalid in the record; the others go on.
@@ -140,7 +150,7 @@ def compare_settings(job: Job, chosen: Chosen, budget: Budget, openers: Mapping[
                 budget = dataclasses.replace(budget, began=budget.began + time.perf_counter() - asked)
             before = load_now()
             warn_of_load(before)
-            measured = run_groups(groups, budget, lambda found: narrow_enough(found, rules))
+            measured = run_groups(groups, budget, lambda found: narrow_enough(found, rules), resumed, keep)
             after = load_now()
     keep_limits(environment.machine_key, measured_limits(measured, min))
     found = faults(measured, chosen.settings, job.model.classes)
@@ -175,8 +185,14 @@ def compare_settings(job: Job, chosen: Chosen, budget: Budget, openers: Mapping[
     )
 
 
-def run_groups(groups: Sequence[Sequence[Arm]], budget: Budget, enough: Callable[[Measured], bool]) -> Measured:
-    """Measure in real worker processes, telling how far it is; `enough`: see `measure`."""
+def run_groups(
+    groups: Sequence[Sequence[Arm]],
+    budget: Budget,
+    enough: Callable[[Measured], bool],
+    resumed: Measured | None = None,
+    keep: Callable[[Measured], None] = lambda _measured: None,
+) -> Measured:
+    """Measure in real worker processes, telling how far it is; `enough`, `resumed`, `keep`: see `measure`."""
     plan = budget.plan_from(time.perf_counter())
     total = plan.budget_seconds
     with stage("measuring", total) as advance:
@@ -188,7 +204,7 @@ def run_groups(groups: Sequence[Sequence[Arm]], budget: Budget, enough: Callable
                 advance(min(progress.seconds, total) - told)
                 told = min(progress.seconds, total)
 
-        return measure(groups, plan, ProcessSource(), enough=enough, tell=tell)
+        return measure(groups, plan, ProcessSource(), enough=enough, tell=tell, resumed=resumed, keep=keep)
 
 
 def make_groups(

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vecml.config import Setting
+from vecml.measure.coordinator import FEWEST_LAUNCHES
 from vecml.measure.latency import merged, percentiles
 from vecml.measure.limits import Limits, fraction_of_limit, minimal_work
 from vecml.measure.pairs import beyond_chance, paired, slow_call_excesses
 from vecml.measure.records import ArmMeasurement, Measured
 from vecml.measure.verdict import Family, Rules, Verdict, judge
+from vecml.statistics import t_interval
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class ArmFigures:
         verdict: against its baseline; None for the baseline itself.
         failure: why there is nothing to show, or that it is invalid; None when all is well.
         rows_per_s: rows a second at the median block.
+        rows_per_s_low, rows_per_s_high: its 95 % interval by the launches; None where there are too few of them.
         load_seconds: making the engine ready; median of the launches.
         peak_rss_bytes: the most memory of a worker, the input included.
         rows_scored, flips: labels of the timed calls that were compared with the reference's, and those that differ.
@@ -119,6 +122,8 @@ class ArmFigures:
     verdict: Verdict | None
     failure: str | None
     rows_per_s: float | None
+    rows_per_s_low: float | None = None
+    rows_per_s_high: float | None = None
     load_seconds: float | None = None
     peak_rss_bytes: int | None = None
     rows_scored: int = 0
@@ -179,6 +184,7 @@ def _figures(
         verdict=verdict,
         failure=failure,
         rows_per_s=rate,
+        **_rate_interval(arm, rows),
         load_seconds=load,
         peak_rss_bytes=max((launch.peak_rss_bytes or 0 for launch in arm.launches), default=0) or None,
         rows_scored=scored,
@@ -193,6 +199,18 @@ def _figures(
         precision_used=facts.get("precision_used"),
         facts=facts,
     )
+
+
+def _rate_interval(arm: ArmMeasurement, rows: int) -> dict[str, float]:
+    """Student's interval of the logarithms of the launches' rates; a launch's is that of its median block."""
+    taken: dict[int, list[float]] = {}
+    for launch, seconds in zip(arm.blocks.launch, call_seconds(arm), strict=True):
+        taken.setdefault(launch, []).append(seconds)
+    medians = [statistics.median(values) for values in taken.values()]
+    if len(medians) < FEWEST_LAUNCHES or not all(value > 0 for value in medians):
+        return {}
+    low, high = t_interval([math.log(rows / value) for value in medians])
+    return {"rows_per_s_low": math.exp(low), "rows_per_s_high": math.exp(high)}
 
 
 def median_call_seconds(arm: ArmMeasurement) -> float | None:

@@ -108,7 +108,7 @@ class Progress:
     doing: str
 
 
-def measure(
+def measure(  # noqa: PLR0913 -- by keyword, for tests and for those who need them
     groups: Sequence[Sequence[Arm]],
     plan: Plan,
     source: Source,
@@ -117,6 +117,8 @@ def measure(
     random: Random | None = None,
     enough: Callable[[Measured], bool] | None = None,
     tell: Callable[[Progress], None] = lambda _progress: None,
+    resumed: Measured | None = None,
+    keep: Callable[[Measured], None] = lambda _measured: None,
 ) -> Measured:
     """Measure the groups of arms as `plan` says; every raw block is kept.
 
@@ -128,10 +130,16 @@ def measure(
         random: of the orders; None draws a seed.
         enough: asked after each launch from `plan.launches` on, whether to stop before `plan.most_launches`.
         tell: hears how far it is.
+        resumed: what was kept of the same measurement when it was stopped: its launches count, and so does its time.
+        keep: gets everything so far after each launch that is complete, whatever comes next.
 
-    What interrupts it passes through, and no worker is left behind.
+    Raises ValueError when `resumed` has other arms. What interrupts it passes through, and no worker is left behind.
     """
-    return _Coordinator(groups, plan, source, clock, random or Random(), tell).run(enough)  # noqa: S311 -- an order, no secret
+    random = random or Random()  # noqa: S311 -- an order, no secret
+    coordinator = _Coordinator(groups, plan, source, clock, random, tell)
+    if resumed is not None:
+        coordinator.resume(resumed)
+    return coordinator.run(enough, keep)
 
 
 @dataclass
@@ -218,17 +226,36 @@ class _Coordinator:
         self._end_seconds: dict[int, float] = {}  # after its rounds
         self._round_seconds: dict[int, float] = {}
 
-    def run(self, enough: Callable[[Measured], bool] | None) -> Measured:
-        plan = self._plan
+    def resume(self, kept: Measured) -> None:
+        tallies = [tally for group in self._groups for tally in group]
+        theirs = [(arm.name, arm.role, arm.cpus, arm.group) for arm in kept.arms]
+        if [(tally.arm.name, tally.arm.role, tally.arm.cpus, tally.group) for tally in tallies] != theirs:
+            raise ValueError("what was kept is of other arms")
+        for tally, arm in zip(tallies, kept.arms, strict=True):
+            tally.columns = {name: list(getattr(arm.blocks, name)) for name in Blocks.__dataclass_fields__}
+            tally.launches, tally.failure = list(arm.launches), arm.failure
+        self._windows, self._replaced = list(kept.windows), list(kept.replaced)
+        self._done = kept.launches
+        self._begin = self._clock() - kept.seconds
+
+    def run(self, enough: Callable[[Measured], bool] | None, keep: Callable[[Measured], None]) -> Measured:
+        if self._done >= self._wanted:
+            self._want_another(enough)
         while self._done < self._launches:
             for group in range(len(self._groups)):
                 while not self._launch(group):
                     pass
             self._done += 1
-            if self._done == self._wanted < plan.most_launches and self._time_for_another():
-                self._wanted += not (enough is not None and enough(self._measured()))
-                self._launches = self._wanted
+            keep(self._measured())
+            if self._done == self._wanted:
+                self._want_another(enough)
         return self._measured()
+
+    def _want_another(self, enough: Callable[[Measured], bool] | None) -> None:
+        """All wanted launches are done: more where the plan allows, time is left, and it is not enough."""
+        if self._done < self._plan.most_launches and self._time_for_another():
+            self._wanted = self._done + (not (enough is not None and enough(self._measured())))
+            self._launches = self._wanted
 
     def _measured(self) -> Measured:
         arms = tuple(tally.frozen() for group in self._groups for tally in group)

@@ -1,0 +1,60 @@
+"""The comparison as a flow: what is asked → settings → measurement → tracked, one parent run and a run per setting.
+
+>>> from flows.compare import compare
+>>> from vecml.comparison.config import ComparisonConfig
+>>> compare(ComparisonConfig(engines=("numpy", "halide")))      # shows itself in a terminal or a Jupyter cell
+"""
+
+from prefect import flow
+from prefect.runtime import flow_run
+from tasks.history import confirm
+
+from flows.artifacts import publish_comparison
+from flows.cancellation import as_cancelled, close_run, stop_when_cancelled
+from flows.heartbeat import without_heartbeat
+from flows.server import serving
+from flows.signals import leaving_in_order
+from tasks.compare import choose_settings, measure, prepare
+from tasks.tracking.comparison import log_unlogged, tracked_comparison
+from vecml.comparison.comparison import Comparison
+from vecml.comparison.config import ComparisonConfig, settings_of
+from vecml.comparison.unfinished import unfinished
+from vecml.report.comparison import ComparisonResult, note, shown
+
+
+@flow(
+    name="compare",
+    persist_result=False,
+    validate_parameters=True,
+    on_cancellation=[close_run],
+    on_crashed=[as_cancelled, close_run],
+)
+def compare_flow(config: ComparisonConfig = ComparisonConfig()) -> Comparison:  # noqa: B008 -- the form shows it
+    """Compare ways to run a model's inference on this machine, and say which differences are real.
+
+    A comparison that was stopped goes on where its last complete launch ended. With `fail_on_regression`, a setting
+    that became slower than its history is measured again; if that confirms it, the flow fails with RegressionError.
+    """
+    settings_of(config)  # what no setting can have is refused before anything is read
+    with stop_when_cancelled():
+        job = prepare(config)
+        chosen = choose_settings(config, job)
+        file = unfinished(job, chosen, config.budget, config.name)
+        log_unlogged(file)
+        with tracked_comparison(config.name, flow_run.get_id(), file) as writer:
+            comparison = measure(config, job, chosen, file, writer.kept)
+            writer.log(comparison, note(comparison))
+        publish_comparison(comparison, writer.run)
+        if config.fail_on_regression:
+            confirm(config, job, chosen, comparison)
+    return comparison
+
+
+def compare(config: ComparisonConfig | None = None) -> ComparisonResult:
+    """Run the comparison as a flow from Python, on the user's Prefect server or, without one, a temporary one.
+
+    Raises VecmlError for bad input, RegressionError where that is asked for, StoreError or ServerError when a store or
+    server fails.
+    """
+    with leaving_in_order(), serving(), without_heartbeat():
+        return shown(compare_flow(config or ComparisonConfig()))

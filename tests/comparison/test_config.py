@@ -1,0 +1,61 @@
+"""What a comparison is made of: the same settings from the command line and from a form."""
+
+from typing import get_args
+
+import pytest
+from pydantic import ValidationError
+
+from vecml.comparison.config import ComparedEngine, ComparisonConfig, check_words, settings_of
+from vecml.config import Setting
+from vecml.device import usable_cpus
+from vecml.engines.registry import ENGINES
+from vecml.errors import SettingError
+
+
+def test_every_engine_can_be_chosen_in_the_form() -> None:
+    assert get_args(ComparedEngine) == ("all", *ENGINES)
+    schema = ComparisonConfig.model_json_schema()
+    assert schema["properties"]["engines"]["items"]["enum"] == ["all", *ENGINES]
+
+
+def test_as_it_stands_it_is_numpy_against_torch_on_every_cpu() -> None:
+    assert settings_of(ComparisonConfig()) == [Setting(name, threads=usable_cpus()) for name in ("numpy", "torch")]
+
+
+def test_all_takes_every_engine_and_the_row_loop_its_only_precision() -> None:
+    settings = settings_of(ComparisonConfig(engines=("all",)))
+    assert [setting.engine for setting in settings] == list(ENGINES)
+    assert settings[0].precision == "float64"
+
+
+def test_every_combination_once() -> None:
+    config = ComparisonConfig(engines=("numpy", "numpy"), threads=(1,), block_rows=(0, 512), layout=("columns", "rows"))
+    assert [(setting.layout, setting.block_rows) for setting in settings_of(config)] == [
+        ("columns", None),
+        ("columns", 512),
+        ("rows", None),
+        ("rows", 512),
+    ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"engines": []}, {"engines": ["tensorflow"]}, {"threads": [0]}, {"rows": 0}, {"device": ["auto"]}, {"row": 1}],
+)
+def test_a_form_refuses_what_cannot_be(given: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ComparisonConfig.model_validate(given)
+
+
+def test_a_word_that_there_is_not_is_named_with_the_choices() -> None:
+    with pytest.raises(SettingError) as caught:
+        check_words("layout", ["columns", "diagonal"])
+    assert (caught.value.message, caught.value.hint) == (
+        "--layout diagonal: there is no such layout",
+        "choose from columns, rows",
+    )
+
+
+def test_more_threads_than_cpus_are_refused() -> None:
+    with pytest.raises(SettingError, match="threads"):
+        settings_of(ComparisonConfig(threads=(usable_cpus() + 1,)))

@@ -1,0 +1,80 @@
+"""One deployment on two workers of two queues, which stand for two devices: one CPU, and all of them."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import BIN, runs_in
+
+pytestmark = pytest.mark.system
+
+Start = Callable[..., "subprocess.Popen[str]"]
+Vecml = Callable[..., "subprocess.CompletedProcess[str]"]
+QUICK = ("--quick", "--rows", "20000", "--engines", "numpy,torch")
+
+
+@pytest.mark.timeout(600)
+def test_one_deployment_on_two_devices_and_their_difference(
+    vecml: Vecml, deployed: dict[str, str], started: Start, tmp_path: Path
+) -> None:
+    if len(os.sched_getaffinity(0)) < 2 or shutil.which("taskset") is None:
+        pytest.skip("two devices are one CPU and two: os.sched_getaffinity gives fewer, or there is no taskset")
+    pins = {"small": ("taskset", "-c", str(min(os.sched_getaffinity(0)))), "large": ()}
+    for queue, pin in pins.items():
+        started(
+            *pin,
+            BIN / "prefect",
+            *("worker", "start", "--pool", "vecml", "--work-queue", queue, "--limit", "1", "--name", queue),
+            env={**deployed, "VECML_HOME": str(tmp_path)},
+            log=tmp_path / f"worker-{queue}.log",
+        )
+    fields = ("--set", "engines=numpy,torch", "--set", "rows=20000", "--set", "budget=quick")
+    asked = vecml("trigger", "--queues", "small,large", *fields, "--wait", "--json", env=deployed)
+    logs = "".join((tmp_path / f"worker-{queue}.log").read_text() for queue in pins)
+    assert asked.returncode == 0, asked.stdout + asked.stderr + logs
+    flow_runs = {one["queue"]: one["flow_run_id"] for one in json.loads(asked.stdout)["flow_runs"]}
+    parents = {
+        run.data.tags["prefect.flow_run_id"]: run
+        for run in runs_in(tmp_path)
+        if run.data.tags["vecml.kind"] == "compare"
+    }
+    small, large = (parents[flow_runs[queue]] for queue in ("small", "large"))
+    for key in ("vecml.data_digest", "vecml.architecture_digest", "vecml.model_digest"):
+        assert small.data.tags[key] == large.data.tags[key]
+    names = (str(small.info.run_name), str(large.info.run_name))
+
+    one_each = vecml("diff", *names)
+    assert one_each.returncode == 0, one_each.stderr
+    assert one_each.stdout.startswith(f"No verdict between {names[0]} and {names[1]}: ")
+    assert (
+        "numpy: indicative: 1 sitting and 1 sitting, and a verdict across sittings takes 5 of each" in one_each.stdout
+    )
+    assert "the environments differ in usable_cpus: 1, 2" in one_each.stdout
+    assert "numpy differ in threads: 1, 2" in one_each.stdout
+
+    for _ in range(4):
+        for pin in pins.values():
+            done = subprocess.run(
+                [*pin, BIN / "vecml", "compare", *QUICK],
+                cwd=tmp_path,
+                env=deployed,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+    told = vecml("diff", *names, "--json")
+    assert told.returncode == 0, told.stderr
+    (against,) = json.loads(told.stdout)["against"]
+    assert {one["first"] for one in against["differences"]} == {"numpy", "torch"}
+    for one in against["differences"]:
+        assert one["sittings"] == [5, 5]
+        assert one["word"] in ("faster", "slower", "equivalent", "undetected")
+        assert one["low"] < one["ratio"] < one["high"]
+    assert "usable_cpus: 1, 2" in against["facts"]

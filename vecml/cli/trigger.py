@@ -1,0 +1,91 @@
+"""`vecml trigger`: the same comparison on several machines at once, each by the worker that serves its queue."""
+
+import json as json_text
+from dataclasses import asdict
+from typing import Annotated, Any, get_origin
+
+import typer
+
+from vecml.cli.terminal import console, own_name
+from vecml.errors import SettingError
+
+EPILOG = """**Examples**
+
+- `vecml trigger --queues cpu,laptop`: the comparison of the deployment compare/devices, on both
+
+- `vecml trigger --queues cpu,laptop --set engines=all --set budget=5m --wait`: with other settings, until both ended
+
+- `vecml diff RUN RUN`, afterwards: which differences between the machines are real
+"""
+
+
+def trigger(
+    queues: Annotated[
+        str,
+        typer.Option(
+            help="Work queues, one for each machine: its worker serves it with --work-queue.",
+            metavar="NAME,...",
+            show_default=False,
+        ),
+    ],
+    deployment: Annotated[str, typer.Option(help="What is run.", metavar="FLOW/NAME")] = "compare/devices",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A field of its form: engines=numpy,halide, rows=4000000, subject.hidden=64,32 ... Repeatable.",
+            metavar="FIELD=VALUE",
+            show_default=False,
+        ),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all have ended; 1 when one failed.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the flow runs as JSON.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+) -> None:
+    """Run the same comparison on several machines: a flow run of one deployment in each of their work queues."""
+    names = [name.strip() for name in queues.split(",") if name.strip()]
+    if not names:
+        raise SettingError(f"--queues {queues!r}: name at least one")
+    config = _config(set_ or [])
+    from flows.trigger import trigger as ask
+
+    found = ask(deployment, names, config, None if wait else 0)
+    if json:
+        typer.echo(json_text.dumps({"version": 1, "flow_runs": [asdict(one) for one in found]}, indent=1))
+    else:
+        for one in found:
+            told = f"{one.queue}: flow run {one.name} ({one.flow_run_id}): {one.state.lower()}"
+            console().print(told + (f": {one.message}" if one.message else ""), soft_wrap=True, markup=False)
+        if not wait:
+            console().print(f"When they have ended, {own_name()} diff compares their runs.", soft_wrap=True)
+    if wait and any(one.state != "COMPLETED" for one in found):
+        raise typer.Exit(1)
+
+
+def _config(given: list[str]) -> dict[str, Any]:
+    """The fields as the flow's form takes them; raises SettingError for one that it would refuse."""
+    from pydantic import ValidationError
+
+    from vecml.comparison.config import ComparisonConfig, check_words
+
+    config: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise SettingError(f"--set {text}: not FIELD=VALUE", "for example --set engines=numpy,halide")
+        if name.startswith("subject."):
+            config.setdefault("subject", {"device": "cpu"})[name.removeprefix("subject.")] = value
+        else:
+            known = ComparisonConfig.model_fields.get(name)
+            listed = known is not None and get_origin(known.annotation) is tuple
+            config[name] = [part.strip() for part in value.split(",")] if listed else value
+            if name in ("engines", "precision", "layout", "isa", "device"):
+                check_words("engine" if name == "engines" else name, config[name])
+    try:
+        checked = ComparisonConfig.model_validate(config)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SettingError(f"--set {field}={first['input']}: {first['msg']}") from None
+    dumped: dict[str, Any] = checked.model_dump(mode="json", exclude_unset=True)
+    return dumped

@@ -1,0 +1,166 @@
+"""What is kept of a comparison until it is logged: its complete launches while it is measured, then all of it.
+
+A comparison that was stopped goes on from there when the same is asked for again: the same model, rows, settings and
+budget, on the same machine with the same libraries. One that could not be logged is logged when its store is back.
+One file each, in `unfinished/` of the cache folder.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from vecml import __version__, cache
+from vecml.atomic import write_bytes
+from vecml.comparison.compare import Job
+from vecml.comparison.comparison import Comparison
+from vecml.comparison.document import from_json, to_json
+from vecml.comparison.settings import Chosen
+from vecml.environment import describe, is_alive, process_identity
+from vecml.errors import MeasureError
+from vecml.measure.records import Measured
+
+FORMAT = 1
+NEW_SITTING_SECONDS = 12 * 3_600  # launches that lie further apart are no longer one sitting
+KIND = "unfinished"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The file's content.
+
+    Attributes:
+        process: who measures or logs it (`vecml.environment.process_identity`).
+        store: address of the tracking store, without a password.
+        run_id: the comparison's parent run there.
+        began: seconds since the epoch.
+        measured: complete launches; None before the first and once there is the whole comparison.
+        comparison: the whole of it as a JSON document (`vecml.comparison.document`), once it is measured; with `note`,
+            the run's description.
+    """
+
+    process: str
+    store: str
+    run_id: str
+    began: float
+    measured: Measured | None = None
+    comparison: str | None = None
+    note: str = ""
+    format: int = FORMAT
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    @property
+    def launches(self) -> int:
+        """Complete ones that are kept."""
+        return 0 if self.measured is None else self.measured.launches
+
+
+class Unfinished:
+    """One comparison's file; it is written whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Kept | None:
+        """What is kept; None where there is nothing, or nothing that this vecml can read."""
+        try:
+            return _ADAPTER.validate_json(self.path.read_bytes(), strict=True)
+        except (OSError, ValidationError):
+            return None
+
+    def resumable(self, store: str) -> Kept | None:
+        """What is kept, if it can go on in this store: its process is gone, and it is still the same sitting."""
+        kept = self.read()
+        if kept is None or kept.store != store:
+            return None
+        if kept.comparison is None and time.time() - kept.began > NEW_SITTING_SECONDS:
+            return None
+        return None if is_alive(kept.process) else kept
+
+    def begin(self, store: str, run_id: str, before: Kept | None) -> None:
+        """This process measures it now; what was kept stays. Beside another that still does: in a file of its own."""
+        kept = self.read()
+        if kept is not None and kept.process != process_identity() and is_alive(kept.process):
+            self.path = self.path.with_stem(f"{self.path.stem}-{os.getpid()}")
+        if before is not None:
+            self._write(dataclasses.replace(before, process=process_identity(), run_id=run_id))
+        else:
+            self._write(Kept(process_identity(), store, run_id, time.time()))
+
+    def keep_launches(self, measured: Measured) -> None:
+        """After a launch: everything so far."""
+        if (kept := self.read()) is not None:
+            self._write(dataclasses.replace(kept, measured=measured))
+
+    def keep_whole(self, comparison: Comparison, note: str) -> None:
+        """It is measured; what is left is to log it."""
+        if (kept := self.read()) is not None:
+            self._write(dataclasses.replace(kept, measured=None, comparison=to_json(comparison), note=note))
+
+    def discard(self) -> None:
+        """It is logged, or nobody wants it."""
+        self.path.unlink(missing_ok=True)
+
+    def _write(self, kept: Kept) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(self.path, _ADAPTER.dump_json(kept))
+
+
+def unfinished(job: Job, chosen: Chosen, budget: str, name: str | None) -> Unfinished:
+    """The file of this comparison, whether it is there or not."""
+    what = {
+        "model": job.model.digest,
+        "data": job.data_digest,
+        "rows": job.x_FN.shape[1],
+        "dtype": str(job.x_FN.dtype),
+        "run": job.run_id,
+        "settings": {key: dataclasses.asdict(setting) for key, setting in chosen.settings.items()},
+        "skipped": dict(chosen.skipped),
+        "budget": budget,
+        "name": name,
+        "environment": describe().environment_key,
+        "vecml": __version__,
+        "format": FORMAT,
+    }
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return Unfinished(_folder() / f"{digest[:32]}.json")
+
+
+def unlogged(store: str) -> Iterator[tuple[Unfinished, Kept]]:
+    """Comparisons that were measured to their end and could not be logged in this store, their processes being gone.
+
+    Launches that nobody went on with in time are removed on the way.
+    """
+    for path in sorted(_folder().glob("*.json")):
+        file = Unfinished(path)
+        kept = file.read()
+        if kept is None or is_alive(kept.process):
+            continue
+        if kept.comparison is None and time.time() - kept.began > NEW_SITTING_SECONDS:
+            file.discard()
+        elif kept.comparison is not None and kept.store == store:
+            yield file, kept
+
+
+def comparison_of(kept: Kept | None) -> Comparison | None:
+    """The whole comparison, where there is one and it is sound."""
+    if kept is None or kept.comparison is None:
+        return None
+    try:
+        return from_json(kept.comparison.encode(), "an unfinished comparison")
+    except MeasureError:
+        return None
+
+
+def _folder() -> Path:
+    return cache.folder() / KIND
+
+
+_ADAPTER: TypeAdapter[Kept] = TypeAdapter(Kept)
