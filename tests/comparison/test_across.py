@@ -13,8 +13,16 @@ from vecml.measure.verdict import Rules
 from vecml.report.across import as_json, remarks, sentence, table
 
 SETTING = {
-    "engine": "halide", "device": "cpu", "device_index": "0", "precision": "float32", "layout": "columns",
-    "isa": "native", "threads": "2", "block_rows": "1024", "request_rows": "none", "scope": "host",
+    "engine": "halide",
+    "device": "cpu",
+    "device_index": "0",
+    "precision": "float32",
+    "layout": "columns",
+    "isa": "native",
+    "threads": "2",
+    "block_rows": "1024",
+    "request_rows": "none",
+    "scope": "host",
 }
 KEYS = {"architecture_digest": "a1", "data_digest": "d1", "model_digest": "m1"}
 FACTS = {"cpu_model": "one", "numpy": "2.3.5", "torch": "2.13.0", "machine_key": "x", "instruction_sets": ["sse41"]}
@@ -27,9 +35,7 @@ def sitting(rate: float | None = 1e8, run_id: str = "r1", environment: str = "e1
 
 
 def side(name: str, *sittings: Sitting, **more: Any) -> Side:
-    return Side(
-        name, sittings[0].run_id if sittings else name, "compare", sittings, more.pop("facts", FACTS), True, **more
-    )
+    return Side(name, sittings[0].run_id if sittings else name, "compare", sittings, more.pop("facts", FACTS), **more)
 
 
 def rates(mean: float, count: int, seed: int, sd: float = 0.02) -> list[float]:

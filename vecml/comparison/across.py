@@ -37,6 +37,7 @@ class Sitting:
         rows_per_s: None where it did not run.
         accuracy: None where the truth is not known.
         invalid: why it does not count, or None.
+        blocks: whether it comes from worker processes; a pipeline run's is one figure of its own process.
     """
 
     run_id: str
@@ -47,13 +48,14 @@ class Sitting:
     rows_per_s: float | None = None
     accuracy: float | None = None
     invalid: str | None = None
+    blocks: bool = True
 
     @property
     def series(self) -> tuple[object, ...]:
         """What another sitting must have in common to count as the same, on another day."""
         keys = ("environment_key", "architecture_digest", "data_digest")
         setting = tuple(sorted((name, value) for name, value in self.setting.items() if name != "block_rows"))
-        return (*(self.keys.get(key) for key in keys), self.n_rows, setting)
+        return (*(self.keys.get(key) for key in keys), self.n_rows, self.blocks, setting)
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,6 @@ class Side:
         kind: `pipeline`, `compare`, `setting`.
         sittings: its settings' figures.
         facts: of the environment, readable; empty where it was not kept.
-        blocks: whether raw blocks are kept.
         answers: by row, where they are kept.
         error: why the run failed or was killed, or None.
     """
@@ -87,7 +88,6 @@ class Side:
     kind: str
     sittings: tuple[Sitting, ...]
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    blocks: bool = False
     answers: Answers | None = field(default=None, repr=False)
     error: str | None = None
 
@@ -204,8 +204,6 @@ def _remarks(first: Side, other: Side) -> list[str]:
         told = [", ".join(f"{count:,}" for count in sorted(one)) for one in rows]
         found.append(f"they inferred {told[0]} and {told[1]} rows: rates of tables of other sizes, no verdict")
     for side in (first, other):
-        if not side.blocks:
-            found.append(f"run {side.name} has no raw blocks: its figures are those of one process")
         if side.error is not None and side.sittings:
             found.append(f"run {side.name} did not come to its end: {side.error}")
     return found
@@ -253,6 +251,8 @@ def _difference(first: Sitting, other: Sitting, others: Sequence[Sitting], level
     )
     if first.n_rows != other.n_rows and None not in (first.n_rows, other.n_rows):
         return replace(made, reason="the tables have other sizes")
+    if not (first.blocks and other.blocks):
+        return replace(made, reason="a figure of one process; vecml compare --run measures one that can be compared")
     if first.series == other.series:
         return replace(
             made,

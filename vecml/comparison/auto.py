@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from vecml import cache
 from vecml.comparison.compare import Job, compare_settings, plan_comparison
-from vecml.comparison.comparison import ArmFigures, Comparison, families, figures, recommended
+from vecml.comparison.comparison import ArmFigures, Comparison, families, figures
 from vecml.comparison.settings import Chosen, choose, tune
 from vecml.config import Setting
 from vecml.engines.registry import check
 from vecml.environment import describe
 from vecml.errors import EngineUnavailableError, MeasureError
+from vecml.measure.verdict import Family
 from vecml.model.network import AnyModel
 
 BASELINE = "torch"  # what people would run without asking
@@ -80,6 +81,9 @@ def choose_engine(
 def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool]:
     """What the comparison says: the setting, the reason in one line, and whether that will be so the next time as well.
 
+    Of those that cannot be told from the best it is the one with the highest estimate, or a simpler one within the A/A
+    gate of that: a short comparison tells little apart, and whoever asks for the fastest wants the likeliest.
+
     It is certain where the verdicts name a best one. Where they do not, or leave out one that is faster by far, because
     the machine was disturbed, the fastest with right answers is taken; that is certain only where it leads by far.
 
@@ -95,12 +99,23 @@ def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool
     if not ranked:
         why = next((arm.failure for arm in found.values() if arm.failure), "nothing was measured")
         raise MeasureError(f"--engine auto: no engine gave right answers: {why}", "name one with --engine")
-    best = recommended(comparison, family)
+    best = _quickest(comparison, family, found)
     # A baseline that is left alone because all others' rounds were disturbed is no answer.
     disturbed = best is None or _leads(ranked[0], found[best])
     name = ranked[0].name if best is None or disturbed else best
     certain = not disturbed or len(ranked) == 1 or _leads(ranked[0], ranked[1])
     return chosen.settings[name], _reason(found, name, family.baseline, disturbed=disturbed), certain
+
+
+def _quickest(comparison: Comparison, family: Family, found: Mapping[str, ArmFigures]) -> str | None:
+    """Of the tied, the simplest within the gate of the highest estimate; None where nothing is valid."""
+    estimates = {}
+    for name in family.tied:
+        verdict = found[name].verdict
+        estimates[name] = 1.0 if verdict is None or verdict.ratio is None else verdict.ratio
+    highest = max(estimates.values(), default=0.0)
+    near = [name for name, ratio in estimates.items() if ratio * (1 + comparison.rules.gate) >= highest]
+    return min(near, key=comparison.simplest.index, default=None)
 
 
 def _leads(arm: ArmFigures, other: ArmFigures) -> bool:
