@@ -124,15 +124,20 @@ def tracked_comparison(
     store = locate().shown
     kept = file.resumable(store) if file is not None else None
     resume = None if kept is None else kept.run_id
-    with tracked_run(records.COMPARE, name, device_name("cpu"), flow_run_id, resume) as opened:
-        if kept is not None and kept.measured is not None:
-            count = f"{kept.launches} complete launch{'' if kept.launches == 1 else 'es'}"
-            warn("VML016", f"going on with run {opened.run.name}, which was stopped: {count} kept; --fresh starts anew")
+    try:
+        with tracked_run(records.COMPARE, name, device_name("cpu"), flow_run_id, resume) as opened:
+            if kept is not None and kept.measured is not None:
+                count = f"{kept.launches} complete launch{'' if kept.launches == 1 else 'es'}"
+                told = f"going on with run {opened.run.name}, which was stopped: {count} kept; --fresh starts anew"
+                warn("VML016", told)
+            if file is not None:
+                file.begin(store, opened.run.run_id, kept)
+            yield ComparisonWriter(opened, file, kept)
         if file is not None:
-            file.begin(store, opened.run.run_id, kept)
-        yield ComparisonWriter(opened, file, kept)
-    if file is not None:
-        file.discard()
+            file.discard()
+    finally:
+        if file is not None:
+            file.release()
 
 
 def log_unlogged(except_for: Unfinished | None = None) -> list[str]:

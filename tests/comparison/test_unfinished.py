@@ -65,11 +65,13 @@ def test_launches_are_read_back_as_they_were_kept() -> None:
     assert (found.measured, found.run_id, found.launches) == (MEASURED, "run", 5)
 
 
-def test_what_a_living_process_measures_is_its_own() -> None:
+def test_what_a_living_process_measures_is_its_own_until_it_lets_go() -> None:
     kept = file()
     kept.begin(STORE, "run", None)
     kept.keep_launches(MEASURED)
-    assert kept.resumable(STORE) is None
+    assert file().resumable(STORE) is None
+    kept.release()
+    assert file().resumable(STORE) is not None
 
 
 @pytest.mark.parametrize(

@@ -82,13 +82,14 @@ class Unfinished:
             return None
         if kept.comparison is None and time.time() - kept.began > NEW_SITTING_SECONDS:
             return None
-        return None if is_alive(kept.process) else kept
+        return None if self._taken(kept) else kept
 
     def begin(self, store: str, run_id: str, before: Kept | None) -> None:
         """This process measures it now; what was kept stays. Beside another that still does: in a file of its own."""
         kept = self.read()
-        if kept is not None and kept.process != process_identity() and is_alive(kept.process):
+        if kept is not None and self._taken(kept):
             self.path = self.path.with_stem(f"{self.path.stem}-{os.getpid()}")
+        _begun.add(self.path)
         if before is not None:
             self._write(dataclasses.replace(before, process=process_identity(), run_id=run_id))
         else:
@@ -107,6 +108,16 @@ class Unfinished:
     def discard(self) -> None:
         """It is logged, or nobody wants it."""
         self.path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """This process is through with it, and whoever wants to goes on."""
+        _begun.discard(self.path)
+
+    def _taken(self, kept: Kept) -> bool:
+        """Whether somebody is at it: another process that lives, or this one."""
+        if kept.process == process_identity():
+            return self.path in _begun
+        return bool(is_alive(kept.process))
 
     def _write(self, kept: Kept) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +152,7 @@ def unlogged(store: str) -> Iterator[tuple[Unfinished, Kept]]:
     for path in sorted(_folder().glob("*.json")):
         file = Unfinished(path)
         kept = file.read()
-        if kept is None or is_alive(kept.process):
+        if kept is None or file._taken(kept):
             continue
         if kept.comparison is None and time.time() - kept.began > NEW_SITTING_SECONDS:
             file.discard()
@@ -163,4 +174,5 @@ def _folder() -> Path:
     return cache.folder() / KIND
 
 
+_begun: set[Path] = set()  # files that this process is at
 _ADAPTER: TypeAdapter[Kept] = TypeAdapter(Kept)
