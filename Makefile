@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run check test test-system test-gpu bench qualify ui clean
+.PHONY: help setup run check test test-system test-browser test-gpu bench qualify ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,10 +28,13 @@ check: $(READY)  ## ruff, mypy, import contracts
 	$(BIN)/lint-imports --config pyproject.toml
 
 test: $(READY)  ## the tests that need no server
-	$(BIN)/python -m pytest -m "not system"
+	$(BIN)/python -m pytest -m "not system and not browser"
 
 test-system: $(READY)  ## real servers, workers and signals
 	$(BIN)/python -m pytest -m system tests/system
+
+test-browser: $(READY)  ## MLflow's and Prefect's pages and the report in Debian's chromium; skipped, with the reason, without it
+	$(BIN)/python -m pytest -m browser tests/browser
 
 test-gpu: $(READY)  ## the engines' contract on a CUDA device; skipped, with the reason, where there is none
 	$(BIN)/python -m pytest tests/gpu
@@ -45,5 +48,8 @@ qualify: $(READY)  ## the measuring put to the proof on this machine, 20 minutes
 ui: $(READY)  ## MLflow's UI over the local store
 	@$(BIN)/vecml ui
 
-clean:  ## remove .venv and caches; mlruns/ is kept
+up: $(READY)  ## a Prefect server, a worker and MLflow's UI, all on 127.0.0.1, until Ctrl-C
+	@$(BIN)/vecml up
+
+clean:  ## remove .venv and caches; mlruns/ and .prefect/ are kept
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

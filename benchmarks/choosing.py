@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -31,23 +32,22 @@ MOST_ROWS = 1_000_000  # larger than every cache here, and quicker to measure of
 def choosing(rounds: int) -> Iterator[Figure]:
     """For every shape: the share of `rounds` repetitions that picked the measured best or one that ties with it."""
     for widths in wanted_shapes():
-        model = make_model(widths)
+        shape, model = "-".join(map(str, widths)), make_model(widths)
         n_rows = min(MOST_ROWS, rows_of(widths))
         x_FN = np.random.default_rng(1).standard_normal((widths[0], n_rows), dtype=np.float32)
         best, rates = _measured(model, x_FN)
         picked, again, reason = [], [], ""
         for _ in range(rounds):
-            with tempfile.TemporaryDirectory(prefix="vecml-choose-") as folder:
-                os.environ["VECML_CACHE"] = folder
+            with tempfile.TemporaryDirectory(prefix="vecml-choose-") as folder, _cache_in(folder):
                 ways = candidates(PipelineConfig(engine="auto", device="cpu", threads=THREADS))
                 choice = choose_engine(model, x_FN, ways, SHORT)
                 picked.append(choice.setting.engine)
                 start = time.perf_counter()
                 known = choose_engine(make_model(widths, seed=7), x_FN, ways, SHORT)
                 again.append(time.perf_counter() - start)
-                assert known.kept or "disturbed" in choice.reason, known
+                if not known.kept and "disturbed" not in choice.reason:
+                    raise SystemExit(f"{shape}: the choice was not kept: {choice.reason}")
                 reason = choice.reason
-        shape = "-".join(map(str, widths))
         right = tuple(float(engine in best) for engine in picked)
         share = (sum(right) / len(right),) * 3
         yield Figure(
@@ -58,6 +58,20 @@ def choosing(rounds: int) -> Iterator[Figure]:
             detail=f"picked {', '.join(picked)}; best {' or '.join(sorted(best))}; {rates}; last: {reason}",
         )
         yield Figure(f"{shape}: choosing again, for other weights", tuple(again), Floor(1.0, at_least=False), "s")
+
+
+@contextmanager
+def _cache_in(folder: str) -> Iterator[None]:
+    """Within the block, what is found out is kept there."""
+    before = os.environ.get("VECML_CACHE")
+    os.environ["VECML_CACHE"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["VECML_CACHE"]
+        else:
+            os.environ["VECML_CACHE"] = before
 
 
 def _measured(model: Model, x_FN: np.ndarray) -> tuple[set[str], str]:

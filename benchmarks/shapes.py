@@ -29,7 +29,7 @@ THREADS = min(2, usable_cpus())
 MOST_ROWS = 4_000_000
 COMPARED_PEERS = 4  # the fastest in the search: with the notebook's function they make one group of arms
 CACHES = 4  # last-level caches that the input fills
-SEARCH_ROWS = 300_000
+SEARCH_BYTES = 64 << 20  # of features: more than a last-level cache, or the search would choose for a table within it
 OPENER = "benchmarks.peers:open_peer"
 
 
@@ -114,7 +114,13 @@ def shapes(rounds: int) -> Iterator[Figure]:
 def wanted_shapes() -> list[tuple[int, ...]]:
     """Those that BENCH_SHAPES names, else all."""
     wanted = os.environ.get("BENCH_SHAPES")
-    return [tuple(map(int, shape.split("-"))) for shape in wanted.split(",")] if wanted else list(SHAPES)
+    if not wanted:
+        return list(SHAPES)
+    known = {"-".join(map(str, widths)): widths for widths in SHAPES}
+    unknown = [shape for shape in wanted.split(",") if shape not in known]
+    if unknown:
+        raise SystemExit(f"BENCH_SHAPES: there is no shape {unknown[0]}; choose from {', '.join(known)}")
+    return [known[shape] for shape in wanted.split(",")]
 
 
 def rows_of(widths: tuple[int, ...]) -> int:
@@ -188,7 +194,15 @@ def _ratio(found: Mapping[str, ArmFigures], name: str) -> Ratio | None:
 def _fastest_block(name: str, widths: tuple[int, ...], n_rows: int) -> tuple[int | None, float]:
     """Block size and rate, in a process of its own: seven libraries with thread pools in one would slow each other."""
     shape = "-".join(map(str, widths))
-    command = [sys.executable, "-m", "benchmarks.peers", name, shape, str(min(n_rows, SEARCH_ROWS)), str(THREADS)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.peers",
+        name,
+        shape,
+        str(min(n_rows, SEARCH_BYTES // (4 * widths[0]))),
+        str(THREADS),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
@@ -210,7 +224,9 @@ def as_figures(widths: tuple[int, ...], row: Row) -> Iterator[Figure]:
 
     for name, ratio in row.ratios.items():
         block = row.blocks.get(name)
-        told = f"{row.rows_per_s[name] / 1e6:.2f} Mrow/s, blocks of {block:,}" if block else "the whole array at once"
+        told = (
+            f"{row.rows_per_s[name] / 1e6:.2f} Mrow/s, {f'blocks of {block:,}' if block else 'the whole array at once'}"
+        )
         floor = floors.notebook if name == "notebook" else floors.peer if name == row.best_peer else None
         yield figure(f"times {name}", ratio, floor, told)
     for name, rate in row.searched.items():

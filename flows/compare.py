@@ -7,7 +7,6 @@
 
 from prefect import flow
 from prefect.runtime import flow_run
-from tasks.history import confirm
 
 from flows.artifacts import publish_comparison
 from flows.cancellation import as_cancelled, close_run, stop_when_cancelled
@@ -15,6 +14,7 @@ from flows.heartbeat import without_heartbeat
 from flows.server import serving
 from flows.signals import leaving_in_order
 from tasks.compare import choose_settings, measure, prepare
+from tasks.history import confirm
 from tasks.tracking.comparison import log_unlogged, tracked_comparison
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.config import ComparisonConfig, settings_of
@@ -46,7 +46,7 @@ def compare_flow(config: ComparisonConfig = ComparisonConfig()) -> Comparison:  
             writer.log(comparison, note(comparison))
         publish_comparison(comparison, writer.run)
         if config.fail_on_regression:
-            confirm(config, job, chosen, comparison)
+            confirm(config, job, chosen, writer.run.run_id)
     return comparison
 
 

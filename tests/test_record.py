@@ -38,6 +38,7 @@ SECTIONS = {
     "Params of a setting": record.CHILD_PARAMS,
     "Metrics of a setting": record.CHILD_METRICS,
     "Tags of a setting": record.CHILD_TAGS,
+    "Tags of an imported run": record.IMPORT_TAGS,
 }
 
 

@@ -22,6 +22,7 @@ from vecml.statistics import (
     equivalence_interval,
     hodges_lehmann,
     is_equivalent,
+    loss_excluded,
     mcnemar,
     queries_for_percentile,
     robust_sd,
@@ -618,6 +619,50 @@ def test_mcnemar_is_symmetric_and_falls_with_the_difference(first: int, second: 
     assert 0 <= p <= 1
     assert mcnemar(second, first) == p
     assert mcnemar(min(first, second), max(first, second) + 1) <= p * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("margin", [0.01, 0.05, 0.3])
+@pytest.mark.parametrize("counts", [(0, 0, 100), (1, 0, 100), (5, 2, 50), (0, 9, 300), (40, 41, 90), (12, 0, 12)])
+def test_an_excluded_loss_is_by_the_likeliest_shares_of_that_loss(counts: tuple[int, int, int], margin: float) -> None:
+    """Its variance is that of the shares that a numeric search finds likeliest."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import xlogy
+    from scipy.stats import norm
+
+    first, second, n = counts
+
+    def unlikely(share: float) -> float:
+        rest = max(0.0, 1 - 2 * share - margin)
+        return -float(xlogy(first, share + margin) + xlogy(second, share) + xlogy(n - first - second, rest))
+
+    found = minimize_scalar(unlikely, bounds=(0, (1 - margin) / 2), method="bounded", options={"xatol": 1e-12})
+    ends = [0.0, (1 - margin) / 2]
+    share = min([found.x, *ends], key=unlikely)
+    deviation = math.sqrt(n * (2 * share + margin * (1 - margin)))
+    expected = norm.cdf((first - second - n * margin) / deviation)
+    assert loss_excluded(first, second, n, margin) == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_excluded_loss_holds_its_level() -> None:
+    """Of rows that do lose the margin it is excluded about as seldom as the level says."""
+    rng = np.random.default_rng(0)
+    draws = rng.multinomial(2_000, [0.03, 0.02, 0.95], size=4_000)
+    share = np.mean([loss_excluded(int(first), int(second), 2_000, 0.01) < 0.05 for first, second, _ in draws])
+    assert 0.03 < share < 0.065
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1, 3, 10, 0.01), "-1 and 3 discordant rows cannot be"),
+        ((3, 4, 6, 0.01), "3 and 4 discordant rows of 6 cannot be"),
+        ((0, 0, 0, 0.01), "0 and 0 discordant rows of 0 cannot be"),
+        ((1, 1, 5, 0.0), "margin 0.0: must lie between 0 and 1"),
+    ],
+)
+def test_an_excluded_loss_refuses_what_cannot_be(arguments: tuple[int, int, int, float], message: str) -> None:
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        loss_excluded(*arguments)
 
 
 @given(spread_values, spread_values, st.floats(0.5, 0.999))

@@ -46,11 +46,17 @@ def cpu_model(root: Path = ROOT) -> str | None:
 
 def instruction_sets(root: Path = ROOT) -> tuple[str, ...]:
     """Those of INSTRUCTION_SETS that the CPU has, in that order."""
+    there = flags(root)
+    return tuple(flag for flag in INSTRUCTION_SETS if flag in there)
+
+
+def flags(root: Path = ROOT) -> frozenset[str]:
+    """All of the CPU's flags, by the system's names; `neon` wherever it is."""
     entries = _cpuinfo(root)
-    flags = set(f"{entries.get('flags', '')} {entries.get('Features', '')}".split())
-    if "asimd" in flags or _is_apple_chip():
-        flags.add("neon")  # 64-bit Arm has it always, and Linux calls it asimd there
-    return tuple(flag for flag in INSTRUCTION_SETS if flag in flags)
+    found = set(f"{entries.get('flags', '')} {entries.get('Features', '')}".split())
+    if "asimd" in found or _is_apple_chip():
+        found.add("neon")  # 64-bit Arm has it always, and Linux calls it asimd there
+    return frozenset(found)
 
 
 def machine_cpus(*, hyperthreads: bool) -> int | None:

@@ -372,6 +372,35 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * float(betainc(max(only_first, only_second), min(only_first, only_second) + 1, 0.5)))
 
 
+def loss_excluded(only_first: int, only_second: int, n: int, margin: float) -> float:
+    """The p-value of the second classifier being worse than the first by `margin` or more, on the same n rows.
+
+    T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
+    Statistics in Medicine 17 (1998), 891-908: the score test, its variance from the likeliest proportions that differ
+    by just the margin. Small says that a loss of that size is excluded; it is no test of whether there is any loss.
+
+    Args:
+        only_first: how many rows only the first one has right.
+        only_second: how many only the second one has.
+        n: rows, 1 or more.
+        margin: as a share of the rows, between 0 and 1, both excluded.
+
+    Raises:
+        DataError: a negative count, more discordant rows than rows, or a margin outside (0, 1).
+    """
+    if not (only_first >= 0 and only_second >= 0):
+        raise DataError(f"{only_first} and {only_second} discordant rows cannot be")
+    if not max(1, only_first + only_second) <= n:
+        raise DataError(f"{only_first} and {only_second} discordant rows of {n} cannot be")
+    _check_between("margin", margin, 0, 1)
+    # The likeliest share of rows that only the second has, given that only the first has `margin` more of them.
+    linear = (2 * n - only_first + only_second) * margin - only_first - only_second
+    constant = only_second * margin * (1 - margin)
+    share = (math.sqrt(linear * linear + 8 * n * constant) - linear) / (4 * n)
+    deviation = math.sqrt(n * (2 * share + margin * (1 - margin)))
+    return NormalDist().cdf((only_first - only_second - n * margin) / deviation)
+
+
 def queries_for_percentile(percentile: float, confidence: float = 0.99) -> int:
     """How many queries MLPerf's load generator needs for a tail percentile of latency.
 

@@ -21,7 +21,9 @@ CODES: dict[str, str] = {
     "VML012": "another measurement is waited for",
     "VML013": "a setting cannot be compared here and was left out",
     "VML014": "a GPU's memory ran out and smaller blocks were taken",
+    "VML015": "the store was moved, and its addresses were mended",
     "VML016": "a comparison that was stopped goes on, or is logged",
+    "VML017": "the machine itself became slower",
 }
 
 

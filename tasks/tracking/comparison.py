@@ -20,10 +20,13 @@ from vecml.comparison.unfinished import Kept, Unfinished, comparison_of, unlogge
 from vecml.device import device_name
 from vecml.progress import stage
 from vecml.record import TrackedRun
+from vecml.report.charts import pictures
+from vecml.report.page import About, page
 from vecml.warnings import warn
 
 PARENT = "mlflow.parentRunId"  # MLflow's UI shows a run below the one that this tag names
 NOTE = "mlflow.note.content"
+REPORT, PICTURES = "report.html", "pictures"
 LONGEST_NOTE = 8_000  # what MLflow takes of a tag
 REST = "\n\nEverything is in `comparison.json`.\n"
 
@@ -71,6 +74,24 @@ class ComparisonWriter:
                 for arm in figures(comparison):
                     if arm.name not in known:
                         self._log_child(comparison, arm)
+            drawn = Path(scratch) / "drawn"
+            if self._draw(comparison, drawn):
+                store.client.log_artifacts(self.run.run_id, str(drawn))
+
+    def _draw(self, comparison: Comparison, folder: Path) -> bool:
+        """The report and the pictures for MLflow, into the new `folder`; whether the figures can be drawn."""
+        run = self.run
+        about = About(run.name, run.run_id, run.url, created=comparison.created)
+        try:
+            report, drawn = page(comparison, about), pictures(comparison)
+        except (ValueError, ArithmeticError) as error:  # of figures that nobody thought of: they are stored already
+            warn("VML010", f"the report of run {run.name} could not be drawn: {type(error).__name__}: {error}")
+            return False
+        (folder / PICTURES).mkdir(parents=True)
+        (folder / REPORT).write_text(report, encoding="utf-8")
+        for name, content in drawn.items():
+            (folder / PICTURES / name).write_bytes(content)
+        return True
 
     def _log_parent(self, comparison: Comparison, note: str, folder: Path) -> None:
         client, run_id = self.opened.store.client, self.run.run_id

@@ -14,6 +14,7 @@ from vecml.errors import StoreError
 
 EXPERIMENT = "vecml"
 UI_PORT = 5000
+PORT_VARIABLE = "VECML_UI_PORT"  # set for runs whose UI is brought up with another port
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Location:
         """The address of MLflow's UI over this store (for a local one, once `vecml ui` runs)."""
         if self.has_server:
             return without_passwords(self.uri).rstrip("/")
-        return f"http://127.0.0.1:{UI_PORT}"
+        return f"http://127.0.0.1:{os.environ.get(PORT_VARIABLE) or UI_PORT}"
 
 
 def locate() -> Location:

@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow.entities import Run, ViewType
@@ -20,7 +21,7 @@ from vecml.errors import ModelError, SettingError, StoreError
 from vecml.model.store import Classifier, load
 from vecml.record import COMPARE, ERROR, KIND, PIPELINE, SETTING
 
-__all__ = ["RecordedRun", "read_run"]
+__all__ = ["RecordedRun", "found", "opened", "read_run", "search"]
 
 ID_LENGTH = 32
 SHORTEST_PREFIX = 8
@@ -37,34 +38,33 @@ def read_run(run_id: str, architecture: str | None = None) -> RecordedRun:
     Raises StoreError when there is no such run, more than one, or one without a model; ModelError when the model is
     damaged.
     """
-    location = locate()
-    if location.folder is not None and not (location.folder / "mlflow.db").exists():
-        raise StoreError(
-            f"there is no run {run_id!r}: {location.folder} holds no runs",
-            "run this in the folder of its mlruns/, or name that with VECML_HOME",
-        )
-    store = open_store(location)
-    with store_errors(location):
-        run = _found(store, run_id.strip())
+    store = opened(run_id)
+    with store_errors(store.location):
+        run = found(store, run_id)
         _check_has_a_model(run)
         with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
             return _read(store, run, Path(scratch), architecture)
 
 
-def _found(store: Store, asked: str) -> Run:
-    """The one run that is meant; of several of the same name, the one that is a finished pipeline run."""
+def found(store: Store, asked: str, kinds: Sequence[str] = (PIPELINE,)) -> Run:
+    """The one run that is meant by an id, the beginning of one (8 characters or more), or a name.
+
+    Of several of the same name it is the one of `kinds` that is finished. Raises StoreError where there is none, with
+    the nearest, and where there are several.
+    """
+    asked = asked.strip()
     runs: list[Run] = []
     if re.fullmatch(f"[0-9a-f]{{{SHORTEST_PREFIX},{ID_LENGTH}}}", asked):
-        runs = _search(store, f"attributes.run_id LIKE '{asked}%'")
+        runs = search(store, f"attributes.run_id LIKE '{asked}%'")
     if not runs:
         # A quote cannot be written in such a query, and a backslash means something to some databases.
         pattern = re.sub(r"['\\]", "_", asked)
-        runs = [run for run in _search(store, f"attributes.run_name LIKE '{pattern}'") if run.info.run_name == asked]
-    pipelines = [run for run in runs if run.data.tags.get(KIND) == PIPELINE]
-    finished = [run for run in pipelines if run.info.status == "FINISHED"]
-    meant = finished or pipelines or runs
+        runs = [run for run in search(store, f"attributes.run_name LIKE '{pattern}'") if run.info.run_name == asked]
+    preferred = [run for run in runs if run.data.tags.get(KIND) in kinds]
+    finished = [run for run in preferred if run.info.status == "FINISHED"]
+    meant = finished or preferred or runs
     if not meant:
-        raise StoreError(f"there is no run {asked!r} in {store.location.shown}", _nearest(store, asked))
+        raise StoreError(f"there is no run {asked!r} in {store.location.shown}", _nearest(store, asked, kinds))
     if len(meant) > 1:
         ids = [run.info.run_id for run in meant]
         more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
@@ -72,17 +72,32 @@ def _found(store: Store, asked: str) -> Run:
     return meant[0]
 
 
-def _search(store: Store, query: str, limit: int = 1_000) -> list[Run]:
+def opened(asked: str) -> Store:
+    """The store, if it is there: who looks for a run in the wrong folder gets no empty one made.
+
+    Raises StoreError, naming the run that was `asked` for.
+    """
+    location = locate()
+    if location.folder is not None and not (location.folder / "mlflow.db").exists():
+        raise StoreError(
+            f"there is no run {asked!r}: {location.folder} holds no runs",
+            "run this in the folder of its mlruns/, or name that with VECML_HOME",
+        )
+    return open_store(location)
+
+
+def search(store: Store, query: str, limit: int = 1_000) -> list[Run]:
     """Runs, the latest first."""
-    found = store.client.search_runs([store.experiment.experiment_id], query, ViewType.ACTIVE_ONLY, max_results=limit)
-    return list(found)
+    runs = store.client.search_runs([store.experiment.experiment_id], query, ViewType.ACTIVE_ONLY, max_results=limit)
+    return list(runs)
 
 
-def _nearest(store: Store, asked: str) -> str:
-    """A hint: runs whose names or ids are like what was asked for, else the latest."""
-    recent = _search(store, f"tags.`{KIND}` = '{PIPELINE}'", LOOKED_THROUGH)
+def _nearest(store: Store, asked: str, kinds: Sequence[str]) -> str:
+    """A hint: runs of these kinds whose names or ids are like what was asked for, else the latest."""
+    recent = [run for kind in kinds for run in search(store, f"tags.`{KIND}` = '{kind}'", LOOKED_THROUGH)]
+    recent.sort(key=lambda run: -run.info.start_time)
     if not recent:
-        return "it holds no pipeline run yet: vecml run makes one"
+        return "it holds no pipeline run yet: vecml run makes one" if COMPARE not in kinds else "it holds no run yet"
     names = {str(run.info.run_name): str(run.info.run_name) for run in recent}
     ids = {run.info.run_id[: max(SHORTEST_PREFIX, len(asked))]: str(run.info.run_id) for run in recent}
     known = {**names, **ids}

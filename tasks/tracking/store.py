@@ -22,6 +22,8 @@ from requests.exceptions import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, sqlite_uri, without_passwords
+from tasks.tracking.moved import mend
+from tasks.tracking.view import keep_view
 from vecml.environment import is_alive, process_identity
 from vecml.errors import StoreError
 from vecml.record import ERROR, FLOW_RUN, PROCESS
@@ -75,6 +77,7 @@ def open_store(location: Location | None = None) -> Store:
             try:
                 with FileLock(location.folder / ".lock", timeout=LOCK_SECONDS):
                     _make_database(location.folder)
+                    mend(location.folder)
                     store = _opened(location)
             except Timeout:
                 raise StoreError(
@@ -117,6 +120,7 @@ def _opened(location: Location) -> Store:
             f"the experiment {EXPERIMENT!r} in {location.shown} was deleted",
             "restore it in MLflow's UI, or set MLFLOW_TRACKING_URI to another store",
         )
+    keep_view(client, experiment)
     return Store(client, experiment, location)
 
 

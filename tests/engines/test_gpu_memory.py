@@ -50,7 +50,7 @@ def test_blocks_are_halved_until_they_fit(engine: str, make_model: Callable[...,
     reference = load_engine(model, Setting(engine="numpy", layout="columns"))
     reference.labels(x_FN, expected_N)
     label_N = np.full(1_001, -1, np.int64)
-    with pytest.warns(VecmlWarning) as given:
+    with pytest.warns(VecmlWarning) as given:  # noqa: PT031 -- loading warns, and labelling does
         loaded = load_engine(model, Setting(engine=engine, layout="columns", block_rows=300))
         loaded.labels(x_FN, label_N)
     loaded.close()

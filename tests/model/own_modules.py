@@ -128,3 +128,38 @@ class FailsTraining(Residual):
         if self.training:
             raise RuntimeError("not while training")
         return super().forward(x_NF)
+
+
+class ChangesRows(nn.Module):
+    """Clips what it is given, in place."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(n_features, n_classes)
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return self.layer(x_NF.clamp_(-0.5, 0.5))
+
+
+class Counts(nn.Module):
+    """Counts its calls in a buffer, in evaluation mode too."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(n_features, n_classes)
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return self.layer(x_NF)
+
+
+class Leaves(nn.Module):
+    """Ends the process when it is called."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(n_features, n_classes)
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        raise SystemExit("nope")

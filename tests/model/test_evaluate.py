@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from vecml.engines.inference import REFERENCE
+from vecml.engines.registry import load_engine
 from vecml.errors import DataError
 from vecml.model.evaluate import Evaluation, Flips, evaluate, find_flips, reference_rows
+from vecml.model.network import Architecture, Layer, Model
 from vecml.statistics import wilson_interval
 
 NO_FLIPS = Flips(0, *(np.empty(0, np.int64),) * 3, np.empty(0))
@@ -213,9 +217,27 @@ def test_no_flip_is_empty_arrays() -> None:
 
 def test_margins_of_logits_that_are_not_finite() -> None:
     reference_NC = np.array([[0, np.nan], [np.inf, np.inf], [-np.inf, 3.0]])
-    flips = find_flips(np.array([0, 1, 0]), reference_NC, np.arange(3))
-    np.testing.assert_array_equal(flips.reference_N, [1, 0, 1])
+    flips = find_flips(np.array([1, 1, 0]), reference_NC, np.arange(3))
+    np.testing.assert_array_equal(flips.reference_N, [0, 0, 1])
     np.testing.assert_array_equal(flips.margin_N, [np.nan, np.nan, np.inf])
+
+
+def test_the_reference_held_to_itself_has_no_flip() -> None:
+    """Whatever is not finite: its labels and what is made of its logits follow one rule."""
+    random = np.random.default_rng(0)
+    x_FN = random.choice([0.0, 1.0, -2.0, np.inf, -np.inf, np.nan], (4, 400), p=[0.3, 0.3, 0.3, 0.04, 0.04, 0.02])
+    for widths in ((4, 3), (4, 2), (4, 5, 3)):
+        layers = tuple(
+            Layer(random.standard_normal((fan_out, fan_in)).astype(np.float32), np.zeros(fan_out, np.float32))
+            for fan_in, fan_out in pairwise(widths)
+        )
+        names = tuple(map(str, range(widths[-1])))
+        model = Model(Architecture(4, widths[1:-1], widths[-1], "relu"), layers, names)
+        reference = load_engine(model, REFERENCE)
+        label_N = np.empty(400, np.int64)
+        reference.labels(x_FN, label_N)
+        logits_NC = reference.logits(x_FN)
+        assert len(find_flips(label_N, logits_NC, np.arange(400)).row_N) == 0
 
 
 @settings(max_examples=50, deadline=None)

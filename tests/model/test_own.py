@@ -125,6 +125,9 @@ def test_numbers_by_name() -> None:
         ("AcrossRows", "its logits for a row depend on the other rows of the call"),
         ("Float32Only", "a copy of it does not run in float64, which the reference needs: RuntimeError: "),
         ("Rounds", "a copy of it in float64 gives other logits"),
+        ("ChangesRows", "it changes the rows that it is given"),
+        ("Counts", "its calls changes when it is called, in evaluation mode too"),
+        ("Leaves", "it fails on 5 rows of 3 features: SystemExit: nope"),
     ],
 )
 def test_a_module_that_is_no_classifier(tmp_path: Path, kind: str, said: str) -> None:

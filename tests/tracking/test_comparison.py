@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from html import escape
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from vecml.environment import describe, process_identity
 from vecml.errors import StoreError
 from vecml.measure.records import ArmLaunch, ArmMeasurement, Blocks, Measured, Plan, Role
 from vecml.measure.verdict import Rules
+from vecml.report.comparison import sentence
 
 N_ROWS, LAUNCHES, ROUNDS = 1_000, 4, 7
 BASELINE, FASTER, WRONG = "numpy threads=2", "torch threads=2", "torch threads=1"
@@ -201,7 +203,15 @@ def test_the_parent_reads_back_as_it_was(stored: tuple[Run, dict[str, Run]]) -> 
 
 def test_the_artifacts_hold_everything(stored: tuple[Run, dict[str, Run]], tmp_path: Path) -> None:
     client, run_id = open_store().client, stored[0].info.run_id
-    assert {item.path for item in client.list_artifacts(run_id)} == {"comparison.json", "environment.json"}
+    there = {item.path for item in client.list_artifacts(run_id)}
+    assert there == {"comparison.json", "environment.json", "report.html", "pictures"}
+    drawn = [item.path for item in client.list_artifacts(run_id, "pictures")]
+    assert drawn
+    for path in drawn:
+        assert Path(client.download_artifacts(run_id, path, str(tmp_path))).read_bytes().startswith(b"\x89PNG")
+    report = Path(client.download_artifacts(run_id, "report.html", str(tmp_path))).read_text()
+    assert "a name" in report
+    assert escape(sentence(made())) in report
     content = Path(client.download_artifacts(run_id, "comparison.json", str(tmp_path))).read_bytes()
     assert content.decode() == to_json(made())
     assert figures(from_json(content, "it")) == figures(made())

@@ -108,7 +108,7 @@ def test_the_same_comparison_asked_for_again_is_logged_and_not_measured(
 def test_launches_of_one_that_was_stopped_go_on_in_its_run(home: Path) -> None:
     path = home / "cache" / "unfinished" / "key.json"
     first = stopped_after(path, lambda file: file.keep_launches(MADE.measured))
-    with pytest.warns(VecmlWarning) as given, tracked_comparison("a name", file=Unfinished(path)) as writer:
+    with pytest.warns(VecmlWarning) as given, tracked_comparison("a name", file=Unfinished(path)) as writer:  # noqa: PT031
         assert writer.run.run_id == first
         assert writer.kept is not None
         assert writer.kept.measured == MADE.measured

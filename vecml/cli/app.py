@@ -13,7 +13,25 @@ from typing import Any
 import typer
 
 from vecml import __version__
-from vecml.cli import compare, diff, doctor, qualify, run, trigger, ui
+from vecml.cli import (
+    champion,
+    compare,
+    diff,
+    doctor,
+    exchange,
+    history,
+    lab,
+    ladder,
+    leaderboard,
+    optimize,
+    predict,
+    qualify,
+    report,
+    run,
+    trigger,
+    ui,
+    up,
+)
 from vecml.cli.terminal import show_error
 from vecml.errors import SettingError, VecmlError, interrupted
 
@@ -36,8 +54,19 @@ app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.command("qualify", epilog=qualify.EPILOG)(qualify.qualify)
 app.command("diff", epilog=diff.EPILOG)(diff.diff)
 app.command("trigger", epilog=trigger.EPILOG)(trigger.trigger)
+app.command("report", epilog=report.EPILOG)(report.report)
+app.command("history", epilog=history.EPILOG)(history.history)
+app.command("leaderboard", epilog=leaderboard.EPILOG)(leaderboard.leaderboard)
+app.command("lab", epilog=lab.EPILOG)(lab.lab)
+app.command("ladder", epilog=ladder.EPILOG)(ladder.ladder)
+app.command("optimize", epilog=optimize.EPILOG)(optimize.optimize)
+app.command("export", epilog=exchange.EXPORT_EPILOG)(exchange.export_run)
+app.command("import", epilog=exchange.IMPORT_EPILOG)(exchange.import_runs)
+app.command("champion", epilog=champion.EPILOG)(champion.champion)
+app.command("predict", epilog=predict.EPILOG)(predict.predict)
 app.command("doctor")(doctor.doctor)
 app.command("ui")(ui.ui)
+app.command("up", epilog=up.EPILOG)(up.up)
 
 
 @app.callback(invoke_without_command=True)

@@ -34,7 +34,6 @@ def diff(
     if len(set(runs)) < len(runs):
         raise SettingError("diff: a run is named twice", "name each run once")
     from tasks.tracking.sides import read_sides
-
     from vecml.comparison.across import diff as compared
     from vecml.report.across import as_json, remarks, sentence, table
 

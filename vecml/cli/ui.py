@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tasks.tracking.location import UI_PORT
+from tasks.tracking.location import PORT_VARIABLE, UI_PORT
 from vecml.cli.terminal import console
 from vecml.errors import SettingError
 
@@ -41,8 +41,8 @@ def ui(
     from tasks.tracking.store import open_store
     from tasks.tracking.write import runs_url
 
-    address = runs_url(open_store(location)).replace(f":{UI_PORT}/", f":{port}/")
-    out.print(f"Our runs: {address}", soft_wrap=True)
+    os.environ[PORT_VARIABLE] = str(port)
+    out.print(f"Our runs: {runs_url(open_store(location))}", soft_wrap=True)
     out.print(f"Store: {location.shown}. Ctrl-C ends it.", soft_wrap=True)
     os.environ["MLFLOW_BACKEND_STORE_URI"] = location.uri  # not among the arguments: it may hold a password
     command = [sys.executable, "-m", "mlflow", "server"]

@@ -212,7 +212,8 @@ def _remarks(first: Side, other: Side) -> list[str]:
 def _matched(first: Sequence[Sitting], other: Sequence[Sitting]) -> tuple[list[tuple[Sitting, Sitting]], list[str]]:
     """Pairs of settings that are most alike, each in one pair; and what is left, with the reason."""
     left = []
-    ours, theirs = [], []
+    ours: list[Sitting] = []
+    theirs: list[Sitting] = []
     for sittings, kept in ((first, ours), (other, theirs)):
         for sitting in sittings:
             if sitting.invalid is not None or not sitting.rows_per_s:
@@ -236,7 +237,8 @@ def _matched(first: Sequence[Sitting], other: Sequence[Sitting]) -> tuple[list[t
 
 
 def _difference(first: Sitting, other: Sitting, others: Sequence[Sitting], level: float, rules: Rules) -> Difference:
-    ours, theirs = _series(first, others), _series(other, others)
+    same = first.series == other.series
+    ours, theirs = (_series(one, [] if same else others) for one in (first, other))
     rates = (statistics.median(ours), statistics.median(theirs))
     made = Difference(
         first=first.name,
@@ -253,7 +255,7 @@ def _difference(first: Sitting, other: Sitting, others: Sequence[Sitting], level
         return replace(made, reason="the tables have other sizes")
     if not (first.blocks and other.blocks):
         return replace(made, reason="a figure of one process; vecml compare --run measures one that can be compared")
-    if first.series == other.series:
+    if same:
         return replace(
             made,
             reason="the same setting, machine and libraries: whether it changed with the days, vecml history tells",

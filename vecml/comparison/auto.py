@@ -64,8 +64,8 @@ def choose_engine(
     """
     runnable = _runnable(model, candidates)
     if len(runnable) == 1:
-        return Choice(runnable[0], f"{runnable[0].engine}: no other engine here runs this model", kept=False)
-    key = _key(model, x_FN.shape[1], candidates)
+        return Choice(runnable[0], f"{runnable[0].engine}: no other engine here runs this model so", kept=False)
+    key = _key(model, x_FN, candidates)
     if (kept := _kept(key, runnable)) is not None:
         return kept
     x_FN = np.ascontiguousarray(x_FN[:, :MOST_ROWS])
@@ -173,13 +173,14 @@ def _runnable(model: AnyModel, candidates: Sequence[Setting]) -> list[Setting]:
     return runnable
 
 
-def _key(model: AnyModel, n_rows: int, candidates: Sequence[Setting]) -> str:
-    first = candidates[0]
+def _key(model: AnyModel, x_FN: NDArray[np.floating], candidates: Sequence[Setting]) -> str:
+    first, n_rows = candidates[0], x_FN.shape[1]
     devices = ".".join(dict.fromkeys(setting.device for setting in candidates))
     return "-".join(
         (
             model.architecture.digest,
             f"rows1e{len(str(max(1, n_rows))) - 1}",
+            x_FN.dtype.name,
             first.precision,
             first.layout,
             first.isa,

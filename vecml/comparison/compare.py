@@ -17,7 +17,7 @@ from vecml.comparison.budget import Budget, machine_rules, make_budget
 from vecml.comparison.comparison import Comparison, Load, Subject, measured_limits, order_of
 from vecml.comparison.files import save_errors, save_input, save_labels, save_model, shared_folder
 from vecml.comparison.gate import faults
-from vecml.comparison.reference import float32_errors, label_of, reference_labels, reference_logits, tolerance
+from vecml.comparison.reference import float32_errors, reference_labels, reference_logits, tolerance
 from vecml.comparison.settings import Chosen
 from vecml.config import Setting
 from vecml.engines.inference import REFERENCE
@@ -32,7 +32,7 @@ from vecml.measure.lock import only_measurement
 from vecml.measure.processes import ProcessSource
 from vecml.measure.records import Arm, Measured, Plan, Role
 from vecml.measure.verdict import Rules, narrow_enough
-from vecml.model.evaluate import reference_rows
+from vecml.model.evaluate import label_of, reference_rows
 from vecml.model.network import AnyModel, Model, OwnArchitecture, OwnModel
 from vecml.progress import stage
 from vecml.warnings import warn

@@ -37,6 +37,7 @@ class RecordedSetting:
         accuracy: share of true labels.
         peak_rss_mb: the most memory of a worker, in MB (10^6 bytes).
         break_even_rows: rows from which on loading pays against its baseline.
+        subject: what was run, for people, as `digits.csv, 64 features, 10 classes`; None where it is not known.
     """
 
     run_id: str
@@ -63,6 +64,7 @@ class RecordedSetting:
     accuracy: float | None = None
     peak_rss_mb: float | None = None
     break_even_rows: float | None = None
+    subject: str | None = None
 
     @property
     def invalid(self) -> str | None:

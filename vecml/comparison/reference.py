@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import erf, expit
 
 from vecml.config import Activation, Precision
+from vecml.model.evaluate import label_of
 from vecml.model.network import AnyModel, Architecture, Model, OwnArchitecture, OwnModel
 
 BLOCK_ROWS = 8_192
@@ -77,14 +78,6 @@ def reference_logits(model: AnyModel, x_FN: NDArray[np.floating], error_C: NDArr
                 value = activate(value)
                 scale = np.maximum(slope * scale, np.abs(value))
     return Logits(np.ascontiguousarray(value.T), np.ascontiguousarray(scale.T))
-
-
-def label_of(logits_NC: NDArray[np.floating]) -> NDArray[np.int64]:
-    """The labels (int64, N) that logits mean: the first highest; 0 where that is not finite, as in every engine."""
-    label_N: NDArray[np.int64] = logits_NC.argmax(axis=1)
-    best_N = np.take_along_axis(logits_NC, label_N[:, None], axis=1)[:, 0]
-    label_N[~np.isfinite(best_N)] = 0
-    return label_N
 
 
 def float32_errors(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:

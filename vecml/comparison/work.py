@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.comparison.files import ERRORS, load_model
-from vecml.comparison.reference import label_of, reference_logits, tolerance
+from vecml.comparison.reference import reference_logits, tolerance
 from vecml.config import Precision, Setting
 from vecml.engines.base import Engine, Loaded
 from vecml.engines.probe import used_precision
 from vecml.engines.registry import get_engine
 from vecml.hardware import ROOT, read_text
+from vecml.model.evaluate import label_of
 
 LOGIT_ROWS = 4_096  # whose logits are compared, spread evenly
 FLIPS_AT_ONCE = 20_000

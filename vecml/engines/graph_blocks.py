@@ -15,6 +15,8 @@ from vecml.config import Setting
 from vecml.engines.blocks import Blocks, choose_block_rows
 from vecml.engines.checks import check_labels, count_rows
 from vecml.engines.highest import Highest
+from vecml.engines.libraries import first_line
+from vecml.errors import EngineUnavailableError
 from vecml.model.network import AnyModel, OwnModel
 
 Array = NDArray[Any]
@@ -63,6 +65,24 @@ class GraphLoaded:
                 if logit_runner is None
                 else _Lane(logit_runner(), self._n_features, self._n_classes, dtype, setting, own=own)
             )
+
+        if own:
+            self._try_out(setting, str(architecture))
+
+    def _try_out(self, setting: Setting, name: str) -> None:
+        """Run a row and a few: some graphs can be read and compiled, and fail when they are called.
+
+        Raises EngineUnavailableError with the library's reason.
+        """
+        try:
+            for rows in (1, 3):
+                shape = (self._n_features, rows) if self._layout == "columns" else (rows, self._n_features)
+                self.labels(np.zeros(shape, np.float32), np.empty(rows, np.int64))
+        except Exception as error:  # whatever the library raises
+            self.close()
+            raise EngineUnavailableError(
+                f"engine {setting.engine} cannot run {name}: {first_line(error)}", "engine torch runs it as it is"
+            ) from error
 
     def labels(self, x: NDArray[np.float32], out_N: NDArray[np.int64]) -> None:
         """Write the class index of every row of `x` into `out_N`."""

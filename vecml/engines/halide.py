@@ -9,12 +9,12 @@ from vecml.engines.checks import unsupported
 from vecml.engines.libraries import missing
 from vecml.model.network import Model
 
-# what the system calls the instructions that each of them needs
+# what the system calls the instructions that each of them needs: all that Halide's target uses
 _NEEDS: dict[str, tuple[str, ...]] = {
     "scalar": (),
     "sse41": ("sse4_1",),
-    "avx2": ("avx2", "fma"),
-    "avx512": ("avx512f",),
+    "avx2": ("avx", "avx2", "fma", "f16c"),
+    "avx512": ("avx", "avx2", "fma", "f16c", "avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"),
     "neon": ("neon",),
     "native": (),
 }
@@ -44,10 +44,7 @@ class HalideEngine:
 
 def missing_instructions(isa: Isa) -> str | None:
     """Why this CPU cannot run code for `isa`, in words for the user, or None."""
-    have = hardware.instruction_sets()
-    lacking = [name for name in _NEEDS[isa] if name not in have]
-    if isa != "neon" and "neon" in have and isa not in ("native", "scalar"):
-        lacking = list(_NEEDS[isa])
-    if not lacking:
+    flags, have = hardware.flags(), hardware.instruction_sets()
+    if all(name in flags for name in _NEEDS[isa]):
         return None
     return f"this CPU has no {isa} instructions; it has {', '.join(have) or 'none that are known'}"

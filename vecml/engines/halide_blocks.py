@@ -20,7 +20,8 @@ from vecml.model.network import Model
 # short enough for the threads to end together.
 TASK_MULTIPLY_ADDS = 8_000_000
 LEAST_TASK_ROWS, MOST_TASK_ROWS = 512, 65_536
-STAGED_ROWS = 65_536
+STAGED_BYTES, MOST_STAGED_ROWS = 32 << 20, 65_536
+LARGE = 1 << 31  # elements from which on Halide wants to be told
 
 
 class HalideLoaded:
@@ -32,7 +33,7 @@ class HalideLoaded:
         self._n_features, self._n_classes = model.architecture.n_features, model.architecture.n_classes
         self._dtype = np.dtype(setting.precision)
         self._task_rows = setting.block_rows or choose_task_rows(model)
-        self._ready: dict[tuple[str, Output], _Ready] = {}
+        self._ready: dict[tuple[str, Output, bool], _Ready] = {}
         self._lock = threading.Lock()
         self._get(np.dtype(np.float32), "labels")
 
@@ -59,15 +60,16 @@ class HalideLoaded:
     def _run(self, x: NDArray[Any], output: Output, n_rows: int, out: NDArray[Any]) -> None:
         if not n_rows:
             return
-        ready = self._get(x.dtype, output)
+        ready = self._get(x.dtype, output, large=max(_span(x), _span(out)) >= LARGE)
         by_column = self._setting.layout == "columns"
         # The kernel reads and writes whole vectors: what is strided, and fewer rows than a tile, go through copies.
         if x.strides[1] == x.itemsize and out.strides[-1] == out.itemsize and n_rows >= ready.kernel.tile.rows:
             ready.kernel(self._rows_per_task(n_rows), x, ready.weights, out)
             return
-        for start in range(0, n_rows, STAGED_ROWS):
-            rows = slice(start, min(start + STAGED_ROWS, n_rows))
-            ready.staged(self._rows_per_task(STAGED_ROWS), x[:, rows] if by_column else x[rows], out[..., rows])
+        at_once = min(MOST_STAGED_ROWS, max(1, STAGED_BYTES // (self._n_features * x.itemsize)))
+        for start in range(0, n_rows, at_once):
+            rows = slice(start, min(start + at_once, n_rows))
+            ready.staged(self._rows_per_task(at_once), x[:, rows] if by_column else x[rows], out[..., rows])
 
     def _rows_per_task(self, n_rows: int) -> int:
         """Rows that a thread takes at a time: few where every thread of the pool may work.
@@ -79,10 +81,10 @@ class HalideLoaded:
         tile = MOST_TILE_ROWS
         return -(-n_rows // (self._setting.threads * tile)) * tile
 
-    def _get(self, input_type: np.dtype[Any], output: Output) -> "_Ready":
+    def _get(self, input_type: np.dtype[Any], output: Output, *, large: bool = False) -> "_Ready":
         """The kernel for features of this type, compiled when it is first asked for."""
         with self._lock:
-            key = (input_type.name, output)
+            key = (input_type.name, output, large)
             if key not in self._ready:
                 layers = label_layers(self._model) if output == "labels" else logit_layers(self._model)
                 architecture = self._model.architecture
@@ -96,6 +98,7 @@ class HalideLoaded:
                         self._setting.layout,
                         output,
                         self._setting.isa,
+                        large,
                     )
                 )
                 self._ready[key] = _Ready(
@@ -122,6 +125,12 @@ class _Ready:
         out = np.empty((*into.shape[:-1], filled), into.dtype)
         self.kernel(rows_per_task, x, self.weights, out)
         into[...] = out[..., :rows]
+
+
+def _span(array: NDArray[Any]) -> int:
+    """Elements from the array's first to its last, what lies between them included."""
+    reached = sum((length - 1) * stride for length, stride in zip(array.shape, array.strides, strict=True))
+    return 1 + int(reached) // array.itemsize
 
 
 def choose_task_rows(model: Model) -> int:

@@ -25,6 +25,7 @@ from vecml.engines.halide_functions import (
     not_a_number,
     signed_bits,
 )
+from vecml.engines.memory import as_writeable
 from vecml.engines.weights import Linear
 
 Output = Literal["labels", "logits"]
@@ -57,6 +58,7 @@ class Shape:
         layout: how the features lie.
         output: what is written.
         isa: the instruction set.
+        large: whether a buffer may span 2^31 elements or more, for which every address takes 64 bits.
     """
 
     widths: tuple[int, ...]
@@ -66,6 +68,7 @@ class Shape:
     layout: Layout
     output: Output
     isa: Isa
+    large: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Kernel:
 
     def __init__(self, shape: Shape) -> None:
         target = target_of(shape.isa)
+        if shape.large:
+            target.set_feature(hl.TargetFeature.LargeBuffers)
         self.tile = choose_tile(target, shape)
         made = algorithm(shape, self.tile)
         schedule(made, shape, self.tile)
@@ -102,20 +107,7 @@ class Kernel:
             weights: of `pack`.
             out: contiguous along its rows.
         """
-        self._call(max(1, rows_per_task // self.tile.rows), hl.Buffer(_as_writeable(x)), *weights, hl.Buffer(out))
-
-
-class _Memory:
-    """The memory of an array as NumPy's array interface tells it, said to be writeable."""
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self.array = array  # keeps the memory
-        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
-
-
-def _as_writeable(x: NDArray[Any]) -> NDArray[Any]:
-    """The same memory: Halide refuses a read-only buffer even for what a kernel only reads."""
-    return x if x.flags.writeable else np.asarray(_Memory(x))
+        self._call(max(1, rows_per_task // self.tile.rows), hl.Buffer(as_writeable(x)), *weights, hl.Buffer(out))
 
 
 @lru_cache(maxsize=32)

@@ -17,7 +17,7 @@ def missing(library: str, extra: str | None) -> str | None:
         if error.name == library:
             return f"{library} is not installed{_how(extra)}"
         return f"{library} cannot be imported: {first_line(error)}"
-    except Exception as error:  # noqa: BLE001 -- what a library that does not fit this machine raises is its own
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- what a library that does not fit this machine raises is its own
         return f"{library} cannot be imported: {first_line(error)}"
     return None
 

@@ -5,6 +5,7 @@ imported as if that package were not there, for which openvino has a stand-in.
 """
 
 import sys
+import threading
 from collections.abc import Mapping
 from typing import cast
 
@@ -15,6 +16,8 @@ from vecml.engines.libraries import first_line, missing
 from vecml.model.network import AnyModel, OwnModel
 
 _TELEMETRY = "openvino_telemetry"
+_ABSENT = object()
+_importing = threading.Lock()
 
 
 class OpenvinoEngine:
@@ -51,14 +54,19 @@ class OpenvinoEngine:
 
 def missing_openvino(extra: str | None) -> str | None:
     """Why openvino cannot be used here, in words for the user, or None; imports it, without its telemetry."""
-    before = sys.modules.get(_TELEMETRY)
-    cast("dict[str, object]", sys.modules)[_TELEMETRY] = None  # importing it fails as if it were not installed
-    try:
-        return missing("openvino", extra)
-    finally:
-        del sys.modules[_TELEMETRY]
-        if before is not None:
-            sys.modules[_TELEMETRY] = before
+    modules = cast("dict[str, object]", sys.modules)
+    with _importing:  # of two threads the second one would let the package in
+        if "openvino" in modules:
+            return missing("openvino", extra)
+        before = modules.get(_TELEMETRY, _ABSENT)
+        modules[_TELEMETRY] = None  # importing it fails as if it were not installed
+        try:
+            return missing("openvino", extra)
+        finally:
+            if before is _ABSENT:
+                modules.pop(_TELEMETRY, None)
+            else:
+                modules[_TELEMETRY] = before
 
 
 def _missing_bfloat16() -> str | None:

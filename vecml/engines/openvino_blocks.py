@@ -13,6 +13,7 @@ from openvino import opset13 as ops
 from vecml.config import Activation, Layout, Setting
 from vecml.engines.graph_blocks import GraphLoaded
 from vecml.engines.libraries import first_line
+from vecml.engines.memory import as_writeable
 from vecml.engines.onnx_graph import exported_bytes
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.errors import EngineUnavailableError
@@ -47,9 +48,8 @@ def load_openvino(model: AnyModel, setting: Setting) -> GraphLoaded:
             whole = chain_graph(logit_layers(model), activation, setting.layout)
 
     def runner(of: openvino.Model) -> "RequestRunner":
-        careful = None
-        if keeps_nan(of) is not of:
-            careful = core.compile_model(keeps_nan(of), "CPU", config)
+        kept = keeps_nan(of)
+        careful = None if kept is of else core.compile_model(kept, "CPU", config)
         return RequestRunner(core.compile_model(of, "CPU", config), careful)
 
     return GraphLoaded(
@@ -80,7 +80,7 @@ class RequestRunner:
             flat = x.reshape(-1)
             if not np.isfinite(np.dot(flat, flat)):  # or too large to be sure of
                 request = self._careful
-        request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
+        request.set_input_tensor(openvino.Tensor(as_writeable(x), shared_memory=True))
         request.set_output_tensor(openvino.Tensor(z, shared_memory=True))
         request.infer()
 

@@ -6,6 +6,7 @@ from vecml.config import Setting
 from vecml.engines.base import Engine, Loaded
 from vecml.engines.checks import other_model, unsupported
 from vecml.engines.halide import HalideEngine
+from vecml.engines.libraries import first_line
 from vecml.engines.numpy import NumpyEngine
 from vecml.engines.onnxruntime import OnnxruntimeEngine
 from vecml.engines.openvino import OpenvinoEngine
@@ -55,9 +56,18 @@ def check(model: AnyModel, setting: Setting) -> None:
 
 
 def load_engine(model: AnyModel, setting: Setting) -> Loaded:
-    """`model` ready to run under `setting`; close it when done. Raises as `check` does."""
+    """`model` ready to run under `setting`; close it when done.
+
+    Raises as `check` does, and EngineUnavailableError where a library can be imported but has not what it should have.
+    """
     check(model, setting)
-    return get_engine(setting.engine).load(model, setting)
+    try:
+        return get_engine(setting.engine).load(model, setting)
+    except (ImportError, AttributeError) as error:
+        raise EngineUnavailableError(
+            f"engine {setting.engine} cannot be loaded: its library is broken: {first_line(error)}",
+            "install it anew; vecml doctor shows the versions",
+        ) from error
 
 
 def availability(name: str) -> str | None:

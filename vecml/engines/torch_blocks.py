@@ -16,6 +16,7 @@ from vecml.config import Activation, Layout, Setting
 from vecml.engines.blocks import Blocks, choose_block_rows, values_per_row
 from vecml.engines.checks import check_labels, count_rows
 from vecml.engines.gpu_memory import halving
+from vecml.engines.torch_threads import one_torch_thread
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import AnyModel, Model
 
@@ -96,11 +97,8 @@ class TorchLoaded:
         def restart() -> None:
             self._lanes = self._new_lanes()
 
-        before = torch.get_num_threads()
-        try:
+        with one_torch_thread():
             halving(self._blocks, self._device, attempt, restart)
-        finally:
-            torch.set_num_threads(before)
 
     def _new_lanes(self) -> list["Lane"]:
         return [

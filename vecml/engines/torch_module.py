@@ -25,6 +25,7 @@ from vecml.engines.checks import check_labels, count_rows
 from vecml.engines.gpu_memory import halving, ran_out
 from vecml.engines.onnx_graph import operator_of
 from vecml.engines.torch_blocks import division
+from vecml.engines.torch_threads import one_torch_thread
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.errors import EngineUnavailableError
 from vecml.model.network import AnyModel, OwnModel
@@ -125,7 +126,7 @@ class ModuleLoaded:
                 self._compile(call)
             self._blocks.run(n_rows, work, begin=lambda: torch.set_num_threads(1))
 
-        with _one_torch_thread():
+        with one_torch_thread():
             halving(self._blocks, self._device, attempt, self._restart)
 
     def _restart(self) -> None:
@@ -170,7 +171,7 @@ class ModuleLoaded:
             blocks.append(torch.utils.dlpack.from_dlpack(torch.zeros(self._shape, dtype=self._dtype)))
         try:
             # The number of threads is part of what a graph is compiled for: with one it is code without OpenMP.
-            with _one_torch_thread(), warnings.catch_warnings(), lane.scope():
+            with one_torch_thread(), warnings.catch_warnings(), lane.scope():
                 warnings.simplefilter("ignore")  # the compiler's own imports are deprecated ones
                 # Isolated: every model has the same code, and torch would give up at the eighth.
                 options: dict[str, Any] = {"fullgraph": True, "dynamic": False, "isolate_recompiles": True}
@@ -337,14 +338,3 @@ def _matmul_precision(setting: Setting) -> Callable[[], None]:
 
 def _nothing() -> None:
     """There is nothing to give back."""
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """torch's own threads out of the way of the block loop, on this thread, meanwhile."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

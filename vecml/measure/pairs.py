@@ -124,11 +124,12 @@ def slow_call_excesses(arm: ArmMeasurement, rounds: Mapping[int, NDArray[np.int6
     """
     excesses = {}
     blocks = arm.blocks
+    counting = None if rounds is None else {launch: set(round_N.tolist()) for launch, round_N in rounds.items()}
     for launch in dict.fromkeys(blocks.launch):
         chosen = [
             index
             for index, found in enumerate(blocks.launch)
-            if found == launch and (rounds is None or blocks.round[index] in rounds.get(launch, ()))
+            if found == launch and (counting is None or blocks.round[index] in counting.get(launch, ()))
         ]
         if chosen:
             total = sum(blocks.seconds[index] for index in chosen) / sum(blocks.calls[index] for index in chosen)

@@ -148,13 +148,21 @@ def over_replicas(accuracy_R: NDArray[np.float64]) -> ReplicaAccuracy:
     return ReplicaAccuracy(accuracy_R, float(np.mean(accuracy_R)), max(0.0, low), min(1.0, high))
 
 
+def label_of(logits_NC: NDArray[np.floating]) -> NDArray[np.int64]:
+    """The labels (int64, N) that logits mean: the first highest; 0 where that is not finite, as in every engine."""
+    label_N: NDArray[np.int64] = logits_NC.argmax(axis=1)
+    best_N = np.take_along_axis(logits_NC, label_N[:, None], axis=1)[:, 0]
+    label_N[~np.isfinite(best_N)] = 0
+    return label_N
+
+
 def find_flips(
     predicted_N: NDArray[np.integer], reference_logits_NC: NDArray[np.floating], row_N: NDArray[np.integer]
 ) -> Flips:
     """Compare labels with the reference engine's on the rows that it ran on.
 
-    The reference's label is its first maximal logit; as in `numpy.argmax`, a NaN counts as the maximum, and the margin
-    of such a row is NaN, as it is between two equal infinities.
+    The reference's label is that of `label_of`; the margin of a row with a NaN is NaN, as it is between two equal
+    infinities.
 
     Args:
         predicted_N: class indices of the whole test part, integers.
@@ -172,7 +180,7 @@ def find_flips(
             f"reference_logits_NC has shape {reference_logits_NC.shape}, expected ({n_compared}, 2 or more)"
         )
     _check_indices("row_N", row_N, n_compared, len(predicted_N))
-    reference_N = reference_logits_NC.argmax(axis=1)
+    reference_N = label_of(reference_logits_NC)
     compared_N = predicted_N[row_N]
     flip_N = np.flatnonzero(compared_N != reference_N)
     top_N2 = np.partition(reference_logits_NC[flip_N].astype(np.float64), -2, axis=1)[:, -2:]

@@ -89,7 +89,7 @@ def make(name: str, n_features: int, n_classes: int, script: str | None = None) 
         if by_place:
             return made(n_features, n_classes)
         return made(n_features=n_features, n_classes=n_classes)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SettingError(
             f"--architecture {name}: {short}({n_features}, {n_classes}) failed: {in_a_line(error)}",
             "it is called with the number of encoded features and the number of classes",

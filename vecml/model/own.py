@@ -4,6 +4,7 @@ Everything else becomes an `OwnModel`: the module with standardisation before it
 made anew by its class, which the user names; some answers that are saved beside it show whether the class is the same.
 """
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -72,13 +73,22 @@ def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> No
     rng = np.random.default_rng(0)
     x_NF = torch.from_numpy(rng.standard_normal((LOOKED_AT, n_features)).astype(np.float32))
     with torch.no_grad():
+        _settle(module, x_NF)
+        given_NF, before = x_NF.clone(), {key: copy.deepcopy(value) for key, value in module.state_dict().items()}
         try:
             logits_NC = module(x_NF)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise SettingError(
                 f"{what}: it fails on {LOOKED_AT} rows of {n_features} features: {in_a_line(error)}",
                 "it takes encoded features (rows, features), float32",
             ) from error
+        if not torch.equal(x_NF, given_NF):
+            raise SettingError(f"{what}: it changes the rows that it is given", "let it work on a copy: x = x.clone()")
+        if changed := _changed(before, module.state_dict()):
+            raise SettingError(
+                f"{what}: its {changed} changes when it is called, in evaluation mode too",
+                "what is saved must be what answers: keep it as it is unless self.training",
+            )
         wanted = f"({LOOKED_AT}, {n_classes}) float32"
         if not isinstance(logits_NC, torch.Tensor):
             raise SettingError(f"{what}: it gives a {type(logits_NC).__name__}, not logits: {wanted}")
@@ -88,14 +98,7 @@ def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> No
                 f"{what}: it gives {given} for {LOOKED_AT} rows of {n_features} features, not {wanted}",
                 "one logit a class, two for two classes",
             )
-        for key, value in module.state_dict().items():
-            if not isinstance(value, torch.Tensor):
-                raise SettingError(f"{what}: its state {key} is a {type(value).__name__}, not a tensor")
-            if value.is_floating_point() and not bool(value.isfinite().all()):
-                raise SettingError(f"{what}: its {key} is not finite", "give it initial weights that are")
-        for key, parameter in module.named_parameters():
-            if parameter.dtype != torch.float32:
-                raise SettingError(f"{what}: its {key} is {str(parameter.dtype).removeprefix('torch.')}, not float32")
+        _check_state(module, what)
         if not torch.equal(torch.nan_to_num(module(x_NF)), torch.nan_to_num(logits_NC)):
             raise SettingError(
                 f"{what}: it gives other logits for the same rows each time", "random layers must be off in eval mode"
@@ -105,13 +108,42 @@ def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> No
             raise SettingError(f"{what}: its logits for a row depend on the other rows of the call")
         try:
             wide_NC = copy.deepcopy(module).double()(x_NF.double())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise SettingError(
                 f"{what}: a copy of it does not run in float64, which the reference needs: {in_a_line(error)}",
                 "let tensors that it makes take the dtype of its input: x.new_zeros(...)",
             ) from error
         if wide_NC.dtype != torch.float64 or _far(wide_NC, logits_NC):
             raise SettingError(f"{what}: a copy of it in float64 gives other logits", "it may round to float32 itself")
+
+
+def _check_state(module: nn.Module, what: str) -> None:
+    """Raise SettingError for a state that is not finite tensors, and for parameters that are not float32."""
+    for key, value in module.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise SettingError(f"{what}: its state {key} is a {type(value).__name__}, not a tensor")
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise SettingError(f"{what}: its {key} is not finite", "give it initial weights that are")
+    for key, parameter in module.named_parameters():
+        if parameter.dtype != torch.float32:
+            raise SettingError(f"{what}: its {key} is {str(parameter.dtype).removeprefix('torch.')}, not float32")
+
+
+def _settle(module: nn.Module, x_NF: torch.Tensor) -> None:
+    """A first call, in which lazy layers get their shapes; what is wrong with it is told by the next one."""
+    with contextlib.suppress(Exception, SystemExit):
+        module(x_NF.clone())
+
+
+def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> str | None:
+    """The first tensor of a module's state that is another one now."""
+    for key, value in after.items():
+        old = before.get(key)
+        if not isinstance(value, torch.Tensor) or not isinstance(old, torch.Tensor):
+            continue
+        if value.shape != old.shape or not torch.equal(torch.nan_to_num(value), torch.nan_to_num(old)):
+            return key
+    return None
 
 
 def _far(one_NC: torch.Tensor, other_NC: torch.Tensor) -> bool:
@@ -296,8 +328,11 @@ def fill(module: nn.Module, state: Mapping[str, torch.Tensor], place: str, name:
 
 def check_finite(key: str, value: torch.Tensor, place: str) -> None:
     """Raise ModelError when the tensor `value` (any shape and dtype) called `key` has a NaN or an infinity."""
-    if value.is_floating_point() and not bool(value.isfinite().all()):
-        kind = "NaN" if bool(value.isnan().any()) else "infinite"
+    if not value.is_floating_point():
+        return
+    wide = value.double()  # types of 8 bits cannot be asked themselves
+    if not bool(wide.isfinite().all()):
+        kind = "NaN" if bool(wide.isnan().any()) else "infinite"
         raise ModelError(f"{place}: a model with {kind} weights: {key}", "take the weights from an earlier step")
 
 
@@ -364,12 +399,13 @@ def _detached(module: nn.Module, what: str) -> nn.Module:
     """A copy on the CPU, in evaluation mode, whose tensors have storage of their own and no gradients."""
     try:
         own = copy.deepcopy(module).cpu().eval()
-    except Exception as error:
-        raise SettingError(f"{what}: it cannot be copied: {in_a_line(error)}") from error
-    for parameter in own.parameters():
-        parameter.grad = None
-        parameter.data = parameter.detach().clone()
-        parameter.requires_grad_(False)
+        for parameter in own.parameters():
+            parameter.grad = None
+            parameter.data = parameter.detach().clone()
+            parameter.requires_grad_(False)
+    except (Exception, SystemExit) as error:
+        hint = "call it once, so that its lazy layers get their shapes" if "uninitialized" in str(error) else None
+        raise SettingError(f"{what}: it cannot be copied: {in_a_line(error)}", hint) from error
     return own
 
 

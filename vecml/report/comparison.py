@@ -1,12 +1,16 @@
-"""A comparison in one sentence, one table and a line of reasons for each setting: the same everywhere it is shown."""
+"""A comparison in one sentence, one table and a line of reasons for each setting: the same everywhere it is shown.
+
+Figures and verdicts of many settings take seconds to compute: who shows more than one of these hands them over.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from vecml.comparison.comparison import ArmFigures, Comparison, families, figures, recommended
+from vecml.comparison.comparison import ArmFigures, Comparison, recommended
 from vecml.measure.verdict import Family, Verdict
+from vecml.report.content import Content, content_of
 from vecml.report.format import count, percent, rate, seconds
 from vecml.report.summary import markdown
 
@@ -38,37 +42,38 @@ def shown(comparison: Comparison) -> ComparisonResult:
     return ComparisonResult(**vars(comparison))
 
 
-def sentence(comparison: Comparison) -> str:
+def sentence(comparison: Comparison, content: Content | None = None) -> str:
     """The answer: one sentence for every size of request."""
-    found = {arm.name: arm for arm in figures(comparison)}
-    return " ".join(_answer(comparison, family, found) for family in families(comparison))
+    content = content or content_of(comparison)
+    return " ".join(_answer(comparison, family, content.arms) for family in content.families)
 
 
-def table(comparison: Comparison) -> Table:
+def table(comparison: Comparison, content: Content | None = None) -> Table:
     """A row for every setting; what is not known is `-`."""
-    found = figures(comparison)
+    found = tuple((content or content_of(comparison)).arms.values())
     if any(arm.percentile_seconds for arm in found):
         return _latency_table(found)
     headings = ("setting", "rows/s", "ratio", "interval", "verdict", "load", "memory", "flips", "limit", "pays from")
     return Table(headings, tuple(_row(arm) for arm in found))
 
 
-def reasons(comparison: Comparison) -> list[str]:
+def reasons(comparison: Comparison, content: Content | None = None) -> list[str]:
     """Why each verdict is what it is, a line each; then what did not run, and what happened on the way."""
+    content = content or content_of(comparison)
     lines = []
-    for family in families(comparison):
+    for family in content.families:
         for verdict in family.verdicts:
             lines.append(f"{verdict.arm}: {verdict.verdict or 'no verdict'}: {verdict.reason}")
-    for family in families(comparison):
+    for family in content.families:
         lines += [
             f"{null.arm}: {null.verdict}: {null.reason}" for null in family.null_verdicts if null.verdict == "invalid"
         ]
     lines += [
-        f"{arm.name}: invalid: {arm.failure}" for arm in figures(comparison) if arm.verdict is None and arm.failure
+        f"{arm.name}: invalid: {arm.failure}" for arm in content.arms.values() if arm.verdict is None and arm.failure
     ]
     lines += [
         f"{arm.name}: rare slow calls: its mean call takes {arm.slow_call_excess:.1%} more than its median one"
-        for arm in figures(comparison)
+        for arm in content.arms.values()
         if arm.slow_call_excess > 0 and arm.failure is None
     ]
     lines += [f"{name}: left out: {reason}" for name, reason in comparison.skipped.items()]
@@ -101,36 +106,39 @@ def expectation(resolves: float | None, budget: str, source: str) -> str:
 
 def as_text(comparison: Comparison) -> str:
     """Sentence, table and reasons as plain text."""
-    content = table(comparison)
-    lines = [content.headings, *content.rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(content.headings))]
+    content = content_of(comparison)
+    cells = table(comparison, content)
+    lines = [cells.headings, *cells.rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(cells.headings))]
     drawn = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([sentence(comparison), "", *drawn, "", *reasons(comparison)])
+    return "\n".join([sentence(comparison, content), "", *drawn, "", *reasons(comparison, content)])
 
 
 def as_html(comparison: Comparison) -> str:
     """Sentence, table and reasons for a Jupyter cell; names are escaped."""
-    content = table(comparison)
-    head = "".join(f"<th style='text-align:left'>{escape(cell)}</th>" for cell in content.headings)
+    content = content_of(comparison)
+    cells = table(comparison, content)
+    head = "".join(f"<th style='text-align:left'>{escape(cell)}</th>" for cell in cells.headings)
     body = "".join(
         "<tr>" + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in content.rows
+        for row in cells.rows
     )
-    notes = "".join(f"<li>{escape(line)}</li>" for line in reasons(comparison))
-    return f"<p>{escape(sentence(comparison))}</p><table><tr>{head}</tr>{body}</table><ul>{notes}</ul>"
+    notes = "".join(f"<li>{escape(line)}</li>" for line in reasons(comparison, content))
+    return f"<p>{escape(sentence(comparison, content))}</p><table><tr>{head}</tr>{body}</table><ul>{notes}</ul>"
 
 
 def note(comparison: Comparison) -> str:
     """The parent run's description in MLflow, as Markdown."""
-    content = table(comparison)
-    head = "| " + " | ".join(map(markdown, content.headings)) + " |"
-    rule = "|" + "---|" * len(content.headings)
-    body = "\n".join("| " + " | ".join(map(markdown, row)) + " |" for row in content.rows)
-    notes = "\n".join(f"- {markdown(line)}" for line in reasons(comparison))
-    return f"{markdown(sentence(comparison))}\n\n{head}\n{rule}\n{body}\n\n{notes}\n"
+    content = content_of(comparison)
+    cells = table(comparison, content)
+    head = "| " + " | ".join(map(markdown, cells.headings)) + " |"
+    rule = "|" + "---|" * len(cells.headings)
+    body = "\n".join("| " + " | ".join(map(markdown, row)) + " |" for row in cells.rows)
+    notes = "\n".join(f"- {markdown(line)}" for line in reasons(comparison, content))
+    return f"{markdown(sentence(comparison, content))}\n\n{head}\n{rule}\n{body}\n\n{notes}\n"
 
 
-def _answer(comparison: Comparison, family: Family, found: dict[str, ArmFigures]) -> str:
+def _answer(comparison: Comparison, family: Family, found: Mapping[str, ArmFigures]) -> str:
     baseline = family.baseline
     if found[baseline].failure:
         return f"No answer: the baseline {baseline} is invalid: {found[baseline].failure}."

@@ -1,0 +1,196 @@
+"""A Prefect server, a worker and MLflow's UI over the runs: brought up together on 127.0.0.1, ended together.
+
+Prefect's data lie in a folder of their own beside `mlruns/`, with the logs of all three. Nothing calls the internet.
+"""
+
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from flows.probes import STARTUP_SECONDS, answers, works
+from flows.server import go_past_proxies
+from flows.together import Ended, Service, Together
+from flows.worker import NO_DEPLOY, POOL
+from tasks.tracking.location import PORT_VARIABLE
+from vecml import child
+from vecml.errors import ServerError
+
+FOLDER = ".prefect"
+PREFECT, WORKER, MLFLOW = "prefect", "worker", "mlflow"
+TITLES = {PREFECT: "Prefect's server", WORKER: "the worker", MLFLOW: "MLflow's UI"}
+WORKER_NAME = "vecml-up"
+POLL_SECONDS = 0.25
+OF_ANOTHER_SERVER = ("PREFECT_PROFILE", "PREFECT_PROFILES_PATH", "PREFECT_API_KEY")
+QUIET = {
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PYTHONUNBUFFERED": "1",  # or what a process said last would be lost with it
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be brought up.
+
+    Attributes:
+        home: the folder that holds `mlruns/`; flow runs work there.
+        prefect_port: of Prefect's server.
+        mlflow_port: of MLflow's UI.
+        runs: the command that serves MLflow's UI on that port and prints the runs' page first; None where a tracking
+            server has a UI of its own.
+        deploy: whether the deployments of the folder's prefect.yaml are registered.
+    """
+
+    home: Path
+    prefect_port: int
+    mlflow_port: int
+    runs: Sequence[str] | None
+    deploy: bool
+
+    @property
+    def prefect(self) -> str:
+        """The address of Prefect's UI."""
+        return f"http://127.0.0.1:{self.prefect_port}"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the logs: one for each process."""
+        return self.home / FOLDER / "logs"
+
+
+def bring_up(asked: Asked, up: Callable[[str | None], None], hear: Callable[[str, str], None]) -> Ended:
+    """Start all of it, stay until it ends, and leave no process.
+
+    Args:
+        asked: what to start.
+        up: is called once all of it is healthy, with the address of the runs' page; None where a server has its own.
+        hear: is told each line that a process writes, with the process's name.
+
+    Returns how it was ended from outside. Raises ServerError when it is up in that folder already, when one of the
+    processes ends by itself, with what it said last, or when one is not healthy in time; the others are then ended.
+    """
+    asked.logs.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(asked.home / FOLDER / ".up.lock", timeout=0):
+            return _stay(asked, up, hear)
+    except Timeout:
+        raise ServerError(
+            f"vecml up runs in {asked.home} already", "end that one with Ctrl-C, or set VECML_HOME to another folder"
+        ) from None
+
+
+def services(asked: Asked) -> list[Service]:
+    """The processes, each with what it is told by its environment."""
+    deploy = [] if asked.deploy else [NO_DEPLOY]
+    here = {name: value for name, value in child.environment().items() if name not in OF_ANOTHER_SERVER}
+    here |= {
+        **QUIET,
+        "VECML_HOME": str(asked.home),
+        "PREFECT_HOME": str(asked.home / FOLDER),
+        "PREFECT_API_URL": f"{asked.prefect}/api",
+    }
+    own_pages = ",".join((asked.prefect, asked.prefect.replace("127.0.0.1", "localhost")))
+    found = [
+        Service(
+            PREFECT,
+            child.python("flows.standing", str(asked.prefect_port)),
+            {**here, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own_pages, "PREFECT__SERVER_FINAL": "1"},
+        ),
+        Service(
+            WORKER,
+            child.python("flows.worker", WORKER_NAME, *deploy),
+            {**here, PORT_VARIABLE: str(asked.mlflow_port)},  # where its runs' links lead
+        ),
+    ]
+    return found if asked.runs is None else [*found, Service(MLFLOW, asked.runs, here)]
+
+
+def _stay(asked: Asked, up: Callable[[str | None], None], hear: Callable[[str, str], None]) -> Ended:
+    go_past_proxies()
+    watch = _Watch(asked, up, hear)
+    together = Together(services(asked), asked.home, asked.logs, first=WORKER, hear=watch.hear)
+    ended = together.run(started=lambda: watch.start(together))
+    if ended.died is not None:
+        how = f"was ended by signal {-ended.status}" if ended.status < 0 else f"ended with {ended.status}"
+        raise ServerError(
+            f"{TITLES[ended.died]} {how}; it said: {child.cause(ended.said)}",
+            f"all that it said: {asked.logs / ended.died}.log",
+        )
+    if watch.failed:
+        raise ServerError(
+            f"{' and '.join(TITLES[name] for name in watch.failed)} did not come up within {STARTUP_SECONDS:.0f} s",
+            f"what it said is in {asked.logs}",
+        )
+    return ended
+
+
+class _Watch:
+    """Looks until everything is healthy, then tells it once; gives up after a while.
+
+    Attributes:
+        failed: what was not healthy in time.
+    """
+
+    def __init__(self, asked: Asked, up: Callable[[str | None], None], hear: Callable[[str, str], None]) -> None:
+        self.failed: list[str] = []
+        self._asked = asked
+        self._up = up
+        self._hear = hear
+        self._page: str | None = None
+
+    def start(self, together: Together) -> None:
+        """Look, in a thread, until `together` is being ended."""
+        threading.Thread(target=self._look, args=(together,), daemon=True).start()
+
+    def hear(self, name: str, line: str) -> None:
+        """Pass a process's line on; the runs' page is read from MLflow's."""
+        if name == MLFLOW and (match := re.search(r"http://127\.0\.0\.1:\S+/#/experiments/\S+", line)):
+            self._page = match[0]
+        self._hear(name, line)
+
+    def _look(self, together: Together) -> None:
+        waiting = self._probes(datetime.now(UTC))
+        limit = time.monotonic() + STARTUP_SECONDS
+        while not together.ending:
+            waiting = {name: healthy for name, healthy in waiting.items() if not healthy()}
+            if not waiting:
+                self._up(self._page)
+                return
+            if time.monotonic() > limit:
+                self.failed = list(waiting)
+                together.end()
+                return
+            time.sleep(POLL_SECONDS)
+
+    def _probes(self, since: datetime) -> Mapping[str, Callable[[], bool]]:
+        """What tells whether each process is healthy."""
+        api = f"{self._asked.prefect}/api"
+        probes = {
+            PREFECT: lambda: answers(f"{api}/health"),
+            WORKER: lambda: works(api, POOL, WORKER_NAME, since),
+        }
+        if self._asked.runs is not None:
+            health = f"http://127.0.0.1:{self._asked.mlflow_port}/health"
+            probes[MLFLOW] = lambda: self._page is not None and answers(health)
+        return probes
+
+
+def ui_command(port: int) -> list[str]:
+    """`vecml ui` in this interpreter: it opens the store, prints the runs' page and becomes MLflow's server."""
+    return [sys.executable, "-P", "-m", "vecml", "ui", "--port", str(port)]
+
+
+def home_of(runs: Path | None) -> Path:
+    """The folder that flow runs work in: the one of the local `mlruns/`, else VECML_HOME, else the current one."""
+    return runs.parent if runs is not None else Path(os.environ.get("VECML_HOME") or Path.cwd()).expanduser().resolve()

@@ -1,0 +1,82 @@
+"""The worker of `vecml up`: it makes its pool, registers the deployments of prefect.yaml and becomes Prefect's worker.
+
+Run as `python -m flows.worker NAME [--no-deploy]` in the folder of prefect.yaml, with PREFECT_API_URL set.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from flows.probes import STARTUP_SECONDS, answers
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from prefect.client.orchestration import SyncPrefectClient
+
+POOL = "vecml"
+PREFECT = (sys.executable, "-P", "-m", "prefect")
+NO_DEPLOY = "--no-deploy"
+MOST_DEPLOYMENTS = 200  # the most that Prefect hands over at once
+
+
+def work(name: str, deploy: bool) -> None:
+    """Become the worker `name`, once the server answers and knows the pool and, with `deploy`, the deployments."""
+    _wait_for_server(f"{os.environ['PREFECT_API_URL']}/health")
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 -- while it is imported the server comes up
+
+    with get_client(sync_client=True) as client:
+        _make_pool(client)
+        if deploy:
+            switched_on = _switched_on(client)
+            if subprocess.run([*PREFECT, "--no-prompt", "deploy", "--all"], check=False).returncode:
+                sys.exit("Error: the deployments of prefect.yaml could not be registered")
+            _switch_on(client, switched_on)
+    sys.stdout.flush()
+    worker = [*PREFECT, "worker", "start", "--pool", POOL, "--name", name, "--limit", "1"]
+    os.execv(sys.executable, worker)  # noqa: S606 -- Prefect's worker takes this process's place, and its signals
+
+
+def _wait_for_server(health: str) -> None:
+    limit = time.monotonic() + STARTUP_SECONDS
+    while not answers(health):
+        if time.monotonic() > limit:
+            sys.exit(f"Error: {health} did not answer within {STARTUP_SECONDS:.0f} s")
+        time.sleep(0.2)
+
+
+def _make_pool(client: "SyncPrefectClient") -> None:
+    """As `prefect work-pool create vecml --type process` does, which asks an address outside what there is."""
+    from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
+    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
+    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
+
+    try:
+        client.read_work_pool(POOL)
+    except ObjectNotFound:
+        template = ProcessWorker.get_default_base_job_template()
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+
+
+def _switched_on(client: "SyncPrefectClient") -> "set[tuple[UUID, str]]":
+    """The schedules that are on: the deployment's id, and when it runs."""
+    return {
+        (deployment.id, schedule.schedule.model_dump_json())
+        for deployment in client.read_deployments(limit=MOST_DEPLOYMENTS)
+        for schedule in deployment.schedules
+        if schedule.active
+    }
+
+
+def _switch_on(client: "SyncPrefectClient", switched_on: "set[tuple[UUID, str]]") -> None:
+    """What the user has switched on stays on: registering a deployment anew makes its schedules anew, which are off."""
+    for deployment in client.read_deployments(limit=MOST_DEPLOYMENTS):
+        for schedule in deployment.schedules:
+            if not schedule.active and (deployment.id, schedule.schedule.model_dump_json()) in switched_on:
+                client.update_deployment_schedule(deployment.id, schedule.id, active=True)
+
+
+if __name__ == "__main__":
+    work(sys.argv[1], NO_DEPLOY not in sys.argv[2:])

@@ -1,0 +1,113 @@
+"""A local store that was moved or copied: the addresses of its artifacts are absolute, and are made to name its own.
+
+Which folder they name is told by our experiment's address: one query, at each opening. Where that is another
+`mlruns/artifacts`, what lies below it is looked for here. Where everything is there and nothing here, the artifacts are
+elsewhere on purpose, and nothing is changed.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from tasks.tracking.location import EXPERIMENT
+from vecml.errors import StoreError
+from vecml.warnings import warn
+
+DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
+WAIT_SECONDS = 60.0
+# Every column of MLflow's tables that holds an address of artifacts.
+ROOTS = (("experiments", "artifact_location"),)
+FILES = (
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+@dataclass(frozen=True)
+class _Address:
+    """An address below the former folder: where it stands, what it becomes, whether its files are here, and there."""
+
+    table: str
+    column: str
+    row: int
+    new: str
+    here: bool
+    there: bool
+
+
+def mend(folder: Path) -> None:
+    """See that the addresses in `folder`/mlflow.db name `folder`/artifacts; say so where they had to be changed.
+
+    An address is changed if its files are here, or if they are nowhere; all of them in one transaction. Call it under
+    the store's lock. Raises StoreError when the database cannot be written.
+    """
+    here = str(folder / ARTIFACTS)
+    try:
+        with closing(_opened(folder)) as database:
+            former = _named(database)
+    except sqlite3.Error:  # MLflow, which is about to open it, says what is wrong
+        return
+    if former is None or former == here or not _is_ours(former):
+        return
+    try:
+        with closing(_opened(folder)) as database, database:
+            database.execute("BEGIN IMMEDIATE")
+            runs = _mended(database, former, here)
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"{folder} was moved from {Path(former).parent}, and its addresses could not be mended: {error}",
+            "end what else uses mlflow.db there, and try again",
+        ) from None
+    if runs:
+        warn("VML015", f"the store was moved: addresses of {runs:,} run{'' if runs == 1 else 's'} now name {here}")
+
+
+def _opened(folder: Path) -> sqlite3.Connection:
+    address = f"file:{quote(str(folder / DATABASE))}?mode=rw"
+    return sqlite3.connect(address, timeout=WAIT_SECONDS, isolation_level=None, uri=True)
+
+
+def _named(database: sqlite3.Connection) -> str | None:
+    """The folder that our experiment's artifacts are said to be in; None where there is no such experiment."""
+    row = database.execute("SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()
+    return None if row is None or row[0] is None else str(row[0])
+
+
+def _is_ours(address: str) -> bool:
+    """Whether it is an address that vecml gives by itself; any other was given on purpose."""
+    path = Path(address)
+    return path.is_absolute() and path.parts[-2:] == ("mlruns", ARTIFACTS)
+
+
+def _mended(database: sqlite3.Connection, former: str, here: str) -> int:
+    """Change the addresses; how many runs' it were."""
+    found = [one for table, column in FILES for one in _addresses(database, table, column, former, here)]
+    if any(one.there for one in found) and not any(one.here for one in found):
+        return 0
+    changed = [one for one in found if one.here or not one.there]
+    changed += [one for table, column in ROOTS for one in _addresses(database, table, column, former, here)]
+    for one in changed:
+        statement = f"UPDATE {one.table} SET {one.column} = ? WHERE rowid = ?"  # noqa: S608 -- names of our own
+        database.execute(statement, (one.new, one.row))
+    return sum(one.table == "runs" for one in changed)
+
+
+def _addresses(database: sqlite3.Connection, table: str, column: str, former: str, here: str) -> Iterator[_Address]:
+    """Those of a column that lie below the former folder; none where this MLflow's tables have no such column."""
+    columns = database.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+    if (column,) not in columns:
+        return
+    written = ((former, here), (Path(former).as_uri(), Path(here).as_uri()))
+    rows = database.execute(f"SELECT rowid, {column} FROM {table}").fetchall()  # noqa: S608 -- names of our own
+    for row, address in rows:
+        for old, new in written:
+            rest = str(address)[len(old) :]
+            if str(address).startswith(old) and rest[:1] in ("", "/"):
+                place = unquote(rest)
+                is_here, is_there = Path(here + place).exists(), Path(former + place).exists()
+                yield _Address(table, column, row, new + rest, is_here, is_there)

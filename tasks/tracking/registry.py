@@ -1,0 +1,301 @@
+"""MLflow's model registry: versions of a registered model, and which of them is the champion.
+
+A version is complete when it is there: everything that is said of it is given with its creation, and only then does an
+alias come to point at it. The aliases are moved in an order that a kill cannot hurt: `challenger` to the champion that
+is about to be replaced, then `champion`. Between the two, both name the old champion, which is as good as before.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+from filelock import FileLock, Timeout
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from pydantic import TypeAdapter, ValidationError
+
+from tasks.tracking.location import Location, locate
+from tasks.tracking.store import LOCK_SECONDS, Store, open_store, store_errors
+from vecml.config import Setting
+from vecml.errors import SettingError, StoreError
+from vecml.record import text
+
+NAME = "vecml"
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+SETTING_TAG = "vecml.setting"
+RUN_NAME, MODEL_DIGEST = "vecml.run_name", "vecml.model_digest"
+REPLACED, PROMOTED_AT, ROLLED_BACK = "vecml.replaced", "vecml.promoted_at", "vecml.rolled_back"
+SETTING_FIELDS = ("engine", "device", "precision", "layout", "isa", "block_rows", "threads")
+ADDRESS = re.compile(r"models:/([^/@:]+)(?:/([0-9]+)|@([A-Za-z0-9_.-]+))")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model.
+
+    Attributes:
+        name, number: of the registered model, and of the version in it.
+        run_id: of the pipeline run that it comes from; empty where whoever registered it did not say.
+        tags: what is said of it; docs/champion.md has them.
+        created: ISO 8601, UTC.
+    """
+
+    name: str
+    number: int
+    run_id: str
+    tags: Mapping[str, str] = field(repr=False)
+    created: str
+
+    @property
+    def address(self) -> str:
+        """What names just this version, whatever becomes champion."""
+        return f"models:/{self.name}/{self.number}"
+
+    @property
+    def setting(self) -> Setting | None:
+        """The way to run it that was chosen; None where none was stored. Raises StoreError for one that is damaged."""
+        stored = self.tags.get(SETTING_TAG)
+        if stored is None:
+            return None
+        try:
+            return TypeAdapter(Setting).validate_json(stored, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise StoreError(
+                f"the tag {SETTING_TAG} of {self.address} is damaged: {first['msg']}",
+                "register the model again: vecml champion RUN",
+            ) from None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Who is champion, who was before, and every version.
+
+    Attributes:
+        name: the registered model's.
+        champion, challenger: None where the alias is not there.
+        versions: all of them, the latest first.
+    """
+
+    name: str
+    champion: Version | None
+    challenger: Version | None
+    versions: tuple[Version, ...]
+
+
+def standing(name: str = NAME) -> Standing:
+    """What the registry says of a registered model; nothing in it where there is none. Raises StoreError."""
+    check_name(name)
+    location = locate()
+    if location.folder is not None and not (location.folder / "mlflow.db").exists():
+        return Standing(name, None, None, ())
+    return standing_in(open_store(location), name)
+
+
+def standing_in(store: Store, name: str) -> Standing:
+    """As `standing`, in this store."""
+    with store_errors(store.location):
+        aliases = _aliases(store, name)
+        found = store.client.search_model_versions(f"name = '{name}'", max_results=10_000)
+    versions = {version.number: version for version in map(_version, found)}
+    named = {alias: versions.get(number) for alias, number in aliases.items()}
+    ordered = tuple(versions[number] for number in sorted(versions, reverse=True))
+    return Standing(name, named.get(CHAMPION), named.get(CHALLENGER), ordered)
+
+
+def version_at(address: str) -> Version:
+    """The version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` names.
+
+    Raises SettingError for another address, StoreError where there is none, saying what there is.
+    """
+    match = ADDRESS.fullmatch(address.strip())
+    if match is None:
+        raise SettingError(
+            f"{address!r} is no address of a model",
+            f"models:/{NAME}@{CHAMPION}, models:/{NAME}/1, or a run's name or id",
+        )
+    name, number, alias = match.groups()
+    told = standing(name)
+    if not told.versions:
+        raise StoreError(
+            f"there is no model {name!r} in the registry of {locate().shown}", "vecml champion RUN registers one"
+        )
+    if alias is None:
+        for version in told.versions:
+            if version.number == int(number):
+                return version
+        there = ", ".join(str(version.number) for version in told.versions[:10])
+        raise StoreError(f"model {name!r} has no version {number}", f"it has {there}")
+    store = open_store()
+    with store_errors(store.location):
+        aliases = _aliases(store, name)
+    for version in told.versions:
+        if version.number == aliases.get(alias):
+            return version
+    hint = "vecml champion RUN makes one" if alias == CHAMPION else f"aliases: {', '.join(sorted(aliases)) or 'none'}"
+    raise StoreError(f"model {name!r} has no {alias}", hint)
+
+
+def register(store: Store, name: str, run_id: str, setting: Setting, tags: Mapping[str, str]) -> Version:
+    """A new version of `name`, made if it is not there, from a run's model; complete from its first moment.
+
+    Raises StoreError where the store cannot be written.
+    """
+    told = {
+        SETTING_TAG: json.dumps(asdict(setting)),
+        **{f"vecml.{one}": text(getattr(setting, one)) for one in SETTING_FIELDS},
+        **tags,
+    }
+    with store_errors(store.location):
+        try:
+            store.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        source, model_id = _source(store, run_id)
+        made = store.client.create_model_version(name, source, run_id, tags=told, model_id=model_id)
+    return _version(made)
+
+
+def move_champion(store: Store, new: Version, former: Version | None) -> None:
+    """Make `new` the champion, if that is still `former` (None: no champion), which becomes the challenger.
+
+    Raises StoreError when the alias moved meanwhile, before or right after; the new version is then not the champion.
+    """
+    with store_errors(store.location):
+        _check_unmoved(store, new.name, former)
+        if former is not None:
+            store.client.set_registered_model_alias(new.name, CHALLENGER, str(former.number))
+            _check_unmoved(store, new.name, former)
+        store.client.set_registered_model_alias(new.name, CHAMPION, str(new.number))
+        _check_unmoved(store, new.name, new)
+
+
+def withdraw(store: Store, version: Version) -> None:
+    """Take away a version that did not become champion; one that an alias names stays."""
+    with store_errors(store.location):
+        if version.number not in _aliases(store, version.name).values():
+            store.client.delete_model_version(version.name, str(version.number))
+
+
+def roll_back(name: str = NAME) -> Standing:
+    """Make the champion's predecessor champion again; what it replaced becomes the challenger.
+
+    Raises StoreError where there is no champion or nothing before it, and when the alias moved meanwhile.
+    """
+    told = standing(name)
+    if told.champion is None:
+        raise no_champion(name)
+    store = open_store()
+    with one_at_a_time(store.location):
+        told = standing_in(store, name)
+        now = told.champion
+        if now is None:
+            raise no_champion(name)
+        before = _predecessor(told)
+        if before is None:
+            raise StoreError(
+                f"version {now.number} of model {name!r} is its first champion: there is none to go back to",
+                "vecml champion RUN makes another run's model champion",
+            )
+        move_champion(store, before, now)
+        with store_errors(store.location):
+            note = f"{_now()}: back to version {before.number}"
+            store.client.set_model_version_tag(name, str(now.number), ROLLED_BACK, note)
+        return standing_in(store, name)
+
+
+def no_champion(name: str) -> StoreError:
+    """The error for a registry without a champion."""
+    return StoreError(f"model {name!r} has no champion in {locate().shown}", "vecml champion RUN makes one")
+
+
+@contextmanager
+def one_at_a_time(location: Location) -> Iterator[None]:
+    """Round the block that decides and moves: on a local store one process at a time; elsewhere nothing is held."""
+    if location.folder is None:
+        yield
+        return
+    place = location.folder / ".champion.lock"
+    lock = FileLock(place, timeout=LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StoreError(
+            f"{place} was held by another process for {LOCK_SECONDS} s",
+            "see whether another vecml champion hangs; the lock goes with its process",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check_name(name: str) -> None:
+    """Raise SettingError for a name that a registered model cannot have."""
+    if not re.fullmatch(r"[^/:@'\"%\\]{1,200}", name) or not name.isprintable() or not name.strip():
+        raise SettingError(f"--name {name!r}: no name for a model", "without / : @ % quotes and backslashes")
+
+
+def promoted_tags(former: Version | None) -> dict[str, str]:
+    """Whom a version replaces, and when."""
+    return {REPLACED: "none" if former is None else str(former.number), PROMOTED_AT: _now()}
+
+
+def _predecessor(told: Standing) -> Version | None:
+    """The challenger; where that is none, or a promotion was killed half-way, the one that the champion replaced."""
+    champion, challenger = told.champion, told.challenger
+    if champion is None:
+        return None
+    if challenger is not None and challenger.number != champion.number:
+        return challenger
+    replaced = champion.tags.get(REPLACED, "none")
+    return next((version for version in told.versions if str(version.number) == replaced), None)
+
+
+def _check_unmoved(store: Store, name: str, expected: Version | None) -> None:
+    number = _aliases(store, name).get(CHAMPION)
+    wanted = None if expected is None else expected.number
+    if number != wanted:
+        was = "no version" if wanted is None else f"version {wanted}"
+        now = "no version" if number is None else f"version {number}"
+        raise StoreError(
+            f"the alias moved meanwhile: {CHAMPION} of model {name!r} named {was} and names {now} now",
+            "another promotion came first; run it again",
+        )
+
+
+def _aliases(store: Store, name: str) -> dict[str, int]:
+    """Version numbers by alias; none where there is no such model."""
+    try:
+        aliases = store.client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
+    return {str(alias): int(number) for alias, number in dict(aliases).items()}
+
+
+def _version(made: ModelVersion) -> Version:
+    created = datetime.fromtimestamp(made.creation_timestamp / 1000, UTC).isoformat(timespec="seconds")
+    return Version(str(made.name), int(made.version), made.run_id or "", dict(made.tags), created)
+
+
+def _source(store: Store, run_id: str) -> tuple[str, str | None]:
+    """Where MLflow takes the model from, and its id: the run's logged model, else (an imported run) our own form.
+
+    By its place, not as `models:/ID`: MLflow would look that up in the store of its environment, not in this one.
+    """
+    found = store.client.search_logged_models([store.experiment.experiment_id], f"source_run_id = '{run_id}'")
+    for model in found:
+        if str(model.status) == "READY":
+            return str(model.artifact_location), model.model_id
+    return f"{store.client.get_run(run_id).info.artifact_uri}/model", None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,39 @@
+"""Which recorded settings are the same, and what they are called."""
+
+from tests.made_recorded import SETTING, recorded
+from vecml.comparison.recorded import name_of, settings_alike
+
+
+def test_a_block_size_that_was_chosen_anew_is_no_other_setting() -> None:
+    first, second = settings_alike(
+        [recorded(0, setting={"block_rows": "512"}), recorded(1, setting={"block_rows": "1024"})]
+    )
+    assert first == second
+    assert "block_rows" not in dict(first)
+
+
+def test_block_sizes_side_by_side_are_two_settings_on_every_day() -> None:
+    small, large = {"block_rows": "512"}, {"block_rows": "1024"}
+    made = [recorded(0, setting=small), recorded(0, setting=large), recorded(1, setting=small)]
+    first, second, later = settings_alike(made)
+    assert first != second
+    assert first == later
+
+
+def test_another_engine_is_another_setting() -> None:
+    first, second = settings_alike([recorded(), recorded(engine="torch")])
+    assert first != second
+
+
+def test_a_name_has_only_what_differs() -> None:
+    first = tuple(SETTING.items())
+    second = tuple({**SETTING, "threads": "1"}.items())
+    assert name_of(first, [first, second]) == "numpy threads=2"
+    assert name_of(first, [first]) == "numpy"
+    assert name_of((), []) == "unknown"
+
+
+def test_invalid() -> None:
+    assert recorded().invalid is None
+    assert recorded(rate=None).invalid == "it has no rate"
+    assert recorded(verdict="invalid", reason="it hung").invalid == "it hung"

@@ -1,0 +1,126 @@
+"""The nightly's check over a real store: a slowdown is measured again before it alarms; a slow machine is none."""
+
+import dataclasses
+import math
+import shutil
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks import history
+from tasks.history import confirm
+from tasks.tracking.comparison import tracked_comparison
+from tests.made_comparison import comparison_of
+from vecml.comparison.compare import Job
+from vecml.comparison.comparison import Comparison
+from vecml.comparison.config import ComparisonConfig
+from vecml.comparison.settings import Chosen
+from vecml.config import Setting
+from vecml.errors import RegressionError
+from vecml.model.network import Architecture, Layer, Model
+from vecml.warnings import VecmlWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore:VML015")  # the copies say that they are some
+
+NIGHTS = 12
+CONFIG = ComparisonConfig(fail_on_regression=True)
+CHOSEN = Chosen({name: Setting(name, threads=2) for name in ("numpy", "torch")}, {})
+
+
+@pytest.fixture(scope="module")
+def quiet_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of nights on which nothing happened; each test works on a copy."""
+    folder = tmp_path_factory.mktemp("nights")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("VECML_HOME", str(folder))
+        for seed in range(NIGHTS):
+            night(made(seed))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def home(quiet_nights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(quiet_nights / "mlruns", tmp_path / "mlruns")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("VECML_HOME", str(tmp_path))
+
+
+def made(seed: int, numpy: float = 1.0, machine: float = 1.0) -> Comparison:
+    """A night: numpy takes so many times its time, and everything, the canary too, so many times."""
+    random = Random(seed)
+
+    def luck() -> float:
+        return machine * math.exp(random.gauss(0, 0.01))
+
+    found = comparison_of({"numpy": 0.01 * numpy * luck(), "torch": 0.005 * luck()}, flips=0)
+    arms = tuple(
+        dataclasses.replace(
+            arm,
+            launches=tuple(
+                dataclasses.replace(one, canary_seconds=one.canary_seconds * machine) for one in arm.launches
+            ),
+        )
+        for arm in found.measured.arms
+    )
+    return dataclasses.replace(found, measured=dataclasses.replace(found.measured, arms=arms))
+
+
+def night(comparison: Comparison) -> str:
+    with tracked_comparison(None) as writer:
+        writer.log(comparison, "a note")
+    return writer.run.run_id
+
+
+def job() -> Job:
+    layer = Layer(np.ones((2, 1), np.float32), np.zeros(2, np.float32))
+    return Job(Model(Architecture(1, (), 2, "relu"), (layer,), ("0", "1")), np.zeros((1, 5), np.float32))
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
+    """What fresh sittings will find, one after the other; what is left of it at the end was not asked for."""
+    coming: list[dict[str, float]] = []
+
+    def compare(*args: Any, **more: Any) -> Comparison:
+        return made(100 + len(coming), **coming.pop(0))
+
+    monkeypatch.setattr(history, "compare_settings", compare)
+    return coming
+
+
+def test_a_slowdown_that_fresh_sittings_confirm_fails(measured: list[dict[str, float]]) -> None:
+    measured += [{"numpy": 1.2}] * 3
+    tonight = night(made(50, numpy=1.2))
+    with pytest.raises(RegressionError) as caught:
+        confirm.fn(CONFIG, job(), CHOSEN, tonight)
+    assert caught.value.message.startswith("numpy, a processor, 2 CPUs, ")
+    assert "% slower" in caught.value.message
+    assert "; measured again " in caught.value.message
+    assert "torch" not in caught.value.message
+    assert caught.value.exit_code == 1
+    assert len(measured) < 3
+
+
+def test_one_bad_night_does_not(measured: list[dict[str, float]]) -> None:
+    measured += [{}] * 3
+    assert confirm.fn(CONFIG, job(), CHOSEN, night(made(50, numpy=1.2))) == ()
+    assert 0 < len(measured) < 3
+
+
+def test_a_usual_night_is_not_measured_again(measured: list[dict[str, float]]) -> None:
+    measured += [{}] * 3
+    assert confirm.fn(CONFIG, job(), CHOSEN, night(made(50))) == ()
+    assert len(measured) == 3
+
+
+def test_a_slower_machine_is_said_and_is_no_failure(measured: list[dict[str, float]]) -> None:
+    measured += [{"machine": 1.3}] * 3
+    with pytest.warns(VecmlWarning, match="VML017 .*machine") as given:
+        alarms = confirm.fn(CONFIG, job(), CHOSEN, night(made(50, machine=1.3)))
+    assert {dict(alarm.series.setting)["engine"] for alarm in alarms} == {"numpy", "torch"}
+    assert len(given) == 2
+    assert len(measured) > 0  # both settings share the fresh sittings

@@ -1,0 +1,102 @@
+"""A ladder and a lab in a real store: what stands under every key, and the files."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mlflow.entities import Run
+
+from tasks.tracking import lab as labs
+from tasks.tracking import ladder as ladders
+from tasks.tracking.lab import tracked_lab
+from tasks.tracking.ladder import slug, tracked_ladder
+from tasks.tracking.store import open_store
+from tests.made_ladder import made_ladder
+from vecml.lab.experiment import Cell, Outcome
+from vecml.measure.limits import Limits
+from vecml.measure.verdict import Verdict
+
+
+@pytest.fixture(autouse=True)
+def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("VECML_HOME", str(tmp_path))
+
+
+def run_of(run_id: str) -> Run:
+    return open_store().client.get_run(run_id)
+
+
+def files_of(run: Run) -> set[str]:
+    folder = Path(run.info.artifact_uri.removeprefix("file://"))
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_ladder_logs_every_key(tmp_path: Path) -> None:
+    made = made_ladder()
+    with tracked_ladder("größer 🦊") as writer:
+        writer.log(made, "a note", b"\x89PNG")
+    run = run_of(writer.run.run_id)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "größer 🦊")
+    assert run.data.tags["vecml.kind"] == "ladder"
+    assert run.data.params == {
+        "data_source": "synthetic",
+        "n_rows": "1000",
+        "n_features": "10",
+        "n_classes": "2",
+        "widths": "10-32-2",
+        "rungs": "row loop,whole-array BLAS,blocks,fused",
+    }
+    assert set(run.data.params) == set(ladders.PARAMS)
+    assert {key: run.data.tags[key] for key in ladders.TAGS} == {
+        "vecml.launches": "5",
+        "vecml.model_digest": "d" * 16,
+        "vecml.best": "fused",
+        "vecml.stopped_paying": "blocks",
+    }
+    assert run.data.tags["mlflow.note.content"] == "a note"
+    metrics = run.data.metrics
+    assert metrics["ladder/gain"] == pytest.approx(2_000, rel=0.01)
+    assert metrics["ladder/fused/ratio"] == pytest.approx(20, rel=0.01)
+    assert metrics["ladder/row_loop/memory_bytes"] == 88
+    first = {"ratio", "ratio_low", "ratio_high", "gain"}  # which the first rung has none of
+    expected = {f"ladder/{slug(rung.name)}/{key}" for rung in made.rungs for key in ladders.RUNG_METRICS}
+    expected -= {f"ladder/row_loop/{key}" for key in first}
+    assert set(metrics) == {*ladders.METRICS, *expected}
+    assert files_of(run) == {"ladder.json", "environment.json", "pictures/ladder.png"}
+
+
+def test_a_ladder_that_fails_is_failed() -> None:
+    with pytest.raises(ValueError, match="no"), tracked_ladder(None) as writer:
+        raise ValueError("no")
+    assert run_of(writer.run.run_id).info.status == "FAILED"
+
+
+def test_a_lab_logs_every_key() -> None:
+    verdict = Verdict("a", "b", 0, "faster", "made", 12.5, 12.0, 13.0)
+    cells = (
+        Cell("10 values", 10, "Python loop", True, 1e-5, None, None, 160, 20, 0.5, None, None),
+        Cell("10 values", 10, "ufunc", False, 8e-7, verdict, None, 160, 20, 0.5, None, 0.0),
+        Cell("99 values", 99, "ufunc", False, 8e-7, None, "it died", 160, 20, 0.5, None, 0.0),
+    )
+    outcome = Outcome(
+        *("ufunc", "A title", "an idea", "values", "2026-01-02T03:04:05+00:00", True, cells, {}, Limits(), 3, {}),
+        sentences=("One.", "Two.", "Three."),
+    )
+    with tracked_lab(None) as writer:
+        writer.log([outcome], {"ufunc": b"\x89PNG"}, "<p>", quick=True)
+    run = run_of(writer.run.run_id)
+    assert run.data.tags["vecml.kind"] == "lab"
+    assert run.data.params == {"experiments": "ufunc", "quick": "True"}
+    assert set(run.data.params) == set(labs.PARAMS)
+    assert run.data.metrics == {
+        "lab/ufunc/best_ratio": 12.5,
+        "lab/ufunc/cells": 3,
+        "lab/ufunc/faster": 1,
+        "lab/ufunc/invalid": 1,
+    }
+    assert run.data.tags["mlflow.note.content"] == "### A title\n\nOne. Two. Three.\n"
+    assert files_of(run) == {"lab.json", "lab.html", "pictures/ufunc.png"}
+    folder = Path(run.info.artifact_uri.removeprefix("file://"))
+    content = json.loads((folder / "lab.json").read_text(encoding="utf-8"))
+    assert content["experiments"]["ufunc"]["sentences"] == ["One.", "Two.", "Three."]

@@ -1,0 +1,208 @@
+"""`vecml champion`: which model stands for all others, and whether another one may take its place."""
+
+import dataclasses
+import json as json_text
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vecml.cli.terminal import console, progress_bars, shown_warnings
+from vecml.errors import SettingError
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from tasks.tracking.promotion import Promotion
+    from tasks.tracking.registry import Standing, Version
+
+EPILOG = """**Examples**
+
+- `vecml champion brave-fox-1`: its model becomes champion, if it is not worse than the one that is
+
+- `vecml champion`: the champion, who was before, and why
+
+- `vecml champion --rollback`: the one before is champion again
+
+- `vecml predict --model models:/vecml@champion --data new.parquet --out labels.parquet`: and uses it
+"""
+REFUSED = 1
+
+
+def champion(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            help="A pipeline run: its id, the beginning of it, or its name. [default: show what there is]",
+            metavar="RUN",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(help="The registered model's name.", metavar="NAME")] = "vecml",
+    comparison: Annotated[
+        str | None,
+        typer.Option(
+            help="The comparison whose setting is taken. [default: the run's latest]",
+            metavar="RUN",
+            show_default=False,
+        ),
+    ] = None,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Make the champion before this one champion again.")] = (
+        False
+    ),
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote it whatever the test says; that is written down.")
+    ] = False,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            help="The class of a model that is a torch.nn.Module of your own.",
+            metavar="MODULE:CLASS",
+            show_default=False,
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # -- main reads it
+) -> None:
+    """Make a run's model the champion, with the setting that suits it, if it is not worse than the one before.
+
+    Both label the same test rows. Fewer right is refused (exit code 1), unless that may be chance and a loss of 1 % or
+    more is excluded; so is a setting whose labels are wrong. The former champion becomes the challenger.
+    """
+    del debug
+    _check(run, comparison, architecture, rollback=rollback, force=force)
+    with shown_warnings(ignore or ()), progress_bars():
+        from tasks.tracking.registry import CHAMPION, no_champion, roll_back, standing
+
+        if run is not None:
+            from tasks.tracking.promotion import promote
+
+            made = promote(run, name, comparison=comparison, architecture=architecture, force=force)
+            _show_promotion(made, name, json=json)
+            if not made.promoted:
+                raise typer.Exit(REFUSED)
+            return
+        told = roll_back(name) if rollback else standing(name)
+        if told.champion is None and not json:
+            raise no_champion(name)
+    if json:
+        typer.echo(json_text.dumps(_standing_as_json(told), indent=1))
+        return
+    if rollback and told.champion is not None:
+        console().print(f"Back to version {told.champion.number}: models:/{name}@{CHAMPION} names it again.")
+    _show_standing(told)
+
+
+def _check(run: str | None, comparison: str | None, architecture: str | None, *, rollback: bool, force: bool) -> None:
+    flags = {"--comparison": comparison, "--architecture": architecture, "--force": force or None}
+    given = [flag for flag, value in flags.items() if value is not None]
+    if rollback and run is not None:
+        raise SettingError(f"--rollback goes to the champion before, not to {run}", "leave out one of the two")
+    if run is None and given:
+        raise SettingError(f"{given[0]} needs a run", f"vecml champion RUN {given[0]}")
+
+
+def _show_promotion(made: "Promotion", name: str, *, json: bool) -> None:
+    if json:
+        typer.echo(json_text.dumps(_promotion_as_json(made), indent=1))
+        return
+    from rich.text import Text
+
+    out = console()
+    if made.version is None:
+        former = "" if made.former is None else f", version {made.former.number} stays champion"
+        out.print(Text(f"Refused{former}: {made.reason}.", style="bold"))
+        return
+    out.print(Text(f"Run {made.run} is champion now, version {made.version.number}: {made.reason}.", style="bold"))
+    out.print(Text(f"It runs by {words(made.chosen.setting)}: {made.chosen.why}."))
+    if made.former is not None:
+        out.print(Text(f"Version {made.former.number} is the challenger; vecml champion --rollback goes back to it."))
+    address = f"vecml predict --model models:/{name}@champion --data FILE --out FILE"
+    out.print(Text(address), soft_wrap=True)
+
+
+def words(setting: Any) -> str:
+    """A setting for people: `numpy on cpu (float32, columns, 2 threads)`."""
+    threads = f"{setting.threads} thread{'' if setting.threads == 1 else 's'}"
+    parts = [setting.precision, setting.layout, threads]
+    if setting.isa != "native":
+        parts.append(setting.isa)
+    if setting.block_rows is not None:
+        parts.append(f"blocks of {setting.block_rows:,} rows")
+    return f"{setting.engine} on {setting.device} ({', '.join(parts)})"
+
+
+def _show_standing(told: "Standing") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for title, justify in (("version", "right"), ("", "left"), ("run", "left"), ("accuracy", "right")):
+        table.add_column(title, justify="right" if justify == "right" else "left", overflow="fold")
+    for title in ("runs by", "since (UTC)"):
+        table.add_column(title, overflow="fold")
+    for version in told.versions:
+        table.add_row(*_cells(version, told))
+    console().print(table)
+    for mark, named in (("champion", told.champion), ("challenger", told.challenger)):
+        if named is not None and "vecml.reason" in named.tags:
+            console().print(Text(f"{mark}, version {named.number}: {named.tags['vecml.reason']}"))
+
+
+def _cells(version: "Version", told: "Standing") -> "Sequence[Text]":
+    from rich.text import Text
+
+    tags = version.tags
+    mark = "champion" if version == told.champion else "challenger" if version == told.challenger else ""
+    accuracy = tags.get("vecml.accuracy", "")
+    shown = (
+        str(version.number),
+        mark,
+        tags.get("vecml.run_name", version.run_id[:8]),
+        f"{float(accuracy) * 100:.2f} %" if accuracy else "-",
+        " ".join(tags.get(f"vecml.{key}", "-") for key in ("engine", "precision")),
+        tags.get("vecml.promoted_at", version.created)[:16].replace("T", " "),
+    )
+    return [Text(cell, style="bold" if mark == "champion" else "") for cell in shown]
+
+
+def _promotion_as_json(made: "Promotion") -> dict[str, Any]:
+    return {
+        "version": 1,
+        "promoted": made.promoted,
+        "forced": made.forced,
+        "reason": made.reason,
+        "run": made.run,
+        "setting": dataclasses.asdict(made.chosen.setting),
+        "why": made.chosen.why,
+        "comparison": made.chosen.comparison,
+        "decision": None if made.decision is None else dataclasses.asdict(made.decision),
+        "former": None if made.former is None else _version_as_json(made.former),
+        "champion": None if made.version is None else _version_as_json(made.version),
+    }
+
+
+def _standing_as_json(told: "Standing") -> dict[str, Any]:
+    return {
+        "version": 1,
+        "name": told.name,
+        "champion": None if told.champion is None else told.champion.number,
+        "challenger": None if told.challenger is None else told.challenger.number,
+        "versions": [_version_as_json(version) for version in told.versions],
+    }
+
+
+def _version_as_json(version: "Version") -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "address": version.address,
+        "run_id": version.run_id,
+        "created": version.created,
+        "tags": dict(version.tags),
+    }

@@ -1,0 +1,158 @@
+"""`vecml predict`: labels for a file of any size, by a registered model in the setting that is stored with it."""
+
+import json as json_text
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vecml.cli.champion import words
+from vecml.cli.run import columns
+from vecml.cli.terminal import console, progress_bars, shown_warnings
+from vecml.errors import SettingError
+
+EPILOG = """**Examples**
+
+- `vecml predict --data new.parquet --out labels.parquet`: by the champion
+
+- `vecml predict --model brave-fox-1 --data new.csv --out labels.csv --keep id --probabilities`: by a run's model
+"""
+
+
+def predict(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="A file with the columns that the model was trained on; others are left alone.", metavar="FILE"
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The file to write: .csv or .parquet.", metavar="FILE")],
+    model: Annotated[
+        str,
+        typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a run's name or id.", metavar="MODEL"),
+    ] = "models:/vecml@champion",
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="A column with the probability of each class as well.")
+    ] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Columns of the data to carry over.", metavar="COLUMN,...", show_default=False),
+    ] = None,
+    row: Annotated[
+        bool, typer.Option("--id", help="A column `row` with the number of the row in the data, from 0.")
+    ] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="Another engine than the one that is stored with the model.", metavar="NAME", show_default=False
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Another number of CPU threads.", metavar="N", min=1, show_default=False),
+    ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            help="The class of a model that is a torch.nn.Module of your own.",
+            metavar="MODULE:CLASS",
+            show_default=False,
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # -- main reads it
+) -> None:
+    """Label every row of a file, which may be larger than memory: CSV and Parquet are read in blocks.
+
+    The new file appears when it is complete. Its labels are those that the model gives in memory.
+    """
+    del debug
+    if engine == "auto":
+        raise SettingError("--engine auto: it would have to be compared first", "vecml compare --run, vecml champion")
+    with shown_warnings(ignore or ()), progress_bars():
+        from vecml.engines.stream import check_output
+
+        check_output(out, data)
+        from tasks.tracking.promotion import named_model
+        from vecml.data.stream import open_file
+        from vecml.engines.stream import predict_file, runnable
+
+        named = named_model(model, architecture)
+        setting, note = runnable(named.run.classifier.model, _wanted(named.setting, engine, threads))
+        notes = [] if note is None else [note]
+        file = open_file(data.expanduser(), named.run.classifier.encoding, columns(keep) or ())
+        target = named.run.classifier.encoding.target
+        extra = [name for name in file.extra if name != target]
+        if extra:
+            from vecml.data.selection import listed
+
+            notes.append(f"not used: {'column' if len(extra) == 1 else 'columns'} {listed(extra)}")
+        _say(notes)
+        written = predict_file(named.run.classifier, file, setting, out, probabilities=probabilities, rows=row)
+    classes = named.run.classifier.model.classes
+    counts = {name: int(count) for name, count in zip(classes, written.count_C, strict=True)}
+    if json:
+        typer.echo(json_text.dumps(_as_json(written, named, counts, notes), indent=1))
+        return
+    from rich.text import Text
+
+    from vecml.report.format import rate
+
+    speed = "" if not written.n_rows else f", {rate(written.n_rows / written.seconds)} with reading and writing"
+    console().print(
+        Text(f"{written.n_rows:,} rows of {data.name} are labelled in {out}, by {words(setting)}{speed}.", style="bold")
+    )
+    console().print(Text(", ".join(f"{name}: {count:,}" for name, count in counts.items())))
+
+
+def _wanted(stored: Any, engine: str | None, threads: int | None) -> Any:
+    """The stored setting, or another engine's own on the CPU, with the threads that are asked for."""
+    import dataclasses
+
+    from vecml.config import make_config
+    from vecml.engines.registry import get_engine
+    from vecml.engines.resolve import resolve_setting
+
+    if engine is not None:
+        get_engine(engine)
+        asked = {"engine": engine, "threads": threads, "device": "cpu"}
+        return resolve_setting(make_config(asked))
+    if threads is not None:
+        from vecml.device import check_threads
+
+        check_threads(threads)
+        return dataclasses.replace(stored, threads=threads)
+    return stored
+
+
+def _say(notes: list[str]) -> None:
+    import sys
+
+    from rich.text import Text
+
+    for note in notes:
+        console(sys.stderr).print(Text(f"note: {note}"), soft_wrap=True)
+
+
+def _as_json(written: Any, named: Any, counts: dict[str, int], notes: list[str]) -> dict[str, Any]:
+    import dataclasses
+
+    return {
+        "version": 1,
+        "file": str(written.path),
+        "model": named.address,
+        "run_id": named.run.run_id,
+        "rows": written.n_rows,
+        "counts": counts,
+        "setting": dataclasses.asdict(written.setting),
+        "why": named.why,
+        "unseen_categories": written.unseen,
+        "seconds": written.seconds,
+        "notes": notes,
+    }

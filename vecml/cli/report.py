@@ -1,0 +1,123 @@
+"""`vecml report`: a tracked run as one HTML file that loads nothing, for a browser, a colleague or an archive."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vecml.cli.terminal import console, progress_bars, shown_warnings
+from vecml.errors import SettingError
+
+if TYPE_CHECKING:
+    from tasks.tracking.recorded import Recorded
+    from vecml.report.page import About
+
+EPILOG = """**Examples**
+
+- `vecml report RUN_ID`: writes vecml-report-NAME.html here and opens it
+
+- `vecml report nightly --out nightly.html --no-open`: a run by its name, to a file of one's own
+
+- `vecml compare --from NAME.json`: the verdicts computed again, from the file that the page's button gives
+"""
+KINDS = {"pipeline": "pipeline run", "compare": "comparison", "setting": "setting of a comparison"}
+PICTURES = ("loss.png", "confusion.png")
+
+
+def report(
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A tracked run: its id, the beginning of it, or its name; a setting's is its comparison's.",
+            metavar="RUN",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file to write. [default: vecml-report-NAME.html]", metavar="FILE", show_default=False),
+    ] = None,
+    open_it: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open it in a browser, if this is a terminal.")
+    ] = True,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # -- main reads it
+) -> None:
+    """Write a run as one HTML page: the answer, pictures, reasons, the environment, and the raw record.
+
+    It needs no network and no server. Of a run that failed it shows what there is.
+    """
+    del debug
+    with shown_warnings(ignore or ()), progress_bars():
+        if out is not None:
+            _check(out)
+        name, page = _page(run)
+        path = out or Path(f"vecml-report-{name}.html")
+        if out is None:
+            _check(path)
+        from vecml.atomic import write_bytes
+
+        write_bytes(path, page.encode())
+    console().print(str(path), soft_wrap=True, markup=False)
+    if open_it and sys.stdout.isatty():
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())
+
+
+def _page(asked: str) -> tuple[str, str]:
+    """The beginning of a file's name for the run, and its page."""
+    from tasks.tracking.recorded import COMPARISON, artifact, comparison_of, recorded
+    from vecml.comparison.document import from_json
+    from vecml.report.page import About, file_stem, page, page_of_run
+
+    run = comparison_of(recorded(asked))
+    about = About(run.name, run.run_id, run.address, run.status, run.error, run.created)
+    stem = file_stem(run.name, run.run_id)
+    document = artifact(run, COMPARISON) if run.kind == "compare" else None
+    if document is not None:
+        return stem, page(from_json(document, f"{COMPARISON} of run {run.name}"), about)
+    return stem, page_of_run(
+        _told(about, run), KINDS.get(run.kind, "run"), run.params, run.metrics, run.tags, _pictures(run)
+    )
+
+
+def _told(about: "About", run: "Recorded") -> "About":
+    """A comparison that ended well and has no record any more says so."""
+    if run.kind == "compare" and run.status == "FINISHED":
+        return dataclasses.replace(
+            about, note="Its comparison.json is gone: there are no blocks and no verdicts to show."
+        )
+    return about
+
+
+def _pictures(run: "Recorded") -> dict[str, bytes]:
+    from tasks.tracking.recorded import artifact
+
+    found = {name: artifact(run, f"pictures/{name}") for name in PICTURES}
+    return {name: content for name, content in found.items() if content is not None}
+
+
+def _check(path: Path) -> None:
+    """Refuse to write where it cannot be, or over a file that is no report. Raises SettingError."""
+    from vecml.report.page import is_a_page
+
+    if not path.resolve().parent.is_dir():
+        raise SettingError(f"--out {path}: there is no folder {path.parent}", "make it, or name another")
+    if path.is_dir():
+        raise SettingError(f"--out {path}: it is a folder", "name a file in it")
+    try:
+        with path.open("rb") as file:
+            known = is_a_page(file.read(4096))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SettingError(f"--out {path}: {error.strerror or error}", "name another file") from None
+    if not known:
+        raise SettingError(f"{path} is there and is no report of vecml's", "name another file with --out")

@@ -1,0 +1,103 @@
+"""`vecml up`: a Prefect server, a worker and MLflow's UI, on this machine only, until Ctrl-C."""
+
+import signal
+import socket
+import sys
+from typing import Annotated
+
+import typer
+
+from tasks.tracking.location import UI_PORT
+from vecml.cli.terminal import console
+from vecml.errors import SettingError
+
+PREFECT_PORT = 4200
+SIGNALLED = 128
+EPILOG = """**Examples**
+
+- `vecml up`, and in another terminal `PREFECT_API_URL=http://127.0.0.1:4200/api prefect deployment run pipeline/cpu`
+
+- `vecml up --prefect-port 4300 --mlflow-port 5300`: where something else listens on the usual ports
+
+- `vecml up --no-deploy --verbose`: the deployments as they are, and every line that the three write
+"""
+
+
+def up(
+    prefect_port: Annotated[
+        int, typer.Option(help="Of Prefect's server, on 127.0.0.1.", min=1, max=65535)
+    ] = PREFECT_PORT,
+    mlflow_port: Annotated[int, typer.Option(help="Of MLflow's UI, on 127.0.0.1.", min=1, max=65535)] = UI_PORT,
+    deploy: Annotated[bool, typer.Option(help="Register the deployments of prefect.yaml first.")] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show every line that the three write.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+) -> None:
+    """Bring up a Prefect server, a worker and MLflow's UI, wait until each is healthy, and print their addresses.
+
+    Ctrl-C ends all three, as does the end of any of them. MLflow's data are in mlruns/, Prefect's beside it in
+    .prefect/, with what the three write in .prefect/logs/. A schedule that was switched on in the UI stays on.
+    """
+    from tasks.tracking.location import locate, prepare
+
+    location = locate()
+    _see_free(prefect_port, "--prefect-port")
+    if not location.has_server:
+        if mlflow_port == prefect_port:
+            raise SettingError(f"--mlflow-port {mlflow_port}: Prefect's server has that port", "choose two ports")
+        _see_free(mlflow_port, "--mlflow-port")
+
+    from flows.up import Asked, bring_up, home_of, ui_command
+
+    home = home_of(location.folder)
+    if deploy and not (home / "prefect.yaml").exists():
+        raise SettingError(
+            f"there is no prefect.yaml in {home}, whose deployments are to be registered",
+            "go to the checkout, or set VECML_HOME to it; --no-deploy does without",
+        )
+    prepare(location)
+    out, elsewhere = console(), None
+    if location.has_server:
+        from tasks.tracking.store import open_store
+        from tasks.tracking.write import runs_url
+
+        elsewhere = runs_url(open_store(location))
+    runs = None if location.has_server else ui_command(mlflow_port)
+    asked = Asked(home, prefect_port, mlflow_port, runs, deploy)
+    was_up = []
+
+    def show_addresses(page: str | None) -> None:
+        was_up.append(True)
+        for line in (
+            f"Prefect:  {asked.prefect}",
+            f"MLflow:   {page or elsewhere}",
+            f"Data:     {location.shown} and {asked.logs.parent}",
+            f"Runs from another terminal show there with PREFECT_API_URL={asked.prefect}/api",
+            "Ctrl-C ends all of it.",
+        ):
+            out.print(line, soft_wrap=True, markup=False)
+        sys.stdout.flush()
+
+    def show_line(name: str, line: str) -> None:
+        if verbose:
+            out.print(f"{name:<8}| {line}", soft_wrap=True, markup=False)
+
+    is_first = not (asked.logs.parent / "prefect.db").exists()
+    out.print(f"Starting{' for the first time, which takes up to a minute' if is_first else ''} ...", soft_wrap=True)
+    sys.stdout.flush()
+    ended = bring_up(asked, show_addresses, show_line)
+    if ended.signal != signal.SIGINT:
+        raise SystemExit(SIGNALLED + (ended.signal or 0))
+    if not was_up:
+        raise KeyboardInterrupt
+    out.print("All of it has ended.")
+
+
+def _see_free(port: int, flag: str) -> None:
+    """Raise SettingError for a port that something listens on, before anything is started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            free = port + 1 if port < 65535 else port - 1
+            raise SettingError(f"{flag} {port}: {error.strerror}", f"try {flag} {free}") from None

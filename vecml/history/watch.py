@@ -1,0 +1,87 @@
+"""The alarm of a night: a suspicion is put to the proof by fresh sittings before anybody is woken."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from vecml.history.canary import cause, control
+from vecml.history.changes import Change, change_at, logs_of
+from vecml.history.detection import FEWEST_SITTINGS, SUSPICION, Night, night_from, nights
+from vecml.history.evidence import Evidence
+from vecml.history.series import Point, Series
+
+MOST_FRESH = 3
+CONFIRMED = 4.5  # log odds of a new level of three sittings or more, fresh ones counted
+DISMISSED = 0.0  # log odds under which no further sitting is asked for
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A slowdown that fresh sittings confirmed.
+
+    Attributes:
+        series: with the fresh sittings at its end.
+        change: what changed, how much, since when, and what else changed there. Its `cause` says whether a failing
+            nightly is called for (`program`, `unknown`) or the machine is to be looked at (`machine`).
+        fresh: how many fresh sittings were measured for it.
+        odds: natural logarithm of the odds.
+    """
+
+    series: Series
+    change: Change
+    fresh: int
+    odds: float
+
+
+def watch(series: Series, fresh: Callable[[], Point], most: int = MOST_FRESH) -> Alarm | None:
+    """The alarm that tonight's sitting, the last of `series`, calls for; None where there is none.
+
+    Nothing is measured where the sitting is as usual. Else `fresh` is called up to `most` times, until it is clear. A
+    slowdown is told once: on later nights it is the level that the others are held against, provided that the fresh
+    sittings were recorded like any other.
+
+    Args:
+        series: with tonight's sitting at its end; with fewer than `FEWEST_SITTINGS` sittings there is no alarm.
+        fresh: measures one more sitting of the same setting, in fresh processes, and gives it as a point
+            (`vecml.history.series.point_of`). What it raises goes through.
+        most: times that it is called, at least 1.
+    """
+    if len(series.points) < FEWEST_SITTINGS - 2:
+        return None  # with two fresh ones there would be enough
+    night = list(nights(*logs_of(series.points)))[-1]
+    if night.index != len(series.points) - 1:
+        return None  # too soon after the last change
+    return confirm(series, night, fresh, most)
+
+
+def confirm(series: Series, night: Night, fresh: Callable[[], Point], most: int = MOST_FRESH) -> Alarm | None:
+    """As `watch`, where it is known already what there is to know of tonight, the last sitting of `series`."""
+    if not is_suspect(night):
+        return None
+    points = series.points
+    for count in range(1, most + 1):
+        points = (*points, fresh())
+        found = night_from(*logs_of(points), night.start)
+        if found.slower >= CONFIRMED:
+            return _alarm(replace(series, points=points), found, count)
+        if found.suspicion < DISMISSED:
+            return None
+    return None
+
+
+def is_suspect(night: Night) -> bool:
+    """Whether a night calls for fresh sittings: it may be a slowdown, or is one already."""
+    if night.noticed is not None:
+        return night.noticed.slower
+    return night.suspicion >= SUSPICION
+
+
+def _alarm(series: Series, found: Night, fresh: int) -> Alarm | None:
+    """The alarm, or None where only the canary changed."""
+    rate_N, canary_N = logs_of(series.points)
+    fitted = control(rate_N, canary_N)
+    bounds = (found.start, found.place, len(series.points))
+    why = cause(rate_N, canary_N, fitted.slope, *bounds)
+    if why == "canary":
+        return None
+    evidence = Evidence(fitted.applied(rate_N, canary_N))
+    return Alarm(series, change_at(series.points, evidence, bounds, why, raw=why == "machine"), fresh, found.slower)

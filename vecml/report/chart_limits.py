@@ -1,0 +1,253 @@
+"""Where each setting stands under the machine's limits: a roofline.
+
+What a network needs at least of operations and of bytes (`minimal_work`) places every setting; the roofs are the
+matrix product and the copy that were measured in the same launches.
+S. Williams, A. Waterman and D. Patterson, "Roofline", Communications of the ACM 52 (2009), 65-76.
+"""
+
+import statistics
+from dataclasses import dataclass
+
+from vecml.comparison.comparison import measured_limits
+from vecml.measure.limits import CEILING_WRONG, minimal_work
+from vecml.report.chart_speed import SMALL
+from vecml.report.content import SHAPES, Content, word
+from vecml.report.drawing import (
+    AnyMark,
+    Drawing,
+    Group,
+    Line,
+    Mark,
+    OneMark,
+    Role,
+    Text,
+    apart,
+    centred,
+    fitted,
+    text_width,
+)
+from vecml.report.format import percent
+from vecml.report.scale import Scale, round_factors
+
+HEIGHT = 300.0
+LABELLED = 14  # settings whose names stand beside their points
+
+
+@dataclass(frozen=True)
+class Roof:
+    """The limits of one precision and number of threads.
+
+    Attributes:
+        precision, threads: of the product; the copy has the same threads.
+        flops_per_s, bytes_per_s: as measured.
+    """
+
+    precision: str
+    threads: int
+    flops_per_s: float
+    bytes_per_s: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One setting under its roof.
+
+    Attributes:
+        name: the setting's.
+        flops_per_byte: of the least work for its rows.
+        flops_per_s: of that work, in the time that it took.
+        fraction: of what its roof allows there.
+        roof: its own.
+    """
+
+    name: str
+    flops_per_byte: float
+    flops_per_s: float
+    fraction: float
+    roof: Roof
+
+
+def standings(content: Content) -> tuple[Standing, ...]:
+    """Every setting with a rate and a roof, the fastest first; none for functions and modules that tell no layers."""
+    comparison = content.comparison
+    subject = comparison.subject
+    if len(subject.widths) < 2:
+        return ()
+    limits = measured_limits(comparison.measured, statistics.median)
+    flops, bytes_per_row, fixed = minimal_work(subject.widths, subject.value_bytes)
+    found = []
+    for arm in content.arms.values():
+        if arm.setting is None or not arm.rows_per_s or arm.fraction_of_limit is None:
+            continue
+        gemm = limits.gemm(arm.setting.precision, arm.setting.threads)
+        copy = limits.copy(arm.setting.threads)
+        rows = arm.setting.request_rows or subject.n_rows
+        if gemm is None or copy is None:
+            continue
+        roof = Roof(arm.setting.precision, arm.setting.threads, gemm, copy)
+        intensity = flops * rows / (bytes_per_row * rows + fixed)
+        found.append(Standing(arm.name, intensity, flops * arm.rows_per_s, arm.fraction_of_limit, roof))
+    return tuple(sorted(found, key=lambda one: -one.flops_per_s))
+
+
+def limits_chart(content: Content, width: float) -> Drawing | None:
+    """The roofline; None where no limit was measured for any setting."""
+    found = standings(content)
+    if not found:
+        return None
+    roofs = list(dict.fromkeys(one.roof for one in found))
+    ridges = [roof.flops_per_s / roof.bytes_per_s for roof in roofs]
+    places = [one.flops_per_byte for one in found]
+    heights = [one.flops_per_s for one in found]
+    left, top = 80.0, 40.0
+    across = Scale(min(*places, *ridges) / 5, max(*places, *ridges) * 6, left, width - 4, log=True)
+    most = max(roof.flops_per_s for roof in roofs)
+    floor = min(*heights, across.low * min(roof.bytes_per_s for roof in roofs))
+    up = Scale(max(floor / 1.6, min(heights) / 4), max(most, *heights) * 1.8, top + HEIGHT, top, log=True)
+    marks: list[AnyMark] = [Text(0, 14, "↑ operations a second", "muted", SMALL)]
+    for tick in round_factors(up.low, up.high, 7):
+        marks.append(Line(((left, up.at(tick)), (width - 4, up.at(tick))), "grid"))
+        marks.append(Text(left - 8, up.at(tick) + 4, flop_rate(tick), "muted", SMALL, "end"))
+    for tick in round_factors(across.low, across.high, 7 if width >= 600 else 5):
+        marks.append(Line(((across.at(tick), top), (across.at(tick), top + HEIGHT)), "grid"))
+        marks.append(centred(across.at(tick), top + HEIGHT + 17, f"{tick:g}", SMALL, 0.0, width))
+    marks.append(Text(width - 4, top + HEIGHT + 34, "operations a byte →", "muted", SMALL, "end"))
+    marks += _roofs(roofs, across, up, width)
+    right = places[0] > (across.low * across.high) ** 0.5
+    end = top + HEIGHT + 42
+    if width >= 600:
+        marks += _points(content, found, across, up)
+        marks += _names(content, found, across, up, left_side=right)
+    else:
+        marks += _points(content, found, across, up, numbered=True)
+        legend, end = _legend(content, found, width, end + 6)
+        marks += legend
+    told = "; ".join(
+        f"{one.name}: {flop_rate(one.flops_per_s)} at {one.flops_per_byte:.3g} operations a byte,"
+        f" {percent(one.fraction)} of its limit"
+        for one in found
+    )
+    roof_words = "; ".join(_roof_words(roof) for roof in roofs)
+    return Drawing(
+        width,
+        end,
+        tuple(marks),
+        "Under the machine's limits",
+        f"Limits: {roof_words}. Settings: {told}.",
+    )
+
+
+def _roofs(roofs: list[Roof], across: Scale, up: Scale, width: float) -> list[AnyMark]:
+    marks: list[AnyMark] = []
+    wanted = [up.at(roof.flops_per_s) - 7 for roof in roofs]
+    for roof, y in zip(roofs, apart(wanted, 15.0, up.end - 2, up.start), strict=True):
+        ridge = roof.flops_per_s / roof.bytes_per_s
+        begin = max(across.low, up.low / roof.bytes_per_s)
+        line = (
+            (across.at(begin), up.at(begin * roof.bytes_per_s)),
+            (across.at(ridge), up.at(roof.flops_per_s)),
+            (across.end, up.at(roof.flops_per_s)),
+        )
+        words = fitted(f"{roof.precision}, {_threads(roof.threads)}: {flop_rate(roof.flops_per_s)}", width * 0.6, SMALL)
+        marks.append(
+            Group(
+                (Line(line, "ink", 1.6), Text(across.end - 4, y, words, "muted", SMALL, "end")),
+                _roof_words(roof),
+            )
+        )
+    return marks
+
+
+def _points(
+    content: Content, found: tuple[Standing, ...], across: Scale, up: Scale, *, numbered: bool = False
+) -> list[AnyMark]:
+    """The settings under their roofs; `numbered`: with their places in the order of speed beside them."""
+    marks: list[AnyMark] = []
+    tied = _tied(content)
+    numbers = apart([up.at(one.flops_per_s) + 4 for one in found], 12.0, up.end + 10, up.start - 4)
+    for place, (one, y) in enumerate(zip(found, numbers, strict=True), 1):
+        shape, hollow, _ = SHAPES[word(content.arms[one.name])]
+        x, role = across.at(one.flops_per_byte), _role(one, tied)
+        drawn: list[OneMark] = [Mark(x, up.at(one.flops_per_s), shape, role, 10, hollow=hollow)]
+        if numbered and len(found) <= LABELLED:
+            drawn.append(Line(((x + 7, up.at(one.flops_per_s)), (x + 13, y - 4)), "faint", 0.8))
+            drawn.append(Text(x + 16, y, str(place), "ink", SMALL, bold=one.name in tied))
+        told = f"{one.name}: {flop_rate(one.flops_per_s)}, {percent(one.fraction)} of its limit"
+        marks.append(Group(tuple(drawn), told))
+    return marks
+
+
+def _names(
+    content: Content, found: tuple[Standing, ...], across: Scale, up: Scale, *, left_side: bool
+) -> list[AnyMark]:
+    """Names beside the points as far as there is room; the baselines' and the fastest ones' in any case."""
+    named = list(found)
+    if len(found) > LABELLED:
+        baselines = {family.baseline for family in content.families}
+        named = [one for place, one in enumerate(found) if place < LABELLED - 3 or one.name in baselines]
+    wanted = [up.at(one.flops_per_s) + 4 for one in named]
+    marks: list[AnyMark] = []
+    tied = _tied(content)
+    side = -1 if left_side else 1
+    for one, y in zip(named, apart(wanted, 14.0, up.end + 10, up.start - 4), strict=True):
+        x, point = across.at(one.flops_per_byte), up.at(one.flops_per_s)
+        share = _share(one)
+        room = (x - across.start if left_side else across.end - x) - text_width(f" · {share}", SMALL) - 26
+        words = f"{fitted(one.name, max(room, 40.0), SMALL)} · {share}"
+        marks.append(Line(((x + side * 7, point), (x + side * 16, y - 4)), "faint", 0.8))
+        marks.append(
+            Text(x + side * 20, y, words, "ink", SMALL, "end" if left_side else "start", bold=one.name in tied)
+        )
+    return marks
+
+
+def _legend(content: Content, found: tuple[Standing, ...], width: float, top: float) -> tuple[list[AnyMark], float]:
+    """The names below the plot, a line each; where it ends."""
+    marks: list[AnyMark] = []
+    tied = _tied(content)
+    for place, one in enumerate(found):
+        y = top + place * 19.0 + 10
+        shape, hollow, _ = SHAPES[word(content.arms[one.name])]
+        share = _share(one)
+        marks.append(Mark(5, y - 4, shape, _role(one, tied), 8, hollow=hollow))
+        marks.append(Text(30, y, str(place + 1), "ink", SMALL, "end", bold=one.name in tied))
+        name = fitted(one.name, width - 50 - text_width(share, SMALL), SMALL)
+        marks.append(Text(37, y, name, "ink", SMALL, bold=one.name in tied))
+        marks.append(Text(width, y, share, "muted", SMALL, "end"))
+    return marks, top + len(found) * 19.0 + 6
+
+
+def _tied(content: Content) -> set[str]:
+    return {name for family in content.families for name in family.tied}
+
+
+def _role(one: Standing, tied: set[str]) -> Role:
+    return "accent" if one.name in tied else "muted"
+
+
+def _share(one: Standing) -> str:
+    return percent(one.fraction) + (" (ceiling wrong)" if one.fraction > CEILING_WRONG else "")
+
+
+def flop_rate(value: float) -> str:
+    """Operations a second for people: `61.2 GFLOP/s`."""
+    for factor, unit in ((1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"), (1e3, "kFLOP/s")):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value:.3g} FLOP/s"
+
+
+def byte_rate(value: float) -> str:
+    """Bytes a second for people: `9.81 GB/s`."""
+    return f"{value / 1e9:.3g} GB/s"
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread" + ("" if count == 1 else "s")
+
+
+def _roof_words(roof: Roof) -> str:
+    return (
+        f"{roof.precision} with {_threads(roof.threads)}: matrix product {flop_rate(roof.flops_per_s)},"
+        f" copy {byte_rate(roof.bytes_per_s)}"
+    )

@@ -1,0 +1,57 @@
+"""What a report is made from: a comparison with its figures and verdicts, computed once; and the verdicts' shapes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vecml.comparison.comparison import ArmFigures, Comparison, families, figures
+from vecml.measure.verdict import Family
+from vecml.report.drawing import Shape
+
+# A verdict is told by its shape and its word, never by a colour alone: the shape for pictures, the character for text.
+SHAPES: Mapping[str, tuple[Shape, bool, str]] = {
+    "baseline": ("diamond", False, "◆"),
+    "faster": ("up", False, "▲"),
+    "slower": ("down", False, "▼"),
+    "equivalent": ("square", False, "■"),
+    "undetected": ("circle", True, "○"),
+    "no verdict": ("circle", True, "○"),
+    "invalid": ("cross", False, "✕"),
+}
+
+
+@dataclass(frozen=True)
+class Content:
+    """A comparison and what is computed from it.
+
+    Attributes:
+        comparison: the record.
+        arms: figures by name, in the order of measuring.
+        families: the verdicts, one family a baseline.
+    """
+
+    comparison: Comparison
+    arms: Mapping[str, ArmFigures]
+    families: tuple[Family, ...]
+
+    @property
+    def is_latency(self) -> bool:
+        """Whether single calls were timed."""
+        return any(arm.percentile_seconds for arm in self.arms.values())
+
+    def names(self, family: Family) -> tuple[str, ...]:
+        """The family's settings, the baseline first."""
+        return (family.baseline, *(verdict.arm for verdict in family.verdicts))
+
+
+def content_of(comparison: Comparison) -> Content:
+    """Figures and verdicts of a comparison."""
+    return Content(comparison, {arm.name: arm for arm in figures(comparison)}, families(comparison))
+
+
+def word(arm: ArmFigures) -> str:
+    """The verdict's word, a key of `SHAPES`; a baseline's is `baseline`, unless it is invalid."""
+    if arm.failure is not None:
+        return "invalid"
+    if arm.verdict is None:
+        return "baseline"
+    return arm.verdict.verdict or "no verdict"

@@ -1,0 +1,163 @@
+"""The leaderboard in words: a sentence and a table for each order, and what its columns do not say."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from vecml.comparison.leaderboard import SITTINGS, Board, Place
+from vecml.comparison.recorded import name_of
+from vecml.report.comparison import Table
+from vecml.report.format import count, percent, rate
+
+VERSION = 1
+HEADINGS = ("", "setting", "on", "rows/s", "interval", "tie", "accuracy", "memory", "pays from", "age")
+TIES = {"best": "best", "comparison": "tied", "intervals": "tied?", "no": "-", "unknown": "?"}
+
+
+def title(board: Board) -> str:
+    """Which network, how many rows, and what of."""
+    parts = [f"network {board.architecture_digest[:8]}"]
+    if board.subject is not None:
+        parts.append(board.subject)
+    if board.scale is not None:
+        parts.append(f"{board.scale:,} to {10 * board.scale - 1:,} rows")
+    if board.request_rows is not None:
+        parts.append(f"requests of {count(board.request_rows, 'row')}")
+    return ", ".join(parts)
+
+
+def sentence(board: Board) -> str:
+    """The answer: the best, and who cannot be told from it."""
+    valid = [place for place in board.places if place.invalid is None]
+    if not valid:
+        return "No answer: every setting is invalid."
+    best, others = valid[0], [place for place in valid[1:] if place.tied]
+    answer = f"{_where(board, best)} is the fastest on record, {rate(best.rows_per_s or 0.0)}"
+    if others:
+        answer += f"; it cannot be told from {', '.join(_where(board, place) for place in others)}"
+    return f"{answer}."
+
+
+def table(board: Board, now: datetime, top: int | None = None) -> Table:
+    """A row for each place, at most `top` of the valid ones; invalid ones come last and have no rank.
+
+    now: with a time zone, for the ages.
+    """
+    names, letters = _names(board), _letters(board)
+    rows = []
+    for rank, place in enumerate(board.places, 1):
+        if place.invalid is None and top is not None and rank > top:
+            continue
+        rows.append(
+            (
+                "-" if place.invalid is not None else str(rank),
+                names[place.setting],
+                letters[place.machine_key, place.device_name],
+                "invalid" if place.rows_per_s is None else rate(place.rows_per_s),
+                _interval(place),
+                "-" if place.invalid is not None else TIES[place.tie],
+                "-" if place.accuracy is None else percent(place.accuracy),
+                "-" if place.peak_rss_mb is None else f"{place.peak_rss_mb:,.0f} MB",
+                "-" if place.break_even_rows is None else f"{math.ceil(place.break_even_rows):,} rows",
+                age(now, place.latest),
+            )
+        )
+    return Table(HEADINGS, tuple(rows))
+
+
+def remarks(board: Board, top: int | None = None) -> list[str]:
+    """What the letters and marks mean, what is not shown, and why settings are invalid, a line each."""
+    names, letters = _names(board), _letters(board)
+    lines = []
+    told: dict[tuple[str, str], Place] = {}
+    for place in board.places:
+        told.setdefault((place.machine_key, place.device_name), place)
+    for key, place in told.items():
+        device = "" if place.device_name in place.machine else f", {place.device_name}"
+        lines.append(f"{letters[key]}: {place.machine}{device} ({place.machine_key[:8]})")
+    valid = [place for place in board.places if place.invalid is None]
+    if any(place.basis == "launches" for place in valid):
+        lines.append(
+            f"~ indicative: by the launches of fewer than {SITTINGS} sittings, which do not tell how days differ"
+        )
+    marks = {place.tie for place in valid}
+    if "comparison" in marks:
+        lines.append("tied: a comparison that measured both side by side cannot tell it from the best")
+    if "intervals" in marks:
+        lines.append("tied?: its interval meets the best's; vecml compare side by side tells more")
+    if "unknown" in marks:
+        lines.append("?: no interval to tell it from the best by")
+    if top is not None and len(valid) > top:
+        lines.append(f"{count(len(valid) - top, 'further setting')} not shown (--top {top})")
+    for place in board.places:
+        if place.invalid is not None:
+            lines.append(f"{names[place.setting]} on {letters[place.machine_key, place.device_name]}: {place.invalid}")
+    return lines
+
+
+def as_json(found: Sequence[Board], top: int | None = None) -> dict[str, Any]:
+    """For programs: `version` 1, the records' own fields, with rank and answer beside them."""
+    return {
+        "version": VERSION,
+        "kind": "leaderboard",
+        "boards": [
+            {
+                "architecture_digest": board.architecture_digest,
+                "subject": board.subject,
+                "scale": board.scale,
+                "request_rows": board.request_rows,
+                "answer": sentence(board),
+                "places": [
+                    {
+                        "rank": None if place.invalid is not None else rank,
+                        **dataclasses.asdict(place),
+                        "setting": dict(place.setting),
+                        "latest": place.latest.isoformat(),
+                    }
+                    for rank, place in enumerate(board.places, 1)
+                    if place.invalid is not None or top is None or rank <= top
+                ],
+            }
+            for board in found
+        ],
+    }
+
+
+def age(now: datetime, then: datetime) -> str:
+    """`12 min`, `5 h`, `3 d`: how long ago, both with a time zone."""
+    minutes = max(0, int((now - then).total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
+
+
+def _names(board: Board) -> dict[tuple[tuple[str, str], ...], str]:
+    settings = list(dict.fromkeys(place.setting for place in board.places))
+    return {setting: name_of(setting, settings) for setting in settings}
+
+
+def _letters(board: Board) -> dict[tuple[str, str], str]:
+    """A, B, ... for the machines' devices, in the order of the places."""
+    keys = list(dict.fromkeys((place.machine_key, place.device_name) for place in board.places))
+    return {key: _letter(number) for number, key in enumerate(keys)}
+
+
+def _letter(number: int) -> str:
+    return chr(ord("A") + number) if number < 26 else f"{_letter(number // 26 - 1)}{_letter(number % 26)}"
+
+
+def _where(board: Board, place: Place) -> str:
+    letters = _letters(board)
+    name = _names(board)[place.setting]
+    return name if len(letters) == 1 else f"{name} on {letters[place.machine_key, place.device_name]}"
+
+
+def _interval(place: Place) -> str:
+    if place.low is None or place.high is None or place.rows_per_s is None:
+        return "-"
+    factor = next((factor for factor in (1e6, 1e3) if place.rows_per_s >= factor), 1.0)
+    mark = "~" if place.basis == "launches" else ""
+    low, high = (f"{end:,.0f}" if end >= 100 else f"{end:.3g}" for end in (place.low / factor, place.high / factor))
+    return f"{mark}{low} to {high}"

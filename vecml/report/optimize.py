@@ -1,0 +1,152 @@
+"""The five steps as text, for a terminal and for a run's description; 80 columns, but for the user's own lines."""
+
+import math
+import textwrap
+
+from vecml.optimize.measure import Gain
+from vecml.optimize.steps import Optimization, Tried
+from vecml.optimize.validate import USERS
+from vecml.report.format import count, seconds
+
+WIDTH = 80
+FORMS = {
+    "map": "a map: every turn for itself",
+    "reduce": "a reduction",
+    "masked update": "a masked update",
+    "outer": "outer, all pairs of turns",
+}
+LONGEST = 160  # of a line of the user's own
+
+
+def sentence(found: Optimization) -> str:
+    """The answer: what is how many times faster, or why nothing is."""
+    name, best = found.place.name, found.best
+    if best is not None and best.gain is not None and best.gain.ratio is not None:
+        return f"{best.candidate.name} is {times(best.gain.ratio)} times faster than {name}{_interval(best.gain)}."
+    right = [one for one in found.tried if one.fault is None]
+    if not found.tried:
+        return f"There is nothing to put in the place of {name}."
+    if not right:
+        return f"No candidate gives what {name} gives."
+    if found.request.budget == "quick":
+        return f"{count(len(right), 'candidate')} of {name} gave figures, and no verdict: one launch."
+    return f"No candidate is shown to be faster than {name}."
+
+
+def as_text(found: Optimization) -> str:
+    """Sentence and all five steps."""
+    parts = [sentence(found), *_bottleneck(found), *_replaced(found), *_valid(found), *_dtype(found), *_measured(found)]
+    return "\n".join(parts) + "\n"
+
+
+def note(found: Optimization) -> str:
+    """The run's description in MLflow, as Markdown: the same text, as code."""
+    text = as_text(found).replace("```", "'''")
+    return f"```\n{text}```\n"
+
+
+def times(ratio: float) -> str:
+    """`143`, `14.3`, `1.43`."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
+
+
+def _bottleneck(found: Optimization) -> list[str]:
+    seen, profile = found.observation, found.profile
+    lines = ["", f"1. The bottleneck: {found.place.text}, {seconds(seen.seconds)} a call, gives a {seen.result}"]
+    for line in profile.lines:
+        lines.append(_cut(f"   line {line.number:>4}  {line.share:>6.1%}  {line.hits:>11,}x  {line.text}"))
+    if not profile.loops:
+        return [*lines, *_wrapped("It has no loop: what takes the time is what it calls."), *_remarks(found)]
+    for loop in profile.loops:
+        lines.append(_cut(f"   loop at lines {loop.first}-{loop.last}: {loop.share:.1%} of the time: {loop.text}"))
+    bound = profile.bound
+    most = "all of it" if math.isinf(bound) else f"at most {times(bound)} times"
+    said = f"Vectorising the loops can save {profile.loop_share:.2%} of the time: {most} (Amdahl)."
+    return [*lines, *_wrapped(said), *_remarks(found)]
+
+
+def _remarks(found: Optimization) -> list[str]:
+    return [line for remark in found.observation.remarks for line in _wrapped(f"Note: {remark}.")]
+
+
+def _replaced(found: Optimization) -> list[str]:
+    lines = ["", "2. In its place"]
+    for loop in found.loops:
+        said = FORMS[loop.form] if loop.form else f"not one of the four forms: {loop.reason}"
+        lines += _wrapped(f"line {loop.line}: {said}")
+    for name, reason in found.left_out.items():
+        lines += _wrapped(f"{name}: not tried: {reason}")
+    shown = [one for one in found.tried if one.candidate.kind == "rewrite" and one.fault is None]
+    for one in shown:
+        lines += ["", *one.candidate.diff.rstrip("\n").splitlines()]
+    if not found.tried:
+        lines += _wrapped("Nothing could be tried.")
+    return lines
+
+
+def _valid(found: Optimization) -> list[str]:
+    lines = ["", f"3. Whether that is right (rtol {found.request.rtol:g})"]
+    for one in found.tried:
+        lines += _verdict(one)
+    return lines
+
+
+def _verdict(one: Tried) -> list[str]:
+    name, checked = one.candidate.name, one.validation
+    if one.fault is None and checked is not None:
+        outside = f"; at {checked.outside:,} more the original raises" if checked.outside else ""
+        return _wrapped(f"{name}: right over your inputs and {count(checked.tried, 'generated input')}{outside}")
+    lines = _wrapped(f"{name}: WRONG: {one.fault}")
+    if checked is not None and checked.smallest:
+        where = checked.smallest if checked.smallest == USERS else f"smallest input: {checked.smallest}"
+        lines += _wrapped(where, "     ")
+    return lines
+
+
+def _dtype(found: Optimization) -> list[str]:
+    lines = ["", f"4. The dtype, of {found.dtypes_of}"]
+    if not found.dtypes:
+        return [*lines, "   no floating array goes in"]
+    lines.append(f"   {'dtype':<10} {'error':>9} {'within rtol':>12} {'bytes in':>14} {'saved':>14} {'a call':>10}")
+    for one in found.dtypes:
+        error = "-" if one.error is None else f"{one.error:.1e}"
+        taken = "-" if one.seconds is None else seconds(one.seconds)
+        within = "yes" if one.within else "no"
+        lines.append(f"   {one.dtype:<10} {error:>9} {within:>12} {one.bytes:>14,} {one.saved:>14,} {taken:>10}")
+        if one.reason:
+            lines += _wrapped(f"{one.dtype}: it raises {one.reason}")
+    return lines
+
+
+def _measured(found: Optimization) -> list[str]:
+    lines = ["", "5. Before and after"]
+    if found.comparison is None or found.base is None:
+        return [*lines, "   nothing to measure: no candidate is right"]
+    lines.append(f"   {'':<24} {'a call':>9} {'gain':>8} {'verdict':>10} {'pays from':>10} {'memory':>9}")
+    rows = [(found.place.name, found.base)]
+    rows += [(one.candidate.name, one.gain) for one in found.tried if one.gain is not None]
+    for name, gain in rows:
+        taken = "-" if gain.seconds is None else seconds(gain.seconds)
+        ratio = "-" if gain.ratio is None else f"{times(gain.ratio)}x"
+        pays = "-" if gain.break_even_calls is None else f"{gain.break_even_calls:,}"
+        memory = "-" if gain.peak_bytes is None else f"{gain.peak_bytes / 1e6:,.0f} MB"
+        word = "baseline" if name == found.place.name else gain.verdict or "none"
+        lines.append(f"   {name[:24]:<24} {taken:>9} {ratio:>8} {word:>10} {pays:>10} {memory:>9}")
+    for name, gain in rows[1:]:
+        lines += _wrapped(f"{name}: {gain.reason}")
+    lines += _wrapped("pays from: calls after which importing and compiling it has paid; memory: its worker's most")
+    return lines
+
+
+def _interval(gain: Gain) -> str:
+    if gain.low is None or gain.high is None:
+        return ""
+    return f" ({times(gain.low)} to {times(gain.high)})"
+
+
+def _wrapped(text: str, indent: str = "   ") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

@@ -1,0 +1,332 @@
+"""A run as one self-contained HTML page: nothing is fetched, nothing runs but its own few lines of script.
+
+The content policy allows the page's own style and script by their hashes and nothing else, no network at all. Names
+come from users' data: Jinja2 escapes every value, and pictures escape their own text.
+"""
+
+import base64
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import DictLoader, Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from vecml.comparison.comparison import ArmFigures, Comparison, recommended
+from vecml.comparison.document import to_json
+from vecml.report import answers, surroundings
+from vecml.report.chart_limits import standings
+from vecml.report.charts import Picture, charts
+from vecml.report.comparison import Table, how, reasons, sentence, table
+from vecml.report.content import SHAPES, Content, content_of, word
+from vecml.report.drawing import clean
+from vecml.report.embedded import packed
+from vecml.report.format import count, seconds
+from vecml.report.pareto import EXPLAINED, knows_truth, trades
+from vecml.report.words import asked, left_out_in_words, rules_in_words
+
+GENERATOR = "vecml report"
+LONG_ANSWER = 160  # characters: a longer answer is set smaller
+
+
+@dataclass(frozen=True)
+class About:
+    """The run that a page is about.
+
+    Attributes:
+        name, run_id: the run's.
+        address: its page in MLflow, or None; shown as a link where it begins with http.
+        status: MLflow's word: FINISHED, FAILED, KILLED, RUNNING.
+        error: why it failed, or None.
+        created: ISO 8601, or None.
+        note: a remark to show, plain text, or None.
+    """
+
+    name: str
+    run_id: str
+    address: str | None = None
+    status: str = "FINISHED"
+    error: str | None = None
+    created: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell.
+
+    Attributes:
+        text: what it shows.
+        heading: of its column; a narrow page shows it beside the text.
+        order: what the column is sorted by: a number, or None to sort by the text.
+        sign: a verdict's character before the text, or nothing.
+    """
+
+    text: str
+    heading: str
+    order: float | None = None
+    sign: str = ""
+
+
+def page(comparison: Comparison, about: About) -> str:
+    """The page of a comparison, as HTML text: the answer, pictures, reasons, the environment, and the raw record."""
+    content = content_of(comparison)
+    answer, cells = sentence(comparison, content), table(comparison, content)
+    return _template("page").render(
+        **_frame(about),
+        asked=asked(content),
+        answer=answer,
+        is_long=len(answer) > LONG_ANSWER,
+        key_figures=_key_figures(content),
+        settings=_settings(content, cells),
+        settings_headings=cells.headings,
+        charts={name: _picture(picture) for name, picture in charts(content).items()},
+        is_latency=content.is_latency,
+        is_functions=not comparison.settings,
+        has_intervals=any(arm.rows_per_s_low is not None for arm in content.arms.values()),
+        truth=knows_truth(content),
+        pareto=_pareto(content),
+        pareto_explained=EXPLAINED,
+        standings=_standings(content),
+        answers=answers.answers(content),
+        answers_note=answers.NOT_RECORDED if comparison.settings else answers.OF_FUNCTIONS,
+        machine=surroundings.machine(comparison.environment),
+        libraries=surroundings.libraries(comparison.environment),
+        loads=surroundings.loads(comparison.load_before, comparison.load_after),
+        differing=surroundings.differing_facts(content),
+        changing=surroundings.changing_facts(content),
+        launches=surroundings.launches(content),
+        verdicts=_verdicts(content),
+        reasons=reasons(comparison, content)[:-1],
+        how=_sentence(how(comparison)),
+        rules=rules_in_words(content),
+        left_out=left_out_in_words(),
+        document=packed(to_json(comparison)),
+        file_name=f"{file_stem(about.name, about.run_id)}.json",
+        vecml=comparison.vecml,
+    )
+
+
+def page_of_run(
+    about: About,
+    kind: str,
+    params: Mapping[str, str],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    pictures: Mapping[str, bytes] | None = None,
+) -> str:
+    """The page of a run that has no comparison (a pipeline run, or one that failed before there was a result).
+
+    Args:
+        about: which run, and how it ended.
+        kind: what it is, in a word or two: `pipeline run`.
+        params, metrics, tags: what was logged; MLflow's own tags are left out.
+        pictures: PNG bytes to show, by file name.
+    """
+    shown = {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
+    return _template("run").render(
+        **_frame(about),
+        kind=kind,
+        tables=[
+            ("Metrics", Table(("metric", "value"), tuple((name, _metric(metrics[name])) for name in sorted(metrics)))),
+            ("Params", Table(("param", "value"), tuple((name, params[name]) for name in sorted(params)))),
+            ("Tags", Table(("tag", "value"), tuple((name, shown[name]) for name in sorted(shown)))),
+        ],
+        pictures=[
+            (name, Markup("data:image/png;base64,") + base64.b64encode(content).decode())
+            for name, content in (pictures or {}).items()
+        ],
+    )
+
+
+def is_a_page(content: bytes) -> bool:
+    """Whether a file's content is a page that was made here: such a file may be written over."""
+    return f'<meta name="generator" content="{GENERATOR}'.encode() in content[:4096]
+
+
+def file_stem(name: str, otherwise: str) -> str:
+    """A run's name as the beginning of a file's name: letters, digits, dots and hyphens, 60 at most."""
+    plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:60].rstrip("-.")
+    return plain or otherwise
+
+
+def _frame(about: About) -> dict[str, Any]:
+    """What both kinds of page begin and end with."""
+    style, script = _resource("page.css"), _resource("page.js")
+    policy = (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}';"
+        " img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    return {
+        "about": about,
+        "ended": about.status not in ("FINISHED", "RUNNING", "SCHEDULED"),
+        "running": about.status in ("RUNNING", "SCHEDULED"),
+        "link": about.address if re.match(r"https?://", about.address or "") else None,
+        "created": _day(about.created),
+        "generator": GENERATOR,
+        "policy": policy,
+        "style": Markup(style),  # noqa: S704 -- the package's own file
+        "script": Markup(script),  # noqa: S704
+    }
+
+
+def _key_figures(content: Content) -> list[tuple[str, str]]:
+    comparison = content.comparison
+    measured, subject = comparison.measured, comparison.subject
+    blocks = sum(len(arm.blocks) for arm in measured.arms)
+    chosen = dict.fromkeys(name for family in content.families if (name := recommended(comparison, family)))
+    environment = comparison.environment
+    return [
+        ("Recommended", ", ".join(chosen) or "nothing is valid"),
+        (
+            "Machine",
+            f"{environment.get('cpu_model') or 'an unknown CPU'}, {environment.get('usable_cpus') or '?'} CPUs",
+        ),
+        ("Rows", count(subject.n_rows, "row")),
+        ("Measured", f"{_launches(measured.launches)}, {count(blocks, 'block')}, {seconds(measured.seconds)}"),
+    ]
+
+
+def _settings(content: Content, told: Table) -> list[list[Cell]]:
+    rows = []
+    for arm, cells in zip(content.arms.values(), told.rows, strict=True):
+        rows.append(
+            [
+                Cell(text, heading, _order(arm, heading), SHAPES[word(arm)][2] if heading == "verdict" else "")
+                for heading, text in zip(told.headings, cells, strict=True)
+            ]
+        )
+    return rows
+
+
+def _order(arm: ArmFigures, heading: str) -> float | None:
+    verdict = arm.verdict
+    if re.fullmatch(r"p[0-9.]+", heading):
+        return arm.percentile_seconds.get(round(float(heading[1:]) / 100, 9))
+    values = {
+        "rows/s": arm.rows_per_s,
+        "ratio": 1.0 if verdict is None else verdict.ratio,
+        "interval": None if verdict is None else verdict.ratio_low,
+        "load": arm.load_seconds,
+        "memory": arm.peak_rss_bytes,
+        "flips": arm.flips,
+        "limit": arm.fraction_of_limit,
+        "pays from": arm.break_even_rows,
+        "rows/call": None if arm.setting is None else arm.setting.request_rows,
+    }
+    value = values.get(heading)
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _pareto(content: Content) -> list[str]:
+    """A sentence for each family whose labels were counted: what is on the set."""
+    lines = []
+    for family in content.families:
+        found = trades(content, family)
+        on = [trade.name for trade in found if trade.beaten_by is None]
+        if found:
+            off = len(found) - len(on)
+            lines.append(
+                f"On the set: {', '.join(on)}; off it: {count(off, 'setting')}."
+                if off
+                else f"All of them are on the set: {', '.join(on)}."
+            )
+    return lines
+
+
+def _standings(content: Content) -> str | None:
+    found = standings(content)
+    if not found:
+        return None
+    best = max(found, key=lambda one: one.fraction)
+    bound = "the copy" if best.flops_per_byte < best.roof.flops_per_s / best.roof.bytes_per_s else "the matrix product"
+    return (
+        f"This work takes {best.flops_per_byte:.3g} operations for each byte that must move, so {bound} is what limits"
+        f" it; {best.name} comes nearest, at {best.fraction:.1%} of that limit."
+    )
+
+
+def _verdicts(content: Content) -> Table:
+    rows = []
+    for family in content.families:
+        for verdict in (*family.verdicts, *family.null_verdicts):
+            rows.append(
+                (
+                    verdict.arm,
+                    verdict.baseline,
+                    "-" if verdict.ratio is None else f"{verdict.ratio:.4f}",
+                    "-"
+                    if verdict.ratio_low is None or verdict.ratio_high is None
+                    else f"{verdict.ratio_low:.4f} to {verdict.ratio_high:.4f}",
+                    "-" if verdict.p_value is None else f"{verdict.p_value:.2g}",
+                    "-" if verdict.smallest_detectable is None else f"{verdict.smallest_detectable:.1%}",
+                    f"{verdict.pairs:,}",
+                    f"{verdict.dropped:,}",
+                )
+            )
+    headings = ("arm", "baseline", "ratio", "interval", "p", "could have seen", "pairs", "dropped")
+    return Table(headings, tuple(rows))
+
+
+def _picture(picture: Picture) -> Markup:
+    return Markup(picture.wide + picture.narrow)  # noqa: S704 -- escaped where it is written
+
+
+def _launches(number: int) -> str:
+    return "1 launch" if number == 1 else f"{number:,} launches"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _metric(value: float) -> str:
+    return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.6g}"
+
+
+def _day(created: str | None) -> str | None:
+    """`25 November 2026, 20:48 UTC`; what is no date is shown as it is."""
+    if created is None:
+        return None
+    try:
+        when = datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    zone = " UTC" if when.utcoffset() is not None and not when.utcoffset() else ""
+    return f"{when.day} {when:%B %Y, %H:%M}{zone}"
+
+
+def _digest(text: str) -> str:
+    """A content policy's name for an inline style or script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+@cache
+def _resource(name: str) -> str:
+    return files("vecml.report").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template(name: str) -> Template:
+    """`page` or `run`. A name that the template does not know is an error, not an empty place."""
+    loader = DictLoader({file: _resource(f"{file}.html.j2") for file in ("frame", "page", "run")})
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    return environment.get_template(name)
+
+
+def _shown(value: Any) -> Any:
+    """Text of users without what is invisible or turns the writing's direction; our own markup as it is."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,75 @@
+"""What a report says in sentences: the question, the rules, and what each picture can be read for."""
+
+from vecml.measure.pairs import CROWDED_CPUS, STEAL_SHARE, THROTTLED_SHARE
+from vecml.report.content import Content
+from vecml.report.format import count
+
+
+def asked(content: Content) -> str:
+    """The question that the comparison answers."""
+    comparison, subject = content.comparison, content.comparison.subject
+    number = len(content.arms)
+    time = "in a quick look" if comparison.budget == "quick" else f"within {_budget(comparison.budget)}"
+    if subject.data_source == "functions":
+        return f"Which of {count(number, 'function')} is fastest here over the same input? Measured {time}."
+    network = f" of a {'-'.join(map(str, subject.widths))} network" if len(subject.widths) > 1 else ""
+    ways = f"{count(number, 'way')} to run the inference{network}"
+    if content.is_latency:
+        sizes = sorted(
+            {
+                arm.setting.request_rows
+                for arm in content.arms.values()
+                if arm.setting is not None and arm.setting.request_rows is not None
+            }
+        )
+        rows = " or ".join(f"{size:,}" for size in sizes)
+        plural = "row" if sizes == [1] else "rows"
+        return f"Which of {ways} answers requests of {rows} {plural} soonest here? Measured {time}."
+    generated, handed = subject.data_source == "synthetic", subject.data_source == "python"
+    rows = f"{subject.n_rows:,} generated rows" if generated else count(subject.n_rows, "row")
+    rows += "" if generated or handed else f" of {subject.data_source}"
+    return f"Which of {ways} labels {rows} fastest here, with the same answers? Measured {time}."
+
+
+def rules_in_words(content: Content) -> list[tuple[str, str]]:
+    """What each verdict means, by the comparison's own rules: the word, and when it is given."""
+    rules = content.comparison.rules
+    gate = (
+        f"what the same code against itself reaches on this machine in one comparison of twenty: {rules.gate:.1%}"
+        if rules.gate_source == "qualified"
+        else f"{rules.gate:.1%}, a default until vecml qualify measures this machine's"
+    )
+    return [
+        (
+            "invalid",
+            "The answers are wrong, the arm died or hung, over"
+            f" {rules.dropped_share:.0%} of its rounds were disturbed, its speed drifted by more than"
+            f" {rules.drift_size:.0%} within its launches, or the baseline's own copy (the null arm) came out"
+            f" different (p below {rules.null_level:g}). An invalid arm has no verdict, however fast it is.",
+        ),
+        ("equivalent", f"The 90 % interval of the ratio lies within {rules.equivalence:.1%} of 1."),
+        (
+            "faster",
+            "The interval of the ratio excludes 1, and the ratio is beyond the A/A gate:"
+            f" {gate}. The same holds for slower. An arm with rare slow calls (mean over median by more than"
+            f" {rules.rare_size:.0%}) is never called faster.",
+        ),
+        ("undetected", "Anything else. The reason says which difference could have been seen."),
+        (
+            "no verdict",
+            "Fewer than three launches: figures, and no verdict. One process's luck moves its times by some per cent.",
+        ),
+    ]
+
+
+def left_out_in_words() -> str:
+    """Which rounds do not count."""
+    return (
+        f"A round does not count where the hypervisor took over {STEAL_SHARE:.0%} of the CPUs, a quota held the workers"
+        f" back for over {THROTTLED_SHARE:.0%} of the time, others used more than {CROWDED_CPUS:g} of the CPUs that"
+        " the pair needs, or another worker had not come to rest. Its own time never decides that."
+    )
+
+
+def _budget(budget: str) -> str:
+    return "five minutes at most (auto)" if budget == "auto" else budget
