@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run check test test-system test-browser test-gpu bench qualify ui up clean
+.PHONY: help setup run check test test-system test-browser test-long test-gpu bench qualify ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,10 +28,13 @@ check: $(READY)  ## ruff, mypy, import contracts
 	$(BIN)/lint-imports --config pyproject.toml
 
 test: $(READY)  ## the tests that need no server
-	$(BIN)/python -m pytest -m "not system and not browser"
+	$(BIN)/python -m pytest -m "not system and not browser and not long"
 
 test-system: $(READY)  ## real servers, workers and signals
-	$(BIN)/python -m pytest -m system tests/system
+	$(BIN)/python -m pytest -m "system and not long" tests/system
+
+test-long: $(READY)  ## what takes minutes: the comparison that is killed at ten random moments
+	$(BIN)/python -m pytest -m long tests
 
 test-browser: $(READY)  ## MLflow's and Prefect's pages and the report in Debian's chromium; skipped, with the reason, without it
 	$(BIN)/python -m pytest -m browser tests/browser

@@ -17,13 +17,19 @@ OURS = {"vecml", "tasks", "flows"}
 FILES = sorted(path for package in OURS for path in (ROOT / package).rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DECLARED = {canonicalize_name(Requirement(line).name): Requirement(line) for line in PROJECT["dependencies"]}
-# An engine's library may be an extra: the engines are the only ones that import it.
+# A library may be an extra where only one part of vecml imports it: an engine's, and what `optimize` works with.
 EXTRAS = {
-    canonicalize_name(Requirement(line).name)
-    for extra in ("onnx", "openvino", "halide")
-    for line in PROJECT["optional-dependencies"][extra]
+    ROOT / "vecml" / part: {
+        canonicalize_name(Requirement(line).name)
+        for extra in extras
+        for line in PROJECT["optional-dependencies"][extra]
+    }
+    for part, extras in {
+        "engines": ("onnx", "openvino", "halide"),
+        "lab": ("halide",),
+        "optimize": ("optimize",),
+    }.items()
 }
-ENGINES = ROOT / "vecml" / "engines"
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
 
 
@@ -58,7 +64,7 @@ def providers() -> Mapping[str, list[str]]:
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
 def test_what_is_imported_is_declared(path: Path, providers: Mapping[str, list[str]]) -> None:
-    extras = EXTRAS if path.is_relative_to(ENGINES) else frozenset()
+    extras = next((extras for part, extras in EXTRAS.items() if path.is_relative_to(part)), frozenset())
     assert undeclared(path.read_text(encoding="utf-8"), providers, extras) == set()
 
 

@@ -98,6 +98,6 @@ def brought_up(processes: Processes, prefect_home: Path) -> dict[str, str]:
     log = home / "up.log"
     ports = ("--prefect-port", str(free_port()), "--mlflow-port", str(free_port()))
     process = processes(BIN / "vecml", "up", *ports, log=log)
-    wait_for(lambda: "Ctrl-C ends" in log.read_text() or process.poll() is not None, 180, "vecml up")
+    wait_for(lambda: "Ctrl-C ends" in log.read_text() or process.poll() is not None, 280, "vecml up")
     assert process.poll() is None, log.read_text()
     return dict(re.findall(r"^(\w+): +(http\S+)$", log.read_text(), flags=re.MULTILINE))

@@ -43,7 +43,7 @@ def test_an_experiment_from_workers_to_the_page(vecml: Vecml, tmp_path: Path) ->
     tiled, direct = (
         [cell["allocated_bytes"] for cell in content["cells"] if cell["plain"] is plain] for plain in (True, False)
     )
-    assert all(most > least for most, least in zip(tiled, direct, strict=True))
+    assert tiled[-1] > 10 * direct[-1]  # a buffer of NumPy's, which does not grow with the matrix
     (run,) = runs_in(tmp_path)
     assert (run.info.status, run.data.tags["vecml.kind"]) == ("FINISHED", "lab")
     wrong = vecml("lab", "simt")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.tracking import promotion, registry, write
+from tasks.tracking import write
 from tasks.tracking.comparison import tracked_comparison
 from tasks.tracking.promotion import named_model, promote
 from tasks.tracking.registry import (
@@ -152,26 +152,6 @@ def test_a_comparison_of_another_model_is_refused(telling_result: PipelineResult
         promote("a", comparison="other")
     with pytest.raises(StoreError, match=r"^run a is no comparison that has come to its end$"):
         promote("a", comparison="a")
-
-
-def test_other_rows_are_labelled_by_the_champions_model(
-    telling_result: PipelineResult, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stored(telling_result, "a")
-    promote("a")
-    stored(telling_result, "b")
-    whole = promotion._labels
-
-    def of_other_rows(found: Any) -> dict[str, Any]:
-        labels = whole(found)
-        return labels if found.name == "b" else {**labels, "row_N": labels["row_N"] + 1}
-
-    monkeypatch.setattr(promotion, "_labels", of_other_rows)
-    monkeypatch.setattr(registry.Version, "setting", None)  # or it would be champion already
-    made = promote("b")
-    assert made.decision is not None
-    assert made.decision.n_rows == len(telling_result.split.test.label_N)
-    assert (made.decision.only_champion, made.decision.only_challenger) == (0, 0)
 
 
 def test_a_champion_whose_run_is_gone_needs_force(telling_result: PipelineResult) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vecml.cli.terminal import console, show_comparison
+from vecml.cli.terminal import console, show_comparison, shown_warnings
 from vecml.errors import SettingError
 
 EPILOG = """**Examples**
@@ -22,6 +22,10 @@ def diff(
     ],
     all_: Annotated[bool, typer.Option("--all", help="Show every field that differs, chosen block sizes too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn"),
+    ] = None,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
 ) -> None:
     """Hold recorded runs of any day and machine against the first of them.
@@ -37,7 +41,8 @@ def diff(
     from vecml.comparison.across import diff as compared
     from vecml.report.across import as_json, remarks, sentence, table
 
-    sides, others = read_sides(runs)
+    with shown_warnings(ignore or ()):
+        sides, others = read_sides(runs)
     found = compared(sides, others)
     if json:
         typer.echo(json_text.dumps(as_json(found), indent=1, allow_nan=False))

@@ -224,7 +224,10 @@ def _whole(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
 
 
 def _even(tables: "Iterator[pa.Table]", block_rows: int) -> "Iterator[pa.Table]":
-    """The same rows, `block_rows` in every table but the last."""
+    """The same rows, `block_rows` in every table but the last, each column in one piece.
+
+    Ten columns in pieces cost whoever takes them 170 ns a row, in one piece 1 ns; and this thread reads ahead.
+    """
     import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
 
     kept: list[pa.Table] = []
@@ -233,13 +236,13 @@ def _even(tables: "Iterator[pa.Table]", block_rows: int) -> "Iterator[pa.Table]"
         table = given
         while held + table.num_rows >= block_rows:
             taken = block_rows - held
-            yield pa.concat_tables([*kept, table.slice(0, taken)])
+            yield pa.concat_tables([*kept, table.slice(0, taken)]).combine_chunks()
             table, kept, held = table.slice(taken), [], 0
         if table.num_rows:
             kept.append(table)
             held += table.num_rows
     if held:
-        yield pa.concat_tables(kept)
+        yield pa.concat_tables(kept).combine_chunks()
 
 
 @contextmanager

@@ -15,5 +15,5 @@ class _Memory:
 
 
 def as_writeable(x: NDArray[Any]) -> NDArray[Any]:
-    """The same memory: Halide and OpenVINO refuse a read-only array even for what is only read."""
+    """The memory of `x`, of any shape and dtype: Halide and OpenVINO refuse read-only arrays even to read from."""
     return x if x.flags.writeable else np.asarray(_Memory(x))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vecml.config import Setting, make_config
 from vecml.data.selection import counted
 from vecml.data.sources import raw_columns
+from vecml.engines.inference import in_layout
 from vecml.engines.registry import load_engine
 from vecml.engines.resolve import resolve_setting
 from vecml.errors import DataError, SettingError
@@ -123,7 +124,7 @@ def _labels(model: AnyModel, x_FN: NDArray[np.float32], setting: Setting) -> NDA
     label_N = np.empty(x_FN.shape[1], np.int64)
     loaded = load_engine(model, setting)
     try:
-        loaded.labels(x_FN, label_N)
+        loaded.labels(in_layout(x_FN, setting.layout), label_N)
         loaded.synchronize()
     finally:
         loaded.close()

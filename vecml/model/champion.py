@@ -55,7 +55,7 @@ class Decision:
 
 
 def decide(champion_right_N: NDArray[np.bool_], challenger_right_N: NDArray[np.bool_]) -> Decision:
-    """Decide by the same N rows, in the same order: which of them each has right.
+    """Decide by the same N rows, in the same order: bool (N,), which of them each has right.
 
     Raises DataError where there is no row, or not the same number of them.
     """

@@ -1,0 +1,45 @@
+"""Differences of results in words, and errors as numbers."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vecml.optimize.agreement import difference, largest, largest_error
+
+X = np.arange(6.0).reshape(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "said"),
+    [
+        (X, X.T, "its result has the shape (3, 2), the original's (2, 3)"),
+        (X, X.astype(np.float32), "its result is float32, the original's float64"),
+        (X, X + (X == 5), "1 of 6 values differ, the first at [1, 2]: 6.0 instead of 5.0"),
+        (X, X.tolist(), "its result is a list, the original's a ndarray"),
+        ([1, 2], (1, 2), "its result is a tuple, the original's a list"),
+        ((X, 1), (X, 2), "part 1 of the result: its result is 2, the original's 1"),
+        ((X, 1), (X,), "its result has 1 parts, the original's 2"),
+        (1, 1.0, "its result is a float, the original's a int"),
+        (1.0, np.float64(1.0), None),
+        (3, np.int64(3), None),
+        (X, X * (1 + 1e-8), None),
+        (np.array([np.nan, np.inf]), np.array([np.nan, np.inf]), None),
+        (None, None, None),
+        ({"a": X}, {"a": X + 1}, "'a' of the result: 6 of 6 values differ, the first at [0, 0]: 1.0 instead of 0.0"),
+        ({"a": X}, {"b": X}, "its result has other keys than the original's"),
+    ],
+)
+def test_differences(expected: Any, found: Any, said: str | None) -> None:
+    assert difference(expected, found, 1e-6) == said
+
+
+def test_bit_by_bit() -> None:
+    assert difference(X, X * (1 + 1e-15), 0.0) is not None
+    assert difference(X, X.copy(), 0.0) is None
+
+
+def test_errors() -> None:
+    assert largest_error(np.array([4.0, 0.0]), np.array([4.0, 0.5])) == 0.125
+    assert largest_error(np.array([4.0, 0.0]), np.array([np.inf, 0.5])) == float("inf")
+    assert largest((np.array([1.0, -7.0, np.nan]), 3)) == 7.0

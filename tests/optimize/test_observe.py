@@ -1,0 +1,89 @@
+"""What a function does is seen, and what cannot be optimised is refused, in one line each."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.optimize.made_modules import SLOW, places
+from vecml.errors import DataError, VecmlError
+from vecml.optimize.observe import observe, observe_task
+from vecml.optimize.worker import OutOfTimeError, WorkerDiedError
+
+INPUTS = "import numpy as np\n\n\ndef make_inputs():\n    return (np.arange(8.0), 3)\n\n\n"
+
+
+def seen(folder: Path, text: str, name: str = "f") -> dict[str, Any]:
+    target, inputs = places(folder, text, name)
+    payload = {"target": vars(target), "inputs": vars(inputs), "rtol": 1e-6}
+    return observe_task(payload, lambda stage: None)
+
+
+def test_a_function_in_a_worker(tmp_path: Path) -> None:
+    found = observe(*places(tmp_path, SLOW, "squares"), 1e-6, 30.0)
+    (argument,) = found.arguments
+    assert (argument.name, argument.kind, argument.dtype, argument.shape) == ("x", "array", "float64", (2000,))
+    assert (found.mutated, found.shares, found.spread, found.remarks) == ((), (), 0.0, ())
+    assert found.result == "float64 array (2000,)"
+    assert found.seconds > 0
+
+
+def test_manners(tmp_path: Path) -> None:
+    found = seen(tmp_path, f"{INPUTS}def f(x, k):\n    x[0] = k\n    return x\n")
+    assert (found["mutated"], found["shares"]) == (["x"], ["x"])
+    assert found["remarks"][0] == "it changes its input in place: x; every call gets a fresh copy"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def f(x, k):\n    return 1 / 0\n", "module.py:f raised ZeroDivisionError: division by zero"),
+        ("def f(x):\n    return x\n", "module.py:f does not take what --inputs gives: too many positional arguments"),
+        (
+            "def f(x, k):\n    return np.random.default_rng().random(3)\n",
+            "module.py:f is not deterministic: calls over the same inputs differ by up to ",
+        ),
+        (
+            "def f(x):\n    return x\ndef make_inputs():\n    return ('text',)\n",
+            "module.py:f takes no arrays: module.py:make_inputs gives str",
+        ),
+        (
+            "def f(x):\n    return x\ndef make_inputs():\n    return (np.ones(1),)\n",
+            "module.py:make_inputs makes it trivial: no array has more than one element",
+        ),
+        (
+            "def f(x):\n    return x\ndef make_inputs():\n    return (np.random.default_rng().random(3),)\n",
+            "module.py:make_inputs gives other inputs at every call: part 0 of the result: 3 of 3 values differ",
+        ),
+        ("def f(x):\n    return x\ndef make_inputs():\n    raise SystemExit(3)\n", "make_inputs raised SystemExit: 3"),
+    ],
+)
+def test_what_cannot_be_optimised(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        seen(tmp_path, INPUTS + text)
+    assert said in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_a_little_noise_is_said(tmp_path: Path) -> None:
+    text = "def f(x, k):\n    return 1.0 + 1e-9 * np.random.default_rng().random(2)\n"
+    (remark, *_) = seen(tmp_path, INPUTS + text)["remarks"]
+    assert remark.startswith("it is not quite deterministic: calls over the same inputs differ by up to ")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("def f(x, k):\n    while True:\n        pass\n", OutOfTimeError, "module.py:f did not end within 3 s"),
+        (
+            "import os\ndef f(x, k):\n    os.abort()\n",
+            WorkerDiedError,
+            "module.py:f: its process was ended by SIGABRT",
+        ),
+        ("def f(x, k):\n    raise KeyError('z')\n", VecmlError, "module.py:f raised KeyError: 'z'"),
+    ],
+)
+def test_a_worker_that_never_ends_or_dies(tmp_path: Path, text: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error) as caught:
+        observe(*places(tmp_path, INPUTS + text), 1e-6, 3.0)
+    assert str(caught.value) == said

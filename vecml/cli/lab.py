@@ -1,0 +1,133 @@
+"""`vecml lab`: why vectorised code is fast, one experiment an idea, measured on this machine."""
+
+import json as json_text
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vecml.cli.ladder import check_target
+from vecml.cli.terminal import console, own_name, progress_bars, show_comparison, shown_warnings
+from vecml.errors import DataError, SettingError
+
+EPILOG = """**Examples**
+
+- `vecml lab ufunc`: a ufunc against a Python loop, and where the loop wins
+
+- `vecml lab all --quick --out lab/`: every experiment in under four minutes, a picture each and one page
+
+- `vecml lab simd --json -`: for a program
+"""
+
+
+def lab(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="simd, ufunc, locality, blas_threads, broadcasting, gil, dtype, gpu, or all of them.",
+            metavar="NAME|all",
+        ),
+    ],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer points, and three short launches instead of five.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder for a picture each (PNG) and one page (lab.html); made where it is not there.",
+            metavar="FOLDER",
+            show_default=False,
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write every figure as JSON; `-` prints it instead.", metavar="FILE", show_default=False),
+    ] = None,
+    run_name: Annotated[
+        str | None, typer.Option("--name", help="Name of the run in MLflow.", metavar="TEXT", show_default=False)
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+) -> None:
+    """Measure why vectorised code is fast: a plain twin against a vectorised one, with a verdict, beside the limit.
+
+    Each experiment's twins are verified to give the same results, and its three sentences follow from what was
+    measured: where an effect does not show on this machine, they say so.
+    """
+    from vecml.lab.catalogue import chosen
+
+    experiments = chosen(name)
+    check_target("--json", json)
+    _check_folder(out)
+    with shown_warnings(ignore or ()), progress_bars():
+        outcomes, address = _measure(experiments, run_name, quick=quick, out=out, json=json)
+    if json is not None and str(json) == "-":
+        from vecml.lab.report import to_json_dict
+
+        typer.echo(json_text.dumps(to_json_dict(outcomes)))
+        return
+    _show(outcomes, out, address)
+
+
+def _check_folder(out: Path | None) -> None:
+    """Raises SettingError for what is no folder, or could not be made one."""
+    if out is None:
+        return
+    if out.exists() and not out.is_dir():
+        raise SettingError(f"--out {out}: it is a file", "name a folder")
+    if not out.exists() and not out.resolve().parent.is_dir():
+        raise SettingError(f"--out {out}: there is no folder {out.parent}", "make it, or name another")
+
+
+def _measure(
+    experiments: Any, name: str | None, *, quick: bool, out: Path | None, json: Path | None
+) -> tuple[list[Any], str]:
+    """The experiments one after the other, their files, and tracking."""
+    from flows.signals import leaving_in_order
+
+    with leaving_in_order():
+        from tasks.tracking.lab import tracked_lab
+        from vecml.atomic import write_bytes
+        from vecml.lab.drawing import drawn
+        from vecml.lab.report import page, to_json_dict
+        from vecml.lab.run import run
+
+        with tracked_lab(name) as writer:
+            outcomes = [run(experiment, quick=quick) for experiment in experiments]
+            pictures = {}
+            for outcome in outcomes:
+                try:
+                    pictures[outcome.name] = drawn(outcome)
+                except DataError:  # nothing was measured: the page says why
+                    continue
+            made = page(outcomes, pictures)
+            if json is not None and str(json) != "-":
+                write_bytes(json, (json_text.dumps(to_json_dict(outcomes)) + "\n").encode())
+            if out is not None:
+                out.mkdir(exist_ok=True)
+                for drawn_name, content in pictures.items():
+                    write_bytes(out / f"{drawn_name}.png", content)
+                write_bytes(out / "lab.html", made.encode())
+            writer.log(outcomes, pictures, made, quick=quick)
+        return outcomes, writer.run.url
+
+
+def _show(outcomes: list[Any], out: Path | None, address: str) -> None:
+    from rich.text import Text
+
+    from vecml.lab.report import HEADINGS, lines, table
+
+    for outcome in outcomes:
+        told = [*outcome.sentences, *lines(outcome)]
+        show_comparison(outcome.title, HEADINGS, table(outcome), told, None)
+        console().print()
+    if out is not None:
+        console().print(Text(f"the page: {out / 'lab.html'}"), soft_wrap=True)
+    local = "127.0.0.1" in address
+    console().print(Text(f"open it: {own_name()} ui, and there the page below" if local else "open it:"))
+    console().print(Text(address), soft_wrap=True)

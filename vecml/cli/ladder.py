@@ -1,0 +1,152 @@
+"""`vecml ladder`: the model's inference climbed rung by rung, from a Python loop to the best that this machine has."""
+
+import json as json_text
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vecml.cli.terminal import own_name, progress_bars, show_comparison, shown_warnings
+from vecml.errors import SettingError
+
+EPILOG = """**Examples**
+
+- `vecml ladder`: vecml's own network, in under two minutes
+
+- `vecml ladder --run RUN_ID --picture ladder.png`: a tracked model on its test part, with a picture
+
+- `vecml ladder --quick --json -`: one launch, figures without verdicts, for a program
+"""
+
+
+def ladder(
+    run: Annotated[
+        str | None,
+        typer.Option(help="A tracked run: its model and its test part.", metavar="RUN_ID", show_default=False),
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            help="Rows of the quick rungs. [default: by the network's size, a million for 10-32-2]",
+            metavar="N",
+            min=1,
+            max=10**8,
+            show_default=False,
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One launch: figures, and no verdict.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write the picture as a PNG.", metavar="FILE", show_default=False)
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write everything, raw blocks included, as JSON; `-` prints it instead.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run in MLflow.", metavar="TEXT", show_default=False)
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+) -> None:
+    """Climb from a row-by-row Python loop to the best that this machine has, one idea a rung, and measure each.
+
+    Rungs: row loop, ufuncs, whole-array BLAS, float32, blocks, columns, threads, a fused kernel, a GPU. Each is held to
+    the one before with a verdict and an interval, its labels to the reference's, its rate to the machine's limit.
+    """
+    for flag, target in (("--picture", picture), ("--json", json)):
+        check_target(flag, target)
+    with shown_warnings(ignore or ()), progress_bars():
+        made, address = _measure(run, rows, name, quick=quick, json=json, picture=picture)
+    _show(made, json, address)
+
+
+def check_target(flag: str, target: Path | None) -> None:
+    """Refuse beforehand what could only fail after the measurement; raises SettingError."""
+    if target is None or str(target) == "-":
+        return
+    if not target.resolve().parent.is_dir():
+        raise SettingError(f"{flag} {target}: there is no folder {target.parent}", "make it, or name another")
+    if target.is_dir():
+        raise SettingError(f"{flag} {target}: it is a folder", "name a file in it")
+    try:
+        with tempfile.TemporaryFile(dir=target.resolve().parent):
+            pass
+    except OSError as error:
+        raise SettingError(
+            f"{flag} {target}: cannot write there: {error.strerror or error}", "name a file in another folder"
+        ) from None
+
+
+def process_start() -> float:
+    """When this process began, by the clock of time.perf_counter: what the user waits for counts from there."""
+    import psutil
+
+    return time.perf_counter() - max(0.0, time.time() - psutil.Process().create_time())
+
+
+def _measure(
+    run: str | None, rows: int | None, name: str | None, *, quick: bool, json: Path | None, picture: Path | None
+) -> tuple[Any, str]:
+    """Model, measurement, files and tracking, in that order; the ladder, and its page's address."""
+    from flows.signals import leaving_in_order
+
+    with leaving_in_order():
+        from tasks.tracking.ladder import tracked_ladder
+        from tasks.tracking.read import read_run
+        from vecml.atomic import write_bytes
+        from vecml.comparison.subject import job_of_run, job_of_training
+        from vecml.config import PipelineConfig
+        from vecml.lab.ladder import climb, plan_ladder, to_json_dict
+        from vecml.lab.picture import picture as drawn_picture
+        from vecml.lab.rungs import choose_rows
+        from vecml.lab.words import note
+
+        began = process_start()
+        if run is None:
+            config = PipelineConfig(device="cpu")
+            job = job_of_training(config, rows or choose_rows_of(config))
+        else:
+            recorded = read_run(run, None)
+            job = job_of_run(recorded, rows)
+            if rows is None:
+                job = job_of_run(recorded, choose_rows(job.model.architecture))
+        with tracked_ladder(name) as writer:
+            made = climb(job, plan_ladder(quick=quick, began=began))
+            content = drawn_picture(made)
+            if json is not None and str(json) != "-":
+                write_bytes(json, (json_text.dumps(to_json_dict(made)) + "\n").encode())
+            if picture is not None:
+                write_bytes(picture, content)
+            writer.log(made, note(made), content)
+        return made, writer.run.url
+
+
+def choose_rows_of(config: Any) -> int:
+    """Rows for vecml's own network, before it is trained."""
+    from vecml.lab.rungs import choose_rows
+    from vecml.model.network import Architecture
+
+    return choose_rows(Architecture(config.features, tuple(config.hidden), 2, config.activation))
+
+
+def _show(made: Any, json: Path | None, address: str) -> None:
+    from vecml.lab.ladder import to_json_dict
+    from vecml.lab.words import HEADINGS, remarks, sentence, table
+
+    if json is not None and str(json) == "-":
+        typer.echo(json_text.dumps(to_json_dict(made)))
+        return
+    lines = remarks(made)
+    lines.append(f"open it: {own_name()} ui, and there the page below" if "127.0.0.1" in address else "open it:")
+    show_comparison(sentence(made), HEADINGS, table(made), lines, address)

@@ -1,0 +1,164 @@
+"""`vecml optimize`: the five steps on a function of the user's own: profile, replace, validate, dtype, measure."""
+
+import json as json_text
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vecml.cli.terminal import console, own_name, progress_bars, show_error, shown_warnings
+from vecml.errors import SettingError, VecmlError
+
+if TYPE_CHECKING:
+    from vecml.optimize.steps import Optimization
+
+EPILOG = """**Examples**
+
+- `vecml optimize slow.py:distances --inputs slow.py:make_inputs`: all five steps
+
+- `vecml optimize slow.py:f --inputs slow.py:make_inputs --candidate fast.py:f`: your own alternative
+
+- `vecml optimize slow.py:f --inputs slow.py:make_inputs --patch faster.patch`: the winner as a patch
+
+- `vecml optimize slow.py:f --inputs slow.py:make_inputs --candidate fast.py:f --check`: for CI
+"""
+
+
+def optimize(
+    target: Annotated[str, typer.Argument(help="The function.", metavar="PATH.py:FUNCTION", show_default=False)],
+    inputs: Annotated[
+        str,
+        typer.Option(
+            help="A function that returns the tuple of the target's arguments.",
+            metavar="PATH.py:FUNCTION",
+            show_default=False,
+        ),
+    ],
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option(help="An alternative of your own; may be given again.", metavar="PATH.py:FUNCTION"),
+    ] = None,
+    rtol: Annotated[
+        float, typer.Option(help="The largest relative difference of floating values; 0: bit by bit.")
+    ] = 1e-6,
+    budget: Annotated[
+        str, typer.Option(help="Wall time of the measurement: 60s, 5m, auto; quick: figures, and no verdict.")
+    ] = "60s",
+    limit: Annotated[
+        float, typer.Option(help="Seconds after which a call, or a stage, counts as never ending.", min=0.1)
+    ] = 60.0,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the winner into the target's file; else it is never written to.")
+    ] = False,
+    patch: Annotated[
+        Path | None, typer.Option(help="Write the winner as a patch.", metavar="FILE", show_default=False)
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Exit with 1 when a candidate is wrong or no faster, with 3 when it is open."),
+    ] = False,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write everything as JSON; `-` prints it instead.", metavar="FILE", show_default=False),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The run's name in MLflow.", metavar="TEXT", show_default=False)
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn"),
+    ] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # -- main reads it
+) -> None:
+    """Find a function's bottleneck, try what could stand in its place, and say what is right and how much it gains.
+
+    Your code runs in worker processes with a time limit; your files are read, and written to with --apply only.
+    Everything is tracked in MLflow as one run.
+    """
+    del debug
+    from tasks.tracking.optimized import tracked_optimization
+    from vecml.optimize.steps import Request, optimize
+    from vecml.optimize.steps import check as judged
+    from vecml.optimize.target import find_place, parsed
+
+    for path, flag in ((patch, "--patch"), (json, "--json")):
+        _check_folder(path, flag)
+    request = Request(target, inputs, tuple(candidate or ()), rtol, budget, limit)
+    parsed(find_place(target, "TARGET"))
+    err = console(sys.stderr)
+    with shown_warnings(ignore or ()), progress_bars(), tracked_optimization(name) as writer:
+        found = optimize(request, lambda text: err.print(text, markup=False, soft_wrap=True))
+        try:
+            _write(found, patch, json)
+        finally:
+            writer.log(found)
+    url = writer.run.url
+    if json is None or str(json) != "-":
+        _show(found, url)
+    if apply:
+        _apply(found)
+    if check:
+        code, why = judged(found)
+        if code:
+            show_error(VecmlError(f"--check: {why}"))
+            raise typer.Exit(code)
+
+
+def _show(found: "Optimization", url: str) -> None:
+    from vecml.report.optimize import as_text
+
+    typer.echo(as_text(found))
+    if "127.0.0.1" in url:
+        typer.echo(f"open it: {own_name()} ui, and there the page below")
+    typer.echo(url)
+
+
+def _write(found: "Optimization", patch: Path | None, json: Path | None) -> None:
+    from vecml.atomic import write_bytes
+    from vecml.optimize.patch import write_patch
+    from vecml.optimize.steps import to_json_dict
+
+    if json is not None:
+        text = json_text.dumps(to_json_dict(found), indent=1, allow_nan=False)
+        if str(json) == "-":
+            typer.echo(text)
+        else:
+            write_bytes(json, f"{text}\n".encode())
+    if patch is not None:
+        diff = _diff(found)
+        if diff is None:
+            console(sys.stderr).print(f"--patch {patch}: not written: {_nothing(found)}", markup=False, soft_wrap=True)
+        else:
+            write_patch(patch, diff)
+
+
+def _apply(found: "Optimization") -> None:
+    from vecml.optimize.patch import apply
+
+    best = found.best
+    if best is None or not best.candidate.source:
+        raise SettingError(f"--apply: nothing was written: {_nothing(found)}")
+    apply(found.place, found.source, best.candidate.source)
+    console(sys.stderr).print(f"{found.place.file}: {best.candidate.name} is in", markup=False, soft_wrap=True)
+
+
+def _diff(found: "Optimization") -> str | None:
+    best: Any = found.best
+    return best.candidate.diff or None if best is not None else None
+
+
+def _nothing(found: "Optimization") -> str:
+    if found.winner is None:
+        return "no candidate is shown to be faster"
+    return f"the winner, {found.winner}, is your own, and stands in its own file"
+
+
+def _check_folder(path: Path | None, flag: str) -> None:
+    """Refuse beforehand what could only fail after minutes of measuring."""
+    if path is None or str(path) == "-":
+        return
+    if not path.resolve().parent.is_dir():
+        raise SettingError(f"{flag} {path}: there is no folder {path.parent}", "make it, or name another")
+    if path.is_dir():
+        raise SettingError(f"{flag} {path}: it is a folder", "name a file in it")

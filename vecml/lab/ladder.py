@@ -1,0 +1,367 @@
+"""The ladder: a model's inference climbed rung by rung, each an arm of one measurement, each held to the one before.
+
+A call of a slow rung labels fewer rows, so times are taken per row before they are held to each other. What is kept is
+every raw block; the figures are functions of it.
+"""
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml import __version__
+from vecml.comparison.budget import Budget, machine_rules
+from vecml.comparison.compare import (
+    LIMIT_OPENER,
+    Job,
+    load_now,
+    probe_rows,
+    run_groups,
+    thread_variables,
+    warn_of_load,
+    write_files,
+)
+from vecml.comparison.comparison import measured_limits, median_call_seconds
+from vecml.comparison.files import shared_folder
+from vecml.comparison.gate import faults
+from vecml.config import Setting
+from vecml.device import usable_cpus
+from vecml.environment import changes, describe
+from vecml.errors import SettingError
+from vecml.lab.rungs import (
+    FLOAT64_ROWS,
+    OPENER,
+    ROW_LOOP,
+    Rung,
+    choose_rungs,
+    memory_bytes,
+    touched_bytes,
+)
+from vecml.measure.limits import Kernel, fraction_of_limit, minimal_work
+from vecml.measure.lock import only_measurement
+from vecml.measure.records import Arm, ArmMeasurement, Measured, Plan
+from vecml.measure.verdict import Rules, Verdict, Word, judge
+from vecml.model.network import Model, OwnModel
+from vecml.progress import stage
+from vecml.warnings import warn
+
+SECONDS = 85.0  # of the measurement; with training and imports `vecml ladder` stays under two minutes
+QUICK_ROUNDS = 5
+NULL = f"{ROW_LOOP} (null arm)"
+STOPPED_PAYING = ("undetected", "equivalent", "slower")
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A ladder as it was measured.
+
+    Attributes:
+        created: when it began: ISO 8601, UTC.
+        vecml: version that measured.
+        data_source, model_digest, run_id: as in `vecml.comparison.comparison.Subject`.
+        widths: of the network's layers.
+        n_rows: rows of the input; a slow rung labels fewer of them.
+        rungs: those that were climbed, in order.
+        skipped: by rung, why this machine lacks it.
+        environment: the machine and the libraries.
+        rules: of the verdicts.
+        measured: every raw block, times as they were taken.
+        faults: by rung, why it is invalid however fast it is.
+    """
+
+    created: str
+    vecml: str
+    data_source: str
+    model_digest: str
+    run_id: str | None
+    widths: tuple[int, ...]
+    n_rows: int
+    rungs: tuple[Rung, ...]
+    skipped: Mapping[str, str]
+    environment: Mapping[str, Any] = field(repr=False)
+    rules: Rules
+    measured: Measured = field(repr=False)
+    faults: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RungFigures:
+    """What came of one rung.
+
+    Attributes:
+        name, idea, rows: the rung's.
+        rows_per_s: at the median block; None where there is none.
+        before: against the rung before: ratio, interval and verdict; None on the first.
+        first: against the first rung; None on the first.
+        failure: why it is invalid; None when all is well.
+        right: whether its answers are right; a rung can be invalid for a disturbed measurement alone.
+        flips: labels that differ from the reference's, near ties all of them where the rung is valid.
+        memory_bytes, touched_bytes: a row; see `vecml.lab.rungs`.
+        fraction_of_limit: of what this machine could do at most with every CPU in float32; None where not measured, and
+            on a GPU.
+    """
+
+    name: str
+    idea: str
+    rows: int
+    rows_per_s: float | None
+    before: Verdict | None
+    first: Verdict | None
+    failure: str | None
+    right: bool
+    flips: int
+    memory_bytes: int
+    touched_bytes: int
+    fraction_of_limit: float | None
+
+    @property
+    def word(self) -> Word | None:
+        """The verdict against the rung before; None on the first rung and without verdicts."""
+        return "invalid" if self.failure else None if self.before is None else self.before.verdict
+
+    @property
+    def stopped_paying(self) -> bool:
+        """Whether it was measured well, and is not faster than the rung before."""
+        return self.word in STOPPED_PAYING
+
+
+def plan_ladder(*, quick: bool = False, began: float | None = None) -> Budget:
+    """How much is measured: five launches within `SECONDS`; `quick`: one, figures without verdicts."""
+    if quick:
+        plan = Plan(launches=1, budget_seconds=None, rounds=QUICK_ROUNDS, warm_calls=2, warm_seconds=0.2)
+        return Budget(plan, "quick", None, "default")
+    plan = Plan(
+        launches=5, budget_seconds=SECONDS, rounds=12, fewest_rounds=5, warm_calls=2, warm_seconds=0.25, limit_every=3
+    )
+    return Budget(plan, f"{SECONDS:g}s", None, "default", began)
+
+
+def climb(job: Job, budget: Budget) -> Ladder:
+    """Measure every rung on the job's rows and see that its labels are right.
+
+    Raises SettingError for a module of the user's own, which has no rungs; DataError and StoreError as
+    `vecml.comparison.compare.compare_settings` does.
+    """
+    if isinstance(job.model, OwnModel):
+        raise SettingError(
+            f"{job.model.architecture.name} is a module of your own: the ladder takes it apart into layers, and cannot",
+            "vecml compare measures it as it is; vecml ladder without --run climbs vecml's own network",
+        )
+    if not job.x_FN.shape[1]:
+        raise SettingError("there is no row to infer", "give it at least one")
+    model, n_rows = job.model, job.x_FN.shape[1]
+    rungs, skipped = choose_rungs(model.architecture, n_rows)
+    environment = describe()
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    with shared_folder(5 * job.x_FN.nbytes) as folder:
+        with stage("computing the reference"):
+            label_N = write_files(job, {rung.name: rung.setting for rung in rungs}, folder)
+            np.save(folder / f"{FLOAT64_ROWS}.npy", np.ascontiguousarray(job.x_FN.T, dtype=np.float64))
+        arms = make_arms(rungs, folder, _probe(model, job.x_FN, label_N, rungs))
+        asked = time.perf_counter()
+        with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
+            if budget.began is not None:
+                budget = dataclasses.replace(budget, began=budget.began + time.perf_counter() - asked)
+            warn_of_load(load_now())
+            measured = run_groups([arms], budget, lambda _found: True)
+    found = faults(measured, {rung.name: rung.setting for rung in rungs}, model.classes)
+    changed = changes(environment, describe())
+    if changed:
+        found = {rung.name: f"the environment changed meanwhile: {changed[0]}" for rung in rungs}
+    return Ladder(
+        created=created,
+        vecml=__version__,
+        data_source=job.data_source,
+        model_digest=model.digest,
+        run_id=job.run_id,
+        widths=model.architecture.widths,
+        n_rows=n_rows,
+        rungs=tuple(rungs),
+        skipped=skipped,
+        environment=environment.to_json_dict(),
+        rules=machine_rules(environment.machine_key, measured.launches),
+        measured=measured,
+        faults=found,
+    )
+
+
+def make_arms(rungs: Sequence[Rung], folder: Path, probe: tuple[int, int] | None) -> list[Arm]:
+    """An arm for each rung, the first one's copy, and the two limits of this machine: all take turns in one group."""
+    cpus = usable_cpus()
+
+    def arm(rung: Rung, role: str, name: str) -> Arm:
+        payload = {
+            "folder": str(folder),
+            "setting": dataclasses.asdict(rung.setting),
+            "probe": probe,
+            "file": rung.file,
+            "rows": rung.rows,
+        }
+        return Arm(name, OPENER, payload, role, rung.setting.threads, thread_variables(rung.setting.threads))  # type: ignore[arg-type]
+
+    first, *others = rungs
+    arms = [arm(first, "baseline", first.name), arm(first, "null", NULL)]
+    arms += [arm(rung, "arm", rung.name) for rung in others]
+    for kernel in (Kernel("gemm", "float32", cpus), Kernel("copy", "float32", cpus)):
+        name = f"limit: {kernel.name} {kernel.precision} threads={cpus}"
+        arms.append(Arm(name, LIMIT_OPENER, dataclasses.asdict(kernel), "limit", cpus, thread_variables(cpus)))
+    return arms
+
+
+def figures(ladder: Ladder) -> tuple[RungFigures, ...]:
+    """Every rung's figures, in order; the same ladder gives the same figures."""
+    by_name = {arm.name: arm for arm in ladder.measured.arms}
+    rows = {rung.name: rung.rows for rung in ladder.rungs}
+    measured = per_row(ladder.measured, rows)
+    count = max(1, len(ladder.rungs) - 1)
+    family = judge(measured, ladder.rules, ladder.faults)[0]
+    first = {verdict.arm: verdict for verdict in family.verdicts}
+    distrust = next((verdict.reason for verdict in family.verdicts if "cannot be trusted" in verdict.reason), None)
+    found: list[RungFigures] = []
+    for index, rung in enumerate(ladder.rungs):
+        arm = by_name[rung.name]
+        seconds = median_call_seconds(arm)
+        before = None
+        if index:
+            before = _against(measured, ladder.rungs[index - 1].name, rung.name, ladder, count, distrust)
+        failure = arm.failure or ladder.faults.get(rung.name)
+        if before is not None and before.verdict == "invalid":
+            failure = before.reason
+        rate = None if not seconds else rung.rows / seconds
+        found.append(
+            RungFigures(
+                name=rung.name,
+                idea=rung.idea,
+                rows=rung.rows,
+                rows_per_s=rate,
+                before=before,
+                first=first.get(rung.name),
+                failure=failure,
+                right=arm.failure is None and (rung.name not in ladder.faults),
+                flips=max((int(launch.facts.get("flips", 0)) for launch in arm.launches), default=0),
+                memory_bytes=memory_bytes(rung, ladder.widths),
+                touched_bytes=touched_bytes(rung, ladder.widths),
+                fraction_of_limit=None if rate is None else _fraction(ladder, rung.setting, rate),
+            )
+        )
+    return tuple(found)
+
+
+def best(found: Sequence[RungFigures]) -> RungFigures | None:
+    """The fastest of the rungs whose answers are right; None where there is none."""
+    valid = [rung for rung in found if rung.right and rung.rows_per_s]
+    return max(valid, key=lambda rung: rung.rows_per_s or 0.0, default=None)
+
+
+def gain(found: Sequence[RungFigures]) -> float | None:
+    """How many times as many rows a second the best rung labels as the first."""
+    top = best(found)
+    if top is None or not found[0].rows_per_s or not top.rows_per_s:
+        return None
+    return top.first.ratio if top.first is not None and top.first.ratio else top.rows_per_s / found[0].rows_per_s
+
+
+def per_row(measured: Measured, rows: Mapping[str, int]) -> Measured:
+    """The same measurement with every block's seconds divided by the rows of a call, so that ratios are of rates.
+
+    Args:
+        measured: raw.
+        rows: of a call, by arm; an arm that is not named stays as it is; the null arm has the first rung's.
+    """
+    counts = {**rows, NULL: rows.get(ROW_LOOP, 1)}
+
+    def scaled(arm: ArmMeasurement) -> ArmMeasurement:
+        count = counts.get(arm.name, 1)
+        seconds = tuple(value / count for value in arm.blocks.seconds)
+        return dataclasses.replace(arm, blocks=dataclasses.replace(arm.blocks, seconds=seconds))
+
+    return dataclasses.replace(measured, arms=tuple(map(scaled, measured.arms)))
+
+
+def _against(measured: Measured, before: str, name: str, ladder: Ladder, count: int, distrust: str | None) -> Verdict:
+    """A rung held to the one before, at its share of the level."""
+    roles = {before: "baseline", name: "arm"}
+    arms = tuple(
+        dataclasses.replace(arm, role=roles[arm.name])  # type: ignore[arg-type]
+        for wanted in (before, name)
+        for arm in measured.arms
+        if arm.name == wanted
+    )
+    rules = dataclasses.replace(
+        ladder.rules, level=ladder.rules.level / count, drift_level=ladder.rules.drift_level / count
+    )
+    given = {one: reason for one, reason in ladder.faults.items() if one in roles}
+    if distrust is not None:
+        given = dict.fromkeys(roles, distrust)
+    return judge(dataclasses.replace(measured, arms=arms), rules, given)[0].verdicts[0]
+
+
+def _fraction(ladder: Ladder, setting: Setting, rate: float) -> float | None:
+    """Of the limit with every CPU in float32, the same for all rungs, so that the shares climb with the ladder."""
+    limits, cpus = measured_limits(ladder.measured, statistics.median), _limit_threads(ladder.measured)
+    gemm, copy = limits.gemm("float32", cpus), limits.copy(cpus)
+    if gemm is None or copy is None or setting.device != "cpu":
+        return None
+    return fraction_of_limit(*minimal_work(ladder.widths, 4), ladder.n_rows, ladder.n_rows / rate, gemm, copy)
+
+
+def _limit_threads(measured: Measured) -> int:
+    return max((arm.cpus for arm in measured.arms if arm.role == "limit"), default=1)
+
+
+def _probe(
+    model: Model, x_FN: NDArray[np.floating], label_N: NDArray[np.int64], rungs: Sequence[Rung]
+) -> tuple[int, int] | None:
+    """Two rows that every rung labels, whose labels differ."""
+    fewest = min(rung.rows for rung in rungs)
+    return probe_rows(model, np.ascontiguousarray(x_FN[:, :fewest]), label_N[:fewest])
+
+
+def to_json_dict(ladder: Ladder) -> dict[str, Any]:
+    """The ladder for programs: `version` 1, the figures, then every raw block."""
+    found = figures(ladder)
+    top, times = best(found), gain(found)
+    return {
+        "version": 1,
+        "kind": "ladder",
+        "created": ladder.created,
+        "vecml": ladder.vecml,
+        "data_source": ladder.data_source,
+        "model_digest": ladder.model_digest,
+        "run_id": ladder.run_id,
+        "widths": list(ladder.widths),
+        "n_rows": ladder.n_rows,
+        "gain": times,
+        "best": None if top is None else top.name,
+        "rungs": [
+            {
+                **{key: value for key, value in dataclasses.asdict(rung).items() if key not in ("before", "first")},
+                "verdict": rung.word,
+                "stopped_paying": rung.stopped_paying,
+                "before": _verdict_dict(rung.before),
+                "first": _verdict_dict(rung.first),
+            }
+            for rung in found
+        ],
+        "skipped": dict(ladder.skipped),
+        "faults": dict(ladder.faults),
+        "rules": dataclasses.asdict(ladder.rules),
+        "environment": dict(ladder.environment),
+        "measured": dataclasses.asdict(ladder.measured),
+    }
+
+
+def _verdict_dict(verdict: Verdict | None) -> dict[str, Any] | None:
+    """Without numbers that JSON has no word for."""
+    if verdict is None:
+        return None
+    keep: Callable[[Any], Any] = lambda value: None if isinstance(value, float) and not math.isfinite(value) else value  # noqa: E731
+    return {key: keep(value) for key, value in dataclasses.asdict(verdict).items()}

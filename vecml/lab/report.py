@@ -1,0 +1,162 @@
+"""An experiment for people and programs: its table, JSON, and one HTML page for all of them that fetches nothing."""
+
+import base64
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vecml.lab.experiment import Cell, Outcome
+from vecml.lab.experiments.telling import seconds, size
+from vecml.lab.numbers import number, share, times
+
+HEADINGS = ("point", "way", "time", "x plain", "interval", "of limit", "verdict")
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>vecml lab</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a;
+  background: #fff; }
+img { max-width: 100%; height: auto; }
+div { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.85rem; }
+th, td { padding: 0.15rem 0.7rem 0.15rem 0; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
+.idea { color: #555; }
+</style>
+</head>
+<body>
+<main>
+<h1>What vectorising brings on this machine</h1>
+<p>{{ host }}. Measured by vecml's protocol: fresh processes, in turns, with a verdict for each pair.</p>
+<nav><ul>
+{% for one in outcomes %}<li><a href="#{{ one.name }}">{{ one.title }}</a></li>
+{% endfor %}</ul></nav>
+{% for one in outcomes %}
+<section id="{{ one.name }}">
+<h2>{{ one.title }}</h2>
+<p class="idea">The claim: {{ one.idea }}</p>
+{% for sentence in one.sentences %}<p>{{ sentence }}</p>
+{% endfor %}
+{% for line in one.lines %}<p>{{ line }}</p>
+{% endfor %}
+{% if one.picture %}<img alt="{{ one.title }}: the times of the table below, drawn"
+ src="data:image/png;base64,{{ one.picture }}">{% endif %}
+{% if one.rows %}<div><table>
+<thead><tr>{% for heading in headings %}<th scope="col">{{ heading }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in one.rows %}<tr>{% for value in row %}<td>{{ value }}</td>{% endfor %}</tr>
+{% endfor %}</tbody>
+</table></div>{% endif %}
+</section>
+{% endfor %}
+</main>
+</body>
+</html>
+"""
+
+
+def table(outcome: Outcome) -> list[list[str]]:
+    """A row for each cell, under `HEADINGS`."""
+    return [_row(cell) for cell in outcome.cells]
+
+
+def _row(cell: Cell) -> list[str]:
+    verdict = cell.verdict
+    known = verdict is not None and verdict.ratio_low is not None
+    return [
+        cell.point,
+        cell.way,
+        "-" if cell.seconds is None else seconds(cell.seconds),
+        "1" if cell.plain else times(cell.ratio),
+        f"{times(verdict.ratio_low)}-{times(verdict.ratio_high)}" if verdict is not None and known else "-",
+        "-" if cell.fraction_of_limit is None else share(cell.fraction_of_limit),
+        cell.word or "-",
+    ]
+
+
+def lines(outcome: Outcome) -> list[str]:
+    """What the table does not say: memory allocated, invalid ways, what was left out, the limits."""
+    told = []
+    copy, gemm = outcome.limits.copy(1), outcome.limits.gemm("float32", 1)
+    if copy and gemm and outcome.of():
+        limit = f"{number(copy)}B/s copied, {number(gemm)} float32 operations a second"
+        told.append(f"of limit: of one thread's, {limit}; above 100% the caches hold the work.")
+    allocated = [cell for cell in outcome.of() if cell.allocated_bytes is not None]
+    if allocated:
+        last = [cell for cell in allocated if cell.point == allocated[-1].point]
+        each = ", ".join(f"{cell.way} {size(cell.allocated_bytes or 0)}" for cell in last)
+        told.append(f"Allocated by a call over {last[0].point}: {each}.")
+    reasons: dict[str, list[str]] = {}
+    for cell in outcome.cells:
+        if cell.failure:
+            reasons.setdefault(cell.failure, []).append(f"{cell.way} over {cell.point}")
+    told += [f"Invalid ({reason}): {'; '.join(names)}." for reason, names in reasons.items()]
+    told += [f"{name} is left out: {reason}." for name, reason in outcome.skipped.items()]
+    return told
+
+
+def page(outcomes: Sequence[Outcome], pictures: Mapping[str, bytes]) -> str:
+    """One page for all, pictures inside; everything that it shows is escaped.
+
+    Args:
+        outcomes: in order.
+        pictures: PNG by experiment; one that is not there is not shown.
+    """
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 -- only when a page is made
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    shown = [
+        {
+            "name": outcome.name,
+            "title": outcome.title,
+            "idea": outcome.idea,
+            "sentences": outcome.sentences,
+            "lines": lines(outcome),
+            "rows": table(outcome),
+            "picture": base64.b64encode(pictures[outcome.name]).decode() if outcome.name in pictures else "",
+        }
+        for outcome in outcomes
+    ]
+    facts = outcomes[0].environment if outcomes else {}
+    host = f"{facts.get('cpu_model') or 'An unknown CPU'}, {facts.get('usable_cpus') or 'unknown'} CPUs"
+    return environment.from_string(PAGE).render(outcomes=shown, headings=HEADINGS, host=host) + "\n"
+
+
+def to_json_dict(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The outcomes for programs: `version` 1, and by experiment what was seen, cell by cell."""
+    return {
+        "version": 1,
+        "kind": "lab",
+        "experiments": {
+            outcome.name: {
+                "title": outcome.title,
+                "idea": outcome.idea,
+                "created": outcome.created,
+                "quick": outcome.quick,
+                "launches": outcome.launches,
+                "sentences": list(outcome.sentences),
+                "skipped": dict(outcome.skipped),
+                "limits": outcome.limits.to_json_dict(),
+                "cells": [_cell_dict(cell) for cell in outcome.cells],
+                "environment": dict(outcome.environment),
+            }
+            for outcome in outcomes
+        },
+    }
+
+
+def _cell_dict(cell: Cell) -> dict[str, Any]:
+    verdict = None if cell.verdict is None else _finite(dataclasses.asdict(cell.verdict))
+    return {**_finite(dataclasses.asdict(cell)), "verdict": verdict, "word": cell.word, "ratio": cell.ratio}
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without numbers that JSON has no word for."""
+    infinite = ("inf", "-inf", "nan")
+    return {
+        key: None if isinstance(value, float) and str(value) in infinite else value for key, value in values.items()
+    }

@@ -1,0 +1,162 @@
+"""Running an experiment: its ways in worker processes by the trusted protocol, results verified, sentences told."""
+
+import dataclasses
+import statistics
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from vecml.comparison.budget import Budget, machine_rules
+from vecml.comparison.compare import load_now, run_groups, thread_variables, warn_of_load
+from vecml.comparison.comparison import median_call_seconds
+from vecml.device import usable_cpus
+from vecml.environment import describe
+from vecml.lab.experiment import Cell, Experiment, Outcome, Point, Way
+from vecml.lab.work import OPENER, difference
+from vecml.measure.limits import Limits, fraction_of_limit, machine_limits
+from vecml.measure.lock import only_measurement
+from vecml.measure.records import Arm, ArmMeasurement, Measured, Plan, Role
+from vecml.measure.verdict import Rules, Verdict, judge
+from vecml.warnings import warn
+
+QUICK = Plan(
+    launches=3, budget_seconds=None, rounds=5, fewest_rounds=5, block_seconds=0.01, warm_calls=2, warm_seconds=0.03
+)
+FULL = Plan(
+    launches=5, budget_seconds=None, rounds=10, fewest_rounds=10, block_seconds=0.03, warm_calls=2, warm_seconds=0.2
+)
+
+
+def run(experiment: Experiment, *, quick: bool) -> Outcome:
+    """Measure an experiment here; `quick`: three launches of shorter and fewer points instead of five.
+
+    Raises MeasureError when another measurement does not end. A way that fails is invalid; the others go on.
+    """
+    plan = experiment.plan(quick)
+    environment = describe()
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    measured = Measured(QUICK, (), 0)
+    limits = Limits()
+    if plan.points:
+        groups = make_groups(experiment, plan.points)
+        with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
+            warn_of_load(load_now())
+            limits = machine_limits(environment.machine_key, 1, "float32")
+            budget = Budget(QUICK if quick else FULL, "quick" if quick else "full", None, "default")
+            measured = run_groups(groups, budget, lambda _found: True)
+    outcome = Outcome(
+        name=experiment.name,
+        title=experiment.title,
+        idea=experiment.idea,
+        axis=experiment.axis,
+        created=created,
+        quick=quick,
+        cells=tuple(cells(plan.points, measured, limits, machine_rules(environment.machine_key, measured.launches))),
+        skipped=plan.skipped,
+        limits=limits,
+        launches=measured.launches,
+        environment=environment.to_json_dict(),
+    )
+    if not outcome.of():
+        return outcome
+    return dataclasses.replace(outcome, sentences=experiment.tell(outcome))
+
+
+def make_groups(experiment: Experiment, points: tuple[Point, ...]) -> list[list[Arm]]:
+    """A group for each point: its plain twin as the baseline, the other ways; in the first the twin's copy too."""
+    groups = []
+    for index, point in enumerate(points):
+
+        def arm(way: Way, role: Role, copy: str = "", point: Point = point) -> Arm:
+            payload = {
+                "experiment": experiment.name,
+                "way": dict(way.payload),
+                "allocations": experiment.allocations and role != "null",
+            }
+            variables = {**thread_variables(way.threads), **way.environment}
+            return Arm(arm_name(point, way) + copy, OPENER, payload, role, min(way.threads, usable_cpus()), variables)
+
+        plain, *others = point.ways
+        group = [arm(plain, "baseline"), *(arm(way, "arm") for way in others)]
+        if index == 0:
+            group.append(arm(plain, "null", " (null arm)"))
+        groups.append(group)
+    return groups
+
+
+def arm_name(point: Point, way: Way) -> str:
+    """Of the way's arm at a point."""
+    return f"{way.name}, {point.label}"
+
+
+def cells(points: tuple[Point, ...], measured: Measured, limits: Limits, rules: Rules) -> list[Cell]:
+    """What came of every way at every point; the same arguments give the same."""
+    arms = {arm.name: arm for arm in measured.arms if arm.role != "null"}
+    faults = {name: fault for point in points for name, fault in _faults(point, arms).items()}
+    verdicts = {verdict.arm: verdict for family in judge(measured, rules, faults) for verdict in family.verdicts}
+    return [
+        _cell(point, way, arms, limits, verdicts.get(arm_name(point, way)), faults.get(arm_name(point, way)))
+        for point in points
+        for way in point.ways
+        if arm_name(point, way) in arms
+    ]
+
+
+def _faults(point: Point, arms: Mapping[str, ArmMeasurement]) -> dict[str, str]:
+    """By the arms whose results are not the plain twin's: what is wrong."""
+    found = {}
+    for way in point.ways[1:]:
+        error = _error(point, way, arms)
+        if error is not None and not error <= way.tolerance:
+            found[arm_name(point, way)] = (
+                f"its results are off by {error:.2g} of the largest, more than {way.tolerance:.2g}"
+            )
+    return found
+
+
+def _error(point: Point, way: Way, arms: Mapping[str, ArmMeasurement]) -> float | None:
+    plain, other = _facts(arms, arm_name(point, point.ways[0])), _facts(arms, arm_name(point, way))
+    if not plain or not other:
+        return None
+    return difference(plain["samples"], other["samples"])
+
+
+def _facts(arms: Mapping[str, ArmMeasurement], name: str) -> Mapping[str, Any]:
+    arm = arms.get(name)
+    return {} if arm is None or not arm.launches else arm.launches[-1].facts
+
+
+def _cell(
+    point: Point,
+    way: Way,
+    arms: Mapping[str, ArmMeasurement],
+    limits: Limits,
+    verdict: Verdict | None,
+    fault: str | None,
+) -> Cell:
+    arm = arms[arm_name(point, way)]
+    seconds = median_call_seconds(arm)
+    failure = arm.failure or fault
+    if verdict is not None and verdict.verdict == "invalid":
+        failure = verdict.reason
+    moved = point.bytes_per_call if way.bytes_per_call is None else way.bytes_per_call
+    gemm, copy = limits.gemm("float32", 1), limits.copy(1)
+    share = None
+    if seconds and gemm and copy and (moved or point.flops_per_call):
+        share = fraction_of_limit(point.flops_per_call, moved, 0, 1, seconds, gemm, copy)
+    allocated = [launch.facts.get("allocated_bytes") for launch in arm.launches]
+    known = [int(value) for value in allocated if value is not None]
+    return Cell(
+        point=point.label,
+        x=point.x,
+        way=way.name,
+        plain=way is point.ways[0],
+        seconds=seconds,
+        verdict=verdict,
+        failure=failure,
+        bytes_per_call=moved,
+        flops_per_call=point.flops_per_call,
+        fraction_of_limit=share,
+        allocated_bytes=int(statistics.median(known)) if known else None,
+        error=_error(point, way, arms),
+    )

@@ -1,0 +1,87 @@
+"""The ladder in words: its sentence, its table of 80 columns, and what is to be said below it."""
+
+from collections.abc import Sequence
+
+from vecml.lab.ladder import Ladder, RungFigures, best, figures, gain
+from vecml.lab.numbers import number, share, times
+from vecml.measure.verdict import Verdict
+
+HEADINGS = ("rung", "rows/s", "x before", "interval", "x first", "flips", "B/row", "limit", "verdict")
+
+
+def sentence(ladder: Ladder) -> str:
+    """What the ladder comes to."""
+    found = figures(ladder)
+    top, ratio = best(found), gain(found)
+    if top is None or ratio is None:
+        return "No rung of the ladder gave right answers."
+    return (
+        f"From the {found[0].name} to {top.name}: {times(ratio)} times as many rows a second,"
+        f" {number(top.rows_per_s or 0)} against {number(found[0].rows_per_s or 0)}."
+    )
+
+
+def table(ladder: Ladder) -> list[list[str]]:
+    """A row for each rung, under `HEADINGS`."""
+    return [_row(rung) for rung in figures(ladder)]
+
+
+def _row(rung: RungFigures) -> list[str]:
+    before = rung.before
+    return [
+        rung.name,
+        "-" if rung.rows_per_s is None else number(rung.rows_per_s),
+        "-" if before is None else times(before.ratio),
+        _interval(before),
+        "1" if rung.first is None else times(rung.first.ratio),
+        f"{rung.flips:,}",
+        f"{rung.memory_bytes:,}",
+        "-" if rung.fraction_of_limit is None else share(rung.fraction_of_limit),
+        "-" if rung.word is None else rung.word,
+    ]
+
+
+def _interval(verdict: Verdict | None) -> str:
+    if verdict is None or verdict.ratio_low is None:
+        return "-"
+    return f"{times(verdict.ratio_low)}-{times(verdict.ratio_high)}"
+
+
+def remarks(ladder: Ladder) -> list[str]:
+    """What the table does not say: fewer rows, rungs that stopped paying, invalid and missing ones, units."""
+    found = figures(ladder)
+    shape = "-".join(map(str, ladder.widths))
+    lines = [f"Network {shape} over {ladder.n_rows:,} rows of {ladder.data_source}; every rate is per row."]
+    fewer = [f"{rung.name} {rung.rows:,}" for rung in found if rung.rows < ladder.n_rows]
+    if fewer:
+        lines.append(f"Slow rungs label fewer rows a call: {', '.join(fewer)}.")
+    lines.append("B/row: bytes a row to and from main memory. limit: of all CPUs in float32.")
+    lines += [_stopped(rung) for rung in found if rung.stopped_paying]
+    lines += [f"{', '.join(names)}: invalid: {reason}." for reason, names in _invalid(found).items()]
+    if all(rung.word is None for rung in found):
+        lines.append("Quick: one launch can give figures, but no verdict.")
+    lines += [f"{name} is left out: {reason}." for name, reason in ladder.skipped.items()]
+    return lines
+
+
+def _invalid(found: Sequence[RungFigures]) -> dict[str, list[str]]:
+    """Names of the invalid rungs, by the reason."""
+    named: dict[str, list[str]] = {}
+    for rung in found:
+        if rung.failure is not None:
+            named.setdefault(rung.failure, []).append(rung.name)
+    return named
+
+
+def _stopped(rung: RungFigures) -> str:
+    told = {"undetected": "no gain could be told here", "equivalent": "it brought nothing here"}
+    reason = "" if rung.before is None else f": {rung.before.reason}"
+    return f"{rung.name}: {told.get(rung.word or '', 'it did not pay here')} ({rung.word}){reason}."
+
+
+def note(ladder: Ladder) -> str:
+    """The description of the tracked run, in Markdown."""
+    lines: Sequence[Sequence[str]] = [HEADINGS, ["---"] * len(HEADINGS), *table(ladder)]
+    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    told = "\n".join(f"- {line}" for line in remarks(ladder))
+    return f"{sentence(ladder)}\n\n{rows}\n\n{told}\n"

@@ -1,0 +1,84 @@
+"""A way of a lab experiment as an arm: what a worker process opens, times, and takes samples of afterwards."""
+
+import tracemalloc
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml.lab.experiment import Call
+
+OPENER = "vecml.lab.work:open_way"
+SAMPLES = 64
+
+
+class WayWork:
+    """See `vecml.measure.worker.Work`; the payload has `experiment`, `way` (the way's own) and `allocations`."""
+
+    each = False
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        from vecml.lab.catalogue import experiment  # noqa: PLC0415 -- which imports the experiments
+
+        self._experiment = experiment(payload["experiment"])
+        self._payload = payload
+        self._call: Call | None = None
+        self._result: Any = None
+
+    def open(self) -> None:
+        """Make the inputs, compile, start threads."""
+        self._call = self._experiment.prepare(self._payload["way"])
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing that is known before the calls."""
+        return {}
+
+    def call(self) -> None:
+        """The work."""
+        self._result = self._opened()
+
+    def answer(self) -> int:
+        """The samples of `finish` tell more than a checksum, which two orders of a sum would not share."""
+        return 0
+
+    def finish(self) -> dict[str, Any]:
+        """Samples of the last timed call's result, and the memory that one more call allocates where that is asked."""
+        found: dict[str, Any] = {"samples": samples(self._result), "allocated_bytes": None}
+        if self._payload["allocations"]:
+            self._result = None
+            tracemalloc.start()
+            self._opened()
+            found["allocated_bytes"] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return found
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    @property
+    def _opened(self) -> Call:
+        if self._call is None:
+            raise RuntimeError("the way was not opened")
+        return self._call
+
+
+def open_way(payload: Mapping[str, Any]) -> WayWork:
+    """The opener of an experiment's arm."""
+    return WayWork(payload)
+
+
+def samples(result: Any) -> list[float]:
+    """Up to 64 values of a result, evenly spread, the first and the last among them; NaN and infinity as 1e300."""
+    flat: NDArray[np.float64] = np.asarray(result).reshape(-1)
+    index_S = np.unique(np.linspace(0, len(flat) - 1, min(SAMPLES, len(flat))).astype(np.int64))
+    taken_S = flat[index_S].astype(np.float64)
+    return [float(value) for value in np.where(np.isfinite(taken_S), taken_S, 1e300)]
+
+
+def difference(plain: list[float], found: list[float]) -> float:
+    """The largest difference of two results' samples, relative to the largest of the plain one's; inf: other shapes."""
+    if len(plain) != len(found):
+        return float("inf")
+    scale = max(map(abs, plain), default=0.0) or 1.0
+    return max((abs(a - b) for a, b in zip(plain, found, strict=True)), default=0.0) / scale

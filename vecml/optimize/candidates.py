@@ -1,0 +1,132 @@
+"""Step 2, what is tried in the target's place: the user's own functions, the suggested rewrite, and Numba.
+
+A candidate is a module's text and a function in it. What vecml makes is the target's own module with that function
+changed, written to a folder of its own: the user's file stays as it is.
+"""
+
+import ast
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from vecml.optimize.observe import Observation
+from vecml.optimize.patch import unified
+from vecml.optimize.profile import INSTALL, Profile
+from vecml.optimize.rewrite import LoopReading, Rewrite, rewritten
+from vecml.optimize.target import Place, source_of
+
+Kind = Literal["own", "rewrite", "numba"]
+WORTH = 0.05  # of the time: loops with less are not worth a rewrite
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something to try in the target's place.
+
+    Attributes:
+        name: `numpy`, `numba`, or the user's `file.py:function`.
+        kind: whether it is the user's `own`, the suggested `rewrite`, or `numba`.
+        place: where it is loaded from.
+        source: the target's file with it in the target's place; empty for the user's own.
+        diff: from the target's file, unified; empty for the user's own.
+    """
+
+    name: str
+    kind: Kind
+    place: Place
+    source: str = ""
+    diff: str = ""
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """What vecml could make of the target.
+
+    Attributes:
+        candidates: to be tried.
+        left_out: why another is not tried, by its name.
+        loops: what was made of every loop.
+    """
+
+    candidates: tuple[Candidate, ...]
+    left_out: dict[str, str]
+    loops: tuple[LoopReading, ...]
+
+
+def suggest(target: Place, observation: Observation, profile: Profile, folder: Path) -> Suggestions:
+    """The suggested rewrite and Numba, their modules written under `folder`."""
+    source = source_of(target)
+    made = _rewrite(source, target, observation)
+    found: list[Candidate] = []
+    left_out: dict[str, str] = {}
+    if made.source is None:
+        left_out["numpy"] = "no loop of the four forms" if made.loops else "it has no loop"
+    elif (share := _recognised_share(made, profile)) < WORTH:
+        left_out["numpy"] = f"the loops that can be rewritten take {share:.1%} of the time: nothing to gain"
+    else:
+        found.append(_candidate("numpy", "rewrite", source, made.source, target, folder))
+    if find_spec("numba") is None:
+        left_out["numba"] = f"Numba is not installed: {INSTALL}"
+    else:
+        found.append(_candidate("numba", "numba", source, with_numba(source, target.name), target, folder))
+    return Suggestions(tuple(found), left_out, made.loops)
+
+
+def with_numba(source: str, name: str) -> str:
+    """The file's text with `@numba.njit` on the function, and on those of the file that it calls; pure."""
+    tree = ast.parse(source)
+    functions = {part.name: part for part in tree.body if isinstance(part, ast.FunctionDef)}
+    wanted, todo = {name}, [name]
+    while todo:
+        called = {part.id for part in ast.walk(functions[todo.pop()]) if isinstance(part, ast.Name)}
+        new = (called & functions.keys()) - wanted
+        wanted |= new
+        todo += sorted(new)
+    lines = source.splitlines(keepends=True)
+    for one in sorted((functions[called] for called in wanted), key=lambda part: -part.lineno):
+        lines.insert(one.lineno - 1, "@numba.njit\n")
+    if any(isinstance(part, ast.Import) and any(one.name == "numba" for one in part.names) for part in tree.body):
+        return "".join(lines)
+    after = next(
+        (
+            part.lineno - 1
+            for part in tree.body
+            if isinstance(part, ast.Import | ast.ImportFrom) and getattr(part, "module", None) != "__future__"
+        ),
+        None,
+    )
+    if after is None:
+        first = min(one.lineno for one in functions.values())
+        decorators = [one.lineno for part in functions.values() for one in part.decorator_list]
+        after = min([first, *decorators]) - 1
+        lines.insert(after, "import numba\n\n\n")
+    else:
+        lines.insert(after, "import numba\n")
+    return "".join(lines)
+
+
+def _rewrite(source: str, target: Place, observation: Observation) -> Rewrite:
+    arguments = observation.arguments
+    known = {"number": 0}
+    ranks = {
+        one.name: known.get(one.kind, len(one.shape)) for one in arguments if one.kind in ("array", "list", "number")
+    }
+    lists = frozenset(one.name for one in arguments if one.kind == "list")
+    return rewritten(source, target.name, ranks, lists)
+
+
+def _recognised_share(made: Rewrite, profile: Profile) -> float:
+    """Of the time, by the profile's loops: what the recognised ones take, those inside others by their lines."""
+    lines = {loop.line for loop in made.loops if loop.form is not None}
+    whole = sum(loop.share for loop in profile.loops if loop.first in lines)
+    inner = {line for line in lines if not any(loop.first == line for loop in profile.loops)}
+    return whole + sum(loop.share for loop in profile.loops if any(loop.first < line <= loop.last for line in inner))
+
+
+def _candidate(name: str, kind: Kind, old: str, new: str, target: Place, folder: Path) -> Candidate:
+    file = folder / name / Path(target.file).name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(new, encoding="utf-8")
+    diff = unified(old, new, Path(target.file).name)
+    return Candidate(name, kind, Place(str(file), target.name, target.folder), new, diff)

@@ -1,0 +1,104 @@
+"""Step 4, the dtype: what float32 and lighter ones cost in accuracy on the user's inputs, and the bytes they save."""
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vecml.optimize.agreement import largest_error
+from vecml.optimize.target import Place, in_a_line, load, make_inputs
+
+TASK = "vecml.optimize.dtype:dtype_task"
+LIGHTER = ("float32", "float16")
+
+
+@dataclass(frozen=True)
+class DtypeChoice:
+    """A dtype of the floating arrays that go in.
+
+    Attributes:
+        dtype: its name.
+        error: of the result, the largest difference relative to the largest value; inf where it overflows; None where
+            it cannot be told.
+        within: whether that is within the user's bound.
+        bytes: of the arrays that go in.
+        saved: bytes less than as they are given.
+        seconds: of the fastest of three calls; None where it fails.
+        reason: what it raised; empty otherwise.
+    """
+
+    dtype: str
+    error: float | None
+    within: bool
+    bytes: int
+    saved: int
+    seconds: float | None
+    reason: str = ""
+
+
+def choose_dtypes(target: Place, inputs: Place, rtol: float, limit_seconds: float) -> tuple[DtypeChoice, ...]:
+    """The target (or what is to take its place) with its floating arrays as given, in float32 and in float16.
+
+    Empty where no floating array goes in. Raises what a worker raises.
+    """
+    from vecml.optimize.worker import ask  # noqa: PLC0415 -- the worker imports this module
+
+    found = ask(TASK, {"target": vars(target), "inputs": vars(inputs), "rtol": rtol}, limit_seconds)
+    return tuple(DtypeChoice(**one) for one in found["dtypes"])
+
+
+def dtype_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+    """In the worker: see `choose_dtypes`."""
+    target, inputs = Place(**payload["target"]), Place(**payload["inputs"])
+    function, args = load(target), make_inputs(inputs)
+    say(f"{target.text} in lighter dtypes")
+    found = dtypes_of(function, args, payload["rtol"])
+    finite = [{**vars(one), "error": one.error} for one in found]
+    return {"dtypes": finite}
+
+
+def dtypes_of(function: Callable[..., Any], args: Sequence[Any], rtol: float) -> tuple[DtypeChoice, ...]:
+    """See `choose_dtypes`; runs the function here."""
+    floating = [value for value in args if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
+    if not floating:
+        return ()
+    widest = max((value.dtype for value in floating), key=lambda dtype: dtype.itemsize)
+    size = sum(value.nbytes for value in args if isinstance(value, np.ndarray))
+    expected, seconds, reason = _call(function, args)
+    found = [DtypeChoice(str(widest), 0.0, within=True, bytes=size, saved=0, seconds=seconds, reason=reason)]
+    for name in LIGHTER:
+        if np.dtype(name).itemsize >= widest.itemsize or reason:
+            continue
+        with np.errstate(over="ignore"):
+            lighter = [_lighter(value, name) for value in args]
+        bytes_now = sum(value.nbytes for value in lighter if isinstance(value, np.ndarray))
+        result, taken, failed = _call(function, lighter)
+        error = None if failed else largest_error(expected, result)
+        within = error is not None and error <= rtol
+        found.append(DtypeChoice(name, error, within, bytes_now, size - bytes_now, taken, failed))
+    return tuple(found)
+
+
+def _lighter(value: Any, name: str) -> Any:
+    is_floating = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return value.astype(name) if is_floating and value.dtype.itemsize > np.dtype(name).itemsize else value
+
+
+def _call(function: Callable[..., Any], args: Sequence[Any]) -> tuple[Any, float | None, str]:
+    """The result, the fastest of three calls (of one, where it takes a second), and what it raised."""
+    fastest, result = float("inf"), None
+    for number in range(3):
+        given = copy.deepcopy(tuple(args))
+        start = time.perf_counter()
+        try:
+            result = function(*given)
+        except Exception as error:  # noqa: BLE001 -- a dtype that the function cannot take is a finding
+            return None, None, in_a_line(error)
+        taken = time.perf_counter() - start
+        fastest = taken if number <= 1 else min(fastest, taken)  # the first may compile
+        if taken > 1.0 and number:
+            break
+    return result, fastest, ""

@@ -1,0 +1,277 @@
+"""A Python expression inside a loop as a NumPy expression over the whole loop."""
+
+import ast
+import math
+from typing import Any
+
+import numpy as np
+
+from vecml.optimize.ranks import rank_of
+from vecml.optimize.values import Loop, NotRecognisedError, Scope, Value, combined, made
+
+RENAMED = {"fabs": "abs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "pow": "power"}
+WHOLE = {"floor", "ceil"}  # of math: they give an int, NumPy's a float
+REDUCED = {"sum", "mean", "prod", "min", "max", "any", "all", "argmin", "argmax", "var", "std"}
+PAIRS = {"min": "minimum", "max": "maximum"}
+
+
+def vectorised(node: ast.expr, scope: Scope) -> Value:
+    """The value of `node` in every turn; raises NotRecognisedError with the reason."""
+    if not _depends(node, scope):
+        return Value(ast.unparse(node), rank=_known_rank(node, scope))
+    match node:
+        case ast.Name():
+            return _name(node.id, scope)
+        case ast.BinOp():
+            codes, layout = combined([vectorised(node.left, scope), vectorised(node.right, scope)])
+            if isinstance(node.op, ast.MatMult):
+                raise NotRecognisedError("it has a matrix product in each turn")
+            return made(layout, codes[0] + _operator(node.op) + codes[1])
+        case ast.UnaryOp():
+            value = vectorised(node.operand, scope)
+            sign = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "~"}[type(node.op)]
+            return made(value, f"{sign}({value.code})")
+        case ast.BoolOp():
+            codes, layout = combined([_truth(part, scope) for part in node.values])
+            return made(layout, (" & " if isinstance(node.op, ast.And) else " | ").join(codes))
+        case ast.Compare():
+            return _compare(node, scope)
+        case ast.IfExp():
+            codes, layout = combined([vectorised(part, scope) for part in (node.test, node.body, node.orelse)])
+            return made(layout, f"np.where({', '.join(codes)})")
+        case ast.Subscript():
+            return _load(node, scope)
+        case ast.Call():
+            return _call(node, scope)
+    raise NotRecognisedError(f"{_shown(node)} has no form over whole arrays here")
+
+
+def index_values(node: ast.expr, scope: Scope) -> list[Value]:
+    """The parts of an index, each a number in every turn; trailing full slices are left off."""
+    parts = list(node.elts) if isinstance(node, ast.Tuple) else [node]
+    while parts and isinstance(parts[-1], ast.Slice) and ast.unparse(parts[-1]) == ":":
+        parts.pop()
+    if any(isinstance(part, ast.Slice | ast.Starred) for part in parts):
+        raise NotRecognisedError(f"the slice [{shown_index(node)}] moves with the loop")
+    values = [vectorised(part, scope) for part in parts]
+    if any(value.rank for value in values):
+        raise NotRecognisedError(f"the index [{shown_index(node)}] is an array in each turn")
+    return values
+
+
+def subscript(base: str, values: list[Value], scope: Scope) -> Value:
+    """`base` at these indices: by slices where they are plain loop variables in order, else by arrays of indices."""
+    names = [value.loop for value in values if value.deps]
+    deps = frozenset().union(*(value.deps for value in values))
+    if all(name is not None for name in names):
+        depths = [scope.loops[name].depth for name in names if name]
+        if depths == sorted(set(depths)) and all(_never_negative(scope.loops[name]) for name in names if name):
+            return Value(f"{base}[{_slices(base, values, scope)}]", deps, max(depths, default=0))
+    depth = max((value.depth for value in values if value.deps), default=0)
+    return Value(f"{base}[{', '.join(value.at(depth) for value in values)}]", deps, depth)
+
+
+def _slices(base: str, values: list[Value], scope: Scope) -> str:
+    parts: list[str] = []
+    previous = None
+    for axis, value in enumerate(values):
+        if value.loop is None:
+            parts.append(value.code)
+            continue
+        loop = scope.loops[value.loop]
+        if previous is not None:
+            parts += ["None"] * (loop.depth - previous - 1)
+        whole = loop.slice in (f":{base}.shape[{axis}]", f":len({base})" if axis == 0 else "")
+        parts.append(":" if whole else loop.slice)
+        previous = loop.depth
+    return ", ".join(parts)
+
+
+def _never_negative(loop: Loop) -> bool:
+    """A slice from a negative start would count from the end; one from a name is taken to be none, and is validated."""
+    return not loop.start.startswith("-") and not loop.step.startswith("-")
+
+
+def shown_index(node: ast.expr) -> str:
+    """An index as it is written between the brackets."""
+    return ", ".join(map(ast.unparse, node.elts)) if isinstance(node, ast.Tuple) else ast.unparse(node)
+
+
+def _depends(node: ast.expr, scope: Scope) -> bool:
+    changing = {name for name, value in scope.values.items() if value.deps} | set(scope.loops) | scope.carried
+    sized = {
+        id(inner)
+        for part in ast.walk(node)
+        if (isinstance(part, ast.Attribute) and part.attr in ("shape", "size", "ndim"))
+        or (isinstance(part, ast.Call) and ast.unparse(part.func) == "len")
+        for inner in ast.walk(part)
+    }
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and (part.id in changing or (part.id in scope.stored and id(part) not in sized)):
+            return True
+        if isinstance(part, ast.Call) and not _is_pure(part):
+            raise NotRecognisedError(f"what {ast.unparse(part.func)}() does in each turn is not known")
+        if isinstance(part, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
+            raise NotRecognisedError(f"{_shown(part)} has an effect in each turn")
+    return False
+
+
+def _is_pure(node: ast.Call) -> bool:
+    module, name = _called(node)
+    if module in ("np", "numpy"):
+        return hasattr(np, name.rpartition(".")[2]) and "random" not in name
+    if module == "math":
+        return hasattr(math, name)
+    return module is None and name in ("len", "int", "float", "bool", "abs", "min", "max", "sum", "range", "complex")
+
+
+def _called(node: ast.Call) -> tuple[str | None, str]:
+    """The module and the name of what is called: (`np`, `linalg.norm`), (None, `len`)."""
+    text = ast.unparse(node.func)
+    module, dot, name = text.partition(".")
+    return (module, name) if dot else (None, text)
+
+
+def _known_rank(node: ast.expr, scope: Scope) -> int:
+    ranks = {**scope.ranks, **{name: value.rank for name, value in scope.values.items()}}
+    rank = rank_of(node, ranks)
+    if rank is None:
+        raise NotRecognisedError(f"how many axes {_shown(node)} has is not known")
+    return rank
+
+
+def _name(name: str, scope: Scope) -> Value:
+    if name in scope.carried:
+        raise NotRecognisedError(f"{name} is carried from one turn of the loop to the next")
+    if name in scope.stored:
+        raise NotRecognisedError(f"the whole of {name} is read while the loop writes it")
+    return scope.values[name]
+
+
+def _truth(node: ast.expr, scope: Scope) -> Value:
+    """Of `and` and `or`, whose parts may be any values in Python; only comparisons are booleans for certain."""
+    inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else node
+    if not isinstance(inner, ast.Compare | ast.BoolOp):
+        raise NotRecognisedError(f"{_shown(node)} is not a comparison")
+    return vectorised(node, scope)
+
+
+def _compare(node: ast.Compare, scope: Scope) -> Value:
+    if any(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in node.ops):
+        raise NotRecognisedError(f"{_shown(node)} has no form over whole arrays here")
+    codes, layout = combined([vectorised(part, scope) for part in (node.left, *node.comparators)])
+    pairs = [f"({left}{_sign(op)}{right})" for left, op, right in zip(codes, node.ops, codes[1:], strict=False)]
+    return made(layout, " & ".join(pairs))
+
+
+def _load(node: ast.Subscript, scope: Scope) -> Value:
+    if not isinstance(node.value, ast.Name):
+        return _nested(node, scope)
+    name = node.value.id
+    if name in scope.values and scope.values[name].deps:
+        return _nested(node, scope)
+    if name in scope.carried:
+        raise NotRecognisedError(f"{name} is carried from one turn of the loop to the next")
+    if name in scope.stored and scope.stored[name] != shown_index(node.slice):
+        raise NotRecognisedError(
+            f"{name}[{shown_index(node.slice)}] may be what another turn of the loop writes"
+            f" ({name}[{scope.stored[name]}]): a loop-carried dependence"
+        )
+    rank = scope.values[name].rank if name in scope.values else scope.ranks.get(name)
+    if rank is None:
+        raise NotRecognisedError(f"how many axes {name} has is not known")
+    if isinstance(node.slice, ast.Slice):
+        return _window(name, node.slice, rank, scope)
+    if isinstance(node.slice, ast.Tuple) and rank == 2 and ast.unparse(node.slice.elts[0]) == ":":
+        values, base = index_values(node.slice.elts[1], scope), f"{name}.T"
+    else:
+        values, base = index_values(node.slice, scope), name
+    if len(values) > rank:
+        raise NotRecognisedError(f"{_shown(node)} has more indices than {name} has axes")
+    found = subscript(base, values, scope)
+    return made(found, found.code, rank - len(values))
+
+
+def _nested(node: ast.Subscript, scope: Scope) -> Value:
+    """`row[0]` of a row that changes with the loop, `x[i][j]` as `x[i, j]`."""
+    if isinstance(node.value, ast.Subscript) and not isinstance(node.slice, ast.Slice):
+        outer, inner = node.value.slice, node.slice
+        parts = [part for index in (outer, inner) for part in (index.elts if isinstance(index, ast.Tuple) else [index])]
+        if not any(isinstance(part, ast.Slice) for part in parts):
+            return _load(ast.Subscript(node.value.value, ast.Tuple(parts, ast.Load()), node.ctx), scope)
+    base = vectorised(node.value, scope)
+    values = index_values(node.slice, scope)
+    if any(value.deps for value in values) or len(values) > base.rank:
+        raise NotRecognisedError(f"{_shown(node)} takes from an array that changes with the loop")
+    rest = ", :" * (base.rank - len(values))
+    return made(base, f"({base.code})[..., {', '.join(value.code for value in values)}{rest}]", base.rank - len(values))
+
+
+def _window(name: str, cut: ast.Slice, rank: int, scope: Scope) -> Value:
+    """`x[i:i + width]` as the rows of a sliding window."""
+    lower, upper = cut.lower, cut.upper
+    moves = (
+        cut.step is None
+        and rank == 1
+        and lower is not None
+        and isinstance(upper, ast.BinOp)
+        and isinstance(upper.op, ast.Add)
+        and ast.unparse(upper.left) == ast.unparse(lower)
+        and not _depends(upper.right, scope)
+    )
+    if not moves or lower is None or not isinstance(upper, ast.BinOp):
+        raise NotRecognisedError(f"the slice {name}[{ast.unparse(cut)}] has another length in every turn")
+    windows = f"np.lib.stride_tricks.sliding_window_view({name}, {ast.unparse(upper.right)})"
+    found = subscript(windows, [vectorised(lower, scope)], scope)
+    return made(found, found.code, 1)
+
+
+def _call(node: ast.Call, scope: Scope) -> Value:
+    module, name = _called(node)
+    if node.keywords or not _is_pure(node) or any(isinstance(part, ast.Starred) for part in node.args):
+        raise NotRecognisedError(f"what {ast.unparse(node.func)}() does in each turn is not known")
+    values = [vectorised(part, scope) for part in node.args]
+    if not values:
+        raise NotRecognisedError(f"what {ast.unparse(node.func)}() does in each turn is not known")
+    own = name.rpartition(".")[2]
+    if own in PAIRS and module is None and len(values) == 2:
+        codes, layout = combined(values)
+        return made(layout, f"np.{PAIRS[own]}({', '.join(codes)})")
+    if own in REDUCED and len(values) == 1 and module != "math":
+        return _reduced(f"np.{own}", values[0], node)
+    if name == "linalg.norm" and len(values) == 1 and values[0].rank == 1:
+        return _reduced("np.linalg.norm", values[0], node)
+    if own == "dot" and len(values) == 2 and [value.rank for value in values] == [1, 1]:
+        codes, layout = combined(values)
+        return _reduced("np.sum", made(layout, " * ".join(codes)), node)
+    if module is None and own in ("int", "float", "bool") and len(values) == 1 and not values[0].rank:
+        dtype = {"int": "np.int64", "float": "np.float64", "bool": "np.bool_"}[own]
+        return made(values[0], f"np.asarray({values[0].code}).astype({dtype})")
+    ufunc = RENAMED.get(own, own)
+    found: Any = getattr(np, ufunc, None)
+    if isinstance(found, np.ufunc) and len(values) == found.nin:
+        codes, layout = combined(values)
+        code = f"np.{ufunc}({', '.join(codes)})"
+        return made(layout, f"{code}.astype(np.int64)" if module == "math" and own in WHOLE else code)
+    raise NotRecognisedError(f"{ast.unparse(node.func)}() has no form over whole arrays here")
+
+
+def _reduced(function: str, value: Value, node: ast.Call) -> Value:
+    """Over a value's own axes, those that one turn of the loop has."""
+    if not value.rank:
+        raise NotRecognisedError(f"{_shown(node)} is taken of a single number")
+    axis = "-1" if value.rank == 1 else str(tuple(range(-value.rank, 0)))
+    return made(value, f"{function}({value.code}, axis={axis})", 0)
+
+
+def _operator(op: ast.operator) -> str:
+    return str(ast.unparse(ast.BinOp(ast.Name("a"), op, ast.Name("b"))))[1:-1]
+
+
+def _sign(op: ast.cmpop) -> str:
+    return str(ast.unparse(ast.Compare(ast.Name("a"), [op], [ast.Name("b")])))[1:-1]
+
+
+def _shown(node: ast.AST) -> str:
+    text = ast.unparse(node)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,234 @@
+"""Step 5, before and after: the target and its candidates in worker processes of their own, with a verdict for each.
+
+The protocol is that of `vecml compare`; only what is called differs, and a loop that takes seconds has fewer calls.
+"""
+
+import copy
+import dataclasses
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from vecml import __version__
+from vecml.comparison.budget import Budget, machine_rules, seconds_of
+from vecml.comparison.compare import load_now, run_groups, warn_of_load
+from vecml.comparison.comparison import Comparison, Subject, figures, median_call_seconds
+from vecml.device import usable_cpus
+from vecml.environment import changes, describe
+from vecml.errors import SettingError
+from vecml.measure.coordinator import FEWEST_LAUNCHES
+from vecml.measure.lock import only_measurement
+from vecml.measure.records import Arm, Plan, Role
+from vecml.optimize.target import Place, load, make_inputs
+from vecml.warnings import warn
+
+OPENER = "vecml.optimize.measure:open_call"
+LAUNCH_SECONDS = 1.6  # a worker's start, its imports and its inputs
+ROUNDS = 20
+FEWEST_ROUNDS = 3
+LAUNCHES = 5
+QUICK_ROUNDS = 6
+SHARED = 1.3  # CPUs' worth from which a function counts as using all of them
+
+
+class CallWork:
+    """A function over the user's inputs as an arm; see `vecml.measure.worker.Work`."""
+
+    each = False
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        self._place, self._inputs = Place(**payload["place"]), Place(**payload["inputs"])
+        self._copies = payload["copies"]
+        self._function: Any = None
+        self._args: tuple[Any, ...] = make_inputs(self._inputs)
+        self._result: Any = None
+
+    def open(self) -> None:
+        """Import the function and, where it is compiled at its first call, compile it."""
+        self._function = load(self._place)
+        if hasattr(self._function, "py_func"):
+            self._function(*copy.deepcopy(self._args))
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing that is known before the calls."""
+        return {}
+
+    def call(self) -> None:
+        """Call it; one that changes its inputs gets a copy, which is part of the time, its original's too."""
+        args = copy.deepcopy(self._args) if self._copies else self._args
+        self._result = self._function(*args)
+
+    def answer(self) -> int:
+        """Checksum of the last result."""
+        return _checksum(self._result)
+
+    def finish(self) -> dict[str, Any]:
+        """Nothing more: it was validated before."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def open_call(payload: Mapping[str, Any]) -> CallWork:
+    """The opener of an arm that is a function of the user's."""
+    return CallWork(payload)
+
+
+def make_plan(budget: str, seconds: float, others: Sequence[float]) -> Plan:
+    """Launches and rounds for a function that takes `seconds` a call, beside candidates that take `others`.
+
+    Raises SettingError for a budget in which no verdict can be reached, with one that would do.
+    """
+    if budget == "quick":
+        return Plan(launches=1, budget_seconds=None, rounds=QUICK_ROUNDS, **_patience(max(seconds, *others, 0.0)))
+    given = seconds_of(budget)
+    turn = 2 * seconds + sum(others)
+    launch = (len(others) + 2) * (LAUNCH_SECONDS + 0.5) + turn * (1 + FEWEST_ROUNDS)
+    least = FEWEST_LAUNCHES * launch
+    if given is not None and given < least:
+        enough = 10 * math.ceil(1.2 * least / 10)
+        raise SettingError(
+            f"--budget {budget}: too short for a verdict on a function that takes {seconds:.3g} s a call",
+            f"--budget {enough}s would do; --budget quick gives figures without a verdict",
+        )
+    wall = max(60.0, least) if given is None else given
+    launches = max(FEWEST_LAUNCHES, min(LAUNCHES, int(wall / launch)))
+    return Plan(
+        launches=launches,
+        budget_seconds=wall,
+        rounds=ROUNDS,
+        fewest_rounds=FEWEST_ROUNDS,
+        **_patience(max(seconds, *others, 0.0)),
+    )
+
+
+def measure_calls(
+    target: Place,
+    candidates: Mapping[str, Place],
+    inputs: Place,
+    plan: Plan,
+    budget: str,
+    cpus: float,
+    *,
+    copies: bool,
+) -> Comparison:
+    """Measure the target and its candidates beside each other over the user's inputs.
+
+    Args:
+        target: the baseline, and its own null arm.
+        candidates: by name.
+        inputs: the input maker.
+        plan: how much; see `make_plan`.
+        budget: as it was asked for.
+        cpus: CPUs' worth that the target uses.
+        copies: whether each call gets a fresh copy of the arguments, because it changes them.
+    """
+    environment = describe()
+    name = target.name
+    names = [name, *candidates]
+    places = {name: target, **candidates}
+
+    def arm(which: str, role: Role = "arm", label: str | None = None) -> Arm:
+        payload = {"place": vars(places[which]), "inputs": vars(inputs), "copies": copies}
+        return Arm(label or which, OPENER, payload, role, cpus=usable_cpus() if cpus > SHARED else 1)
+
+    group = [arm(name, "baseline"), arm(name, "null", f"{name} (null arm)"), *map(arm, candidates)]
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
+        before = load_now()
+        warn_of_load(before)
+        measured = run_groups([group], Budget(plan, budget, None, "default"), lambda _measured: True)
+        after = load_now()
+    changed = changes(environment, describe())
+    faults = dict.fromkeys(names, f"the environment changed meanwhile: {changed[0]}") if changed else {}
+    return Comparison(
+        created=created,
+        vecml=__version__,
+        budget=budget,
+        subject=Subject("functions", 1),
+        settings={},
+        skipped={},
+        simplest=tuple(names),
+        environment=environment.to_json_dict(),
+        load_before=before,
+        load_after=after,
+        rules=machine_rules(environment.machine_key, measured.launches),
+        measured=measured,
+        faults=faults,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Gain:
+    """What a candidate gains over the target.
+
+    Attributes:
+        verdict: `faster`, `slower`, `equivalent`, `undetected`, `invalid`; None for a quick measurement.
+        reason: one sentence.
+        ratio, low, high: how many times as fast, with the interval; None where there is none.
+        seconds: a call's, at the median block; None without blocks.
+        compile_seconds: until it can be called: import and compilation.
+        break_even_calls: calls from which on that pays; None where it is not faster.
+        peak_bytes: the most memory that its worker had, the inputs included.
+    """
+
+    verdict: str | None
+    reason: str
+    ratio: float | None
+    low: float | None
+    high: float | None
+    seconds: float | None
+    compile_seconds: float | None
+    break_even_calls: int | None
+    peak_bytes: int | None
+
+
+def gains(comparison: Comparison) -> dict[str, Gain]:
+    """By name: the target's own (with no verdict) and the candidates'."""
+    measured = {arm.name: median_call_seconds(arm) for arm in comparison.measured.arms}
+    found: dict[str, Gain] = {}
+    base: tuple[float, float] | None = None
+    for arm in figures(comparison):
+        seconds, verdict = measured[arm.name], arm.verdict
+        load = arm.load_seconds
+        even = None
+        if verdict is None:
+            base = None if seconds is None else (seconds, load or 0.0)
+        elif base and seconds is not None and load is not None and (verdict.ratio or 0) > 1 and seconds < base[0]:
+            even = max(1, math.ceil((load - base[1]) / (base[0] - seconds)))
+        found[arm.name] = Gain(
+            verdict=None if verdict is None else verdict.verdict,
+            reason=(arm.failure or "the baseline") if verdict is None else verdict.reason,
+            ratio=None if verdict is None else verdict.ratio,
+            low=None if verdict is None else verdict.ratio_low,
+            high=None if verdict is None else verdict.ratio_high,
+            seconds=seconds,
+            compile_seconds=load,
+            break_even_calls=even,
+            peak_bytes=arm.peak_rss_bytes,
+        )
+    return found
+
+
+def _patience(seconds: float) -> dict[str, Any]:
+    """How a function of so many seconds is warmed up, and from when on it counts as hanging."""
+    slow = seconds > 0.2
+    return {
+        "warm_calls": 1 if slow else 3,
+        "warm_seconds": 0.3,
+        "patience_seconds": max(20.0, 40 * seconds),
+        "open_seconds": 180.0,
+    }
+
+
+def _checksum(result: Any) -> int:
+    if isinstance(result, tuple | list):
+        return zlib.crc32(repr([_checksum(part) for part in result]).encode())
+    if isinstance(result, np.ndarray) and result.dtype != object:
+        return zlib.crc32(np.ascontiguousarray(result).tobytes())
+    return zlib.crc32(repr(result).encode())

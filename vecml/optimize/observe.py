@@ -1,0 +1,207 @@
+"""What a function does with the user's inputs, before anything is changed: its time, its arguments, its manners."""
+
+import copy
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vecml.errors import DataError
+from vecml.optimize.agreement import difference, largest_error
+from vecml.optimize.target import Place, in_a_line, load, make_inputs
+
+TASK = "vecml.optimize.observe:observe_task"
+TINY_SECONDS = 20e-6
+REPEATS_SECONDS = 0.5  # a function this fast or faster is called five times for its spread, a slower one twice
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument as the input maker gives it.
+
+    Attributes:
+        name: of the parameter.
+        kind: `array`, `list` (of numbers, nested or not), `number`, or the type's name.
+        dtype: of an array or a list as one; empty otherwise.
+        shape: of it.
+        bytes: of an array; 0 otherwise.
+        text: a number's value, as Python writes it.
+    """
+
+    name: str
+    kind: str
+    dtype: str = ""
+    shape: tuple[int, ...] = ()
+    bytes: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A function over the user's inputs.
+
+    Attributes:
+        seconds: of its fastest call here, wall time.
+        cpus: CPUs' worth that it used.
+        arguments: as they are given.
+        mutated: names of the arguments that a call changes in place.
+        shares: names of the arguments that the result shares memory with.
+        spread: the largest difference between two calls over the same inputs, relative to the largest value; 0: none.
+        result: what it gives, in words.
+        remarks: what the user should know of the inputs, a sentence each.
+    """
+
+    seconds: float
+    cpus: float
+    arguments: tuple[Argument, ...]
+    mutated: tuple[str, ...]
+    shares: tuple[str, ...]
+    spread: float
+    result: str
+    remarks: tuple[str, ...]
+
+    @classmethod
+    def from_json_dict(cls, content: Mapping[str, Any]) -> "Observation":
+        """From what the worker answered."""
+        arguments = tuple(Argument(**{**one, "shape": tuple(one["shape"])}) for one in content["arguments"])
+        lists = {name: tuple(content[name]) for name in ("mutated", "shares", "remarks")}
+        return cls(**{**content, **lists, "arguments": arguments})
+
+
+def observe(target: Place, inputs: Place, rtol: float, limit_seconds: float) -> Observation:
+    """Call the target in a worker of its own, and see what it does.
+
+    Raises DataError when it raises, takes no arrays and no numbers, has inputs that make it trivial, or is not
+    deterministic beyond `rtol`; OutOfTimeError when it does not end.
+    """
+    from vecml.optimize.worker import ask  # noqa: PLC0415 -- the worker imports this module
+
+    payload = {"target": vars(target), "inputs": vars(inputs), "rtol": rtol}
+    return Observation.from_json_dict(ask(TASK, payload, limit_seconds))
+
+
+def observe_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+    """In the worker: see `observe`, for what it raises too (DataError); gives the observation as JSON."""
+    target, inputs, rtol = Place(**payload["target"]), Place(**payload["inputs"]), payload["rtol"]
+    say(f"importing {target.text}")
+    function = load(target)
+    say(f"{inputs.text}")
+    args = make_inputs(inputs)
+    if reason := difference(args, make_inputs(inputs), 0.0):
+        raise DataError(
+            f"{inputs.text} gives other inputs at every call: {reason.replace('its result', 'the tuple')}",
+            "seed its generator: numpy.random.default_rng(0)",
+        )
+    arguments = describe(function, args, target)
+    remarks = refuse_trivial(arguments, target, inputs)
+    say(target.text)
+    given = copy.deepcopy(args)
+    result, seconds, cpus = timed(function, given, target)
+    before = copy.deepcopy(args)
+    names = [argument.name for argument in arguments]
+    mutated = [name for name, old, new in zip(names, before, given, strict=True) if difference(old, new, 0.0)]
+    shares = [name for name, value in zip(names, given, strict=True) if shared(result, value)]
+    spread = 0.0
+    result = copy.deepcopy(result)
+    for _ in range(4 if seconds <= REPEATS_SECONDS else 1):
+        other, again, _ = timed(function, copy.deepcopy(args), target)
+        seconds = min(seconds, again)
+        if difference(result, other, 0.0):
+            spread = max(spread, largest_error(result, other)) or float("inf")
+    if spread > rtol:
+        size = "" if spread == float("inf") else f" by up to {spread:.2g} of the largest value"
+        raise DataError(
+            f"{target.text} is not deterministic: calls over the same inputs differ{size}",
+            "seed its generator, or take it as an argument; or raise --rtol over its own spread",
+        )
+    if spread:
+        remarks.append(f"it is not quite deterministic: calls over the same inputs differ by up to {spread:.2g}")
+    if mutated:
+        remarks.append(f"it changes its input in place: {', '.join(mutated)}; every call gets a fresh copy")
+    if seconds < TINY_SECONDS:
+        remarks.append("a call takes microseconds: inputs this small say little about larger ones")
+    return {
+        "seconds": seconds,
+        "cpus": cpus,
+        "arguments": [vars(argument) for argument in arguments],
+        "mutated": mutated,
+        "shares": shares,
+        "spread": spread,
+        "result": in_words(result),
+        "remarks": remarks,
+    }
+
+
+def timed(function: Callable[..., Any], args: tuple[Any, ...], place: Place) -> tuple[Any, float, float]:
+    """The result, the seconds and the CPUs' worth of a call; raises DataError with what it raises."""
+    start, cpu = time.perf_counter(), time.process_time()
+    try:
+        result = function(*args)
+    except (Exception, SystemExit) as error:
+        raise DataError(f"{place.text} raised {in_a_line(error)}", "it must run over what --inputs gives") from error
+    seconds = time.perf_counter() - start
+    return result, seconds, (time.process_time() - cpu) / seconds if seconds > 0 else 1.0
+
+
+def describe(function: Callable[..., Any], args: tuple[Any, ...], place: Place) -> tuple[Argument, ...]:
+    """Each argument with its parameter's name; raises DataError where the number does not fit."""
+    try:
+        bound = inspect.signature(function).bind(*args)
+    except TypeError as error:
+        raise DataError(
+            f"{place.text} does not take what --inputs gives: {error}", "return one value for each of its arguments"
+        ) from None
+    names: list[str] = []
+    for name, value in bound.arguments.items():
+        many = inspect.signature(function).parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+        names += [f"{name}[{number}]" for number in range(len(value))] if many else [name]
+    return tuple(_argument(name, value) for name, value in zip(names, args, strict=True))
+
+
+def refuse_trivial(arguments: tuple[Argument, ...], target: Place, inputs: Place) -> list[str]:
+    """Remarks on inputs that have no arrays; raises DataError for those that nothing can be found out with."""
+    arrays = [argument for argument in arguments if argument.kind in ("array", "list")]
+    if not arrays and not any(argument.kind == "number" for argument in arguments):
+        kinds = ", ".join(argument.kind for argument in arguments) or "nothing"
+        raise DataError(
+            f"{target.text} takes no arrays: {inputs.text} gives {kinds}", "vectorising needs arrays or numbers"
+        )
+    if arrays and all(int(np.prod(argument.shape)) < 2 for argument in arrays):
+        raise DataError(
+            f"{inputs.text} makes it trivial: no array has more than one element", "give inputs of the usual size"
+        )
+    return [] if arrays else ["it takes no arrays: shapes, layouts and dtypes have nothing to vary"]
+
+
+def shared(result: Any, value: Any) -> bool:
+    """Whether an array of the result and the argument have memory in common."""
+    if isinstance(result, tuple | list):
+        return any(shared(part, value) for part in result)
+    if not isinstance(result, np.ndarray) or not isinstance(value, np.ndarray):
+        return result is value and isinstance(result, list)
+    return bool(np.may_share_memory(result, value) and np.shares_memory(result, value))
+
+
+def in_words(value: Any) -> str:
+    """`float64 array (3, 4)`, `float`, `tuple of 2`."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} array {value.shape}"
+    return f"{type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__
+
+
+def _argument(name: str, value: Any) -> Argument:
+    if isinstance(value, np.ndarray):
+        return Argument(name, "array", str(value.dtype), value.shape, value.nbytes)
+    if isinstance(value, bool | int | float | complex | np.number | np.bool_):
+        return Argument(name, "number", type(value).__name__, text=repr(value))
+    if isinstance(value, list):
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            return Argument(name, "list of lists of unlike lengths")
+        if array.dtype.kind in "fciub":
+            return Argument(name, "list", str(array.dtype), array.shape)
+    return Argument(name, type(value).__name__)

@@ -1,0 +1,140 @@
+"""Step 1, the bottleneck: a line profile, the loops with their share of the time, and Amdahl's bound."""
+
+import ast
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from types import FunctionType
+from typing import Any
+
+from vecml.errors import SettingError
+from vecml.optimize.target import Place, definition, load, make_inputs, parsed, source_of
+
+TASK = "vecml.optimize.profile:profile_task"
+HOT_SHARE = 0.02
+MOST_LINES = 8
+INSTALL = "pip install 'vecml[optimize]'"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the target.
+
+    Attributes:
+        number: in the file, from 1.
+        hits: times that it ran.
+        share: of the target's time, 0 to 1.
+        text: stripped.
+    """
+
+    number: int
+    hits: int
+    share: float
+    text: str
+
+
+@dataclass(frozen=True)
+class HotLoop:
+    """A loop of the target that is in no other.
+
+    Attributes:
+        first, last: its lines.
+        share: of the target's time, 0 to 1, what it calls included.
+        text: its head.
+    """
+
+    first: int
+    last: int
+    share: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time goes.
+
+    Attributes:
+        lines: the hottest, in the file's order.
+        loops: those that are in no other, in the file's order.
+        loop_share: of the time, 0 to 1: all of `loops` together.
+    """
+
+    lines: tuple[Line, ...]
+    loops: tuple[HotLoop, ...]
+    loop_share: float
+
+    @property
+    def bound(self) -> float:
+        """Amdahl: the most that vectorising the loops can gain, were they to take no time at all; inf where all is."""
+        return amdahl(self.loop_share)
+
+
+def amdahl(share: float) -> float:
+    """1 / (1 - share): the gain when that share of the time is saved altogether; inf for all of it."""
+    return 1 / (1 - share) if share < 1 else float("inf")
+
+
+def profile(target: Place, inputs: Place, limit_seconds: float) -> Profile:
+    """The target's line profile over the user's inputs, taken in a worker.
+
+    Raises SettingError without line_profiler, OutOfTimeError when it does not end under the profiler.
+    """
+    from vecml.optimize.worker import ask  # noqa: PLC0415 -- the worker imports this module
+
+    if find_spec("line_profiler") is None:
+        raise SettingError("vecml optimize needs line_profiler, which is not installed", INSTALL)
+    found = ask(TASK, {"target": vars(target), "inputs": vars(inputs)}, limit_seconds)
+    return profile_of(
+        source_of(target), definition(parsed(target), target.name), [tuple(row) for row in found["lines"]]
+    )
+
+
+def profile_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+    """In the worker: (line, hits, ticks) of every line of the target that ran."""
+    from line_profiler import LineProfiler  # noqa: PLC0415 -- an extra
+
+    target, inputs = Place(**payload["target"]), Place(**payload["inputs"])
+    function, args = load(target), make_inputs(inputs)
+    while not isinstance(function, FunctionType) and hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    profiler: Any = LineProfiler()
+    profiler.add_function(function)
+    say(f"{target.text} under the line profiler")
+    profiler.runcall(function, *copy.deepcopy(args))
+    timings = profiler.get_stats().timings
+    return {"lines": [row for (_, _, name), rows in timings.items() for row in rows if name.endswith(target.name)]}
+
+
+def profile_of(source: str, function: ast.FunctionDef, rows: Iterable[tuple[int, int, float]]) -> Profile:
+    """The profile from raw rows (line, hits, ticks); pure."""
+    rows = list(rows)
+    text = source.splitlines()
+    total = sum(ticks for _, _, ticks in rows) or 1.0
+    hot = sorted((row for row in rows if row[2] / total >= HOT_SHARE), key=lambda row: -row[2])[:MOST_LINES]
+    lines = tuple(Line(number, hits, ticks / total, text[number - 1].strip()) for number, hits, ticks in sorted(hot))
+    loops = tuple(
+        HotLoop(
+            loop.lineno,
+            loop.end_lineno or loop.lineno,
+            sum(ticks for number, _, ticks in rows if loop.lineno <= number <= (loop.end_lineno or loop.lineno))
+            / total,
+            text[loop.lineno - 1].strip(),
+        )
+        for loop in outer_loops(function.body)
+    )
+    return Profile(lines, loops, min(1.0, sum(loop.share for loop in loops)))
+
+
+def outer_loops(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Statements that loop and are in no other loop: for, while, and those whose line has a comprehension."""
+    found: list[ast.stmt] = []
+    for statement in body:
+        if isinstance(statement, ast.For | ast.While):
+            found.append(statement)
+        elif isinstance(statement, ast.If | ast.With | ast.Try):
+            for name in ("body", "orelse", "finalbody"):
+                found += outer_loops(getattr(statement, name, []))
+        elif any(isinstance(part, ast.ListComp | ast.GeneratorExp | ast.DictComp) for part in ast.walk(statement)):
+            found.append(statement)
+    return found

@@ -1,0 +1,263 @@
+"""The five steps in their order, and the record of what they found."""
+
+import dataclasses
+import json
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from vecml import __version__
+from vecml.comparison.comparison import Comparison
+from vecml.comparison.document import to_json as comparison_json
+from vecml.errors import MeasureError, SettingError, VecmlError
+from vecml.optimize.candidates import Candidate, suggest
+from vecml.optimize.dtype import DtypeChoice, choose_dtypes
+from vecml.optimize.measure import Gain, gains, make_plan, measure_calls
+from vecml.optimize.observe import Observation, observe
+from vecml.optimize.profile import Profile, profile
+from vecml.optimize.rewrite import LoopReading
+from vecml.optimize.target import Place, find_place, parsed, source_of
+from vecml.optimize.validate import Validation, validate
+from vecml.optimize.worker import OutOfTimeError, WorkerDiedError
+from vecml.progress import stage
+
+VERSION = 1
+PROFILED = 20  # times as long as without, at most
+FAILED = (OutOfTimeError, WorkerDiedError)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked.
+
+    Attributes:
+        target, inputs: `path/module.py:function`.
+        candidates: the user's own, in the same form.
+        rtol: the largest relative difference of floating values.
+        budget: of the measurement: `60s`, `auto`, or `quick`.
+        limit_seconds: of a call, and of each stage of a worker.
+    """
+
+    target: str
+    inputs: str
+    candidates: tuple[str, ...] = ()
+    rtol: float = 1e-6
+    budget: str = "60s"
+    limit_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate and what came of it.
+
+    Attributes:
+        candidate: what was tried.
+        validation: None where its worker failed before there was an answer.
+        fault: why it is not right; None where it is.
+        gain: None where it was not measured.
+    """
+
+    candidate: Candidate
+    validation: Validation | None
+    fault: str | None
+    gain: Gain | None = None
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """The five steps over one function.
+
+    Attributes:
+        created: when it began: ISO 8601, UTC.
+        vecml: the version.
+        request: what was asked.
+        place: the target.
+        source: the target's file, as it was.
+        observation: what the target does.
+        profile: step 1.
+        loops: step 2: what was made of each loop.
+        left_out: what was not tried, and why.
+        tried: steps 2 and 3, the user's own first.
+        dtypes: step 4.
+        dtypes_of: whose: the right candidate that took the least time, or the target where none is right.
+        comparison: step 5; None where no candidate was right.
+        base: the target's own figures; None without a measurement.
+        winner: the name of the fastest candidate that is faster than the target; None where none is.
+    """
+
+    created: str
+    vecml: str
+    request: Request
+    place: Place
+    source: str = field(repr=False)
+    observation: Observation
+    profile: Profile
+    loops: tuple[LoopReading, ...]
+    left_out: dict[str, str]
+    tried: tuple[Tried, ...]
+    dtypes: tuple[DtypeChoice, ...]
+    dtypes_of: str
+    comparison: Comparison | None = field(repr=False)
+    base: Gain | None
+    winner: str | None
+
+    @property
+    def best(self) -> Tried | None:
+        """The winner, with everything that is known of it."""
+        return next((one for one in self.tried if one.candidate.name == self.winner), None)
+
+
+def optimize(request: Request, note: Callable[[str], None] = lambda _text: None) -> Optimization:
+    """Take the five steps. The user's files are read, and never written to.
+
+    Args:
+        request: what is asked.
+        note: hears each step as it begins, one line.
+
+    Raises SettingError and DataError for what cannot be optimised, each naming it in one line.
+    """
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    target, inputs = find_place(request.target, "TARGET"), find_place(request.inputs, "--inputs")
+    own = [_own(text) for text in request.candidates]
+    if doubled := {one.name for one in own if [other.name for other in own].count(one.name) > 1}:
+        raise SettingError(f"--candidate {doubled.pop()}: given twice", "each candidate has a name of its own")
+    if not 0 <= request.rtol < 1:
+        raise SettingError(f"--rtol {request.rtol:g}: not from 0 to below 1", "for example --rtol 1e-6")
+    parsed(target)
+    limit = request.limit_seconds
+    with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
+        note("1 of 5: the bottleneck")
+        with stage("looking at the function"):
+            seen = observe(target, inputs, request.rtol, limit)
+            make_plan(
+                request.budget, seen.seconds, [0.0] * (len(own) + 2)
+            )  # a budget that is too short is refused at once
+            profiled = profile(target, inputs, max(limit, PROFILED * seen.seconds))
+        note("2 of 5: what could stand in its place")
+        made = suggest(target, seen, profiled, Path(scratch))
+        note("3 of 5: whether that is right")
+        tried = [_validated(one, target, inputs, request) for one in (*own, *made.candidates)]
+        right = {one.candidate.name: one.candidate.place for one in tried if one.fault is None}
+        quickest = _quickest(tried)
+        note("4 of 5: the dtype")
+        with stage("lighter dtypes"):
+            dtypes = _dtypes(right.get(quickest or "", target), inputs, request)
+        note("5 of 5: before and after" if right else "5 of 5: left out, no candidate is right")
+        comparison, figures = None, {}
+        if right:
+            plan = make_plan(request.budget, seen.seconds, _seconds(tried))
+            comparison = measure_calls(
+                target, right, inputs, plan, request.budget, seen.cpus, copies=bool(seen.mutated)
+            )
+            figures = gains(comparison)
+    return Optimization(
+        created=created,
+        vecml=__version__,
+        request=request,
+        place=target,
+        source=source_of(target),
+        observation=seen,
+        profile=profiled,
+        loops=made.loops,
+        left_out=made.left_out,
+        tried=tuple(dataclasses.replace(one, gain=figures.get(one.candidate.name)) for one in tried),
+        dtypes=dtypes,
+        dtypes_of=quickest or target.name,
+        comparison=comparison,
+        base=figures.get(target.name),
+        winner=_winner(figures, target.name),
+    )
+
+
+def check(found: Optimization) -> tuple[int, str]:
+    """For CI: 0 where every candidate of the user's own is right and faster, 1 where one is not, 3 where it is open.
+
+    Without candidates of the user's own, one of vecml's must be. Gives the code and why, in a line.
+    """
+    own = [one for one in found.tried if one.candidate.kind == "own"]
+    states = {one.candidate.name: _state(one) for one in (own or found.tried)}
+    if not own and found.winner is not None:
+        return 0, f"{found.winner} is right and faster"
+    for code in (1, 3):
+        for name, (state, why) in states.items():
+            if state == code:
+                return code, f"{name}: {why}"
+    return (0, "every candidate is right and faster") if states else (1, "there is no candidate")
+
+
+def to_json_dict(found: Optimization) -> dict[str, Any]:
+    """As JSON, for programs: `version` 1; what is infinite stands as text."""
+    content = {"version": VERSION, **dataclasses.asdict(dataclasses.replace(found, comparison=None))}
+    content["profile"]["bound"] = found.profile.bound
+    content["comparison"] = None if found.comparison is None else json.loads(comparison_json(found.comparison))
+    plain: dict[str, Any] = _plain(content)
+    return plain
+
+
+def _own(text: str) -> Candidate:
+    place = find_place(text, "--candidate")
+    return Candidate(place.text, "own", place)
+
+
+def _validated(candidate: Candidate, target: Place, inputs: Place, request: Request) -> Tried:
+    compiled = candidate.kind == "numba"
+    with stage(f"validating {candidate.name}"):
+        try:
+            found = validate(target, candidate.place, inputs, request.rtol, request.limit_seconds, compiled=compiled)
+        except SettingError:
+            raise
+        except VecmlError as error:
+            return Tried(candidate, None, error.message)
+    fault = found.fault
+    if compiled and fault and "raises" in fault and not found.tried:
+        fault = f"Numba cannot compile it, or {fault}"
+    return Tried(candidate, found, fault)
+
+
+def _dtypes(place: Place, inputs: Place, request: Request) -> tuple[DtypeChoice, ...]:
+    try:
+        return choose_dtypes(place, inputs, request.rtol, max(request.limit_seconds, 10.0))
+    except MeasureError:  # a lighter dtype that makes it hang or crash is none to choose
+        return ()
+
+
+def _seconds(tried: Sequence[Tried]) -> list[float]:
+    """A call's, of the candidates that are right."""
+    right = [one.validation for one in tried if one.fault is None and one.validation is not None]
+    return [one.seconds or 0.0 for one in right]
+
+
+def _quickest(tried: Sequence[Tried]) -> str | None:
+    seconds = {
+        one.candidate.name: one.validation.seconds
+        for one in tried
+        if one.fault is None and one.validation is not None and one.validation.seconds is not None
+    }
+    return min(seconds, key=lambda name: seconds[name], default=None)
+
+
+def _winner(figures: dict[str, Gain], base: str) -> str | None:
+    faster = {name: gain.ratio or 0.0 for name, gain in figures.items() if name != base and gain.verdict == "faster"}
+    return max(faster, key=lambda name: faster[name], default=None)
+
+
+def _state(one: Tried) -> tuple[int, str]:
+    if one.fault is not None:
+        return 1, one.fault
+    if one.gain is None or one.gain.verdict in (None, "undetected", "invalid"):
+        return 3, "not measured" if one.gain is None else one.gain.reason
+    if one.gain.verdict == "faster":
+        return 0, one.gain.reason
+    return 1, f"{one.gain.verdict}: {one.gain.reason}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,198 @@
+"""Step 3, whether a candidate is right: over the user's inputs, and over many that hypothesis makes and shrinks.
+
+Compared are the result's kind, shape, dtype and values, whether it shares memory with an argument, and what is left in
+the arguments. Where the original raises, an input is outside its domain, and nothing is compared.
+"""
+
+import contextlib
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from vecml.errors import SettingError
+from vecml.optimize.agreement import difference, largest
+from vecml.optimize.observe import describe, shared
+from vecml.optimize.profile import INSTALL
+from vecml.optimize.target import Place, in_a_line, load, make_inputs
+
+TASK = "vecml.optimize.validate:validate_task"
+EXAMPLES = 400
+SEARCH_SECONDS = 8.0
+USERS = "over your own inputs"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What came of holding a candidate to the original.
+
+    Attributes:
+        fault: how it differs, or what it raised; None: nowhere.
+        smallest: the smallest input that shows it; `USERS` for the user's own; empty where it is right.
+        tried: generated inputs that were compared.
+        outside: generated inputs at which the original raises; nothing was compared there.
+        seconds: of a call over the user's inputs, the second one; None where it raised.
+    """
+
+    fault: str | None
+    smallest: str
+    tried: int
+    outside: int
+    seconds: float | None
+
+
+class _DiffersError(Exception):
+    """A candidate's difference, and the input that shows it."""
+
+    def __init__(self, fault: str, smallest: str) -> None:
+        super().__init__(fault)
+        self.fault = fault
+        self.smallest = smallest
+
+
+class _TimeIsUp(BaseException):
+    """The search has had its time; no error, so that hypothesis lets it pass."""
+
+
+def validate(
+    target: Place, candidate: Place, inputs: Place, rtol: float, limit_seconds: float, *, compiled: bool = False
+) -> Validation:
+    """Hold a candidate to the target, in a worker.
+
+    Args:
+        target, candidate, inputs: where they stand.
+        rtol: the largest relative difference of floating values; never less than their own rounding.
+        limit_seconds: of each stage, the calls over the user's inputs being one.
+        compiled: whether it has to be compiled for each dtype and layout; these then do not vary.
+
+    Raises SettingError without hypothesis, DataError for a candidate that cannot be imported, OutOfTimeError and
+    WorkerDiedError for one that hangs or crashes.
+    """
+    from vecml.optimize.worker import ask  # noqa: PLC0415 -- the worker imports this module
+
+    if find_spec("hypothesis") is None:
+        raise SettingError("vecml optimize needs hypothesis, which is not installed", INSTALL)
+    places = {"target": vars(target), "candidate": vars(candidate), "inputs": vars(inputs)}
+    return Validation(**ask(TASK, {**places, "rtol": rtol, "compiled": compiled}, limit_seconds))
+
+
+def validate_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+    """In the worker: see `validate`."""
+    target, candidate = Place(**payload["target"]), Place(**payload["candidate"])
+    inputs, rtol = Place(**payload["inputs"]), payload["rtol"]
+    original, args = load(target), make_inputs(inputs)
+    names = [argument.name for argument in describe(original, args, target)]
+    found = load(candidate)
+    say(f"{candidate.text} over your inputs")
+    seconds = None
+    try:
+        check(original, found, args, names, rtol)
+        again = copy.deepcopy(args)
+        start = time.perf_counter()
+        found(*again)
+        seconds = time.perf_counter() - start
+    except _DiffersError as error:
+        return vars(Validation(error.fault, USERS, 0, 0, seconds))
+    say(f"{candidate.text} over generated inputs")
+    fault, smallest, tried, outside = search(original, found, args, names, rtol, layouts=not payload["compiled"])
+    return vars(Validation(fault, smallest, tried, outside, seconds))
+
+
+def search(  # noqa: PLR0913 -- tests name what they need
+    original: Callable[..., Any],
+    candidate: Callable[..., Any],
+    args: Sequence[Any],
+    names: Sequence[str],
+    rtol: float,
+    *,
+    layouts: bool = True,
+    examples: int = EXAMPLES,
+    seconds: float = SEARCH_SECONDS,
+) -> tuple[str | None, str, int, int]:
+    """Look for an input at which they differ: the fault and the smallest such input, inputs tried, and outside.
+
+    Hypothesis tries the same inputs each time, and shrinks what it finds.
+    """
+    import hypothesis  # noqa: PLC0415 -- an extra
+    from hypothesis import HealthCheck  # noqa: PLC0415
+
+    from vecml.optimize.inputs import Variant, variants  # noqa: PLC0415
+
+    tried = outside = 0
+    end = time.monotonic() + seconds
+    smallest: _DiffersError | None = None
+
+    @hypothesis.settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    @hypothesis.given(variants(args, names, layouts=layouts))
+    def compare(variant: Variant) -> None:
+        nonlocal tried, outside, smallest
+        if time.monotonic() > end:
+            raise _TimeIsUp
+        try:
+            compared = check(original, candidate, variant.args, names, rtol, variant.remarks)
+        except _DiffersError as error:
+            if smallest is None or len(error.smallest) <= len(smallest.smallest):
+                smallest = error
+            raise
+        tried, outside = tried + compared, outside + (not compared)
+
+    # What was found is kept: a difference that is not there in every call is one too.
+    with contextlib.suppress(_DiffersError, _TimeIsUp, hypothesis.errors.Flaky):
+        compare()
+    if smallest is None:
+        return None, "", tried, outside
+    return smallest.fault, smallest.smallest, tried, outside
+
+
+def check(
+    original: Callable[..., Any],
+    candidate: Callable[..., Any],
+    args: Sequence[Any],
+    names: Sequence[str],
+    rtol: float,
+    remarks: Sequence[str] = (),
+) -> bool:
+    """Compare them over these arguments; False where the original raises. Raises _DiffersError."""
+    from vecml.optimize.inputs import fresh, shown  # noqa: PLC0415 -- hypothesis, an extra
+
+    ours, theirs = fresh(args), fresh(args)
+    try:
+        expected = original(*ours)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 -- whatever it raises, the input is outside its domain
+        return False
+
+    def differs(fault: str) -> _DiffersError:
+        said = f" ({'; '.join(remarks)})" if remarks else ""
+        return _DiffersError(fault, shown(args, names) + said)
+
+    shares = [shared(expected, value) for value in ours]
+    try:
+        found = candidate(*theirs)
+    except Exception as error:  # noqa: BLE001 -- whatever it raises is a difference
+        raise differs(f"it raises {in_a_line(error)}") from None
+    if reason := difference(expected, found, rtol, largest(args)):
+        raise differs(reason)
+    for name, before, old, new in zip(names, args, ours, theirs, strict=True):
+        if reason := difference(old, new, rtol):
+            if not difference(before, old, 0.0):
+                raise differs(f"it changes its input {name}, which the original leaves as it is")
+            raise differs(f"what it leaves in {name}: {reason.replace('its result', 'it')}")
+    for name, share, value in zip(names, shares, theirs, strict=True):
+        if shared(found, value) != share:
+            does, other = ("", "does not") if not share else ("does not ", "does")
+            verb = "shares" if not share else "share"
+            raise differs(f"its result {does}{verb} memory with {name}, the original's {other}")
+    return True

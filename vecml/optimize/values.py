@@ -1,0 +1,124 @@
+"""Values inside a loop nest as NumPy expressions: which loops they depend on, and how their axes line up.
+
+A value at depth D has the axes of the loops 1..D, outermost first, then its own. Its code is an expression whose shape
+fits those from the right, so that broadcasting does the rest: a loop that it does not depend on may be missing on the
+left, or have length 1.
+"""
+
+import ast
+from dataclasses import dataclass, field, replace
+
+
+class NotRecognisedError(Exception):
+    """A loop is not of a form that can be rewritten; its text says why, of the loop."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A NumPy expression that stands for a Python value in every turn of the loops.
+
+    Attributes:
+        code: the expression.
+        deps: names of the loop variables that it depends on; empty: the same in every turn.
+        depth: of the loops that its axes are laid out for.
+        rank: axes of its own, in one turn.
+        loop: for a plain loop variable over a range: its name.
+    """
+
+    code: str
+    deps: frozenset[str] = frozenset()
+    depth: int = 0
+    rank: int = 0
+    loop: str | None = None
+
+    def at(self, depth: int) -> str:
+        """The code, laid out for `depth` loops."""
+        missing = depth - self.depth
+        if not missing or not self.deps:
+            return self.code
+        nones = ", ".join(["None"] * missing)
+        if self.depth == 1:
+            return f"({self.code})[:, {nones}]"
+        own = ", :" * self.rank
+        return f"({self.code})[..., {nones}{own}]"
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop of the nest that is being rewritten.
+
+    Attributes:
+        name: of its variable; unique in the nest.
+        depth: from 1, the outermost.
+        start, stop: code, of the range; `0` and the length for a loop over an array.
+        step: code.
+    """
+
+    name: str
+    depth: int
+    start: str
+    stop: str
+    step: str = "1"
+
+    @property
+    def slice(self) -> str:
+        """As a slice."""
+        start = "" if self.start == "0" else self.start
+        return f"{start}:{self.stop}" if self.step == "1" else f"{start}:{self.stop}:{self.step}"
+
+    @property
+    def arange(self) -> str:
+        """As an array of its values."""
+        if self.step != "1":
+            return f"np.arange({self.start}, {self.stop}, {self.step})"
+        return f"np.arange({self.stop})" if self.start == "0" else f"np.arange({self.start}, {self.stop})"
+
+
+@dataclass
+class Scope:
+    """What is known of names while a nest is rewritten.
+
+    Attributes:
+        ranks: axes of the names that are set before the nest; a name that is missing is not known.
+        values: of the names that the nest sets, so far.
+        carried: names that the nest sets, and that hold what an earlier turn left until then.
+        loops: by their variable's name, the outermost first.
+        stored: of each array that the nest writes, the index as text.
+    """
+
+    ranks: dict[str, int]
+    values: dict[str, Value] = field(default_factory=dict)
+    carried: set[str] = field(default_factory=set)
+    loops: dict[str, Loop] = field(default_factory=dict)
+    stored: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def depth(self) -> int:
+        """How many loops deep it is now."""
+        return len(self.loops)
+
+
+def combined(values: list[Value]) -> tuple[list[str], Value]:
+    """The codes of several values laid out beside each other, and the layout (with no code) of what they make."""
+    depth = max((value.depth for value in values if value.deps), default=0)
+    rank = max(value.rank for value in values)
+    codes = []
+    for value in values:
+        code = value.at(depth)
+        if value.rank < rank and value.deps:
+            if value.rank:
+                raise NotRecognisedError("it combines rows with tables of rows")
+            code = f"({code})[..., {', '.join(['None'] * rank)}]"
+        codes.append(f"({code})")
+    deps = frozenset().union(*(value.deps for value in values))
+    return codes, Value("", deps, depth, rank)
+
+
+def made(layout: Value, code: str, rank: int | None = None) -> Value:
+    """A value of this layout."""
+    return replace(layout, code=code, rank=layout.rank if rank is None else rank, loop=None)
+
+
+def clean(code: str) -> str:
+    """The same statement or expression without needless parentheses."""
+    return ast.unparse(ast.parse(code))
