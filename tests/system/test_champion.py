@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 import vecml as library
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 Vecml = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -89,8 +89,11 @@ def show_comparison(
             table.add_row("", "")
     else:
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-        for index, (title, width) in enumerate(zip(titles, words, strict=True)):
-            table.add_column(title, overflow="fold", justify="left" if index == 0 else "right", min_width=width)
+        whole = [
+            max(len(part) for line in (titles, *cells) for part in line[at].splitlines()) for at in range(len(titles))
+        ]
+        for index, (title, width) in enumerate(zip(titles, _widths(words, whole, out.width), strict=True)):
+            table.add_column(title, overflow="fold", justify="left" if index == 0 else "right", width=width)
         for row in cells:
             table.add_row(*map(Text, row))
     out.print(Text(sentence, style="bold"))
@@ -101,6 +104,21 @@ def show_comparison(
         out.print(Text(line))
     if address is not None:
         out.print(Text(address), soft_wrap=True)
+
+
+def _widths(least: Sequence[int], whole: Sequence[int], room: int) -> list[int]:
+    """A width for each column: whole lines where there is room for them, the figures' first; else whole words.
+
+    rich, left to itself, takes from all columns alike, and then cuts the last one.
+    """
+    widths = list(least)
+    left = room - sum(least) - (len(least) - 1)
+    for index in (*range(1, len(widths)), 0):
+        missing = whole[index] - widths[index]
+        if 0 < missing <= left:
+            widths[index] += missing
+            left -= missing
+    return widths
 
 
 def own_name() -> str:

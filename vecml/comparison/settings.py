@@ -89,7 +89,8 @@ def choose(settings: Sequence[Setting], baseline: str | None, check: Callable[[S
     # Within a size of request, the setting that is the baseline but for that size comes first.
     like = dataclasses.replace(kept[first], request_rows=None)
     ordered = sorted(kept, key=lambda name: dataclasses.replace(kept[name], request_rows=None) != like)
-    return Chosen({name: kept[name] for name in ordered}, skipped)
+    settings = [kept[name] for name in ordered]
+    return Chosen(dict(zip(names_of(settings), settings, strict=True)), skipped)  # what is left out tells none apart
 
 
 def tune(chosen: Chosen, model: AnyModel, x_FN: NDArray[np.floating]) -> Chosen:
