@@ -170,7 +170,7 @@ def test_what_was_chosen_and_cannot_run_any_more_is_chosen_anew(measured: list[C
 
 def test_a_single_engine_needs_no_comparison(measured: list[Chosen]) -> None:
     choice = choose_engine(make_model(), np.zeros((4, 500), np.float32), CANDIDATES[:1])
-    assert (choice.setting.engine, choice.reason) == ("numpy", "numpy: no other engine here runs this model")
+    assert (choice.setting.engine, choice.reason) == ("numpy", "numpy: no other engine here runs this model so")
     assert measured == []
 
 

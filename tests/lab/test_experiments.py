@@ -92,7 +92,10 @@ def test_simd_twins(isa: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("simd", "gpu")])
 def test_the_first_point_of_each_runs_and_its_ways_agree(name: str) -> None:
     found = experiment(name)
-    point = found.plan(True).points[0]
+    points = found.plan(True).points
+    if not points:
+        pytest.skip("os.sched_getaffinity gives one CPU, and this is about several")
+    point = points[0]
     taken = []
     for way in point.ways[:2]:
         work = open_way({"experiment": name, "way": dict(way.payload), "allocations": found.allocations})
