@@ -33,16 +33,28 @@ def test_every_instruction_set_gives_the_oracles_labels(
 
 
 def test_an_instruction_set_that_the_cpu_lacks_is_refused(monkeypatch: pytest.MonkeyPatch, make_model: Make) -> None:
-    monkeypatch.setattr(hardware, "instruction_sets", lambda: X86)
+    def cpu(*flags: str) -> None:
+        monkeypatch.setattr(hardware, "flags", lambda: frozenset(flags))
+        monkeypatch.setattr(
+            hardware, "instruction_sets", lambda: tuple(one for one in flags if one in hardware.INSTRUCTION_SETS)
+        )
+
+    cpu(*X86, "f16c")
     setting = Setting("halide", isa="avx512")
     line = "this CPU has no avx512 instructions; it has sse4_1, avx, avx2, fma"
     assert ENGINE.unavailable(make_model((3, 2)), setting) == line
     assert [missing_instructions(isa) for isa in ("native", "scalar", "sse41", "avx2")] == [None] * 4  # type: ignore[arg-type]
     assert missing_instructions("neon") == "this CPU has no neon instructions; it has sse4_1, avx, avx2, fma"
-    monkeypatch.setattr(hardware, "instruction_sets", lambda: ("neon",))
+    cpu(*X86)  # Halide's avx2 has conversions of 16 bits in it
+    assert missing_instructions("avx2") == "this CPU has no avx2 instructions; it has sse4_1, avx, avx2, fma"
+    cpu(*X86, "f16c", "avx512f")  # the first CPUs with AVX-512 had not all of what Halide uses
+    assert (
+        missing_instructions("avx512") == "this CPU has no avx512 instructions; it has sse4_1, avx, avx2, fma, avx512f"
+    )
+    cpu("neon")
     assert missing_instructions("neon") is None
     assert missing_instructions("sse41") == "this CPU has no sse41 instructions; it has neon"
-    monkeypatch.setattr(hardware, "instruction_sets", lambda: ())
+    cpu()
     assert missing_instructions("avx2") == "this CPU has no avx2 instructions; it has none that are known"
 
 

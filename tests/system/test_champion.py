@@ -1,5 +1,6 @@
 """Choosing and shipping as a user does it: runs, a champion, a refusal, a rollback, and a file labelled by it."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -73,8 +74,7 @@ def other_names(path: Path) -> list[str]:
 
 
 def run_id(vecml: Vecml) -> str:
-    """Of the run called good."""
-    import json
-
+    """Of the champion."""
     told = json.loads(vecml("champion", "--json").stdout)
-    return str(told["champion"]["run_id"])
+    (champion,) = (version for version in told["versions"] if version["number"] == told["champion"])
+    return str(champion["run_id"])

@@ -107,13 +107,13 @@ def show_comparison(
 
 
 def _widths(least: Sequence[int], whole: Sequence[int], room: int) -> list[int]:
-    """A width for each column: whole lines where there is room for them, the figures' first; else whole words.
+    """A width for each column: whole lines where there is room for them, those that lack least first; else whole words.
 
     rich, left to itself, takes from all columns alike, and then cuts the last one.
     """
     widths = list(least)
     left = room - sum(least) - (len(least) - 1)
-    for index in (*range(1, len(widths)), 0):
+    for index in (*sorted(range(1, len(widths)), key=lambda at: whole[at] - least[at]), 0):
         missing = whole[index] - widths[index]
         if 0 < missing <= left:
             widths[index] += missing
