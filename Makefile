@@ -33,11 +33,11 @@ test: $(READY)  ## the tests that need no server
 test-system: $(READY)  ## real servers, workers and signals
 	$(BIN)/python -m pytest -m "system and not long" tests/system
 
-test-long: $(READY)  ## what takes minutes: the comparison that is killed at ten random moments
+test-long: $(READY)  ## what takes minutes: kills at ten random moments, two workers, everything brought up, champion, optimize
 	$(BIN)/python -m pytest -m long tests
 
 test-browser: $(READY)  ## MLflow's and Prefect's pages and the report in Debian's chromium; skipped, with the reason, without it
-	$(BIN)/python -m pytest -m browser tests/browser
+	$(BIN)/python -m pytest -m "browser and not long" tests/browser
 
 test-gpu: $(READY)  ## the engines' contract on a CUDA device; skipped, with the reason, where there is none
 	$(BIN)/python -m pytest tests/gpu

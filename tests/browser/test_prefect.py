@@ -16,7 +16,7 @@ from vecml.config import ENGINES
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # everything is brought up first
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(1_200)]
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make setup` does").expect
 
 

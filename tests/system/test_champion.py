@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 import vecml as library
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(1_200)]
 
 Vecml = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -132,7 +132,7 @@ def test_an_engine_whose_library_breaks_is_left_out_and_the_rest_goes_on(vecml: 
 def test_an_engine_that_vecml_does_not_know_is_refused(vecml: Vecml) -> None:
     done = vecml("compare", *QUICK, "--engines", "numpy,tensorflow")
     assert done.returncode == 2
-    assert "--engine tensorflow: there is no such engine\nhint: choose from row_loop, numpy, torch" in done.stderr
+    assert "--engines tensorflow: there is no such engine\nhint: choose from row_loop, numpy, torch" in done.stderr
 
 
 def test_an_interrupt_leaves_no_worker_and_a_killed_run(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.system.conftest import BIN, runs_in
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(1_200)]
 
 Start = Callable[..., "subprocess.Popen[str]"]
 Vecml = Callable[..., "subprocess.CompletedProcess[str]"]

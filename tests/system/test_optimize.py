@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.conftest import ROOT, runs_in
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(1_200)]
 EXAMPLES = ROOT / "examples" / "optimize"
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

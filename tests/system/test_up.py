@@ -20,7 +20,7 @@ from prefect.client.orchestration import SyncPrefectClient
 
 from tests.system.conftest import BIN, ROOT, answers, free_port, left_over, runs_in, wait_for
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(1_200)]
 
 Vecml = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -147,4 +147,5 @@ def check_words(field: str, values: Sequence[str]) -> None:
     for value in values:
         if value not in known[field]:
             choices = [choice for choice in known[field] if choice != ALL]
-            raise SettingError(f"--{field} {value}: there is no such {field}", f"choose from {', '.join(choices)}")
+            flag = "engines" if field == "engine" else field
+            raise SettingError(f"--{flag} {value}: there is no such {field}", f"choose from {', '.join(choices)}")
