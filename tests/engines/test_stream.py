@@ -68,6 +68,7 @@ def test_the_labels_are_those_of_memory(
     assert told.count_C.tolist() == [int((wanted == name).sum()) for name in ("no", "yes")]
     loaded = load_engine(model.model, Setting("numpy", precision="float64"))
     power_NC = np.exp(loaded.logits(x_FN).astype(np.float64))
+    loaded.close()
     share_NC = power_NC / power_NC.sum(axis=1, keepdims=True)
     given_NC = np.array([[float(row["probability_no"]), float(row["probability_yes"])] for row in rows])
     np.testing.assert_allclose(given_NC, share_NC, atol=1e-6)
