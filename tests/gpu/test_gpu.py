@@ -1,4 +1,4 @@
-"""torch on CUDA keeps the engines' contract: labels and logits against the float64 oracle, in every precision it names.
+"""torch and torch_compile on CUDA keep the engines' contract, and training there gives what it gives on a CPU.
 
 Skipped where torch sees no CUDA device; `make test-gpu` runs it alone.
 """
@@ -13,11 +13,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from vecml.config import ACTIVATIONS, Layout, Precision, Setting
+from vecml.config import ACTIVATIONS, Layout, PipelineConfig, Precision, Setting, make_config
+from vecml.data.sources import load_table
+from vecml.data.split import split_table
+from vecml.data.table import Split
 from vecml.device import available_devices, device_name
 from vecml.engines.probe import used_precision
 from vecml.engines.registry import get_engine, load_engine
-from vecml.model.network import Model
+from vecml.model.evaluate import label_of
+from vecml.model.network import AnyModel, Model, OwnModel
+from vecml.model.own import wide_logits
+from vecml.model.replicas import accuracies
+from vecml.model.train import train
 
 
 def cuda_is_there() -> bool:
@@ -48,14 +55,16 @@ Oracle = Callable[[Model, NDArray[Any]], NDArray[np.float64]]
 Make = Callable[..., Model]
 
 
-def setting_for(precision: Precision, layout: Layout = "rows", block_rows: int | None = BLOCK) -> Setting:
-    setting = Setting("torch", device=DEVICE, precision=precision, layout=layout, block_rows=block_rows)
-    if reason := get_engine("torch").unavailable(None, setting):  # type: ignore[arg-type] -- it looks at no model
+def setting_for(
+    precision: Precision, layout: Layout = "rows", block_rows: int | None = BLOCK, engine: str = "torch"
+) -> Setting:
+    setting = Setting(engine, device=DEVICE, precision=precision, layout=layout, block_rows=block_rows)
+    if reason := get_engine(engine).unavailable(None, setting):  # type: ignore[arg-type] -- it looks at no model
         pytest.skip(reason)  # an older GPU has no tf32, no bfloat16
     return setting
 
 
-def run(model: Model, setting: Setting, x_NF: NDArray[Any]) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+def run(model: AnyModel, setting: Setting, x_NF: NDArray[Any]) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     loaded = load_engine(model, setting)
     try:
         x = np.ascontiguousarray(x_NF.T) if setting.layout == "columns" else np.ascontiguousarray(x_NF)
@@ -83,6 +92,12 @@ def check(model: Model, setting: Setting, x_NF: NDArray[Any], oracle: Oracle) ->
 
 def table(rows: int, features: int, dtype: Any = np.float32) -> NDArray[Any]:
     return np.random.default_rng(1).standard_normal((rows, features)).astype(dtype)
+
+
+def made_split(**values: Any) -> tuple[Split, PipelineConfig]:
+    """The notebook's data at a smaller size."""
+    config = make_config({"rows": 2_000, **values})
+    return split_table(load_table(config), config.test_fraction, config.seed), config
 
 
 def test_the_device_is_offered_by_its_name() -> None:
@@ -185,3 +200,38 @@ def test_blocks_are_halved_when_memory_runs_out(make_model: Make, oracle: Oracle
         torch.cuda.set_per_process_memory_fraction(1.0)
     expected_N = oracle(model, x_NF[:2_000]).argmax(1)
     assert (label_N[:2_000] == expected_N).mean() > 0.99
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_is_compiled_keeps_the_contract(precision: Precision, make_model: Make, oracle: Oracle) -> None:
+    for (rows, classes), layout in zip([(5 * BLOCK + 3, 3), (BLOCK - 1, 2)], LAYOUTS, strict=True):
+        setting = setting_for(precision, layout, engine="torch_compile")
+        check(make_model((5, 12, classes), "gelu"), setting, table(rows, 5), oracle)
+    assert used_precision(setting_for(precision, block_rows=None, engine="torch_compile")) == precision
+
+
+@pytest.mark.parametrize("engine", ["torch", "torch_compile"])
+def test_a_module_of_ones_own(engine: str) -> None:
+    split, config = made_split(architecture="tests.model.own_modules:Residual")
+    model = train(split, config).model
+    expected_NC = wide_logits(model, split.test.x_FN)
+    setting = setting_for("float32", "rows", engine=engine)
+    logits_NC, label_N = run(model, setting, np.ascontiguousarray(split.test.x_FN.T))
+    np.testing.assert_allclose(logits_NC, expected_NC, rtol=0, atol=1e-4)
+    assert (label_N == label_of(expected_NC)).mean() > 0.99
+
+
+@pytest.mark.parametrize("values", [{}, {"replicas": 4}, {"architecture": "tests.model.own_modules:Residual"}])
+def test_training_there_gives_what_a_cpu_gives(values: dict[str, Any], oracle: Oracle) -> None:
+    split, config = made_split(epochs=2, **values)
+    there, here = train(split, config, DEVICE), train(split, config)
+    assert there.device == DEVICE
+    np.testing.assert_allclose(there.losses, here.losses, rtol=1e-3)
+    found_NC, expected_NC = (
+        wide_logits(model, split.test.x_FN) if isinstance(model, OwnModel) else oracle(model, split.test.x_FN.T)
+        for model in (there.model, here.model)
+    )
+    np.testing.assert_allclose(found_NC, expected_NC, rtol=0, atol=2e-2)
+    if there.replicas:
+        found_R, expected_R = accuracies(there.replicas, split.test, DEVICE), accuracies(here.replicas, split.test)
+        np.testing.assert_allclose(found_R, expected_R, atol=0.02)

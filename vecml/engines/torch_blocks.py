@@ -13,6 +13,7 @@ import torch.utils.dlpack
 from numpy.typing import NDArray
 
 from vecml.config import Activation, Layout, Setting
+from vecml.device import usable_cpus
 from vecml.engines.blocks import Blocks, choose_block_rows, values_per_row
 from vecml.engines.checks import check_labels, count_rows
 from vecml.engines.gpu_memory import halving
@@ -20,8 +21,11 @@ from vecml.engines.torch_threads import one_torch_thread
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import AnyModel, Model
 
-GPU_BLOCK_BYTES = 256 << 20  # of a block's widest two layers: launches and copies are long against their overhead
-GPU_STREAMS = 2
+# On a GPU the table's way there is the limit: one thread copies some 7 GB/s into pinned memory, the bus of an H200 takes
+# 55. So several threads copy, each into its own stream, in blocks (bytes of their widest two layers) that are long
+# against a launch and short enough for all of them to have some. Measured on it with 16 CPUs (docs/log.md).
+GPU_BLOCK_BYTES = 64 << 20
+GPU_LANES = 12
 
 Weights = list[tuple[torch.Tensor, torch.Tensor]]
 """weight_OI and bias_O1 of every layer, on the device, in the dtype that is computed in."""
@@ -30,7 +34,7 @@ Weights = list[tuple[torch.Tensor, torch.Tensor]]
 class TorchLoaded:
     """A model on a device; see `vecml.engines.base.Loaded`.
 
-    The CUDA and MPS paths follow torch's documentation; they have not been run on such a device yet.
+    The MPS path follows torch's documentation; it has not been run on such a device yet.
     """
 
     def __init__(self, model: Model, setting: Setting) -> None:
@@ -276,4 +280,4 @@ def division(model: AnyModel, setting: Setting, value_bytes: int) -> tuple[int, 
     if setting.device == "cpu":
         return setting.block_rows or choose_block_rows(model.architecture, value_bytes), setting.threads
     rows = max(4_096, GPU_BLOCK_BYTES // (values_per_row(model.architecture) * value_bytes))
-    return setting.block_rows or rows, GPU_STREAMS if setting.device == "cuda" else 1
+    return setting.block_rows or rows, min(GPU_LANES, usable_cpus()) if setting.device == "cuda" else 1

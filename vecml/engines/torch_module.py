@@ -41,10 +41,7 @@ _ACTIVATIONS: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 class ModuleLoaded:
-    """A model as modules on a device; see `vecml.engines.base.Loaded`.
-
-    The CUDA path follows torch's documentation; it has not been run on such a device yet.
-    """
+    """A model as modules on a device; see `vecml.engines.base.Loaded`."""
 
     def __init__(self, model: AnyModel, setting: Setting, *, compiled: bool) -> None:
         """Copy the model to the device and, where it is to be compiled, do that with a block of zeros.
