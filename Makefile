@@ -28,7 +28,7 @@ check: $(READY)  ## ruff, mypy, import contracts
 	$(BIN)/lint-imports --config pyproject.toml
 
 test: $(READY)  ## the tests that need no server
-	$(BIN)/python -m pytest -m "not system and not browser and not long"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not system and not browser and not long"
 
 test-system: $(READY)  ## real servers, workers and signals
 	$(BIN)/python -m pytest -m "system and not long" tests/system

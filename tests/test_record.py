@@ -38,6 +38,15 @@ SECTIONS = {
     "Params of a setting": record.CHILD_PARAMS,
     "Metrics of a setting": record.CHILD_METRICS,
     "Tags of a setting": record.CHILD_TAGS,
+    "Params of a ladder": record.LADDER_PARAMS,
+    "Metrics of a ladder": record.LADDER_METRICS,
+    "Tags of a ladder": record.LADDER_TAGS,
+    "Params of a lab": record.LAB_PARAMS,
+    "Metrics of a lab": record.LAB_METRICS,
+    "Tags of a lab": record.LAB_TAGS,
+    "Params of an optimisation": record.OPTIMIZE_PARAMS,
+    "Metrics of an optimisation": record.OPTIMIZE_METRICS,
+    "Tags of an optimisation": record.OPTIMIZE_TAGS,
     "Tags of an imported run": record.IMPORT_TAGS,
 }
 
@@ -57,6 +66,20 @@ def test_no_key_is_listed_twice(title: str, keys: tuple[str, ...]) -> None:
     assert len(keys) == len(set(keys))
     body = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
     assert len(re.findall(r"^\| `", body, flags=re.MULTILINE)) == len(keys)
+
+
+def test_a_name_stands_in_the_keys_of_the_page() -> None:
+    """`<rung>` and `<experiment>` are filled in, in the page's order; what else the pattern says stays."""
+    rung, experiment = record.rung_metrics("whole-array BLAS"), record.lab_metrics("blas_threads")
+    patterns = {key.replace("whole_array_blas", "<rung>") for key in rung}
+    assert patterns == {key for key in section("Metrics of a ladder") if "<" in key}
+    assert {key.replace("blas_threads", "<experiment>") for key in experiment} == section("Metrics of a lab")
+    assert (rung[1], experiment[0]) == ("ladder/whole_array_blas/ratio", "lab/blas_threads/best_ratio")
+
+
+@pytest.mark.parametrize("kind", [record.LADDER, record.LAB, record.OPTIMIZE])
+def test_the_page_says_what_kind_the_run_is(kind: str) -> None:
+    assert f"| `vecml.kind` | `{kind}` |" in PAGE
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,51 @@ CHILD_METRICS = (
 )
 CHILD_END_TAGS = ("vecml.verdict", "vecml.reason", "vecml.baseline", "vecml.tied", *PLACE_TAGS, *END_TAGS)
 CHILD_TAGS = (*START_TAGS, *CHILD_END_TAGS, ERROR)
+
+# A ladder, a lab and an optimisation are one run each. `<rung>` and `<experiment>` stand for a name.
+LADDER_PARAMS = (*DATA_PARAMS, "widths", "rungs")
+BEST_RUNG_METRICS = ("ladder/gain", "ladder/rows_per_s", "ladder/fraction_of_limit", "ladder/flips")
+RUNG_METRICS = (
+    "ladder/<rung>/rows_per_s",
+    "ladder/<rung>/ratio",
+    "ladder/<rung>/ratio_low",
+    "ladder/<rung>/ratio_high",
+    "ladder/<rung>/gain",
+    "ladder/<rung>/flips",
+    "ladder/<rung>/memory_bytes",
+    "ladder/<rung>/fraction_of_limit",
+)
+LADDER_METRICS = (*BEST_RUNG_METRICS, *RUNG_METRICS)
+LADDER_END_TAGS = ("vecml.launches", "vecml.model_digest", "vecml.best", "vecml.stopped_paying")
+LADDER_TAGS = (*START_TAGS, *LADDER_END_TAGS, ERROR)
+LAB_PARAMS = ("experiments", "quick")
+LAB_METRICS = (
+    "lab/<experiment>/best_ratio",
+    "lab/<experiment>/cells",
+    "lab/<experiment>/faster",
+    "lab/<experiment>/invalid",
+)
+LAB_TAGS = (*START_TAGS, ERROR)
+OPTIMIZE_PARAMS = ("target", "inputs", "candidates", "rtol", "budget")
+OPTIMIZE_METRICS = (
+    "optimize/call_s",
+    "optimize/loop_share",
+    "optimize/bound",
+    "optimize/peak_rss_mb",
+    "optimize/tried",
+    "optimize/right",
+    "optimize/ratio",
+    "optimize/ratio_low",
+    "optimize/ratio_high",
+    "optimize/best_call_s",
+    "optimize/break_even_calls",
+    "optimize/best_peak_rss_mb",
+)
+OPTIMIZE_END_TAGS = ("vecml.winner", "vecml.verdict", "vecml.launches")
+OPTIMIZE_TAGS = (*START_TAGS, *OPTIMIZE_END_TAGS, ERROR)
+
 PIPELINE, COMPARE, SETTING = "pipeline", "compare", "setting"  # what stands under KIND
+LADDER, LAB, OPTIMIZE = "ladder", "lab", "optimize"
 
 COMPUTING = ("python", "numpy", "torch", "onnxruntime", "openvino", "halide", "scipy", "blas", "gpu_driver")
 NONE = "none"  # a param without a value: MLflow's params are text, and an empty one reads like a fault
@@ -346,6 +390,17 @@ def _digests(comparison: Comparison) -> dict[str, str]:
     subject = comparison.subject
     digests = (subject.data_digest, subject.architecture_digest, subject.model_digest)
     return dict(zip(DIGEST_TAGS, digests, strict=True))
+
+
+def rung_metrics(name: str) -> tuple[str, ...]:
+    """`RUNG_METRICS` with a rung's name in them, as a key takes it: `whole-array BLAS` as `whole_array_blas`."""
+    own = name.lower().replace(" ", "_").replace("-", "_")
+    return tuple(key.replace("<rung>", own) for key in RUNG_METRICS)
+
+
+def lab_metrics(experiment: str) -> tuple[str, ...]:
+    """`LAB_METRICS` with an experiment's name in them."""
+    return tuple(key.replace("<experiment>", experiment) for key in LAB_METRICS)
 
 
 def labels_npz(record: PipelineRecord) -> bytes:

@@ -5,12 +5,15 @@ What even that cannot catch (SIGKILL, a power cut) is closed by whoever opens th
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from mlflow.entities import Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from tasks.tracking import store as stores
@@ -18,12 +21,16 @@ from tasks.tracking.location import without_passwords
 from tasks.tracking.store import Store, store_errors
 from tasks.tracking.view import QUERY
 from vecml import record as records
+from vecml.device import device_name
 from vecml.environment import Environment, describe, git_commit, process_identity
 from vecml.errors import StoreError, VecmlError, interrupted
 from vecml.record import TrackedRun
 from vecml.warnings import warn
 
 UI_VIEW = "workflowType=machine_learning"  # without it MLflow's UI shows what is for language models
+NOTE = "mlflow.note.content"
+LONGEST_NOTE = 8_000  # what MLflow takes of a tag
+BATCH_METRICS = 900  # MLflow takes 1,000 at once, the batch's params and tags among them
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,71 @@ class OpenRun:
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Logged:
+    """Everything that a result is logged as, for a run without runs below it.
+
+    Attributes:
+        files: by its path below the artifacts: text or bytes.
+        params, metrics, tags: by key.
+        note: the run's description, in Markdown; as much of it is logged as MLflow takes.
+    """
+
+    files: Mapping[str, str | bytes]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    note: str
+
+
+@dataclass(frozen=True)
+class ResultWriter:
+    """Writes one result that is one run: a ladder, a lab, an optimisation.
+
+    Attributes:
+        opened: its run.
+    """
+
+    opened: OpenRun
+
+    @property
+    def run(self) -> TrackedRun:
+        """Where it is."""
+        return self.opened.run
+
+    def log_at_once(self, logged: Logged) -> None:
+        """Log everything.
+
+        All files are on the disk before anything is logged: when that fails, the StoreError says where they are kept.
+        """
+        store, run_id = self.opened.store, self.run.run_id
+        with store_errors(store.location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
+            folder = Path(scratch) / "run"
+            for path, content in logged.files.items():
+                _write(folder / path, content)
+            with kept_on_failure(store, run_id, folder):
+                _log_values(store, run_id, logged)
+                store.client.log_artifacts(run_id, str(folder))
+
+
+Writer = TypeVar("Writer", bound=ResultWriter)
+
+
+@contextmanager
+def tracked_result(kind: str, name: str | None, writer: Callable[[OpenRun], Writer]) -> Iterator[Writer]:
+    """A result's writer for the block, in a new run on the CPU, which ends as in `tracked_run`.
+
+    Args:
+        kind: of `vecml.record`: `LADDER`, `LAB`, `OPTIMIZE`.
+        name: None lets MLflow make one.
+        writer: the class that writes results of the kind.
+
+    Raises StoreError when the store cannot be opened or written.
+    """
+    with tracked_run(kind, name, device_name("cpu"), None) as opened:
+        yield writer(opened)
+
+
 @contextmanager
 def tracked_run(
     kind: str, name: str | None, device: str, flow_run_id: str | None, resume: str | None = None
@@ -50,7 +122,7 @@ def tracked_run(
     """A new run round the block: FINISHED when the block ends, FAILED or KILLED when it is left otherwise.
 
     Args:
-        kind: of `vecml.record`: `PIPELINE`, `COMPARE`.
+        kind: of `vecml.record`: `PIPELINE`, `COMPARE`, `LADDER` ...
         name: None lets MLflow make one.
         device: its own name, for people.
         flow_run_id: the Prefect flow run that it belongs to.
@@ -117,6 +189,21 @@ def as_params(values: Mapping[str, str]) -> list[Param]:
 def as_tags(values: Mapping[str, str]) -> list[RunTag]:
     """In MLflow's own type."""
     return [RunTag(name, value) for name, value in values.items()]
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def _log_values(store: Store, run_id: str, logged: Logged) -> None:
+    """Params and tags go with the first batch, so that what fits one is logged whole or not at all."""
+    now = int(time.time() * 1000)
+    values = [Metric(name, value, now, 0) for name, value in logged.metrics.items()]
+    params, tags = as_params(logged.params), as_tags({**logged.tags, NOTE: logged.note[:LONGEST_NOTE]})
+    store.client.log_batch(run_id, metrics=values[:BATCH_METRICS], params=params, tags=tags)
+    for start in range(BATCH_METRICS, len(values), BATCH_METRICS):
+        store.client.log_batch(run_id, metrics=values[start : start + BATCH_METRICS])
 
 
 def _reopened(store: Store, run_id: str, tags: Mapping[str, str]) -> Run | None:

@@ -1,13 +1,13 @@
 """A comparison in real worker processes names every fault for what it is, keeps the others' results, leaves nothing."""
 
 import os
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import psutil
 import pytest
 
+from tests.comparison.undisturbed import undisturbed
 from vecml.comparison.budget import Budget
 from vecml.comparison.compare import Job, compare_settings
 from vecml.comparison.comparison import Comparison, families, figures
@@ -52,10 +52,7 @@ def small_model(widths: tuple[int, ...] = (10, 32, 2)) -> Model:
 
 @pytest.fixture(scope="module")
 def compared() -> Comparison:
-    """All of them in one comparison, against a baseline that is right and slow; one without a fault among them.
-
-    What others did to the machine meanwhile is taken out: how verdicts treat that is tested on made windows.
-    """
+    """All of them in one comparison, against a baseline that is right and slow; one without a fault among them."""
     setting = Setting("numpy", threads=1)
     names = ("slow", "sound", *BAD)
     settings = dict.fromkeys(names, setting)
@@ -65,7 +62,7 @@ def compared() -> Comparison:
     assert [
         child for child in psutil.Process(os.getpid()).children() if "vecml.measure.worker" in child.cmdline()
     ] == []
-    return replace(made, measured=replace(made.measured, windows=()))
+    return made
 
 
 def verdict(comparison: Comparison, name: str) -> Verdict:
@@ -123,16 +120,17 @@ def test_memory_that_runs_out(compared: Comparison) -> None:
 
 def test_one_that_sleeps_at_times_is_never_faster(compared: Comparison) -> None:
     found = verdict(compared, "sleeping")
-    assert found.ratio is not None
-    assert found.verdict == "undetected"
-    assert found.reason.startswith("it has rare slow calls: by the median it is ")
-    assert any(line.startswith("sleeping: rare slow calls: its mean call takes ") for line in reasons(compared))
+    assert found.verdict in ("undetected", "invalid")  # invalid: others had the CPUs for a fifth of the rounds or more
+    if found.verdict == "undetected":
+        assert found.reason.startswith("it has rare slow calls: by the median it is ")
+        assert any(line.startswith("sleeping: rare slow calls: its mean call takes ") for line in reasons(compared))
 
 
 def test_the_others_results_are_kept(compared: Comparison) -> None:
-    found = verdict(compared, "sound")
+    quiet = undisturbed(compared)
+    found = verdict(quiet, "sound")
     assert found.verdict == "faster", found.reason
-    sound = next(arm for arm in figures(compared) if arm.name == "sound")
+    sound = next(arm for arm in figures(quiet) if arm.name == "sound")
     assert (sound.flips, sound.rows_scored, sound.failure) == (0, ROWS, None)
     assert sound.precision_used == "float32"
     assert {pool["api"] for pool in sound.facts["pools"]} >= {"blas"}

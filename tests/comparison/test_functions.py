@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tests.comparison.functions_to_compare as functions
+from tests.comparison.undisturbed import undisturbed
 from vecml.child import ROOT
 from vecml.comparison.comparison import Comparison, families
 from vecml.comparison.document import from_json, to_json
@@ -30,7 +31,7 @@ def compared() -> Comparison:
         "off": functions.off,
         "shape": functions.of_another_shape,
     }
-    return compare_functions(made, X, budget="quick")
+    return undisturbed(compare_functions(made, X, budget="quick"))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def faulty() -> Comparison:
         "changing": functions.changing_its_input,
         "raising": functions.raising,
     }
-    return compare_functions(made, X, budget="quick")
+    return undisturbed(compare_functions(made, X, budget="quick"))
 
 
 def reason(comparison: Comparison, name: str) -> tuple[str | None, str]:
@@ -150,7 +151,8 @@ def test_functions_of_a_script(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("No verdict from a quick look: twice was ")
+    disturbed = "of its rounds were disturbed" in done.stdout  # others had the CPUs
+    assert disturbed or done.stdout.startswith("No verdict from a quick look: twice was ")
 
 
 def test_functions_that_were_typed_in() -> None:

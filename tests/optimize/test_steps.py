@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.tracking.optimized import METRICS, PARAMS, metrics, params, tracked_optimization
+from tasks.tracking.optimized import metrics, params, tracked_optimization
 from tasks.tracking.store import open_store
 from tests.optimize.made_modules import SLOW
+from vecml import record
 from vecml.errors import SettingError
 from vecml.optimize.measure import Gain
 from vecml.optimize.steps import Optimization, Request, check, optimize, to_json_dict
@@ -102,12 +103,44 @@ def test_the_store(found: Optimization, tmp_path: Path, monkeypatch: pytest.Monk
     )
     assert run.data.params == params(made)
     assert run.data.params["target"] == "slow.py:squares"
-    assert tuple(run.data.params) == tuple(sorted(PARAMS)) or set(run.data.params) == set(PARAMS)
+    assert set(run.data.params) == set(record.OPTIMIZE_PARAMS)
     assert run.data.metrics == metrics(made)
-    assert set(run.data.metrics) <= set(METRICS)
+    assert set(run.data.metrics) <= set(record.OPTIMIZE_METRICS)
     assert (run.data.metrics["optimize/ratio"], run.data.metrics["optimize/break_even_calls"]) == (20.0, 7.0)
     names = {one.path for one in client.list_artifacts(writer.run.run_id)}
     assert names == {"report.txt", "optimize.json", "winner.patch", "environment.json"}
+
+
+def test_every_metric_is_what_its_key_says(found: Optimization) -> None:
+    made = judged(found, numpy="faster", numba="slower")
+    base = Gain(None, "the baseline", None, None, None, 0.02, 0.1, None, 3 * 10**8)
+    profile = dataclasses.replace(made.profile, loop_share=0.75)
+    assert metrics(dataclasses.replace(made, base=base, profile=profile)) == {
+        "optimize/call_s": 0.02,
+        "optimize/loop_share": 0.75,
+        "optimize/bound": 4,
+        "optimize/peak_rss_mb": 300,
+        "optimize/tried": 2,
+        "optimize/right": 2,
+        "optimize/ratio": 20,
+        "optimize/ratio_low": 19,
+        "optimize/ratio_high": 21,
+        "optimize/best_call_s": 0.001,
+        "optimize/break_even_calls": 7,
+        "optimize/best_peak_rss_mb": 100,
+    }
+
+
+def test_without_a_winner_and_a_measurement_their_metrics_are_left_out(found: Optimization) -> None:
+    """The profile's bound is infinite where all of the time is in loops."""
+    profile = dataclasses.replace(found.profile, loop_share=1.0)
+    logged = metrics(dataclasses.replace(found, tried=(), winner=None, base=None, comparison=None, profile=profile))
+    assert logged == {
+        "optimize/call_s": found.observation.seconds,
+        "optimize/loop_share": 1,
+        "optimize/tried": 0,
+        "optimize/right": 0,
+    }
 
 
 def test_what_is_refused(folder: Path) -> None:

@@ -7,6 +7,7 @@ ends them by their process id. Nothing is mocked.
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,18 @@ from mlflow.entities import Run
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
 SMALL = ("--rows", "400", "--epochs", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_are_heard() -> Iterator[None]:
+    """What a process ignores its children ignore: tests run under nohup would send signals that nobody hears."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,19 @@
-"""A ladder and a lab in a real store: what stands under every key, and the files."""
+"""A ladder and a lab in a real store: what stands under every key, the files, and what a failing store leaves."""
 
 import json
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tasks.tracking import lab as labs
-from tasks.tracking import ladder as ladders
 from tasks.tracking.lab import tracked_lab
-from tasks.tracking.ladder import slug, tracked_ladder
+from tasks.tracking.ladder import tracked_ladder
+from tasks.tracking.run import Logged, ResultWriter, tracked_result
 from tasks.tracking.store import open_store
 from tests.made_ladder import made_ladder
+from vecml import record
+from vecml.errors import StoreError
 from vecml.lab.experiment import Cell, Outcome
 from vecml.measure.limits import Limits
 from vecml.measure.verdict import Verdict
@@ -47,8 +49,8 @@ def test_a_ladder_logs_every_key(tmp_path: Path) -> None:
         "widths": "10-32-2",
         "rungs": "row loop,whole-array BLAS,blocks,fused",
     }
-    assert set(run.data.params) == set(ladders.PARAMS)
-    assert {key: run.data.tags[key] for key in ladders.TAGS} == {
+    assert set(run.data.params) == set(record.LADDER_PARAMS)
+    assert {key: run.data.tags[key] for key in record.LADDER_END_TAGS} == {
         "vecml.launches": "5",
         "vecml.model_digest": "d" * 16,
         "vecml.best": "fused",
@@ -60,9 +62,9 @@ def test_a_ladder_logs_every_key(tmp_path: Path) -> None:
     assert metrics["ladder/fused/ratio"] == pytest.approx(20, rel=0.01)
     assert metrics["ladder/row_loop/memory_bytes"] == 88
     first = {"ratio", "ratio_low", "ratio_high", "gain"}  # which the first rung has none of
-    expected = {f"ladder/{slug(rung.name)}/{key}" for rung in made.rungs for key in ladders.RUNG_METRICS}
+    expected = {key for rung in made.rungs for key in record.rung_metrics(rung.name)}
     expected -= {f"ladder/row_loop/{key}" for key in first}
-    assert set(metrics) == {*ladders.METRICS, *expected}
+    assert set(metrics) == {*record.BEST_RUNG_METRICS, *expected}
     assert files_of(run) == {"ladder.json", "environment.json", "pictures/ladder.png"}
 
 
@@ -88,7 +90,7 @@ def test_a_lab_logs_every_key() -> None:
     run = run_of(writer.run.run_id)
     assert run.data.tags["vecml.kind"] == "lab"
     assert run.data.params == {"experiments": "ufunc", "quick": "True"}
-    assert set(run.data.params) == set(labs.PARAMS)
+    assert set(run.data.params) == set(record.LAB_PARAMS)
     assert run.data.metrics == {
         "lab/ufunc/best_ratio": 12.5,
         "lab/ufunc/cells": 3,
@@ -100,3 +102,52 @@ def test_a_lab_logs_every_key() -> None:
     folder = Path(run.info.artifact_uri.removeprefix("file://"))
     content = json.loads((folder / "lab.json").read_text(encoding="utf-8"))
     assert content["experiments"]["ufunc"]["sentences"] == ["One.", "Two.", "Three."]
+
+
+def test_more_figures_than_mlflow_takes_at_once_are_all_logged() -> None:
+    figures = {f"lab/{index}/cells": float(index) for index in range(2_001)}
+    with tracked_result(record.LAB, None, ResultWriter) as writer:
+        writer.log_at_once(
+            Logged({"a/b.txt": "é", "c": b"\xff"}, {"quick": "True"}, figures, {"tag": "one"}, "n" * 9_000)
+        )
+    run = run_of(writer.run.run_id)
+    assert run.data.metrics == figures
+    assert run.data.params == {"quick": "True"}
+    assert (run.data.tags["tag"], run.data.tags["mlflow.note.content"]) == ("one", "n" * 8_000)
+    folder = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert ((folder / "a/b.txt").read_text(encoding="utf-8"), (folder / "c").read_bytes()) == ("é", b"\xff")
+
+
+@pytest.mark.parametrize("broken", ["log_batch", "log_artifacts"])
+def test_a_store_that_fails_leaves_every_file_of_a_ladder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Whether the values cannot be logged or the files: all files were written before, and are kept."""
+
+    def breaking(*_args: object, **_more: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(MlflowClient, broken, breaking)
+    with pytest.raises(StoreError, match="no room") as caught, tracked_ladder(None) as writer:
+        writer.log(made_ladder(), "a note", b"\x89PNG")
+    kept = tmp_path / f"vecml-unsaved-{writer.run.run_id}"
+    assert str(kept) in str(caught.value.hint)
+    assert {str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()} == {
+        "ladder.json",
+        "environment.json",
+        "pictures/ladder.png",
+    }
+    assert run_of(writer.run.run_id).info.status == "FAILED"
+
+
+def test_a_disk_without_room_for_the_files_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object, **_more: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with tracked_ladder(None) as writer:
+        made = made_ladder()
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "write_bytes", full)
+            with pytest.raises(StoreError, match="No space left on device"):
+                writer.log(made, "a note", None)
+    assert not run_of(writer.run.run_id).data.metrics

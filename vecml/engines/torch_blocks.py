@@ -21,7 +21,7 @@ from vecml.engines.torch_threads import one_torch_thread
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import AnyModel, Model
 
-# On a GPU the table's way there is the limit: one thread copies some 7 GB/s into pinned memory, the bus of an H200 takes
+# On a GPU the table's way there is the limit: one thread copies 7 GB/s into pinned memory, and the bus of an H200 takes
 # 55. So several threads copy, each into its own stream, in blocks (bytes of their widest two layers) that are long
 # against a launch and short enough for all of them to have some. Measured on it with 16 CPUs (docs/log.md).
 GPU_BLOCK_BYTES = 64 << 20

@@ -128,9 +128,14 @@ def shortened(name: str, width: int = 40) -> str:
 
 
 def markdown(value: str) -> str:
-    """Text as Markdown on one line in which nothing has a meaning: no link, no emphasis, no HTML, no table cell."""
+    """Text as Markdown on one line in which nothing has a meaning: no link, no emphasis, no HTML, no table cell.
+
+    What means something at the start of a line alone is escaped there alone: Prefect's pages show the backslashes of a
+    link's text.
+    """
     flat = " ".join(value.split())
-    return re.sub(r"([\\`*_{}\[\]()#+.!|<>~:&-])", r"\\\1", flat)
+    flat = re.sub(r"([\\`*_{}\[\]().!|<>~:&])", r"\\\1", flat)
+    return re.sub(r"^([#+=-])", r"\\\1", flat)
 
 
 def _replicas(replicas: ReplicaAccuracy) -> str:
