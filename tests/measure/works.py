@@ -14,6 +14,7 @@ class Sleeping:
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self.payload = payload
         self.each = bool(payload.get("each"))
+        self.share = float(payload.get("share", 1))
         self.calls = 0
 
     def open(self) -> None:

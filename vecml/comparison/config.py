@@ -12,9 +12,7 @@ from vecml.config import DEVICES, ISAS, Isa, Layout, PipelineConfig, Precision, 
 from vecml.device import check_threads, usable_cpus
 from vecml.engines.registry import ENGINES, check
 from vecml.engines.resolve import resolve_precision
-from vecml.engines.row_loop import affordable_rows
 from vecml.errors import SettingError
-from vecml.model.network import Model
 
 ALL = "all"
 BASELINE = "torch"
@@ -114,25 +112,8 @@ def chosen_of(config: ComparisonConfig, job: Job) -> Chosen:
 
     Raises SettingError where there are not two of them, or the baseline is none of them.
     """
-
-    def possible(setting: Setting) -> None:
-        check(job.model, setting)
-        if ALL in config.engines and config.baseline != setting.engine:
-            _check_pace(job, setting)
-
-    return tune(choose(settings_of(config), config.baseline, possible), job.model, job.x_FN)
-
-
-def _check_pace(job: Job, setting: Setting) -> None:
-    """Raise SettingError where the row loop would need seconds for a call: nobody who says `all` waits for that."""
-    if setting.engine != "row_loop" or not isinstance(job.model, Model):
-        return
-    rows = setting.request_rows or job.x_FN.shape[1]
-    most = MOST_PASSES * affordable_rows(job.model.architecture)
-    if rows > most:
-        raise SettingError(
-            f"a call over {rows:,} rows would take it seconds; --rows {int(float(f'{most:.0e}'))} measures it as well"
-        )
+    found = choose(settings_of(config), config.baseline, lambda setting: check(job.model, setting))
+    return tune(found, job.model, job.x_FN)
 
 
 def check_words(field: str, values: Sequence[str]) -> None:

@@ -195,7 +195,7 @@ def _wrong_blocks(blocks: Blocks) -> str | None:
     for index, (seconds, calls) in enumerate(zip(blocks.seconds, blocks.calls, strict=True)):
         if not seconds > 0 or not math.isfinite(seconds):
             return f"block {index} took {seconds} s"
-        if calls < 1:
+        if calls <= 0:
             return f"block {index} has {calls} calls"
     places = list(zip(blocks.launch, blocks.round, strict=True))
     if len(set(places)) != len(places):

@@ -42,6 +42,7 @@ class FunctionWork:
     """A function over one input as an arm; see `vecml.measure.worker.Work`."""
 
     each = False
+    share = 1.0
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self._folder = Path(payload["folder"])

@@ -17,13 +17,17 @@ from vecml.comparison.files import ERRORS, load_model
 from vecml.comparison.reference import reference_logits, tolerance
 from vecml.config import Precision, Setting
 from vecml.engines.base import Engine, Loaded
+from vecml.engines.inference import REFERENCE
 from vecml.engines.probe import used_precision
 from vecml.engines.registry import get_engine
+from vecml.engines.row_loop import affordable_rows
 from vecml.hardware import ROOT, read_text
 from vecml.model.evaluate import label_of
+from vecml.model.network import AnyModel, Model
 
 LOGIT_ROWS = 4_096  # whose logits are compared, spread evenly
 FLIPS_AT_ONCE = 20_000
+ROW_LOOP_SHARE = 6  # of what a third of a second affords
 REQUESTS = 1_024  # different ones, taken in turn
 
 
@@ -48,8 +52,7 @@ class EngineWork:
         self._unavailable = self._engine.unavailable(self._model, self._setting)
         self._x = np.asarray(np.load(self._folder / f"{self._setting.layout}.npy", mmap_mode="c"))
         self._columns = self._setting.layout == "columns"
-        self._n_rows = self._x.shape[1 if self._columns else 0]
-        self._label_N = np.full(self._n_rows, -1, np.int64)
+        self._take(rows_of_a_call(self._model, self._setting, self._x.shape[1 if self._columns else 0]))
         self._loaded: Loaded | None = None
         self._requests: list[tuple[NDArray[Any], NDArray[np.int64]]] = []
         self._next = self._asked = 0  # requests: the next one, and how many there were at most
@@ -98,6 +101,14 @@ class EngineWork:
         """Close the engine."""
         if self._loaded is not None:
             self._loaded.close()
+
+    def _take(self, rows: int) -> None:
+        """Work on the first `rows` rows alone; a call is then that share of the whole work."""
+        whole = self._x.shape[1 if self._columns else 0]
+        self._n_rows = rows
+        self._x = self._x[:, :rows] if self._columns else self._x[:rows]
+        self._label_N = np.full(rows, -1, np.int64)
+        self.share = rows / whole if whole else 1.0
 
     def _cut_requests(self, rows: int) -> None:
         """Requests as they come in: small arrays of their own."""
@@ -196,6 +207,13 @@ class EngineWork:
     def _tolerance(self) -> float:
         precision: Precision = self._setting.precision
         return tolerance(self._model.architecture, precision)
+
+
+def rows_of_a_call(model: AnyModel, setting: Setting, n_rows: int) -> int:
+    """Rows that a call labels: all `n_rows`, and of the row loop those that take it some 50 ms, or it takes minutes."""
+    if setting.engine != REFERENCE.engine or setting.request_rows is not None or not isinstance(model, Model):
+        return n_rows
+    return min(n_rows, max(1, affordable_rows(model.architecture) // ROW_LOOP_SHARE))
 
 
 def open_engine(payload: Mapping[str, Any]) -> EngineWork:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.comparison.work import EngineWork
+from vecml.comparison.work import ROW_LOOP_SHARE, EngineWork
 from vecml.config import Activation, Isa, Layout, Precision, Setting
 from vecml.device import available_devices, usable_cpus
 from vecml.engines.blas import one_blas_thread
@@ -34,7 +34,6 @@ UFUNC_ROWS, WHOLE_ARRAY_ROWS = 50_000, 400_000  # of 10-32-2; fewer of a larger 
 MOST_ROWS, FEWEST_ROWS = 1_000_000, 20_000
 MULTIPLY_ADDS = 400_000_000  # of a call of the quick rungs
 MULTIPLY_ADDS_10_32_2 = 384
-ROW_LOOP_SHARE = 6  # of what a third of a second affords: a block of the row loop then takes about 50 ms
 FLOAT_OBJECT_BYTES = 24 + 8  # a Python float, and the pointer to it
 
 
@@ -266,11 +265,9 @@ class RungWork(EngineWork):
     def __init__(self, payload: Mapping[str, Any]) -> None:
         engine = payload["setting"]["engine"]
         super().__init__(payload, OwnEngine(engine) if engine in ("ufuncs", "whole_array") else None)
-        rows = payload["rows"]
-        x = np.asarray(np.load(Path(payload["folder"]) / f"{payload['file']}.npy", mmap_mode="c"))
-        self._x = x[:, :rows] if self._columns else x[:rows]
-        self._n_rows = rows
-        self._label_N = self._label_N[:rows]
+        self._x = np.asarray(np.load(Path(payload["folder"]) / f"{payload['file']}.npy", mmap_mode="c"))
+        self._take(payload["rows"])
+        self.share = 1.0  # the rungs' times are scaled where they are read
 
     def facts(self) -> dict[str, Any]:
         """How many rows a call labels."""

@@ -17,6 +17,7 @@ class WayWork:
     """See `vecml.measure.worker.Work`; the payload has `experiment`, `way` (the way's own) and `allocations`."""
 
     each = False
+    share = 1.0
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         from vecml.lab.catalogue import experiment  # noqa: PLC0415 -- which imports the experiments

@@ -67,6 +67,7 @@ class KernelWork:
     """A kernel as an arm of a measurement; see `vecml.measure.worker.Work`."""
 
     each = False
+    share = 1.0
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel

@@ -68,14 +68,14 @@ class Reading:
 
     Attributes:
         seconds: wall time of all its calls together, by a clock of nanoseconds, the device's work included.
-        calls: how many.
+        calls: how many; of an arm whose calls do a part of the work (`Work.share`) that many times the part.
         cpu_seconds: CPU time of the whole worker process meanwhile; None where it cannot be told.
         switches: times that the scheduler took the CPU away meanwhile (involuntary); None where it cannot be told.
         answer: checksum of what the last call gave.
     """
 
     seconds: float
-    calls: int
+    calls: int | float
     cpu_seconds: float | None = None
     switches: int | None = None
     answer: int = 0
@@ -108,7 +108,7 @@ class Blocks:
     launch: tuple[int, ...] = ()
     round: tuple[int, ...] = ()
     position: tuple[int, ...] = ()
-    calls: tuple[int, ...] = ()
+    calls: tuple[int | float, ...] = ()
     seconds: tuple[float, ...] = ()
     cpu_seconds: tuple[float | None, ...] = ()
     switches: tuple[int | None, ...] = ()

@@ -31,9 +31,12 @@ class Work(Protocol):
 
     Attributes:
         each: whether every call is timed by itself, for the distribution of its latency.
+        share: of the whole work that a call does; below 1 where all of it would take too long. Calls are counted in
+            whole ones, so what is said of a call is said of the whole work.
     """
 
     each: bool
+    share: float
 
     def open(self) -> None:
         """Make it ready: export, compile, copy. Timed by itself."""
@@ -144,7 +147,7 @@ class Server:
         after = _switches()
         return {
             "seconds": nanoseconds / 1e9,
-            "calls": calls,
+            "calls": calls if self.work.share == 1 else calls * self.work.share,
             "cpu_seconds": cpu / 1e9,
             "switches": None if switches is None or after is None else after - switches,
             "answer": self.work.answer(),

@@ -39,6 +39,7 @@ class CallWork:
     """A function over the user's inputs as an arm; see `vecml.measure.worker.Work`."""
 
     each = False
+    share = 1.0
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self._place, self._inputs = Place(**payload["place"]), Place(**payload["inputs"])

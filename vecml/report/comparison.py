@@ -76,6 +76,13 @@ def reasons(comparison: Comparison, content: Content | None = None) -> list[str]
         for arm in content.arms.values()
         if arm.slow_call_excess > 0 and arm.failure is None
     ]
+    lines += [
+        f"{arm.name}: a call labels {arm.rows_scored:,} of the {comparison.subject.n_rows:,} rows; its times are scaled"
+        for arm in content.arms.values()
+        if arm.setting is not None
+        and arm.setting.request_rows is None
+        and 0 < (arm.rows_scored or 0) < comparison.subject.n_rows
+    ]
     lines += [f"{name}: left out: {reason}" for name, reason in comparison.skipped.items()]
     return [*lines, how(comparison)]
 
