@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(1_200)]
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make setup` does").expect
+expect.set_options(timeout=60_000)  # MLflow's pages take their time when the machine is busy
 
 
 @pytest.fixture(scope="module")

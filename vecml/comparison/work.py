@@ -106,6 +106,7 @@ class EngineWork:
         """Work on the first `rows` rows alone; a call is then that share of the whole work."""
         whole = self._x.shape[1 if self._columns else 0]
         self._n_rows = rows
+        self._table = self._x
         self._x = self._x[:, :rows] if self._columns else self._x[:rows]
         self._label_N = np.full(rows, -1, np.int64)
         self.share = rows / whole if whole else 1.0
@@ -184,6 +185,8 @@ class EngineWork:
         x, label_N = self._x, self._label_N
         if self._requests:
             first, (x, label_N) = 0, self._requests[0]
+        elif first >= self._n_rows:
+            first = 0
         before = int(label_N[first])
         choices_FN = self._features(np.array(self._probe))
         expected_N = label_of(reference_logits(self._model, choices_FN).logits_NC)
@@ -200,8 +203,8 @@ class EngineWork:
         return int(label_N[first]) == before != expected
 
     def _features(self, row_N: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Some rows (int64) as (F, n), whatever the layout."""
-        part = self._x[:, row_N] if self._columns else self._x[row_N].T
+        """Some rows (int64) of the whole table as (F, n), whatever the layout."""
+        part = self._table[:, row_N] if self._columns else self._table[row_N].T
         return np.ascontiguousarray(part)
 
     def _tolerance(self) -> float:
