@@ -2,7 +2,7 @@
 
 import pytest
 
-from vecml.report.format import count, percent, rate, seconds
+from vecml.report.format import count, percent, rate, seconds, times
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,10 @@ def test_rate(value: float, text: str) -> None:
 def test_percent_and_count() -> None:
     assert percent(0.9712) == "97.1 %"
     assert (count(1, "row"), count(1_000, "row")) == ("1 row", "1,000 rows")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(3.7249, "3.72"), (0.1, "0.10"), (0.00083, "0.00083"), (1193.8, "1,194")]
+)
+def test_times(ratio: float, text: str) -> None:
+    assert times(ratio) == text

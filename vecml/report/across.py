@@ -6,7 +6,7 @@ from typing import Any
 
 from vecml.comparison.across import Against, Difference
 from vecml.report.comparison import Table
-from vecml.report.format import percent, rate
+from vecml.report.format import percent, rate, times
 
 VERSION = 1
 
@@ -67,14 +67,14 @@ def as_json(found: Sequence[Against]) -> dict[str, Any]:
 
 
 def _one(against: Against, difference: Difference) -> str:
-    ratio = f"{difference.ratio:.2f}"
+    ratio = times(difference.ratio)
     settings = difference.first if difference.first == difference.other else f"{difference.other} to {difference.first}"
     beside = f"{settings}, {against.other} to {against.first}"
     match difference.word:
         case "indicative":
             return f"No verdict: {against.other} ran {ratio} times as fast as {against.first} ({difference.reason})."
         case "faster" | "slower":
-            interval = f"{difference.low:.2f} to {difference.high:.2f}"
+            interval = f"{times(difference.low)} to {times(difference.high)}"
             return f"{against.other} is {ratio} times as fast ({interval}) as {against.first}, over sittings."
         case "equivalent":
             return f"{beside}: equivalent over sittings ({ratio} times as fast)."
@@ -89,8 +89,8 @@ def _row(one: Difference) -> tuple[str, ...]:
         one.first if one.first == one.other else f"{one.first} / {one.other}",
         rate(one.rates[0]),
         rate(one.rates[1]),
-        f"{one.ratio:.2f}",
-        "-" if one.low is None or one.high is None else f"{one.low:.2f} to {one.high:.2f}",
+        times(one.ratio),
+        "-" if one.low is None or one.high is None else f"{times(one.low)} to {times(one.high)}",
         one.word,
         " / ".join(map(str, one.sittings)),
         accuracy,

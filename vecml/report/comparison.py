@@ -11,7 +11,7 @@ from html import escape
 from vecml.comparison.comparison import ArmFigures, Comparison, recommended
 from vecml.measure.verdict import Family, Verdict
 from vecml.report.content import Content, content_of
-from vecml.report.format import count, percent, rate, seconds
+from vecml.report.format import count, percent, rate, seconds, times
 from vecml.report.summary import markdown
 
 
@@ -200,7 +200,7 @@ def _pair(verdict: Verdict) -> str:
             return f"No answer: {arm} is invalid: {verdict.reason}."
         case None:
             ratio = (
-                f"{arm} was {_of(verdict.ratio):.2f} times as fast as {baseline}"
+                f"{arm} was {times(_of(verdict.ratio))} times as fast as {baseline}"
                 if verdict.ratio
                 else "nothing was measured"
             )
@@ -210,11 +210,11 @@ def _pair(verdict: Verdict) -> str:
 def _times(verdict: Verdict) -> str:
     """`1.31 times as fast (1.25 to 1.38) as`."""
     interval = f" ({_interval(verdict)})" if verdict.ratio_low is not None else ""
-    return f"{_of(verdict.ratio):.2f} times as fast{interval} as"
+    return f"{times(_of(verdict.ratio))} times as fast{interval} as"
 
 
 def _interval(verdict: Verdict) -> str:
-    return f"{_of(verdict.ratio_low):.2f} to {_of(verdict.ratio_high):.2f}"
+    return f"{times(_of(verdict.ratio_low))} to {times(_of(verdict.ratio_high))}"
 
 
 def _of(value: float | None) -> float:
@@ -242,7 +242,7 @@ def _ratio_cells(arm: ArmFigures) -> tuple[str, str]:
         return "1", "-"
     if verdict.ratio is None:
         return "-", "-"
-    return f"{verdict.ratio:.2f}", "-" if verdict.ratio_low is None else _interval(verdict)
+    return times(verdict.ratio), "-" if verdict.ratio_low is None else _interval(verdict)
 
 
 def _verdict_cell(arm: ArmFigures) -> str:

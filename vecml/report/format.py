@@ -31,6 +31,13 @@ def count(value: int, noun: str) -> str:
     return f"{value:,} {noun}{'' if value == 1 else 's'}"
 
 
+def times(ratio: float) -> str:
+    """`3.72`, `1,194`; below a tenth two significant figures: `0.00083`."""
+    if ratio >= 1_000:
+        return f"{ratio:,.0f}"
+    return f"{ratio:.2f}" if ratio >= 0.095 else f"{ratio:.2g}"
+
+
 def _three(value: float) -> str:
     """Three significant digits without an exponent."""
     if value >= 100:
