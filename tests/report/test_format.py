@@ -33,8 +33,6 @@ def test_percent_and_count() -> None:
     assert (count(1, "row"), count(1_000, "row")) == ("1 row", "1,000 rows")
 
 
-@pytest.mark.parametrize(
-    ("ratio", "text"), [(3.7249, "3.72"), (0.1, "0.10"), (0.00083, "0.00083"), (1193.8, "1,194")]
-)
+@pytest.mark.parametrize(("ratio", "text"), [(3.7249, "3.72"), (0.1, "0.10"), (0.00083, "0.00083"), (1193.8, "1,194")])
 def test_times(ratio: float, text: str) -> None:
     assert times(ratio) == text
