@@ -31,8 +31,10 @@ def count(value: int, noun: str) -> str:
     return f"{value:,} {noun}{'' if value == 1 else 's'}"
 
 
-def times(ratio: float) -> str:
-    """`3.72`, `1,194`; below a tenth two significant figures: `0.00083`."""
+def times(ratio: float | None) -> str:
+    """`3.72`, `1,194`; below a tenth two significant figures: `0.00083`; of none `-`."""
+    if ratio is None:
+        return "-"
     if ratio >= 1_000:
         return f"{ratio:,.0f}"
     return f"{ratio:.2f}" if ratio >= 0.095 else f"{ratio:.2g}"
