@@ -82,6 +82,7 @@ def _bars(axes: "Axes", outcome: Outcome, bars: list[Cell]) -> None:
             told += f", {times(cell.ratio)} times as fast"
         axes.text(length * 1.1, place, told, va="center", fontsize=8, **PLAIN)
     axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter("")  # within a decade its labels would touch; every bar has its figure beside it
     axes.set_xlim(left, max(lengths) * 12)
     axes.set_yticks(range(len(bars)), labels=[f"{cell.point}: {cell.way}" for cell in bars], fontsize=8, **PLAIN)
     axes.invert_yaxis()
