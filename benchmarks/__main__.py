@@ -14,7 +14,7 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 
 from benchmarks.rounds import Figure  # noqa: E402 -- after the environment
 
-PARTS = ("train", "infer", "run", "help", "read", "memory", "shapes", "choose")
+PARTS = ("train", "infer", "run", "help", "read", "memory", "predict", "recorded", "shapes", "choose")
 
 
 def main() -> int:
@@ -57,6 +57,14 @@ def _part(name: str) -> Callable[[int], Iterator[Figure]]:
             from benchmarks.footprint import footprint
 
             return footprint
+        case "predict":
+            from benchmarks.predicting import predicting
+
+            return predicting
+        case "recorded":
+            from benchmarks.recorded import thousand_runs
+
+            return thousand_runs
         case "choose":
             from benchmarks.choosing import choosing
 

@@ -5,7 +5,9 @@ What even that cannot catch (SIGKILL, a power cut) is closed by whoever opens th
 """
 
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -236,10 +238,28 @@ def _keep(folder: Path, home: Path, run_id: str) -> str:
 def _end(store: Store, run: TrackedRun, status: str, reason: str) -> None:
     """End the run; where even that fails, say so and let the first error go on."""
     try:
-        with store_errors(store.location):
+        with _termination_waits(), store_errors(store.location):
             stores.close(store, run.run_id, status, reason)
     except StoreError as error:
         warn("VML010", f"run {run.name} could not be ended as {status}: {error}; the next start closes it")
+
+
+@contextmanager
+def _termination_waits() -> Iterator[None]:
+    """Within the block a second SIGTERM or SIGHUP is ignored: it would leave the run RUNNING.
+
+    A service manager signals a worker's whole group, and the worker then its flow's process once more. Ctrl-C still
+    interrupts: whoever presses it again does not want to wait. Outside the main thread no handler interrupts anything.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
 
 
 def _one_line(error: BaseException) -> str:

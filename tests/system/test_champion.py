@@ -1,7 +1,9 @@
 """Choosing and shipping as a user does it: runs, a champion, a refusal, a rollback, and a file labelled by it."""
 
 import json
+import os
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 import vecml as library
+from tests.system.conftest import BIN, Processes, answers, free_port, wait_for
+from vecml.data.raw import raw_columns
 
 pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(1_200)]
 
@@ -78,3 +82,33 @@ def run_id(vecml: Vecml) -> str:
     told = json.loads(vecml("champion", "--json").stdout)
     (champion,) = (version for version in told["versions"] if version["number"] == told["champion"])
     return str(champion["run_id"])
+
+
+def test_the_champion_is_served_by_mlflow(vecml: Vecml, started: Processes, tmp_path: Path) -> None:
+    done = vecml("run", "--data", "sklearn:digits", "--epochs", "30", "--name", "served")
+    assert done.returncode == 0, done.stderr
+    assert vecml("champion", "served").returncode == 0
+    port = free_port()
+    store = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    serving = ("-m", "models:/vecml@champion", "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port))
+    started(
+        BIN / "mlflow",
+        "models",
+        "serve",
+        *serving,
+        env={"MLFLOW_TRACKING_URI": store, "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": f"{BIN}:{os.environ['PATH']}"},
+    )
+    wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"), 90, "mlflow models serve")
+    (folder,) = (tmp_path / "mlruns" / "artifacts").glob(f"{run_id(vecml)}/artifacts/model")
+    classifier = library.load(folder)
+    table = pq.read_table(digits(tmp_path / "new.parquet"))
+    x_FN, _ = classifier.encoding.transform(raw_columns(table, classifier.encoding))
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations",
+        data=json.dumps({"inputs": x_FN[:, :100].T.tolist()}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        logits_NC = np.array(json.load(response)["predictions"])
+    expected = library.predict(classifier, tmp_path / "new.parquet")[:100]
+    assert (np.array(classifier.model.classes)[logits_NC.argmax(axis=1)] == expected.astype(str)).all()

@@ -1,12 +1,17 @@
 """Who may close a run: whoever runs it, its flow run, and the next start once its process is dead."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from tasks.tracking.run import created_run
 from tasks.tracking.store import Store, open_store
 from tasks.tracking.write import close_flow_run
 from vecml.environment import is_alive, process_identity
@@ -88,3 +93,30 @@ def test_the_next_start_closes_what_died_and_nothing_else(store: Store) -> None:
         assert read(store, run_id).info.status == "RUNNING", name
         assert ERROR not in read(store, run_id).data.tags, name
     open_store()  # and is silent: a warning would be an error here
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_second_termination_does_not_keep_a_run_from_being_ended(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As where a worker's whole group is signalled, and its flow's process once more by the worker."""
+
+    def leave(_number: int, _frame: object) -> None:
+        raise SystemExit(143)
+
+    before = signal.signal(number, leave)
+    set_tag = MlflowClient.set_tag
+
+    def signalled(self: MlflowClient, *args: Any, **more: Any) -> None:
+        os.kill(os.getpid(), number)
+        set_tag(self, *args, **more)
+
+    monkeypatch.setattr(MlflowClient, "set_tag", signalled)
+    try:
+        with pytest.raises(SystemExit), created_run(store, "twice", {}) as run:
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) is leave
+    finally:
+        signal.signal(number, before)
+    assert read(store, run.run_id).info.status == "KILLED"
+    assert read(store, run.run_id).data.tags[ERROR] == "interrupted: SystemExit: 143"

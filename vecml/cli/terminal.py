@@ -122,8 +122,10 @@ def _widths(least: Sequence[int], whole: Sequence[int], room: int) -> list[int]:
 
 
 def own_name() -> str:
-    """What to type for this command: `vecml` where the shell finds it, else the path that it was called by."""
-    return "vecml" if shutil.which("vecml") else sys.argv[0]
+    """What to type for this command: `vecml` where the shell finds it, else as it was called."""
+    if shutil.which("vecml"):
+        return "vecml"
+    return "python -m vecml" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
 
 
 @contextmanager
