@@ -5,7 +5,6 @@ blocks that are in memory, as many rows at a time as `predict` gives it.
 """
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -44,9 +43,7 @@ def predicting(rounds: int) -> Iterator[Figure]:
 
         def arm(what: str) -> float:
             command = [sys.executable, "-m", "benchmarks.predicting", what, folder]
-            done = subprocess.run(
-                command, env={**os.environ, "PYTHONPATH": os.getcwd()}, capture_output=True, text=True, check=True
-            )
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
             told = json.loads(done.stdout.splitlines()[-1])
             if what == "predict":
                 peaks.append(told["megabytes"])

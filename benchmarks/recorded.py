@@ -3,6 +3,7 @@
 One real comparison is recorded, then its runs are copied with their params, metrics and tags, a day apart.
 """
 
+import importlib
 import os
 import random
 import subprocess
@@ -22,6 +23,17 @@ DAY_MS = 86_400_000
 NOISE = 0.03  # of a sitting, so that there is something to look for
 COMMANDS = ("leaderboard", "history")
 FLOOR_SECONDS = 3.0
+IMPORTED = (
+    "mlflow.store.tracking.sqlalchemy_store",
+    "rich.padding",
+    "rich.table",
+    "tasks.tracking.query",
+    "vecml.comparison.leaderboard",
+    "vecml.history.changes",
+    "vecml.history.series",
+    "vecml.report.history",
+    "vecml.report.leaderboard",
+)
 
 
 def thousand_runs(rounds: int) -> Iterator[Figure]:
@@ -42,9 +54,7 @@ def thousand_runs(rounds: int) -> Iterator[Figure]:
 
 def _this_module(what: str, environment: dict[str, str]) -> str:
     command = [sys.executable, "-m", "benchmarks.recorded", what]
-    done = subprocess.run(
-        command, env={**environment, "PYTHONPATH": os.getcwd()}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
     return done.stdout.splitlines()[-1]
@@ -88,16 +98,8 @@ def copy_runs() -> str:
 
 def timed(name: str) -> float:
     """Seconds of a command, with everything imported that it will import."""
-    import mlflow.store.tracking.sqlalchemy_store
-    import rich.padding
-    import rich.table
-
-    import tasks.tracking.query
-    import vecml.comparison.leaderboard
-    import vecml.history.changes
-    import vecml.history.series
-    import vecml.report.history
-    import vecml.report.leaderboard  # noqa: F401 -- imported so that it is not timed
+    for module in IMPORTED:
+        importlib.import_module(module)
     from vecml.cli.history import history
     from vecml.cli.leaderboard import leaderboard
 

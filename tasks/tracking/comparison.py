@@ -11,7 +11,16 @@ from pathlib import Path
 from mlflow.entities import Metric
 
 from tasks.tracking.location import locate
-from tasks.tracking.run import OpenRun, as_params, as_tags, created_run, kept_on_failure, tracked_run
+from tasks.tracking.run import (
+    LONGEST_NOTE,
+    NOTE,
+    OpenRun,
+    as_params,
+    as_tags,
+    created_run,
+    kept_on_failure,
+    tracked_run,
+)
 from tasks.tracking.store import store_errors
 from vecml import record as records
 from vecml.comparison.comparison import ArmFigures, Comparison, figures
@@ -25,9 +34,7 @@ from vecml.report.page import About, page
 from vecml.warnings import warn
 
 PARENT = "mlflow.parentRunId"  # MLflow's UI shows a run below the one that this tag names
-NOTE = "mlflow.note.content"
 REPORT, PICTURES = "report.html", "pictures"
-LONGEST_NOTE = 8_000  # what MLflow takes of a tag
 REST = "\n\nEverything is in `comparison.json`.\n"
 
 

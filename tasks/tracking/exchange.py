@@ -18,7 +18,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.tracking.comparison import NOTE, PARENT
+from tasks.tracking.comparison import PARENT
 from tasks.tracking.location import Location
 from tasks.tracking.parcel import (
     LONGEST_STORE,
@@ -33,7 +33,7 @@ from tasks.tracking.parcel import (
 )
 from tasks.tracking.read import search
 from tasks.tracking.recorded import comparison_of, recorded
-from tasks.tracking.run import as_params, runs_url
+from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, runs_url
 from tasks.tracking.store import LOCK_SECONDS, Store, open_store, store_errors
 from vecml.atomic import write_bytes
 from vecml.environment import is_alive, process_identity
@@ -46,7 +46,6 @@ from vecml.record import IMPORT_DIGEST, IMPORTED_FROM, IMPORTING, KIND, PROCESS
 KEPT = (NOTE,)
 LEFT_OUT = (PROCESS, IMPORTED_FROM, IMPORT_DIGEST, IMPORTING)
 MOST_RUNS = 50_000  # what MLflow gives at once
-BATCH_METRICS = 900  # MLflow takes 1,000 at once
 BATCH_PARAMS = 25  # and 1 MB
 
 

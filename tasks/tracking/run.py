@@ -32,7 +32,7 @@ from vecml.warnings import warn
 UI_VIEW = "workflowType=machine_learning"  # without it MLflow's UI shows what is for language models
 NOTE = "mlflow.note.content"
 LONGEST_NOTE = 8_000  # what MLflow takes of a tag
-BATCH_METRICS = 900  # MLflow takes 1,000 at once, the batch's params and tags among them
+BATCH_METRICS = 900  # MLflow takes 1,000 at once, params and tags of the batch among them
 
 
 @dataclass(frozen=True)

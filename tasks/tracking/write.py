@@ -17,7 +17,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, 
 from tasks.tracking import files
 from tasks.tracking import store as stores
 from tasks.tracking.files import FileWriter, file_writer, input_example
-from tasks.tracking.run import as_params, as_tags, kept_on_failure, runs_url, tracked_run
+from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, as_tags, kept_on_failure, runs_url, tracked_run
 from tasks.tracking.store import Store, store_errors
 from vecml import record as records
 from vecml.config import PipelineConfig, Setting
@@ -32,7 +32,6 @@ from vecml.record import PipelineRecord, TrackedRun
 __all__ = ["RunWriter", "close_flow_run", "runs_url", "tracked"]
 
 MODEL_NAME = "classifier"
-BATCH_METRICS = 900  # MLflow takes 1,000 at once
 
 
 @dataclass
@@ -92,7 +91,7 @@ class RunWriter:
         ]
         setting = records.setting_params(result.inference.setting)
         params = {name: value for name, value in setting.items() if name not in self.known}
-        tags = [*as_tags(records.end_tags(result)), RunTag("mlflow.note.content", note)]
+        tags = [*as_tags(records.end_tags(result)), RunTag(NOTE, note)]
         for start in range(0, len(values), BATCH_METRICS):
             self.store.client.log_batch(self.run.run_id, metrics=values[start : start + BATCH_METRICS])
         self.store.client.log_batch(self.run.run_id, tags=tags, params=as_params(params))
