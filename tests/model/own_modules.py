@@ -85,6 +85,15 @@ class Random(Residual):
         return super().forward(nn.functional.dropout(x_NF, 0.5, True))
 
 
+class Unsaved(Residual):
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__(n_features, n_classes)
+        self.register_buffer("drawn", torch.randn(n_features), persistent=False)
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return super().forward(x_NF * self.drawn)
+
+
 class AcrossRows(Residual):
     def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
         return super().forward(x_NF - x_NF.mean(0))

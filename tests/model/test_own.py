@@ -122,6 +122,7 @@ def test_numbers_by_name() -> None:
         ("Half", "its layer.weight is float16, not float32"),
         ("ExtraState", "its state _extra_state is a dict, not a tensor"),
         ("Random", "it gives other logits for the same rows each time"),
+        ("Unsaved", "another one with the same state gives other logits, so a saved one could not be loaded"),
         ("AcrossRows", "its logits for a row depend on the other rows of the call"),
         ("Float32Only", "a copy of it does not run in float64, which the reference needs: RuntimeError: "),
         ("Rounds", "a copy of it in float64 gives other logits"),

@@ -33,6 +33,19 @@ def test_a_ladder_from_training_to_the_picture(vecml: Vecml, tmp_path: Path) -> 
     )
 
 
+def test_the_ladder_of_a_tracked_run(vecml: Vecml, tmp_path: Path) -> None:
+    done = vecml("run", "--data", "sklearn:digits", "--epochs", "2", "--name", "climber")
+    assert done.returncode == 0, done.stderr
+    done = vecml("ladder", "--run", "climber", "--rows", "5000", "--quick", "--json", "l.json")
+    assert done.returncode == 0, done.stderr
+    assert "64-32-10" in done.stdout
+    rungs = json.loads((tmp_path / "l.json").read_text(encoding="utf-8"))["rungs"]
+    assert all(rung["right"] for rung in rungs)
+    refused = vecml("ladder", "--run", "nobody")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: there is no run")
+
+
 def test_an_experiment_from_workers_to_the_page(vecml: Vecml, tmp_path: Path) -> None:
     done = vecml("lab", "broadcasting", "--quick", "--out", "lab", "--json", "lab.json")
     assert done.returncode == 0, done.stderr

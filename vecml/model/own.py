@@ -56,11 +56,31 @@ class Standardised(nn.Module):
 def build(name: str, n_features: int, n_classes: int, script: str | None = None) -> nn.Module:
     """A fresh module of the class that `name` means, looked at; float32, on the CPU, in evaluation mode.
 
-    Raises SettingError as `find_class`, `make` and `look_at` do.
+    Raises SettingError as `find_class`, `make` and `look_at` do, and where its state is not all that it answers from.
     """
     module = make(name, n_features, n_classes, script).eval()
     look_at(module, n_features, n_classes, f"--architecture {name}")
+    with torch.random.fork_rng(devices=[]):  # what is drawn for it is nobody's business
+        another = make(name, n_features, n_classes, script).eval()
+    _look_at_another(module, another, n_features, f"--architecture {name}")
     return module
+
+
+def _look_at_another(module: nn.Module, other: nn.Module, n_features: int, what: str) -> None:
+    """Raise SettingError when `other`, made anew, does not answer as `module` does once it has its state."""
+    x_NF = torch.from_numpy(np.random.default_rng(0).standard_normal((LOOKED_AT, n_features)).astype(np.float32))
+    with torch.no_grad():
+        _settle(other, x_NF)
+        try:
+            other.load_state_dict(module.state_dict())
+            same = not _far(other(x_NF), module(x_NF))
+        except RuntimeError:  # another one has other tensors
+            same = False
+    if not same:
+        raise SettingError(
+            f"{what}: another one with the same state gives other logits, so a saved one could not be loaded",
+            "register what is drawn at random as a buffer that is saved (not persistent=False), or fix its seed",
+        )
 
 
 def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> None:
