@@ -109,6 +109,14 @@ def test_it_comes_up_ends_on_ctrl_c_and_comes_up_again(up: Up) -> None:
     assert state in ("CANCELLED", "CRASHED", "FAILED")
 
 
+def test_ten_times_up_and_down(up: Up) -> None:
+    for _ in range(10):
+        up.start()
+        assert up.stop(signal.SIGINT) == 0
+        for database in ("mlruns/mlflow.db", ".prefect/prefect.db"):
+            assert_unlocked(up.home / database)
+
+
 def long_run(client: SyncPrefectClient, up: Up) -> UUID:
     """A flow run that is in the middle of its training, on the worker."""
     config: dict[str, Any] = {"rows": 300_000, "epochs": 1_000, "device": "cpu"}
