@@ -6,6 +6,7 @@ first layer. Only a column whose variation float32 could not hold is shifted (ti
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,12 +58,12 @@ def encode_column(
     column: Column,
     row_N: NDArray[np.int64] | None,
     x_KN: NDArray[np.float32],
-    source_row_T: NDArray[np.int64] | None = None,
+    source_row_T: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> int:
     """Write the column's K features of the rows `row_N` (None: all) into `x_KN`; returns how many values were unseen.
 
     The column must be of the encoding's kind. Raises DataError for a number that is infinite or too large for float32;
-    `source_row_T` (int64, for each row of the column; None: the same) is what its row is called there, from 0.
+    `source_row_T` (whole numbers, for each row of the column; None: the same) is what its row is called there, from 0.
     """
     if encoding.kind != "number":
         return _encode_codes(encoding, column, row_N, x_KN)
@@ -103,7 +104,7 @@ def _encode_number(
     column: Column,
     row_N: NDArray[np.int64] | None,
     x_N: NDArray[np.float32],
-    source_row_T: NDArray[np.int64] | None,
+    source_row_T: Sequence[int] | NDArray[np.int64] | None,
 ) -> None:
     values_N = column.values_N if row_N is None else column.values_N[row_N]
     with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused below
@@ -115,7 +116,7 @@ def _encode_number(
             np.subtract(values_N, encoding.offset, out=x_N, dtype=np.float64, casting="same_kind")
         else:
             x_N[:] = values_N
-    if not len(x_N):
+    if np.isfinite(x_N).all():  # one pass for what is nearly always so
         return
     if np.isinf(np.fmin.reduce(x_N)) or np.isinf(np.fmax.reduce(x_N)):
         first = int(np.isinf(x_N).argmax())

@@ -87,14 +87,14 @@ class Encoding:
         self,
         columns: Sequence[Column],
         row_N: NDArray[np.int64] | None = None,
-        source_row_T: NDArray[np.int64] | None = None,
+        source_row_T: Sequence[int] | NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.float32], int]:
         """The features x_FN (float32, by column, contiguous) of the rows `row_N` (None: all), and how many values were
         categories that the fit had not seen; those are zero in all features of their column.
 
         Columns are found by name; others than the fitted ones do not matter. Raises DataError when one is missing, of
-        another kind, or has a number that is infinite or that float32 cannot hold; `source_row_T` (int64, from 0, for
-        each of the columns' rows; None: the same) is what its row is called there.
+        another kind, or has a number that is infinite or that float32 cannot hold; `source_row_T` (whole numbers from
+        0, for each of the columns' rows; None: the same) is what its row is called there.
         """
         by_name = {column.name: column for column in columns}
         for encoding in self.columns:

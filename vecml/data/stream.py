@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 CSV_BLOCK_BYTES = 1 << 22
 READ_AHEAD = 2  # blocks
 BUFFER_BYTES = 1 << 20  # of a Parquet column that is read piece by piece: a row group may be as large as the file
+WHOLE_GROUP_BYTES = 1 << 26  # a smaller one is read whole: its columns are then decoded side by side
 _ENDING = 0.1  # seconds between looks at whether anybody still wants blocks
 
 
@@ -211,6 +212,9 @@ def _parquet(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
         with pq.ParquetFile(file.path, buffer_size=BUFFER_BYTES) as opened:
             # One row group at a time: Arrow's iterator over all of them keeps what it has read until it ends.
             for group in range(opened.metadata.num_row_groups):
+                if opened.metadata.row_group(group).total_byte_size <= WHOLE_GROUP_BYTES:
+                    yield opened.read_row_group(group, columns=_wanted(file), use_threads=True).select(_placed(file))
+                    continue
                 for batch in opened.iter_batches(block_rows, [group], columns=_wanted(file), use_threads=True):
                     yield pa.Table.from_batches([batch]).select(_placed(file))
 

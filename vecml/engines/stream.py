@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".parquet", ".pq")
 LABEL, ROW, PROBABILITY = "prediction", "row", "probability_"
-BLOCK_BYTES = 1 << 23  # of a block's features
+BLOCK_BYTES = 1 << 24  # of a block's features
 MOST_ROWS = 1 << 19
 WRITE_BEHIND = 2  # blocks
+WRITE_ROWS = 1 << 16  # that Arrow encodes at once; it would take 1,024
 _ENDING = 0.1  # seconds between looks at whether the writer still writes
 
 
@@ -139,8 +140,8 @@ def predict_file(
         with _published(path) as temporary, _writing(temporary, layout) as write:
             with stage("predicting", data.n_rows) as advance:
                 for block in blocks(data, block_rows or block_rows_of(model, setting)):
-                    row_N = np.arange(block.first_row, block.first_row + block.n_rows)
-                    x_FN, new = classifier.encoding.transform(block.columns, None, row_N)
+                    rows_there = range(block.first_row, block.first_row + block.n_rows)
+                    x_FN, new = classifier.encoding.transform(block.columns, None, rows_there)
                     label_N, logits_NC = _labelled(engine, x_FN, setting, probabilities=probabilities)
                     write(block, label_N, logits_NC)
                     count_C += np.bincount(label_N, minlength=len(count_C))
@@ -318,7 +319,16 @@ def _opened(path: Path, layout: _Layout) -> Iterator[Any]:
             writer: Any = csv.CSVWriter(str(path), schema, write_options=options)
         else:
             texts = [LABEL, *(name for name in layout.carried if not pa.types.is_primitive(layout.types[name]))]
-            writer = pq.ParquetWriter(str(path), schema, use_dictionary=texts, store_schema=False)
+            # Least and greatest label are the classes' own, and finding them in each block takes as long as writing it.
+            numbers = [name for name in schema.names if name != LABEL]
+            writer = pq.ParquetWriter(
+                str(path),
+                schema,
+                use_dictionary=texts,
+                store_schema=False,
+                write_statistics=numbers or False,
+                write_batch_size=WRITE_ROWS,
+            )
         with writer:
             yield lambda block, label_N, logits_NC: writer.write_table(layout.table(block, label_N, logits_NC, schema))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
