@@ -74,6 +74,21 @@ def test_blocks_are_the_whole_file(tmp_path: Path, name: str, block_rows: int, m
     np.testing.assert_array_equal(features(path, block_rows), whole)
 
 
+@pytest.mark.parametrize("whole_group_bytes", [0, 1 << 26])
+@pytest.mark.parametrize("block_rows", [7, 137, 5_000])
+def test_row_groups_of_numbers(
+    tmp_path: Path, block_rows: int, whole_group_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "WHOLE_GROUP_BYTES", whole_group_bytes)  # 0: each in pieces
+    numbers = [None if i % 5 == 0 else i / 7 for i in range(1_000)]
+    path = written(tmp_path / "a.parquet", pa.table({"size": numbers, "x": pa.array(range(1_000), pa.int16())}))
+    encoding = Encoding(
+        (ColumnEncoding("size", "number", 0.5), ColumnEncoding("x", "number", 0.0)), "label", ("a", "b")
+    )
+    whole = encoding.transform(raw_columns(path, encoding))[0]
+    np.testing.assert_array_equal(features(path, block_rows, encoding), whole)
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -210,13 +210,24 @@ def _parquet(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
 
     with _complaints(file.path, "Parquet"):
         with pq.ParquetFile(file.path, buffer_size=BUFFER_BYTES) as opened:
+            row_bytes = _row_bytes(opened.schema_arrow, _wanted(file))
             # One row group at a time: Arrow's iterator over all of them keeps what it has read until it ends.
             for group in range(opened.metadata.num_row_groups):
-                if opened.metadata.row_group(group).total_byte_size <= WHOLE_GROUP_BYTES:
+                if row_bytes and opened.metadata.row_group(group).num_rows * row_bytes <= WHOLE_GROUP_BYTES:
                     yield opened.read_row_group(group, columns=_wanted(file), use_threads=True).select(_placed(file))
                     continue
                 for batch in opened.iter_batches(block_rows, [group], columns=_wanted(file), use_threads=True):
                     yield pa.Table.from_batches([batch]).select(_placed(file))
+
+
+def _row_bytes(schema: "pa.Schema", names: list[str]) -> int | None:
+    """Bytes of a row in memory; None with columns, of text say, that a file may hold in far fewer than memory takes."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
+
+    kinds = [schema.field(name).type for name in names]
+    if not all(pa.types.is_primitive(kind) for kind in kinds):
+        return None
+    return int(sum(-(-kind.bit_width // 8) for kind in kinds))
 
 
 def _whole(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
