@@ -2,8 +2,9 @@
 
 honcho gives each a session of its own, carries its output here, and when one ends or a signal comes sends SIGTERM to
 all of them and SIGKILL to what is left after five seconds. Three things are added. One process ends before the others,
-so that it can still tell them how its work ended. Nothing is waited for without limit. And what a process has put into
-yet another session, where no signal to its own reaches it, is found by a mark in its environment and ended too.
+and its own children before it, so that they can still tell the others how their work ended. Nothing is waited for
+without limit. And what a process has put into yet another session, where no signal to its own reaches it, is found by
+a mark in its environment and ended too.
 """
 
 import multiprocessing
@@ -24,7 +25,7 @@ import psutil
 from honcho.manager import KILL_WAIT, SYSTEM_PRINTER_NAME, Manager
 
 MARK: Final = "VECML_UP"
-FIRST_SECONDS: Final = 15.0  # what the one that ends first has before the others are ended as well
+FIRST_SECONDS: Final = 15.0  # what the one that ends first has before the others are ended as well, and its children
 LEFT_SECONDS: Final = 10.0
 LAST_LINES: Final = 200
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -127,10 +128,19 @@ class Together:
             return  # honcho does not know yet what to end; `_heard` asks again once it does
         if self._first not in self._stopped and not self._manager.first_asked:
             self._manager.first_asked = True
-            _signal_group(self._pids[self._first], signal.SIGTERM)
-            _later(FIRST_SECONDS, self._end_others)
+            _later(0.0, self._end_first)  # not here, in a signal's handler: it waits
         else:
             self._end_others()
+
+    def _end_first(self) -> None:
+        """What the first has started ends before it: Prefect's worker kills its flows when it ends itself."""
+        pid = self._pids[self._first]
+        below = _children(pid)
+        for process in below:
+            _send(process, signal.SIGTERM)
+        psutil.wait_procs(below, FIRST_SECONDS)
+        _signal_group(pid, signal.SIGTERM)
+        _later(FIRST_SECONDS, self._end_others)
 
     def _end_others(self) -> None:
         self._manager.end_all()
@@ -241,6 +251,13 @@ def _has_mark(process: psutil.Process, mark: str) -> bool:
         return process.environ().get(MARK) == mark and process.pid != os.getpid()
     except (psutil.Error, OSError):  # it is another user's, or gone
         return False
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children()
+    except psutil.Error:  # it has ended meanwhile
+        return []
 
 
 def _send(process: psutil.Process, number: int) -> None:
