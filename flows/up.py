@@ -49,6 +49,7 @@ class Asked:
         mlflow_port: of MLflow's UI.
         runs: the command that serves MLflow's UI on that port and prints the runs' page first; None where a tracking
             server has a UI of its own.
+        queues: those of the work pool that this machine's worker serves; another machine's are left to that.
         deploy: whether the deployments of the folder's prefect.yaml are registered.
     """
 
@@ -56,6 +57,7 @@ class Asked:
     prefect_port: int
     mlflow_port: int
     runs: Sequence[str] | None
+    queues: Sequence[str]
     deploy: bool
 
     @property
@@ -109,7 +111,7 @@ def services(asked: Asked) -> list[Service]:
         ),
         Service(
             WORKER,
-            child.python("flows.worker", WORKER_NAME, *deploy),
+            child.python("flows.worker", WORKER_NAME, ",".join(asked.queues), *deploy),
             {**here, PORT_VARIABLE: str(asked.mlflow_port)},  # where its runs' links lead
         ),
     ]

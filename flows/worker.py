@@ -1,12 +1,13 @@
 """The worker of `vecml up`: it makes its pool, registers the deployments of prefect.yaml and becomes Prefect's worker.
 
-Run as `python -m flows.worker NAME [--no-deploy]` in the folder of prefect.yaml, with PREFECT_API_URL set.
+Run as `python -m flows.worker NAME QUEUE,... [--no-deploy]` in the folder of prefect.yaml, with PREFECT_API_URL set.
 """
 
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flows.probes import STARTUP_SECONDS, answers
@@ -17,25 +18,28 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 POOL = "vecml"
+QUEUE = "cpu"  # of deployments for any machine; another machine's own queue, or cuda, is that machine's to serve
 PREFECT = (sys.executable, "-P", "-m", "prefect")
 NO_DEPLOY = "--no-deploy"
 MOST_DEPLOYMENTS = 200  # the most that Prefect hands over at once
 
 
-def work(name: str, deploy: bool) -> None:
-    """Become the worker `name`, once the server answers and knows the pool and, with `deploy`, the deployments."""
+def work(name: str, queues: Sequence[str], deploy: bool) -> None:
+    """Become the worker `name` of these queues, once the server knows them and, with `deploy`, the deployments."""
     _wait_for_server(f"{os.environ['PREFECT_API_URL']}/health")
     from prefect.client.orchestration import get_client  # noqa: PLC0415 -- while it is imported the server comes up
 
     with get_client(sync_client=True) as client:
         _make_pool(client)
+        _make_queues(client, queues)
         if deploy:
             switched_on = _switched_on(client)
             if subprocess.run([*PREFECT, "--no-prompt", "deploy", "--all"], check=False).returncode:
                 sys.exit("Error: the deployments of prefect.yaml could not be registered")
             _switch_on(client, switched_on)
     sys.stdout.flush()
-    worker = [*PREFECT, "worker", "start", "--pool", POOL, "--name", name, "--limit", "1"]
+    queues = [part for queue in queues for part in ("--work-queue", queue)]
+    worker = [*PREFECT, "worker", "start", "--pool", POOL, *queues, "--name", name, "--limit", "1"]
     os.execv(sys.executable, worker)  # noqa: S606 -- Prefect's worker takes this process's place, and its signals
 
 
@@ -60,6 +64,17 @@ def _make_pool(client: "SyncPrefectClient") -> None:
         client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
 
 
+def _make_queues(client: "SyncPrefectClient", queues: Sequence[str]) -> None:
+    """A worker does not ask for a queue that is not there; `prefect deploy` makes those of prefect.yaml alone."""
+    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
+
+    for queue in queues:
+        try:
+            client.read_work_queue_by_name(queue, work_pool_name=POOL)
+        except ObjectNotFound:
+            client.create_work_queue(queue, work_pool_name=POOL)
+
+
 def _switched_on(client: "SyncPrefectClient") -> "set[tuple[UUID, str]]":
     """The schedules that are on: the deployment's id, and when it runs."""
     return {
@@ -79,4 +94,4 @@ def _switch_on(client: "SyncPrefectClient", switched_on: "set[tuple[UUID, str]]"
 
 
 if __name__ == "__main__":
-    work(sys.argv[1], NO_DEPLOY not in sys.argv[2:])
+    work(sys.argv[1], sys.argv[2].split(","), NO_DEPLOY not in sys.argv[3:])

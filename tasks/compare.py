@@ -8,7 +8,8 @@ from vecml.comparison.compare import Job, compare_settings, plan_comparison
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.config import ComparisonConfig, chosen_of, job_of
 from vecml.comparison.settings import Chosen
-from vecml.comparison.unfinished import Kept, Unfinished, comparison_of
+from vecml.comparison.unfinished import Kept, Unfinished, comparison_of, measured_before
+from vecml.warnings import warn
 
 
 @task(name="prepare", cache_policy=NO_CACHE, persist_result=False)
@@ -27,6 +28,7 @@ def choose_settings(config: ComparisonConfig, job: Job) -> Chosen:
 def measure(config: ComparisonConfig, job: Job, chosen: Chosen, file: Unfinished, kept: Kept | None) -> Comparison:
     """Measure what is not kept of it yet; each complete launch goes to `file`."""
     if (whole := comparison_of(kept)) is not None:
+        warn("VML016", measured_before(whole))
         return whole
     resumed = None if kept is None else kept.measured
     plan = plan_comparison(chosen, config.budget)

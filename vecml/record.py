@@ -368,12 +368,21 @@ def child_tags(comparison: Comparison, arm: ArmFigures) -> dict[str, str]:
         "vecml.verdict": verdict,
         "vecml.reason": reason,
         "vecml.baseline": baseline,
-        "vecml.tied": "yes" if any(arm.name in family.tied for family in families(comparison)) else "no",
+        "vecml.tied": _tied(comparison, arm),
         **_place(comparison),
         "vecml.launches": str(len(set(measured.blocks.launch))),
         "vecml.precision_used": text(arm.precision_used),
         **_digests(comparison),
     }
+
+
+def _tied(comparison: Comparison, arm: ArmFigures) -> str:
+    """Whether it is the fastest or cannot be told from it; none where nothing was told apart, for want of launches."""
+    for family in families(comparison):
+        if arm.name in (family.baseline, *(verdict.arm for verdict in family.verdicts)):
+            told = any(verdict.verdict not in (None, "invalid") for verdict in family.verdicts)
+            return ("yes" if arm.name in family.tied else "no") if told else NONE
+    return "no"
 
 
 def _place(comparison: Comparison) -> dict[str, str]:

@@ -169,11 +169,15 @@ def tracked_comparison(
 
 
 def log_unlogged(except_for: Unfinished | None = None) -> list[str]:
-    """Log what was measured to its end and could not be logged when its store was away; the runs' names."""
+    """Log what was measured to its end and could not be logged when its store was away; the runs' names.
+
+    `except_for` goes on by itself, as long as it is of this sitting.
+    """
     location, logged = locate(), []
+    going_on = except_for is not None and except_for.resumable(location.shown) is not None
     for file, kept in unlogged(location.shown):
         comparison = comparison_of(kept)
-        if comparison is None or (except_for is not None and file.path == except_for.path):
+        if comparison is None or (going_on and except_for is not None and file.path == except_for.path):
             continue
         with tracked_comparison(None, None, file) as writer:
             writer.log(comparison, kept.note)

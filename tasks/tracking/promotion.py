@@ -3,6 +3,7 @@
 All of it under one lock where the store is local, and under checks of the alias everywhere (`tasks.tracking.registry`).
 """
 
+import dataclasses
 import io
 import zipfile
 from collections.abc import Mapping
@@ -185,16 +186,21 @@ def _best(found: Recorded, run: RecordedRun) -> Chosen:
             f"comparison {found.name} of run {run.name} has no valid setting: {_first_failure(comparison)}",
             f"compare others: vecml compare --run {run.name} --engines all",
         )
-    others = len(family.verdicts) + 1
+    valid = [verdict for verdict in family.verdicts if verdict.verdict != "invalid"]
+    others = len(valid) + 1
     if others == 1:
-        why = f"the only setting of comparison {found.name}"
+        why = f"the only {'valid ' if family.verdicts else ''}setting of comparison {found.name}"
     elif len(family.tied) > 1:
         why = f"the simplest of {len(family.tied)} that cannot be told from the fastest of comparison {found.name}"
     else:
         why = f"the fastest of {others} settings in comparison {found.name}"
-    if all(verdict.verdict is None for verdict in family.verdicts) and family.verdicts:
+    if valid and all(verdict.verdict is None for verdict in valid):
         why += ", which gives no verdict: it was too short"
-    return Chosen(comparison.settings[name], why, found.run_id)
+    setting = comparison.settings[name]
+    if setting.request_rows is not None:
+        why += f", which measured single requests of {setting.request_rows:,} rows only"
+        setting = dataclasses.replace(setting, request_rows=None)  # what labels files takes whole blocks
+    return Chosen(setting, why, found.run_id)
 
 
 def _first_failure(comparison: Comparison) -> str:

@@ -6,6 +6,7 @@ small objects a run, none of them garbage; looking for garbage among them would 
 """
 
 import gc
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,7 +38,8 @@ def recorded_settings() -> list[RecordedSetting]:
         return [
             _recorded(run, parents.get(run.data.tags.get(PARENT, "")))
             for run in _runs(store, SETTING)
-            if run.info.status == "FINISHED"
+            # Without its comparison, which was deleted or never came here whole, a setting counts for nothing.
+            if run.info.status == "FINISHED" and (PARENT not in run.data.tags or run.data.tags[PARENT] in parents)
         ]
 
 
@@ -77,7 +79,7 @@ def _recorded(run: Run, parent: Run | None) -> RecordedSetting:
     rows = "" if parent is None else parent.data.params.get("n_rows", "")
     device = tags.get(DEVICE_NAME, "unknown device")
     told: dict[str, Any] = {
-        name: metrics.get(key)
+        name: _finite(metrics.get(key))
         for name, key in (
             ("rows_per_s", "infer/rows_per_s"),
             ("rows_per_s_low", "infer/rows_per_s_low"),
@@ -129,6 +131,10 @@ def _subject(params: dict[str, str]) -> str | None:
     ]
     told = [part for part in parts if not part.startswith(NONE)]
     return ", ".join(told) or None
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
 
 
 def _count(text: str) -> int:

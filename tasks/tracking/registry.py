@@ -247,13 +247,13 @@ def promoted_tags(former: Version | None) -> dict[str, str]:
 
 
 def _predecessor(told: Standing) -> Version | None:
-    """The challenger; where that is none, or a promotion was killed half-way, the one that the champion replaced."""
+    """The one that the champion replaced: going back twice goes two back. The challenger where that is not told."""
     champion, challenger = told.champion, told.challenger
     if champion is None:
         return None
-    if challenger is not None and challenger.number != champion.number:
-        return challenger
-    replaced = champion.tags.get(REPLACED, "none")
+    replaced = champion.tags.get(REPLACED)
+    if replaced is None:
+        return challenger if challenger is not None and challenger.number != champion.number else None
     return next((version for version in told.versions if str(version.number) == replaced), None)
 
 

@@ -36,14 +36,27 @@ def read_sides(asked: Sequence[str]) -> tuple[list[Side], list[Sitting]]:
     store = opened(asked[0])
     with store_errors(store.location):
         runs = [found(store, name, (PIPELINE, COMPARE, SETTING)) for name in asked]
+        twice = [name for number, name in enumerate(asked) if runs[number].info.run_id in _ids(runs[:number])]
+        if twice:
+            raise StoreError(f"{twice[0]} names a run that is named already", "name two different runs")
         sides = [_side(store, run) for run in runs]
         digests = {sitting.keys["architecture_digest"] for side in sides for sitting in side.sittings}
         others = [sitting for digest in sorted(digests - {NONE}) for sitting in _sittings_of(store, digest)]
     return sides, others
 
 
+def _ids(runs: Sequence[Run]) -> set[str]:
+    return {str(run.info.run_id) for run in runs}
+
+
 def _side(store: Store, run: Run) -> Side:
-    kind, tags = run.data.tags[KIND], run.data.tags
+    tags = run.data.tags
+    kind = tags.get(KIND, "")
+    if kind not in (PIPELINE, COMPARE, SETTING):
+        raise StoreError(
+            f"run {run.info.run_name} is {f'of kind {kind}' if kind else 'none of vecml'}: it cannot be compared",
+            "name runs of vecml run or vecml compare; vecml leaderboard lists them",
+        )
     whole = store.client.get_run(tags[PARENT]) if kind == SETTING else run
     if kind == PIPELINE:
         sittings = [_pipeline_sitting(run)] if "infer/rows_per_s" in run.data.metrics else []

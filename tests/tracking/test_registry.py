@@ -92,7 +92,7 @@ def test_a_better_one_is_promoted_a_worse_one_refused_and_back_again(telling_res
     assert back.challenger.tags["vecml.rolled_back"].endswith(": back to version 2")
     again = roll_back()
     assert again.champion is not None
-    assert again.champion.run_id == worse
+    assert again.champion.run_id == first  # two back, not the one that was rolled back
 
 
 def test_what_a_version_says(telling_result: PipelineResult) -> None:

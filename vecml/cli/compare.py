@@ -210,7 +210,7 @@ def _measure(asked: "ComparisonConfig", json: Path | None, *, fresh: bool) -> tu
         from vecml.comparison.compare import compare_settings, plan_comparison
         from vecml.comparison.config import chosen_of, job_of
         from vecml.comparison.document import to_json
-        from vecml.comparison.unfinished import comparison_of, unfinished
+        from vecml.comparison.unfinished import comparison_of, measured_before, unfinished
         from vecml.report.comparison import expectation, note
         from vecml.warnings import warn
 
@@ -230,6 +230,8 @@ def _measure(asked: "ComparisonConfig", json: Path | None, *, fresh: bool) -> tu
             if comparison is None:
                 resumed = None if writer.kept is None else writer.kept.measured
                 comparison = compare_settings(job, chosen, plan, resumed=resumed, keep=file.keep_launches)
+            else:
+                warn("VML016", measured_before(comparison))
             try:
                 if json is not None and str(json) != "-":
                     write_bytes(json, to_json(comparison).encode())  # before it is logged: a store may fail

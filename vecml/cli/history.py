@@ -139,7 +139,8 @@ def _since(text: str, now: datetime) -> datetime:
         return now - timedelta(days=int(match[1]))
     try:
         day = datetime.fromisoformat(text.strip())
-    except ValueError:
+        day.astimezone()  # which the first and the last days there are have none of
+    except (ValueError, OverflowError):
         raise SettingError(
             f"--since {text}: it is no date and no number of days", "2026-01-31, or 30d for the last 30 days"
         ) from None

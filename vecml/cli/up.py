@@ -28,6 +28,12 @@ def up(
         int, typer.Option(help="Of Prefect's server, on 127.0.0.1.", min=1, max=65535)
     ] = PREFECT_PORT,
     mlflow_port: Annotated[int, typer.Option(help="Of MLflow's UI, on 127.0.0.1.", min=1, max=65535)] = UI_PORT,
+    queues: Annotated[
+        str,
+        typer.Option(
+            help="Of the work pool, what this machine's worker serves: with a GPU cpu,cuda.", metavar="NAME,..."
+        ),
+    ] = "cpu",
     deploy: Annotated[bool, typer.Option(help="Register the deployments of prefect.yaml first.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show every line that the three write.")] = False,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
@@ -38,6 +44,10 @@ def up(
     .prefect/, with what the three write in .prefect/logs/. A schedule that was switched on in the UI stays on.
     """
     from tasks.tracking.location import locate, prepare
+
+    served = [name.strip() for name in queues.split(",") if name.strip()]
+    if not served:
+        raise SettingError(f"--queues {queues!r}: it names no queue", "for example cpu, or cpu,cuda")
 
     location = locate()
     _see_free(prefect_port, "--prefect-port")
@@ -62,7 +72,7 @@ def up(
 
         elsewhere = runs_url(open_store(location))
     runs = None if location.has_server else ui_command(mlflow_port)
-    asked = Asked(home, prefect_port, mlflow_port, runs, deploy)
+    asked = Asked(home, prefect_port, mlflow_port, runs, served, deploy)
     was_up = []
 
     def show_addresses(page: str | None) -> None:

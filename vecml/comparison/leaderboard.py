@@ -13,6 +13,7 @@ from typing import Literal
 
 from vecml.comparison.recorded import RecordedSetting, Setting, settings_alike
 
+FEWEST_LAUNCHES = 3  # of a comparison that may say who ties: with fewer there is no verdict
 SITTINGS = 5  # for an interval over sittings
 CONFIDENCE = 0.95
 Tie = Literal["best", "comparison", "intervals", "no", "unknown"]
@@ -179,7 +180,9 @@ def _interval(latest: RecordedSetting, rates: Sequence[float]) -> tuple[float | 
 def _tie(place: Place, sittings: Sequence[RecordedSetting], best: Place, of_best: Sequence[RecordedSetting]) -> Tie:
     """By the latest comparison that measured both, where it says; else by the intervals."""
     beside = {one.sitting: one for one in of_best if one.invalid is None}
-    common = [one for one in sittings if one.invalid is None and one.sitting in beside]
+    common = [
+        one for one in sittings if one.invalid is None and one.sitting in beside and one.launches >= FEWEST_LAUNCHES
+    ]
     if common:
         latest = max(common, key=lambda one: one.started)
         other = beside[latest.sitting]

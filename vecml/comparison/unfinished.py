@@ -80,8 +80,8 @@ class Unfinished:
         kept = self.read()
         if kept is None or kept.store != store:
             return None
-        if kept.comparison is None and time.time() - kept.began > NEW_SITTING_SECONDS:
-            return None
+        if time.time() - kept.began > NEW_SITTING_SECONDS:
+            return None  # figures of another day are that day's
         return None if self._taken(kept) else kept
 
     def begin(self, store: str, run_id: str, before: Kept | None) -> None:
@@ -168,6 +168,11 @@ def comparison_of(kept: Kept | None) -> Comparison | None:
         return from_json(kept.comparison.encode(), "an unfinished comparison")
     except MeasureError:
         return None
+
+
+def measured_before(comparison: Comparison) -> str:
+    """The warning's text where a whole comparison that was kept is logged instead of measuring it again."""
+    return f"not measured again: it was measured at {comparison.created} and not logged; --fresh measures it anew"
 
 
 def _folder() -> Path:
