@@ -28,7 +28,8 @@ def test_shares_and_amdahl() -> None:
 
 
 def test_a_real_profile(tmp_path: Path) -> None:
-    found = profile(*places(tmp_path, SLOW, "squares"), 60.0)
+    target, inputs = places(tmp_path, SLOW, "squares")
+    found = profile(target, SLOW, inputs, 60.0)
     (loop,) = found.loops
     assert (loop.first, loop.last) == (7, 8)
     assert loop.share > 0.5

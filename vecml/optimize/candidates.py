@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from vecml.optimize.observe import Observation
-from vecml.optimize.patch import unified
+from vecml.optimize.patch import lines_of, unified
 from vecml.optimize.profile import INSTALL, Profile
 from vecml.optimize.rewrite import LoopReading, Rewrite, rewritten
-from vecml.optimize.target import Place, source_of
+from vecml.optimize.target import Place
 
 Kind = Literal["own", "rewrite", "numba"]
 WORTH = 0.05  # of the time: loops with less are not worth a rewrite
@@ -54,9 +54,8 @@ class Suggestions:
     loops: tuple[LoopReading, ...]
 
 
-def suggest(target: Place, observation: Observation, profile: Profile, folder: Path) -> Suggestions:
-    """The suggested rewrite and Numba, their modules written under `folder`."""
-    source = source_of(target)
+def suggest(target: Place, source: str, observation: Observation, profile: Profile, folder: Path) -> Suggestions:
+    """The suggested rewrite and Numba, their modules written under `folder`; `source` is the target's file's text."""
     made = _rewrite(source, target, observation)
     found: list[Candidate] = []
     left_out: dict[str, str] = {}
@@ -68,6 +67,9 @@ def suggest(target: Place, observation: Observation, profile: Profile, folder: P
         found.append(_candidate("numpy", "rewrite", source, made.source, target, folder))
     if find_spec("numba") is None:
         left_out["numba"] = f"Numba is not installed: {INSTALL}"
+    elif observation.changeable:
+        read = ", ".join(observation.changeable)
+        left_out["numba"] = f"it reads {read} of its module, which Numba would freeze when it compiles; pass it in"
     else:
         found.append(_candidate("numba", "numba", source, with_numba(source, target.name), target, folder))
     return Suggestions(tuple(found), left_out, made.loops)
@@ -83,7 +85,7 @@ def with_numba(source: str, name: str) -> str:
         new = (called & functions.keys()) - wanted
         wanted |= new
         todo += sorted(new)
-    lines = source.splitlines(keepends=True)
+    lines = lines_of(source)
     for one in sorted((functions[called] for called in wanted), key=lambda part: -part.lineno):
         lines.insert(one.lineno - 1, "@numba.njit\n")
     if any(isinstance(part, ast.Import) and any(one.name == "numba" for one in part.names) for part in tree.body):

@@ -1,6 +1,7 @@
 """Step 4, the dtype: what float32 and lighter ones cost in accuracy on the user's inputs, and the bytes they save."""
 
 import copy
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vecml.optimize.agreement import largest_error
+from vecml.optimize.agreement import difference, largest_error
 from vecml.optimize.target import Place, in_a_line, load, make_inputs
 
 TASK = "vecml.optimize.dtype:dtype_task"
@@ -21,8 +22,8 @@ class DtypeChoice:
 
     Attributes:
         dtype: its name.
-        error: of the result, the largest difference relative to the largest value; inf where it overflows; None where
-            it cannot be told.
+        error: of the result and of the arguments that are changed in place, the largest difference relative to the
+            largest value; inf where it overflows; None where it raises, or gives no numbers to compare.
         within: whether that is within the user's bound.
         bytes: of the arrays that go in.
         saved: bytes less than as they are given.
@@ -67,16 +68,23 @@ def dtypes_of(function: Callable[..., Any], args: Sequence[Any], rtol: float) ->
         return ()
     widest = max((value.dtype for value in floating), key=lambda dtype: dtype.itemsize)
     size = sum(value.nbytes for value in args if isinstance(value, np.ndarray))
-    expected, seconds, reason = _call(function, args)
-    found = [DtypeChoice(str(widest), 0.0, within=True, bytes=size, saved=0, seconds=seconds, reason=reason)]
+    result, left, seconds, reason = _call(function, args)
+    changed = [not reason and difference(old, new, 0.0) is not None for old, new in zip(args, left, strict=True)]
+    expected = [result, *itertools.compress(left, changed)]
+    comparable = any(map(_has_numbers, expected))
+    error = 0.0 if comparable or reason else None
+    found = [DtypeChoice(str(widest), error, within=True, bytes=size, saved=0, seconds=seconds, reason=reason)]
     for name in LIGHTER:
         if np.dtype(name).itemsize >= widest.itemsize or reason:
             continue
         with np.errstate(over="ignore"):
             lighter = [_lighter(value, name) for value in args]
         bytes_now = sum(value.nbytes for value in lighter if isinstance(value, np.ndarray))
-        result, taken, failed = _call(function, lighter)
-        error = None if failed else largest_error(expected, result)
+        result, left, taken, failed = _call(function, lighter)
+        gives = [result, *itertools.compress(left, changed)]
+        # One by one: side by side, numbers would be held to the largest of them all.
+        errors = (largest_error(one, other) for one, other in zip(expected, gives, strict=True))
+        error = max(errors) if comparable and not failed else None
         within = error is not None and error <= rtol
         found.append(DtypeChoice(name, error, within, bytes_now, size - bytes_now, taken, failed))
     return tuple(found)
@@ -87,18 +95,28 @@ def _lighter(value: Any, name: str) -> Any:
     return value.astype(name) if is_floating and value.dtype.itemsize > np.dtype(name).itemsize else value
 
 
-def _call(function: Callable[..., Any], args: Sequence[Any]) -> tuple[Any, float | None, str]:
-    """The result, the fastest of three calls (of one, where it takes a second), and what it raised."""
-    fastest, result = float("inf"), None
+def _has_numbers(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "fciub" and value.size > 0
+    if isinstance(value, tuple | list | dict):
+        return any(map(_has_numbers, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int | float | complex | np.number | np.bool_)
+
+
+def _call(function: Callable[..., Any], args: Sequence[Any]) -> tuple[Any, Sequence[Any], float | None, str]:
+    """The result, the arguments as they are left, the fastest of three calls (of one that takes a second), and what
+    it raised.
+    """
+    fastest, result, given = float("inf"), None, tuple(args)
     for number in range(3):
         given = copy.deepcopy(tuple(args))
         start = time.perf_counter()
         try:
             result = function(*given)
         except Exception as error:  # noqa: BLE001 -- a dtype that the function cannot take is a finding
-            return None, None, in_a_line(error)
+            return None, given, None, in_a_line(error)
         taken = time.perf_counter() - start
         fastest = taken if number <= 1 else min(fastest, taken)  # the first may compile
         if taken > 1.0 and number:
             break
-    return result, fastest, ""
+    return result, given, fastest, ""

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from vecml.optimize.ranks import rank_of
-from vecml.optimize.values import Loop, NotRecognisedError, Scope, Value, combined, made
+from vecml.optimize.values import NotRecognisedError, Scope, Value, combined, made
 
 RENAMED = {"fabs": "abs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "pow": "power"}
 WHOLE = {"floor", "ceil"}  # of math: they give an int, NumPy's a float
 REDUCED = {"sum", "mean", "prod", "min", "max", "any", "all", "argmin", "argmax", "var", "std"}
-PAIRS = {"min": "minimum", "max": "maximum"}
+PAIRS = {"min": "<", "max": ">"}
 
 
 def vectorised(node: ast.expr, scope: Scope) -> Value:
@@ -27,9 +27,11 @@ def vectorised(node: ast.expr, scope: Scope) -> Value:
             if isinstance(node.op, ast.MatMult):
                 raise NotRecognisedError("it has a matrix product in each turn")
             return made(layout, codes[0] + _operator(node.op) + codes[1])
+        case ast.UnaryOp(op=ast.Not()):
+            return negated(truth(node.operand, scope))
         case ast.UnaryOp():
             value = vectorised(node.operand, scope)
-            sign = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "~"}[type(node.op)]
+            sign = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~"}[type(node.op)]
             return made(value, f"{sign}({value.code})")
         case ast.BoolOp():
             codes, layout = combined([_truth(part, scope) for part in node.values])
@@ -44,6 +46,23 @@ def vectorised(node: ast.expr, scope: Scope) -> Value:
         case ast.Call():
             return _call(node, scope)
     raise NotRecognisedError(f"{_shown(node)} has no form over whole arrays here")
+
+
+def truth(node: ast.expr, scope: Scope) -> Value:
+    """Whether Python takes the value of `node` for true, in every turn: a boolean, unlike the value itself."""
+    value = vectorised(node, scope)
+    if value.rank:
+        raise NotRecognisedError(f"{_shown(node)} is an array in each turn, and no condition")
+    if not value.deps:
+        return made(value, f"bool({value.code})")
+    if isinstance(node, ast.Compare | ast.BoolOp) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)):
+        return value
+    return made(value, f"({value.code}) != 0")
+
+
+def negated(test: Value) -> Value:
+    """Of a boolean; `~` is wrong for one that is the same in every turn, for it may be Python's: ~True is -2."""
+    return made(test, f"~({test.code})" if test.deps else f"not ({test.code})")
 
 
 def index_values(node: ast.expr, scope: Scope) -> list[Value]:
@@ -65,7 +84,7 @@ def subscript(base: str, values: list[Value], scope: Scope) -> Value:
     deps = frozenset().union(*(value.deps for value in values))
     if all(name is not None for name in names):
         depths = [scope.loops[name].depth for name in names if name]
-        if depths == sorted(set(depths)) and all(_never_negative(scope.loops[name]) for name in names if name):
+        if depths == sorted(set(depths)) and all(scope.loops[name].counts_up for name in names if name):
             return Value(f"{base}[{_slices(base, values, scope)}]", deps, max(depths, default=0))
     depth = max((value.depth for value in values if value.deps), default=0)
     return Value(f"{base}[{', '.join(value.at(depth) for value in values)}]", deps, depth)
@@ -85,11 +104,6 @@ def _slices(base: str, values: list[Value], scope: Scope) -> str:
         parts.append(":" if whole else loop.slice)
         previous = loop.depth
     return ", ".join(parts)
-
-
-def _never_negative(loop: Loop) -> bool:
-    """A slice from a negative start would count from the end; one from a name is taken to be none, and is validated."""
-    return not loop.start.startswith("-") and not loop.step.startswith("-")
 
 
 def shown_index(node: ast.expr) -> str:
@@ -235,8 +249,8 @@ def _call(node: ast.Call, scope: Scope) -> Value:
         raise NotRecognisedError(f"what {ast.unparse(node.func)}() does in each turn is not known")
     own = name.rpartition(".")[2]
     if own in PAIRS and module is None and len(values) == 2:
-        codes, layout = combined(values)
-        return made(layout, f"np.{PAIRS[own]}({', '.join(codes)})")
+        (one, other), layout = combined(values)  # np.maximum would hand on every NaN: Python compares, in this order
+        return made(layout, f"np.where({other} {PAIRS[own]} {one}, {other}, {one})")
     if own in REDUCED and len(values) == 1 and module != "math":
         return _reduced(f"np.{own}", values[0], node)
     if name == "linalg.norm" and len(values) == 1 and values[0].rank == 1:

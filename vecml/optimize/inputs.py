@@ -4,6 +4,9 @@ Values are multiples of 1/8 times a power of two, so that sums and products are 
 difference; what is drawn shrinks to few, small, plain inputs.
 """
 
+import contextlib
+import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +15,15 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from vecml.optimize.agreement import attributes
+
 LAYOUTS = ("C", "F", "strided", "reversed")
 LARGE = 2.0**70  # its square is beyond float32, and far from float64's end
 MOST = 5
 SHORT = 4  # an axis of so many: x, y, z, say
+CUTS = (40, 65, 100)  # lengths at which a block, a vector register's rest or a recursion's end shows
+STEP = 0.1  # a number above 0 up to here may be a loop's step or tolerance
+RARITY = 40  # a cut of the user's own is drawn once in so many, until each of them has been
 
 
 @dataclass(frozen=True)
@@ -39,13 +47,21 @@ def variants(args: Sequence[Any], names: Sequence[str], *, layouts: bool = True)
         names: of the parameters.
         layouts: whether dtypes and layouts vary too: a compiler takes a second for each of them.
     """
-    return st.composite(_variant)(tuple(args), tuple(names), layouts)
+    shapes = tuple(_shape(value) for value in args)
+    return st.composite(_variant)(tuple(args), shapes, tuple(names), layouts)
 
 
 def fresh(args: Sequence[Any]) -> tuple[Any, ...]:
-    """A copy of the arguments with the same layouts, and the same arrays in the same places."""
-    copies: dict[int, Any] = {}
-    return tuple(copies.setdefault(id(value), _copied(value)) for value in args)
+    """A deep copy of the arguments: arrays with the same layouts, and what is one object in two places is one again.
+
+    What cannot be copied (a lock, an open file) is passed on as it is.
+    """
+    memo: dict[int, Any] = {}
+    seen: set[int] = set()
+    with contextlib.suppress(RecursionError):  # a long chain of objects: those arrays lose their strides
+        for value in args:
+            _copy_plain(value, memo, seen)
+    return tuple(_deep(value, memo) for value in args)
 
 
 def shown(args: Sequence[Any], names: Sequence[str]) -> str:
@@ -53,8 +69,16 @@ def shown(args: Sequence[Any], names: Sequence[str]) -> str:
     return ", ".join(f"{name} = {_text(value)}" for name, value in zip(names, args, strict=True))
 
 
-def _variant(draw: st.DrawFn, args: tuple[Any, ...], names: tuple[str, ...], layouts: bool) -> Variant:
-    sizes = _sizes(draw, args)
+def _variant(
+    draw: st.DrawFn, args: tuple[Any, ...], given: tuple[tuple[int, ...], ...], names: tuple[str, ...], layouts: bool
+) -> Variant:
+    # Whatever shrinks goes to 0 here, away from the cuts. Each is one input, which hypothesis does not try twice.
+    cuts = _cuts(given)
+    turn = draw(st.integers(0, RARITY - 1)) if cuts else 0
+    if turn >= RARITY - len(cuts):
+        old, new = cuts[RARITY - 1 - turn]
+        return Variant(tuple(_cut(value, old, new) for value in args), (f"your own inputs, cut from {old} to {new}",))
+    sizes = _sizes(draw, given)
     scale = draw(st.sampled_from((1.0, 1.0, 1.0, LARGE)))
     made = [_value(draw, value, sizes.get(number, ()), scale, layouts=layouts) for number, value in enumerate(args)]
     remarks = [f"{name} {how}" for name, (_, how) in zip(names, made, strict=True) if how]
@@ -75,13 +99,47 @@ def _variant(draw: st.DrawFn, args: tuple[Any, ...], names: tuple[str, ...], lay
     return Variant(tuple(values), tuple(remarks))
 
 
-def _sizes(draw: st.DrawFn, args: tuple[Any, ...]) -> dict[int, tuple[int, ...]]:
+def _cuts(given: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, int], ...]:
+    """The longest first axis of the user's arrays, and the lengths to cut it to."""
+    length = max((shape[0] for shape in given if shape), default=0)
+    lengths = {length - 1, length // 2 + 1, *CUTS}
+    return tuple((length, one) for one in sorted(lengths) if MOST < one < length)
+
+
+def _cut(value: Any, old: int, new: int) -> Any:
+    """With every axis of the length `old`, and a number that is this length, cut to `new`."""
+    if isinstance(value, np.ndarray):
+        return value[tuple(slice(new if length == old else None) for length in value.shape)].copy(order="K")
+    if isinstance(value, list):
+        return [
+            _cut(one, old, new) if isinstance(one, list) else one for one in value[: new if len(value) == old else None]
+        ]
+    is_length = isinstance(value, int | np.integer) and not isinstance(value, bool) and value == old
+    return type(value)(new) if is_length else value
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """Of an array or a list of numbers, nested or not; () for anything else, rows of unlike lengths too."""
+    if isinstance(value, np.ndarray):
+        return tuple(value.shape)
+    like = _like(value) if isinstance(value, list) else None
+    return () if like is None else like.shape
+
+
+def _like(value: list[Any]) -> NDArray[Any] | None:
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError):
+        return None
+    return array if array.dtype.kind in "fciub" else None
+
+
+def _sizes(draw: st.DrawFn, given: tuple[tuple[int, ...], ...]) -> dict[int, tuple[int, ...]]:
     """Shapes by the argument's number: axes that have one length in the user's inputs mostly keep one together."""
     mode = draw(st.sampled_from(("together", "together", "by axis", "one of length 1")))
     drawn: dict[Any, int] = {}
     shapes: dict[int, tuple[int, ...]] = {}
-    for number, value in enumerate(args):
-        shape = np.shape(value) if isinstance(value, np.ndarray | list) else ()
+    for number, shape in enumerate(given):
         new = []
         for axis, length in enumerate(shape):
             key = (number, axis) if mode == "by axis" else length
@@ -94,12 +152,12 @@ def _sizes(draw: st.DrawFn, args: tuple[Any, ...]) -> dict[int, tuple[int, ...]]
         shapes[number] = tuple(new)
     # Where a loop has one turn or none, little is read, and an axis of a fixed length (x, y, z) would go unchecked.
     few = mode == "one of length 1" or min(drawn.values(), default=MOST) <= 1
-    long = any(axis > SHORT for number in shapes for axis in np.shape(args[number]) if shapes[number])
+    long = any(axis > SHORT for number in shapes for axis in given[number] if shapes[number])
     if few:
         shapes = {
             number: tuple(
                 old if 0 < old <= SHORT and (new or long) else new
-                for old, new in zip(np.shape(args[number]), shape, strict=True)
+                for old, new in zip(given[number], shape, strict=True)
             )
             if shape
             else ()
@@ -107,7 +165,7 @@ def _sizes(draw: st.DrawFn, args: tuple[Any, ...]) -> dict[int, tuple[int, ...]]
         }
     places = [(number, axis) for number, shape in shapes.items() for axis in range(len(shape))]
     if few:
-        places = [(number, axis) for number, axis in places if np.shape(args[number])[axis] > SHORT]
+        places = [(number, axis) for number, axis in places if given[number][axis] > SHORT]
     if mode == "one of length 1" and places:
         number, axis = draw(st.sampled_from(places))
         shapes[number] = (*shapes[number][:axis], 1, *shapes[number][axis + 1 :])
@@ -121,11 +179,16 @@ def _value(draw: st.DrawFn, value: Any, shape: tuple[int, ...], scale: float, *,
     if isinstance(value, list) and shape:
         like = np.asarray(value)
         return _filled(draw, like, shape, scale).tolist(), ""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return value, ""
+    if isinstance(value, bool | np.bool_):
+        return draw(st.sampled_from((value, type(value)(not value)))), ""
     if isinstance(value, int | np.integer):
         near = sorted({0, 1, 2, 3, min(int(value), 40)}, key=lambda one: (abs(one - 2), one))
-        return type(value)(draw(st.sampled_from(near))), ""
+        negative = () if isinstance(value, np.unsignedinteger) else (-1,)
+        return type(value)(draw(st.sampled_from((*near, *near, *negative)))), ""
+    if isinstance(value, float | np.floating):
+        # A number as small as a step or a tolerance may be what ends a loop: at 0 or below, that would have no end.
+        beyond = () if 0 < value <= STEP else (-value, value * 0)
+        return type(value)(draw(st.sampled_from((value, value, value / 2, value * 2, *beyond)))), ""
     return value, ""
 
 
@@ -146,7 +209,10 @@ def _filled(draw: st.DrawFn, like: NDArray[Any], shape: tuple[int, ...], scale: 
     if kind == "f" and like.size and float(like.min()) >= 0:
         values_N = np.abs(values_N)
     fits = np.finfo(like.dtype).max > LARGE**2
-    array: NDArray[Any] = (values_N * (scale if fits else 1.0)).astype(like.dtype).reshape(shape)
+    values_N *= scale if fits else 1.0
+    if kind == "f" and count and draw(st.integers(0, 7)) == 7:
+        values_N[draw(st.integers(0, count - 1))] = math.nan
+    array: NDArray[Any] = values_N.astype(like.dtype).reshape(shape)
     return array
 
 
@@ -157,7 +223,7 @@ def _laid_out(draw: st.DrawFn, array: NDArray[Any]) -> tuple[NDArray[Any], str]:
     dtype = draw(st.sampled_from(dtypes.get(array.dtype.kind, (array.dtype,))))
     with np.errstate(over="ignore"):
         other = array.astype(dtype)
-    if other.dtype != array.dtype and np.array_equal(other, array):
+    if other.dtype != array.dtype and np.array_equal(other, array, equal_nan=array.dtype.kind == "f"):
         array, said = other, [f"as {other.dtype}"]
     layout = draw(st.sampled_from(LAYOUTS))
     if layout == "C" or not array.ndim or (layout == "F" and array.ndim < 2):
@@ -171,11 +237,31 @@ def _laid_out(draw: st.DrawFn, array: NDArray[Any]) -> tuple[NDArray[Any], str]:
     return np.ascontiguousarray(array[::-1])[::-1], "; ".join([*said, "with a negative stride"])
 
 
-def _copied(value: Any) -> Any:
-    if not isinstance(value, np.ndarray):
-        return (
-            list(value) if isinstance(value, list) and not any(isinstance(one, list) for one in value) else _deep(value)
-        )
+def _copy_plain(value: Any, memo: dict[int, Any], seen: set[int]) -> None:
+    """Enter copies of the arrays and of the flat lists in it, by identity, for `copy.deepcopy` to take.
+
+    By itself it would lose an array's strides, and be slow with a long list.
+    """
+    if value is None or isinstance(value, str | bytes | int | float | complex | np.generic) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if type(value) is np.ndarray and not value.dtype.hasobject:
+        memo[id(value)] = _copied(value)
+        return
+    if type(value) is list and all(isinstance(one, str | int | float | complex | np.generic) for one in value):
+        memo[id(value)] = list(value)
+        return
+    if isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    else:
+        parts = list((attributes(value) or {}).values())
+    for part in parts:
+        _copy_plain(part, memo, seen)
+
+
+def _copied(value: NDArray[Any]) -> NDArray[Any]:
     if value.flags.c_contiguous or value.flags.f_contiguous or not value.size:
         return value.copy(order="K")
     if min(value.strides) < 0:
@@ -185,8 +271,11 @@ def _copied(value: Any) -> Any:
     return wide[..., ::2]
 
 
-def _deep(value: Any) -> Any:
-    return [_deep(one) for one in value] if isinstance(value, list) else value
+def _deep(value: Any, memo: dict[int, Any]) -> Any:
+    try:
+        return copy.deepcopy(value, memo)
+    except Exception:  # noqa: BLE001 -- a class of the user's may raise anything; it is then shared, as far as it goes
+        return value
 
 
 def _text(value: Any) -> str:

@@ -1,9 +1,10 @@
 """A loop nest read statement by statement, each rewritten for all turns at once; or the reason why that cannot be."""
 
 import ast
+from collections.abc import Sequence
 from typing import Literal
 
-from vecml.optimize.expressions import index_values, shown_index, subscript, vectorised
+from vecml.optimize.expressions import index_values, negated, shown_index, subscript, truth, vectorised
 from vecml.optimize.values import Loop, NotRecognisedError, Scope, Value, combined, made
 
 Form = Literal["map", "reduce", "masked update", "outer"]
@@ -12,7 +13,7 @@ SUMS: dict[type[ast.operator], tuple[str, str]] = {
     ast.Sub: ("np.sum", "-"),
     ast.Mult: ("np.prod", "*"),
 }
-EXTREMES = {"max": "np.max", "min": "np.min"}
+EXTREMES = {"max": ("np.max", "np.fmax"), "min": ("np.min", "np.fmin")}
 
 
 class LoopBody:
@@ -29,7 +30,10 @@ class LoopBody:
         self._loop = loop
         self._scope = Scope(ranks)
         self._loops: list[Loop] = []
+        self._entered: list[ast.For] = []  # the loops that it is in now
+        self._gathered: dict[tuple[str, int], str] = {}  # with what a name is gathered over a loop
         self._lines: list[str] = []
+        self._conditions: set[str] = set()
         self._initial: dict[str, str] = {}
         self._masked = self._reduced = self._pairwise = False
 
@@ -70,7 +74,9 @@ class LoopBody:
         carried = set(scope.carried)
         scope.carried |= names
         self._head(loop)
+        self._entered.append(loop)
         self._block(loop.body, mask)
+        self._entered.pop()
         depth = scope.depth
         scope.loops.popitem()
         scope.carried = carried
@@ -89,8 +95,10 @@ class LoopBody:
         if isinstance(over, ast.Call) and call == "range" and isinstance(target, ast.Name) and not over.keywords:
             bounds = [self._invariant(part) for part in over.args]
             start, stop = ("0", bounds[0]) if len(bounds) == 1 else (bounds[0], bounds[1])
-            new = Loop(target.id, depth, start, stop, bounds[2] if len(bounds) == 3 else "1")
-            self._enter(new)
+            sizes = [_is_size(part, self._function) for part in over.args]
+            counts_up = (len(bounds) == 1 or sizes[0]) and (len(bounds) < 3 or sizes[2])
+            step = bounds[2] if len(bounds) == 3 else "1"
+            self._enter(Loop(target.id, depth, start, stop, step, counts_up, sizes[0 if len(bounds) == 1 else 1]))
             return
         if isinstance(over, ast.Call) and call == "enumerate" and isinstance(target, ast.Tuple) and len(over.args) == 1:
             index, element = target.elts
@@ -148,7 +156,8 @@ class LoopBody:
         for number, statement in enumerate(body):
             match statement:
                 case ast.If(test=test, body=[ast.Continue()], orelse=[]):
-                    self._block(body[number + 1 :], self._and(mask, self._not(vectorised(test, self._scope))))
+                    after = body[number + 1 :]
+                    self._block(after, self._and(mask, negated(self._condition(test, after))))
                     self._masked = True
                     return
                 case ast.If():
@@ -180,12 +189,23 @@ class LoopBody:
         if self._extreme_by_if(statement, mask):
             return
         self._masked = True
-        test = vectorised(statement.test, self._scope)
-        if not isinstance(statement.test, ast.Compare | ast.BoolOp | ast.UnaryOp):
-            test = made(test, f"({test.code}) != 0")
+        test = self._condition(statement.test, [*statement.body, *statement.orelse])
         self._branch(statement.body, self._and(mask, test))
         if statement.orelse:
-            self._branch(statement.orelse, self._and(mask, self._not(test)))
+            self._branch(statement.orelse, self._and(mask, negated(test)))
+
+    def _condition(self, node: ast.expr, body: list[ast.stmt]) -> Value:
+        """A test of what `body` does; by a name of its own where that writes what the test reads."""
+        test = truth(node, self._scope)
+        if not _names(node) & _written_in(body):
+            return test
+        name, number = "holds", 1
+        while name in self._conditions | _names(self._function):
+            number += 1
+            name = f"holds_{number}"
+        self._conditions.add(name)
+        self._lines.append(f"{name} = {test.code}")
+        return made(test, name)
 
     def _branch(self, body: list[ast.stmt], mask: Value) -> None:
         """A branch's statements; a name that only it sets is known in it only, and holds all turns' values there."""
@@ -213,9 +233,6 @@ class LoopBody:
         codes, layout = combined([mask, test])
         return made(layout, " & ".join(codes))
 
-    def _not(self, test: Value) -> Value:
-        return made(test, f"~({test.code})")
-
     def _assign(self, target: ast.expr, node: ast.expr, mask: Value | None) -> None:
         if isinstance(target, ast.Subscript):
             self._store(target, node, mask)
@@ -225,8 +242,12 @@ class LoopBody:
             read = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
             if names & read:
                 raise NotRecognisedError(f"{', '.join(sorted(names & read))} is carried from one turn to the next")
+            written: set[str] = set()
             for one, part in zip(target.elts, node.elts, strict=True):
+                if found := sorted(written & _names(part)):  # Python reads all of the right side first
+                    raise NotRecognisedError(f"{', '.join(found)} is read in the statement that writes it: an exchange")
                 self._assign(one, part, mask)
+                written |= _written_in([one])
             return
         if not isinstance(target, ast.Name):
             raise NotRecognisedError(f"`{ast.unparse(target)} = ...` is none of the forms")
@@ -234,6 +255,8 @@ class LoopBody:
         if name in self._scope.carried and self._accumulates(name, node, mask):
             return
         value = vectorised(node, self._scope)
+        if isinstance(node, ast.Subscript) and not value.rank and _names(node) & set(self._scope.stored):
+            value = made(value, f"np.copy({value.code})")  # a number, which stays when its place is written
         if mask is not None:
             if name not in self._scope.values:
                 self._set(name, value)
@@ -260,11 +283,17 @@ class LoopBody:
             case ast.BinOp(left=ast.Name(id=left), op=op, right=right) if left == name and type(op) in SUMS:
                 self._accumulate(name, op, right, mask)
                 return True
-            case ast.Call(func=ast.Name(id=function), args=[one, other], keywords=[]) if function in EXTREMES:
-                rest = [part for part in (one, other) if not (isinstance(part, ast.Name) and part.id == name)]
-                if len(rest) == 1:
-                    self._extreme(name, function, rest[0], mask)
-                    return True
+            case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=one), other], keywords=[]) if (
+                function in EXTREMES and one == name
+            ):
+                self._extreme(name, function, other, mask)
+                return True
+            case ast.Call(func=ast.Name(id=function), args=[_, ast.Name(id=other)], keywords=[]) if (
+                function in EXTREMES and other == name
+            ):
+                raise NotRecognisedError(
+                    f"{name} begins again after a NaN in {function}(..., {name}); {function}({name}, ...) does not"
+                )
         return False
 
     def _augment(self, statement: ast.AugAssign, mask: Value | None) -> None:
@@ -288,6 +317,7 @@ class LoopBody:
             codes, layout = combined([mask, value])
             value = made(layout, f"np.where({codes[0]}, {codes[1]}, {1 if function == 'np.prod' else 0})")
         outer, total = self._over_inner(name, value, function)
+        self._gather_once(name, function, outer.depth if outer else 0)
         self._reduced = True
         start = self._initial.get(name)
         if outer and start in ("0", "0.0") and sign == "+":
@@ -303,13 +333,21 @@ class LoopBody:
         if mask is not None:
             raise NotRecognisedError(f"{name} is a {which} of some turns only")
         initial = self._initial.get(name, name)
-        outer, total = self._over_inner(name, value, EXTREMES[which], initial)
+        # A comparison with NaN is false, so a NaN is passed over, but one that it begins with stays.
+        function, pairwise = EXTREMES[which]
+        outer, total = self._over_inner(name, made(value, f"{pairwise}({value.code}, {initial})"), function, initial)
+        self._gather_once(name, function, outer.depth if outer else 0)
         if outer is not None and name not in self._initial:
             raise NotRecognisedError(f"{name} begins with another value in every turn")
         self._reduced = True
         if outer is not None:
             self._drop(f"{name} = {initial}", name)
         self._finish(name, total, outer)
+
+    def _gather_once(self, name: str, function: str, depth: int) -> None:
+        """Two sums over a loop may follow each other; a sum and a product alternate in its turns."""
+        if self._gathered.setdefault((name, id(self._entered[depth])), function) != function:
+            raise NotRecognisedError(f"{name} is gathered in two ways, by turns")
 
     def _drop(self, line: str, name: str) -> None:
         """Take back a first value that nothing has read."""
@@ -372,11 +410,18 @@ class LoopBody:
         value = vectorised(node, self._scope)
         place = self._written(name, values)
         code = self._fitting(value, rank)
-        if mask is not None:
-            kept = self._fitting(mask, rank)
-            code = f"np.where({kept}, {code}, {place})"
-        self._lines.append(f"{place} = {code}")
+        if mask is None:
+            self._lines.append(f"{place} = {code}")
+        else:
+            self._store_masked(name, place, code, self._fitting(mask, rank))
         self._pairwise |= len([one for one in values if one.deps]) > 1
+
+    def _store_masked(self, name: str, place: str, code: str, kept: str) -> None:
+        """Cast as an assignment casts; np.where(kept, code, place) would take what stays through another dtype."""
+        if _is_view(place):
+            self._lines.append(f"np.copyto({place}, {code}, where={kept}, casting='unsafe')")
+        else:
+            self._lines.append(f"{place} = np.where({kept}, np.asarray({code}).astype({name}.dtype), {place})")
 
     def _store_added(self, target: ast.Subscript, op: ast.operator, node: ast.expr, mask: Value | None) -> None:
         name, values, rank = self._place(target)
@@ -387,15 +432,21 @@ class LoopBody:
             return
         own = frozenset().union(*(one.deps for one in values))
         inner = [loop for loop in self._scope.loops.values() if loop.name not in own]
-        if mask is not None:
-            codes, layout = combined([mask, value])
-            value = made(layout, f"np.where({codes[0]}, {codes[1]}, {1 if isinstance(op, ast.Mult) else 0})")
         if not inner:
-            self._lines.append(f"{self._written(name, values)} {sign}= {self._fitting(value, rank)}")
+            place, code = self._written(name, values), self._fitting(value, rank)
+            if mask is None:
+                self._lines.append(f"{place} {sign}= {code}")
+            else:
+                self._store_masked(name, place, f"{place} {sign} ({code})", self._fitting(mask, rank))
             self._pairwise |= len(own) > 1
             return
         if type(op) not in SUMS or any(loop.depth <= len(own) for loop in inner):
             raise NotRecognisedError(f"several turns write the same element of {name}")
+        self._gather_once(name, SUMS[type(op)][0], len(own))
+        self._refuse_reads(name, self._entered[len(own)])
+        if mask is not None:
+            codes, layout = combined([mask, value])
+            value = made(layout, f"np.where({codes[0]}, {codes[1]}, {1 if isinstance(op, ast.Mult) else 0})")
         missing = [loop.name for loop in inner if loop.name not in value.deps]
         if missing:
             raise NotRecognisedError(f"{name} gathers the same in every turn of {', '.join(missing)}")
@@ -405,8 +456,15 @@ class LoopBody:
         depth = len(own)
         if rank and value.rank < rank and value.deps - {loop.name for loop in inner}:
             total = f"({total})[..., {', '.join(['None'] * (rank - value.rank))}]"
-        place = subscript(name, values, self._scope) if depth else Value(f"{name}[{', '.join(v.code for v in values)}]")
-        self._lines.append(f"{place.code} {sign}= {total}")
+        gathered = (
+            subscript(name, values, self._scope).code if depth else f"{name}[{', '.join(v.code for v in values)}]"
+        )
+        self._lines.append(f"{gathered} {sign}= {total}")
+
+    def _refuse_reads(self, name: str, loop: ast.For) -> None:
+        """An array that a loop gathers in holds a part of it in each turn."""
+        if _is_read(name, loop):
+            raise NotRecognisedError(f"{name} is read in the loop that gathers in it: a loop-carried dependence")
 
     def _scatter(
         self, name: str, values: list[Value], rank: int, op: ast.operator, value: Value, mask: Value | None
@@ -414,6 +472,7 @@ class LoopBody:
         """`bins[k] += value`, where k depends on the data: a reduction by bins."""
         if not isinstance(op, ast.Add | ast.Sub) or value.rank > rank:
             raise NotRecognisedError(f"the place in {name} that is written depends on the data")
+        self._refuse_reads(name, self._loop)
         depth = self._scope.depth
         reached = frozenset().union(*(one.deps for one in values))
         if len(reached) < depth:
@@ -530,6 +589,93 @@ def _sets_first(name: str, loop: ast.For) -> bool:
     return name not in _names(stores[0].value) and stores[0].lineno == min(part.lineno for part in found)
 
 
+def _is_size(node: ast.expr, function: ast.FunctionDef) -> bool:
+    """Whether it is certainly a whole number from 0 up: a length, or made of lengths."""
+    match node:
+        case ast.Constant(value=int() as number):
+            return number >= 0
+        case ast.Call(func=ast.Name(id="len")) | ast.Attribute(attr="size" | "ndim"):
+            return True
+        case ast.Subscript(value=ast.Attribute(attr="shape")):
+            return True
+        case ast.BinOp(op=ast.Add() | ast.Mult()):
+            return _is_size(node.left, function) and _is_size(node.right, function)
+        case ast.BinOp(op=ast.FloorDiv(), left=left, right=ast.Constant(value=int() as number)):
+            return number > 0 and _is_size(left, function)
+        case ast.Name(id=name):
+            return _is_size_name(name, function)
+    return False
+
+
+def _is_size_name(name: str, function: ast.FunctionDef) -> bool:
+    """Whether all that the function puts in the name are lengths; an argument may be anything."""
+    arguments = {part.arg for part in ast.walk(function.args) if isinstance(part, ast.arg)}
+    written = [
+        part
+        for part in ast.walk(function)
+        if isinstance(part, ast.Name) and part.id == name and not isinstance(part.ctx, ast.Load)
+    ]
+    sizes = 0
+    for part in ast.walk(function):
+        match part:
+            case ast.Assign(targets=[ast.Name(id=one)], value=value) if one == name:
+                sizes += name not in _names(value) and _is_size(value, function)
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Attribute(attr="shape")):
+                sizes += name in [one.id for one in targets if isinstance(one, ast.Name)]
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if len(targets) == len(
+                values
+            ):
+                sizes += sum(
+                    isinstance(one, ast.Name)
+                    and one.id == name
+                    and not _names(value) & {name}
+                    and _is_size(value, function)
+                    for one, value in zip(targets, values, strict=True)
+                )
+    return name not in arguments and 0 < len(written) == sizes
+
+
+def _is_read(name: str, loop: ast.For) -> bool:
+    """Whether the loop reads an array's values, not only its size, or through the place that it writes."""
+    passed = {
+        id(inner)
+        for part in ast.walk(loop)
+        if (isinstance(part, ast.Attribute) and part.attr in ("shape", "size", "ndim"))
+        or (isinstance(part, ast.Call) and ast.unparse(part.func) == "len")
+        for inner in ast.walk(part)
+    }
+    for part in ast.walk(loop):
+        base: ast.expr | None = part if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store) else None
+        while isinstance(base, ast.Subscript):
+            base = base.value
+        passed.add(id(base))
+    return any(isinstance(part, ast.Name) and part.id == name and id(part) not in passed for part in ast.walk(loop))
+
+
+def _written_in(body: Sequence[ast.AST]) -> set[str]:
+    """Names that are set, and arrays that are written."""
+    found = set()
+    for statement in body:
+        for part in ast.walk(statement):
+            base: ast.AST = part
+            if isinstance(part, ast.Name | ast.Subscript) and isinstance(part.ctx, ast.Store):
+                while isinstance(base, ast.Subscript):
+                    base = base.value
+                found |= {base.id} if isinstance(base, ast.Name) else set()
+    return found
+
+
+def _is_view(place: str) -> bool:
+    """Whether it takes slices of an array; by arrays of indices it would be a copy."""
+    node = ast.parse(place, mode="eval").body
+    parts = _elements(node.slice) if isinstance(node, ast.Subscript) else []
+    return any(isinstance(part, ast.Slice) for part in parts)
+
+
+def _elements(index: ast.expr) -> list[ast.expr]:
+    return list(index.elts) if isinstance(index, ast.Tuple) else [index]
+
+
 def _names(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
@@ -616,5 +762,5 @@ def _sign(op: ast.operator) -> str:
 
 
 def _first_line(statement: ast.stmt) -> str:
-    text = ast.unparse(statement).splitlines()[0]
+    text = ast.unparse(statement).partition("\n")[0]
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,10 +1,13 @@
 """What a function does with the user's inputs, before anything is changed: its time, its arguments, its manners."""
 
 import copy
+import dis
 import inspect
+import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -52,6 +55,7 @@ class Observation:
         spread: the largest difference between two calls over the same inputs, relative to the largest value; 0: none.
         result: what it gives, in words.
         remarks: what the user should know of the inputs, a sentence each.
+        changeable: what it reads of its module that may change between calls, each with its type: `TABLE (ndarray)`.
     """
 
     seconds: float
@@ -62,12 +66,13 @@ class Observation:
     spread: float
     result: str
     remarks: tuple[str, ...]
+    changeable: tuple[str, ...] = ()
 
     @classmethod
     def from_json_dict(cls, content: Mapping[str, Any]) -> "Observation":
         """From what the worker answered."""
         arguments = tuple(Argument(**{**one, "shape": tuple(one["shape"])}) for one in content["arguments"])
-        lists = {name: tuple(content[name]) for name in ("mutated", "shares", "remarks")}
+        lists = {name: tuple(content[name]) for name in ("mutated", "shares", "remarks", "changeable")}
         return cls(**{**content, **lists, "arguments": arguments})
 
 
@@ -105,12 +110,15 @@ def observe_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict
     mutated = [name for name, old, new in zip(names, before, given, strict=True) if difference(old, new, 0.0)]
     shares = [name for name, value in zip(names, given, strict=True) if shared(result, value)]
     spread = 0.0
-    result = copy.deepcopy(result)
+    first = copy.deepcopy((result, *given))  # a function that writes in place gives its result in an argument
+    compared = [True, *(isinstance(value, np.ndarray | tuple | list | dict) for value in args)]
     for _ in range(4 if seconds <= REPEATS_SECONDS else 1):
-        other, again, _ = timed(function, copy.deepcopy(args), target)
+        left = copy.deepcopy(args)
+        other, again, _ = timed(function, left, target)
         seconds = min(seconds, again)
-        if difference(result, other, 0.0):
-            spread = max(spread, largest_error(result, other)) or float("inf")
+        for one, another in itertools.compress(zip(first, (other, *left), strict=True), compared):
+            if difference(one, another, 0.0):
+                spread = max(spread, largest_error(one, another)) or float("inf")
     if spread > rtol:
         size = "" if spread == float("inf") else f" by up to {spread:.2g} of the largest value"
         raise DataError(
@@ -132,6 +140,7 @@ def observe_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict
         "spread": spread,
         "result": in_words(result),
         "remarks": remarks,
+        "changeable": changeable(function),
     }
 
 
@@ -176,6 +185,30 @@ def refuse_trivial(arguments: tuple[Argument, ...], target: Place, inputs: Place
     return [] if arrays else ["it takes no arrays: shapes, layouts and dtypes have nothing to vary"]
 
 
+def changeable(function: Callable[..., Any]) -> list[str]:
+    """What the function, and those of its module that it calls, read of the module and may find changed: each with
+    its type. No modules, functions and classes, and no numbers, text and tuples of them that no function assigns.
+    """
+    start = inspect.unwrap(function)
+    if not isinstance(start, FunctionType):
+        return []
+    values = start.__globals__
+    own = [value for value in values.values() if isinstance(value, FunctionType) and value.__globals__ is values]
+    assigned = {name for one in own for name in _global_names(one.__code__, "STORE_GLOBAL")}
+    found: dict[str, None] = {}
+    seen, todo = {start}, [start]
+    while todo:
+        for name in _global_names(todo.pop().__code__, "LOAD_GLOBAL"):
+            value = values.get(name)
+            called = inspect.unwrap(value) if isinstance(value, FunctionType) else None
+            if isinstance(called, FunctionType) and called.__globals__ is values and called not in seen:
+                seen.add(called)
+                todo.append(called)
+            if name in values and (name in assigned or not _is_constant(value)):
+                found[f"{name} ({type(value).__name__})"] = None
+    return sorted(found)
+
+
 def shared(result: Any, value: Any) -> bool:
     """Whether an array of the result and the argument have memory in common."""
     if isinstance(result, tuple | list):
@@ -190,6 +223,21 @@ def in_words(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.dtype} array {value.shape}"
     return f"{type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__
+
+
+def _global_names(code: CodeType, operation: str) -> Iterator[str]:
+    """Names that the code, and functions and comprehensions in it, read from the module or assign there."""
+    yield from (one.argval for one in dis.get_instructions(code) if one.opname == operation)
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            yield from _global_names(part, operation)
+
+
+def _is_constant(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_constant, value))
+    plain = bool | int | float | complex | str | bytes | np.generic | np.dtype
+    return value is None or callable(value) or isinstance(value, plain | ModuleType)
 
 
 def _argument(name: str, value: Any) -> Argument:

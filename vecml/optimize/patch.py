@@ -1,6 +1,7 @@
 """A candidate as a patch, and the only place that writes to the user's file: when it is asked to, and whole."""
 
 import difflib
+import io
 from pathlib import Path
 
 from vecml.atomic import write_bytes
@@ -8,9 +9,14 @@ from vecml.errors import SettingError
 from vecml.optimize.target import Place, source_of
 
 
+def lines_of(text: str) -> list[str]:
+    """Its lines with their ends, counted as `ast`, git and editors do: a form feed, say, ends none."""
+    return list(io.StringIO(text))
+
+
 def unified(old: str, new: str, name: str) -> str:
     """The unified diff of a file's two texts, as `git apply` and `patch -p1` take it; empty where they are equal."""
-    lines = difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), f"a/{name}", f"b/{name}")
+    lines = difflib.unified_diff(lines_of(old), lines_of(new), f"a/{name}", f"b/{name}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 

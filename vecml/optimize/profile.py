@@ -2,14 +2,14 @@
 
 import ast
 import copy
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from types import FunctionType
 from typing import Any
 
 from vecml.errors import SettingError
-from vecml.optimize.target import Place, definition, load, make_inputs, parsed, source_of
+from vecml.optimize.target import Place, definition, load, make_inputs
 
 TASK = "vecml.optimize.profile:profile_task"
 HOT_SHARE = 0.02
@@ -75,8 +75,8 @@ def amdahl(share: float) -> float:
     return 1 / (1 - share) if share < 1 else float("inf")
 
 
-def profile(target: Place, inputs: Place, limit_seconds: float) -> Profile:
-    """The target's line profile over the user's inputs, taken in a worker.
+def profile(target: Place, source: str, inputs: Place, limit_seconds: float) -> Profile:
+    """The target's line profile over the user's inputs, taken in a worker; `source` is its file's text.
 
     Raises SettingError without line_profiler, OutOfTimeError when it does not end under the profiler.
     """
@@ -85,9 +85,7 @@ def profile(target: Place, inputs: Place, limit_seconds: float) -> Profile:
     if find_spec("line_profiler") is None:
         raise SettingError("vecml optimize needs line_profiler, which is not installed", INSTALL)
     found = ask(TASK, {"target": vars(target), "inputs": vars(inputs)}, limit_seconds)
-    return profile_of(
-        source_of(target), definition(parsed(target), target.name), [tuple(row) for row in found["lines"]]
-    )
+    return profile_of(source, definition(ast.parse(source), target.name), [tuple(row) for row in found["lines"]])
 
 
 def profile_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
@@ -96,10 +94,9 @@ def profile_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict
 
     target, inputs = Place(**payload["target"]), Place(**payload["inputs"])
     function, args = load(target), make_inputs(inputs)
-    while not isinstance(function, FunctionType) and hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
     profiler: Any = LineProfiler()
-    profiler.add_function(function)
+    # What is called is what the user calls, its decorators included; what is looked into is the function itself.
+    profiler.add_function(inspect.unwrap(function))
     say(f"{target.text} under the line profiler")
     profiler.runcall(function, *copy.deepcopy(args))
     timings = profiler.get_stats().timings
@@ -109,7 +106,7 @@ def profile_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict
 def profile_of(source: str, function: ast.FunctionDef, rows: Iterable[tuple[int, int, float]]) -> Profile:
     """The profile from raw rows (line, hits, ticks); pure."""
     rows = list(rows)
-    text = source.splitlines()
+    text = source.split("\n")
     total = sum(ticks for _, _, ticks in rows) or 1.0
     hot = sorted((row for row in rows if row[2] / total >= HOT_SHARE), key=lambda row: -row[2])[:MOST_LINES]
     lines = tuple(Line(number, hits, ticks / total, text[number - 1].strip()) for number, hits, ticks in sorted(hot))

@@ -69,13 +69,19 @@ def rewritten(source: str, name: str, ranks: Mapping[str, int], lists: frozenset
         _read(loop, function, ranks, lists, readings, edits)
     if not edits:
         return Rewrite(None, tuple(readings))
-    lines = source.splitlines(keepends=True)
+    lines = lines_of(source)
     for edit in sorted(edits, key=lambda one: -one.first):
         indent = lines[edit.first - 1][: len(lines[edit.first - 1]) - len(lines[edit.first - 1].lstrip())]
         lines[edit.first - 1 : edit.last] = [f"{indent}{line}\n" for line in edit.lines]
     text = _with_numpy("".join(lines))
     ast.parse(text)
     return Rewrite(text, tuple(readings))
+
+
+def lines_of(text: str) -> list[str]:
+    """Its lines with their ends, as `ast` numbers them: for str.splitlines a form feed ends a line too."""
+    *whole, last = text.split("\n")
+    return [f"{line}\n" for line in whole] + ([last] if last else [])
 
 
 def _read(
@@ -118,7 +124,7 @@ def _with_numpy(text: str) -> str:
             after = part.end_lineno or part.lineno
         else:
             break
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     gap = ["\n"] if after else []
     rest = [] if after < len(lines) and not lines[after].strip() else ["\n"]
     return "".join([*lines[:after], *gap, "import numpy as np\n", *rest, *lines[after:]])

@@ -76,7 +76,7 @@ class Optimization:
         vecml: the version.
         request: what was asked.
         place: the target.
-        source: the target's file, as it was.
+        source: the target's file, as it was when it all began.
         observation: what the target does.
         profile: step 1.
         loops: step 2: what was made of each loop.
@@ -127,6 +127,7 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
         raise SettingError(f"--candidate {doubled.pop()}: given twice", "each candidate has a name of its own")
     if not 0 <= request.rtol < 1:
         raise SettingError(f"--rtol {request.rtol:g}: not from 0 to below 1", "for example --rtol 1e-6")
+    source = source_of(target)  # once: what is edited while all this runs must not pass for what was measured
     parsed(target)
     limit = request.limit_seconds
     with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
@@ -136,9 +137,9 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
             make_plan(
                 request.budget, seen.seconds, [0.0] * (len(own) + 2)
             )  # a budget that is too short is refused at once
-            profiled = profile(target, inputs, max(limit, PROFILED * seen.seconds))
+            profiled = profile(target, source, inputs, max(limit, PROFILED * seen.seconds))
         note("2 of 5: what could stand in its place")
-        made = suggest(target, seen, profiled, Path(scratch))
+        made = suggest(target, source, seen, profiled, Path(scratch))
         note("3 of 5: whether that is right")
         tried = [_validated(one, target, inputs, request) for one in (*own, *made.candidates)]
         right = {one.candidate.name: one.candidate.place for one in tried if one.fault is None}
@@ -159,7 +160,7 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
         vecml=__version__,
         request=request,
         place=target,
-        source=source_of(target),
+        source=source,
         observation=seen,
         profile=profiled,
         loops=made.loops,

@@ -1,7 +1,8 @@
 """Step 3, whether a candidate is right: over the user's inputs, and over many that hypothesis makes and shrinks.
 
-Compared are the result's kind, shape, dtype and values, whether it shares memory with an argument, and what is left in
-the arguments. Where the original raises, an input is outside its domain, and nothing is compared.
+Compared are the result's kind, shape, dtype and values, whether it shares memory with an argument or with the result of
+the call before, and what is left in the arguments. Where the original raises, an input is outside its domain, and
+nothing is compared.
 """
 
 import contextlib
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
+
+import numpy as np
 
 from vecml.errors import SettingError
 from vecml.optimize.agreement import difference, largest
@@ -22,6 +25,7 @@ TASK = "vecml.optimize.validate:validate_task"
 EXAMPLES = 400
 SEARCH_SECONDS = 8.0
 USERS = "over your own inputs"
+REUSED = "aliasing: its result shares memory with its result of the call before, the original's does not"
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Validation:
     """What came of holding a candidate to the original.
 
     Attributes:
-        fault: how it differs, or what it raised; None: nowhere.
+        fault: how it differs, or what it raised; None: nowhere (with `tried` 0: nowhere over the user's inputs, and
+            nothing is known beyond them).
         smallest: the smallest input that shows it; `USERS` for the user's own; empty where it is right.
         tried: generated inputs that were compared.
         outside: generated inputs at which the original raises; nothing was compared there.
@@ -50,6 +55,20 @@ class _DiffersError(Exception):
         super().__init__(fault)
         self.fault = fault
         self.smallest = smallest
+
+
+class Earlier:
+    """The results of the call before, held on to: a candidate may not hand out the same memory in the next one."""
+
+    def __init__(self) -> None:
+        self.expected: Any = None
+        self.found: Any = None
+
+    def reused(self, expected: Any, found: Any) -> bool:
+        """Whether `found` has memory in common with the candidate's result before, and the original's two have not."""
+        again = _overlap(self.found, found) and not _overlap(self.expected, expected)
+        self.expected, self.found = expected, found
+        return again
 
 
 class _TimeIsUp(BaseException):
@@ -88,11 +107,15 @@ def validate_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dic
     say(f"{candidate.text} over your inputs")
     seconds = None
     try:
-        check(original, found, args, names, rtol)
+        earlier = Earlier()
+        check(original, found, args, names, rtol, earlier=earlier)
         again = copy.deepcopy(args)
         start = time.perf_counter()
-        found(*again)
+        result = found(*again)
         seconds = time.perf_counter() - start
+        # The original is called again only where that decides it: it may be slow.
+        if _overlap(earlier.found, result) and earlier.reused(original(*copy.deepcopy(args)), result):
+            raise _DiffersError(REUSED, USERS)
     except _DiffersError as error:
         return vars(Validation(error.fault, USERS, 0, 0, seconds))
     say(f"{candidate.text} over generated inputs")
@@ -123,6 +146,7 @@ def search(  # noqa: PLR0913 -- tests name what they need
     tried = outside = 0
     end = time.monotonic() + seconds
     smallest: _DiffersError | None = None
+    earlier = Earlier()
 
     @hypothesis.settings(
         max_examples=examples,
@@ -140,7 +164,7 @@ def search(  # noqa: PLR0913 -- tests name what they need
         if time.monotonic() > end:
             raise _TimeIsUp
         try:
-            compared = check(original, candidate, variant.args, names, rtol, variant.remarks)
+            compared = check(original, candidate, variant.args, names, rtol, variant.remarks, earlier)
         except _DiffersError as error:
             if smallest is None or len(error.smallest) <= len(smallest.smallest):
                 smallest = error
@@ -162,8 +186,12 @@ def check(
     names: Sequence[str],
     rtol: float,
     remarks: Sequence[str] = (),
+    earlier: Earlier | None = None,
 ) -> bool:
-    """Compare them over these arguments; False where the original raises. Raises _DiffersError."""
+    """Compare them over these arguments; False where the original raises. Raises _DiffersError.
+
+    With `earlier`, this call's results are also held to those of the last call it was given to.
+    """
     from vecml.optimize.inputs import fresh, shown  # noqa: PLC0415 -- hypothesis, an extra
 
     ours, theirs = fresh(args), fresh(args)
@@ -195,4 +223,24 @@ def check(
             does, other = ("", "does not") if not share else ("does not ", "does")
             verb = "shares" if not share else "share"
             raise differs(f"its result {does}{verb} memory with {name}, the original's {other}")
+    if earlier is not None and earlier.reused(expected, found):
+        raise differs(REUSED)
     return True
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    """Whether an array's memory, a list or a dict is in both results, as a whole or as part of them."""
+    parts = _parts(one), _parts(other)
+    ours, theirs = ([part for part in side if isinstance(part, np.ndarray)] for side in parts)
+    # What is no array is a list or a dict. The first result is still there, so no id stands for two of them.
+    lists = [{id(part) for part in side if not isinstance(part, np.ndarray)} for side in parts]
+    return not lists[0].isdisjoint(lists[1]) or any(shared(first, second) for first in ours for second in theirs)
+
+
+def _parts(value: Any) -> list[Any]:
+    """Its arrays, lists and dicts, itself included."""
+    if isinstance(value, list | tuple | dict):
+        inside = value.values() if isinstance(value, dict) else value
+        many = [part for one in inside if isinstance(one, np.ndarray | list | tuple | dict) for part in _parts(one)]
+        return many if isinstance(value, tuple) else [value, *many]
+    return [value] if isinstance(value, np.ndarray) else []

@@ -52,6 +52,8 @@ class Loop:
         depth: from 1, the outermost.
         start, stop: code, of the range; `0` and the length for a loop over an array.
         step: code.
+        counts_up: whether it certainly starts at 0 or above, and steps up; else a slice may count from the end.
+        stop_is_size: whether `stop` is certainly 0 or above.
     """
 
     name: str
@@ -59,12 +61,15 @@ class Loop:
     start: str
     stop: str
     step: str = "1"
+    counts_up: bool = True
+    stop_is_size: bool = True
 
     @property
     def slice(self) -> str:
-        """As a slice."""
+        """As a slice; a stop below 0 would count from the end, where the range is empty."""
         start = "" if self.start == "0" else self.start
-        return f"{start}:{self.stop}" if self.step == "1" else f"{start}:{self.stop}:{self.step}"
+        stop = self.stop if self.stop_is_size else f"max(0, {self.stop})"
+        return f"{start}:{stop}" if self.step == "1" else f"{start}:{stop}:{self.step}"
 
     @property
     def arange(self) -> str:

@@ -78,7 +78,7 @@ def _replaced(found: Optimization) -> list[str]:
         lines += _wrapped(f"{name}: not tried: {reason}")
     shown = [one for one in found.tried if one.candidate.kind == "rewrite" and one.fault is None]
     for one in shown:
-        lines += ["", *one.candidate.diff.rstrip("\n").splitlines()]
+        lines += ["", *one.candidate.diff.rstrip("\n").split("\n")]
     if not found.tried:
         lines += _wrapped("Nothing could be tried.")
     return lines
@@ -94,6 +94,9 @@ def _valid(found: Optimization) -> list[str]:
 def _verdict(one: Tried) -> list[str]:
     name, checked = one.candidate.name, one.validation
     if one.fault is None and checked is not None:
+        if not checked.tried:
+            why = f": the original raises at all {checked.outside:,}" if checked.outside else ""
+            return _wrapped(f"{name}: right over your inputs; none of the generated inputs could be tried{why}")
         outside = f"; at {checked.outside:,} more the original raises" if checked.outside else ""
         return _wrapped(f"{name}: right over your inputs and {count(checked.tried, 'generated input')}{outside}")
     lines = _wrapped(f"{name}: WRONG: {one.fault}")
@@ -111,7 +114,8 @@ def _dtype(found: Optimization) -> list[str]:
     for one in found.dtypes:
         error = "-" if one.error is None else f"{one.error:.1e}"
         taken = "-" if one.seconds is None else seconds(one.seconds)
-        within = "yes" if one.within else "no"
+        nothing = one.error is None and not one.reason
+        within = "-" if nothing else "yes" if one.within else "no"
         lines.append(f"   {one.dtype:<10} {error:>9} {within:>12} {one.bytes:>14,} {one.saved:>14,} {taken:>10}")
         if one.reason:
             lines += _wrapped(f"{one.dtype}: it raises {one.reason}")
