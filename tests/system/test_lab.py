@@ -38,7 +38,6 @@ def test_the_ladder_of_a_tracked_run(vecml: Vecml, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     done = vecml("ladder", "--run", "climber", "--rows", "5000", "--quick", "--json", "l.json")
     assert done.returncode == 0, done.stderr
-    assert "64-32-10" in done.stdout
     rungs = json.loads((tmp_path / "l.json").read_text(encoding="utf-8"))["rungs"]
     assert all(rung["right"] for rung in rungs)
     refused = vecml("ladder", "--run", "nobody")
