@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 POOL = "vecml"
-QUEUE = "cpu"  # of deployments for any machine; another machine's own queue, or cuda, is that machine's to serve
 PREFECT = (sys.executable, "-P", "-m", "prefect")
 NO_DEPLOY = "--no-deploy"
 MOST_DEPLOYMENTS = 200  # the most that Prefect hands over at once
@@ -38,8 +37,8 @@ def work(name: str, queues: Sequence[str], deploy: bool) -> None:
                 sys.exit("Error: the deployments of prefect.yaml could not be registered")
             _switch_on(client, switched_on)
     sys.stdout.flush()
-    queues = [part for queue in queues for part in ("--work-queue", queue)]
-    worker = [*PREFECT, "worker", "start", "--pool", POOL, *queues, "--name", name, "--limit", "1"]
+    served = [part for queue in queues for part in ("--work-queue", queue)]  # without them it would serve all
+    worker = [*PREFECT, "worker", "start", "--pool", POOL, *served, "--name", name, "--limit", "1"]
     os.execv(sys.executable, worker)  # noqa: S606 -- Prefect's worker takes this process's place, and its signals
 
 
