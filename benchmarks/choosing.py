@@ -21,7 +21,7 @@ from vecml.comparison.comparison import families, figures
 from vecml.comparison.settings import choose, tune
 from vecml.config import PipelineConfig
 from vecml.engines.registry import check
-from vecml.engines.resolve import candidates
+from vecml.inference.setting import candidates
 from vecml.model.network import Model
 
 LONG = "3m"

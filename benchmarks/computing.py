@@ -11,7 +11,7 @@ from benchmarks import notebook
 from benchmarks.rounds import Figure, Floor, interleave, medians, ratios, wall
 from vecml.config import PipelineConfig
 from vecml.engines.registry import load_engine
-from vecml.engines.resolve import resolve_setting
+from vecml.inference.setting import resolve_setting
 from vecml.model.module import layer_from, linears
 from vecml.model.network import Architecture, Model
 

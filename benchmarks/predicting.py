@@ -25,7 +25,7 @@ from vecml.data.column_encoding import ColumnEncoding
 from vecml.data.encoding import Encoding
 from vecml.data.stream import open_file
 from vecml.engines.registry import load_engine
-from vecml.engines.stream import block_rows_of, predict_file
+from vecml.inference.predict_file import block_rows_of, predict_file
 from vecml.model.store import Classifier
 
 ROWS, GROUP = 50_000_000, 1_000_000

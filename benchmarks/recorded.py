@@ -28,7 +28,7 @@ IMPORTED = (
     "rich.padding",
     "rich.table",
     "tasks.tracking.query",
-    "vecml.comparison.leaderboard",
+    "vecml.history.leaderboard",
     "vecml.history.changes",
     "vecml.history.series",
     "vecml.report.history",

@@ -15,16 +15,12 @@ from flows.cancellation import as_cancelled, close_run, stop_when_cancelled
 from flows.heartbeat import without_heartbeat
 from flows.server import serving
 from flows.signals import leaving_in_order
-from tasks.choose import choose
-from tasks.data import generate, split
-from tasks.evaluate import evaluate
-from tasks.infer import vectorized_infer
+from tasks.pipeline import choose, evaluate, generate, split, train, vectorized_infer
 from tasks.tracking.write import tracked
-from tasks.train import train
 from vecml.config import PipelineConfig
 from vecml.engines.own import check_runs
 from vecml.engines.registry import check_setting
-from vecml.engines.resolve import resolve_setting, training_device
+from vecml.inference.setting import resolve_setting, training_device
 from vecml.model.find import check_there, find_class
 from vecml.report.result import PipelineResult
 from vecml.report.summary import note

@@ -16,8 +16,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from flows.probes import STARTUP_SECONDS, answers, works
+from flows.processes import Ended, Service, Together
 from flows.server import go_past_proxies
-from flows.together import Ended, Service, Together
 from flows.worker import NO_DEPLOY, POOL
 from tasks.tracking.location import PORT_VARIABLE
 from vecml import child

@@ -37,9 +37,9 @@ def _result_of(
     from vecml.config import make_config
     from vecml.data.sources import load_table
     from vecml.data.split import split_table
-    from vecml.engines.inference import infer, score
-    from vecml.engines.resolve import resolve_setting
     from vecml.environment import describe
+    from vecml.inference.infer import infer, score
+    from vecml.inference.setting import resolve_setting
     from vecml.model.train import train
     from vecml.report.result import PipelineResult
 
@@ -52,7 +52,7 @@ def _result_of(
     )
     table = load_table(config)
     split = split_table(table, config.test_fraction, config.seed)
-    training = train(split, config)
+    training = train(split, config, replicas=replicas)
     inference = infer(training.model, split.test, resolve_setting(config))
     return PipelineResult(
         config=config,
@@ -84,7 +84,7 @@ def telling_result(tmp_path_factory: pytest.TempPathFactory) -> "PipelineResult"
     engine ran on every other test row and disagrees about some; times, memory and launches are made up.
     """
     from vecml.data.table import Part
-    from vecml.engines.inference import infer, score
+    from vecml.inference.infer import infer, score
     from vecml.measure.single import Measurement
     from vecml.warnings import VecmlWarning
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from vecml.comparison.recorded import RecordedSetting
+from vecml.history.recorded import RecordedSetting
 
 FIRST = datetime(2026, 1, 1, 2, tzinfo=UTC)
 SETTING = {

@@ -14,8 +14,8 @@ import pytest
 from mlflow.entities import Run
 
 import flows.pipeline
-from tasks.tracking import files, write
-from tasks.tracking.files import input_example
+from tasks.tracking import side_process, write
+from tasks.tracking.side_process import input_example
 from tasks.tracking.store import open_store
 from tasks.tracking.write import tracked
 from vecml import record
@@ -32,8 +32,8 @@ class Written:
 
     def write(self, folder: Path, request: dict[str, Any]) -> None:
         self.request = request
-        self.example_NF = np.load(folder / files.EXAMPLE)
-        for name in (files.MODEL, files.PICTURES):
+        self.example_NF = np.load(folder / side_process.EXAMPLE)
+        for name in (side_process.MODEL, side_process.PICTURES):
             (folder / name).mkdir()
             (folder / name / "made").write_text(name)
 
@@ -86,7 +86,7 @@ def test_the_files_of_a_run_are_its_own(telling_result: PipelineResult, written:
     client = open_store().client
     run = logged(telling_result, "flow-8")
     train = telling_result.split.train
-    np.testing.assert_array_equal(written.example_NF, [train.x_FN[:, row] for row in range(files.EXAMPLE_ROWS)])
+    np.testing.assert_array_equal(written.example_NF, [train.x_FN[:, row] for row in range(side_process.EXAMPLE_ROWS)])
     assert written.example_NF.any(axis=1).all()
     (output,) = run.outputs.model_outputs
     assert client.get_logged_model(output.model_id).source_run_id == run.info.run_id

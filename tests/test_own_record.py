@@ -9,7 +9,7 @@ import pytest
 from tests.model.own_modules import ConvClassifier
 from vecml import record
 from vecml.config import make_config
-from vecml.model.own import model_from
+from vecml.model.own_module import model_from
 from vecml.report.result import PipelineResult
 from vecml.report.summary import network
 

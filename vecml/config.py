@@ -29,13 +29,14 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 ISAS: tuple[str, ...] = get_args(Isa)
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
+WHOLE_NUMBERS = ("rows", "features", "epochs", "batch_size", "replicas", "seed", "threads", "block_rows")
 
 
-class PipelineConfig(BaseModel):
+class TrainingConfig(BaseModel):
     # Prefect's form shows the docstring and the descriptions; the latter are the command line's help as well.
-    """What a pipeline run is made of. As it stands: 5,000 generated rows, a 10-32-2 network, five epochs."""
+    """What is trained on what: data and network. As it stands: 5,000 generated rows, a 10-32-2 network, five epochs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), title="Pipeline")
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), title="Data and model")
 
     data: str | None = Field(
         None,
@@ -45,6 +46,13 @@ class PipelineConfig(BaseModel):
     target: str | None = Field(None, title="Target", description="the column that holds the label")
     drop: tuple[str, ...] = Field((), title="Drop", description="columns to leave out")
     keep: tuple[str, ...] = Field((), title="Keep", description="the only columns to use, beside the target")
+    max_categories: int = Field(
+        100,
+        ge=2,
+        le=10_000,
+        title="Categories at most",
+        description="distinct values up to which a text column counts as a category",
+    )
     rows: int = Field(5_000, ge=1, le=10**12, title="Rows", description="rows to generate when there is no data file")
     features: int = Field(10, ge=1, le=100_000, title="Features", description="features to generate")
     test_fraction: float = Field(
@@ -68,6 +76,60 @@ class PipelineConfig(BaseModel):
     epochs: int = Field(5, ge=1, le=10**9, title="Epochs", description="passes over the training part")
     batch_size: int = Field(128, ge=1, le=10**9, title="Batch size", description="rows per training step")
     learning_rate: float = Field(1e-3, gt=0, le=10, title="Learning rate", description="Adam's step size")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_people_write_it(cls, values: Any) -> Any:
+        """`hidden = 64`, `hidden = "64,32"`, `drop = "id"`: each means one thing only."""
+        if not isinstance(values, Mapping):
+            return values
+        given = dict(values)
+        for name in WHOLE_NUMBERS:
+            if isinstance(given.get(name), bool):
+                raise ValueError(f"{flag(name)} {str(given[name]).lower()}: not a number")
+        for name in ("drop", "keep"):
+            if isinstance(given.get(name), str):
+                given[name] = (given[name],)
+        hidden = given.get("hidden")
+        if isinstance(hidden, int):
+            given["hidden"] = (hidden,)
+        elif isinstance(hidden, str):
+            given["hidden"] = tuple(width.strip() for width in hidden.split(","))
+        return given
+
+    @model_validator(mode="after")
+    def _architecture_stands_alone(self) -> "TrainingConfig":
+        if self.architecture is not None:
+            for field in ("hidden", "activation"):
+                value = getattr(self, field)
+                if value != type(self).model_fields[field].default:
+                    shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+                    raise ValueError(
+                        f"--{field} {shown}: --architecture {self.architecture} has its own layers: leave one out"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _target_goes_with_data(self) -> "TrainingConfig":
+        if self.data is None:
+            for field in ("target", "drop", "keep"):
+                if getattr(self, field):
+                    raise ValueError(f"--{field} needs --data: name the file that holds the column")
+        elif self.target is None and not self.data.startswith("sklearn:"):
+            raise ValueError(f"data {self.data!r} needs a target: name the label's column with --target")
+        both = sorted(set(self.drop) & set(self.keep))
+        if both:
+            raise ValueError(f"column {both[0]!r} is both dropped and kept")
+        if self.target is not None and self.target in self.drop:
+            raise ValueError(f"column {self.target!r} is the target and cannot be dropped")
+        return self
+
+
+class PipelineConfig(TrainingConfig):
+    """What a pipeline run is made of: what is trained, and how its inference runs."""
+
+    model_config = ConfigDict(title="Pipeline")
+
     replicas: int = Field(
         1,
         ge=1,
@@ -98,38 +160,17 @@ class PipelineConfig(BaseModel):
     block_rows: int | None = Field(
         None, ge=1, title="Block rows", description="rows worked on at a time; none lets the cache size decide"
     )
-    max_categories: int = Field(
-        100,
-        ge=2,
-        le=10_000,
-        title="Categories at most",
-        description="distinct values up to which a text column counts as a category",
-    )
     name: str | None = Field(
         None, min_length=1, max_length=200, title="Name", description="name of the run; none lets one be made"
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _as_people_write_it(cls, values: Any) -> Any:
-        """`hidden = 64`, `hidden = "64,32"`, `drop = "id"`, `block_rows = "auto"`: each means one thing only."""
-        if not isinstance(values, Mapping):
-            return values
-        given = dict(values)
-        for name in ("rows", "features", "epochs", "batch_size", "replicas", "seed", "threads", "block_rows"):
-            if isinstance(given.get(name), bool):
-                raise ValueError(f"{flag(name)} {str(given[name]).lower()}: not a number")
-        if given.get("block_rows") == "auto":
-            given["block_rows"] = None
-        for name in ("drop", "keep"):
-            if isinstance(given.get(name), str):
-                given[name] = (given[name],)
-        hidden = given.get("hidden")
-        if isinstance(hidden, int):
-            given["hidden"] = (hidden,)
-        elif isinstance(hidden, str):
-            given["hidden"] = tuple(width.strip() for width in hidden.split(","))
-        return given
+    def _auto_block_rows(cls, values: Any) -> Any:
+        """`block_rows = "auto"` is what none says."""
+        if isinstance(values, Mapping) and values.get("block_rows") == "auto":
+            return {**values, "block_rows": None}
+        return values
 
     @model_validator(mode="after")
     def _name_is_one_line(self) -> "PipelineConfig":
@@ -138,36 +179,13 @@ class PipelineConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _architecture_stands_alone(self) -> "PipelineConfig":
-        if self.architecture is not None:
-            for field in ("hidden", "activation"):
-                value = getattr(self, field)
-                if value != type(self).model_fields[field].default:
-                    shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-                    raise ValueError(
-                        f"--{field} {shown}: --architecture {self.architecture} has its own layers: leave one out"
-                    )
+    def _replicas_are_of_vecmls_network(self) -> "PipelineConfig":
         if self.replicas > 1:
             for field in ("architecture", "weights"):
                 if getattr(self, field) is not None:
                     raise ValueError(
                         f"--replicas {self.replicas}: only vecml's own network is trained so, no --{field}"
                     )
-        return self
-
-    @model_validator(mode="after")
-    def _target_goes_with_data(self) -> "PipelineConfig":
-        if self.data is None:
-            for field in ("target", "drop", "keep"):
-                if getattr(self, field):
-                    raise ValueError(f"--{field} needs --data: name the file that holds the column")
-        elif self.target is None and not self.data.startswith("sklearn:"):
-            raise ValueError(f"data {self.data!r} needs a target: name the label's column with --target")
-        both = sorted(set(self.drop) & set(self.keep))
-        if both:
-            raise ValueError(f"column {both[0]!r} is both dropped and kept")
-        if self.target is not None and self.target in self.drop:
-            raise ValueError(f"column {self.target!r} is the target and cannot be dropped")
         return self
 
 

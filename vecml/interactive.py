@@ -20,10 +20,10 @@ from vecml.comparison.settings import choose, product, tune
 from vecml.config import Setting, make_config
 from vecml.data.sources import raw_columns
 from vecml.device import check_threads, usable_cpus
-from vecml.engines.predict import bare_model, features_of
-from vecml.engines.predict import predict as predict_by
 from vecml.engines.registry import check, get_engine
-from vecml.engines.resolve import candidates, resolve_precision
+from vecml.inference.predict import bare_model, features_of
+from vecml.inference.predict import predict as predict_by
+from vecml.inference.setting import candidates, resolve_precision
 from vecml.model.network import AnyModel, OwnModel
 from vecml.model.store import Classifier
 from vecml.report.comparison import ComparisonResult, shown

@@ -19,8 +19,8 @@ from vecml.comparison.auto import Choice
 from vecml.comparison.comparison import ArmFigures, Comparison, families
 from vecml.config import PipelineConfig, Setting
 from vecml.data.table import Split, Table
-from vecml.engines.inference import Inference
 from vecml.environment import Environment
+from vecml.inference.infer import Inference
 from vecml.model.evaluate import Evaluation
 from vecml.model.train import Training
 

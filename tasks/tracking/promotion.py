@@ -42,7 +42,7 @@ from vecml.data.selection import counted, listed
 from vecml.data.sources import load_table, raw_columns
 from vecml.data.split import split_rows
 from vecml.errors import DataError, MeasureError, ModelError, StoreError
-from vecml.model.champion import Decision, decide
+from vecml.model.promotion_test import Decision, decide
 from vecml.record import COMPARE, KIND, NONE, SETTING_PARAMS
 
 LABELS = "labels.npz"

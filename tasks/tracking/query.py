@@ -16,8 +16,8 @@ from mlflow.entities import Run, ViewType
 
 from tasks.tracking.location import locate
 from tasks.tracking.store import Store, open_store, store_errors
-from vecml.comparison.recorded import RecordedSetting
 from vecml.errors import StoreError
+from vecml.history.recorded import RecordedSetting
 from vecml.record import COMPARE, DEVICE_NAME, KIND, NONE, SETTING, SETTING_PARAMS
 
 PARENT = "mlflow.parentRunId"

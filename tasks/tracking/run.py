@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 from tasks.tracking import store as stores
 from tasks.tracking.location import without_passwords
 from tasks.tracking.store import Store, store_errors
-from tasks.tracking.view import QUERY
+from tasks.tracking.ui_columns import QUERY
 from vecml import record as records
 from vecml.device import device_name
 from vecml.environment import Environment, describe, git_commit, process_identity

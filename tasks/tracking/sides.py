@@ -17,8 +17,8 @@ from mlflow.exceptions import MlflowException
 from tasks.tracking.comparison import PARENT
 from tasks.tracking.read import found, opened
 from tasks.tracking.store import Store, store_errors
-from vecml.comparison.across import Answers, Side, Sitting
 from vecml.errors import StoreError
+from vecml.history.diff import Answers, Side, Sitting
 from vecml.record import COMPARE, DIGEST_TAGS, ERROR, KIND, NONE, PIPELINE, SETTING, SETTING_PARAMS
 
 KEY_TAGS = ("vecml.machine_key", "vecml.software_key", "vecml.environment_key", *DIGEST_TAGS)

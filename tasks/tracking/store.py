@@ -22,8 +22,8 @@ from requests.exceptions import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, sqlite_uri, without_passwords
-from tasks.tracking.moved import mend
-from tasks.tracking.view import keep_view
+from tasks.tracking.relocate import mend
+from tasks.tracking.ui_columns import keep_view
 from vecml.environment import is_alive, process_identity
 from vecml.errors import StoreError
 from vecml.record import ERROR, FLOW_RUN, PROCESS

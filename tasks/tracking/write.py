@@ -14,17 +14,17 @@ from typing import Literal
 import numpy as np
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, RunTag
 
-from tasks.tracking import files
+from tasks.tracking import side_process
 from tasks.tracking import store as stores
-from tasks.tracking.files import FileWriter, file_writer, input_example
 from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, as_tags, kept_on_failure, runs_url, tracked_run
+from tasks.tracking.side_process import FileWriter, file_writer, input_example
 from tasks.tracking.store import Store, store_errors
 from vecml import record as records
 from vecml.config import PipelineConfig, Setting
 from vecml.data.table import Split, Table
 from vecml.device import device_name
-from vecml.engines.resolve import training_device
 from vecml.environment import Environment
+from vecml.inference.setting import training_device
 from vecml.model.store import PREPROCESSING, Classifier, save
 from vecml.progress import stage
 from vecml.record import PipelineRecord, TrackedRun
@@ -98,8 +98,8 @@ class RunWriter:
 
     def _log_model(self, result: PipelineRecord, scratch: Path) -> None:
         client, run_id = self.store.client, self.run.run_id
-        save(Classifier(result.training.model, result.split.encoding), scratch / files.CLASSIFIER)
-        np.save(scratch / files.EXAMPLE, input_example(result.split.train.x_FN))
+        save(Classifier(result.training.model, result.split.encoding), scratch / side_process.CLASSIFIER)
+        np.save(scratch / side_process.EXAMPLE, input_example(result.split.train.x_FN))
         logged = client.create_logged_model(
             self.run.experiment_id, name=MODEL_NAME, source_run_id=run_id, model_type="classifier"
         )
@@ -115,8 +115,8 @@ class RunWriter:
                 "path": [entry or str(Path.cwd()) for entry in sys.path],
             }
             self.files.write(scratch, request)
-            client.log_artifacts(run_id, str(scratch / files.PICTURES), files.PICTURES)
-            client.log_model_artifacts(logged.model_id, str(scratch / files.MODEL))
+            client.log_artifacts(run_id, str(scratch / side_process.PICTURES), side_process.PICTURES)
+            client.log_model_artifacts(logged.model_id, str(scratch / side_process.MODEL))
             status = "READY"
         finally:
             client.finalize_logged_model(logged.model_id, status)

@@ -13,7 +13,7 @@ from vecml.cli.report import report
 from vecml.comparison.document import from_json, to_json
 from vecml.errors import MeasureError, SettingError, StoreError
 from vecml.record import ERROR, KIND
-from vecml.report.embedded import document_in
+from vecml.report.download import document_in
 
 COMPARISON = comparison_of({"numpy": 0.02, "torch": 0.01})
 

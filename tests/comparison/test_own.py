@@ -28,7 +28,7 @@ from vecml.comparison.work import EngineWork
 from vecml.config import Setting
 from vecml.errors import SettingError
 from vecml.model.network import OwnModel
-from vecml.model.own import model_from
+from vecml.model.own_module import model_from
 
 busy = pytest.mark.filterwarnings("ignore:VML011", "ignore:VML012")
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tests.comparison.test_bad_engines import small_model
 from vecml.comparison.reference import reference_labels, reference_logits, tolerance
 from vecml.config import ACTIVATIONS
-from vecml.engines.inference import REFERENCE
 from vecml.engines.registry import load_engine
+from vecml.inference.infer import REFERENCE
 from vecml.model.evaluate import label_of
 from vecml.model.network import Architecture, Model
 

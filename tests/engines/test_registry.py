@@ -36,7 +36,7 @@ def test_every_engine_is_available_here() -> None:
 
 def test_the_registry_is_read_without_torch_or_scipy() -> None:
     program = (
-        "import sys, vecml.engines.registry as r; from vecml.engines.resolve import resolve_setting;"
+        "import sys, vecml.engines.registry as r; from vecml.inference.setting import resolve_setting;"
         "from vecml.config import PipelineConfig; resolve_setting(PipelineConfig(device='cpu'));"
         "heavy = {'torch', 'scipy', 'threadpoolctl', 'pandas', 'onnx', 'onnxruntime', 'openvino', 'halide'};"
         "print(sorted(heavy & set(sys.modules)))"

@@ -18,11 +18,11 @@ from vecml.data.sources import load_table
 from vecml.data.split import split_table
 from vecml.data.table import Split
 from vecml.device import available_devices, device_name
-from vecml.engines.probe import used_precision
 from vecml.engines.registry import get_engine, load_engine
+from vecml.inference.precision import used_precision
 from vecml.model.evaluate import label_of
 from vecml.model.network import AnyModel, Model, OwnModel
-from vecml.model.own import wide_logits
+from vecml.model.own_module import wide_logits
 from vecml.model.replicas import accuracies
 from vecml.model.train import train
 

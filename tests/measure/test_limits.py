@@ -17,10 +17,10 @@ from threadpoolctl import threadpool_info
 from vecml import cache, hardware
 from vecml.config import Setting
 from vecml.data.table import Part
-from vecml.engines import inference
-from vecml.engines.inference import infer
 from vecml.environment import describe
 from vecml.errors import MeasureError
+from vecml.inference import infer as infer_module
+from vecml.inference.infer import infer
 from vecml.measure import kernels, limits
 from vecml.measure.limits import (
     Kernel,
@@ -496,7 +496,7 @@ class TestInference:
     def known(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """50 rows in 0.1 s, on a machine of which everything is known."""
         monkeypatch.setattr(
-            inference, "measure_single", lambda call, rows, **_: (call(), Measurement(rows, 1, (0.1,)))[1]
+            infer_module, "measure_single", lambda call, rows, **_: (call(), Measurement(rows, 1, (0.1,)))[1]
         )
         rates = {"float32/1": 1e6, "float64/1": 1e5, "bfloat16/1": 1e6}
         keep_limits(describe().machine_key, Limits(rates, {"1": 4e4}))
@@ -520,10 +520,10 @@ class TestInference:
         self, model: Model, part: Part, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         setting = Setting("numpy", threads=1)
-        monkeypatch.setattr(inference, "used_precision", lambda _: "float64")
+        monkeypatch.setattr(infer_module, "used_precision", lambda _: "float64")
         assert infer(model, part, setting).fraction_of_limit == pytest.approx(2 * 56 * 50 / 1e5 / 0.1)
-        monkeypatch.setattr(inference, "used_precision", lambda _: "bfloat16")
-        monkeypatch.setattr(inference, "has_gemm", lambda _: True)
+        monkeypatch.setattr(infer_module, "used_precision", lambda _: "bfloat16")
+        monkeypatch.setattr(infer_module, "has_gemm", lambda _: True)
         monkeypatch.setattr(limits, "has_gemm", lambda _: True)
         assert infer(model, part, setting).fraction_of_limit == pytest.approx((50 * 16 + 2 * 67) / 4e4 / 0.1)
 
@@ -531,12 +531,12 @@ class TestInference:
     def test_a_precision_without_a_product_has_none(
         self, model: Model, part: Part, used: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(inference, "used_precision", lambda _: used)
+        monkeypatch.setattr(infer_module, "used_precision", lambda _: used)
         assert infer(model, part, Setting("numpy", threads=1)).fraction_of_limit is None
 
     def test_another_device_has_none(self, model: Model) -> None:
         setting = Setting("torch", device="cuda", threads=1)
-        assert inference._fraction(model, setting, "float32", Measurement(50, 1, (0.1,))) is None
+        assert infer_module._fraction(model, setting, "float32", Measurement(50, 1, (0.1,))) is None
 
     def test_a_machine_without_the_memory_to_measure_has_none(
         self, model: Model, part: Part, monkeypatch: pytest.MonkeyPatch

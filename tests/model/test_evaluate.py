@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from vecml.engines.inference import REFERENCE
 from vecml.engines.registry import load_engine
 from vecml.errors import DataError
+from vecml.inference.infer import REFERENCE
 from vecml.model.evaluate import Evaluation, Flips, evaluate, find_flips, reference_rows
 from vecml.model.network import Architecture, Layer, Model
 from vecml.statistics import wilson_interval

@@ -28,11 +28,11 @@ def notebook_split(**settings: Any) -> Split:
 
 def alone(split: Split, config: PipelineConfig, number: int) -> train.Training:
     """What training gives for the seed of a replica, one network at a time."""
-    return train.train(split, config.model_copy(update={"replicas": 1, "seed": config.seed + number}))
+    return train.train(split, config.model_copy(update={"seed": config.seed + number}))
 
 
 def assert_each_as_alone(split: Split, config: PipelineConfig) -> None:
-    together = train.train(split, config)
+    together = train.train(split, config, replicas=config.replicas)
     assert len(together.replicas) == config.replicas
     assert together.model is together.replicas[0]
     np.testing.assert_allclose(together.losses, alone(split, config, 0).losses, rtol=1e-4)
@@ -65,10 +65,10 @@ def test_more_classes_one_of_which_training_does_not_have() -> None:
 
 def test_groups_of_batches_and_stacks_of_networks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     split, config = notebook_split(), make_config({"replicas": 5, "batch_size": 32})
-    whole = train.train(split, config)
+    whole = train.train(split, config, replicas=config.replicas)
     monkeypatch.setattr(replicas, "GATHER_VALUES", 3 * 2 * 32 * 10)
     monkeypatch.setattr(train, "stack_size", lambda *arguments: 2)
-    parts = train.train(split, config)
+    parts = train.train(split, config, replicas=config.replicas)
     assert len(whole.replicas) == 5
     for one, two in zip(whole.replicas, parts.replicas, strict=True):
         np.testing.assert_allclose(one.layers[0].weight_OI, two.layers[0].weight_OI, rtol=1e-4, atol=1e-6)
@@ -85,7 +85,7 @@ def test_the_same_seeds_the_same_weights_and_torchs_generator_is_left_alone() ->
     split, config = notebook_split(), make_config({"replicas": 3, "epochs": 2})
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    first, second = (train.train(split, config) for _ in range(2))
+    first, second = (train.train(split, config, replicas=config.replicas) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     digests = [model.digest for model in first.replicas]
     assert digests == [model.digest for model in second.replicas]
@@ -114,7 +114,7 @@ def test_progress_counts_the_rows_of_every_network() -> None:
 
     listener, split = Listener(), notebook_split(rows=201)
     with progress.listening(listener):
-        train.train(split, make_config({"replicas": 3, "epochs": 2, "batch_size": 32}))
+        train.train(split, make_config({"epochs": 2, "batch_size": 32}), replicas=3)
     assert listener.total == listener.done == 3 * 2 * split.train.n_rows
 
 
@@ -131,7 +131,7 @@ def test_the_seed_that_diverged_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(train, "_seeded_module", broken)
     config = make_config({"replicas": 4, "seed": 7})
     with pytest.raises(TrainingError, match=r"^training with seed 9 diverged: the loss of epoch 1 is nan$") as caught:
-        train.train(notebook_split(), config)
+        train.train(notebook_split(), config, replicas=config.replicas)
     assert caught.value.hint == "a smaller step size may help: --learning-rate 0.0001"
 
 
@@ -140,7 +140,7 @@ def test_a_last_step_that_diverges_names_its_seed(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("vecml.model.adam.Adam.step", lambda adam: adam.value_P[-1:].fill_(torch.inf))
     config = make_config({"replicas": 2, "epochs": 1, "batch_size": 1_000, "seed": 3})
     with pytest.raises(TrainingError) as caught:
-        train.train(notebook_split(), config)
+        train.train(notebook_split(), config, replicas=config.replicas)
     assert caught.value.message == "training with seed 4 diverged: its last step left weights that are not finite"
 
 
@@ -151,7 +151,7 @@ def test_accuracies_are_those_of_each_model(
 ) -> None:
     monkeypatch.setattr(replicas, "SCORE_VALUES", block_values)
     split = notebook_split()
-    models = train.train(split, make_config({"replicas": 3, "activation": activation, "hidden": (9, 4)})).replicas
+    models = train.train(split, make_config({"activation": activation, "hidden": (9, 4)}), replicas=3).replicas
     test = dataclasses.replace(
         split.test, x_FN=split.test.x_FN[:, :101], label_N=split.test.label_N[:101], row_N=split.test.row_N[:101]
     )

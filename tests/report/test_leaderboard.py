@@ -7,7 +7,7 @@ import pytest
 
 from tests.made_recorded import FIRST, recorded
 from vecml.cli.terminal import show_comparison
-from vecml.comparison.leaderboard import Board, boards
+from vecml.history.leaderboard import Board, boards
 from vecml.report.leaderboard import as_json, remarks, sentence, table, title
 
 NOW = FIRST + timedelta(days=9)

@@ -16,7 +16,7 @@ from vecml.comparison.comparison import Comparison, families
 from vecml.comparison.document import from_json, to_json
 from vecml.errors import MeasureError
 from vecml.report.comparison import reasons, sentence, table
-from vecml.report.embedded import PREFIX, document_in, packed
+from vecml.report.download import PREFIX, document_in, packed
 from vecml.report.page import About, file_stem, is_a_page, page, page_of_run
 
 ABOUT = About("a run of mine", "0123456789abcdef0123456789abcdef", created="2026-11-25T20:48:10+00:00")

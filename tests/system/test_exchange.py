@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks.tracking.comparison import tracked_comparison
-from tasks.tracking.exchange import import_runs
+from tasks.tracking.export_import import import_runs
 from tests.made_comparison import comparison_of
 from tests.system.conftest import BIN, answers, free_port, runs_in, wait_for
 from vecml.comparison.document import to_json

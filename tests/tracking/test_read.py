@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mlflow.entities import RunStatus
 
-from tasks.tracking import files, write
+from tasks.tracking import side_process, write
 from tasks.tracking.comparison import tracked_comparison
 from tasks.tracking.read import read_run
 from tasks.tracking.run import created_run
@@ -19,8 +19,8 @@ from tasks.tracking.write import tracked
 from vecml.comparison.subject import job_of_run
 from vecml.data.sources import load_table
 from vecml.data.split import split_table
-from vecml.engines.predict import predict
 from vecml.errors import ModelError, StoreError
+from vecml.inference.predict import predict
 from vecml.model.store import Classifier
 from vecml.record import ERROR, KIND, TrackedRun
 from vecml.report.result import PipelineResult
@@ -30,8 +30,8 @@ class NoFiles:
     """Stands where the process that makes the slow files does: a model to read back needs none of them."""
 
     def write(self, folder: Path, request: dict[str, Any]) -> None:
-        (folder / files.MODEL).mkdir()
-        (folder / files.PICTURES).mkdir()
+        (folder / side_process.MODEL).mkdir()
+        (folder / side_process.PICTURES).mkdir()
 
     def close(self) -> None:
         """Nothing runs."""

@@ -9,9 +9,9 @@ from tasks.tracking.comparison import tracked_comparison
 from tasks.tracking.sides import read_sides
 from tasks.tracking.write import tracked
 from tests.made_comparison import comparison_of
-from vecml.comparison.across import diff
 from vecml.config import PipelineConfig, Setting
 from vecml.errors import StoreError
+from vecml.history.diff import diff
 from vecml.report.result import PipelineResult
 
 

@@ -38,8 +38,8 @@ def diff(
     if len(set(runs)) < len(runs):
         raise SettingError("diff: a run is named twice", "name each run once")
     from tasks.tracking.sides import read_sides
-    from vecml.comparison.across import diff as compared
-    from vecml.report.across import as_json, remarks, sentence, table
+    from vecml.history.diff import diff as compared
+    from vecml.report.diff import as_json, remarks, sentence, table
 
     with shown_warnings(ignore or ()):
         sides, others = read_sides(runs)

@@ -9,7 +9,7 @@ import typer
 from vecml.cli.terminal import console, progress_bars, shown_warnings
 
 if TYPE_CHECKING:
-    from tasks.tracking.exchange import Exported, Imported
+    from tasks.tracking.export_import import Exported, Imported
 
 EXPORT_EPILOG = """**Examples**
 
@@ -51,7 +51,7 @@ def export_run(
     """
     del debug  # main reads it
     with shown_warnings(ignore or ()), progress_bars():
-        from tasks.tracking.exchange import export_run as exported
+        from tasks.tracking.export_import import export_run as exported
 
         written = exported(run, file)
     if json:
@@ -73,7 +73,7 @@ def import_runs(
     """
     del debug  # main reads it
     with shown_warnings(ignore or ()), progress_bars():
-        from tasks.tracking.exchange import import_runs as imported
+        from tasks.tracking.export_import import import_runs as imported
 
         found = imported(files)
     if json:

@@ -11,7 +11,7 @@ from vecml.cli.terminal import console
 from vecml.errors import SettingError
 
 if TYPE_CHECKING:
-    from vecml.comparison.recorded import RecordedSetting
+    from vecml.history.recorded import RecordedSetting
 
 REGRESSED, UNDECIDED = 1, 3
 EPILOG = """**Examples**

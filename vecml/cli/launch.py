@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING
 
 from flows.server import SLOW_SECONDS, TemporaryServer, configured_url
 from flows.signals import leaving_in_order
-from tasks.tracking.files import begin_early
 from tasks.tracking.location import locate, prepare, without_passwords
+from tasks.tracking.side_process import begin_early
 from vecml.cli.terminal import console
 from vecml.comparison.budget import seconds_of
 from vecml.config import PipelineConfig
 from vecml.data.sources import check_source
 from vecml.device import check_threads
 from vecml.engines.registry import check_setting
-from vecml.engines.resolve import candidates, resolve_setting
 from vecml.environment import known_conflicts
 from vecml.errors import ServerError
+from vecml.inference.setting import candidates, resolve_setting
 from vecml.model.find import check_there, find_class, parts_of
 from vecml.warnings import warn
 

@@ -34,7 +34,7 @@ def leaderboard(
     that cannot be told from the best are marked; invalid ones come last and are not ranked.
     """
     from tasks.tracking.query import recorded_settings
-    from vecml.comparison.leaderboard import boards
+    from vecml.history.leaderboard import boards
     from vecml.report.leaderboard import as_json, remarks, sentence, table, title
 
     found, now = boards(chosen(recorded_settings(), architecture)), datetime.now(UTC)

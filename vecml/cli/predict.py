@@ -76,12 +76,12 @@ def predict(
     if engine == "auto":
         raise SettingError("--engine auto: it would have to be compared first", "vecml compare --run, vecml champion")
     with shown_warnings(ignore or ()), progress_bars():
-        from vecml.engines.stream import check_output
+        from vecml.inference.predict_file import check_output
 
         check_output(out, data)
         from tasks.tracking.promotion import named_model
         from vecml.data.stream import open_file
-        from vecml.engines.stream import predict_file, runnable
+        from vecml.inference.predict_file import predict_file, runnable
 
         named = named_model(model, architecture)
         setting, note = runnable(named.run.classifier.model, _wanted(named.setting, engine, threads))
@@ -117,7 +117,7 @@ def _wanted(stored: Any, engine: str | None, threads: int | None) -> Any:
 
     from vecml.config import make_config
     from vecml.engines.registry import get_engine
-    from vecml.engines.resolve import resolve_setting
+    from vecml.inference.setting import resolve_setting
 
     if engine is not None:
         get_engine(engine)

@@ -20,11 +20,11 @@ from vecml.comparison.gate import faults
 from vecml.comparison.reference import float32_errors, reference_labels, reference_logits, tolerance
 from vecml.comparison.settings import Chosen
 from vecml.config import Setting
-from vecml.engines.inference import REFERENCE
 from vecml.engines.registry import ENGINES, load_engine
 from vecml.engines.row_loop import affordable_rows
 from vecml.environment import changes, describe
 from vecml.errors import DataError, MeasureError
+from vecml.inference.infer import REFERENCE
 from vecml.measure.context import read_counters, window
 from vecml.measure.coordinator import Progress, measure
 from vecml.measure.limits import Kernel, has_gemm, keep_limits

@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from vecml.comparison.compare import Job
 from vecml.comparison.settings import Chosen, choose, product, tune
 from vecml.comparison.subject import RecordedRun, job_of_run, job_of_training
-from vecml.config import DEVICES, ISAS, Isa, Layout, PipelineConfig, Precision, Setting
+from vecml.config import DEVICES, ISAS, Isa, Layout, Precision, Setting, TrainingConfig
 from vecml.device import check_threads, usable_cpus
 from vecml.engines.registry import ENGINES, check
-from vecml.engines.resolve import resolve_precision
 from vecml.errors import SettingError
+from vecml.inference.setting import resolve_precision
 
 ALL = "all"
 BASELINE = "torch"
@@ -72,8 +72,8 @@ class ComparisonConfig(BaseModel):
         title="Fail on a regression",
         description="end as failed when a setting became slower than its history, confirmed by fresh launches",
     )
-    subject: PipelineConfig = Field(
-        PipelineConfig(device="cpu"), title="Data and model", description="what is trained where no run is named"
+    subject: TrainingConfig = Field(
+        TrainingConfig(), title="Data and model", description="what is trained where no run is named"
     )
 
 

@@ -85,7 +85,7 @@ def load_model(folder: Path) -> AnyModel:
 
 
 def _save_own(model: OwnModel, folder: Path) -> None:
-    from vecml.model.own import description_of, state_bytes  # noqa: PLC0415 -- torch, which a plain model need not
+    from vecml.model.own_module import description_of, state_bytes  # noqa: PLC0415 -- torch, which a plain model need not
 
     state, name = state_bytes(model), model.architecture.name
     _save(folder / STATE, lambda path: path.write_bytes(state))
@@ -100,7 +100,7 @@ def _save_own(model: OwnModel, folder: Path) -> None:
 
 
 def _load_own(told: dict[str, Any], folder: Path) -> OwnModel:
-    from vecml.model.own import rebuilt  # noqa: PLC0415
+    from vecml.model.own_module import rebuilt  # noqa: PLC0415
 
     sys.path.extend(entry for entry in told["path"] if entry not in sys.path)
     state = (folder / STATE).read_bytes()
@@ -109,7 +109,7 @@ def _load_own(told: dict[str, Any], folder: Path) -> OwnModel:
 
 def check_rebuildable(model: OwnModel) -> None:
     """Raise SettingError when a worker process could not make the model of a module in memory anew, saying why."""
-    from vecml.model.own import description_of, rebuilt, state_bytes  # noqa: PLC0415
+    from vecml.model.own_module import description_of, rebuilt, state_bytes  # noqa: PLC0415
 
     name = model.architecture.name
     module, _, qualified = name.partition(":")

@@ -91,7 +91,7 @@ def float32_errors(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.fl
 
 def _own_errors(model: OwnModel, x_FN: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Logits (N, C) in float64, and how far the module's in float32 are off them; 0 where one is not finite."""
-    from vecml.model.own import own_logits, wide_logits  # noqa: PLC0415 -- torch, which a plain model need not
+    from vecml.model.own_module import own_logits, wide_logits  # noqa: PLC0415 -- torch, which a plain model need not
 
     wide_NC = wide_logits(model, x_FN)
     with np.errstate(all="ignore"):
@@ -110,7 +110,7 @@ def _own_logits(model: OwnModel, x_FN: NDArray[np.floating], error_C: NDArray[np
 def reference_labels(model: AnyModel, x_FN: NDArray[np.floating]) -> NDArray[np.int64]:
     """The label (int64, N) of every column of x_FN (F, N), computed in float64, a block at a time."""
     if isinstance(model, OwnModel):
-        from vecml.model.own import wide_logits  # noqa: PLC0415
+        from vecml.model.own_module import wide_logits  # noqa: PLC0415
 
         return label_of(wide_logits(model, x_FN))
     n_rows = x_FN.shape[1]

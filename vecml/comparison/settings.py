@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Setting
-from vecml.engines.inference import in_layout
-from vecml.engines.tuning import tuned
 from vecml.errors import SettingError
+from vecml.inference.block_size import tuned
+from vecml.inference.infer import in_layout
 from vecml.model.network import AnyModel
 
 TUNING_ROWS = 1_000_000  # of a table by row, which is a copy
@@ -99,7 +99,7 @@ def tune(chosen: Chosen, model: AnyModel, x_FN: NDArray[np.floating]) -> Chosen:
     Args:
         chosen: from `choose`.
         model: what is run.
-        x_FN: features (F, N) that it will be run on; see `vecml.engines.tuning.tuned`.
+        x_FN: features (F, N) that it will be run on; see `vecml.inference.block_size.tuned`.
     """
     settings = {}
     by_layout: dict[str, NDArray[np.floating]] = {"columns": x_FN}

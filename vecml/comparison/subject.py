@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.comparison.compare import Job
-from vecml.config import PipelineConfig
+from vecml.config import PipelineConfig, TrainingConfig
 from vecml.data import builtin, synthetic
 from vecml.data.digest import table_digest
 from vecml.data.sources import load_table
@@ -63,7 +63,7 @@ def job_of_run(run: RecordedRun, rows: int | None = None) -> Job:
     return Job(run.classifier.model, x_FN, truth_N, table.source, table.digest, run.run_id)
 
 
-def job_of_training(config: PipelineConfig, rows: int | None = None) -> Job:
+def job_of_training(config: TrainingConfig, rows: int | None = None) -> Job:
     """A model that is trained as the pipeline trains it, on the CPU, over rows that it has not seen.
 
     Args:
@@ -82,7 +82,7 @@ def job_of_training(config: PipelineConfig, rows: int | None = None) -> Job:
         find_class(config.architecture)
     table = load_table(config)
     split = split_table(table, config.test_fraction, config.seed)
-    model = train(split, config.model_copy(update={"replicas": 1})).model  # the first is the run's
+    model = train(split, config).model
     if config.data is not None:
         x_FN, truth_N = _resized(split.test.x_FN, split.test.label_N, rows)
         return Job(model, x_FN, truth_N, table.source, table.digest)

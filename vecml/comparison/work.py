@@ -17,11 +17,11 @@ from vecml.comparison.files import ERRORS, load_model
 from vecml.comparison.reference import reference_logits, tolerance
 from vecml.config import Precision, Setting
 from vecml.engines.base import Engine, Loaded
-from vecml.engines.inference import REFERENCE
-from vecml.engines.probe import used_precision
 from vecml.engines.registry import get_engine
 from vecml.engines.row_loop import affordable_rows
 from vecml.hardware import ROOT, read_text
+from vecml.inference.infer import REFERENCE
+from vecml.inference.precision import used_precision
 from vecml.model.evaluate import label_of
 from vecml.model.network import AnyModel, Model
 

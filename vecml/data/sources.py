@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.config import PipelineConfig
+from vecml.config import TrainingConfig
 from vecml.data import builtin, synthetic
 from vecml.data.columns import columns_from_arrow, take_rows
 from vecml.data.digest import table_digest
@@ -26,7 +26,7 @@ __all__ = ["check_source", "load_table", "raw_columns"]
 
 
 def check_source(data: str | None) -> None:
-    """What a moment can tell of `PipelineConfig.data`: raise DataError when there is no such set or file to open."""
+    """What a moment can tell of `TrainingConfig.data`: raise DataError when there is no such set or file to open."""
     if data is None:
         return
     if data.startswith(builtin.PREFIX):
@@ -35,7 +35,7 @@ def check_source(data: str | None) -> None:
         check_file(Path(data).expanduser())
 
 
-def load_table(config: PipelineConfig) -> Table:
+def load_table(config: TrainingConfig) -> Table:
     """The table that `config` describes, checked and labelled.
 
     Without `data` it is generated from rows, features and seed. `sklearn:NAME` is a set that comes with scikit-learn;

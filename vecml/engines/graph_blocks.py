@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Setting
+from vecml.engines.argmax import Highest
 from vecml.engines.blocks import Blocks, choose_block_rows
 from vecml.engines.checks import check_labels, count_rows
-from vecml.engines.highest import Highest
 from vecml.engines.libraries import first_line
 from vecml.errors import EngineUnavailableError
 from vecml.model.network import AnyModel, OwnModel

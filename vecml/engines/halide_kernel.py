@@ -25,8 +25,8 @@ from vecml.engines.halide_functions import (
     not_a_number,
     signed_bits,
 )
-from vecml.engines.memory import as_writeable
 from vecml.engines.weights import Linear
+from vecml.engines.writeable import as_writeable
 
 Output = Literal["labels", "logits"]
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Isa, Layout, Precision, Setting
+from vecml.engines.argmax import Highest
 from vecml.engines.blas import one_blas_thread
 from vecml.engines.blocks import Blocks, choose_block_rows
 from vecml.engines.checks import check_labels, count_rows, unsupported
-from vecml.engines.highest import Highest
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import Model
 

@@ -13,9 +13,9 @@ from openvino import opset13 as ops
 from vecml.config import Activation, Layout, Setting
 from vecml.engines.graph_blocks import GraphLoaded
 from vecml.engines.libraries import first_line
-from vecml.engines.memory import as_writeable
 from vecml.engines.onnx_graph import exported_bytes
 from vecml.engines.weights import Linear, label_layers, logit_layers
+from vecml.engines.writeable import as_writeable
 from vecml.errors import EngineUnavailableError
 from vecml.model.network import AnyModel, OwnModel
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from vecml.comparison.recorded import RecordedSetting, Setting, settings_alike
+from vecml.history.recorded import RecordedSetting, Setting, settings_alike
 
 FEWEST_LAUNCHES = 2  # a quick look is one launch, whose luck moves a rate more than most changes do
 

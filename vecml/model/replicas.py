@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vecml.config import Activation, PipelineConfig
+from vecml.config import Activation, TrainingConfig
 from vecml.data.table import Part
 from vecml.errors import TrainingError
 from vecml.model.adam import Adam
@@ -77,7 +77,7 @@ def train_stack(
     seeds: Sequence[int],
     x_NF: Tensor,
     label_N: Tensor,
-    config: PipelineConfig,
+    config: TrainingConfig,
     advance: Advance,
 ) -> list[tuple[float, ...]]:
     """Train `modules` at once and in place, each as it would be alone, to rounding: its seed shuffles its rows.
@@ -123,7 +123,7 @@ class _Stack:
     of 10-32-2 the first layer's gradient takes 50 µs instead of 250, and the softmax 13 instead of 163.
     """
 
-    def __init__(self, modules: Sequence[nn.Sequential], config: PipelineConfig, device: torch.device) -> None:
+    def __init__(self, modules: Sequence[nn.Sequential], config: TrainingConfig, device: torch.device) -> None:
         *hidden, last = zip(*map(linears, modules), strict=True)
         self._function = _FUNCTIONS[config.activation]
         self._hidden = [

@@ -52,7 +52,7 @@ def serialise(classifier: Classifier) -> dict[str, bytes]:
     model = classifier.model
     architecture: dict[str, Any]
     if isinstance(model, OwnModel):
-        from vecml.model.own import description_of, state_bytes  # noqa: PLC0415 -- torch, which a plain model need not
+        from vecml.model.own_module import description_of, state_bytes  # noqa: PLC0415 -- torch, which a plain model need not
 
         weights, architecture = state_bytes(model), description_of(model)
     else:
@@ -169,7 +169,7 @@ def _own(description: dict[str, Any], state: bytes, place: Path, name: str | Non
         )
     if name != made_by:
         raise ModelError(f"{place / DESCRIPTION} was made by {made_by}, not by {name}")
-    from vecml.model.own import rebuilt  # noqa: PLC0415 -- torch, which a plain model need not wait for
+    from vecml.model.own_module import rebuilt  # noqa: PLC0415 -- torch, which a plain model need not wait for
 
     classes = tuple(map(str, description["classes"]))
     return rebuilt(description["architecture"], state, classes, str(place / WEIGHTS))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from vecml import progress
-from vecml.config import PipelineConfig
+from vecml.config import TrainingConfig
 from vecml.data.selection import drop_flag
 from vecml.data.table import Part, Split
 from vecml.errors import TrainingError, VecmlError
@@ -49,7 +49,7 @@ class Training:
     replicas: tuple[Model, ...] = field(default=(), repr=False)
 
 
-def train(split: Split, config: PipelineConfig, device: str = "cpu") -> Training:
+def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: int = 1) -> Training:
     """Train the network that `config` describes on `split.train`.
 
     The same seed gives the same weights on a CPU with the same number of threads. The global torch generator is left
@@ -59,19 +59,20 @@ def train(split: Split, config: PipelineConfig, device: str = "cpu") -> Training
         split: encoded parts; x_FN float32 (F, N), labels int64.
         config: hidden and activation, or architecture; weights, or epochs, batch_size, learning_rate and seed.
         device: `cpu`, `cuda` or `mps`.
+        replicas: networks of vecml's own kind that are trained at once, from the seeds `config.seed`, + 1, ...
 
     Raises SettingError for an architecture that is none, ModelError for weights that do not fit, and
     TrainingError when the loss or a weight stops being a finite number, and when a feature varies too little for
     its weights to stay finite once standardisation is folded into them.
     """
     if config.weights is not None:
-        from vecml.model.given import given_model  # noqa: PLC0415 -- only whoever has weights needs it
+        from vecml.model.given_weights import given_model  # noqa: PLC0415 -- only whoever has weights needs it
 
         return Training(given_model(split, config), (), device)
     if config.architecture is not None:
         return _train_own(split, config, config.architecture, device)
-    if config.replicas > 1:
-        return _train_replicas(split, config, device)
+    if replicas > 1:
+        return _train_replicas(split, config, device, replicas)
     part = split.train
     architecture = Architecture(len(part.x_FN), config.hidden, len(split.classes), config.activation)
     mean_F, scale_F = standardisation(part.x_FN)
@@ -83,23 +84,23 @@ def train(split: Split, config: PipelineConfig, device: str = "cpu") -> Training
     return Training(model, losses, device)
 
 
-def _train_replicas(split: Split, config: PipelineConfig, device: str) -> Training:
-    """As `train`, of `config.replicas` networks: replica r is what the seed + r gives alone, to rounding."""
+def _train_replicas(split: Split, config: TrainingConfig, device: str, replicas: int) -> Training:
+    """As `train`, of `replicas` networks: replica r is what the seed + r gives alone, to rounding."""
     part = split.train
     architecture = Architecture(len(part.x_FN), config.hidden, len(split.classes), config.activation)
     mean_F, scale_F = standardisation(part.x_FN)
     x_NF = _standardised_rows(part, mean_F, scale_F).to(device)
     label_N = torch.from_numpy(part.label_N).to(device)
-    at_once = min(config.replicas, stack_size(architecture, part.n_rows, config.batch_size))
+    at_once = min(replicas, stack_size(architecture, part.n_rows, config.batch_size))
     steps_work = min(config.batch_size, part.n_rows) * architecture.multiply_adds * at_once
     models: list[Model] = []
     losses: list[tuple[float, ...]] = []
     with (
         _threads(1 if steps_work < SERIAL_MULTIPLY_ADDS else None),
-        progress.stage("training", config.epochs * part.n_rows * config.replicas) as advance,
+        progress.stage("training", config.epochs * part.n_rows * replicas) as advance,
     ):
-        for first in range(0, config.replicas, at_once):
-            seeds = range(config.seed + first, config.seed + min(first + at_once, config.replicas))
+        for first in range(0, replicas, at_once):
+            seeds = range(config.seed + first, config.seed + min(first + at_once, replicas))
             modules = [_seeded_module(architecture, seed) for seed in seeds]
             losses += train_stack(modules, seeds, x_NF, label_N, config, advance)
             for module in modules:
@@ -116,9 +117,9 @@ def _seeded_module(architecture: Architecture, seed: int) -> nn.Sequential:
         return new_module(architecture)
 
 
-def _train_own(split: Split, config: PipelineConfig, name: str, device: str) -> Training:
+def _train_own(split: Split, config: TrainingConfig, name: str, device: str) -> Training:
     """As `train`, of a module class of the user's own; its dropout draws from torch's generator, seeded here."""
-    from vecml.model.own import build, model_of  # noqa: PLC0415 -- only whoever has a class needs it
+    from vecml.model.own_module import build, model_of  # noqa: PLC0415 -- only whoever has a class needs it
 
     part, n_features = split.train, len(split.train.x_FN)
     statistics = standardisation(part.x_FN)
@@ -144,7 +145,7 @@ def _fit(
     module: nn.Module,
     part: Part,
     statistics: tuple[NDArray[np.float64], NDArray[np.float64]],
-    config: PipelineConfig,
+    config: TrainingConfig,
     multiply_adds: int,
 ) -> tuple[float, ...]:
     """Train `module` where it lies on the rows of `part`; the loss of every epoch. Raises TrainingError."""

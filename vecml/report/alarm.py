@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from vecml.comparison.recorded import Setting, name_of
+from vecml.history.recorded import Setting, name_of
 from vecml.history.watch import Alarm
 from vecml.report.history import change_line, title
 

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from vecml.comparison.recorded import Setting, name_of
 from vecml.history.canary import FEWEST_SITTINGS as FOR_A_CONTROL
 from vecml.history.changes import Change, History, Mark
+from vecml.history.recorded import Setting, name_of
 from vecml.history.series import Series
 from vecml.report.format import count, percent, rate
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from vecml.comparison.leaderboard import SITTINGS, Board, Place
-from vecml.comparison.recorded import name_of
+from vecml.history.leaderboard import SITTINGS, Board, Place
+from vecml.history.recorded import name_of
 from vecml.report.comparison import Table
 from vecml.report.format import count, percent, rate
 

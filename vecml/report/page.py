@@ -25,11 +25,11 @@ from vecml.report.chart_limits import standings
 from vecml.report.charts import Picture, charts
 from vecml.report.comparison import Table, how, reasons, sentence, table
 from vecml.report.content import SHAPES, Content, content_of, word
+from vecml.report.download import packed
 from vecml.report.drawing import clean
-from vecml.report.embedded import packed
 from vecml.report.format import count, seconds
 from vecml.report.pareto import EXPLAINED, knows_truth, trades
-from vecml.report.words import asked, left_out_in_words, rules_in_words
+from vecml.report.rules import asked, left_out_in_words, rules_in_words
 
 GENERATOR = "vecml report"
 LONG_ANSWER = 160  # characters: a longer answer is set smaller

@@ -4,7 +4,7 @@ import io
 from typing import TYPE_CHECKING, Any, Literal
 
 from vecml.report.drawing import Anchor, AnyMark, Dots, Drawing, Group, Line, Mark, Rect, Role, Text, clean
-from vecml.report.pictures import _drawable as drawable
+from vecml.report.run_pictures import _drawable as drawable
 from vecml.report.svg import outline
 
 if TYPE_CHECKING:

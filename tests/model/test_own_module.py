@@ -18,7 +18,7 @@ from vecml.data.table import Split
 from vecml.errors import ModelError, SettingError, TrainingError
 from vecml.model.find import find_class, make, parts_of
 from vecml.model.network import Model, OwnModel
-from vecml.model.own import Standardised, model_from, own_logits, wide_logits
+from vecml.model.own_module import Standardised, model_from, own_logits, wide_logits
 from vecml.model.store import Classifier, load, save
 from vecml.model.train import train
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import torch
 
-from vecml.config import PipelineConfig
+from vecml.config import TrainingConfig
 from vecml.data.table import Split
 from vecml.errors import ModelError
 from vecml.model.module import layer_from
 from vecml.model.network import AnyModel, Architecture, Layer, Model
-from vecml.model.own import build, check_finite, fill, model_of, read_state
+from vecml.model.own_module import build, check_finite, fill, model_of, read_state
 
 KEY = re.compile(r"(.*\.)?(\d+)\.(weight|bias)")  # layers.0.weight; 0.weight, 2.weight ... of an nn.Sequential
 
 
-def given_model(split: Split, config: PipelineConfig) -> AnyModel:
+def given_model(split: Split, config: TrainingConfig) -> AnyModel:
     """The model that `config.weights` holds, for the features and classes of `split`.
 
     Raises ModelError, naming the file and the tensor, when there is no such file, or it does not fit the architecture,

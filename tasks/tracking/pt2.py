@@ -13,11 +13,11 @@ from mlflow.models import Model as MLflowModel
 from mlflow.models import infer_signature
 from numpy.typing import NDArray
 
-from tasks.tracking.files import EXAMPLE_ROWS
+from tasks.tracking.side_process import EXAMPLE_ROWS
 from vecml.model.module import layer_from, module_of
 from vecml.model.network import AnyModel, Architecture, Model, OwnModel
 from vecml.model.store import Classifier, save
-from vecml.report.pictures import loss_curve
+from vecml.report.run_pictures import loss_curve
 
 PINNED = ("mlflow", "numpy", "torch")
 

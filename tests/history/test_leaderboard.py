@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import binom
 
 from tests.made_recorded import recorded
-from vecml.comparison.leaderboard import Place, boards, median_interval
+from vecml.history.leaderboard import Place, boards, median_interval
 
 OTHER = {"machine_key": "m2" * 8, "machine": "a faster processor, 8 CPUs", "device_name": "a faster processor"}
 

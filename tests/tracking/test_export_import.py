@@ -21,7 +21,15 @@ from mlflow.exceptions import MlflowException
 
 from tasks.tracking import write
 from tasks.tracking.comparison import tracked_comparison
-from tasks.tracking.exchange import IMPORT_DIGEST, IMPORTED_FROM, IMPORTING, Exported, Imported, export_run, import_runs
+from tasks.tracking.export_import import (
+    IMPORT_DIGEST,
+    IMPORTED_FROM,
+    IMPORTING,
+    Exported,
+    Imported,
+    export_run,
+    import_runs,
+)
 from tasks.tracking.read import read_run
 from tasks.tracking.store import Store, open_store
 from tasks.tracking.write import tracked
@@ -490,7 +498,7 @@ def test_tags_that_are_not_the_runs_are_not_taken_from_a_file(use: Use, tmp_path
     """A file that was made by hand cannot speak for MLflow or for this import."""
     use("there")
     written = export_run(made(open_store(), "red kite"), tmp_path / "x.zip")
-    from tasks.tracking.parcel import pack, unpack
+    from tasks.tracking.archive import pack, unpack
 
     parcel = unpack(written.file, tmp_path / "unpacked")
     planted = {"mlflow.user": "root", "mlflow.parentRunId": "f" * 32, PROCESS: "1", IMPORTING: "yes", "mine": "kept"}

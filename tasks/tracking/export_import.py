@@ -18,9 +18,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.tracking.comparison import PARENT
-from tasks.tracking.location import Location
-from tasks.tracking.parcel import (
+from tasks.tracking.archive import (
     LONGEST_STORE,
     DataSet,
     Parcel,
@@ -31,6 +29,8 @@ from tasks.tracking.parcel import (
     pack,
     unpack,
 )
+from tasks.tracking.comparison import PARENT
+from tasks.tracking.location import Location
 from tasks.tracking.read import search
 from tasks.tracking.recorded import comparison_of, recorded
 from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, runs_url

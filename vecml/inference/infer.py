@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from vecml.config import Layout, Setting
 from vecml.data.table import Part, Split
 from vecml.engines.base import Loaded
-from vecml.engines.probe import used_precision
 from vecml.engines.registry import load_engine
 from vecml.engines.row_loop import affordable_rows
-from vecml.engines.tuning import tuned
 from vecml.environment import describe
+from vecml.inference.block_size import tuned
+from vecml.inference.precision import used_precision
 from vecml.measure.clock import timed
 from vecml.measure.limits import fraction_of_limit, has_gemm, machine_limits, minimal_work
 from vecml.measure.single import Measurement, measure_single
@@ -152,7 +152,7 @@ def _reference(model: AnyModel, x_FN: NDArray[np.float32]) -> tuple[NDArray[np.i
     """The rows of x_FN (F, N) that the reference can afford, and its float64 logits for them."""
     n_rows = x_FN.shape[1]
     if isinstance(model, OwnModel):
-        from vecml.model.own import wide_logits  # noqa: PLC0415 -- torch, which others do without
+        from vecml.model.own_module import wide_logits  # noqa: PLC0415 -- torch, which others do without
 
         affordable = max(1, min(OWN_ROWS, OWN_MULTIPLY_ADDS // max(1, model.architecture.multiply_adds)))
         row_N = reference_rows(n_rows, affordable)

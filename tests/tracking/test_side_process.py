@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.tracking import files
-from tasks.tracking.files import FileWriter, input_example
+from tasks.tracking import side_process
+from tasks.tracking.side_process import FileWriter, input_example
 from vecml.config import make_config
 from vecml.data.sources import load_table
 from vecml.data.split import split_table
@@ -24,8 +24,8 @@ REQUEST = {"run_id": "r", "model_id": "m", "losses": [1.0, 0.5], "confusion": [[
 def folder(tmp_path: Path) -> Path:
     config = make_config({"rows": 200, "epochs": 1})
     split = split_table(load_table(config), config.test_fraction, config.seed)
-    save(Classifier(train(split, config).model, split.encoding), tmp_path / files.CLASSIFIER)
-    np.save(tmp_path / files.EXAMPLE, input_example(split.train.x_FN))
+    save(Classifier(train(split, config).model, split.encoding), tmp_path / side_process.CLASSIFIER)
+    np.save(tmp_path / side_process.EXAMPLE, input_example(split.train.x_FN))
     return tmp_path
 
 
@@ -54,10 +54,10 @@ def test_a_forked_one_makes_them_too(folder: Path) -> None:
     """In a fresh interpreter: this one has threads by now."""
     script = (
         "import sys, json, pathlib\n"
-        "from tasks.tracking import files\n"
-        "files.begin_early()\n"
+        "from tasks.tracking import side_process\n"
+        "side_process.begin_early()\n"
         "from tasks.tracking.forked import Forked\n"
-        "writer = files.file_writer()\n"
+        "writer = side_process.file_writer()\n"
         "assert isinstance(writer._process, Forked), 'not forked'\n"
         "writer.write(pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]))\n"
         "writer.close()\n"

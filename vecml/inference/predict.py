@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from vecml.config import Setting, make_config
 from vecml.data.selection import counted
 from vecml.data.sources import raw_columns
-from vecml.engines.inference import in_layout
 from vecml.engines.registry import load_engine
-from vecml.engines.resolve import resolve_setting
 from vecml.errors import DataError, SettingError
+from vecml.inference.infer import in_layout
+from vecml.inference.setting import resolve_setting
 from vecml.model.find import is_module
 from vecml.model.network import AnyModel, Model, OwnModel
 from vecml.model.store import Classifier
@@ -114,7 +114,7 @@ def bare_model(model: "AnyModel | nn.Module", n_features: int) -> AnyModel:
             f"a model of type {type(model).__name__} cannot be run",
             "a classifier from vecml.load, a Model or a torch.nn.Module is needed",
         )
-    from vecml.model.own import model_from  # noqa: PLC0415 -- torch, which others do without
+    from vecml.model.own_module import model_from  # noqa: PLC0415 -- torch, which others do without
 
     return model_from(model, n_features)
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.tracking import parcel
-from tasks.tracking.parcel import DataSet, Parcel, RunDocument, as_value, is_a_parcel, pack, unpack
+from tasks.tracking import archive as archive_module
+from tasks.tracking.archive import DataSet, Parcel, RunDocument, as_value, is_a_parcel, pack, unpack
 from vecml import __version__
 from vecml.errors import StoreError
 
@@ -141,7 +141,7 @@ def test_its_manifest_says_what_it_is(file: Path) -> None:
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_a_value_survives_to_the_bit(number: float) -> None:
     document = replace(RUN, metrics={"m": ((0, 0, as_value(number)),)})
-    kept = parcel._RUN.validate_python(json.loads(parcel._json(asdict(document))))
+    kept = archive_module._RUN.validate_python(json.loads(archive_module._json(asdict(document))))
     back = float(kept.metrics["m"][0][2])
     assert struct.pack("d", back) == struct.pack("d", number) or (math.isnan(back) and math.isnan(number))
 
@@ -295,7 +295,7 @@ def test_more_than_the_limits_is_neither_written_nor_taken(
     limit: int,
     message: str,
 ) -> None:
-    monkeypatch.setattr(parcel, name, limit)
+    monkeypatch.setattr(archive_module, name, limit)
     error = refused(file, tmp_path / "out")
     assert error.message.startswith(f"{file}: ")
     assert message in error.message

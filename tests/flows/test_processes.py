@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.together import SIGNALS, Ended, Service, Together
+from flows.processes import SIGNALS, Ended, Service, Together
 
 # Says who it is, and when it is told to end, how long it took its time.
 SERVER = """
@@ -106,7 +106,7 @@ def test_one_that_hears_no_sigterm_is_killed(tmp_path: Path) -> None:
 
 
 def test_what_was_put_into_another_session_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.together.LEFT_SECONDS", 1.0)
+    monkeypatch.setattr("flows.processes.LEFT_SECONDS", 1.0)
     _, heard = run(
         tmp_path, service("server", SERVER), service("worker", DETACHES), when_up=lambda together: together.end()
     )
@@ -125,7 +125,7 @@ def test_an_interrupted_command_leaves_nothing(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 from pathlib import Path
-from flows.together import Service, Together
+from flows.processes import Service, Together
 services = [Service(name, [sys.executable, "-c", {SERVER!r}], dict(os.environ)) for name in ("server", "worker")]
 home = Path({str(tmp_path)!r})
 together = Together(services, home, home, "worker", lambda *line: print(*line, flush=True))

@@ -5,7 +5,7 @@ that begins with the run does that while the run reads and trains, on a CPU that
 only what it is told: it loads the model from its safetensors file. It ends when its standard input does, whatever
 becomes of the run.
 
-Run as `python -m tasks.tracking.files`: one JSON request on standard input, see `write_files`.
+Run as `python -m tasks.tracking.side_process`: one JSON request on standard input, see `write_files`.
 """
 
 import atexit
@@ -50,7 +50,7 @@ class FileWriter:
             self._process = Forked(partial(_serve, Path(self._scratch.name)), self._said)
         else:
             self._process = subprocess.Popen(
-                child.python("tasks.tracking.files", self._scratch.name),
+                child.python("tasks.tracking.side_process", self._scratch.name),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,
@@ -124,9 +124,9 @@ def write_files(folder: Path, request: dict[str, Any]) -> None:
         request: run_id, model_id; losses (one float an epoch; none where nothing was trained), confusion (rows of
             ints) and classes (names); of a module of the user's own also architecture and path, what it is imported by.
     """
-    from tasks.tracking.export import export  # noqa: PLC0415 -- it takes seconds, and only this process needs it
+    from tasks.tracking.pt2 import export  # noqa: PLC0415 -- it takes seconds, and only this process needs it
     from vecml.model.store import load  # noqa: PLC0415
-    from vecml.report.pictures import confusion_matrix, loss_curve  # noqa: PLC0415
+    from vecml.report.run_pictures import confusion_matrix, loss_curve  # noqa: PLC0415
 
     pictures = folder / PICTURES
     pictures.mkdir()
@@ -147,7 +147,7 @@ def _serve(scratch: Path, question: IO[bytes], answer: IO[bytes]) -> None:
     gc.disable()  # it lives for seconds, and what it imports stays
     warnings.simplefilter("ignore")  # nobody would read them here, and where they count as errors they would end it
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the export is made on the CPU
-    from tasks.tracking.export import warm_up  # noqa: PLC0415 -- after the environment is set
+    from tasks.tracking.pt2 import warm_up  # noqa: PLC0415 -- after the environment is set
 
     warm_up(scratch)
     asked = question.read()

@@ -24,9 +24,9 @@ from vecml.data.stream import Block, DataFile, blocks
 from vecml.device import usable_cpus
 from vecml.engines.base import Loaded
 from vecml.engines.blocks import choose_block_rows
-from vecml.engines.inference import in_layout
 from vecml.engines.registry import check, load_engine
 from vecml.errors import DataError, SettingError, StoreError
+from vecml.inference.infer import in_layout
 from vecml.model.network import AnyModel, OwnModel
 from vecml.model.store import Classifier
 from vecml.progress import stage

@@ -1,7 +1,7 @@
 """Which recorded settings are the same, and what they are called."""
 
 from tests.made_recorded import SETTING, recorded
-from vecml.comparison.recorded import name_of, settings_alike
+from vecml.history.recorded import name_of, settings_alike
 
 
 def test_a_block_size_that_was_chosen_anew_is_no_other_setting() -> None:

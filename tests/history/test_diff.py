@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from scipy.stats import ttest_ind
 
-from vecml.comparison.across import Against, Answers, Side, Sitting, diff
+from vecml.history.diff import Against, Answers, Side, Sitting, diff
 from vecml.measure.verdict import Rules
-from vecml.report.across import as_json, remarks, sentence, table
+from vecml.report.diff import as_json, remarks, sentence, table
 
 SETTING = {
     "engine": "halide",

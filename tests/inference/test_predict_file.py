@@ -12,12 +12,12 @@ from tests.data.test_stream import ENCODING, N, table, written
 from vecml.config import Setting
 from vecml.data.raw import raw_columns
 from vecml.data.stream import open_file
-from vecml.engines import stream
-from vecml.engines.inference import in_layout
-from vecml.engines.predict import predict
 from vecml.engines.registry import load_engine
-from vecml.engines.stream import block_rows_of, check_output, predict_file, runnable
 from vecml.errors import DataError, SettingError, StoreError
+from vecml.inference import predict_file as predict_file_module
+from vecml.inference.infer import in_layout
+from vecml.inference.predict import predict
+from vecml.inference.predict_file import block_rows_of, check_output, predict_file, runnable
 from vecml.model.network import Architecture, Layer, Model
 from vecml.model.store import Classifier
 from vecml.warnings import VecmlWarning
@@ -92,7 +92,7 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stream._Layout, "table", full)
+    monkeypatch.setattr(predict_file_module._Layout, "table", full)
     model = classifier()
     file = open_file(written(tmp_path / "a.parquet", table()), model.encoding)
     with pytest.raises(StoreError, match=rf"^cannot write {tmp_path}/o\.parquet: No space left on device$"):

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from vecml.errors import DataError
-from vecml.report.pictures import confusion_matrix, loss_curve
+from vecml.report.run_pictures import confusion_matrix, loss_curve
 
 HOSTILE = [
     "$x_1$",
@@ -257,7 +257,7 @@ def test_the_same_numbers_make_the_same_bytes() -> None:
 
 def test_matplotlib_is_imported_when_a_picture_is_drawn_and_pyplot_never() -> None:
     program = (
-        "import sys, vecml.report.pictures as pictures; print('matplotlib' in sys.modules)\n"
+        "import sys, vecml.report.run_pictures as pictures; print('matplotlib' in sys.modules)\n"
         "pictures.loss_curve([1]); print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from vecml.errors import DataError
-from vecml.model.champion import Decision, decide
+from vecml.model.promotion_test import Decision, decide
 
 
 def decision(both: int, only_champion: int, only_challenger: int, neither: int = 0) -> Decision:

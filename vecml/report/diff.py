@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vecml.comparison.across import Against, Difference
+from vecml.history.diff import Against, Difference
 from vecml.report.comparison import Table
 from vecml.report.format import percent, rate, times
 

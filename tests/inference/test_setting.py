@@ -5,19 +5,19 @@ import pytest
 from vecml import device
 from vecml.config import PipelineConfig, Setting
 from vecml.device import check_threads
-from vecml.engines import resolve
-from vecml.engines.resolve import resolve_setting
 from vecml.errors import DeviceUnavailableError, SettingError
+from vecml.inference import setting as setting_module
+from vecml.inference.setting import resolve_setting
 
 
 @pytest.fixture
 def four_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolve, "usable_cpus", lambda: 4)
+    monkeypatch.setattr(setting_module, "usable_cpus", lambda: 4)
     monkeypatch.setattr(device, "usable_cpus", lambda: 4)
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, *devices: str) -> None:
-    monkeypatch.setattr(resolve, "available_devices", lambda: ("cpu", *devices))
+    monkeypatch.setattr(setting_module, "available_devices", lambda: ("cpu", *devices))
 
 
 def test_nothing_is_left_open(monkeypatch: pytest.MonkeyPatch, four_cpus: None) -> None:
@@ -77,7 +77,7 @@ def test_an_engine_that_does_not_know_the_device(monkeypatch: pytest.MonkeyPatch
 
 
 def test_only_the_question_imports_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolve, "available_devices", lambda: pytest.fail("torch would be imported"))
+    monkeypatch.setattr(setting_module, "available_devices", lambda: pytest.fail("torch would be imported"))
     resolve_setting(PipelineConfig(device="cpu"))
     resolve_setting(PipelineConfig(engine="numpy"))
 
@@ -103,29 +103,31 @@ def test_more_threads_than_cpus(monkeypatch: pytest.MonkeyPatch, cpus: int, text
 
 def test_engine_auto_chooses_among_all_that_could(monkeypatch: pytest.MonkeyPatch, four_cpus: None) -> None:
     offer(monkeypatch, "cuda")
-    found = resolve.candidates(PipelineConfig(engine="auto", device="cpu", layout="rows"))
+    found = setting_module.candidates(PipelineConfig(engine="auto", device="cpu", layout="rows"))
     assert [setting.engine for setting in found] == [
         *("numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide")
     ]
     assert {(setting.device, setting.layout, setting.threads) for setting in found} == {("cpu", "rows", 4)}
-    devices = {(setting.engine, setting.device) for setting in resolve.candidates(PipelineConfig(engine="auto"))}
+    devices = {(setting.engine, setting.device) for setting in setting_module.candidates(PipelineConfig(engine="auto"))}
     assert {("torch", "cuda"), ("torch", "cpu"), ("torch_compile", "cuda"), ("halide", "cpu")} <= devices
-    assert {setting.device for setting in resolve.candidates(PipelineConfig(engine="auto", device="cuda"))} == {"cuda"}
+    assert {setting.device for setting in setting_module.candidates(PipelineConfig(engine="auto", device="cuda"))} == {
+        "cuda"
+    }
 
 
 def test_engine_auto_leaves_out_what_no_machine_could_do(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch)
-    wide = resolve.candidates(PipelineConfig(engine="auto", precision="float64"))
+    wide = setting_module.candidates(PipelineConfig(engine="auto", precision="float64"))
     assert "openvino" not in {setting.engine for setting in wide}
     with pytest.raises(SettingError) as caught:
-        resolve.candidates(PipelineConfig(engine="auto", precision="tf32", device="cpu"))
+        setting_module.candidates(PipelineConfig(engine="auto", precision="tf32", device="cpu"))
     assert caught.value.message == "--engine auto: no engine computes in tf32 on cpu"
     with pytest.raises(DeviceUnavailableError):
-        resolve.candidates(PipelineConfig(engine="auto", device="cuda"))
+        setting_module.candidates(PipelineConfig(engine="auto", device="cuda"))
 
 
 def test_training_for_engine_auto_is_where_torch_would_run(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, "cuda")
-    assert resolve.training_device(PipelineConfig(engine="auto")) == "cuda"
-    assert resolve.training_device(PipelineConfig(engine="auto", device="cpu")) == "cpu"
-    assert resolve.training_device(PipelineConfig(engine="numpy")) == "cpu"
+    assert setting_module.training_device(PipelineConfig(engine="auto")) == "cuda"
+    assert setting_module.training_device(PipelineConfig(engine="auto", device="cpu")) == "cpu"
+    assert setting_module.training_device(PipelineConfig(engine="numpy")) == "cpu"

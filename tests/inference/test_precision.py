@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from vecml.config import Setting
 from vecml.device import precision_of, probe_weights
-from vecml.engines.probe import used_precision
 from vecml.engines.registry import ENGINES, get_engine
 from vecml.errors import EngineUnavailableError
+from vecml.inference.precision import used_precision
 
 Array = NDArray[Any]
 WAYS = [

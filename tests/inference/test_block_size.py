@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from vecml.config import Setting
-from vecml.engines import tuning
 from vecml.engines.blocks import choose_block_rows
-from vecml.engines.tuning import choose, tuned
+from vecml.inference import block_size
+from vecml.inference.block_size import choose, tuned
 from vecml.model.network import Architecture, Layer, Model
 
 ROWS = 1_000_000
@@ -75,7 +75,7 @@ def make_model(hidden: int) -> Model:
 def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
     made = Bench()
     monkeypatch.setenv("VECML_CACHE", str(tmp_path))
-    monkeypatch.setattr(tuning, "load_engine", made.load)
+    monkeypatch.setattr(block_size, "load_engine", made.load)
     yield made
     assert all(fake.closed == 1 for _, fake in made.loaded)
 

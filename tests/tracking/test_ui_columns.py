@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from tasks.tracking.location import locate
 from tasks.tracking.run import runs_url
 from tasks.tracking.store import open_store
-from tasks.tracking.view import COLUMNS, TAG, view_state
+from tasks.tracking.ui_columns import COLUMNS, TAG, view_state
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
-from tasks.tracking import moved, write
+from tasks.tracking import relocate, write
 from tasks.tracking.comparison import tracked_comparison
 from tasks.tracking.read import read_run
 from tasks.tracking.recorded import artifact, recorded
@@ -28,7 +28,7 @@ from vecml.warnings import VecmlWarning
 
 COMPARISON = comparison_of({"numpy": 0.02, "torch": 0.01})
 Use = Callable[[Path], None]
-COLUMNS = (*moved.FILES, *moved.ROOTS)
+COLUMNS = (*relocate.FILES, *relocate.ROOTS)
 
 
 @pytest.fixture(autouse=True)
@@ -213,9 +213,9 @@ def test_nothing_moved_costs_one_query_and_writes_nothing(checkout: Path, monkey
         database.set_trace_callback(asked.append)
         return database
 
-    monkeypatch.setattr(moved.sqlite3, "connect", watched)
+    monkeypatch.setattr(relocate.sqlite3, "connect", watched)
     before = (checkout / "mlruns" / "mlflow.db").read_bytes()
-    moved.mend(checkout / "mlruns")
+    relocate.mend(checkout / "mlruns")
     assert asked == ["SELECT artifact_location FROM experiments WHERE name = 'vecml'"]
     assert (checkout / "mlruns" / "mlflow.db").read_bytes() == before
 
@@ -226,7 +226,7 @@ def test_a_database_that_cannot_be_written_is_named(
     home = tmp_path / "copy"
     shutil.copytree(checkout, home)
     before = addresses(home)
-    monkeypatch.setattr(moved, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(relocate, "WAIT_SECONDS", 0.1)
     use(home)
     with closing(sqlite3.connect(home / "mlruns" / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -247,17 +247,17 @@ def test_a_kill_in_the_middle_changes_nothing(
     """Until the transaction is committed the database is the old one, whatever ends the process."""
     home = tmp_path / "copy"
     shutil.copytree(checkout, home)
-    before, mending = addresses(home), moved._mended
+    before, mending = addresses(home), relocate._mended
 
     def interrupted(*args: Any) -> int:
         mending(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(moved, "_mended", interrupted)
+    monkeypatch.setattr(relocate, "_mended", interrupted)
     use(home)
     with pytest.raises(KeyboardInterrupt):
         open_store()
     assert addresses(home) == before
-    monkeypatch.setattr(moved, "_mended", mending)
+    monkeypatch.setattr(relocate, "_mended", mending)
     with mended(home, 4):
         open_store()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from vecml.comparison.recorded import RecordedSetting, Setting, settings_alike
+from vecml.history.recorded import RecordedSetting, Setting, settings_alike
 
 FEWEST_LAUNCHES = 3  # of a comparison that may say who ties: with fewer there is no verdict
 SITTINGS = 5  # for an interval over sittings

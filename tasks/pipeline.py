@@ -1,0 +1,58 @@
+"""The pipeline as Prefect tasks, in order: generate, split, train, choose-engine, vectorized-infer, evaluate.
+
+Each calls one function of the library and takes its time. `flows.pipeline` puts them together.
+"""
+
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from vecml.comparison.auto import Choice, choose_engine
+from vecml.config import PipelineConfig, Setting
+from vecml.data.sources import load_table
+from vecml.data.split import split_table
+from vecml.data.table import Part, Split, Table
+from vecml.inference.infer import Inference, infer, score
+from vecml.inference.setting import candidates
+from vecml.measure.clock import Timed, timed
+from vecml.model.evaluate import Evaluation
+from vecml.model.network import AnyModel, Model
+from vecml.model.train import Training
+from vecml.model.train import train as train_model
+
+
+@task(name="generate", cache_policy=NO_CACHE, persist_result=False)
+def generate(config: PipelineConfig) -> Timed[Table]:
+    """Read the table that `config` names, or draw one."""
+    return timed(load_table, config)
+
+
+@task(name="split", cache_policy=NO_CACHE, persist_result=False)
+def split(table: Table, config: PipelineConfig) -> Timed[Split]:
+    """Take the test rows apart and encode both parts with figures of the training part."""
+    return timed(split_table, table, config.test_fraction, config.seed)
+
+
+@task(name="train", cache_policy=NO_CACHE, persist_result=False)
+def train(split: Split, config: PipelineConfig, device: str) -> Timed[Training]:
+    """Train the network that `config` describes on `device`."""
+    return timed(train_model, split, config, device, config.replicas)
+
+
+@task(name="choose-engine", cache_policy=NO_CACHE, persist_result=False)
+def choose(model: AnyModel, test: Part, config: PipelineConfig) -> Choice:
+    """With `--engine auto`: compare the engines on the test part, or take what an earlier comparison found."""
+    return choose_engine(model, test.x_FN, candidates(config), config.budget)
+
+
+@task(name="vectorized-infer", cache_policy=NO_CACHE, persist_result=False)
+def vectorized_infer(model: AnyModel, test: Part, setting: Setting) -> Inference:
+    """Load the engine, label the test part, and time the calls in this process."""
+    return infer(model, test, setting)
+
+
+@task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)
+def evaluate(split: Split, inference: Inference, replicas: Sequence[Model] = ()) -> Timed[Evaluation]:
+    """Score the test part's labels, and every one of the `replicas`."""
+    return timed(score, split, inference, replicas)

@@ -1,0 +1,1 @@
+"""What is done with engines: inference over a table, the choice of a setting, prediction from files."""
