@@ -1,5 +1,5 @@
-"""The models and the oracle of the engines' tests, for the same contract on a GPU."""
+"""The models and the oracle that the tests of engines share."""
 
-from tests.engines.conftest import make_model, oracle
+from tests.made_models import make_model, oracle
 
 __all__ = ["make_model", "oracle"]
