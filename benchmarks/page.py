@@ -1,11 +1,11 @@
 """The README's table and picture, written from what was measured; everything else of the README is left as it is."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.shapes import ENGINE, THREADS, Ratio, Row
 from vecml.environment import describe
 
 ROOT = Path(__file__).parent.parent
@@ -15,25 +15,72 @@ SURELY = 1.05  # of the limit; what is above shows that the limit was measured t
 BEGIN, END = "<!-- bench: written by make bench -->", "<!-- /bench -->"
 
 
-def write(rows: Sequence[Row]) -> None:
-    """Put table and picture where the README shows them."""
-    PICTURE.write_bytes(picture(rows))
+@dataclass(frozen=True)
+class Ratio:
+    """vecml's rate over another's, with its 95 % interval; and what the verdict says of the other."""
+
+    value: float
+    low: float
+    high: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A shape's result.
+
+    Attributes:
+        shape: `10-32-2`.
+        n_rows: rows of a call.
+        rows_per_s: by arm.
+        ratios: vecml over each other arm.
+        limit: vecml's share of the limit.
+        blocks: each compared peer's block size, None: the whole array.
+        searched: every peer's rows a second at its best size, from the search alone.
+        same_array: over the notebook's function, both from the same float64 rows.
+    """
+
+    shape: str
+    n_rows: int
+    rows_per_s: Mapping[str, float]
+    ratios: Mapping[str, Ratio]
+    limit: float | None
+    blocks: Mapping[str, int | None]
+    searched: Mapping[str, float]
+    same_array: Ratio | None
+
+    @property
+    def best_peer(self) -> str | None:
+        """The fastest of the peers, the notebook's function not counted."""
+        there = [name for name in self.ratios if name != "notebook"]
+        return min(there, key=lambda name: self.ratios[name].value, default=None)
+
+
+def write(rows: Sequence[Row], engine: str, threads: int) -> None:
+    """Write the picture, and put the table between its two markers in the README.
+
+    Args:
+        rows: one for each network that was measured.
+        engine: which of vecml's engines was measured.
+        threads: how many threads vecml and each peer were given.
+    """
+    PICTURE.write_bytes(picture(rows, engine))
     text = README.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
         raise SystemExit(f"README.md has no {BEGIN} ... {END}")
-    README.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", encoding="utf-8")
+    README.write_text(f"{before}{BEGIN}\n{table(rows, engine, threads)}\n{END}{after}", encoding="utf-8")
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], engine: str, threads: int) -> str:
     """Markdown: for each shape the rate, the ratios with their intervals, the share of the limit."""
     environment = describe()
     lines = [
         "",
         f"![vecml against its peers, by shape]({PICTURE.relative_to(ROOT)})",
         "",
-        f"`{ENGINE}` on {environment.cpu_model} ({THREADS} threads), {datetime.now(UTC).date()}: how many times the"
+        f"`{engine}` on {environment.cpu_model} ({threads} threads), {datetime.now(UTC).date()}: how many times the"
         " rate of the notebook's function (from its float64 rows) and of the fastest peer used directly (from float32"
         " rows, at its best block size), with 95 % intervals.",
         "",
@@ -58,7 +105,7 @@ def _share(limit: float | None) -> str:
     return f"{limit:.2f}{'*' if limit > SURELY else ''}"
 
 
-def picture(rows: Sequence[Row]) -> bytes:
+def picture(rows: Sequence[Row], engine: str) -> bytes:
     """Bars by shape: vecml's rate over each other's, on a logarithmic axis, with intervals; PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -88,7 +135,7 @@ def picture(rows: Sequence[Row]) -> bytes:
     axes.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
     axes.set_yticks(range(len(rows)), [row.shape for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel(f"times as many rows a second: vecml ({ENGINE}) over the other")
+    axes.set_xlabel(f"times as many rows a second: vecml ({engine}) over the other")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", fontsize=8, frameon=False)
     content = io.BytesIO()

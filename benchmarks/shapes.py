@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.page import Ratio, Row, write
 from benchmarks.peers import PEERS, make_model
 from benchmarks.rounds import Figure, Floor
 from vecml.comparison.compare import Job, compare_settings, plan_comparison
@@ -53,47 +54,6 @@ SHAPES: Mapping[tuple[int, ...], Floors] = {
 SAME_ARRAY_FLOORS = {(10, 32, 2): 15.0}
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """vecml's rate over another's, with its 95 % interval; and what the verdict says of the other."""
-
-    value: float
-    low: float
-    high: float
-    verdict: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """A shape's result.
-
-    Attributes:
-        shape: `10-32-2`.
-        n_rows: rows of a call.
-        rows_per_s: by arm.
-        ratios: vecml over each other arm.
-        limit: vecml's share of the limit.
-        blocks: each compared peer's block size, None: the whole array.
-        searched: every peer's rows a second at its best size, from the search alone.
-        same_array: over the notebook's function, both from the same float64 rows.
-    """
-
-    shape: str
-    n_rows: int
-    rows_per_s: Mapping[str, float]
-    ratios: Mapping[str, Ratio]
-    limit: float | None
-    blocks: Mapping[str, int | None]
-    searched: Mapping[str, float]
-    same_array: Ratio | None
-
-    @property
-    def best_peer(self) -> str | None:
-        """The fastest of the peers, the notebook's function not counted."""
-        there = [name for name in self.ratios if name != "notebook"]
-        return min(there, key=lambda name: self.ratios[name].value, default=None)
-
-
 def shapes(rounds: int) -> Iterator[Figure]:
     """Every shape's figures; then the README's table and picture are written from them.
 
@@ -106,9 +66,7 @@ def shapes(rounds: int) -> Iterator[Figure]:
         rows.append(row)
         yield from as_figures(widths, row)
     if "BENCH_SHAPES" not in os.environ:
-        from benchmarks.page import write
-
-        write(rows)
+        write(rows, ENGINE, THREADS)
 
 
 def wanted_shapes() -> list[tuple[int, ...]]:

@@ -12,8 +12,7 @@ from benchmarks import notebook
 from benchmarks.rounds import Figure, Floor, interleave, medians, ratios, wall
 from vecml.config import PipelineConfig
 from vecml.data.sources import load_table
-from vecml.data.split import split_table
-from vecml.data.table import Part, Split
+from vecml.data.split import Part, Split, split_table
 from vecml.model.adam import Adam
 from vecml.model.train import train
 

@@ -11,8 +11,8 @@ from prefect.cache_policies import NO_CACHE
 from vecml.comparison.auto import Choice, choose_engine
 from vecml.config import PipelineConfig, Setting
 from vecml.data.sources import load_table
-from vecml.data.split import split_table
-from vecml.data.table import Part, Split, Table
+from vecml.data.split import Part, Split, split_table
+from vecml.data.table import Table
 from vecml.inference.infer import Inference, infer, score
 from vecml.inference.setting import candidates
 from vecml.measure.clock import Timed, timed

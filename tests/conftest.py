@@ -83,7 +83,7 @@ def telling_result(tmp_path_factory: pytest.TempPathFactory) -> "PipelineResult"
     Three classes of unlike size, of which the test part has another majority than the training part; the reference
     engine ran on every other test row and disagrees about some; times, memory and launches are made up.
     """
-    from vecml.data.table import Part
+    from vecml.data.split import Part
     from vecml.inference.infer import infer, score
     from vecml.measure.single import Measurement
     from vecml.warnings import VecmlWarning

@@ -18,7 +18,8 @@ from vecml import __version__
 from vecml.comparison.auto import Choice
 from vecml.comparison.comparison import ArmFigures, Comparison, families
 from vecml.config import PipelineConfig, Setting
-from vecml.data.table import Split, Table
+from vecml.data.split import Split
+from vecml.data.table import Table
 from vecml.environment import Environment
 from vecml.inference.infer import Inference
 from vecml.model.evaluate import Evaluation

@@ -21,7 +21,8 @@ from tasks.tracking.side_process import FileWriter, file_writer, input_example
 from tasks.tracking.store import Store, store_errors
 from vecml import record as records
 from vecml.config import PipelineConfig, Setting
-from vecml.data.table import Split, Table
+from vecml.data.split import Split
+from vecml.data.table import Table
 from vecml.device import device_name
 from vecml.environment import Environment
 from vecml.inference.setting import training_device

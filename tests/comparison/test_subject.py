@@ -11,8 +11,8 @@ from vecml.comparison.subject import RecordedRun, job_of_run, job_of_training
 from vecml.config import PipelineConfig, make_config
 from vecml.data import synthetic
 from vecml.data.sources import load_table
-from vecml.data.split import split_table
-from vecml.data.table import Column, Part
+from vecml.data.split import Part, split_table
+from vecml.data.table import Column
 from vecml.errors import DataError, SettingError
 from vecml.model.store import Classifier
 from vecml.model.train import train

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from vecml.config import ACTIVATIONS, Layout, PipelineConfig, Precision, Setting, make_config
 from vecml.data.sources import load_table
-from vecml.data.split import split_table
-from vecml.data.table import Split
+from vecml.data.split import Split, split_table
 from vecml.device import available_devices, device_name
 from vecml.engines.registry import get_engine, load_engine
 from vecml.inference.precision import used_precision

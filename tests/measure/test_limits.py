@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info
 
 from vecml import cache, hardware
 from vecml.config import Setting
-from vecml.data.table import Part
+from vecml.data.split import Part
 from vecml.environment import describe
 from vecml.errors import MeasureError
 from vecml.inference import infer as infer_module

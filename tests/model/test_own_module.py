@@ -13,8 +13,7 @@ from torch import nn
 import vecml
 from vecml.config import PipelineConfig, make_config
 from vecml.data.sources import load_table
-from vecml.data.split import split_table
-from vecml.data.table import Split
+from vecml.data.split import Split, split_table
 from vecml.errors import ModelError, SettingError, TrainingError
 from vecml.model.find import find_class, make, parts_of
 from vecml.model.network import Model, OwnModel

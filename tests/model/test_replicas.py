@@ -11,8 +11,7 @@ import torch
 from vecml import progress
 from vecml.config import ACTIVATIONS, PipelineConfig, make_config
 from vecml.data.sources import load_table
-from vecml.data.split import split_table
-from vecml.data.table import Split
+from vecml.data.split import Split, split_table
 from vecml.errors import DataError, SettingError, TrainingError
 from vecml.model import replicas, train
 from vecml.model.evaluate import over_replicas

@@ -9,8 +9,7 @@ import torch
 
 from vecml.config import make_config
 from vecml.data.sources import load_table
-from vecml.data.split import split_table
-from vecml.data.table import Split
+from vecml.data.split import Split, split_table
 from vecml.errors import TrainingError
 from vecml.model.module import module_of
 from vecml.model.train import standardisation, train

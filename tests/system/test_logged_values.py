@@ -19,8 +19,7 @@ from tests.system.conftest import BIN, runs_in
 from vecml import record
 from vecml.config import make_config
 from vecml.data.sources import load_table
-from vecml.data.split import split_table
-from vecml.data.table import Split
+from vecml.data.split import Split, split_table
 
 pytestmark = pytest.mark.system
 

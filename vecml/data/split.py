@@ -5,18 +5,51 @@ Every class keeps its share in both parts to within a row, and at least one row 
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecml.data.encoding import Encoding
 from vecml.data.selection import counted
-from vecml.data.table import Part, Split, Table
+from vecml.data.table import Table
 from vecml.errors import DataError
 from vecml.progress import stage
 from vecml.warnings import warn
 
 SMALL_TEST_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training or the test part, encoded.
+
+    Attributes:
+        x_FN: float32, by column and contiguous; F encoded features.
+        label_N: int64 class indices.
+        row_N: int64 row numbers in the table's source (its file's, say), from 0 and ascending.
+        unseen_categories: values replaced by zeros because the training part has no such category.
+    """
+
+    x_FN: NDArray[np.float32] = field(repr=False)
+    label_N: NDArray[np.int64] = field(repr=False)
+    row_N: NDArray[np.int64] = field(repr=False)
+    unseen_categories: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of this part."""
+        return len(self.label_N)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Both parts, and the encoding that was fitted on the training part alone."""
+
+    train: Part
+    test: Part
+    encoding: Encoding
+    classes: tuple[str, ...]
 
 
 def split_table(table: Table, test_fraction: float, seed: int) -> Split:

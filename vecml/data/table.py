@@ -1,13 +1,10 @@
-"""The records that walk from file to label: `Column`, `Table`, `Part`, `Split`. Features stay by column all the way."""
+"""What is read from a source: `Table`, a labelled table, and `Column`, one of its raw columns."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from vecml.data.encoding import Encoding
 
 Kind = Literal["number", "boolean", "category"]
 
@@ -77,35 +74,3 @@ class Table:
     def n_rows(self) -> int:
         """Rows, labelled all of them."""
         return len(self.label_N)
-
-
-@dataclass(frozen=True)
-class Part:
-    """The training or the test part, encoded.
-
-    Attributes:
-        x_FN: float32, by column and contiguous; F encoded features.
-        label_N: int64 class indices.
-        row_N: int64 row numbers in the table's source (its file's, say), from 0 and ascending.
-        unseen_categories: values replaced by zeros because the training part has no such category.
-    """
-
-    x_FN: NDArray[np.float32] = field(repr=False)
-    label_N: NDArray[np.int64] = field(repr=False)
-    row_N: NDArray[np.int64] = field(repr=False)
-    unseen_categories: int = 0
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of this part."""
-        return len(self.label_N)
-
-
-@dataclass(frozen=True)
-class Split:
-    """Both parts, and the encoding that was fitted on the training part alone."""
-
-    train: Part
-    test: Part
-    encoding: "Encoding"
-    classes: tuple[str, ...]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Layout, Setting
-from vecml.data.table import Part, Split
+from vecml.data.split import Part, Split
 from vecml.engines.base import Loaded
 from vecml.engines.registry import load_engine
 from vecml.engines.row_loop import affordable_rows

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from vecml.config import TrainingConfig
-from vecml.data.table import Split
+from vecml.data.split import Split
 from vecml.errors import ModelError
 from vecml.model.module import layer_from
 from vecml.model.network import AnyModel, Architecture, Layer, Model

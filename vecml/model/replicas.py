@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vecml.config import Activation, TrainingConfig
-from vecml.data.table import Part
+from vecml.data.split import Part
 from vecml.errors import TrainingError
 from vecml.model.adam import Adam
 from vecml.model.module import linears

@@ -17,7 +17,7 @@ from torch import nn
 from vecml import progress
 from vecml.config import TrainingConfig
 from vecml.data.selection import drop_flag
-from vecml.data.table import Part, Split
+from vecml.data.split import Part, Split
 from vecml.errors import TrainingError, VecmlError
 from vecml.model.adam import Adam
 from vecml.model.find import in_a_line
