@@ -17,7 +17,8 @@ from tasks.compare import choose_settings, measure, prepare
 from tasks.history import confirm
 from tasks.tracking.comparison import log_unlogged, tracked_comparison
 from vecml.comparison.comparison import Comparison
-from vecml.comparison.config import ComparisonConfig, settings_of
+from vecml.comparison.config import ComparisonConfig
+from vecml.comparison.settings import settings_of
 from vecml.comparison.unfinished import unfinished
 from vecml.report.comparison import ComparisonResult, note, shown
 

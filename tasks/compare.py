@@ -6,8 +6,9 @@ from prefect.cache_policies import NO_CACHE
 from tasks.tracking.read import read_run
 from vecml.comparison.compare import Job, compare_settings, plan_comparison
 from vecml.comparison.comparison import Comparison
-from vecml.comparison.config import ComparisonConfig, chosen_of, job_of
-from vecml.comparison.settings import Chosen
+from vecml.comparison.config import ComparisonConfig
+from vecml.comparison.settings import Chosen, chosen_of
+from vecml.comparison.subject import job_of
 from vecml.comparison.unfinished import Kept, Unfinished, comparison_of, measured_before
 from vecml.warnings import warn
 
@@ -21,7 +22,7 @@ def prepare(config: ComparisonConfig) -> Job:
 @task(name="choose-settings", cache_policy=NO_CACHE, persist_result=False)
 def choose_settings(config: ComparisonConfig, job: Job) -> Chosen:
     """The settings that can run the job here, with the block sizes that suit it."""
-    return chosen_of(config, job)
+    return chosen_of(config, job.model, job.x_FN)
 
 
 @task(name="measure", cache_policy=NO_CACHE, persist_result=False)

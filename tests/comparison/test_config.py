@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from vecml.comparison.config import ComparedEngine, ComparisonConfig, check_words, settings_of
+from vecml.comparison.config import ComparedEngine, ComparisonConfig, check_words
+from vecml.comparison.settings import settings_of
 from vecml.comparison.work import rows_of_a_call
 from vecml.config import Setting
 from vecml.device import usable_cpus

@@ -200,7 +200,7 @@ def _asked(subject: PipelineConfig, choices: dict[str, Any], rest: dict[str, Any
 def _measure(asked: "ComparisonConfig", json: Path | None, *, fresh: bool) -> tuple[Any, str]:
     """Model, settings, measurement and tracking, in that order; the comparison, and its page's address."""
     from flows.signals import leaving_in_order
-    from vecml.comparison.config import settings_of
+    from vecml.comparison.settings import settings_of
 
     settings_of(asked)  # before anything is read or trained
     with leaving_in_order():
@@ -208,15 +208,16 @@ def _measure(asked: "ComparisonConfig", json: Path | None, *, fresh: bool) -> tu
         from tasks.tracking.read import read_run
         from vecml.atomic import write_bytes
         from vecml.comparison.compare import compare_settings, plan_comparison
-        from vecml.comparison.config import chosen_of, job_of
         from vecml.comparison.document import to_json
+        from vecml.comparison.settings import chosen_of
+        from vecml.comparison.subject import job_of
         from vecml.comparison.unfinished import comparison_of, measured_before, unfinished
         from vecml.report.comparison import expectation, note
         from vecml.warnings import warn
 
         began = _process_start()
         job = job_of(asked, None if asked.run is None else read_run(asked.run, asked.subject.architecture))
-        chosen = chosen_of(asked, job)
+        chosen = chosen_of(asked, job.model, job.x_FN)
         for setting, reason in chosen.skipped.items():
             warn("VML013", f"{setting} is left out: {reason}")
         plan = plan_comparison(chosen, asked.budget, began=began)

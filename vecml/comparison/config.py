@@ -5,18 +5,10 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vecml.comparison.compare import Job
-from vecml.comparison.settings import Chosen, choose, product, tune
-from vecml.comparison.subject import RecordedRun, job_of_run, job_of_training
-from vecml.config import DEVICES, ISAS, Isa, Layout, Precision, Setting, TrainingConfig
-from vecml.device import check_threads, usable_cpus
-from vecml.engines.registry import ENGINES, check
+from vecml.config import DEVICES, ENGINES, ISAS, Isa, Layout, Precision, TrainingConfig
 from vecml.errors import SettingError
-from vecml.inference.setting import resolve_precision
 
 ALL = "all"
-BASELINE = "torch"
-MOST_PASSES = 5  # of what the row loop can afford, each a third of a second
 # One list, which becomes a choice in a form; a union of two would not.
 ComparedEngine = Literal["all", "row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
 Count = Annotated[int, Field(ge=1)]
@@ -75,45 +67,6 @@ class ComparisonConfig(BaseModel):
     subject: TrainingConfig = Field(
         TrainingConfig(), title="Data and model", description="what is trained where no run is named"
     )
-
-
-def settings_of(config: ComparisonConfig) -> list[Setting]:
-    """Every combination that is asked for; raises SettingError for what no setting can have."""
-    for count in config.threads:
-        check_threads(count)
-    engines = list(dict.fromkeys(config.engines))
-    if ALL in engines:  # what people would run without asking comes first, and is the baseline
-        engines = list(dict.fromkeys((BASELINE, *ENGINES)))  # type: ignore[arg-type]
-    wanted: list[Setting] = []
-    for engine in engines:
-        wanted += product(
-            engine=[engine],
-            layout=config.layout,
-            isa=config.isa,
-            threads=config.threads or [usable_cpus()],
-            block_rows=[rows or None for rows in config.block_rows] or [None],
-            request_rows=config.request_rows or [None],
-            precision=[resolve_precision(engine, one) for one in config.precision],
-            device=config.device,
-        )
-    return wanted
-
-
-def job_of(config: ComparisonConfig, run: RecordedRun | None) -> Job:
-    """What is inferred: the named run's model over its test part, or a model trained for the purpose.
-
-    Raises as `job_of_run` and `job_of_training` do.
-    """
-    return job_of_training(config.subject, config.rows) if run is None else job_of_run(run, config.rows)
-
-
-def chosen_of(config: ComparisonConfig, job: Job) -> Chosen:
-    """The settings that can run the job here, the baseline first, with the block sizes that suit it.
-
-    Raises SettingError where there are not two of them, or the baseline is none of them.
-    """
-    found = choose(settings_of(config), config.baseline, lambda setting: check(job.model, setting))
-    return tune(found, job.model, job.x_FN)
 
 
 def check_words(field: str, values: Sequence[str]) -> None:

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml.comparison.config import ALL, ComparisonConfig
 from vecml.config import Setting
+from vecml.device import check_threads, usable_cpus
+from vecml.engines.registry import ENGINES, check
 from vecml.errors import SettingError
 from vecml.inference.block_size import tuned
 from vecml.inference.infer import in_layout
+from vecml.inference.setting import resolve_precision
 from vecml.model.network import AnyModel
 
+BASELINE = "torch"
 TUNING_ROWS = 1_000_000  # of a table by row, which is a copy
 FIELDS = tuple(field.name for field in dataclasses.fields(Setting))
 
@@ -52,6 +57,37 @@ def names_of(settings: Sequence[Setting]) -> list[str]:
         " ".join([setting.engine, *(f"{field}={_text(getattr(setting, field))}" for field in differing)])
         for setting in settings
     ]
+
+
+def settings_of(config: ComparisonConfig) -> list[Setting]:
+    """Every combination that is asked for; raises SettingError for what no setting can have."""
+    for count in config.threads:
+        check_threads(count)
+    engines = list(dict.fromkeys(config.engines))
+    if ALL in engines:  # what people would run without asking comes first, and is the baseline
+        engines = list(dict.fromkeys((BASELINE, *ENGINES)))  # type: ignore[arg-type]
+    wanted: list[Setting] = []
+    for engine in engines:
+        wanted += product(
+            engine=[engine],
+            layout=config.layout,
+            isa=config.isa,
+            threads=config.threads or [usable_cpus()],
+            block_rows=[rows or None for rows in config.block_rows] or [None],
+            request_rows=config.request_rows or [None],
+            precision=[resolve_precision(engine, one) for one in config.precision],
+            device=config.device,
+        )
+    return wanted
+
+
+def chosen_of(config: ComparisonConfig, model: AnyModel, x_FN: NDArray[np.floating]) -> Chosen:
+    """The settings that can run `model` here, the baseline first, each with the block size that suits `x_FN` (F, N).
+
+    Raises SettingError when fewer than two settings can run, or when the baseline is not among them.
+    """
+    found = choose(settings_of(config), config.baseline, lambda setting: check(model, setting))
+    return tune(found, model, x_FN)
 
 
 def choose(settings: Sequence[Setting], baseline: str | None, check: Callable[[Setting], None]) -> Chosen:

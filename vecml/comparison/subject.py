@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.comparison.compare import Job
+from vecml.comparison.config import ComparisonConfig
 from vecml.config import PipelineConfig, TrainingConfig
 from vecml.data import builtin, synthetic
 from vecml.data.digest import table_digest
@@ -38,6 +39,14 @@ class RecordedRun:
     config: PipelineConfig
     data_digest: str
     model_digest: str
+
+
+def job_of(config: ComparisonConfig, run: RecordedRun | None) -> Job:
+    """What is inferred: the named run's model over its test part, or a model trained for the purpose.
+
+    Raises as `job_of_run` and `job_of_training` do.
+    """
+    return job_of_training(config.subject, config.rows) if run is None else job_of_run(run, config.rows)
 
 
 def job_of_run(run: RecordedRun, rows: int | None = None) -> Job:
