@@ -1,20 +1,23 @@
-"""A child that shares what its parent has imported: `subprocess.Popen`'s interface, as far as needed, round a fork.
+"""A forked child, which shares what its parent has imported; it has as much of `subprocess.Popen` as `Child` needs.
 
-Two seconds of imports that both sides need are paid once. It is safe only while the parent has a single Python thread,
-so `can_fork` asks first; elsewhere a new interpreter does the same work.
+Both processes need imports that take two seconds; with a fork they are made once. A fork is safe only while the parent
+has a single Python thread, so ask `can_fork` first; where it is not safe, start a new interpreter for the same work.
 """
 
 import gc
 import os
 import signal
+import subprocess
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable
 from typing import IO
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+POLL_SECONDS = 0.02
 
 
 def can_fork() -> bool:
@@ -23,18 +26,20 @@ def can_fork() -> bool:
 
 
 class Forked:
-    """A forked child running `work(ask, answer)`, with pipes to it, in a session of its own.
+    """A forked child that runs `work(question, answer)` in a session of its own.
 
     Args:
-        work: called in the child with the end of the question pipe to read and that of the answer pipe to write.
-        said: an open file that gets the child's standard error.
+        work: is called in the child with the reading end of the question pipe and the writing end of the answer pipe.
+        errors: an open file for the child's standard error.
 
     Attributes:
-        stdin: to write the question to; closing it is the end of the question.
-        stdout: to read the answer from.
+        pid: its process id.
+        stdin: the question is written to it; closing it is the end of the question.
+        stdout: the answer is read from it.
+        returncode: the exit code, negative for the signal that ended it; None until `poll` or `wait` has seen the end.
     """
 
-    def __init__(self, work: Callable[[IO[bytes], IO[bytes]], None], said: IO[bytes]) -> None:
+    def __init__(self, work: Callable[[IO[bytes], IO[bytes]], None], errors: IO[bytes]) -> None:
         question_read, question_write = os.pipe()
         answer_read, answer_write = os.pipe()
         gc.freeze()  # or the child's first collection copies every page
@@ -42,30 +47,40 @@ class Forked:
         held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12, for OpenBLAS's threads, which bear a fork
-            self._pid = os.fork()
-        if self._pid == 0:
-            _child(work, question_read, answer_write, said.fileno(), held)
+            self.pid = os.fork()
+        if self.pid == 0:
+            _child(work, question_read, answer_write, errors.fileno(), held)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
         os.close(question_read)
         os.close(answer_write)
         self.stdin: IO[bytes] = os.fdopen(question_write, "wb")
         self.stdout: IO[bytes] = os.fdopen(answer_read, "rb")
-        self._ended = False
+        self.returncode: int | None = None
 
-    def terminate(self) -> None:
-        """Ask it to end; nothing if it has."""
-        if not self._ended:
-            os.kill(self._pid, signal.SIGTERM)
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
 
-    def wait(self) -> None:
-        """Return when it has ended."""
-        if not self._ended:
-            os.waitpid(self._pid, 0)
-            self._ended = True
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended; raises subprocess.TimeoutExpired after `timeout` seconds."""
+        limit = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if timeout is not None and limit is not None and time.monotonic() > limit:
+                raise subprocess.TimeoutExpired("a forked process", timeout)
+            time.sleep(POLL_SECONDS)
+        return code
 
 
 def _child(
-    work: Callable[[IO[bytes], IO[bytes]], None], question: int, answer: int, said: int, mask: set[int | signal.Signals]
+    work: Callable[[IO[bytes], IO[bytes]], None],
+    question: int,
+    answer: int,
+    errors: int,
+    mask: set[int | signal.Signals],
 ) -> None:
     """Everything of the child; it leaves here, without its parent's exit handlers."""
     code = 1
@@ -76,7 +91,7 @@ def _child(
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.dup2(question, 0)
         os.dup2(answer, 1)
-        os.dup2(said, 2)
+        os.dup2(errors, 2)
         os.closerange(3, os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else 4096)
         with os.fdopen(0, "rb", closefd=False) as asked, os.fdopen(1, "wb", closefd=False) as answered:
             work(asked, answered)

@@ -1,20 +1,17 @@
-"""The files of a run that are slow to make, in a process of their own: the MLflow model and the pictures.
+"""A process beside the run that makes the files that are slow to make: the MLflow model and the pictures.
 
-torch.export, MLflow's flavour and matplotlib take two seconds to import, beside torch and MLflow themselves. A process
-that begins with the run does that while the run reads and trains, on a CPU that would be idle; and it needs of the run
-only what it is told: it loads the model from its safetensors file. It ends when its standard input does, whatever
-becomes of the run.
+The imports of torch.export, MLflow's flavour and matplotlib take two seconds, beside torch and MLflow themselves. The
+process begins with the run and imports them while the run reads and trains, on a CPU that would be idle. It gets
+everything by the request and loads the model from its safetensors file. It ends when its standard input ends, whatever
+happens to the run.
 
 Run as `python -m tasks.tracking.side_process`: one JSON request on standard input, see `write_files`.
 """
 
 import atexit
-import contextlib
 import gc
 import json
 import os
-import select
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -27,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.tracking.forked import Forked, can_fork
-from vecml import child
+from vecml.child import Child, EndedError, SilentError, python, spawn
 from vecml.errors import StoreError
 
 LIMIT_SECONDS = 300.0
@@ -40,58 +37,41 @@ PICTURES = "pictures"
 
 
 class FileWriter:
-    """The process that writes a run's slow files. Make it early; ask it once."""
+    """The process that writes a run's slow files. Make it early; ask it once.
+
+    Attributes:
+        child: the process.
+    """
 
     def __init__(self) -> None:
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
-        self._scratch = tempfile.TemporaryDirectory(prefix="vecml-")  # ours to remove: the other process may be ended
-        self._process: subprocess.Popen[bytes] | Forked
+        self._scratch = tempfile.TemporaryDirectory(prefix="vecml-")  # removed here: the other process may be killed
+        scratch = self._scratch.name
         if can_fork() and "mlflow" in sys.modules and "torch" in sys.modules:
-            self._process = Forked(partial(_serve, Path(self._scratch.name)), self._said)
+            self.child = Child(partial(Forked, partial(_serve, Path(scratch))))
         else:
-            self._process = subprocess.Popen(
-                child.python("tasks.tracking.side_process", self._scratch.name),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._said,
-                env=child.environment(),
-                start_new_session=True,  # Ctrl-C is for the run, which ends this process by closing its input
-            )
+            self.child = spawn(python("tasks.tracking.side_process", scratch))
         atexit.register(self.close)
 
     def write(self, folder: Path, request: dict[str, Any]) -> None:
         """Have the files written into `folder`; returns when they are there.
 
-        Raises StoreError with what the process said last when it fails or takes longer than `LIMIT_SECONDS`.
+        Raises StoreError, with the last words of the process, when it fails or takes longer than `LIMIT_SECONDS`.
         """
-        ask, answer = self._process.stdin, self._process.stdout
-        if ask is None or answer is None:
-            raise RuntimeError("the process was made without pipes")
-        with contextlib.suppress(BrokenPipeError):  # it has ended: what it said tells why
-            ask.write(json.dumps({"folder": str(folder), **request}).encode())
-            ask.close()
-        ready, _, _ = select.select([answer], [], [], LIMIT_SECONDS)
-        if not ready:
+        self.child.send(json.dumps({"folder": str(folder), **request}).encode(), last=True)
+        try:
+            self.child.receive(LIMIT_SECONDS)
+        except SilentError:
             self.close()
-            raise StoreError(f"the run's model was not exported within {LIMIT_SECONDS:.0f} s", "run it again")
-        if answer.readline() != DONE:
-            self._process.wait()
-            self._said.seek(0)
-            said = self._said.read().decode(errors="replace")
+            raise StoreError(f"the run's model was not exported within {LIMIT_SECONDS:.0f} s", "run it again") from None
+        except EndedError as error:
             raise StoreError(
-                f"the run's model could not be exported: {child.cause(said)}",
+                f"the run's model could not be exported: {error}",
                 "see that the temporary folder has room and that there is memory for another process",
-            )
+            ) from None
 
     def close(self) -> None:
         """End the process, if it still runs."""
-        self._process.terminate()
-        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C finds it ending anyway
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._said):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+        self.child.close()
         self._scratch.cleanup()
         atexit.unregister(self.close)
 

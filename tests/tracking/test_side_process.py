@@ -58,7 +58,7 @@ def test_a_forked_one_makes_them_too(folder: Path) -> None:
         "side_process.begin_early()\n"
         "from tasks.tracking.forked import Forked\n"
         "writer = side_process.file_writer()\n"
-        "assert isinstance(writer._process, Forked), 'not forked'\n"
+        "assert isinstance(writer.child.process, Forked), 'not forked'\n"
         "writer.write(pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]))\n"
         "writer.close()\n"
     )
@@ -75,7 +75,10 @@ def test_a_forked_one_makes_them_too(folder: Path) -> None:
 
 def test_its_last_word_is_told_when_it_fails(tmp_path: Path) -> None:
     writer = FileWriter()
-    with pytest.raises(StoreError, match=r"^the run's model could not be exported: .*example.npy"):
+    with pytest.raises(
+        StoreError,
+        match=r"^the run's model could not be exported: its process ended with 1 and said: File.*example.npy",
+    ):
         writer.write(tmp_path, REQUEST)
     writer.close()
 

@@ -5,17 +5,11 @@ the next one (onnxruntime#13808). So each arm has a worker of its own, and a tur
 rest, by their processes' own CPU clocks.
 """
 
-import contextlib
 import dataclasses
 import json
-import os
-import select
-import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import Any
 
 from vecml import child
 from vecml.measure.context import Counters, process_cpu_seconds, read_counters
@@ -27,7 +21,6 @@ from vecml.measure.records import Arm, Opened, Plan, Reading
 IDLE_WINDOW_SECONDS = 0.020
 IDLE_SHARE = 0.05
 IDLE_PATIENCE_SECONDS = 2.0
-LAST_WORDS_SECONDS = 5.0
 LIMIT_WARM_SECONDS = 0.2  # no verdict hangs on it
 
 
@@ -37,24 +30,15 @@ class Process:
     def __init__(self, arm: Arm, plan: Plan) -> None:
         self.arm = arm
         self._plan = plan
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
         variables = child.environment(**arm.environment)
         variables.setdefault("PYTHONUNBUFFERED", "1")
-        self._process = subprocess.Popen(
-            child.python("vecml.measure.worker"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            env=variables,
-            start_new_session=True,  # Ctrl-C is for the coordinator, which ends its workers
-        )
-        self._buffer = b""
+        self._child = child.spawn(child.python("vecml.measure.worker"), variables)
         self._send({"do": "start", "opener": arm.opener, "payload": dict(arm.payload)})
 
     @property
     def pid(self) -> int:
         """Its process id."""
-        return self._process.pid
+        return self._child.pid
 
     def started(self) -> None:
         """Return when the arm's libraries are imported and its input is at hand."""
@@ -66,8 +50,8 @@ class Process:
 
     def open(self) -> Opened:
         """Make the arm ready."""
-        told = self._ask({"do": "open"}, self._plan.open_seconds)
-        return Opened(told["load_seconds"], told["facts"])
+        answer = self._ask({"do": "open"}, self._plan.open_seconds)
+        return Opened(answer["load_seconds"], answer["facts"])
 
     def warm(self) -> tuple[int, float, float]:
         """Warm up as the plan says: calls, seconds, and the median call's seconds."""
@@ -78,8 +62,8 @@ class Process:
             "seconds": plan.warm_seconds if self.arm.role != "limit" else LIMIT_WARM_SECONDS,
             "most_seconds": plan.patience_seconds / 2,
         }
-        told = self._ask(request, plan.patience_seconds, "it hung, or one call is too slow for this budget")
-        return told["calls"], told["seconds"], told["call_seconds"]
+        answer = self._ask(request, plan.patience_seconds, "it hung, or one call is too slow for this budget")
+        return answer["calls"], answer["seconds"], answer["call_seconds"]
 
     def block(self, calls: int, expected_seconds: float) -> Reading:
         """Time a block of calls that should take `expected_seconds`."""
@@ -88,69 +72,31 @@ class Process:
 
     def finish(self) -> tuple[Mapping[str, Any], int | None]:
         """The arm's last checks, and the worker's peak memory in bytes."""
-        told = self._ask({"do": "finish"}, self._plan.open_seconds)
-        return told["facts"], told["peak_rss_bytes"]
+        answer = self._ask({"do": "finish"}, self._plan.open_seconds)
+        return answer["facts"], answer["peak_rss_bytes"]
 
     def close(self) -> None:
         """End the process."""
-        self._kill()
-        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C finds it killed already
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._said):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+        self._child.close()
 
     def _ask(self, request: dict[str, Any], patience: float, silence: str = "it hung") -> dict[str, Any]:
         self._send(request)
         return self._receive(patience, silence)
 
     def _send(self, request: dict[str, Any]) -> None:
-        pipe = self._process.stdin
-        with contextlib.suppress(BrokenPipeError):  # it has ended: `_receive` says how
-            if pipe is not None:
-                pipe.write(json.dumps(request).encode() + b"\n")
-                pipe.flush()
+        self._child.send(json.dumps(request).encode() + b"\n")
 
     def _receive(self, patience: float, silence: str = "it hung") -> dict[str, Any]:
-        pipe = self._process.stdout
-        if pipe is None:
-            raise RuntimeError("the worker was made without pipes")
-        limit = time.monotonic() + patience
-        while b"\n" not in self._buffer:
-            ready, _, _ = select.select([pipe], [], [], max(0.0, limit - time.monotonic()))
-            if not ready:
-                self._kill()
-                raise WorkerError(f"{silence}: no answer within {patience:.0f} s, and it was ended")
-            content = os.read(pipe.fileno(), 1 << 16)
-            if not content:
-                raise WorkerError(self._last_words())
-            self._buffer += content
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        told: dict[str, Any] = json.loads(line)
-        if "error" in told:
-            raise WorkerError(told["error"])
-        return told
-
-    def _kill(self) -> None:
-        """End the process with all that it has started: it leads a session of its own."""
-        if self._process.returncode is None:  # not waited for yet: the number is still its own
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _last_words(self) -> str:
         try:
-            code = self._process.wait(LAST_WORDS_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._kill()
-            return "it closed its answers and went on, and was ended"
-        if code == -signal.SIGKILL:
-            return "its process was killed (SIGKILL), which is what the system does when memory runs out"
-        if code < 0:
-            return f"its process was ended by {signal.Signals(-code).name}"
-        self._said.seek(0)
-        said = self._said.read().decode(errors="replace")
-        return f"its process ended with {code} and said: {child.cause(said)}"
+            answer: dict[str, Any] = json.loads(self._child.receive(patience))
+        except child.SilentError:
+            self._child.kill()
+            raise WorkerError(f"{silence}: no answer within {patience:.0f} s, and it was ended") from None
+        except child.EndedError as error:
+            raise WorkerError(str(error)) from None
+        if "error" in answer:
+            raise WorkerError(answer["error"])
+        return answer
 
 
 class ProcessCrew:

@@ -6,12 +6,7 @@ standard output. What the user's code prints goes to standard error.
 
 import json
 import os
-import select
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -20,9 +15,8 @@ from typing import IO, Any
 from vecml import child
 from vecml.errors import DataError, MeasureError, SettingError, VecmlError
 
-Say = Callable[[str], None]  # a worker's word for what it does now
+Say = Callable[[str], None]  # tells the name of the stage that begins now
 ERRORS: Mapping[str, type[VecmlError]] = {"DataError": DataError, "SettingError": SettingError}
-LAST_WORDS = 500
 
 
 class OutOfTimeError(MeasureError):
@@ -34,79 +28,37 @@ class WorkerDiedError(MeasureError):
 
 
 def ask(task: str, payload: Mapping[str, Any], limit_seconds: float) -> dict[str, Any]:
-    """Run `package.module:function` in a process of its own, and give its answer.
+    """Run a task in a process of its own, and return its answer.
 
     Args:
-        task: called with `payload` and a function that tells the stage.
-        payload: JSON.
-        limit_seconds: of each stage.
+        task: `package.module:function`; the function is called with `payload` and a `Say`.
+        payload: what JSON holds.
+        limit_seconds: how long each stage may take.
 
-    Raises what the task raised of vecml's errors, OutOfTimeError naming the stage, WorkerDiedError naming the end.
+    Raises:
+        OutOfTimeError: a stage took longer; the error names the stage.
+        WorkerDiedError: the process ended without an answer; the error says how.
+        VecmlError: what the task raised.
     """
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            child.python("vecml.optimize.worker"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            env=child.environment(),
-            start_new_session=True,
-        )
-        try:
-            if process.stdin is None or process.stdout is None:
-                raise WorkerDiedError(f"{task}: its process has no pipes")
-            process.stdin.write(json.dumps({"task": task, "payload": dict(payload)}).encode() + b"\n")
-            process.stdin.close()
-            return _answer(process, process.stdout, limit_seconds, said)
-        finally:
-            _end(process)
-            if process.stdout is not None:
-                process.stdout.close()
-
-
-def _answer(
-    process: "subprocess.Popen[bytes]", answers: IO[bytes], limit_seconds: float, said: IO[bytes]
-) -> dict[str, Any]:
-    stage, buffer = "starting Python", b""
-    end = time.monotonic() + limit_seconds
-    while True:
-        ready, _, _ = select.select([answers], [], [], max(0.0, end - time.monotonic()))
-        if not ready:
-            raise OutOfTimeError(
-                f"{stage} did not end within {limit_seconds:g} s", "smaller inputs, or a larger --limit"
-            )
-        chunk = os.read(answers.fileno(), 1 << 16)
-        if not chunk:
-            raise WorkerDiedError(f"{stage}: {_end_of(process, said)}")
-        buffer += chunk
-        *lines, buffer = buffer.split(b"\n")
-        for line in lines:
-            told = json.loads(line)
-            if "stage" in told:
-                stage, end = told["stage"], time.monotonic() + limit_seconds
-            elif "error" in told:
-                raise ERRORS.get(told["kind"], MeasureError)(told["error"], told["hint"])
-            else:
-                return dict(told["answer"])
-
-
-def _end_of(process: "subprocess.Popen[bytes]", said: IO[bytes]) -> str:
-    code = process.wait()
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"its process was ended by {name}" + (" (memory ran out?)" if name == "SIGKILL" else "")
-    said.seek(0)
-    return f"its process ended with code {code}: {child.cause(said.read().decode(errors='replace'))}"[:LAST_WORDS]
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill it with all that it started."""
-    if process.poll() is None:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            process.kill()
-    process.wait()
+    worker = child.spawn(child.python("vecml.optimize.worker"))
+    stage = "starting Python"
+    try:
+        worker.send(json.dumps({"task": task, "payload": dict(payload)}).encode() + b"\n", last=True)
+        while True:
+            answer = json.loads(worker.receive(limit_seconds))
+            if "answer" in answer:
+                return dict(answer["answer"])
+            if "error" in answer:
+                raise ERRORS.get(answer["kind"], MeasureError)(answer["error"], answer["hint"])
+            stage = answer["stage"]
+    except child.SilentError:
+        raise OutOfTimeError(
+            f"{stage} did not end within {limit_seconds:g} s", "smaller inputs, or a larger --limit"
+        ) from None
+    except child.EndedError as error:
+        raise WorkerDiedError(f"{stage}: {error}") from None
+    finally:
+        worker.close()
 
 
 def _serve(request: bytes, answers: IO[bytes]) -> None:
