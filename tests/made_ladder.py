@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from vecml.comparison.comparison import Load
 from vecml.comparison.gate import faults
 from vecml.config import Setting
 from vecml.lab.ladder import NULL, Ladder
@@ -78,6 +79,8 @@ def made_ladder(facts: Mapping[str, Mapping[str, object]] | None = None) -> Ladd
         rungs=RUNGS,
         skipped={"GPU": "there is no CUDA device that torch sees"},
         environment={"cpu_model": "a processor", "usable_cpus": 2},
+        load_before=Load(0.5, 0.1),
+        load_after=Load(None, None),
         rules=Rules(),
         measured=measured,
         faults=faults(measured, settings, ("0", "1")),

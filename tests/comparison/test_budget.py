@@ -34,7 +34,7 @@ def test_what_is_no_time(text: str) -> None:
 
 
 def test_sixty_seconds_are_five_launches_of_two_settings() -> None:
-    made = make_budget("60s", [(3, 2)], 1, Rules(), "machine")
+    made = make_budget("60s", [(3, 2)], 1, "machine")
     assert made.plan.launches == 5
     assert made.plan.budget_seconds == 60.0
     assert made.source == "default"
@@ -45,7 +45,7 @@ def test_sixty_seconds_are_five_launches_of_two_settings() -> None:
 
 
 def test_more_time_buys_launches_and_resolution() -> None:
-    short, long = (make_budget(text, [(3, 2)], 1, Rules(), "machine") for text in ("60s", "5m"))
+    short, long = (make_budget(text, [(3, 2)], 1, "machine") for text in ("60s", "5m"))
     assert long.plan.launches > 2 * short.plan.launches
     assert long.resolves < short.resolves  # type: ignore[operator]
     assert launches_for(60.0, 3) == short.plan.launches
@@ -54,21 +54,21 @@ def test_more_time_buys_launches_and_resolution() -> None:
 
 def test_too_short_says_what_would_do() -> None:
     with pytest.raises(SettingError) as caught:
-        make_budget("10s", [(3, 2)], 1, Rules(), "machine")
+        make_budget("10s", [(3, 2)], 1, "machine")
     assert caught.value.message == "--budget 10s: too short for a verdict on 2 settings"
     hint = caught.value.hint or ""
     assert hint.endswith("s would do; --quick gives figures without a verdict")
     enough = hint.partition(" ")[2].partition(" ")[0]
-    assert make_budget(enough, [(3, 2)], 1, Rules(), "machine").plan.launches >= 3
+    assert make_budget(enough, [(3, 2)], 1, "machine").plan.launches >= 3
 
 
 def test_quick_is_one_launch_and_no_verdict() -> None:
-    made = make_budget("quick", [(3, 2)], 1, Rules(), "machine")
+    made = make_budget("quick", [(3, 2)], 1, "machine")
     assert (made.plan.launches, made.plan.budget_seconds, made.resolves) == (1, None, None)
 
 
 def test_auto_has_an_end() -> None:
-    made = make_budget("auto", [(7, 2), (5, 0)], 8, Rules(), "machine")
+    made = make_budget("auto", [(7, 2), (5, 0)], 8, "machine")
     assert made.plan.budget_seconds == 300.0
     assert made.plan.most_launches > made.plan.launches == 8
 
@@ -76,7 +76,7 @@ def test_auto_has_an_end() -> None:
 def test_what_was_spent_before_counts_but_not_all_of_it() -> None:
     import dataclasses
 
-    made = dataclasses.replace(make_budget("60s", [(3, 2)], 1, Rules(), "machine"), began=100.0)
+    made = dataclasses.replace(make_budget("60s", [(3, 2)], 1, "machine"), began=100.0)
     assert made.plan_from(108.0).budget_seconds == 60.0 - 8.0 - budgets.END_SECONDS
     assert made.plan_from(150.0).budget_seconds == 0.6 * 60.0
 
@@ -94,7 +94,7 @@ def test_a_qualified_machine_has_its_own_gate_and_noise() -> None:
     ]
     assert machine_rules("machine", 5).gate_source == "qualified"
     assert machine_rules("another", 5).gate_source == "default"
-    made = make_budget("60s", [(3, 2)], 1, machine_rules("machine"), "machine")
+    made = make_budget("60s", [(3, 2)], 1, "machine")
     assert made.source == "qualified"
     assert made.resolves is not None
     assert made.resolves < 0.05

@@ -200,7 +200,8 @@ def test_many_workers_share_one_input(tmp_path: Path) -> None:
     import numpy as np
 
     from tests.comparison.test_bad_engines import small_model
-    from vecml.comparison.compare import Job, make_groups, write_files
+    from vecml.comparison.arms import make_groups
+    from vecml.comparison.compare import Job, write_files
     from vecml.config import Setting
 
     x_FN = np.zeros((10, 1_500_000), np.float32)  # 60 MB

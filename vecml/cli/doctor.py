@@ -89,6 +89,7 @@ def examine(measure: bool = False) -> dict[str, Any]:
 
 
 def _limits(machine_key: str, measure: bool) -> dict[str, str]:
+    from vecml.comparison.sitting import alone
     from vecml.device import usable_cpus
     from vecml.measure.limits import (
         GEMM_SIZES,
@@ -100,8 +101,6 @@ def _limits(machine_key: str, measure: bool) -> dict[str, str]:
         keep_limits,
         measure_limits,
     )
-    from vecml.measure.lock import only_measurement
-    from vecml.warnings import warn
 
     if not measure:
         known = cached_limits(machine_key)
@@ -110,7 +109,7 @@ def _limits(machine_key: str, measure: bool) -> dict[str, str]:
             how = "earlier, by the best of many calls; vecml doctor --limits measures anew"
         return {**_rates(known or Limits()), "measured": how}
     cpus = usable_cpus()
-    with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
+    with alone():
         found = measure_limits(tuple(dict.fromkeys((1, cpus))), PRECISIONS)
     kept = keep_limits(machine_key, found, replace=True)
     sizes = ", ".join(f"{size:,}" for size in GEMM_SIZES)

@@ -20,7 +20,6 @@ AUTO_SECONDS = 300.0
 # Stopping at a width asks for launches first: in 40,000 simulated comparisons, asked from 5 on, coverage fell to 91.8 %
 # for the worst spread of launches, from 8 on to 93.2 %.
 AUTO_FIRST, AUTO_LAUNCHES = 8, 20
-DEFAULT_SECONDS = 60.0
 LAUNCH_SD = 0.03  # of a launch's estimate, log scale, before the machine was qualified; docs/log.md has the figures
 # What a launch costs beside its blocks, for each worker: interpreter, imports, input (two CPUs at once), canary, load.
 WORKER_SECONDS = 0.9
@@ -74,15 +73,14 @@ def seconds_of(text: str) -> float | None:
     return seconds
 
 
-def make_budget(text: str, groups: list[tuple[int, int]], arms: int, rules: Rules, machine_key: str) -> Budget:
+def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key: str) -> Budget:
     """The plan for a budget.
 
     Args:
         text: see `seconds_of`; `quick`: one launch, figures without verdicts.
         groups: of each group of arms, how many take part in every round and how many are limits.
         arms: that share the level of the tests.
-        rules: of the verdicts.
-        machine_key: whose noise it is.
+        machine_key: of the machine, whose noise and rules decide what can be told apart.
 
     Raises SettingError for a budget in which no verdict can be reached, with one that would do.
     """
@@ -105,6 +103,7 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, rules: Rule
         launches = _launches(seconds, launch + rounds_cost, launch + rounds_cost * ROUNDS / Plan.fewest_rounds)
         plan = Plan(launches=launches, budget_seconds=seconds, patience_seconds=patience)
     sd, source = launch_sd(machine_key)
+    rules = machine_rules(machine_key)
     level = bonferroni(rules.level, max(1, arms))
     resolves = math.expm1(smallest_detectable(sd, launches, level, gate=math.log1p(rules.gate)))
     return Budget(plan, text, resolves, source)

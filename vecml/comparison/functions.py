@@ -10,7 +10,6 @@ import runpy
 import sys
 import zlib
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml import __version__
-from vecml.comparison.budget import machine_rules, make_budget
-from vecml.comparison.compare import load_now, run_groups, warn_of_load
+from vecml.comparison.arms import make_group
+from vecml.comparison.budget import make_budget
 from vecml.comparison.comparison import Comparison, Subject
 from vecml.comparison.files import shared_folder
+from vecml.comparison.sitting import sit
 from vecml.device import usable_cpus
-from vecml.environment import changes, describe
+from vecml.environment import describe
 from vecml.errors import SettingError
-from vecml.measure.lock import only_measurement
 from vecml.measure.records import Arm, Role
-from vecml.measure.verdict import narrow_enough
 from vecml.model.find import SCRIPT
-from vecml.warnings import warn
 
 OPENER = "vecml.comparison.functions:open_function"
 FROM_MEMORY = "it answers from memory: its input was changed, and its result stayed"
@@ -105,50 +101,32 @@ def compare_functions(
         raise SettingError(f"baseline {first!r} is none of the functions", f"choose from {', '.join(functions)}")
     names = [first, *(name for name in functions if name != first)]
     places = {name: _place(name, functions[name]) for name in names}
-    environment = describe()
-    rules = machine_rules(environment.machine_key)
-    plan = make_budget(budget, [(len(names) + 1, 0)], len(names) - 1, rules, environment.machine_key)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    rows = len(x) if hasattr(x, "__len__") else 1
+    key = describe().machine_key
+    plan = make_budget(budget, [(len(names) + 1, 0)], len(names) - 1, key)
     with shared_folder(2 * getattr(x, "nbytes", 0)) as folder:
         _write_input(x, folder)
 
-        def arm(name: str, role: Role = "arm", label: str | None = None) -> Arm:
-            number = len(names) if role == "null" else names.index(name)
+        def arm(name: str, role: Role, label: str) -> Arm:
             payload = {
                 **places[name],
                 "folder": str(folder),
-                "number": number,
+                "number": len(names) if role == "null" else names.index(name),
                 "path": [entry or str(Path.cwd()) for entry in sys.path],
             }
-            return Arm(label or name, OPENER, payload, role, cpus=usable_cpus())
+            return Arm(label, OPENER, payload, role, cpus=usable_cpus())
 
-        group = [arm(first, "baseline"), arm(first, "null", f"{first} (null arm)"), *map(arm, names[1:])]
-        with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
-            before = load_now()
-            warn_of_load(before)
-            measured = run_groups([group], plan, lambda found: narrow_enough(found, rules))
-            after = load_now()
-        faults = _faults(folder, names)
-    changed = changes(environment, describe())
-    if changed:
-        faults = dict.fromkeys(names, f"the environment changed meanwhile: {changed[0]}")
-    for found in measured.arms:
-        if found.role != "null" and found.name not in faults and len(set(found.blocks.answer)) > 1:
-            faults[found.name] = "its result changed from call to call over the same input"
+        sitting = sit([make_group(names, arm)], plan)
+        faults = sitting.faults(names, _faults(folder, names))
+    for measured in sitting.measured.arms:
+        if measured.role != "null" and measured.name not in faults and len(set(measured.blocks.answer)) > 1:
+            faults[measured.name] = "its result changed from call to call over the same input"
     return Comparison(
-        created=created,
-        vecml=__version__,
+        **sitting.recorded(),
         budget=budget,
-        subject=Subject("functions", rows),
+        subject=Subject("functions", len(x) if hasattr(x, "__len__") else 1),
         settings={},
         skipped={},
         simplest=tuple(names),
-        environment=environment.to_json_dict(),
-        load_before=before,
-        load_after=after,
-        rules=machine_rules(environment.machine_key, measured.launches),
-        measured=measured,
         faults=faults,
     )
 

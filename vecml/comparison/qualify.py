@@ -10,23 +10,22 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vecml import __version__, cache
+from vecml import cache
+from vecml.comparison.arms import OPENER, thread_variables
 from vecml.comparison.budget import GATES, ROUNDS, Budget, launches_for
-from vecml.comparison.compare import OPENER, Job, load_now, run_groups, thread_variables, write_files
+from vecml.comparison.compare import Job, write_files
 from vecml.comparison.comparison import Load
 from vecml.comparison.files import shared_folder
+from vecml.comparison.sitting import Sitting, sit
 from vecml.config import Setting
 from vecml.device import usable_cpus
-from vecml.environment import describe
 from vecml.errors import MeasureError
-from vecml.measure.lock import only_measurement
 from vecml.measure.pairs import paired
 from vecml.measure.proof import (
     COMPARISONS,
@@ -45,7 +44,6 @@ from vecml.measure.verdict import Rules, judge
 from vecml.model.network import Architecture, Layer, Model
 from vecml.progress import stage
 from vecml.statistics import detection_power, smallest_detectable, wilson_interval
-from vecml.warnings import warn
 
 ROWS = 400_000
 PLANTED = (0.05, 0.02)
@@ -106,29 +104,8 @@ def qualify(minutes: float, *, keep: bool = True, seed: int = 0) -> Qualificatio
 
     Raises MeasureError when the minutes do not give launches enough, or an arm fails.
     """
-    environment = describe()
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    for name in CHOOSING_KERNELS:
-        os.environ.pop(name, None)
-    with shared_folder(4 * ROWS * 10 * 4) as folder:
-        group = _arms(folder)
-        plan = Plan(
-            launches=10**6,
-            budget_seconds=None,
-            rounds=ROUNDS,
-        )
-        with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
-            before = load_now()
-            measured = _measure_for(group, plan, 60 * minutes)
-            after = load_now()
-    for arm in measured.arms:
-        if arm.failure is not None:
-            raise MeasureError(f"the qualification's arm {arm.name!r} failed: {arm.failure}", "run it again")
-    if measured.launches < FEWEST_LAUNCHES:
-        raise MeasureError(
-            f"--minutes {minutes:g} gave {measured.launches} launches, and {FEWEST_LAUNCHES} are needed",
-            "give it more time",
-        )
+    sitting = _measure_for(minutes)
+    measured = sitting.measured
     sd, gates = launch_spread(measured)
     rules = Rules(gate=_gate_for(gates, launches_for(SHORT, 3)), gate_source="qualified")
     figures = real_figures(measured, rules, sd)
@@ -141,18 +118,16 @@ def qualify(minutes: float, *, keep: bool = True, seed: int = 0) -> Qualificatio
         for budget, count in counts.items()
     }
     if keep:
-        cache.write(
-            GATES,
-            environment.machine_key,
-            {"launch_sd": sd, "gates": {str(count): gate for count, gate in gates.items()}, "created": created},
-        )
+        told = {str(count): gate for count, gate in gates.items()}
+        content = {"launch_sd": sd, "gates": told, "created": sitting.created}
+        cache.write(GATES, sitting.environment.machine_key, content)
     return Qualification(
-        created=created,
-        vecml=__version__,
+        created=sitting.created,
+        vecml=sitting.vecml,
         minutes=minutes,
-        environment=environment.to_json_dict(),
-        load_before=before,
-        load_after=after,
+        environment=sitting.environment.to_json_dict(),
+        load_before=sitting.load_before,
+        load_after=sitting.load_after,
         launches=measured.launches,
         replaced=len(measured.replaced),
         figures=tuple(figures),
@@ -162,6 +137,26 @@ def qualify(minutes: float, *, keep: bool = True, seed: int = 0) -> Qualificatio
         launches_for=counts,
         measured=measured,
     )
+
+
+def _measure_for(minutes: float) -> Sitting:
+    """Measure launches until the time is over, whatever comes out of them; raises MeasureError for no good ones."""
+    for name in CHOOSING_KERNELS:
+        os.environ.pop(name, None)
+    plan = Plan(launches=3, most_launches=10**6, budget_seconds=60 * minutes, rounds=ROUNDS, fewest_rounds=ROUNDS)
+    with shared_folder(4 * ROWS * 10 * 4) as folder:
+        sitting = sit([_arms(folder)], Budget(plan, "", None, ""), enough=lambda _measured, _rules: False)
+    if sitting.change is not None:
+        raise MeasureError(sitting.change, "run it again, and change nothing on the machine before it ends")
+    for arm in sitting.measured.arms:
+        if arm.failure is not None:
+            raise MeasureError(f"the qualification's arm {arm.name!r} failed: {arm.failure}", "run it again")
+    if sitting.measured.launches < FEWEST_LAUNCHES:
+        raise MeasureError(
+            f"--minutes {minutes:g} gave {sitting.measured.launches} launches, and {FEWEST_LAUNCHES} are needed",
+            "give it more time",
+        )
+    return sitting
 
 
 def part_of(measured: Measured, launches: Sequence[int]) -> Measured:
@@ -297,17 +292,6 @@ def _as_arm(measured: Measured) -> Measured:
 
 def _arm(measured: Measured, role: Role) -> Any:
     return next(arm for arm in measured.arms if arm.role == role)
-
-
-def _measure_for(group: Sequence[Arm], plan: Plan, seconds: float) -> Measured:
-    """Launches until the time is over."""
-    budget = Budget(
-        dataclasses.replace(plan, launches=3, most_launches=10**6, budget_seconds=seconds, fewest_rounds=plan.rounds),
-        "",
-        None,
-        "",
-    )
-    return run_groups([group], budget, lambda _found: False)
 
 
 def _arms(folder: Path) -> list[Arm]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # workers import this module, and need neither
+if TYPE_CHECKING:  # workers import this module, and need none of these
+    from vecml.comparison.comparison import Load
     from vecml.measure.limits import Limits
     from vecml.measure.verdict import Verdict
 
@@ -129,7 +130,8 @@ class Outcome:
         limits: of this machine.
         launches: complete ones.
         environment: the machine and the libraries.
-        sentences: three, or fewer where nothing was measured: what one sees, and why.
+        load_before, load_after: how busy other programs kept the machine; None where nothing was measured.
+        sentences: three that say what one sees, and why; fewer where nothing was measured, or no result counts.
     """
 
     name: str
@@ -143,6 +145,8 @@ class Outcome:
     limits: "Limits"
     launches: int
     environment: Mapping[str, Any] = field(repr=False)
+    load_before: "Load | None" = None
+    load_after: "Load | None" = None
     sentences: tuple[str, ...] = ()
 
     def ways(self) -> tuple[str, ...]:

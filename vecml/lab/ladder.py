@@ -7,34 +7,23 @@ every raw block; the figures are functions of it.
 import dataclasses
 import math
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml import __version__
-from vecml.comparison.budget import Budget, machine_rules
-from vecml.comparison.compare import (
-    LIMIT_OPENER,
-    Job,
-    load_now,
-    probe_rows,
-    run_groups,
-    thread_variables,
-    warn_of_load,
-    write_files,
-)
-from vecml.comparison.comparison import measured_limits, median_call_seconds
+from vecml.comparison.arms import limit_arm, make_group, null_name, thread_variables
+from vecml.comparison.budget import Budget
+from vecml.comparison.compare import Job, probe_rows, write_files
+from vecml.comparison.comparison import Load, measured_limits, median_call_seconds
 from vecml.comparison.files import shared_folder
 from vecml.comparison.gate import faults
+from vecml.comparison.sitting import sit
 from vecml.config import Setting
 from vecml.device import usable_cpus
-from vecml.environment import changes, describe
 from vecml.errors import SettingError
 from vecml.lab.rungs import (
     FLOAT64_ROWS,
@@ -46,16 +35,14 @@ from vecml.lab.rungs import (
     touched_bytes,
 )
 from vecml.measure.limits import Kernel, fraction_of_limit, minimal_work
-from vecml.measure.lock import only_measurement
-from vecml.measure.records import Arm, ArmMeasurement, Measured, Plan
+from vecml.measure.records import Arm, ArmMeasurement, Measured, Plan, Role
 from vecml.measure.verdict import Rules, Verdict, Word, judge
 from vecml.model.network import Model, OwnModel
 from vecml.progress import stage
-from vecml.warnings import warn
 
 SECONDS = 85.0  # of the measurement; with training and imports `vecml ladder` stays under two minutes
 QUICK_ROUNDS = 5
-NULL = f"{ROW_LOOP} (null arm)"
+NULL = null_name(ROW_LOOP)
 STOPPED_PAYING = ("undetected", "equivalent", "slower")
 
 
@@ -72,6 +59,7 @@ class Ladder:
         rungs: those that were climbed, in order.
         skipped: by rung, why this machine lacks it.
         environment: the machine and the libraries.
+        load_before, load_after: how busy other programs kept the machine.
         rules: of the verdicts.
         measured: every raw block, times as they were taken.
         faults: by rung, why it is invalid however fast it is.
@@ -87,6 +75,8 @@ class Ladder:
     rungs: tuple[Rung, ...]
     skipped: Mapping[str, str]
     environment: Mapping[str, Any] = field(repr=False)
+    load_before: Load
+    load_after: Load
     rules: Rules
     measured: Measured = field(repr=False)
     faults: Mapping[str, str]
@@ -159,26 +149,14 @@ def climb(job: Job, budget: Budget) -> Ladder:
         raise SettingError("there is no row to infer", "give it at least one")
     model, n_rows = job.model, job.x_FN.shape[1]
     rungs, skipped = choose_rungs(model.architecture, n_rows)
-    environment = describe()
-    created = datetime.now(UTC).isoformat(timespec="seconds")
+    settings = {rung.name: rung.setting for rung in rungs}
     with shared_folder(5 * job.x_FN.nbytes) as folder:
         with stage("computing the reference"):
-            label_N = write_files(job, {rung.name: rung.setting for rung in rungs}, folder)
+            label_N = write_files(job, settings, folder)
             np.save(folder / f"{FLOAT64_ROWS}.npy", np.ascontiguousarray(job.x_FN.T, dtype=np.float64))
-        arms = make_arms(rungs, folder, _probe(model, job.x_FN, label_N, rungs))
-        asked = time.perf_counter()
-        with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
-            if budget.began is not None:
-                budget = dataclasses.replace(budget, began=budget.began + time.perf_counter() - asked)
-            warn_of_load(load_now())
-            measured = run_groups([arms], budget, lambda _found: True)
-    found = faults(measured, {rung.name: rung.setting for rung in rungs}, model.classes)
-    changed = changes(environment, describe())
-    if changed:
-        found = {rung.name: f"the environment changed meanwhile: {changed[0]}" for rung in rungs}
+        sitting = sit([make_arms(rungs, folder, _probe(model, job.x_FN, label_N, rungs))], budget)
     return Ladder(
-        created=created,
-        vecml=__version__,
+        **sitting.recorded(),
         data_source=job.data_source,
         model_digest=model.digest,
         run_id=job.run_id,
@@ -186,18 +164,16 @@ def climb(job: Job, budget: Budget) -> Ladder:
         n_rows=n_rows,
         rungs=tuple(rungs),
         skipped=skipped,
-        environment=environment.to_json_dict(),
-        rules=machine_rules(environment.machine_key, measured.launches),
-        measured=measured,
-        faults=found,
+        faults=sitting.faults(settings, faults(sitting.measured, settings, model.classes)),
     )
 
 
 def make_arms(rungs: Sequence[Rung], folder: Path, probe: tuple[int, int] | None) -> list[Arm]:
     """An arm for each rung, the first one's copy, and the two limits of this machine: all take turns in one group."""
-    cpus = usable_cpus()
+    by_name = {rung.name: rung for rung in rungs}
 
-    def arm(rung: Rung, role: str, name: str) -> Arm:
+    def arm(name: str, role: Role, label: str) -> Arm:
+        rung = by_name[name]
         payload = {
             "folder": str(folder),
             "setting": dataclasses.asdict(rung.setting),
@@ -205,15 +181,10 @@ def make_arms(rungs: Sequence[Rung], folder: Path, probe: tuple[int, int] | None
             "file": rung.file,
             "rows": rung.rows,
         }
-        return Arm(name, OPENER, payload, role, rung.setting.threads, thread_variables(rung.setting.threads))  # type: ignore[arg-type]
+        return Arm(label, OPENER, payload, role, rung.setting.threads, thread_variables(rung.setting.threads))
 
-    first, *others = rungs
-    arms = [arm(first, "baseline", first.name), arm(first, "null", NULL)]
-    arms += [arm(rung, "arm", rung.name) for rung in others]
-    for kernel in (Kernel("gemm", "float32", cpus), Kernel("copy", "float32", cpus)):
-        name = f"limit: {kernel.name} {kernel.precision} threads={cpus}"
-        arms.append(Arm(name, LIMIT_OPENER, dataclasses.asdict(kernel), "limit", cpus, thread_variables(cpus)))
-    return arms
+    kernels = [Kernel(kind, "float32", usable_cpus()) for kind in ("gemm", "copy")]
+    return make_group(list(by_name), arm) + [limit_arm(kernel) for kernel in kernels]
 
 
 def figures(ladder: Ladder) -> tuple[RungFigures, ...]:
@@ -355,6 +326,8 @@ def to_json_dict(ladder: Ladder) -> dict[str, Any]:
         "faults": dict(ladder.faults),
         "rules": dataclasses.asdict(ladder.rules),
         "environment": dict(ladder.environment),
+        "load_before": dataclasses.asdict(ladder.load_before),
+        "load_after": dataclasses.asdict(ladder.load_after),
         "measured": dataclasses.asdict(ladder.measured),
     }
 

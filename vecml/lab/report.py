@@ -143,6 +143,8 @@ def to_json_dict(outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "limits": outcome.limits.to_json_dict(),
                 "cells": [_cell_dict(cell) for cell in outcome.cells],
                 "environment": dict(outcome.environment),
+                "load_before": outcome.load_before and dataclasses.asdict(outcome.load_before),
+                "load_after": outcome.load_after and dataclasses.asdict(outcome.load_after),
             }
             for outcome in outcomes
         },

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from vecml.comparison.budget import Budget, machine_rules
-from vecml.comparison.compare import load_now, run_groups, thread_variables, warn_of_load
+from vecml.comparison.arms import null_name, thread_variables
+from vecml.comparison.budget import Budget
 from vecml.comparison.comparison import median_call_seconds
+from vecml.comparison.sitting import Sitting, alone, sit
 from vecml.device import usable_cpus
 from vecml.environment import describe
 from vecml.lab.experiment import Cell, Experiment, Outcome, Point, Way
 from vecml.lab.work import OPENER, difference
 from vecml.measure.limits import Limits, fraction_of_limit, machine_limits
-from vecml.measure.lock import only_measurement
-from vecml.measure.records import Arm, ArmMeasurement, Measured, Plan, Role
-from vecml.measure.verdict import Rules, Verdict, judge
-from vecml.warnings import warn
+from vecml.measure.records import Arm, ArmMeasurement, Plan, Role
+from vecml.measure.verdict import Verdict, judge
 
 QUICK = Plan(
     launches=3, budget_seconds=None, rounds=5, fewest_rounds=5, block_seconds=0.01, warm_calls=2, warm_seconds=0.03
@@ -34,32 +33,38 @@ def run(experiment: Experiment, *, quick: bool) -> Outcome:
     """
     plan = experiment.plan(quick)
     environment = describe()
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    measured = Measured(QUICK, (), 0)
-    limits = Limits()
-    if plan.points:
-        groups = make_groups(experiment, plan.points)
-        with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
-            warn_of_load(load_now())
-            limits = machine_limits(environment.machine_key, 1, "float32")
-            budget = Budget(QUICK if quick else FULL, "quick" if quick else "full", None, "default")
-            measured = run_groups(groups, budget, lambda _found: True)
     outcome = Outcome(
         name=experiment.name,
         title=experiment.title,
         idea=experiment.idea,
         axis=experiment.axis,
-        created=created,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         quick=quick,
-        cells=tuple(cells(plan.points, measured, limits, machine_rules(environment.machine_key, measured.launches))),
+        cells=(),
         skipped=plan.skipped,
-        limits=limits,
-        launches=measured.launches,
+        limits=Limits(),
+        launches=0,
         environment=environment.to_json_dict(),
     )
-    if not outcome.of():
+    if not plan.points:
         return outcome
-    return dataclasses.replace(outcome, sentences=experiment.tell(outcome))
+    with alone():
+        limits = machine_limits(environment.machine_key, 1, "float32")
+    budget = Budget(QUICK if quick else FULL, "quick" if quick else "full", None, "default")
+    sitting = sit(make_groups(experiment, plan.points), budget)
+    outcome = dataclasses.replace(
+        outcome,
+        created=sitting.created,
+        cells=tuple(cells(plan.points, sitting, limits)),
+        limits=limits,
+        launches=sitting.measured.launches,
+        environment=sitting.environment.to_json_dict(),
+        load_before=sitting.load_before,
+        load_after=sitting.load_after,
+    )
+    if sitting.change is not None:
+        return dataclasses.replace(outcome, sentences=(f"No result counts: {sitting.change}.", "Measure again."))
+    return dataclasses.replace(outcome, sentences=experiment.tell(outcome)) if outcome.of() else outcome
 
 
 def make_groups(experiment: Experiment, points: tuple[Point, ...]) -> list[list[Arm]]:
@@ -67,33 +72,37 @@ def make_groups(experiment: Experiment, points: tuple[Point, ...]) -> list[list[
     groups = []
     for index, point in enumerate(points):
 
-        def arm(way: Way, role: Role, copy: str = "", point: Point = point) -> Arm:
+        def arm(way: Way, role: Role, point: Point = point) -> Arm:
+            name = arm_name(point, way)
             payload = {
                 "experiment": experiment.name,
                 "way": dict(way.payload),
                 "allocations": experiment.allocations and role != "null",
             }
             variables = {**thread_variables(way.threads), **way.environment}
-            return Arm(arm_name(point, way) + copy, OPENER, payload, role, min(way.threads, usable_cpus()), variables)
+            label = null_name(name) if role == "null" else name
+            return Arm(label, OPENER, payload, role, min(way.threads, usable_cpus()), variables)
 
         plain, *others = point.ways
         group = [arm(plain, "baseline"), *(arm(way, "arm") for way in others)]
         if index == 0:
-            group.append(arm(plain, "null", " (null arm)"))
+            group.append(arm(plain, "null"))
         groups.append(group)
     return groups
 
 
 def arm_name(point: Point, way: Way) -> str:
-    """Of the way's arm at a point."""
+    """The name of the arm that does a point's work in this way."""
     return f"{way.name}, {point.label}"
 
 
-def cells(points: tuple[Point, ...], measured: Measured, limits: Limits, rules: Rules) -> list[Cell]:
-    """What came of every way at every point; the same arguments give the same."""
-    arms = {arm.name: arm for arm in measured.arms if arm.role != "null"}
-    faults = {name: fault for point in points for name, fault in _faults(point, arms).items()}
-    verdicts = {verdict.arm: verdict for family in judge(measured, rules, faults) for verdict in family.verdicts}
+def cells(points: tuple[Point, ...], sitting: Sitting, limits: Limits) -> list[Cell]:
+    """The figures and the verdict of every way at every point; the same arguments give the same cells."""
+    arms = {arm.name: arm for arm in sitting.measured.arms if arm.role != "null"}
+    wrong = {name: fault for point in points for name, fault in _faults(point, arms).items()}
+    faults = sitting.faults(arms, wrong)
+    families = judge(sitting.measured, sitting.rules, faults)
+    verdicts = {verdict.arm: verdict for family in families for verdict in family.verdicts}
     return [
         _cell(point, way, arms, limits, verdicts.get(arm_name(point, way)), faults.get(arm_name(point, way)))
         for point in points
@@ -103,7 +112,7 @@ def cells(points: tuple[Point, ...], measured: Measured, limits: Limits, rules: 
 
 
 def _faults(point: Point, arms: Mapping[str, ArmMeasurement]) -> dict[str, str]:
-    """By the arms whose results are not the plain twin's: what is wrong."""
+    """What is wrong with each arm whose results are not the plain twin's, by its name."""
     found = {}
     for way in point.ways[1:]:
         error = _error(point, way, arms)

@@ -8,23 +8,19 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from vecml import __version__
-from vecml.comparison.budget import Budget, machine_rules, seconds_of
-from vecml.comparison.compare import load_now, run_groups, warn_of_load
+from vecml.comparison.arms import make_group
+from vecml.comparison.budget import Budget, seconds_of
 from vecml.comparison.comparison import Comparison, Subject, figures, median_call_seconds
+from vecml.comparison.sitting import sit
 from vecml.device import usable_cpus
-from vecml.environment import changes, describe
 from vecml.errors import SettingError
 from vecml.measure.coordinator import FEWEST_LAUNCHES
-from vecml.measure.lock import only_measurement
 from vecml.measure.records import Arm, Plan, Role
 from vecml.optimize.target import Place, load, make_inputs
-from vecml.warnings import warn
 
 OPENER = "vecml.optimize.measure:open_call"
 LAUNCH_SECONDS = 1.6  # a worker's start, its imports and its inputs
@@ -129,38 +125,21 @@ def measure_calls(
         cpus: CPUs' worth that the target uses.
         copies: whether each call gets a fresh copy of the arguments, because it changes them.
     """
-    environment = describe()
-    name = target.name
-    names = [name, *candidates]
-    places = {name: target, **candidates}
+    places = {target.name: target, **candidates}
 
-    def arm(which: str, role: Role = "arm", label: str | None = None) -> Arm:
-        payload = {"place": vars(places[which]), "inputs": vars(inputs), "copies": copies}
-        return Arm(label or which, OPENER, payload, role, cpus=usable_cpus() if cpus > SHARED else 1)
+    def arm(name: str, role: Role, label: str) -> Arm:
+        payload = {"place": vars(places[name]), "inputs": vars(inputs), "copies": copies}
+        return Arm(label, OPENER, payload, role, cpus=usable_cpus() if cpus > SHARED else 1)
 
-    group = [arm(name, "baseline"), arm(name, "null", f"{name} (null arm)"), *map(arm, candidates)]
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
-        before = load_now()
-        warn_of_load(before)
-        measured = run_groups([group], Budget(plan, budget, None, "default"), lambda _measured: True)
-        after = load_now()
-    changed = changes(environment, describe())
-    faults = dict.fromkeys(names, f"the environment changed meanwhile: {changed[0]}") if changed else {}
+    sitting = sit([make_group(list(places), arm)], Budget(plan, budget, None, "default"))
     return Comparison(
-        created=created,
-        vecml=__version__,
+        **sitting.recorded(),
         budget=budget,
         subject=Subject("functions", 1),
         settings={},
         skipped={},
-        simplest=tuple(names),
-        environment=environment.to_json_dict(),
-        load_before=before,
-        load_after=after,
-        rules=machine_rules(environment.machine_key, measured.launches),
-        measured=measured,
-        faults=faults,
+        simplest=tuple(places),
+        faults=sitting.faults(places, {}),
     )
 
 

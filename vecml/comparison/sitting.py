@@ -1,0 +1,154 @@
+"""A sitting: everything that is done round a measurement, whatever is measured.
+
+The machine is described, no other measurement runs, the load of other programs is taken before and after, the arms run
+in worker processes, and the machine is described again. Every measurement of vecml's is made here and nowhere else.
+"""
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from vecml import __version__
+from vecml.comparison.budget import Budget, machine_rules
+from vecml.comparison.comparison import Load
+from vecml.environment import Environment, changes, describe
+from vecml.measure.context import read_counters, window
+from vecml.measure.coordinator import Progress, measure
+from vecml.measure.lock import only_measurement
+from vecml.measure.processes import ProcessSource
+from vecml.measure.records import Arm, Measured
+from vecml.measure.verdict import Rules, narrow_enough
+from vecml.progress import stage
+from vecml.warnings import warn
+
+BUSY_CPUS = 0.25
+LOAD_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """A measurement, and the machine before and after it.
+
+    Attributes:
+        created: when it began: ISO 8601, UTC.
+        vecml: the version that measured.
+        environment: the machine and the libraries when it began.
+        load_before, load_after: how busy other programs kept the machine.
+        rules: this machine's rules for verdicts after as many launches as were measured.
+        measured: every raw block.
+        change: why no result counts, because the environment is another one than at the beginning; None: it is not.
+    """
+
+    created: str
+    vecml: str
+    environment: Environment = field(repr=False)
+    load_before: Load
+    load_after: Load
+    rules: Rules
+    measured: Measured = field(repr=False)
+    change: str | None
+
+    def faults(self, names: Iterable[str], found: Mapping[str, str]) -> dict[str, str]:
+        """By an arm's name, why it is invalid: `found`, or for each of `names` that the environment changed."""
+        return dict(found) if self.change is None else dict.fromkeys(names, self.change)
+
+    def recorded(self) -> dict[str, Any]:
+        """The fields that the record of every measurement has, by name: arguments of `Comparison`, say."""
+        names = ("created", "vecml", "load_before", "load_after", "rules", "measured")
+        return {**{name: getattr(self, name) for name in names}, "environment": self.environment.to_json_dict()}
+
+
+def sit(
+    groups: Sequence[Sequence[Arm]],
+    budget: Budget,
+    *,
+    equivalence: float = Rules.equivalence,
+    enough: Callable[[Measured, Rules], bool] = narrow_enough,
+    resumed: Measured | None = None,
+    keep: Callable[[Measured], None] = lambda _measured: None,
+) -> Sitting:
+    """Measure groups of arms in worker processes while no other measurement runs, and show how far it is.
+
+    Args:
+        groups: arms that are measured beside each other, each group with a baseline of its own.
+        budget: how much is measured; the time that is spent waiting for another measurement is not taken from it.
+        equivalence: relative difference within which two arms count as the same.
+        enough: whether what was measured is enough, by the rules; it is asked where the plan allows more launches.
+        resumed, keep: see `vecml.measure.coordinator.measure`.
+
+    Raises MeasureError when another measurement does not end. Warns VML012 while it waits for one, and VML011 when
+    other programs keep the machine busy. An arm that fails has its reason in the record; the others go on.
+    """
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    environment = describe()
+    asked = time.perf_counter()
+    rules = dataclasses.replace(machine_rules(environment.machine_key), equivalence=equivalence)
+    with alone():
+        if budget.began is not None:
+            budget = dataclasses.replace(budget, began=budget.began + time.perf_counter() - asked)
+        before = load_now()
+        if before.foreign_cpus is not None and before.foreign_cpus > BUSY_CPUS:
+            warn(
+                "VML011", f"other processes keep {before.foreign_cpus:.1f} CPUs busy: what they disturb will not count"
+            )
+        measured = _run_groups(groups, budget, lambda found: enough(found, rules), resumed, keep)
+        after = load_now()
+    changed = changes(environment, describe())
+    return Sitting(
+        created=created,
+        vecml=__version__,
+        environment=environment,
+        load_before=before,
+        load_after=after,
+        rules=dataclasses.replace(machine_rules(environment.machine_key, measured.launches), equivalence=equivalence),
+        measured=measured,
+        change=f"the environment changed meanwhile: {changed[0]}" if changed else None,
+    )
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """No other measurement of vecml's runs on this machine during the block; see `only_measurement`.
+
+    Warns VML012 when it has to wait for another one.
+    """
+    with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
+        yield
+
+
+def load_now() -> Load:
+    """How busy other programs keep the machine, during half a second in which vecml does nothing."""
+    before = read_counters(())
+    time.sleep(LOAD_SECONDS)
+    foreign_cpus = window(before, read_counters(()), 0, 0, 0, 0).foreign_cpus
+    with contextlib.suppress(OSError, AttributeError):
+        return Load(os.getloadavg()[0], foreign_cpus)
+    return Load(None, foreign_cpus)
+
+
+def _run_groups(
+    groups: Sequence[Sequence[Arm]],
+    budget: Budget,
+    enough: Callable[[Measured], bool],
+    resumed: Measured | None,
+    keep: Callable[[Measured], None],
+) -> Measured:
+    """Measure in worker processes under a progress bar of the budget's seconds."""
+    plan = budget.plan_from(time.perf_counter())
+    total = plan.budget_seconds
+    with stage("measuring", total) as advance:
+        shown = 0.0
+
+        def tell(progress: Progress) -> None:
+            nonlocal shown
+            if total is not None:
+                advance(min(progress.seconds, total) - shown)
+                shown = min(progress.seconds, total)
+
+        return measure(groups, plan, ProcessSource(), enough=enough, tell=tell, resumed=resumed, keep=keep)
