@@ -29,6 +29,8 @@ PLANTED = [
     ("library-below", "vecml", "def late():\n    from flows.server import serving", "vecml.planted -> flows.server"),
     ("library-below", "vecml/data", "import tasks", "vecml.data.planted -> tasks"),
     ("library-below", "vecml/report", "import flows.pipeline", "vecml.report.planted -> flows.pipeline"),
+    ("one-sitting", "vecml/lab", "from vecml.measure import lock", "vecml.lab.planted -> vecml.measure.lock"),
+    ("one-sitting", "tasks", "import vecml.measure.processes", "tasks.planted -> vecml.measure.processes"),
     ("prefect-at-the-edge", "vecml", "import prefect", "vecml.planted -> prefect"),
     ("prefect-at-the-edge", "vecml/model", "import prefect", "vecml.model.planted -> prefect"),
     (
