@@ -28,7 +28,6 @@ LONG_FILES: set[str] = {
     "tests/tracking/test_comparison.py",
     "tests/tracking/test_export_import.py",
     "vecml/data/stream.py",
-    "vecml/optimize/loops.py",
     "vecml/statistics.py",
 }
 LONG_FUNCTIONS: set[str] = {
@@ -43,7 +42,6 @@ LONG_FUNCTIONS: set[str] = {
     "vecml/comparison/compare.py: compare_settings",
     "vecml/comparison/functions.py: compare_functions",
     "vecml/comparison/qualify.py: qualify",
-    "vecml/optimize/steps.py: optimize",
 }
 CIRCLES: list[set[str]] = [
     {"benchmarks.page", "benchmarks.shapes"},

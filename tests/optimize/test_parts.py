@@ -8,10 +8,9 @@ import pytest
 
 from tests.optimize.made_modules import SLOW, places
 from vecml.errors import SettingError
-from vecml.optimize.candidates import with_numba
+from vecml.optimize.candidates import apply, unified_diff, with_numba
 from vecml.optimize.dtype import dtypes_of
 from vecml.optimize.measure import make_plan
-from vecml.optimize.patch import apply, unified, write_patch
 from vecml.optimize.profile import amdahl, profile, profile_of
 from vecml.optimize.target import definition
 
@@ -62,10 +61,8 @@ def test_dtypes() -> None:
 def test_a_patch_and_its_application(tmp_path: Path) -> None:
     target, _ = places(tmp_path, SLOW, "squares")
     new = SLOW.replace("x[i] * x[i]", "x[i] ** 2")
-    diff = unified(SLOW, new, "module.py")
+    diff = unified_diff(SLOW, new, "module.py")
     assert diff.startswith("--- a/module.py\n+++ b/module.py\n@@ ")
-    write_patch(tmp_path / "faster.patch", diff)
-    assert (tmp_path / "faster.patch").read_text() == diff
     assert Path(target.file).read_text() == SLOW
     apply(target, SLOW, new)
     assert Path(target.file).read_text() == new

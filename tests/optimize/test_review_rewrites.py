@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vecml.optimize.rewrite import Rewrite, rewritten
+from vecml.optimize.rewrite import Rewrite, rewrite_loops
 
 HEAD = "import numpy as np\n\n\n"
 NAN = float("nan")
@@ -29,7 +29,7 @@ def rewrite(text: str, *args: Any) -> Rewrite:
     space: dict[str, Any] = {}
     exec(HEAD + text, space)  # noqa: S102 -- the test's own
     names = inspect.signature(space["f"]).parameters
-    return rewritten(HEAD + text, "f", {one: np.ndim(value) for one, value in zip(names, args, strict=True)})
+    return rewrite_loops(HEAD + text, "f", {one: np.ndim(value) for one, value in zip(names, args, strict=True)})
 
 
 def same(text: str, *args: Any) -> str:
@@ -206,13 +206,13 @@ def test_an_array_that_is_read_while_it_is_gathered_in() -> None:
 def test_only_a_line_feed_ends_a_line(mark: str) -> None:
     before = f'"""A{mark}module."""\n# {mark}\n'
     text = "def f(x):\n    s = 0.0\n    for v in x:\n        s += v\n    return s\n"
-    made = rewritten(before + text, "f", {"x": 1})
+    made = rewrite_loops(before + text, "f", {"x": 1})
     assert made.source is not None
     assert made.source.startswith(f'"""A{mark}module."""\n\nimport numpy as np\n')
     space: dict[str, Any] = {}
     exec(made.source, space)  # noqa: S102
     assert space["f"](np.array([1.0, 2.0])) == 3.0
-    assert rewritten(f"import numpy as np\n\f\n{text}", "f", {"x": 1}).source is not None
+    assert rewrite_loops(f"import numpy as np\n\f\n{text}", "f", {"x": 1}).source is not None
 
 
 def test_large_counts_wrap_as_the_manual_says() -> None:

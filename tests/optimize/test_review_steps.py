@@ -10,12 +10,12 @@ import pytest
 from tests.optimize.made_modules import SLOW, places
 from vecml.errors import DataError, SettingError
 from vecml.optimize import steps
-from vecml.optimize.candidates import Candidate, Suggestions, suggest, with_numba
+from vecml.optimize.candidates import Candidate, Suggestions, apply, suggest, unified_diff, with_numba
 from vecml.optimize.dtype import dtypes_of
 from vecml.optimize.observe import Observation, observe_task
-from vecml.optimize.patch import apply, lines_of, unified
 from vecml.optimize.profile import HotLoop, Line, Profile, profile, profile_of
 from vecml.optimize.steps import Request, Tried, optimize
+from vecml.optimize.syntax import lines_of
 from vecml.optimize.target import definition, parsed
 from vecml.optimize.validate import REUSED, USERS, Validation, search, validate_task
 from vecml.report.optimize import _dtype, _verdict
@@ -162,7 +162,7 @@ def test_a_form_feed_ends_no_line(tmp_path: Path) -> None:
     target, _ = places(tmp_path, text, "squares")
     found = profile_of(text, definition(parsed(target), "squares"), [(9, 1, 1.0)])
     assert found.lines[0].text == "out[i] = x[i] * x[i]"
-    diff = unified(text, text.replace("x[i] * x[i]", "x[i] ** 2"), "module.py")
+    diff = unified_diff(text, text.replace("x[i] * x[i]", "x[i] ** 2"), "module.py")
     assert diff.startswith("--- a/module.py\n+++ b/module.py\n@@ -6,7 +6,7 @@\n")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vecml.optimize.rewrite import rewritten
+from vecml.optimize.rewrite import rewrite_loops
 from vecml.optimize.validate import search
 
 HEAD = "import math\nimport numpy as np\n\n\n"
@@ -68,7 +68,7 @@ RIGHT: dict[str, tuple[str, str, tuple[Any, ...]]] = {
 def test_a_form_gives_what_its_loop_gave(name: str) -> None:
     form, text, args = RIGHT[name]
     names = text[text.index("(") + 1 : text.index(")")].split(", ")
-    made = rewritten(HEAD + text, "f", {one: np.ndim(value) for one, value in zip(names, args, strict=True)})
+    made = rewrite_loops(HEAD + text, "f", {one: np.ndim(value) for one, value in zip(names, args, strict=True)})
     assert [loop.form for loop in made.loops] == [form]
     assert made.source is not None
     assert "for " not in made.source
@@ -105,14 +105,14 @@ def test_a_form_gives_what_its_loop_gave(name: str) -> None:
     ],
 )
 def test_what_is_none_of_the_forms_is_said(body: str, reason: str) -> None:
-    made = rewritten(f"{HEAD}def f(x):\n    {body}\n", "f", {"x": 1})
+    made = rewrite_loops(f"{HEAD}def f(x):\n    {body}\n", "f", {"x": 1})
     assert made.loops[0].form is None
     assert made.loops[0].reason == reason
 
 
 def test_numpy_is_imported_where_it_is_not() -> None:
     text = '"""A module."""\n\n\ndef f(x):\n    s = 0.0\n    for v in x:\n        s += v\n    return s\n'
-    made = rewritten(text, "f", {"x": 1}, frozenset({"x"}))
+    made = rewrite_loops(text, "f", {"x": 1}, frozenset({"x"}))
     assert made.source is not None
     assert made.source.startswith('"""A module."""\n\nimport numpy as np\n')
     space: dict[str, Any] = {}

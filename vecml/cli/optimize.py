@@ -116,7 +116,6 @@ def _show(found: "Optimization", url: str) -> None:
 
 def _write(found: "Optimization", patch: Path | None, json: Path | None) -> None:
     from vecml.atomic import write_bytes
-    from vecml.optimize.patch import write_patch
     from vecml.optimize.steps import to_json_dict
 
     if json is not None:
@@ -130,11 +129,11 @@ def _write(found: "Optimization", patch: Path | None, json: Path | None) -> None
         if diff is None:
             console(sys.stderr).print(f"--patch {patch}: not written: {_nothing(found)}", markup=False, soft_wrap=True)
         else:
-            write_patch(patch, diff)
+            write_bytes(patch, diff.encode())
 
 
 def _apply(found: "Optimization") -> None:
-    from vecml.optimize.patch import apply
+    from vecml.optimize.candidates import apply
 
     best = found.best
     if best is None or not best.candidate.source:

@@ -5,16 +5,19 @@ changed, written to a folder of its own: the user's file stays as it is.
 """
 
 import ast
+import difflib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from vecml.atomic import write_bytes
+from vecml.errors import SettingError
 from vecml.optimize.observe import Observation
-from vecml.optimize.patch import lines_of, unified
 from vecml.optimize.profile import INSTALL, Profile
-from vecml.optimize.rewrite import LoopReading, Rewrite, rewritten
-from vecml.optimize.target import Place
+from vecml.optimize.rewrite import LoopReading, Rewrite, rewrite_loops
+from vecml.optimize.syntax import lines_of, names_in
+from vecml.optimize.target import Place, source_of
 
 Kind = Literal["own", "rewrite", "numba"]
 WORTH = 0.05  # of the time: loops with less are not worth a rewrite
@@ -81,8 +84,7 @@ def with_numba(source: str, name: str) -> str:
     functions = {part.name: part for part in tree.body if isinstance(part, ast.FunctionDef)}
     wanted, todo = {name}, [name]
     while todo:
-        called = {part.id for part in ast.walk(functions[todo.pop()]) if isinstance(part, ast.Name)}
-        new = (called & functions.keys()) - wanted
+        new = (names_in(functions[todo.pop()]) & functions.keys()) - wanted
         wanted |= new
         todo += sorted(new)
     lines = lines_of(source)
@@ -108,6 +110,35 @@ def with_numba(source: str, name: str) -> str:
     return "".join(lines)
 
 
+def unified_diff(old: str, new: str, name: str) -> str:
+    """The unified diff of a file's two texts, as `git apply` and `patch -p1` take it; empty where they are equal."""
+    lines = difflib.unified_diff(lines_of(old), lines_of(new), f"a/{name}", f"b/{name}")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def apply(target: Place, old: str, new: str) -> None:
+    """Replace the text of the target's file; this is the only function that writes to a file of the user's.
+
+    Args:
+        target: stands in the file.
+        old: the file's text when it was measured.
+        new: the text to write.
+
+    Raises:
+        SettingError: the file's text is no longer `old`; the file is left as it is.
+        StoreError: the file cannot be written; it is left as it is.
+    """
+    if source_of(target) != old:
+        raise SettingError(
+            f"{target.file} was changed meanwhile, and is left as it is",
+            "run vecml optimize again, over what it is now",
+        )
+    path = Path(target.file)
+    mode = path.stat().st_mode
+    write_bytes(path, new.encode())
+    path.chmod(mode)
+
+
 def _rewrite(source: str, target: Place, observation: Observation) -> Rewrite:
     arguments = observation.arguments
     known = {"number": 0}
@@ -115,7 +146,7 @@ def _rewrite(source: str, target: Place, observation: Observation) -> Rewrite:
         one.name: known.get(one.kind, len(one.shape)) for one in arguments if one.kind in ("array", "list", "number")
     }
     lists = frozenset(one.name for one in arguments if one.kind == "list")
-    return rewritten(source, target.name, ranks, lists)
+    return rewrite_loops(source, target.name, ranks, lists)
 
 
 def _recognised_share(made: Rewrite, profile: Profile) -> float:
@@ -130,5 +161,5 @@ def _candidate(name: str, kind: Kind, old: str, new: str, target: Place, folder:
     file = folder / name / Path(target.file).name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(new, encoding="utf-8")
-    diff = unified(old, new, Path(target.file).name)
+    diff = unified_diff(old, new, Path(target.file).name)
     return Candidate(name, kind, Place(str(file), target.name, target.folder), new, diff)

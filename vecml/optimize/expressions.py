@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from vecml.optimize.ranks import rank_of
-from vecml.optimize.values import NotRecognisedError, Scope, Value, combined, made
+from vecml.optimize.syntax import elements, shorten, shown_index, sign, size_reads
+from vecml.optimize.values import NotRecognisedError, Scope, Value, align, value_like
 
 RENAMED = {"fabs": "abs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "pow": "power"}
 WHOLE = {"floor", "ceil"}  # of math: they give an int, NumPy's a float
@@ -15,7 +16,7 @@ REDUCED = {"sum", "mean", "prod", "min", "max", "any", "all", "argmin", "argmax"
 PAIRS = {"min": "<", "max": ">"}
 
 
-def vectorised(node: ast.expr, scope: Scope) -> Value:
+def vectorise(node: ast.expr, scope: Scope) -> Value:
     """The value of `node` in every turn; raises NotRecognisedError with the reason."""
     if not _depends(node, scope):
         return Value(ast.unparse(node), rank=_known_rank(node, scope))
@@ -23,56 +24,56 @@ def vectorised(node: ast.expr, scope: Scope) -> Value:
         case ast.Name():
             return _name(node.id, scope)
         case ast.BinOp():
-            codes, layout = combined([vectorised(node.left, scope), vectorised(node.right, scope)])
+            codes, layout = align([vectorise(node.left, scope), vectorise(node.right, scope)])
             if isinstance(node.op, ast.MatMult):
                 raise NotRecognisedError("it has a matrix product in each turn")
-            return made(layout, codes[0] + _operator(node.op) + codes[1])
+            return value_like(layout, codes[0] + sign(node.op) + codes[1])
         case ast.UnaryOp(op=ast.Not()):
-            return negated(truth(node.operand, scope))
+            return negate(truth(node.operand, scope))
         case ast.UnaryOp():
-            value = vectorised(node.operand, scope)
-            sign = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~"}[type(node.op)]
-            return made(value, f"{sign}({value.code})")
+            value = vectorise(node.operand, scope)
+            symbol = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~"}[type(node.op)]
+            return value_like(value, f"{symbol}({value.code})")
         case ast.BoolOp():
-            codes, layout = combined([_truth(part, scope) for part in node.values])
-            return made(layout, (" & " if isinstance(node.op, ast.And) else " | ").join(codes))
+            codes, layout = align([_truth(part, scope) for part in node.values])
+            return value_like(layout, (" & " if isinstance(node.op, ast.And) else " | ").join(codes))
         case ast.Compare():
             return _compare(node, scope)
         case ast.IfExp():
-            codes, layout = combined([vectorised(part, scope) for part in (node.test, node.body, node.orelse)])
-            return made(layout, f"np.where({', '.join(codes)})")
+            codes, layout = align([vectorise(part, scope) for part in (node.test, node.body, node.orelse)])
+            return value_like(layout, f"np.where({', '.join(codes)})")
         case ast.Subscript():
             return _load(node, scope)
         case ast.Call():
             return _call(node, scope)
-    raise NotRecognisedError(f"{_shown(node)} has no form over whole arrays here")
+    raise NotRecognisedError(f"{shorten(node)} has no form over whole arrays here")
 
 
 def truth(node: ast.expr, scope: Scope) -> Value:
     """Whether Python takes the value of `node` for true, in every turn: a boolean, unlike the value itself."""
-    value = vectorised(node, scope)
+    value = vectorise(node, scope)
     if value.rank:
-        raise NotRecognisedError(f"{_shown(node)} is an array in each turn, and no condition")
+        raise NotRecognisedError(f"{shorten(node)} is an array in each turn, and no condition")
     if not value.deps:
-        return made(value, f"bool({value.code})")
+        return value_like(value, f"bool({value.code})")
     if isinstance(node, ast.Compare | ast.BoolOp) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)):
         return value
-    return made(value, f"({value.code}) != 0")
+    return value_like(value, f"({value.code}) != 0")
 
 
-def negated(test: Value) -> Value:
+def negate(test: Value) -> Value:
     """Of a boolean; `~` is wrong for one that is the same in every turn, for it may be Python's: ~True is -2."""
-    return made(test, f"~({test.code})" if test.deps else f"not ({test.code})")
+    return value_like(test, f"~({test.code})" if test.deps else f"not ({test.code})")
 
 
 def index_values(node: ast.expr, scope: Scope) -> list[Value]:
     """The parts of an index, each a number in every turn; trailing full slices are left off."""
-    parts = list(node.elts) if isinstance(node, ast.Tuple) else [node]
+    parts = elements(node)
     while parts and isinstance(parts[-1], ast.Slice) and ast.unparse(parts[-1]) == ":":
         parts.pop()
     if any(isinstance(part, ast.Slice | ast.Starred) for part in parts):
         raise NotRecognisedError(f"the slice [{shown_index(node)}] moves with the loop")
-    values = [vectorised(part, scope) for part in parts]
+    values = [vectorise(part, scope) for part in parts]
     if any(value.rank for value in values):
         raise NotRecognisedError(f"the index [{shown_index(node)}] is an array in each turn")
     return values
@@ -106,27 +107,16 @@ def _slices(base: str, values: list[Value], scope: Scope) -> str:
     return ", ".join(parts)
 
 
-def shown_index(node: ast.expr) -> str:
-    """An index as it is written between the brackets."""
-    return ", ".join(map(ast.unparse, node.elts)) if isinstance(node, ast.Tuple) else ast.unparse(node)
-
-
 def _depends(node: ast.expr, scope: Scope) -> bool:
     changing = {name for name, value in scope.values.items() if value.deps} | set(scope.loops) | scope.carried
-    sized = {
-        id(inner)
-        for part in ast.walk(node)
-        if (isinstance(part, ast.Attribute) and part.attr in ("shape", "size", "ndim"))
-        or (isinstance(part, ast.Call) and ast.unparse(part.func) == "len")
-        for inner in ast.walk(part)
-    }
+    sized = size_reads(node)
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and (part.id in changing or (part.id in scope.stored and id(part) not in sized)):
             return True
         if isinstance(part, ast.Call) and not _is_pure(part):
             raise NotRecognisedError(f"what {ast.unparse(part.func)}() does in each turn is not known")
         if isinstance(part, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
-            raise NotRecognisedError(f"{_shown(part)} has an effect in each turn")
+            raise NotRecognisedError(f"{shorten(part)} has an effect in each turn")
     return False
 
 
@@ -150,7 +140,7 @@ def _known_rank(node: ast.expr, scope: Scope) -> int:
     ranks = {**scope.ranks, **{name: value.rank for name, value in scope.values.items()}}
     rank = rank_of(node, ranks)
     if rank is None:
-        raise NotRecognisedError(f"how many axes {_shown(node)} has is not known")
+        raise NotRecognisedError(f"how many axes {shorten(node)} has is not known")
     return rank
 
 
@@ -166,16 +156,16 @@ def _truth(node: ast.expr, scope: Scope) -> Value:
     """Of `and` and `or`, whose parts may be any values in Python; only comparisons are booleans for certain."""
     inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else node
     if not isinstance(inner, ast.Compare | ast.BoolOp):
-        raise NotRecognisedError(f"{_shown(node)} is not a comparison")
-    return vectorised(node, scope)
+        raise NotRecognisedError(f"{shorten(node)} is not a comparison")
+    return vectorise(node, scope)
 
 
 def _compare(node: ast.Compare, scope: Scope) -> Value:
     if any(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in node.ops):
-        raise NotRecognisedError(f"{_shown(node)} has no form over whole arrays here")
-    codes, layout = combined([vectorised(part, scope) for part in (node.left, *node.comparators)])
-    pairs = [f"({left}{_sign(op)}{right})" for left, op, right in zip(codes, node.ops, codes[1:], strict=False)]
-    return made(layout, " & ".join(pairs))
+        raise NotRecognisedError(f"{shorten(node)} has no form over whole arrays here")
+    codes, layout = align([vectorise(part, scope) for part in (node.left, *node.comparators)])
+    pairs = [f"({left}{sign(op)}{right})" for left, op, right in zip(codes, node.ops, codes[1:], strict=False)]
+    return value_like(layout, " & ".join(pairs))
 
 
 def _load(node: ast.Subscript, scope: Scope) -> Value:
@@ -201,24 +191,26 @@ def _load(node: ast.Subscript, scope: Scope) -> Value:
     else:
         values, base = index_values(node.slice, scope), name
     if len(values) > rank:
-        raise NotRecognisedError(f"{_shown(node)} has more indices than {name} has axes")
+        raise NotRecognisedError(f"{shorten(node)} has more indices than {name} has axes")
     found = subscript(base, values, scope)
-    return made(found, found.code, rank - len(values))
+    return value_like(found, found.code, rank - len(values))
 
 
 def _nested(node: ast.Subscript, scope: Scope) -> Value:
     """`row[0]` of a row that changes with the loop, `x[i][j]` as `x[i, j]`."""
     if isinstance(node.value, ast.Subscript) and not isinstance(node.slice, ast.Slice):
         outer, inner = node.value.slice, node.slice
-        parts = [part for index in (outer, inner) for part in (index.elts if isinstance(index, ast.Tuple) else [index])]
+        parts = [*elements(outer), *elements(inner)]
         if not any(isinstance(part, ast.Slice) for part in parts):
             return _load(ast.Subscript(node.value.value, ast.Tuple(parts, ast.Load()), node.ctx), scope)
-    base = vectorised(node.value, scope)
+    base = vectorise(node.value, scope)
     values = index_values(node.slice, scope)
     if any(value.deps for value in values) or len(values) > base.rank:
-        raise NotRecognisedError(f"{_shown(node)} takes from an array that changes with the loop")
+        raise NotRecognisedError(f"{shorten(node)} takes from an array that changes with the loop")
     rest = ", :" * (base.rank - len(values))
-    return made(base, f"({base.code})[..., {', '.join(value.code for value in values)}{rest}]", base.rank - len(values))
+    return value_like(
+        base, f"({base.code})[..., {', '.join(value.code for value in values)}{rest}]", base.rank - len(values)
+    )
 
 
 def _window(name: str, cut: ast.Slice, rank: int, scope: Scope) -> Value:
@@ -236,56 +228,43 @@ def _window(name: str, cut: ast.Slice, rank: int, scope: Scope) -> Value:
     if not moves or lower is None or not isinstance(upper, ast.BinOp):
         raise NotRecognisedError(f"the slice {name}[{ast.unparse(cut)}] has another length in every turn")
     windows = f"np.lib.stride_tricks.sliding_window_view({name}, {ast.unparse(upper.right)})"
-    found = subscript(windows, [vectorised(lower, scope)], scope)
-    return made(found, found.code, 1)
+    found = subscript(windows, [vectorise(lower, scope)], scope)
+    return value_like(found, found.code, 1)
 
 
 def _call(node: ast.Call, scope: Scope) -> Value:
     module, name = _called(node)
     if node.keywords or not _is_pure(node) or any(isinstance(part, ast.Starred) for part in node.args):
         raise NotRecognisedError(f"what {ast.unparse(node.func)}() does in each turn is not known")
-    values = [vectorised(part, scope) for part in node.args]
+    values = [vectorise(part, scope) for part in node.args]
     if not values:
         raise NotRecognisedError(f"what {ast.unparse(node.func)}() does in each turn is not known")
     own = name.rpartition(".")[2]
     if own in PAIRS and module is None and len(values) == 2:
-        (one, other), layout = combined(values)  # np.maximum would hand on every NaN: Python compares, in this order
-        return made(layout, f"np.where({other} {PAIRS[own]} {one}, {other}, {one})")
+        (one, other), layout = align(values)  # np.maximum would hand on every NaN: Python compares, in this order
+        return value_like(layout, f"np.where({other} {PAIRS[own]} {one}, {other}, {one})")
     if own in REDUCED and len(values) == 1 and module != "math":
         return _reduced(f"np.{own}", values[0], node)
     if name == "linalg.norm" and len(values) == 1 and values[0].rank == 1:
         return _reduced("np.linalg.norm", values[0], node)
     if own == "dot" and len(values) == 2 and [value.rank for value in values] == [1, 1]:
-        codes, layout = combined(values)
-        return _reduced("np.sum", made(layout, " * ".join(codes)), node)
+        codes, layout = align(values)
+        return _reduced("np.sum", value_like(layout, " * ".join(codes)), node)
     if module is None and own in ("int", "float", "bool") and len(values) == 1 and not values[0].rank:
         dtype = {"int": "np.int64", "float": "np.float64", "bool": "np.bool_"}[own]
-        return made(values[0], f"np.asarray({values[0].code}).astype({dtype})")
+        return value_like(values[0], f"np.asarray({values[0].code}).astype({dtype})")
     ufunc = RENAMED.get(own, own)
     found: Any = getattr(np, ufunc, None)
     if isinstance(found, np.ufunc) and len(values) == found.nin:
-        codes, layout = combined(values)
+        codes, layout = align(values)
         code = f"np.{ufunc}({', '.join(codes)})"
-        return made(layout, f"{code}.astype(np.int64)" if module == "math" and own in WHOLE else code)
+        return value_like(layout, f"{code}.astype(np.int64)" if module == "math" and own in WHOLE else code)
     raise NotRecognisedError(f"{ast.unparse(node.func)}() has no form over whole arrays here")
 
 
 def _reduced(function: str, value: Value, node: ast.Call) -> Value:
     """Over a value's own axes, those that one turn of the loop has."""
     if not value.rank:
-        raise NotRecognisedError(f"{_shown(node)} is taken of a single number")
+        raise NotRecognisedError(f"{shorten(node)} is taken of a single number")
     axis = "-1" if value.rank == 1 else str(tuple(range(-value.rank, 0)))
-    return made(value, f"{function}({value.code}, axis={axis})", 0)
-
-
-def _operator(op: ast.operator) -> str:
-    return str(ast.unparse(ast.BinOp(ast.Name("a"), op, ast.Name("b"))))[1:-1]
-
-
-def _sign(op: ast.cmpop) -> str:
-    return str(ast.unparse(ast.Compare(ast.Name("a"), [op], [ast.Name("b")])))[1:-1]
-
-
-def _shown(node: ast.AST) -> str:
-    text = ast.unparse(node)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return value_like(value, f"{function}({value.code}, axis={axis})", 0)

@@ -7,14 +7,13 @@ validated like any other before it counts.
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from vecml.optimize.loops import LoopBody
+from vecml.optimize.loops import rewrite_nest
+from vecml.optimize.nest import Form
 from vecml.optimize.profile import outer_loops
 from vecml.optimize.ranks import ranks_before
-from vecml.optimize.values import NotRecognisedError, clean
-
-Form = Literal["map", "reduce", "masked update", "outer"]
+from vecml.optimize.syntax import lines_of, names_in
+from vecml.optimize.values import NotRecognisedError, simplify
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class _Edit:
     lines: tuple[str, ...]
 
 
-def rewritten(source: str, name: str, ranks: Mapping[str, int], lists: frozenset[str] = frozenset()) -> Rewrite:
+def rewrite_loops(source: str, name: str, ranks: Mapping[str, int], lists: frozenset[str] = frozenset()) -> Rewrite:
     """The file's text with the loops of function `name` rewritten where they are recognised; pure.
 
     Args:
@@ -78,12 +77,6 @@ def rewritten(source: str, name: str, ranks: Mapping[str, int], lists: frozenset
     return Rewrite(text, tuple(readings))
 
 
-def lines_of(text: str) -> list[str]:
-    """Its lines with their ends, as `ast` numbers them: for str.splitlines a form feed ends a line too."""
-    *whole, last = text.split("\n")
-    return [f"{line}\n" for line in whole] + ([last] if last else [])
-
-
 def _read(
     loop: ast.stmt,
     function: ast.FunctionDef,
@@ -97,18 +90,16 @@ def _read(
         if not isinstance(loop, ast.For):
             what = "a while loop ends when the data say so" if isinstance(loop, ast.While) else "it is a comprehension"
             raise NotRecognisedError(what)
-        body = LoopBody(function, loop, ranks_before(function.body, ranks, loop))
-        lines = body.rewrite()
+        lines, form = rewrite_nest(function, loop, ranks_before(function.body, ranks, loop))
     except NotRecognisedError as error:
         readings.append(LoopReading(loop.lineno, None, str(error)))
         if isinstance(loop, ast.For | ast.While):
             for inner in outer_loops(loop.body):
                 _read(inner, function, ranks, lists, readings, edits)
         return
-    used = {part.id for part in ast.walk(loop) if isinstance(part, ast.Name)}
-    arrays = [f"{one} = np.asarray({one})" for one in sorted(lists & used)]
-    edits.append(_Edit(loop.lineno, loop.end_lineno or loop.lineno, (*arrays, *map(clean, lines))))
-    readings.append(LoopReading(loop.lineno, body.form))
+    arrays = [f"{one} = np.asarray({one})" for one in sorted(lists & names_in(loop))]
+    edits.append(_Edit(loop.lineno, loop.end_lineno or loop.lineno, (*arrays, *map(simplify, lines))))
+    readings.append(LoopReading(loop.lineno, form))
 
 
 def _with_numpy(text: str) -> str:

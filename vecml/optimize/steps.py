@@ -134,9 +134,7 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
         note("1 of 5: the bottleneck")
         with stage("looking at the function"):
             seen = observe(target, inputs, request.rtol, limit)
-            make_plan(
-                request.budget, seen.seconds, [0.0] * (len(own) + 2)
-            )  # a budget that is too short is refused at once
+            make_plan(request.budget, seen.seconds, [0.0] * (len(own) + 2))  # refuses a budget that is too short
             profiled = profile(target, source, inputs, max(limit, PROFILED * seen.seconds))
         note("2 of 5: what could stand in its place")
         made = suggest(target, source, seen, profiled, Path(scratch))

@@ -103,8 +103,12 @@ class Scope:
         return len(self.loops)
 
 
-def combined(values: list[Value]) -> tuple[list[str], Value]:
-    """The codes of several values laid out beside each other, and the layout (with no code) of what they make."""
+def align(values: list[Value]) -> tuple[list[str], Value]:
+    """Lay several values out beside each other, so that their axes meet.
+
+    Returns:
+        The code of each value, in parentheses; and a value without code, of the layout that a combination of them has.
+    """
     depth = max((value.depth for value in values if value.deps), default=0)
     rank = max(value.rank for value in values)
     codes = []
@@ -119,11 +123,11 @@ def combined(values: list[Value]) -> tuple[list[str], Value]:
     return codes, Value("", deps, depth, rank)
 
 
-def made(layout: Value, code: str, rank: int | None = None) -> Value:
-    """A value of this layout."""
+def value_like(layout: Value, code: str, rank: int | None = None) -> Value:
+    """A value with this code and the layout of another; `rank` where it has other axes of its own."""
     return replace(layout, code=code, rank=layout.rank if rank is None else rank, loop=None)
 
 
-def clean(code: str) -> str:
-    """The same statement or expression without needless parentheses."""
+def simplify(code: str) -> str:
+    """The same statement or expression without the parentheses that it does not need."""
     return ast.unparse(ast.parse(code))

@@ -1,0 +1,248 @@
+"""Questions about a function's syntax tree: which names a loop sets or reads, and what an expression certainly is."""
+
+import ast
+import io
+from collections.abc import Iterator, Sequence
+
+
+def lines_of(text: str) -> list[str]:
+    """The text's lines with their ends, as `ast`, git and editors count them: a form feed, say, does not end a line."""
+    return list(io.StringIO(text))
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """The names that are read or set anywhere in the node."""
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def names_set_in(body: Sequence[ast.AST]) -> set[str]:
+    """The names that the statements set."""
+    parts = (part for statement in body for part in ast.walk(statement))
+    return {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+
+
+def written_in(body: Sequence[ast.AST]) -> set[str]:
+    """The names that the statements set, and the arrays whose elements they write."""
+    parts = (part for statement in body for part in ast.walk(statement))
+    bases = [_base(part) for part in parts if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store)]
+    return names_set_in(body) | {base.id for base in bases if isinstance(base, ast.Name)}
+
+
+def index_parts(target: ast.Subscript) -> tuple[ast.expr, list[ast.expr]]:
+    """What is indexed, and all indices in order: `x` and `[i, j]` for both `x[i, j]` and `x[i][j]`."""
+    base: ast.expr = target
+    parts: list[ast.expr] = []
+    while isinstance(base, ast.Subscript):
+        parts = [*elements(base.slice), *parts]
+        base = base.value
+    return base, parts
+
+
+def elements(node: ast.expr) -> list[ast.expr]:
+    """The elements of a tuple; any other expression is the only one."""
+    return list(node.elts) if isinstance(node, ast.Tuple) else [node]
+
+
+def shown_index(node: ast.expr) -> str:
+    """An index as it is written between the brackets."""
+    return ", ".join(map(ast.unparse, elements(node)))
+
+
+def size_reads(node: ast.AST) -> set[int]:
+    """The ids of the nodes of which only a size is read: `len(x)`, `x.shape`, `x.size`, `x.ndim`."""
+    return {
+        id(inner)
+        for part in ast.walk(node)
+        if (isinstance(part, ast.Attribute) and part.attr in ("shape", "size", "ndim"))
+        or (isinstance(part, ast.Call) and ast.unparse(part.func) == "len")
+        for inner in ast.walk(part)
+    }
+
+
+def sign(op: ast.operator | ast.cmpop) -> str:
+    """An operator as it is written, with a space on both sides: ` + `, ` < `."""
+    left, right = ast.Name("a"), ast.Name("b")
+    node = ast.Compare(left, [op], [right]) if isinstance(op, ast.cmpop) else ast.BinOp(left, op, right)
+    return ast.unparse(node)[1:-1]
+
+
+def shorten(node: ast.AST) -> str:
+    """The first line of the node's code, cut after 40 characters."""
+    text = ast.unparse(node).partition("\n")[0]
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _base(node: ast.expr) -> ast.expr:
+    return index_parts(node)[0] if isinstance(node, ast.Subscript) else node
+
+
+def stores(loop: ast.For) -> Iterator[tuple[str, str]]:
+    """The name of each array that the loop writes, with the index as text."""
+    for part in ast.walk(loop):
+        if not isinstance(part, ast.Assign | ast.AugAssign):
+            continue
+        for target in part.targets if isinstance(part, ast.Assign) else [part.target]:
+            for one in elements(target):
+                base = _base(one)
+                if isinstance(one, ast.Subscript) and isinstance(base, ast.Name):
+                    yield base.id, shown_index(one.slice) if base is one.value else ast.unparse(one)
+
+
+def outlives(name: str, function: ast.FunctionDef, loop: ast.For, *, nested: bool) -> bool:
+    """Whether a value that the loop leaves in `name` may be read elsewhere in the function.
+
+    Another loop that sets the name before it reads it does not count.
+
+    Args:
+        name: set in the loop.
+        function: contains the loop.
+        loop: the loop in question.
+        nested: whether the loop stands in another block, whose next turn may read the name above the loop.
+    """
+    skipped = {id(part) for part in ast.walk(loop)}
+    for other in ast.walk(function):
+        if isinstance(other, ast.For) and id(other) not in skipped and loop not in list(ast.walk(other)):
+            if _sets_first(name, other):
+                skipped |= {id(part) for part in ast.walk(other)}
+        elif isinstance(other, ast.comprehension) and name in names_in(other.target):
+            return True
+    end = loop.end_lineno or loop.lineno
+    return any(
+        isinstance(part, ast.Name)
+        and part.id == name
+        and isinstance(part.ctx, ast.Load)
+        and id(part) not in skipped
+        and (nested or part.lineno > end)
+        for part in ast.walk(function)
+    )
+
+
+def _sets_first(name: str, loop: ast.For) -> bool:
+    """Whether the loop sets the name in each turn before it reads it."""
+    if name in names_in(loop.target):
+        return name not in names_in(loop.iter)
+    found = [part for part in ast.walk(loop) if isinstance(part, ast.Name) and part.id == name]
+    stores = [
+        part
+        for part in loop.body
+        if isinstance(part, ast.Assign) and name in {one.id for one in part.targets if isinstance(one, ast.Name)}
+    ]
+    if not found or not stores:
+        return False
+    return name not in names_in(stores[0].value) and stores[0].lineno == min(part.lineno for part in found)
+
+
+def is_size(node: ast.expr, function: ast.FunctionDef) -> bool:
+    """Whether the expression is certainly a whole number from 0 up: a length, or an expression of lengths."""
+    match node:
+        case ast.Constant(value=int() as number):
+            return number >= 0
+        case ast.Call(func=ast.Name(id="len")) | ast.Attribute(attr="size" | "ndim"):
+            return True
+        case ast.Subscript(value=ast.Attribute(attr="shape")):
+            return True
+        case ast.BinOp(op=ast.Add() | ast.Mult()):
+            return is_size(node.left, function) and is_size(node.right, function)
+        case ast.BinOp(op=ast.FloorDiv(), left=left, right=ast.Constant(value=int() as number)):
+            return number > 0 and is_size(left, function)
+        case ast.Name(id=name):
+            return _is_size_name(name, function)
+    return False
+
+
+def _is_size_name(name: str, function: ast.FunctionDef) -> bool:
+    """Whether every value that the function gives the name is a length; an argument may be anything."""
+    arguments = {part.arg for part in ast.walk(function.args) if isinstance(part, ast.arg)}
+    written = [
+        part
+        for part in ast.walk(function)
+        if isinstance(part, ast.Name) and part.id == name and not isinstance(part.ctx, ast.Load)
+    ]
+    sizes = 0
+    for part in ast.walk(function):
+        match part:
+            case ast.Assign(targets=[ast.Name(id=one)], value=value) if one == name:
+                sizes += name not in names_in(value) and is_size(value, function)
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Attribute(attr="shape")):
+                sizes += name in [one.id for one in targets if isinstance(one, ast.Name)]
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if len(targets) == len(
+                values
+            ):
+                sizes += sum(
+                    isinstance(one, ast.Name)
+                    and one.id == name
+                    and not names_in(value) & {name}
+                    and is_size(value, function)
+                    for one, value in zip(targets, values, strict=True)
+                )
+    return name not in arguments and 0 < len(written) == sizes
+
+
+def is_read(name: str, loop: ast.For) -> bool:
+    """Whether the loop reads an array's values; its size, and the array as the target of a write, do not count."""
+    passed = size_reads(loop)
+    for part in ast.walk(loop):
+        if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store):
+            passed.add(id(_base(part)))
+    return any(isinstance(part, ast.Name) and part.id == name and id(part) not in passed for part in ast.walk(loop))
+
+
+def is_view(place: str) -> bool:
+    """Whether the code takes a slice of an array, which is a view; arrays of indices would give a copy."""
+    node = ast.parse(place, mode="eval").body
+    parts = elements(node.slice) if isinstance(node, ast.Subscript) else []
+    return any(isinstance(part, ast.Slice) for part in parts)
+
+
+def is_accumulator(name: str, loop: ast.For) -> bool:
+    """Whether every assignment to the name in the loop reads the name, or stands below `if value > name`."""
+    for part in ast.walk(loop):
+        if isinstance(part, ast.For) and name in names_in(part.target):
+            return False
+        if not isinstance(part, ast.Assign):
+            continue
+        sets_name = any(isinstance(one, ast.Name) and one.id == name for one in part.targets)
+        if sets_name and name not in names_in(part.value) and not _is_guarded(name, part, loop):
+            return False
+        if any(isinstance(one, ast.Tuple) and name in names_in(one) for one in part.targets):
+            return False
+    return True
+
+
+def _is_guarded(name: str, statement: ast.Assign, loop: ast.For) -> bool:
+    """Whether the statement is the whole body of an `if` that compares something with the name."""
+    for part in ast.walk(loop):
+        if isinstance(part, ast.If) and part.body == [statement] and isinstance(part.test, ast.Compare):
+            return any(isinstance(one, ast.Name) and one.id == name for one in part.test.comparators)
+    return False
+
+
+def is_empty_list(name: str, function: ast.FunctionDef, loop: ast.For) -> bool:
+    """Whether the name holds an empty list when the loop begins: one assignment, and no other use before the loop."""
+    before = [
+        part
+        for part in ast.walk(function)
+        if isinstance(part, ast.Name | ast.Assign) and getattr(part, "lineno", 0) < loop.lineno
+    ]
+    assigned = [
+        part
+        for part in before
+        if isinstance(part, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in part.targets)
+    ]
+    named = [part for part in before if isinstance(part, ast.Name) and part.id == name]
+    return len(assigned) == 1 and len(named) == 1 and ast.unparse(assigned[0].value) in ("[]", "list()")
+
+
+def used_only_as_array(name: str, function: ast.FunctionDef, loop: ast.For) -> bool:
+    """Whether each use of the name after the loop makes an array of it."""
+    wrapped = {
+        id(part.args[0])
+        for part in ast.walk(function)
+        if isinstance(part, ast.Call) and ast.unparse(part.func) in ("np.array", "np.asarray") and part.args
+    }
+    later = [
+        part
+        for part in ast.walk(function)
+        if isinstance(part, ast.Name) and part.id == name and part.lineno > (loop.end_lineno or loop.lineno)
+    ]
+    return bool(later) and all(id(part) in wrapped for part in later)
