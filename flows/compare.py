@@ -1,4 +1,4 @@
-"""The comparison as a flow: what is asked → settings → measurement → tracked, one parent run and a run per setting.
+"""The comparison as a Prefect flow: prepare → choose-settings → measure, recorded in MLflow, then confirm if asked for.
 
 >>> from flows.compare import compare
 >>> from vecml.comparison.config import ComparisonConfig
@@ -13,14 +13,13 @@ from flows.cancellation import as_cancelled, close_run, stop_when_cancelled
 from flows.heartbeat import without_heartbeat
 from flows.server import serving
 from flows.signals import leaving_in_order
-from tasks.compare import choose_settings, measure, prepare
+from tasks.compare import as_task
 from tasks.history import confirm
-from tasks.tracking.comparison import log_unlogged, tracked_comparison
+from tasks.tracking.comparison import ComparisonTracking
+from vecml.comparison import session
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.config import ComparisonConfig
-from vecml.comparison.settings import settings_of
-from vecml.comparison.unfinished import unfinished
-from vecml.report.comparison import ComparisonResult, note, shown
+from vecml.report.comparison import ComparisonResult, shown
 
 
 @flow(
@@ -33,22 +32,15 @@ from vecml.report.comparison import ComparisonResult, note, shown
 def compare_flow(config: ComparisonConfig = ComparisonConfig()) -> Comparison:  # noqa: B008 -- the form shows it
     """Compare ways to run a model's inference on this machine, and say which differences are real.
 
-    A comparison that was stopped goes on where its last complete launch ended. With `fail_on_regression`, a setting
+    A comparison that was stopped continues after its last complete launch. With `fail_on_regression`, a setting
     that became slower than its history is measured again; if that confirms it, the flow fails with RegressionError.
     """
-    settings_of(config)  # what no setting can have is refused before anything is read
     with stop_when_cancelled():
-        job = prepare(config)
-        chosen = choose_settings(config, job)
-        file = unfinished(job, chosen, config.budget, config.name)
-        log_unlogged(file)
-        with tracked_comparison(config.name, flow_run.get_id(), file) as writer:
-            comparison = measure(config, job, chosen, file, writer.kept)
-            writer.log(comparison, note(comparison))
-        publish_comparison(comparison, writer.run)
+        done = session.compare(config, ComparisonTracking(flow_run.get_id()), step=as_task)
+        publish_comparison(done.comparison, done.writer.run)
         if config.fail_on_regression:
-            confirm(config, job, chosen, writer.run.run_id)
-    return comparison
+            confirm(config, done.job, done.chosen, done.writer.run.run_id)
+    return done.comparison
 
 
 def compare(config: ComparisonConfig | None = None) -> ComparisonResult:

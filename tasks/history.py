@@ -6,16 +6,16 @@ from dataclasses import replace
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.tracking.comparison import tracked_comparison
+from tasks.tracking.comparison import ComparisonTracking
 from tasks.tracking.query import recorded_settings
-from vecml.comparison.compare import Job, compare_settings, plan_comparison
+from vecml.comparison import session
+from vecml.comparison.compare import Job
 from vecml.comparison.config import ComparisonConfig
 from vecml.comparison.settings import Chosen
 from vecml.errors import MeasureError, RegressionError
 from vecml.history.series import Point, Series, series_of
 from vecml.history.watch import Alarm, watch
 from vecml.report.alarm import alarm_line
-from vecml.report.comparison import note
 from vecml.warnings import warn
 
 
@@ -71,12 +71,10 @@ class _Fresh:
         return fresh
 
     def _measure(self) -> None:
-        plan = plan_comparison(self._chosen, self._config.budget)
         name = None if self._config.name is None else f"{self._config.name}, again"
-        with tracked_comparison(name) as writer:
-            comparison = compare_settings(self._job, self._chosen, plan)
-            writer.log(comparison, note(comparison))
-        self._runs.append(writer.run.run_id)
+        again = self._config.model_copy(update={"name": name})
+        done = session.compare(again, ComparisonTracking(), job=self._job, chosen=self._chosen)
+        self._runs.append(done.writer.run.run_id)
 
 
 def _alike(one: Series, other: Series) -> bool:

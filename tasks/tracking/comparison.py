@@ -11,6 +11,7 @@ from pathlib import Path
 from mlflow.entities import Metric
 
 from tasks.tracking.location import locate
+from tasks.tracking.read import read_run
 from tasks.tracking.run import (
     LONGEST_NOTE,
     NOTE,
@@ -25,11 +26,14 @@ from tasks.tracking.store import store_errors
 from vecml import record as records
 from vecml.comparison.comparison import ArmFigures, Comparison, figures
 from vecml.comparison.document import to_json
+from vecml.comparison.subject import RecordedRun
 from vecml.comparison.unfinished import Kept, Unfinished, comparison_of, unlogged
 from vecml.device import device_name
+from vecml.measure.records import Measured
 from vecml.progress import stage
 from vecml.record import TrackedRun
 from vecml.report.charts import pictures
+from vecml.report.comparison import note as description
 from vecml.report.page import About, page
 from vecml.warnings import warn
 
@@ -57,12 +61,22 @@ class ComparisonWriter:
         """Where the parent run is."""
         return self.opened.run
 
-    def log(self, comparison: Comparison, note: str) -> None:
-        """Log the parent's params, tags and artifacts, then a child run for each setting; `note`: its description.
+    def keep(self, measured: Measured) -> None:
+        """Keep all launches so far until the comparison is logged."""
+        if self.file is not None:
+            self.file.keep_launches(measured)
+
+    def log(self, comparison: Comparison, note: str | None = None) -> None:
+        """Log the parent's params, tags and artifacts, then a child run for each setting.
 
         Everything is on the disk before any of it is logged: when that fails, the StoreError says where it is kept.
+
+        Args:
+            comparison: the whole record.
+            note: the parent run's description, in Markdown; None: the comparison's own.
         """
         store = self.opened.store
+        note = description(comparison) if note is None else note
         if self.file is not None:
             self.file.keep_whole(comparison, note)
         with (
@@ -134,13 +148,33 @@ class ComparisonWriter:
             store.client.log_batch(run.run_id, metrics=metrics, params=as_params(records.child_params(arm)))
 
 
+@dataclass(frozen=True)
+class ComparisonTracking:
+    """Records comparisons in MLflow; see `vecml.comparison.session.Tracking`.
+
+    Attributes:
+        flow_run_id: the Prefect flow run that they belong to.
+    """
+
+    flow_run_id: str | None = None
+
+    def read_run(self, run_id: str, architecture: str | None) -> RecordedRun:
+        """See `tasks.tracking.read.read_run`."""
+        return read_run(run_id, architecture)
+
+    @contextmanager
+    def open(self, name: str | None, file: Unfinished) -> Iterator[ComparisonWriter]:
+        """The writer of a comparison. What was measured earlier and could not be logged is logged first."""
+        log_unlogged(file)
+        with tracked_comparison(name, self.flow_run_id, file) as writer:
+            yield writer
+
+
 @contextmanager
 def tracked_comparison(
     name: str | None, flow_run_id: str | None = None, file: Unfinished | None = None
 ) -> Iterator[ComparisonWriter]:
     """A comparison's parent run round the block: FINISHED when it ends, FAILED or KILLED when it is left otherwise.
-
-    What another process measured and could not log in this store is logged first.
 
     Args:
         name: None lets MLflow make one.

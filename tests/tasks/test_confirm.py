@@ -15,6 +15,7 @@ from tasks import history
 from tasks.history import confirm
 from tasks.tracking.comparison import tracked_comparison
 from tests.made_comparison import comparison_of
+from vecml.comparison import session
 from vecml.comparison.compare import Job
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.config import ComparisonConfig
@@ -91,7 +92,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
     def compare(*args: Any, **more: Any) -> Comparison:
         return made(100 + len(coming), **coming.pop(0))
 
-    monkeypatch.setattr(history, "compare_settings", compare)
+    monkeypatch.setattr(session, "compare_settings", compare)
     return coming
 
 

@@ -198,47 +198,28 @@ def _asked(subject: PipelineConfig, choices: dict[str, Any], rest: dict[str, Any
 
 
 def _measure(asked: "ComparisonConfig", json: Path | None, *, fresh: bool) -> tuple[Any, str]:
-    """Model, settings, measurement and tracking, in that order; the comparison, and its page's address."""
+    """The comparison that was asked for, measured and tracked, and the address of its page."""
     from flows.signals import leaving_in_order
-    from vecml.comparison.settings import settings_of
 
-    settings_of(asked)  # before anything is read or trained
     with leaving_in_order():
-        from tasks.tracking.comparison import log_unlogged, tracked_comparison
-        from tasks.tracking.read import read_run
-        from vecml.atomic import write_bytes
-        from vecml.comparison.compare import compare_settings, plan_comparison
-        from vecml.comparison.document import to_json
-        from vecml.comparison.settings import chosen_of
-        from vecml.comparison.subject import job_of
-        from vecml.comparison.unfinished import comparison_of, measured_before, unfinished
-        from vecml.report.comparison import expectation, note
-        from vecml.warnings import warn
+        from tasks.tracking.comparison import ComparisonTracking
+        from vecml.comparison import session
+        from vecml.comparison.budget import Budget
+        from vecml.report.comparison import expectation
 
-        began = _process_start()
-        job = job_of(asked, None if asked.run is None else read_run(asked.run, asked.subject.architecture))
-        chosen = chosen_of(asked, job.model, job.x_FN)
-        for setting, reason in chosen.skipped.items():
-            warn("VML013", f"{setting} is left out: {reason}")
-        plan = plan_comparison(chosen, asked.budget, began=began)
-        console(sys.stderr).print(expectation(plan.resolves, asked.budget, plan.source), soft_wrap=True, markup=False)
-        file = unfinished(job, chosen, asked.budget, asked.name)
-        if fresh:
-            file.discard()
-        log_unlogged(file)
-        with tracked_comparison(asked.name, file=file) as writer:
-            comparison = comparison_of(writer.kept)
-            if comparison is None:
-                resumed = None if writer.kept is None else writer.kept.measured
-                comparison = compare_settings(job, chosen, plan, resumed=resumed, keep=file.keep_launches)
-            else:
-                warn("VML016", measured_before(comparison))
-            try:
-                if json is not None and str(json) != "-":
-                    write_bytes(json, to_json(comparison).encode())  # before it is logged: a store may fail
-            finally:
-                writer.log(comparison, note(comparison))
-        return comparison, writer.run.url
+        def announce(budget: Budget) -> None:
+            line = expectation(budget.resolves, budget.text, budget.source)
+            console(sys.stderr).print(line, soft_wrap=True, markup=False)
+
+        done = session.compare(
+            asked,
+            ComparisonTracking(),
+            began=_process_start(),
+            announce=announce,
+            json=None if json is None or str(json) == "-" else json,
+            fresh=fresh,
+        )
+        return done.comparison, done.writer.run.url
 
 
 def _check_target(json: Path | None) -> None:

@@ -20,6 +20,7 @@ AUTO_SECONDS = 300.0
 # Stopping at a width asks for launches first: in 40,000 simulated comparisons, asked from 5 on, coverage fell to 91.8 %
 # for the worst spread of launches, from 8 on to 93.2 %.
 AUTO_FIRST, AUTO_LAUNCHES = 8, 20
+QUICK = "quick"
 LAUNCH_SD = 0.03  # of a launch's estimate, log scale, before the machine was qualified; docs/log.md has the figures
 # What a launch costs beside its blocks, for each worker: interpreter, imports, input (two CPUs at once), canary, load.
 WORKER_SECONDS = 0.9
@@ -73,6 +74,12 @@ def seconds_of(text: str) -> float | None:
     return seconds
 
 
+def check_budget(text: str) -> None:
+    """Raise SettingError for a budget that is neither a time, `auto` nor `quick`."""
+    if text != QUICK:
+        seconds_of(text)
+
+
 def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key: str) -> Budget:
     """The plan for a budget.
 
@@ -84,7 +91,7 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key
 
     Raises SettingError for a budget in which no verdict can be reached, with one that would do.
     """
-    if text == "quick":
+    if text == QUICK:
         return Budget(Plan(launches=1, budget_seconds=None, rounds=QUICK_ROUNDS), text, None, "default")
     seconds = seconds_of(text)
     launch, rounds_cost = launch_seconds(groups)

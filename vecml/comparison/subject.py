@@ -1,5 +1,6 @@
 """What a comparison infers: a tracked run's model over its test part, or a model that is trained for the purpose."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +42,22 @@ class RecordedRun:
     model_digest: str
 
 
-def job_of(config: ComparisonConfig, run: RecordedRun | None) -> Job:
+ReadRun = Callable[[str, str | None], RecordedRun]
+
+
+def job_of(config: ComparisonConfig, read_run: ReadRun) -> Job:
     """What is inferred: the named run's model over its test part, or a model trained for the purpose.
 
-    Raises as `job_of_run` and `job_of_training` do.
+    Args:
+        config: what is compared.
+        read_run: gives the pipeline run of an id or name; its second argument is the class of a model that is a module
+            of the user's own (`package.module:Class`), or None.
+
+    Raises as `read_run`, `job_of_run` and `job_of_training` do.
     """
-    return job_of_training(config.subject, config.rows) if run is None else job_of_run(run, config.rows)
+    if config.run is None:
+        return job_of_training(config.subject, config.rows)
+    return job_of_run(read_run(config.run, config.subject.architecture), config.rows)
 
 
 def job_of_run(run: RecordedRun, rows: int | None = None) -> Job:

@@ -1,0 +1,172 @@
+"""A comparison from its configuration to its record.
+
+The command, the Prefect flow, the fresh sittings of the nightly check and `vecml.compare` from Python all call
+`compare`. The library knows neither MLflow nor Prefect, so two things are passed in: where the comparison is recorded
+(`Tracking`), and how a step is called (`Step`: plainly, or as a Prefect task).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, ParamSpec, Protocol, TypeVar
+
+from vecml.atomic import write_bytes
+from vecml.comparison.budget import Budget, check_budget
+from vecml.comparison.compare import Job, compare_settings, plan_comparison
+from vecml.comparison.comparison import Comparison
+from vecml.comparison.config import ComparisonConfig
+from vecml.comparison.document import to_json
+from vecml.comparison.settings import Chosen, chosen_of, settings_of
+from vecml.comparison.subject import RecordedRun, job_of
+from vecml.comparison.unfinished import Kept, Unfinished, comparison_of, measured_before, unfinished
+from vecml.errors import SettingError
+from vecml.measure.records import Measured
+from vecml.warnings import warn
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Writer(Protocol):
+    """Records one comparison."""
+
+    @property
+    def kept(self) -> Kept | None:
+        """What is left of the same comparison that was stopped before its end, or None."""
+
+    def keep(self, measured: Measured) -> None:
+        """Called after every complete launch, with all launches so far."""
+
+    def log(self, comparison: Comparison) -> None:
+        """Record the whole comparison."""
+
+
+W = TypeVar("W", bound=Writer)
+W_co = TypeVar("W_co", bound=Writer, covariant=True)
+
+
+class Tracking(Protocol[W_co]):
+    """Where comparisons are recorded, and where tracked runs are read from."""
+
+    def read_run(self, run_id: str, architecture: str | None) -> RecordedRun:
+        """The pipeline run of this id or name; `architecture`: the class of a model that is a module of one's own."""
+
+    def open(self, name: str | None, file: Unfinished) -> AbstractContextManager[W_co]:
+        """The writer of a comparison called `name`; `file` keeps its launches until it is recorded."""
+
+
+class Step(Protocol):
+    """How a step is called."""
+
+    def __call__(self, name: str, function: Callable[P, T]) -> Callable[P, T]:
+        """What is called in place of `function`, for example a Prefect task called `name`."""
+
+
+@dataclass(frozen=True)
+class Compared(Generic[W]):
+    """What `compare` gives.
+
+    Attributes:
+        job: what was inferred.
+        chosen: the settings that were compared.
+        comparison: the record.
+        writer: what recorded it.
+    """
+
+    job: Job
+    chosen: Chosen
+    comparison: Comparison
+    writer: W
+
+
+def compare(  # noqa: PLR0913 -- the first two say what is compared; the others have a default that most callers want
+    config: ComparisonConfig,
+    tracking: Tracking[W],
+    *,
+    job: Job | None = None,
+    chosen: Chosen | None = None,
+    began: float | None = None,
+    step: Step | None = None,
+    announce: Callable[[Budget], None] = lambda _budget: None,
+    json: Path | None = None,
+    fresh: bool = False,
+) -> Compared[W]:
+    """Prepare the model and its rows, choose the settings, measure them, and record the comparison.
+
+    Args:
+        config: what is compared.
+        tracking: where it is recorded; `Untracked()` records nothing.
+        job: the model and the rows, where the caller has them already; None: those that `config` names.
+        chosen: the settings, where the caller has chosen them already; None: those that `config` asks for.
+        began: when the budget began, by time.perf_counter. None: now. The command gives the start of its process,
+            because its user waits for the imports too.
+        step: how each of the steps `prepare`, `choose-settings` and `measure` is called; None: plainly.
+        announce: called with the budget's plan just before anything is measured.
+        json: a file that the whole comparison is written to before it is recorded, so that a store that fails does
+            not lose it.
+        fresh: measure everything again, also where launches of the same comparison were kept.
+
+    Raises SettingError before anything is read for settings or a budget that cannot be; what `job_of`, `chosen_of` and
+    `compare_settings` raise; StoreError where it cannot be recorded. Warns of each setting that is left out (VML013)
+    and where an earlier comparison is continued (VML016).
+    """
+    began = time.perf_counter() if began is None else began
+    step = step or _plainly
+    check_budget(config.budget)
+    settings_of(config)
+    if job is None:
+        job = step("prepare", job_of)(config, tracking.read_run)
+    if chosen is None:
+        chosen = step("choose-settings", chosen_of)(config, job.model, job.x_FN)
+    for name, reason in chosen.skipped.items():
+        warn("VML013", f"{name} is left out: {reason}")
+    budget = plan_comparison(chosen, config.budget, began)
+    announce(budget)
+    file = unfinished(job, chosen, config.budget, config.name)
+    if fresh:
+        file.discard()
+    with tracking.open(config.name, file) as writer:
+        comparison = step("measure", measure_rest)(job, chosen, budget, writer.kept, writer.keep)
+        try:
+            if json is not None:
+                write_bytes(json, to_json(comparison).encode())
+        finally:
+            writer.log(comparison)
+    return Compared(job, chosen, comparison, writer)
+
+
+def measure_rest(
+    job: Job, chosen: Chosen, budget: Budget, kept: Kept | None, keep: Callable[[Measured], None]
+) -> Comparison:
+    """Measure what is not kept of the comparison yet; a whole one that is kept is taken as it is, with a warning."""
+    if (whole := comparison_of(kept)) is not None:
+        warn("VML016", measured_before(whole))
+        return whole
+    return compare_settings(job, chosen, budget, resumed=None if kept is None else kept.measured, keep=keep)
+
+
+class Untracked:
+    """Records nothing: `vecml.compare` from Python gives its result to the caller alone."""
+
+    kept = None
+
+    def read_run(self, run_id: str, architecture: str | None) -> RecordedRun:  # noqa: ARG002 -- as Tracking has it
+        """Refuse: without a store there is no run."""
+        raise SettingError(f"run {run_id}: nothing is tracked here, so there is no run to read", "use vecml compare")
+
+    @contextmanager
+    def open(self, name: str | None, file: Unfinished) -> Iterator["Untracked"]:  # noqa: ARG002 -- as Tracking has it
+        """Itself is the writer."""
+        yield self
+
+    def keep(self, measured: Measured) -> None:
+        """Nothing is kept."""
+
+    def log(self, comparison: Comparison) -> None:
+        """Nothing is recorded."""
+
+
+def _plainly(name: str, function: Callable[P, T]) -> Callable[P, T]:  # noqa: ARG001 -- as Step has it
+    return function
