@@ -43,9 +43,10 @@ def load_openvino(model: AnyModel, setting: Setting) -> GraphLoaded:
             ) from error
     else:
         activation = model.architecture.activation
-        graph = chain_graph(label_layers(model), activation, setting.layout)
+        draw = by_row_graph if setting.precision == "bfloat16" else chain_graph
+        graph = draw(label_layers(model), activation, setting.layout)
         if model.architecture.n_classes == 2:
-            whole = chain_graph(logit_layers(model), activation, setting.layout)
+            whole = draw(logit_layers(model), activation, setting.layout)
 
     def runner(of: openvino.Model) -> "RequestRunner":
         kept = keeps_nan(of)
@@ -112,6 +113,24 @@ def chain_graph(layers: list[Linear], activation: Activation, layout: Layout) ->
         if index + 1 < len(layers):
             value = _activated(value, activation)
     return openvino.Model([value], [x], "classifier")
+
+
+def by_row_graph(layers: list[Linear], activation: Activation, layout: Layout) -> openvino.Model:
+    """The same function as `chain_graph`, computed by row: value_BI @ weight_OI.T.
+
+    OpenVINO computes a product in bfloat16 only where the weights are its right operand: a constant left operand stays
+    float32, and makes the whole product float32, whatever the precision hint says.
+    """
+    n_features = layers[0][0].shape[1]
+    x = ops.parameter([n_features, -1] if layout == "columns" else [-1, n_features], np.float32, name="x")
+    value = ops.transpose(x, [1, 0]) if layout == "columns" else x
+    for index, (weight_OI, bias_O) in enumerate(layers):
+        with np.errstate(over="ignore"):
+            weight, bias = ops.constant(weight_OI.astype(np.float32)), ops.constant(bias_O.astype(np.float32))
+        value = ops.add(ops.matmul(value, weight, False, True), bias)
+        if index + 1 < len(layers):
+            value = _activated(value, activation)
+    return openvino.Model([ops.transpose(value, [1, 0])], [x], "classifier")
 
 
 def _activated(value: Any, activation: Activation) -> Any:
