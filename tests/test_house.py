@@ -37,37 +37,34 @@ LONG_FUNCTIONS: set[str] = {
     "vecml/cli/run.py: run",
     "vecml/cli/up.py: up",
 }
-CIRCLES: list[set[str]] = [
-    {"benchmarks.page", "benchmarks.shapes"},
-    {"tasks.tracking.pt2", "tasks.tracking.side_process"},
-]
+CIRCLES: list[set[str]] = [{"tasks.tracking.pt2", "tasks.tracking.side_process"}]
 OWN_MODELS: set[str] = {
-    "vecml.engines.openvino",
-    "vecml.model.store",
+    "tasks.tracking.pt2",
     "vecml.comparison.compare",
     "vecml.comparison.files",
-    "vecml.engines.torch",
-    "vecml.engines.onnxruntime",
-    "tasks.tracking.pt2",
-    "vecml.interactive",
-    "vecml.engines.openvino_blocks",
-    "vecml.inference.predict_file",
-    "vecml.inference.predict",
     "vecml.comparison.reference",
-    "vecml.lab.ladder",
+    "vecml.engines.graph_blocks",
+    "vecml.engines.onnxruntime",
+    "vecml.engines.onnxruntime_blocks",
+    "vecml.engines.openvino",
+    "vecml.engines.openvino_blocks",
+    "vecml.engines.torch",
     "vecml.engines.torch_module",
     "vecml.inference.infer",
-    "vecml.engines.onnxruntime_blocks",
-    "vecml.engines.graph_blocks",
+    "vecml.inference.predict",
+    "vecml.inference.predict_file",
+    "vecml.interactive",
+    "vecml.lab.ladder",
+    "vecml.model.store",
 }
 CALLERS: dict[str, set[str]] = {
     "search_runs": {
         "tasks.tracking.comparison",
-        "tasks.tracking.read",
         "tasks.tracking.query",
-        "tasks.tracking.store",
+        "tasks.tracking.read",
         "tasks.tracking.sides",
-    },
+        "tasks.tracking.store",
+    }
 }
 
 Graph = dict[str, set[str]]
