@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vecml.data import stream
+from vecml.data import stream, stream_csv
 from vecml.data.column_encoding import ColumnEncoding
 from vecml.data.encoding import Encoding
 from vecml.data.raw import raw_columns
@@ -62,7 +62,7 @@ def features(path: Path, block_rows: int, encoding: Encoding = ENCODING) -> np.n
 def test_blocks_are_the_whole_file(tmp_path: Path, name: str, block_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     if block_rows == 1 and name != "a.parquet":
         pytest.skip("the same path as 7, slower")
-    monkeypatch.setattr(stream, "CSV_BLOCK_BYTES", 1_000)  # so that the file's own blocks end elsewhere
+    monkeypatch.setattr(stream_csv, "CSV_BLOCK_BYTES", 1_000)  # so that the file's own blocks end elsewhere
     path = tmp_path / name
     if name == "a.feather":
         from pyarrow import feather
@@ -125,7 +125,7 @@ def got(make: Any) -> Any:
 
 
 def test_a_late_text_is_named_by_its_row_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "CSV_BLOCK_BYTES", 1_000)
+    monkeypatch.setattr(stream_csv, "CSV_BLOCK_BYTES", 1_000)
     content = table().to_pylist()
     content[801]["size"] = "wide"
     path = tmp_path / "a.csv"

@@ -5,7 +5,7 @@ so that types follow from the whole file; the tests hold it to that with tiny bl
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,24 +31,57 @@ def read_delimited(
 
     Raises DataError for an empty file, a row with too few or too many values, and bytes that are not UTF-8.
     """
-    with path.open("rb") as file:
-        start = file.read(2)
-    if start in UTF_16_MARKS:
-        raise _not_utf8(path, "the file", start, "UTF-16")
+    check_not_utf16(path)
     table = _read(path, delimiter, text, block_bytes)
     if table.num_columns == 1:
-        name = table.column_names[0]
-        other = [mark for mark in (";", "\t", "|", ",") if mark != delimiter and mark in name]
-        if other:
-            raise DataError(
-                f"{path.name} has a single column, called {shortened(name)}",
-                f"values are separated by {delimiter!r} in a {path.suffix} file; this one seems to use {other[0]!r}",
-            )
+        check_delimiter(path, table.column_names, delimiter)
         # An empty line is a missing value where there is but one column; elsewhere it is no row at all.
         table = _read(path, delimiter, text, block_bytes, skip_empty=False)
     _check_utf8(path, table)
-    _check_closed(path, table)
+    check_closed(path, table.column(table.num_columns - 1), table.num_rows)
     return table
+
+
+def check_not_utf16(path: Path) -> None:
+    """Raise DataError when the file begins with a byte-order mark of UTF-16."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start in UTF_16_MARKS:
+        raise not_utf8(path, "the file", start, "UTF-16")
+
+
+def check_delimiter(path: Path, names: Sequence[str], delimiter: str) -> None:
+    """Raise DataError when a file with a single column seems to be separated by another character."""
+    other = [mark for mark in (";", "\t", "|", ",") if mark != delimiter and mark in names[0]]
+    if len(names) == 1 and other:
+        raise DataError(
+            f"{path.name} has a single column, called {shortened(names[0])}",
+            f"values are separated by {delimiter!r} in a {path.suffix} file; this one seems to use {other[0]!r}",
+        )
+
+
+def check_closed(path: Path, last: "pa.ChunkedArray | None", n_rows: int) -> None:
+    """Raise DataError when the file ends inside a quoted value: Arrow takes the rest of the file for that value.
+
+    Args:
+        path: of the file.
+        last: the last column, or its last block; None for a file without rows.
+        n_rows: rows of the file.
+    """
+    import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for this format only
+
+    value = last[-1].as_py() if last is not None and len(last) else None
+    if not isinstance(value, str) or "\n" not in value:
+        return
+    tail = b""
+    with pa.input_stream(path) as stream:
+        while chunk := stream.read(BLOCK_BYTES):
+            tail = (tail + chunk)[-1024:]
+    if not tail.rstrip().endswith(b'"'):
+        raise DataError(
+            f"{path.name} ends inside a quoted value, which begins in row {n_rows}: {shortened(value)}",
+            "close the quotation mark, or double it where it belongs to the value",
+        )
 
 
 def _read(
@@ -80,7 +113,7 @@ def _read(
             # A row, or the header, longer than a block.
             return attempt(LONGEST_ROW_BYTES, use_threads=True)
     except UnicodeDecodeError as error:  # the header's
-        raise _not_utf8(path, "its header", error.object[error.start : error.start + 1]) from None
+        raise not_utf8(path, "its header", error.object[error.start : error.start + 1]) from None
     except (pa.ArrowException, OSError) as error:
         reason = str(error)
         if "Expected" in reason:
@@ -88,11 +121,11 @@ def _read(
                 attempt(LONGEST_ROW_BYTES, use_threads=False)  # only one thread alone can count rows
             except pa.ArrowInvalid as counted:
                 reason = str(counted)
-        raise _explain(path, reason) from None
+        raise arrow_error(path, reason) from None
 
 
-def _explain(path: Path, reason: str) -> DataError:
-    """Arrow's complaint as one line in our words."""
+def arrow_error(path: Path, reason: str) -> DataError:
+    """The DataError for what Arrow says of a CSV: one line that names the file, and the row or the column."""
     if "Empty CSV file" in reason:
         return DataError(f"{path.name} is empty", "its first line must name the columns")
     ragged = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)(?:: (.*))?", reason)
@@ -105,7 +138,7 @@ def _explain(path: Path, reason: str) -> DataError:
         )
     utf8 = re.search(r"CSV column #(\d+).*invalid UTF8", reason)
     if utf8:
-        return _not_utf8(path, f"column {int(utf8[1]) + 1}")
+        return not_utf8(path, f"column {int(utf8[1]) + 1}")
     if "straddling" in reason:
         return DataError(
             f"{path.name} has a row of more than {LONGEST_ROW_BYTES >> 20} MB", "is a quotation mark not closed?"
@@ -131,29 +164,11 @@ def _check_utf8(path: Path, table: "pa.Table") -> None:
                 try:
                     (value or b"").decode()
                 except UnicodeDecodeError:
-                    raise _not_utf8(path, f"column {name!r} in row {row}", value) from None
+                    raise not_utf8(path, f"column {name!r} in row {row}", value) from None
 
 
-def _check_closed(path: Path, table: "pa.Table") -> None:
-    """Raise DataError when the file ends inside a quoted value: Arrow takes the rest of the file for that value."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for this format only
-
-    last = table.column(table.num_columns - 1)
-    value = last[-1].as_py() if len(last) else None
-    if not isinstance(value, str) or "\n" not in value:
-        return
-    tail = b""
-    with pa.input_stream(path) as stream:
-        while chunk := stream.read(BLOCK_BYTES):
-            tail = (tail + chunk)[-1024:]
-    if not tail.rstrip().endswith(b'"'):
-        raise DataError(
-            f"{path.name} ends inside a quoted value, which begins in row {table.num_rows}: {shortened(value)}",
-            "close the quotation mark, or double it where it belongs to the value",
-        )
-
-
-def _not_utf8(path: Path, where: str, value: bytes | None = None, likely: str = "WINDOWS-1252") -> DataError:
+def not_utf8(path: Path, where: str, value: bytes | None = None, likely: str = "WINDOWS-1252") -> DataError:
+    """The DataError for bytes that are not UTF-8, `where` in the file; the hint converts from the `likely` encoding."""
     shown = "" if value is None else f": {shortened(value)}"
     return DataError(
         f"{path.name}: {where} is not UTF-8{shown}",

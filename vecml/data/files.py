@@ -5,7 +5,8 @@ Whatever is wrong with a file ends in one line that names the file and what to d
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".npy", ".n
 def check_file(path: Path) -> None:
     """Raise DataError when there is no such file, it cannot be opened, or its suffix is none that is read."""
     _check_opens(path)
-    _suffix(path)
+    suffix_of(path)
 
 
 def read_file(path: Path, text: Collection[str] = ()) -> "pa.Table":
@@ -38,7 +39,7 @@ def read_file(path: Path, text: Collection[str] = ()) -> "pa.Table":
     Raises DataError when there is no such file, it cannot be opened or read, is damaged, or two columns share a name.
     """
     _check_opens(path)
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     with stage(f"reading {path.name}"):
         if suffix in DELIMITERS:
             table = read_delimited(path, DELIMITERS[suffix], text)
@@ -47,9 +48,11 @@ def read_file(path: Path, text: Collection[str] = ()) -> "pa.Table":
         elif suffix == ".npz":
             table = read_npz(path)
         elif suffix in (".parquet", ".pq"):
-            table = _read_arrow(path, "Parquet", _read_parquet)
+            with arrow_errors(path, "Parquet"):
+                table = _read_parquet(path)
         else:
-            table = _read_arrow(path, "Feather", _read_feather)
+            with arrow_errors(path, "Feather"):
+                table = _read_feather(path)
     check_distinct(table.column_names, path.name)
     return table
 
@@ -64,7 +67,25 @@ def check_distinct(names: Sequence[str], source: str) -> None:
         )
 
 
-def _suffix(path: Path) -> str:
+@contextmanager
+def arrow_errors(path: Path, kind: str) -> Iterator[None]:
+    """Raise what Arrow raises in the `with` block as a DataError of one line; `kind`: the format, for the message."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise DataError(
+            f"{path.name} cannot be read as {kind}: {reason}", "is it complete? Copy or write it again"
+        ) from None
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that says what kind of file it is, without the one of a compression: `.csv` for `table.csv.gz`.
+
+    Raises DataError when no reader is known for it.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if len(suffixes) > 1 and suffixes[-1] in COMPRESSIONS and suffixes[-2] in DELIMITERS:
         return suffixes[-2]
@@ -98,19 +119,6 @@ def _nearby(path: Path) -> str:
         return f"did you mean {' or '.join(repr(name) for name in close)}?"
     readable = [name for name in names if Path(name).suffix.lower() in (*SUFFIXES, *COMPRESSIONS)]
     return f"files in {folder}: {listed(readable)}" if readable else f"there is no data file in {folder}"
-
-
-def _read_arrow(path: Path, kind: str, read: "Callable[[Path], pa.Table]") -> "pa.Table":
-    """What `read` gives, any complaint of Arrow's as one line."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
-    try:
-        return read(path)
-    except (pa.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
-        raise DataError(
-            f"{path.name} cannot be read as {kind}: {reason}", "is it complete? Copy or write it again"
-        ) from None
 
 
 def _read_parquet(path: Path) -> "pa.Table":

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Setting
+from vecml.data.data_file import DataFile
 from vecml.data.selection import counted
-from vecml.data.stream import Block, DataFile, blocks
+from vecml.data.stream import Block, blocks
 from vecml.device import usable_cpus
 from vecml.engines.base import Loaded
 from vecml.engines.blocks import choose_block_rows
