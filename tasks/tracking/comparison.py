@@ -30,6 +30,7 @@ from vecml.comparison.subject import RecordedRun
 from vecml.comparison.unfinished import Kept, Unfinished, comparison_of, unlogged
 from vecml.device import device_name
 from vecml.measure.records import Measured
+from vecml.numbers import count
 from vecml.progress import stage
 from vecml.record import TrackedRun
 from vecml.report.charts import pictures
@@ -189,8 +190,8 @@ def tracked_comparison(
     try:
         with tracked_run(records.COMPARE, name, device_name("cpu"), flow_run_id, resume) as opened:
             if kept is not None and kept.measured is not None:
-                count = f"{kept.launches} complete launch{'' if kept.launches == 1 else 'es'}"
-                told = f"going on with run {opened.run.name}, which was stopped: {count} kept; --fresh starts anew"
+                launches = count(kept.launches, "complete launch")
+                told = f"going on with run {opened.run.name}, which was stopped: {launches} kept; --fresh starts anew"
                 warn("VML016", told)
             if file is not None:
                 file.begin(store, opened.run.run_id, kept)

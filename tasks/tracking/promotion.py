@@ -38,11 +38,12 @@ from vecml.comparison.reference import reference_labels, reference_logits, toler
 from vecml.comparison.subject import RecordedRun, job_of_run
 from vecml.config import Setting
 from vecml.data import builtin
-from vecml.data.selection import counted, listed
+from vecml.data.selection import listed
 from vecml.data.sources import load_table, raw_columns
 from vecml.data.split import split_rows
 from vecml.errors import DataError, MeasureError, ModelError, StoreError
 from vecml.model.promotion_test import Decision, decide
+from vecml.numbers import count
 from vecml.record import COMPARE, KIND, NONE, SETTING_PARAMS
 
 LABELS = "labels.npz"
@@ -221,7 +222,7 @@ def _own(found: Recorded, run: RecordedRun) -> Chosen:
     wrong = _wrong_flips(labels, run, setting) if len(labels["flip_row"]) else 0
     if wrong:
         raise MeasureError(
-            f"the setting of run {run.name} is not valid: {counted(wrong, 'label')} differ from the reference's and are"
+            f"the setting of run {run.name} is not valid: {count(wrong, 'label')} differ from the reference's and are"
             f" no near ties in {setting.precision}",
             f"compare its settings: vecml compare --run {run.name}",
         )

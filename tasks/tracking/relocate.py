@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from tasks.tracking.location import EXPERIMENT
 from vecml.errors import StoreError
+from vecml.numbers import count
 from vecml.warnings import warn
 
 DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
@@ -64,7 +65,7 @@ def mend(folder: Path) -> None:
             "end what else uses mlflow.db there, and try again",
         ) from None
     if runs:
-        warn("VML015", f"the store was moved: addresses of {runs:,} run{'' if runs == 1 else 's'} now name {here}")
+        warn("VML015", f"the store was moved: addresses of {count(runs, 'run')} now name {here}")
 
 
 def _opened(folder: Path) -> sqlite3.Connection:

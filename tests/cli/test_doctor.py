@@ -108,11 +108,11 @@ def test_the_gate_is_the_default_until_the_machine_is_qualified(
     doctor: Callable[..., tuple[str, list[object]]],
 ) -> None:
     said = json.loads(doctor("--json")[0])["measuring"]
-    assert said == {"A/A gate": "5.0%, the default: vecml qualify measures this machine's"}
+    assert said == {"A/A gate": "5.0 %, the default: vecml qualify measures this machine's"}
     cache.write(
         "gate", describe().machine_key, {"launch_sd": 0.021, "gates": {"3": 0.04, "5": 0.031}, "created": "2026-11-25"}
     )
     assert json.loads(doctor("--json")[0])["measuring"] == {
-        "A/A gate": "4.0% with 3 launches, 3.1% with 5 launches (qualified 2026-11-25)",
-        "noise": "2.1% from launch to launch of the same code",
+        "A/A gate": "4.0 % with 3 launches, 3.1 % with 5 launches (qualified 2026-11-25)",
+        "noise": "2.1 % from launch to launch of the same code",
     }

@@ -83,7 +83,7 @@ def test_the_words_are_those_of_a_comparison(mean: float, word: str) -> None:
     (one,) = held(first, other).differences
     assert one.word == word
     if word == "undetected":
-        assert one.reason == "1.040 is within the A/A gate of 5.0%"
+        assert one.reason == "1.040 is within the A/A gate of 5.0 %"
 
 
 def test_several_settings_share_the_level() -> None:

@@ -178,5 +178,5 @@ def test_page_table_and_json() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in made
     assert "&lt;b&gt;a processor&lt;/b&gt;" in made
     assert "http" not in made.replace("http-equiv", "")
-    assert table(outcome)[1] == ["10 values", "ufunc", "100 us", "0.10", "0.09-0.11", "50%", "slower"]
+    assert table(outcome)[1] == ["10 values", "ufunc", "100 µs", "0.10", "0.09-0.11", "50.0 %", "slower"]
     assert to_json_dict([outcome])["experiments"]["ufunc"]["cells"][1]["ratio"] == 0.1

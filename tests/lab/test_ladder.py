@@ -66,7 +66,7 @@ def test_words() -> None:
     assert sentence(made) == "From the row loop to fused: 2,000 times as many rows a second, 2M against 1k."
     rows = table(made)
     assert [row[0] for row in rows] == ["row loop", "whole-array BLAS", "blocks", "fused"]
-    assert rows[0] == ["row loop", "1k", "-", "-", "1", "0", "88", "0.07%", "-"]
+    assert rows[0] == ["row loop", "1k", "-", "-", "1", "0", "88", "0.07 %", "-"]
     assert all(len(row) == len(HEADINGS) for row in rows)
     told = remarks(made)
     assert told[0] == "Network 10-32-2 over 1,000 rows of synthetic; every rate is per row."

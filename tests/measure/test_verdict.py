@@ -27,6 +27,7 @@ from tests.measure.made_verdicts import (
 )
 from vecml.measure.records import Plan
 from vecml.measure.verdict import Rules
+from vecml.numbers import percent
 
 # ---- figures ----
 
@@ -108,7 +109,7 @@ def test_faster() -> None:
     low, high = interval(SPREAD)
     assert found.verdict == "faster"
     assert found.reason == (
-        f"the interval {low:.3f} to {high:.3f} of the ratio excludes 1, and 1.200 is beyond the A/A gate of 5.0%"
+        f"the interval {low:.3f} to {high:.3f} of the ratio excludes 1, and 1.200 is beyond the A/A gate of 5.0 %"
     )
     assert found.reason.startswith("the interval 1.180 to 1.220 of the ratio")
 
@@ -117,7 +118,7 @@ def test_slower() -> None:
     found = only([1 / ratio for ratio in SPREAD])
     assert found.verdict == "slower"
     assert found.reason == (
-        "the interval 0.820 to 0.847 of the ratio excludes 1, and 0.833 is beyond the A/A gate of 5.0%"
+        "the interval 0.820 to 0.847 of the ratio excludes 1, and 0.833 is beyond the A/A gate of 5.0 %"
     )
 
 
@@ -125,7 +126,7 @@ def test_slower() -> None:
 def test_equivalent(ratio: float) -> None:
     found = only([ratio] * 5)
     assert found.verdict == "equivalent"
-    assert found.reason == f"the 0.9 interval of the ratio, {ratio:.3f} to {ratio:.3f}, lies within 3% of 1"
+    assert found.reason == f"the 0.9 interval of the ratio, {ratio:.3f} to {ratio:.3f}, lies within 3 % of 1"
 
 
 @pytest.mark.parametrize("ratio", [1.0301, 1 / 1.0301])
@@ -138,7 +139,7 @@ def test_equivalent_by_the_interval_and_not_by_the_estimate() -> None:
     found = only(near)
     low, high = interval(near, 0.1)  # two one-sided tests at 0.05
     assert found.verdict == "equivalent"
-    assert found.reason == f"the 0.9 interval of the ratio, {low:.3f} to {high:.3f}, lies within 3% of 1"
+    assert found.reason == f"the 0.9 interval of the ratio, {low:.3f} to {high:.3f}, lies within 3 % of 1"
     assert only(wide).verdict == "undetected"
 
 
@@ -155,7 +156,7 @@ def test_undetected_by_the_interval() -> None:
     assert found.verdict == "undetected"
     assert found.reason == (
         f"the interval {low:.3f} to {high:.3f} of the ratio holds 1;"
-        f" this could have seen {detectable(UNSURE):.1%} or more"
+        f" this could have seen {percent(detectable(UNSURE))} or more"
     )
 
 
@@ -167,7 +168,7 @@ def test_undetected_by_the_interval() -> None:
 def test_undetected_by_the_gate(source: str, said: str, ratio: float) -> None:
     found = only([ratio] * 5, Rules(gate_source=source))
     assert found.verdict == "undetected"
-    assert found.reason == (f"{ratio:.3f} is within this machine's {said} of 5.0%; this could have seen 5.0% or more")
+    assert found.reason == (f"{ratio:.3f} is within this machine's {said} of 5.0 %; this could have seen 5.0 % or more")
 
 
 @pytest.mark.parametrize(("gate", "word"), [(0.199, "faster"), (0.201, "undetected")])
@@ -289,7 +290,7 @@ DISTURBANCES = [
 def test_too_many_disturbed_rounds_make_it_invalid(figures: dict[str, float], said: str) -> None:
     windows = [window(launch, 0, 2, **figures) for launch in range(5)]  # 15 of 50
     found = verdict_of(base(), fast("other", SPREAD), windows=windows)
-    assert (found.verdict, found.reason) == ("invalid", f"30% of its rounds were disturbed: {said}")
+    assert (found.verdict, found.reason) == ("invalid", f"30 % of its rounds were disturbed: {said}")
     assert (found.pairs, found.dropped) == (35, 15)
 
 
@@ -306,7 +307,7 @@ def test_turns_without_rest_count_as_disturbed() -> None:
     other = fast("other", SPREAD)
     idle = tuple(number >= 4 for number in other.blocks.round)
     found = verdict_of(base(), replace(other, blocks=replace(other.blocks, idle=idle)))
-    assert found.reason == "40% of its rounds were disturbed: another worker's threads did not come to rest"
+    assert found.reason == "40 % of its rounds were disturbed: another worker's threads did not come to rest"
 
 
 def drifting(change: float, launches: int = 5, rounds: int = 11) -> list[list[float]]:
@@ -315,7 +316,7 @@ def drifting(change: float, launches: int = 5, rounds: int = 11) -> list[list[fl
 
 
 @pytest.mark.parametrize(
-    ("change", "said"), [(0.10, "10.0%"), (1 / 1.10 - 1, "10.0%"), (0.021, "2.1%"), (1 / 1.021 - 1, "2.1%")]
+    ("change", "said"), [(0.10, "10.0 %"), (1 / 1.10 - 1, "10.0 %"), (0.021, "2.1 %"), (1 / 1.021 - 1, "2.1 %")]
 )
 @pytest.mark.parametrize("which", ["arm", "baseline"])
 def test_a_ratio_that_goes_on_changing_is_not_steady(change: float, said: str, which: str) -> None:
@@ -346,7 +347,7 @@ def test_noise_without_a_trend_is_steady() -> None:
 def test_a_change_is_seen_in_spite_of_what_differs_between_launches() -> None:
     seconds = [[taken * speed for taken in drifting(0.05)[0]] for speed in (1.0, 4.0, 0.25, 2.0, 0.5)]
     found = verdict_of(base(5, 11), arm("other", seconds))
-    assert found.reason == "not steady: within its launches the ratio changed by 5.0%, so a longer warm-up is needed"
+    assert found.reason == "not steady: within its launches the ratio changed by 5.0 %, so a longer warm-up is needed"
 
 
 def test_a_large_change_that_may_be_chance_is_steady() -> None:

@@ -29,6 +29,7 @@ from tests.measure.made_verdicts import (
 )
 from vecml.measure.records import ArmMeasurement, Measured, Plan
 from vecml.measure.verdict import Rules, judge, narrow_enough
+from vecml.numbers import percent
 
 # ---- rare slow calls ----
 
@@ -43,7 +44,7 @@ def test_an_arm_with_rare_slow_calls_cannot_be_faster() -> None:
     found = verdict_of(base(), with_slow(1.5, 2.0))
     assert found.verdict == "undetected"
     assert found.reason == (
-        "it has rare slow calls: by the median it is 1.500 times as fast, but the mean call is 10.0% above that"
+        "it has rare slow calls: by the median it is 1.500 times as fast, but the mean call is 10.0 % above that"
     )
     assert found.ratio == pytest.approx(1.5, rel=1e-12)
 
@@ -53,7 +54,7 @@ def test_nor_slower_than_a_baseline_with_rare_slow_calls() -> None:
     assert found.verdict == "undetected"
     assert found.reason == (
         "the baseline has rare slow calls: by the median it is 0.667 times as fast,"
-        " but the mean call is 10.0% above that"
+        " but the mean call is 10.0 % above that"
     )
 
 
@@ -167,7 +168,7 @@ def test_several_arms_share_the_level(count: int) -> None:
         assert verdict.smallest_detectable == pytest.approx(detectable(UNSURE, 0.05 / count), rel=1e-9)
         assert verdict.reason == (
             f"the interval {low:.3f} to {high:.3f} of the ratio holds 1;"
-            f" this could have seen {detectable(UNSURE, 0.05 / count):.1%} or more"
+            f" this could have seen {percent(detectable(UNSURE, 0.05 / count))} or more"
         )
 
 
@@ -189,7 +190,7 @@ def test_equivalence_is_shared_as_well() -> None:
     assert few.verdicts[0].verdict == "equivalent"
     assert many.verdicts[0].verdict == "undetected"
     near = family(base(), *[fast(str(at), [1.01] * 5) for at in range(10)])
-    assert near.verdicts[0].reason == "the 0.99 interval of the ratio, 1.010 to 1.010, lies within 3% of 1"
+    assert near.verdicts[0].reason == "the 0.99 interval of the ratio, 1.010 to 1.010, lies within 3 % of 1"
 
 
 def test_arms_of_all_groups_of_a_baseline_share_the_level() -> None:

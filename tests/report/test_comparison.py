@@ -29,8 +29,8 @@ def test_equivalent() -> None:
 def test_undetected_says_what_could_have_been_seen() -> None:
     found = sentence(comparison_of({"numpy": 0.0104, "torch": 0.01}))
     assert found.startswith("No difference between torch and numpy was detected here: 1.0")
-    assert "is within this machine's A/A gate (not measured yet: vecml qualify) of 5.0%" in found
-    assert re.search(r"this could have seen \d\.\d% or more\.$", found)
+    assert "is within this machine's A/A gate (not measured yet: vecml qualify) of 5.0 %" in found
+    assert re.search(r"this could have seen \d\.\d % or more\.$", found)
 
 
 def test_invalid() -> None:
@@ -76,7 +76,7 @@ def test_the_reasons_name_everything() -> None:
     assert found[0].startswith("torch: faster: the interval ")
     assert found[1] == "bad: invalid: wrong"
     assert found[-1] == (
-        "measured in 5 launches, 180 blocks, 55 s; 1 slow launch replaced; A/A gate 5.0%"
+        "measured in 5 launches, 180 blocks, 55 s; 1 slow launch replaced; A/A gate 5.0 %"
         " (default; vecml qualify measures it)"
     )
 
@@ -109,7 +109,7 @@ def test_it_fits_the_terminal_and_loses_nothing(
 
 def test_what_is_said_before() -> None:
     assert expectation(0.056, "60s", "default") == (
-        "budget 60s: differences of 5.6% and more should be found nine times in ten (by a default noise figure: vecml"
+        "budget 60s: differences of 5.6 % and more should be found nine times in ten (by a default noise figure: vecml"
         " qualify measures this machine's)"
     )
     assert expectation(None, "quick", "default") == "quick: one launch gives figures and no verdict"

@@ -46,10 +46,10 @@ def history(n: int = 31, step: float = 0.0) -> History:
 
 def test_a_change_of_the_program() -> None:
     assert change_line(CHANGE) == (
-        "2026-03-04 (between 03-03 and 03-06): 8.0 % slower (6.0 to 10.0 %), the program: numpy 2.3.5 to 2.4.6"
+        "2026-03-04 (between 03-03 and 03-06): 8.0 % slower (6.0 % to 10.0 %), the program: numpy 2.3.5 to 2.4.6"
     )
     assert change_line(replace(CHANGE, software_changed=False, libraries=(), latest=DAY, earliest=DAY)) == (
-        "2026-03-04: 8.0 % slower (6.0 to 10.0 %), the program: no library changed there"
+        "2026-03-04: 8.0 % slower (6.0 % to 10.0 %), the program: no library changed there"
     )
     assert change_line(replace(CHANGE, libraries=())).endswith(
         "the program: other software, whose versions were not recorded"
@@ -66,8 +66,8 @@ def test_a_change_of_the_machine_and_one_without_a_canary() -> None:
 
 
 def test_a_size() -> None:
-    assert size(replace(CHANGE, ratio=1.1, low=1.05, high=1.15)) == "10.0 % faster (5.0 to 15.0 %)"
-    assert size(replace(CHANGE, ratio=0.97, low=0.94, high=1.01)) == "3.0 % slower (0.0 to 6.0 %)"
+    assert size(replace(CHANGE, ratio=1.1, low=1.05, high=1.15)) == "10.0 % faster (5.0 % to 15.0 %)"
+    assert size(replace(CHANGE, ratio=0.97, low=0.94, high=1.01)) == "3.0 % slower (0.0 % to 6.0 %)"
 
 
 def test_a_mark() -> None:

@@ -96,7 +96,7 @@ def test_the_machine_launch_by_launch() -> None:
     assert rows["5"] == {
         "launch": "5",
         "canary": "3 ms",
-        "canaries apart": "0.0%",
+        "canaries apart": "0.0 %",
         "stolen at most": "0.0 %",
         "throttled": "not to be told",
         "others at most": "0.01 CPUs",
@@ -108,7 +108,7 @@ def test_the_machine_launch_by_launch() -> None:
 def test_the_answers_of_each_setting() -> None:
     found = answers(content_of(usual()))
     assert found is not None
-    assert found.rows[0] == ("numpy threads=1", "1,000", "2", "0", "10.0% of the allowed", "97.0 %", "float32")
+    assert found.rows[0] == ("numpy threads=1", "1,000", "2", "0", "10.0 % of the allowed", "97.0 %", "float32")
     assert answers(content_of(functions())) is None
     assert answers(content_of(hostile())) is not None
 

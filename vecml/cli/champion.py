@@ -9,6 +9,7 @@ import typer
 
 from vecml.cli.terminal import console, progress_bars, shown_warnings
 from vecml.errors import SettingError
+from vecml.numbers import count, percent
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -129,7 +130,7 @@ def _show_promotion(made: "Promotion", name: str, *, json: bool) -> None:
 
 def words(setting: Any) -> str:
     """A setting for people: `numpy on cpu (float32, columns, 2 threads)`."""
-    threads = f"{setting.threads} thread{'' if setting.threads == 1 else 's'}"
+    threads = count(setting.threads, "thread")
     parts = [setting.precision, setting.layout, threads]
     if setting.isa != "native":
         parts.append(setting.isa)
@@ -165,7 +166,7 @@ def _cells(version: "Version", told: "Standing") -> "Sequence[Text]":
         str(version.number),
         mark,
         tags.get("vecml.run_name", version.run_id[:8]),
-        f"{float(accuracy) * 100:.2f} %" if accuracy else "-",
+        percent(float(accuracy) if accuracy else None, 2),
         " ".join(tags.get(f"vecml.{key}", "-") for key in ("engine", "precision")),
         tags.get("vecml.promoted_at", version.created)[:16].replace("T", " "),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vecml.cli.terminal import console, progress_bars, shown_warnings
+from vecml.numbers import count, megabytes, percent
 
 if TYPE_CHECKING:
     from vecml.measure.limits import Limits
@@ -115,7 +116,7 @@ def _limits(machine_key: str, measure: bool) -> dict[str, str]:
     sizes = ", ".join(f"{size:,}" for size in GEMM_SIZES)
     how = (
         f"now, by the best of the calls of {SECONDS} s each: products of square matrices of {sizes}, arrays of"
-        f" {array_bytes(cpus) / 1e6:,.0f} MB"
+        f" {megabytes(array_bytes(cpus))}"
     )
     return {**_rates(found), "measured": how if kept else f"{how}; not kept: the cache folder cannot be written"}
 
@@ -127,13 +128,14 @@ def _gates(machine_key: str) -> dict[str, str]:
 
     if machine_rules(machine_key).gate_source != "qualified":
         return {
-            "A/A gate": f"{machine_rules(machine_key).gate:.1%}, the default: vecml qualify measures this machine's"
+            "A/A gate": f"{percent(machine_rules(machine_key).gate)}, the default:"
+            " vecml qualify measures this machine's"
         }
     kept = cache.read(GATES, machine_key) or {}
-    gates = ", ".join(f"{gate:.1%} with {count} launches" for count, gate in kept["gates"].items())
+    gates = ", ".join(f"{percent(gate)} with {count} launches" for count, gate in kept["gates"].items())
     return {
         "A/A gate": f"{gates} (qualified {kept.get('created', 'at an unknown time')})",
-        "noise": f"{launch_sd(machine_key)[0]:.1%} from launch to launch of the same code",
+        "noise": f"{percent(launch_sd(machine_key)[0])} from launch to launch of the same code",
     }
 
 
@@ -158,7 +160,7 @@ def _by_threads(rates: dict[str, float], unit: str) -> str:
     shown: list[str] = []
     for threads in sorted(rates, key=lambda threads: (len(threads), threads)):
         amount = f"{rates[threads] / 1e9:,.1f}" if shown else f"{rates[threads] / 1e9:,.1f} {unit}"
-        shown.append(f"{amount} with {threads} thread{'' if threads == '1' else 's'}")
+        shown.append(f"{amount} with {count(int(threads), 'thread')}")
     return ", ".join(shown)
 
 

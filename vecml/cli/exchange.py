@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vecml.cli.terminal import console, progress_bars, shown_warnings
+from vecml.numbers import count
 
 if TYPE_CHECKING:
     from tasks.tracking.export_import import Exported, Imported
@@ -92,7 +93,7 @@ def import_runs(
 def _below(children: int) -> str:
     if not children:
         return ""
-    return f" and its {children:,} setting{'' if children == 1 else 's'}"
+    return f" and its {count(children, 'setting')}"
 
 
 def _export_as_json(written: "Exported") -> dict[str, Any]:

@@ -102,7 +102,7 @@ def predict(
         return
     from rich.text import Text
 
-    from vecml.report.format import rate
+    from vecml.numbers import rate
 
     speed = "" if not written.n_rows else f", {rate(written.n_rows / written.seconds)} with reading and writing"
     console().print(

@@ -42,6 +42,7 @@ from vecml.measure.proof import (
 from vecml.measure.records import Arm, Blocks, Measured, Plan, Role
 from vecml.measure.verdict import Rules, judge
 from vecml.model.network import Architecture, Layer, Model
+from vecml.numbers import percent
 from vecml.progress import stage
 from vecml.statistics import detection_power, smallest_detectable, wilson_interval
 
@@ -226,8 +227,8 @@ def real_figures(measured: Measured, rules: Rules, sd: float) -> list[Figure]:
         truth = -math.log1p(planted)
         covered = _tally(disjoint(measured, size), name, truth, rules)
         figures += [
-            coverage(f"real, {planted:.0%} planted, {size} launches", covered, None),
-            bias(f"real, {planted:.0%} planted", covered),
+            coverage(f"real, {percent(planted, 0)} planted, {size} launches", covered, None),
+            bias(f"real, {percent(planted, 0)} planted", covered),
         ]
         figures.append(_power(measured, planted, rules, sd))
     return figures
@@ -248,7 +249,7 @@ def _power(measured: Measured, planted: float, rules: Rules, sd: float) -> Figur
     tally = _tally(disjoint(measured, size), _name(planted), -math.log1p(planted), rules)
     expected = detection_power(math.log1p(planted), sd, size, rules.level, _gate(sd, size))
     low, high = wilson_interval(tally.found, tally.comparisons)
-    what = f"real, {planted:.0%} planted, {size} launches: found ({expected:.0%} expected)"
+    what = f"real, {percent(planted, 0)} planted, {size} launches: found ({percent(expected, 0)} expected)"
     return Figure(
         what,
         tally.found / max(1, tally.comparisons),
@@ -322,4 +323,4 @@ def _arms(folder: Path) -> list[Arm]:
 
 
 def _name(planted: float) -> str:
-    return f"A + {planted:.0%}"
+    return f"A + {percent(planted, 0)}"

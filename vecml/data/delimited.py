@@ -9,8 +9,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vecml.data.selection import counted, shortened
+from vecml.data.selection import shortened
 from vecml.errors import DataError
+from vecml.numbers import count
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,7 +134,7 @@ def arrow_error(path: Path, reason: str) -> DataError:
         row, expected, got, content = ragged.groups()
         where = f"row {int(row) - 1}" if row else "a row"  # Arrow counts the header as row 1
         return DataError(
-            f"{path.name}: {where} has {counted(int(got), 'value')}, the header names {expected} columns",
+            f"{path.name}: {where} has {count(int(got), 'value')}, the header names {expected} columns",
             f"the row reads {shortened(content or '')}; a value that holds a separator must be in quotes",
         )
     utf8 = re.search(r"CSV column #(\d+).*invalid UTF8", reason)

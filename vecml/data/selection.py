@@ -53,11 +53,6 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown} and {rest:,} more" if rest > 0 else shown
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 row`, `2 rows`, `3,000 rows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def shortened(value: object) -> str:
     """`value` as Python writes it, cut so that an error stays one line."""
     text = repr(value)

@@ -16,9 +16,10 @@ from vecml.data.digest import table_digest
 from vecml.data.files import check_file, read_file
 from vecml.data.labels import labels_from_arrow
 from vecml.data.raw import raw_columns
-from vecml.data.selection import counted, drop_flag, listed, select_features
+from vecml.data.selection import drop_flag, listed, select_features
 from vecml.data.table import MISSING_CODE, Column, Table, is_constant, is_missing
 from vecml.errors import DataError
+from vecml.numbers import count
 from vecml.progress import stage
 from vecml.warnings import warn
 
@@ -82,7 +83,7 @@ def _labelled(
     if unlabelled == len(label_N):
         raise DataError(f"target {target!r} has no value in any row of {source}", "name another column with --target")
     if unlabelled:
-        warn("VML002", f"{counted(unlabelled, 'row')} without a label in {target!r} dropped")
+        warn("VML002", f"{count(unlabelled, 'row')} without a label in {target!r} dropped")
         label_N = label_N[row_N]
         columns = tuple(take_rows(column, row_N) for column in columns)
     present = np.flatnonzero(np.bincount(label_N, minlength=len(classes)))

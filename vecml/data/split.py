@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.data.encoding import Encoding
-from vecml.data.selection import counted
 from vecml.data.table import Table
 from vecml.errors import DataError
+from vecml.numbers import count
 from vecml.progress import stage
 from vecml.warnings import warn
 
@@ -63,12 +63,12 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
         train_N, test_N = split_rows(table.label_N, table.classes, test_fraction, seed)
         encoding = Encoding.fit(table.columns, train_N, table.target, table.classes)
     if len(test_N) < SMALL_TEST_ROWS:
-        rows = counted(len(test_N), "row")
+        rows = count(len(test_N), "row")
         warn("VML005", f"the test part has {rows}: too few to say much about the accuracy")
     train = _part(table, encoding, train_N)
     test = _part(table, encoding, test_N)
     if test.unseen_categories:
-        values = counted(test.unseen_categories, "value")
+        values = count(test.unseen_categories, "value")
         warn("VML003", f"in the test part, {values} of a category that the training part has not: encoded as zeros")
     return Split(train, test, encoding, table.classes)
 
@@ -88,10 +88,10 @@ def split_rows(
     by_class_N = np.argsort(label_N.astype(narrow), kind="stable")
     is_test_N = np.zeros(len(label_N), np.bool_)
     first = 0
-    for count, n_test in zip(count_C, test_C, strict=True):
-        rows = by_class_N[first : first + count]
-        is_test_N[rows[rng.choice(count, n_test, replace=False, shuffle=False)]] = True
-        first += count
+    for n_rows, n_test in zip(count_C, test_C, strict=True):
+        rows = by_class_N[first : first + n_rows]
+        is_test_N[rows[rng.choice(n_rows, n_test, replace=False, shuffle=False)]] = True
+        first += n_rows
     return np.flatnonzero(~is_test_N), np.flatnonzero(is_test_N)
 
 
@@ -106,12 +106,12 @@ def _test_counts(count_C: NDArray[np.int64], classes: tuple[str, ...], test_frac
     given = f"--test-fraction {test_fraction:g}"
     if n_test < n_classes:
         raise DataError(
-            f"{given}: a test part of {counted(n_test, 'row')} cannot hold {n_classes} classes",
+            f"{given}: a test part of {count(n_test, 'row')} cannot hold {n_classes} classes",
             f"use at least --test-fraction {_rounded(n_classes / n_rows, math.ceil)}",
         )
     if n_train < n_classes:
         raise DataError(
-            f"{given}: a training part of {counted(n_train, 'row')} cannot hold {n_classes} classes",
+            f"{given}: a training part of {count(n_train, 'row')} cannot hold {n_classes} classes",
             f"use at most --test-fraction {_rounded(1 - n_classes / n_rows, math.floor)}",
         )
     share_C = count_C * (n_test / n_rows)

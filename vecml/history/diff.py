@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from vecml.measure.verdict import Rules
+from vecml.numbers import count, percent
 from vecml.statistics import bonferroni, mcnemar, welch_interval
 
 SITTINGS = 5  # of either side, for a verdict
@@ -276,11 +277,11 @@ def _word(mean: float, interval: tuple[float, float], narrow: tuple[float, float
     same, (low, high) = math.log1p(rules.equivalence), interval
     told = f"the interval {math.exp(low):.3f} to {math.exp(high):.3f} of the ratio, over sittings,"
     if -same <= narrow[0] and narrow[1] <= same:
-        return "equivalent", f"the ratio lies within {rules.equivalence:.0%} of 1"
+        return "equivalent", f"the ratio lies within {percent(rules.equivalence, 0)} of 1"
     if low <= 0 <= high:
         return "undetected", f"{told} holds 1"
     if abs(mean) <= math.log1p(rules.gate):
-        return "undetected", f"{math.exp(mean):.3f} is within the A/A gate of {rules.gate:.1%}"
+        return "undetected", f"{math.exp(mean):.3f} is within the A/A gate of {percent(rules.gate)}"
     return ("faster" if mean > 0 else "slower"), f"{told} excludes 1"
 
 
@@ -339,4 +340,4 @@ def _shown(values: set[str]) -> str:
 
 
 def _count(sittings: int) -> str:
-    return f"{sittings} sitting{'' if sittings == 1 else 's'}"
+    return count(sittings, "sitting")

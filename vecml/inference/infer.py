@@ -25,6 +25,7 @@ from vecml.measure.single import Measurement, measure_single
 from vecml.model.evaluate import Evaluation, find_flips, over_replicas, reference_rows
 from vecml.model.evaluate import evaluate as evaluate_labels
 from vecml.model.network import AnyModel, Model, OwnModel
+from vecml.numbers import percent
 from vecml.progress import stage
 from vecml.warnings import warn
 
@@ -111,8 +112,8 @@ def score(split: Split, inference: Inference, replicas: Sequence[Model] = ()) ->
     if evaluation.accuracy <= evaluation.majority_accuracy:
         warn(
             "VML006",
-            f"the accuracy, {evaluation.accuracy:.1%}, is no better than always guessing {evaluation.majority_class!r},"
-            f" {evaluation.majority_accuracy:.1%}; more --epochs may help",
+            f"the accuracy, {percent(evaluation.accuracy)}, is no better than always guessing"
+            f" {evaluation.majority_class!r}, {percent(evaluation.majority_accuracy)}; more --epochs may help",
         )
     if len(flips.row_N):
         warn(

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Setting, make_config
-from vecml.data.selection import counted
 from vecml.data.sources import raw_columns
 from vecml.engines.registry import load_engine
 from vecml.errors import DataError, SettingError
@@ -20,6 +19,7 @@ from vecml.inference.setting import resolve_setting
 from vecml.model.find import is_module
 from vecml.model.network import AnyModel, Model, OwnModel
 from vecml.model.store import Classifier
+from vecml.numbers import count
 from vecml.warnings import warn
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def predict(
         return _labels(model, x_FN, choose(model, x_FN))
     x_FN, unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding))
     if unseen:
-        values = counted(unseen, "value")
+        values = count(unseen, "value")
         warn("VML003", f"in the data, {values} of a category that the training part has not: encoded as zeros")
     return np.array(classifier.model.classes, dtype=np.str_)[
         _labels(classifier.model, x_FN, choose(classifier.model, x_FN))

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from vecml.config import Setting
 from vecml.data.data_file import DataFile
-from vecml.data.selection import counted
 from vecml.data.stream import Block, blocks
 from vecml.device import usable_cpus
 from vecml.engines.base import Loaded
@@ -30,6 +29,7 @@ from vecml.errors import DataError, SettingError, StoreError
 from vecml.inference.infer import in_layout
 from vecml.model.network import AnyModel, OwnModel
 from vecml.model.store import Classifier
+from vecml.numbers import count
 from vecml.progress import stage
 from vecml.warnings import warn
 
@@ -151,7 +151,7 @@ def predict_file(
     finally:
         engine.close()
     if unseen:
-        values = counted(unseen, "value")
+        values = count(unseen, "value")
         warn("VML003", f"in the data, {values} of a category that the training part has not: encoded as zeros")
     return Written(path, n_rows, count_C, setting, time.perf_counter() - began, unseen)
 

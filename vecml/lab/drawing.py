@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from vecml.errors import DataError
 from vecml.lab.experiment import Cell, Outcome
-from vecml.lab.experiments.telling import seconds
-from vecml.lab.numbers import times
 from vecml.lab.picture import PLAIN, new_figure, png
+from vecml.numbers import seconds, times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vecml.numbers import times
+
 if TYPE_CHECKING:  # workers import this module, and need none of these
     from vecml.comparison.comparison import Load
     from vecml.measure.limits import Limits
@@ -202,3 +204,12 @@ def crossing(xs: Sequence[float], ratios: Sequence[float]) -> float | None:
             share = -before / (after - before)
             found = math.exp(math.log(xs[index - 1]) + share * (math.log(xs[index]) - math.log(xs[index - 1])))
     return found
+
+
+def against(cell: Cell | None) -> str:
+    """`7.9 times as fast (faster)`: a ratio with its verdict's word, or that there is none."""
+    if cell is None:
+        return "not measured"
+    if cell.ratio is None:
+        return f"not to be told ({cell.failure or 'no pairs'})"
+    return f"{times(cell.ratio)} times as fast ({cell.word or 'no verdict'})"

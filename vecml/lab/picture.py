@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from vecml.errors import DataError
 from vecml.lab.ladder import Ladder, RungFigures, figures
-from vecml.lab.numbers import number, share, times
 from vecml.lab.words import sentence
+from vecml.numbers import number, percent, times
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +67,7 @@ def _beside(rung: RungFigures) -> str:
     if rung.stopped_paying:
         told += f" ({rung.word})"
     if rung.fraction_of_limit is not None and rung.fraction_of_limit >= 0.01:
-        told += f", {share(rung.fraction_of_limit)} of the limit"
+        told += f", {percent(rung.fraction_of_limit)} of the limit"
     return told
 
 

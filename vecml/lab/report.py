@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vecml.lab.experiment import Cell, Outcome
-from vecml.lab.experiments.telling import seconds, size
-from vecml.lab.numbers import number, share, times
+from vecml.numbers import number, percent, seconds, size, times
 
 HEADINGS = ("point", "way", "time", "x plain", "interval", "of limit", "verdict")
 PAGE = """<!doctype html>
@@ -70,10 +69,10 @@ def _row(cell: Cell) -> list[str]:
     return [
         cell.point,
         cell.way,
-        "-" if cell.seconds is None else seconds(cell.seconds),
+        seconds(cell.seconds),
         "1" if cell.plain else times(cell.ratio),
         f"{times(verdict.ratio_low)}-{times(verdict.ratio_high)}" if verdict is not None and known else "-",
-        "-" if cell.fraction_of_limit is None else share(cell.fraction_of_limit),
+        percent(cell.fraction_of_limit),
         cell.word or "-",
     ]
 
@@ -84,7 +83,7 @@ def lines(outcome: Outcome) -> list[str]:
     copy, gemm = outcome.limits.copy(1), outcome.limits.gemm("float32", 1)
     if copy and gemm and outcome.of():
         limit = f"{number(copy)}B/s copied, {number(gemm)} float32 operations a second"
-        told.append(f"of limit: of one thread's, {limit}; above 100% the caches hold the work.")
+        told.append(f"of limit: of one thread's, {limit}; above 100 % the caches hold the work.")
     allocated = [cell for cell in outcome.of() if cell.allocated_bytes is not None]
     if allocated:
         last = [cell for cell in allocated if cell.point == allocated[-1].point]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from vecml.lab.ladder import Ladder, RungFigures, best, figures, gain
-from vecml.lab.numbers import number, share, times
 from vecml.measure.verdict import Verdict
+from vecml.numbers import number, percent, times
 
 HEADINGS = ("rung", "rows/s", "x before", "interval", "x first", "flips", "B/row", "limit", "verdict")
 
@@ -30,13 +30,13 @@ def _row(rung: RungFigures) -> list[str]:
     before = rung.before
     return [
         rung.name,
-        "-" if rung.rows_per_s is None else number(rung.rows_per_s),
+        number(rung.rows_per_s),
         "-" if before is None else times(before.ratio),
         _interval(before),
         "1" if rung.first is None else times(rung.first.ratio),
         f"{rung.flips:,}",
         f"{rung.memory_bytes:,}",
-        "-" if rung.fraction_of_limit is None else share(rung.fraction_of_limit),
+        percent(rung.fraction_of_limit),
         "-" if rung.word is None else rung.word,
     ]
 

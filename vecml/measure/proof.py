@@ -15,6 +15,7 @@ from vecml.measure.pairs import paired
 from vecml.measure.records import Arm, Measured, Plan
 from vecml.measure.simulation import CALL_SECONDS, Machine, Noise
 from vecml.measure.verdict import Rules, Verdict, judge
+from vecml.numbers import percent
 from vecml.statistics import smallest_detectable, wilson_interval
 
 COMPARISONS = 5_000
@@ -197,7 +198,7 @@ def prove(
     number = max(100, comparisons * PLANTED // COMPARISONS)
     planted = simulate(number, Noise(), planted=smallest, seed=seed + 2)
     advance(number)
-    what, slow_what = "simulated A/A", f"simulated A/A, {SLOW_CHANCE:.0%} of the workers slow"
+    what, slow_what = "simulated A/A", f"simulated A/A, {percent(SLOW_CHANCE, 0)} of the workers slow"
     return [
         false_alarms(what, quiet, LEAST_FALSE_ALARMS),
         coverage(what, quiet, MOST_COVERAGE),
@@ -206,8 +207,8 @@ def prove(
         false_alarms(slow_what, slow, None),
         coverage(slow_what, slow, None),
         large_verdicts(slow_what, slow),
-        found(f"simulated, {smallest:.1%} planted", planted),
-        bias(f"simulated, {smallest:.1%} planted", planted),
+        found(f"simulated, {percent(smallest)} planted", planted),
+        bias(f"simulated, {percent(smallest)} planted", planted),
     ]
 
 

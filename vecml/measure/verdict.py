@@ -16,6 +16,7 @@ import numpy as np
 from vecml.measure.coordinator import FEWEST_LAUNCHES
 from vecml.measure.pairs import Pairs, beyond_chance, paired, slow_call_excesses
 from vecml.measure.records import ArmMeasurement, Measured
+from vecml.numbers import count, percent
 from vecml.statistics import (
     bonferroni,
     equivalence_interval,
@@ -195,8 +196,8 @@ def _verdict(
     if invalid is not None:
         word, reason = "invalid", invalid
     elif len(values) < FEWEST_LAUNCHES:
-        count = f"{len(values)} launch" + ("" if len(values) == 1 else "es")
-        word, reason = None, f"quick: {count} can give figures, but no verdict"
+        launches = count(len(values), "launch")
+        word, reason = None, f"quick: {launches} can give figures, but no verdict"
     else:
         excess = _excess(found, baseline, rules)
         word, reason = _word(values, level, rules, excess, figures["smallest_detectable"])
@@ -238,7 +239,7 @@ def _invalid(
     if baseline.failure is not None:
         return f"the baseline {baseline.name} is invalid: {baseline.failure}"
     if pairs.dropped_share > rules.dropped_share:
-        return f"{pairs.dropped_share:.0%} of its rounds were disturbed: {pairs.disturbance}"
+        return f"{percent(pairs.dropped_share, 0)} of its rounds were disturbed: {pairs.disturbance}"
     return _unsteady(pairs, rules, drift_level)
 
 
@@ -251,7 +252,7 @@ def _unsteady(pairs: Pairs, rules: Rules, level: float) -> str | None:
     found = trend(round_N.astype(np.float64), centred_N)
     change = found.slope * float(np.ptp(round_N))
     if found.p_value < level and abs(change) > math.log1p(rules.drift_size):
-        size = f"{math.expm1(abs(change)):.1%}"
+        size = f"{percent(math.expm1(abs(change)))}"
         return f"not steady: within its launches the ratio changed by {size}, so a longer warm-up is needed"
     return None
 
@@ -267,33 +268,34 @@ def _word(values: np.ndarray, level: float, rules: Rules, excess: float, smalles
     if -same <= low and high <= same and not excess:
         return "equivalent", (
             f"the {1 - 2 * level:.3g} interval of the ratio, {math.exp(low):.3f} to {math.exp(high):.3f}, lies within"
-            f" {rules.equivalence:.0%} of 1"
+            f" {percent(rules.equivalence, 0)} of 1"
         )
     low, high = t_interval(values, 1 - level)
     interval = f"the interval {math.exp(low):.3f} to {math.exp(high):.3f}"
     seen = math.nan if smallest is None else smallest
-    could = f"this could have seen {seen:.1%} or more"
+    could = f"this could have seen {percent(seen)} or more"
     if excess and abs(mean) <= max(same, gate):
         slow = "it has" if excess > 0 else "the baseline has"
         return (
             "undetected",
-            f"{slow} rare slow calls: about as fast by the median, but the mean call is {abs(excess):.1%} above that",
+            f"{slow} rare slow calls: about as fast by the median, but the mean call is {percent(abs(excess))} above"
+            " that",
         )
     if low <= 0 <= high:
         return "undetected", f"{interval} of the ratio holds 1; {could}"
     if abs(mean) <= gate:
         source = "A/A gate" if rules.gate_source == "qualified" else "A/A gate (not measured yet: vecml qualify)"
-        return "undetected", f"{math.exp(mean):.3f} is within this machine's {source} of {rules.gate:.1%}; {could}"
+        return "undetected", f"{math.exp(mean):.3f} is within this machine's {source} of {percent(rules.gate)}; {could}"
     if excess * mean > 0:
         slow = "it has" if excess > 0 else "the baseline has"
         return "undetected", (
             f"{slow} rare slow calls: by the median it is {math.exp(mean):.3f} times as fast, but the mean call is"
-            f" {abs(excess):.1%} above that"
+            f" {percent(abs(excess))} above that"
         )
     word: Word = "faster" if mean > 0 else "slower"
     return (
         word,
-        f"{interval} of the ratio excludes 1, and {math.exp(mean):.3f} is beyond the A/A gate of {rules.gate:.1%}",
+        f"{interval} of the ratio excludes 1, and {math.exp(mean):.3f} is beyond the A/A gate of {percent(rules.gate)}",
     )
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.data.selection import counted
 from vecml.errors import DataError
+from vecml.numbers import count, percent
 from vecml.statistics import loss_excluded, mcnemar
 
 LEVEL = 0.05
@@ -85,8 +85,8 @@ def decide(champion_right_N: NDArray[np.bool_], challenger_right_N: NDArray[np.b
 
 
 def _reason(gain: int, accuracy: float, former: float, n_rows: int, p_value: float, loss_p_value: float) -> str:
-    shown = f"{accuracy * 100:.2f} % of the {counted(n_rows, 'test row')} right against {former * 100:.2f} %"
-    difference = f"{counted(abs(gain), 'row')} {'more' if gain > 0 else 'fewer'}"
+    shown = f"{percent(accuracy, 2)} of the {count(n_rows, 'test row')} right against {percent(former, 2)}"
+    difference = f"{count(abs(gain), 'row')} {'more' if gain > 0 else 'fewer'}"
     test = f"McNemar p {p_value:.2g}"
     if gain == 0:
         return f"it is not worse: {shown}, as many ({test})"
@@ -97,10 +97,10 @@ def _reason(gain: int, accuracy: float, former: float, n_rows: int, p_value: flo
         return f"it is worse: {shown}, {difference} ({test})"
     if loss_p_value < LEVEL:
         return (
-            f"it is not worse: {shown}; {difference} may be chance ({test}), and a loss of {MARGIN * 100:.0f} % or more"
+            f"it is not worse: {shown}; {difference} may be chance ({test}), and a loss of {percent(MARGIN, 0)} or more"
             f" is excluded (p {loss_p_value:.2g})"
         )
     return (
         f"it may be worse: {shown}; {difference} may be chance ({test}), but so few rows do not exclude a loss of"
-        f" {MARGIN * 100:.0f} % or more (p {loss_p_value:.2g})"
+        f" {percent(MARGIN, 0)} or more (p {loss_p_value:.2g})"
     )

@@ -13,6 +13,7 @@ from typing import Literal
 
 from vecml.atomic import write_bytes
 from vecml.errors import SettingError
+from vecml.numbers import percent
 from vecml.optimize.observe import Observation
 from vecml.optimize.profile import INSTALL, Profile
 from vecml.optimize.rewrite import LoopReading, Rewrite, rewrite_loops
@@ -65,7 +66,7 @@ def suggest(target: Place, source: str, observation: Observation, profile: Profi
     if made.source is None:
         left_out["numpy"] = "no loop of the four forms" if made.loops else "it has no loop"
     elif (share := _recognised_share(made, profile)) < WORTH:
-        left_out["numpy"] = f"the loops that can be rewritten take {share:.1%} of the time: nothing to gain"
+        left_out["numpy"] = f"the loops that can be rewritten take {percent(share)} of the time: nothing to gain"
     else:
         found.append(_candidate("numpy", "rewrite", source, made.source, target, folder))
     if find_spec("numba") is None:

@@ -1,9 +1,9 @@
 """Whether the answers are the same: each setting's flips against the float64 reference, as far as a record has them."""
 
 from vecml.comparison.comparison import ArmFigures
+from vecml.numbers import percent
 from vecml.report.comparison import Table
 from vecml.report.content import Content
-from vecml.report.format import percent
 
 NOT_RECORDED = (
     "A comparison records how many labels differ from the float64 reference's (flips), how many of those are no near"
@@ -35,7 +35,7 @@ def error_share(arm: ArmFigures) -> float | None:
 def _row(arm: ArmFigures) -> tuple[str, ...]:
     wrong, error = arm.facts.get("wrong"), error_share(arm)
     allowed = (
-        "-" if error is None else f"{error:.1%} of the allowed" if error < 10 else f"{error:.3g} times the allowed"
+        "-" if error is None else f"{percent(error)} of the allowed" if error < 10 else f"{error:.3g} times the allowed"
     )
     return (
         arm.name,
@@ -43,6 +43,6 @@ def _row(arm: ArmFigures) -> tuple[str, ...]:
         f"{arm.flips:,}" if arm.rows_scored else "-",
         f"{wrong:,}" if isinstance(wrong, int) else "-",
         allowed,
-        "-" if arm.accuracy is None else percent(arm.accuracy),
+        percent(arm.accuracy),
         arm.precision_used or "-",
     )

@@ -1,10 +1,10 @@
 """Accuracy against speed, with the settings that are worth having: `vecml.report.pareto`."""
 
 from vecml.measure.verdict import Family
+from vecml.numbers import percent, rate
 from vecml.report.chart_speed import SMALL, plain_rate
 from vecml.report.content import Content
 from vecml.report.drawing import AnyMark, Drawing, Group, Line, Mark, OneMark, Text, centred, fitted, text_width
-from vecml.report.format import rate
 from vecml.report.pareto import Trade, knows_truth, trades
 from vecml.report.scale import Scale, round_factors, round_steps
 
@@ -42,7 +42,7 @@ def accuracy_chart(content: Content, family: Family, width: float) -> Drawing | 
             continue
         marks.append(Line(((left, up.at(tick)), (width - 12, up.at(tick))), "grid"))
         digits = 1 if up.high - up.low > 0.02 else 2
-        marks.append(Text(left - 8, up.at(tick) + 4, f"{tick * 100:.{digits}f} %", "muted", SMALL, "end"))
+        marks.append(Text(left - 8, up.at(tick) + 4, percent(tick, digits), "muted", SMALL, "end"))
     ticks = round_factors(across.low, across.high, 6 if width >= 600 else 3) if log else ()
     for tick in ticks or round_steps(0.0, across.high, 5 if width >= 600 else 3):
         marks.append(Line(((across.at(tick), top), (across.at(tick), top + HEIGHT)), "grid"))
@@ -65,7 +65,7 @@ def accuracy_chart(content: Content, family: Family, width: float) -> Drawing | 
         marks.append(_point(number, trade, across, up, taken))
     legend, end = _legend(found, width, top + HEIGHT + 52)
     told = "; ".join(
-        f"{number} {trade.name}: {rate(trade.rows_per_s)}, {trade.share:.3%}, "
+        f"{number} {trade.name}: {rate(trade.rows_per_s)}, {percent(trade.share, 3)}, "
         + ("on the set" if trade.beaten_by is None else f"off the set for {trade.beaten_by}")
         for number, trade in enumerate(found, 1)
     )
@@ -83,7 +83,7 @@ def _point(number: int, trade: Trade, across: Scale, up: Scale, taken: list[tupl
     taken.append((x, at))
     marks.append(Text(x, at, str(number), "ink", SMALL, "middle", bold=on))
     told = "on the set" if on else f"off the set: {trade.beaten_by} is faster and not less accurate"
-    return Group(tuple(marks), f"{trade.name}: {rate(trade.rows_per_s)}, {trade.share:.3%}; {told}")
+    return Group(tuple(marks), f"{trade.name}: {rate(trade.rows_per_s)}, {percent(trade.share, 3)}; {told}")
 
 
 def _legend(found: tuple[Trade, ...], width: float, top: float) -> tuple[list[AnyMark], float]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from vecml.comparison.comparison import call_seconds
 from vecml.measure.pairs import disturbance
 from vecml.measure.records import ArmMeasurement
+from vecml.numbers import percent, seconds
 from vecml.report.chart_speed import NAME_SIZE, SMALL
 from vecml.report.content import Content
 from vecml.report.drawing import AnyMark, Dots, Drawing, Line, Mark, Point, Rect, Text, fitted, text_width
-from vecml.report.format import seconds
 from vecml.report.scale import Scale
 
 PANEL = 62.0
@@ -71,7 +71,7 @@ def blocks_chart(content: Content, group: int, width: float) -> Drawing | None:
         marks += _panel(content, arm, median, change, frame, y)
         told.append(
             f"{arm.name}: {len(change):,} blocks, median {seconds(median)} a call,"
-            f" from {min(change):+.0%} to {max(change):+.0%} of it"
+            f" from {percent(min(change), 0)} to +{percent(max(change), 0)} of it"
         )
     title = "Every block in the order of measuring"
     return Drawing(width, end + 24, tuple(marks), title, "; ".join(told) + ".")
@@ -103,8 +103,8 @@ def _panel(
         marks.append(Line(((start, up.at(0)), (stop, up.at(0))), "grid"))
         marks.append(Line(((start, up.end), (start, up.start)), "grid"))
     marks += [
-        Text(left - 6, up.end + 6, f"+{frame.up * 100:.0f} %", "muted", 10, "end"),
-        Text(left - 6, up.start + 2, f"-{frame.down * 100:.0f} %", "muted", 10, "end"),
+        Text(left - 6, up.end + 6, f"+{percent(frame.up, 0)}", "muted", 10, "end"),
+        Text(left - 6, up.start + 2, f"-{percent(frame.down, 0)}", "muted", 10, "end"),
     ]
     inside: list[Point] = []
     restless: list[Point] = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from vecml.comparison.comparison import measured_limits
 from vecml.measure.limits import CEILING_WRONG, minimal_work
+from vecml.numbers import count, percent
 from vecml.report.chart_speed import SMALL
 from vecml.report.content import SHAPES, Content, word
 from vecml.report.drawing import (
@@ -26,7 +27,6 @@ from vecml.report.drawing import (
     fitted,
     text_width,
 )
-from vecml.report.format import percent
 from vecml.report.scale import Scale, round_factors
 
 HEIGHT = 300.0
@@ -148,7 +148,9 @@ def _roofs(roofs: list[Roof], across: Scale, up: Scale, width: float) -> list[An
             (across.at(ridge), up.at(roof.flops_per_s)),
             (across.end, up.at(roof.flops_per_s)),
         )
-        words = fitted(f"{roof.precision}, {_threads(roof.threads)}: {flop_rate(roof.flops_per_s)}", width * 0.6, SMALL)
+        words = fitted(
+            f"{roof.precision}, {count(roof.threads, 'thread')}: {flop_rate(roof.flops_per_s)}", width * 0.6, SMALL
+        )
         marks.append(
             Group(
                 (Line(line, "ink", 1.6), Text(across.end - 4, y, words, "muted", SMALL, "end")),
@@ -242,12 +244,8 @@ def byte_rate(value: float) -> str:
     return f"{value / 1e9:.3g} GB/s"
 
 
-def _threads(count: int) -> str:
-    return f"{count} thread" + ("" if count == 1 else "s")
-
-
 def _roof_words(roof: Roof) -> str:
     return (
-        f"{roof.precision} with {_threads(roof.threads)}: matrix product {flop_rate(roof.flops_per_s)},"
+        f"{roof.precision} with {count(roof.threads, 'thread')}: matrix product {flop_rate(roof.flops_per_s)},"
         f" copy {byte_rate(roof.bytes_per_s)}"
     )

@@ -3,6 +3,7 @@
 import math
 
 from vecml.measure.verdict import Family, Verdict
+from vecml.numbers import percent
 from vecml.report.chart_speed import LONGEST_NAME, NAME_SIZE, SMALL, whisker
 from vecml.report.content import SHAPES, Content, word
 from vecml.report.drawing import (
@@ -19,7 +20,6 @@ from vecml.report.drawing import (
     fitted,
     text_width,
 )
-from vecml.report.format import percent
 from vecml.report.scale import Scale
 
 WIDEST = 1e4  # a ratio further off lies on the axis's end

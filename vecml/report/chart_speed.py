@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from vecml.comparison.comparison import ArmFigures
 from vecml.measure.verdict import Family
+from vecml.numbers import count, rate, seconds
 from vecml.report.content import SHAPES, Content, word
 from vecml.report.drawing import (
     AnyMark,
@@ -20,7 +21,6 @@ from vecml.report.drawing import (
     fitted,
     text_width,
 )
-from vecml.report.format import rate, seconds
 from vecml.report.scale import Scale, round_factors, round_steps
 
 NAME_SIZE, SMALL = 13.0, 11.0
@@ -204,4 +204,4 @@ def _told_times(arm: ArmFigures) -> str:
 def _size(content: Content, family: Family) -> str:
     setting = content.arms[family.baseline].setting
     rows = None if setting is None else setting.request_rows
-    return "all rows at once" if rows is None else f"{rows:,} {'row' if rows == 1 else 'rows'} a call"
+    return "all rows at once" if rows is None else f"{count(rows, 'row')} a call"

@@ -10,8 +10,8 @@ from html import escape
 
 from vecml.comparison.comparison import ArmFigures, Comparison, recommended
 from vecml.measure.verdict import Family, Verdict
+from vecml.numbers import count, megabytes, percent, rate, seconds, times
 from vecml.report.content import Content, content_of
-from vecml.report.format import count, percent, rate, seconds, times
 from vecml.report.summary import markdown
 
 
@@ -72,7 +72,7 @@ def reasons(comparison: Comparison, content: Content | None = None) -> list[str]
         f"{arm.name}: invalid: {arm.failure}" for arm in content.arms.values() if arm.verdict is None and arm.failure
     ]
     lines += [
-        f"{arm.name}: rare slow calls: its mean call takes {arm.slow_call_excess:.1%} more than its median one"
+        f"{arm.name}: rare slow calls: its mean call takes {percent(arm.slow_call_excess)} more than its median one"
         for arm in content.arms.values()
         if arm.slow_call_excess > 0 and arm.failure is None
     ]
@@ -92,12 +92,12 @@ def how(comparison: Comparison) -> str:
     measured, rules = comparison.measured, comparison.rules
     replaced = len(measured.replaced)
     blocks = sum(len(arm.blocks) for arm in measured.arms)
-    gate = f"A/A gate {rules.gate:.1%}" + (
+    gate = f"A/A gate {percent(rules.gate)}" + (
         "" if rules.gate_source == "qualified" else " (default; vecml qualify measures it)"
     )
     return (
-        f"measured in {count(measured.launches, 'launch').replace('launchs', 'launches')}, {count(blocks, 'block')},"
-        f" {seconds(measured.seconds)}; {replaced} slow {'launch' if replaced == 1 else 'launches'} replaced; {gate}"
+        f"measured in {count(measured.launches, 'launch')}, {count(blocks, 'block')},"
+        f" {seconds(measured.seconds)}; {count(replaced, 'slow launch')} replaced; {gate}"
     )
 
 
@@ -108,7 +108,7 @@ def expectation(resolves: float | None, budget: str, source: str) -> str:
     noise = (
         "as qualified" if source == "qualified" else "by a default noise figure: vecml qualify measures this machine's"
     )
-    return f"budget {budget}: differences of {resolves:.1%} and more should be found nine times in ten ({noise})"
+    return f"budget {budget}: differences of {percent(resolves)} and more should be found nine times in ten ({noise})"
 
 
 def as_text(comparison: Comparison) -> str:
@@ -225,13 +225,13 @@ def _row(arm: ArmFigures) -> tuple[str, ...]:
     verdict = arm.verdict
     return (
         arm.name,
-        "-" if arm.rows_per_s is None else rate(arm.rows_per_s),
+        rate(arm.rows_per_s),
         *_ratio_cells(arm),
         _verdict_cell(arm),
-        "-" if arm.load_seconds is None or arm.setting is None else seconds(arm.load_seconds),
-        "-" if arm.peak_rss_bytes is None else f"{arm.peak_rss_bytes / 1e6:,.0f} MB",
+        "-" if arm.setting is None else seconds(arm.load_seconds),
+        megabytes(arm.peak_rss_bytes),
         "-" if arm.setting is None or not arm.rows_scored else f"{arm.flips:,}",
-        "-" if arm.fraction_of_limit is None else percent(arm.fraction_of_limit),
+        percent(arm.fraction_of_limit),
         "-" if verdict is None or arm.break_even_rows is None else f"{math.ceil(arm.break_even_rows):,} rows",
     )
 

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from vecml.history.diff import Against, Difference
+from vecml.numbers import percent, rate, times
 from vecml.report.comparison import Table
-from vecml.report.format import percent, rate, times
 
 VERSION = 1
 

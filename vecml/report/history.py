@@ -11,7 +11,7 @@ from vecml.history.canary import FEWEST_SITTINGS as FOR_A_CONTROL
 from vecml.history.changes import Change, History, Mark
 from vecml.history.recorded import Setting, name_of
 from vecml.history.series import Series
-from vecml.report.format import count, percent, rate
+from vecml.numbers import count, percent, rate
 
 VERSION = 1
 BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "_.-=+*#@"
@@ -119,12 +119,12 @@ def state_line(history: History) -> str:
 
 
 def size(change: Change) -> str:
-    """`8.1 % slower (6.2 to 9.9 %)`: of the rate, with the 95 % interval."""
+    """`8.1 % slower (6.2 % to 9.9 %)`: of the rate, with the 95 % interval."""
     low, high = sorted((abs(1 - change.low), abs(1 - change.high)))
     if (change.low < 1) != (change.high < 1):
         low = 0.0
     word = "slower" if change.slower else "faster"
-    return f"{percent(abs(1 - change.ratio))} {word} ({low * 100:.1f} to {percent(high)})"
+    return f"{percent(abs(1 - change.ratio))} {word} ({percent(low)} to {percent(high)})"
 
 
 def sparkline(rates: Sequence[float], *, ascii_only: bool = False) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from vecml.history.leaderboard import SITTINGS, Board, Place
 from vecml.history.recorded import name_of
+from vecml.numbers import count, megabytes, percent, rate
 from vecml.report.comparison import Table
-from vecml.report.format import count, percent, rate
 
 VERSION = 1
 HEADINGS = ("", "setting", "on", "rows/s", "interval", "tie", "accuracy", "memory", "pays from", "age")
@@ -58,8 +58,8 @@ def table(board: Board, now: datetime, top: int | None = None) -> Table:
                 "invalid" if place.rows_per_s is None else rate(place.rows_per_s),
                 _interval(place),
                 "-" if place.invalid is not None else TIES[place.tie],
-                "-" if place.accuracy is None else percent(place.accuracy),
-                "-" if place.peak_rss_mb is None else f"{place.peak_rss_mb:,.0f} MB",
+                percent(place.accuracy),
+                megabytes(None if place.peak_rss_mb is None else place.peak_rss_mb * 1e6),
                 "-" if place.break_even_rows is None else f"{math.ceil(place.break_even_rows):,} rows",
                 age(now, place.latest),
             )

@@ -3,10 +3,10 @@
 import math
 import textwrap
 
+from vecml.numbers import count, megabytes, percent, seconds, times
 from vecml.optimize.measure import Gain
 from vecml.optimize.steps import Optimization, Tried
 from vecml.optimize.validate import USERS
-from vecml.report.format import count, seconds
 
 WIDTH = 80
 FORMS = {
@@ -45,23 +45,18 @@ def note(found: Optimization) -> str:
     return f"```\n{text}```\n"
 
 
-def times(ratio: float) -> str:
-    """`143`, `14.3`, `1.43`."""
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
-
-
 def _bottleneck(found: Optimization) -> list[str]:
     seen, profile = found.observation, found.profile
     lines = ["", f"1. The bottleneck: {found.place.text}, {seconds(seen.seconds)} a call, gives a {seen.result}"]
     for line in profile.lines:
-        lines.append(_cut(f"   line {line.number:>4}  {line.share:>6.1%}  {line.hits:>11,}x  {line.text}"))
+        lines.append(_cut(f"   line {line.number:>4}  {percent(line.share):>7}  {line.hits:>11,}x  {line.text}"))
     if not profile.loops:
         return [*lines, *_wrapped("It has no loop: what takes the time is what it calls."), *_remarks(found)]
     for loop in profile.loops:
-        lines.append(_cut(f"   loop at lines {loop.first}-{loop.last}: {loop.share:.1%} of the time: {loop.text}"))
+        lines.append(_cut(f"   loop at lines {loop.first}-{loop.last}: {percent(loop.share)} of the time: {loop.text}"))
     bound = profile.bound
     most = "all of it" if math.isinf(bound) else f"at most {times(bound)} times"
-    said = f"Vectorising the loops can save {profile.loop_share:.2%} of the time: {most} (Amdahl)."
+    said = f"Vectorising the loops can save {percent(profile.loop_share, 2)} of the time: {most} (Amdahl)."
     return [*lines, *_wrapped(said), *_remarks(found)]
 
 
@@ -113,7 +108,7 @@ def _dtype(found: Optimization) -> list[str]:
     lines.append(f"   {'dtype':<10} {'error':>9} {'within rtol':>12} {'bytes in':>14} {'saved':>14} {'a call':>10}")
     for one in found.dtypes:
         error = "-" if one.error is None else f"{one.error:.1e}"
-        taken = "-" if one.seconds is None else seconds(one.seconds)
+        taken = seconds(one.seconds)
         nothing = one.error is None and not one.reason
         within = "-" if nothing else "yes" if one.within else "no"
         lines.append(f"   {one.dtype:<10} {error:>9} {within:>12} {one.bytes:>14,} {one.saved:>14,} {taken:>10}")
@@ -130,10 +125,10 @@ def _measured(found: Optimization) -> list[str]:
     rows = [(found.place.name, found.base)]
     rows += [(one.candidate.name, one.gain) for one in found.tried if one.gain is not None]
     for name, gain in rows:
-        taken = "-" if gain.seconds is None else seconds(gain.seconds)
+        taken = seconds(gain.seconds)
         ratio = "-" if gain.ratio is None else f"{times(gain.ratio)}x"
         pays = "-" if gain.break_even_calls is None else f"{gain.break_even_calls:,}"
-        memory = "-" if gain.peak_bytes is None else f"{gain.peak_bytes / 1e6:,.0f} MB"
+        memory = megabytes(gain.peak_bytes)
         word = "baseline" if name == found.place.name else gain.verdict or "none"
         lines.append(f"   {name[:24]:<24} {taken:>9} {ratio:>8} {word:>10} {pays:>10} {memory:>9}")
     for name, gain in rows[1:]:

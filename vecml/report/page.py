@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from vecml.comparison.comparison import ArmFigures, Comparison, recommended
 from vecml.comparison.document import to_json
+from vecml.numbers import count, percent, seconds
 from vecml.report import answers, surroundings
 from vecml.report.chart_limits import standings
 from vecml.report.charts import Picture, charts
@@ -27,7 +28,6 @@ from vecml.report.comparison import Table, how, reasons, sentence, table
 from vecml.report.content import SHAPES, Content, content_of, word
 from vecml.report.download import packed
 from vecml.report.drawing import clean
-from vecml.report.format import count, seconds
 from vecml.report.pareto import EXPLAINED, knows_truth, trades
 from vecml.report.rules import asked, left_out_in_words, rules_in_words
 
@@ -189,7 +189,7 @@ def _key_figures(content: Content) -> list[tuple[str, str]]:
             f"{environment.get('cpu_model') or 'an unknown CPU'}, {environment.get('usable_cpus') or '?'} CPUs",
         ),
         ("Rows", count(subject.n_rows, "row")),
-        ("Measured", f"{_launches(measured.launches)}, {count(blocks, 'block')}, {seconds(measured.seconds)}"),
+        ("Measured", f"{count(measured.launches, 'launch')}, {count(blocks, 'block')}, {seconds(measured.seconds)}"),
     ]
 
 
@@ -248,7 +248,7 @@ def _standings(content: Content) -> str | None:
     bound = "the copy" if best.flops_per_byte < best.roof.flops_per_s / best.roof.bytes_per_s else "the matrix product"
     return (
         f"This work takes {best.flops_per_byte:.3g} operations for each byte that must move, so {bound} is what limits"
-        f" it; {best.name} comes nearest, at {best.fraction:.1%} of that limit."
+        f" it; {best.name} comes nearest, at {percent(best.fraction)} of that limit."
     )
 
 
@@ -265,7 +265,7 @@ def _verdicts(content: Content) -> Table:
                     if verdict.ratio_low is None or verdict.ratio_high is None
                     else f"{verdict.ratio_low:.4f} to {verdict.ratio_high:.4f}",
                     "-" if verdict.p_value is None else f"{verdict.p_value:.2g}",
-                    "-" if verdict.smallest_detectable is None else f"{verdict.smallest_detectable:.1%}",
+                    percent(verdict.smallest_detectable),
                     f"{verdict.pairs:,}",
                     f"{verdict.dropped:,}",
                 )
@@ -276,10 +276,6 @@ def _verdicts(content: Content) -> Table:
 
 def _picture(picture: Picture) -> Markup:
     return Markup(picture.wide + picture.narrow)  # noqa: S704 -- escaped where it is written
-
-
-def _launches(number: int) -> str:
-    return "1 launch" if number == 1 else f"{number:,} launches"
 
 
 def _sentence(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from vecml.comparison.qualify import Qualification
 from vecml.measure.proof import Figure
-from vecml.report.format import count, percent, seconds
+from vecml.numbers import count, percent, seconds
 
 HEADINGS = ("proof", "figure", "95 % interval", "target", "")
 WORDS = {
@@ -42,7 +42,7 @@ def lines(found: Qualification) -> list[str]:
     gates = ", ".join(f"{percent(gate)} with {size} launches" for size, gate in sorted(found.gates.items()))
     launches = ", ".join(f"{size} in {seconds(budget)}" for budget, size in sorted(found.launches_for.items()))
     return [
-        f"{count(found.launches, 'launch').replace('launchs', 'launches')} of four arms in {found.minutes:g} min;"
+        f"{count(found.launches, 'launch')} of four arms in {found.minutes:g} min;"
         f" {found.replaced} replaced for a slow canary",
         f"a launch's log-ratio of the same code against itself has a standard deviation of {percent(found.launch_sd)}",
         f"A/A gates of this machine, kept for its verdicts: {gates}",
@@ -83,7 +83,7 @@ def _is_number(figure: Figure) -> bool:
 
 
 def _value(figure: Figure, value: float) -> str:
-    return f"{value:.0f}" if _is_number(figure) else f"{value * 100:.2f} %"
+    return f"{value:.0f}" if _is_number(figure) else percent(value, 2)
 
 
 def _interval(figure: Figure) -> str:
@@ -95,7 +95,7 @@ def _target(figure: Figure) -> str:
         return "0"
     bounds = []
     if figure.least is not None:
-        bounds.append(f"at least {figure.least * 100:.1f} %")
+        bounds.append(f"at least {percent(figure.least)}")
     if figure.most is not None:
-        bounds.append(f"at most {figure.most * 100:.1f} %")
+        bounds.append(f"at most {percent(figure.most)}")
     return ", ".join(bounds) or "-"

@@ -1,8 +1,8 @@
 """What a report says in sentences: the question, the rules, and what each picture can be read for."""
 
 from vecml.measure.pairs import CROWDED_CPUS, STEAL_SHARE, THROTTLED_SHARE
+from vecml.numbers import count, percent
 from vecml.report.content import Content
-from vecml.report.format import count
 
 
 def asked(content: Content) -> str:
@@ -23,8 +23,8 @@ def asked(content: Content) -> str:
             }
         )
         rows = " or ".join(f"{size:,}" for size in sizes)
-        plural = "row" if sizes == [1] else "rows"
-        return f"Which of {ways} answers requests of {rows} {plural} soonest here? Measured {time}."
+        rows += " row" if sizes == [1] else " rows"
+        return f"Which of {ways} answers requests of {rows} soonest here? Measured {time}."
     generated, handed = subject.data_source == "synthetic", subject.data_source == "python"
     rows = f"{subject.n_rows:,} generated rows" if generated else count(subject.n_rows, "row")
     rows += "" if generated or handed else f" of {subject.data_source}"
@@ -35,24 +35,24 @@ def rules_in_words(content: Content) -> list[tuple[str, str]]:
     """What each verdict means, by the comparison's own rules: the word, and when it is given."""
     rules = content.comparison.rules
     gate = (
-        f"what the same code against itself reaches on this machine in one comparison of twenty: {rules.gate:.1%}"
+        f"what the same code against itself reaches on this machine in one comparison of twenty: {percent(rules.gate)}"
         if rules.gate_source == "qualified"
-        else f"{rules.gate:.1%}, a default until vecml qualify measures this machine's"
+        else f"{percent(rules.gate)}, a default until vecml qualify measures this machine's"
     )
     return [
         (
             "invalid",
             "The answers are wrong, the arm died or hung, over"
-            f" {rules.dropped_share:.0%} of its rounds were disturbed, its speed drifted by more than"
-            f" {rules.drift_size:.0%} within its launches, or the baseline's own copy (the null arm) came out"
+            f" {percent(rules.dropped_share, 0)} of its rounds were disturbed, its speed drifted by more than"
+            f" {percent(rules.drift_size, 0)} within its launches, or the baseline's own copy (the null arm) came out"
             f" different (p below {rules.null_level:g}). An invalid arm has no verdict, however fast it is.",
         ),
-        ("equivalent", f"The 90 % interval of the ratio lies within {rules.equivalence:.1%} of 1."),
+        ("equivalent", f"The 90 % interval of the ratio lies within {percent(rules.equivalence)} of 1."),
         (
             "faster",
             "The interval of the ratio excludes 1, and the ratio is beyond the A/A gate:"
             f" {gate}. The same holds for slower. An arm with rare slow calls (mean over median by more than"
-            f" {rules.rare_size:.0%}) is never called faster.",
+            f" {percent(rules.rare_size, 0)}) is never called faster.",
         ),
         ("undetected", "Anything else. The reason says which difference could have been seen."),
         (
@@ -65,9 +65,10 @@ def rules_in_words(content: Content) -> list[tuple[str, str]]:
 def left_out_in_words() -> str:
     """Which rounds do not count."""
     return (
-        f"A round does not count where the hypervisor took over {STEAL_SHARE:.0%} of the CPUs, a quota held the workers"
-        f" back for over {THROTTLED_SHARE:.0%} of the time, others used more than {CROWDED_CPUS:g} of the CPUs that"
-        " the pair needs, or another worker had not come to rest. Its own time never decides that."
+        f"A round does not count where the hypervisor took over {percent(STEAL_SHARE, 0)} of the CPUs, where a quota"
+        f" held the workers back for over {percent(THROTTLED_SHARE, 0)} of the time, where other processes used more"
+        f" than {CROWDED_CPUS:g} of the CPUs that the pair needs, or where another worker was still busy. The time"
+        " that a round took never decides whether it counts."
     )
 
 

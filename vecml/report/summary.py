@@ -7,8 +7,8 @@ from pathlib import Path
 from vecml.measure.limits import CEILING_WRONG
 from vecml.model.evaluate import ReplicaAccuracy
 from vecml.model.network import OwnArchitecture
+from vecml.numbers import count, percent, rate, seconds
 from vecml.record import PipelineRecord
-from vecml.report.format import count, percent, rate, seconds
 
 STAGE_NAMES = {
     "generate": "generate",

@@ -9,9 +9,9 @@ from typing import Any
 from vecml.comparison.comparison import Load
 from vecml.measure.pairs import disturbance
 from vecml.measure.records import Window
+from vecml.numbers import count, percent, seconds, size
 from vecml.report.comparison import Table
 from vecml.report.content import Content
-from vecml.report.format import percent, seconds
 
 MACHINE = {
     "cpu_model": "processor",
@@ -111,8 +111,8 @@ def launches(content: Content) -> Table | None:
         rows.append(
             (
                 str(number + 1),
-                "-" if not canary else f"{seconds(statistics.median(canary))}",
-                "-" if not canary else f"{max(canary) / min(canary) - 1:.1%}",
+                "-" if not canary else seconds(statistics.median(canary)),
+                "-" if not canary else percent(max(canary) / min(canary) - 1),
                 _worst([seen.steal_share for seen in windows], percent),
                 _throttled(windows),
                 _worst([seen.foreign_cpus for seen in windows], lambda value: f"{value:.2f} CPUs"),
@@ -140,7 +140,7 @@ def _worst(values: list[float | None], told: Any) -> str:
 
 def _throttled(windows: list[Window]) -> str:
     known = [seen.throttled_seconds for seen in windows if seen.throttled_seconds is not None]
-    return ("0 s" if sum(known) == 0 else seconds(sum(known))) if known else "not to be told"
+    return seconds(sum(known)) if known else "not to be told"
 
 
 def _names(names: list[str]) -> str:
@@ -153,7 +153,7 @@ def _fact(name: str, value: Any) -> str:
     if value is None:
         return "none"
     if name.endswith("_bytes") and isinstance(value, int | float):
-        return _size(value)
+        return size(value)
     if name == "pools" and isinstance(value, list):
         pools = Counter(sorted(_pool(pool) for pool in value))  # in which order they were found says nothing
         return ", ".join(pool if times == 1 else f"{pool} ({times} times)" for pool, times in pools.items()) or "none"
@@ -170,13 +170,6 @@ def _pool(pool: Any) -> str:
     if not isinstance(pool, Mapping):
         return str(pool)
     threads = pool.get("threads")
-    parts = [pool.get("library"), None if threads is None else f"{threads} thread{'' if threads == 1 else 's'}"]
+    parts = [pool.get("library"), None if threads is None else count(threads, "thread")]
     parts.append(pool.get("architecture"))
     return " ".join(str(part) for part in parts if part is not None)
-
-
-def _size(value: float) -> str:
-    for factor, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if value >= factor:
-            return f"{value / factor:.3g} {unit}"
-    return f"{value:g} B"

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.device import usable_cpus
-from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way
-from vecml.lab.experiments.telling import against
+from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, against
 
 QUICK_SIZES = (32, 128, 512, 1_024)
 SIZES = (16, 32, 64, 96, 128, 192, 256, 384, 512, 1_024, 2_048)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way
-from vecml.lab.experiments.telling import against, size
+from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, against
+from vecml.numbers import size
 
 TILE, BROADCAST = "np.tile", "broadcasting"
 WIDTH = 64

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.engines.libraries import missing
-from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way
-from vecml.lab.experiments.telling import against, amount
+from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, against
 
 SIZES = (16_384, 4_194_304)
 BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
@@ -100,7 +99,7 @@ def plan(quick: bool) -> Plan:  # noqa: ARG001 -- the points are few either way
 
 def tell(outcome: Outcome) -> tuple[str, str, str]:
     """From the large arrays' times, the bytes, and the errors."""
-    label = f"{amount(SIZES[-1])} values"
+    label = f"{SIZES[-1]:,} values"
     found = [cell for cell in outcome.of() if cell.point == label and not cell.plain]
     if not found:
         return "No dtype could be measured.", "So nothing is said of bytes.", "Measure again on a quieter machine."

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.device import usable_cpus
-from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way
-from vecml.lab.experiments.telling import against
+from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, against
 
 ONE = "one thread"
 PYTHON, NUMPY = "pure Python", "numpy exp"

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.device import available_devices
-from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way
-from vecml.lab.experiments.telling import against
+from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, against
 
 SIZES = (1_024, 4_096)
 # Of sums of `size` products, relative to the largest: unit roundoffs of the inputs, and float32 sums.

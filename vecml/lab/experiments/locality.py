@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml import hardware
-from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way
-from vecml.lab.experiments.telling import against, size, times
+from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, against
+from vecml.numbers import size, times
 
 GATHER, ORDER = "scattered", "in order"
 QUICK_SIZES = tuple(1 << shift for shift in (12, 15, 18, 21, 24))  # float32 values: 16 KiB to 64 MiB

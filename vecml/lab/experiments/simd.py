@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from vecml.engines.halide import missing_instructions
 from vecml.engines.libraries import missing
-from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way
-from vecml.lab.experiments.telling import against
+from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, against
 
 LANES = {"scalar": 1, "sse41": 4, "avx2": 8, "avx512": 16, "neon": 4}
 N_VALUES = 32_768  # 128 KiB in and as much out: the second cache holds it

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, crossing
-from vecml.lab.experiments.telling import against, amount, seconds
+from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, against, crossing
+from vecml.numbers import seconds
 
 LOOP, UFUNC = "Python loop", "ufunc"
 SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
@@ -71,7 +71,7 @@ def tell(outcome: Outcome) -> tuple[str, str, str]:
         f"Over {small.point} the ufuncs are {against(small)}: two calls cost {seconds(small.seconds)} whatever they do."
     )
     if cross is not None:
-        second = f"The lines cross near {amount(cross)} values: below that the loop wins, above it the ufuncs."
+        second = f"The lines cross near {cross:,.0f} values: below that the loop wins, above it the ufuncs."
     elif (small.ratio or 0.0) >= 1:
         second = f"There is no crossover in what was measured: even {small.point} are enough for the ufuncs."
     else:
