@@ -2,24 +2,41 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BASE := $(VENV)/.base
 READY := $(VENV)/.ready
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq
 
-.PHONY: help setup run check test test-system test-browser test-long test-gpu notebooks bench qualify ui up clean
+# What the first run imports is compiled once and kept in $(VENV), not compiled again in each process.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup run check test test-system test-browser test-long test-gpu notebooks bench qualify docs dist ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: $(READY)  ## .venv with vecml and everything that it is developed with
+run: $(BASE)  ## the notebook's job: generate, split, train, infer, evaluate, tracked; installs only what that takes
+	@$(BIN)/vecml run
 
-$(READY): pyproject.toml constraints.txt
+setup: $(BASE)  ## .venv with vecml, every engine and everything that vecml is developed with
+
+# requirements.txt names every package at its version, so pip has nothing to resolve; torch, nearly half of the bytes,
+# comes beside the others. Where a system needs more than the list names, `pip check` says so and pip resolves after all.
+$(BASE): pyproject.toml constraints.txt requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vecml needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + "\nhint: make PYTHON=python3.12 ...")'
-	@echo "setting up $(VENV): about a minute, and some hundred megabytes the first time"
+	@echo "setting up $(VENV): one to three minutes, and about 420 MB the first time"
 	@$(PYTHON) -m venv $(VENV)
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq -c constraints.txt -e '.[dev,all,bench]'
+	@$(PIP) -c constraints.txt pip setuptools
+	@grep '^torch==' requirements.txt >$(VENV)/torch.txt; grep -v '^torch==' requirements.txt >$(VENV)/rest.txt
+	@$(PIP) --no-deps --no-compile -r $(VENV)/torch.txt & torch=$$!; \
+	$(PIP) --no-deps --no-compile -r $(VENV)/rest.txt && wait $$torch
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip check >/dev/null || $(PIP) -c constraints.txt --no-build-isolation -e .
 	@touch $@
 
-run: $(READY)  ## the notebook's job: generate, split, train, infer, evaluate, tracked
-	@$(BIN)/vecml run
+$(READY): $(BASE)
+	@echo "adding the engines, the tools and the documentation's: about 350 MB the first time"
+	@$(PIP) -c constraints.txt --no-build-isolation -e '.[dev,docs,all,bench]'
+	@touch $@
 
 check: $(READY)  ## ruff, mypy, import contracts
 	$(BIN)/ruff format --check .
@@ -51,11 +68,17 @@ bench: $(READY)  ## vecml against the notebook's way, as ratios; nothing else sh
 qualify: $(READY)  ## the measuring put to the proof on this machine, 20 minutes; nothing else should run meanwhile
 	@$(BIN)/vecml qualify --minutes 20
 
-ui: $(READY)  ## MLflow's UI over the local store
+docs: $(READY)  ## the documentation as a site in site/, which needs no other host; a broken link fails it
+	@$(BIN)/mkdocs build --strict --quiet
+
+dist: $(READY)  ## wheel and source distribution in dist/
+	@$(BIN)/python -m build --quiet --no-isolation --outdir dist .
+
+ui: $(BASE)  ## MLflow's UI over the local store
 	@$(BIN)/vecml ui
 
-up: $(READY)  ## a Prefect server, a worker and MLflow's UI, all on 127.0.0.1, until Ctrl-C
+up: $(BASE)  ## a Prefect server, a worker and MLflow's UI, all on 127.0.0.1, until Ctrl-C
 	@$(BIN)/vecml up
 
 clean:  ## remove .venv and caches; mlruns/ and .prefect/ are kept
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist site *.egg-info

@@ -12,6 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.base_requirements import FILE, base_requirements, closure
+
 ROOT = Path(__file__).parents[1]
 OURS = {"vecml", "tasks", "flows"}
 FILES = sorted(path for package in OURS for path in (ROOT / package).rglob("*.py"))
@@ -102,3 +104,15 @@ def test_every_dependency_is_pinned_within_its_range() -> None:
 def test_torch_is_pinned_without_a_build() -> None:
     # A local version such as 2.13.0+cpu exists on one index only; without it every index has a build that fits.
     assert "torch==2.13.0" in CONSTRAINTS
+
+
+def test_requirements_are_the_base_install_and_nothing_else() -> None:
+    # `make run` installs them without asking what else they need: one too few breaks it, one too many makes it slower.
+    assert FILE.read_text(encoding="utf-8") == base_requirements(), "python -m tests.base_requirements writes it anew"
+
+
+def test_the_walk_through_what_packages_need() -> None:
+    assert closure(["jinja2>=3"]) == {"jinja2", "markupsafe"}
+    assert "uvicorn" not in closure(["jinja2>=3; python_version < '3'"]) | closure(["fastapi"])
+    with pytest.raises(LookupError, match=r"^no-such-thing is not installed: run make setup first$"):
+        closure(["no-such-thing"])

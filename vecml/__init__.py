@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vecml.interactive import predict as predict
     from vecml.model.store import load as load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["PipelineConfig", "__version__", "compare", "compare_functions", "load", "predict"]
 
 _HOMES = {

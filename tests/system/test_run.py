@@ -272,4 +272,4 @@ def test_no_argument_is_help_and_nothing_else(vecml: Vecml) -> None:
     done = vecml()
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: vecml" in done.stdout
-    assert vecml("--version").stdout == "vecml 0.1.0\n"
+    assert vecml("--version").stdout == "vecml 0.2.0\n"

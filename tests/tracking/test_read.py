@@ -16,6 +16,7 @@ from tasks.tracking.read import read_run
 from tasks.tracking.run import created_run
 from tasks.tracking.store import Store, open_store
 from tasks.tracking.write import tracked
+from vecml import __version__
 from vecml.comparison.subject import job_of_run
 from vecml.data.sources import load_table
 from vecml.data.split import split_table
@@ -235,7 +236,7 @@ def test_a_configuration_that_this_vecml_cannot_read(home: Path, telling_result:
     (artifacts(home, odd) / "config.json").write_text(content)
     error = refused(odd.run_id)
     assert error.message.startswith(f"run {odd.name}: its config.json cannot be read: ")
-    assert error.hint == "read it with the vecml that wrote it, 0.1.0"
+    assert error.hint == f"read it with the vecml that wrote it, {__version__}"
 
 
 def test_files_that_are_gone(home: Path, telling_result: PipelineResult) -> None:
