@@ -1,0 +1,201 @@
+"""Every column, value and label that is refused, with the message and the hint, word for word."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.made_files import Case, check_refused, numbered, parquet, rows, save_all
+
+LABELS = ["x", "y", "x", "y"]
+
+REFUSED: dict[str, Case] = {
+    "unknown target": (
+        "data.csv",
+        rows("a,b,lable", "1,2,x"),
+        {},
+        "there is no column 'label' in data.csv",
+        "did you mean 'lable'? columns: 'a', 'b', 'lable'",
+    ),
+    "unknown drop": (
+        "data.csv",
+        rows("age,label", "1,x"),
+        {"drop": ("agee",)},
+        "there is no column 'agee' in data.csv",
+        "did you mean 'age'? columns: 'age', 'label'",
+    ),
+    "unknown keep, nothing near": (
+        "data.csv",
+        rows("age,label", "1,x"),
+        {"keep": ("zzz",)},
+        "there is no column 'zzz' in data.csv",
+        "columns: 'age', 'label'",
+    ),
+    "unknown target, many columns": (
+        "data.csv",
+        rows(",".join(f"c{i}" for i in range(15)), ",".join("1" * 15)),
+        {"target": "0"},
+        "there is no column '0' in data.csv",
+        "did you mean 'c0'? columns: 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8', 'c9' and 5 more",
+    ),
+    "nothing left": (
+        "data.csv",
+        rows("a,label", "1,x"),
+        {"drop": ("a",)},
+        "no feature column is left of data.csv",
+        "beside the target 'label', --drop and --keep must leave one",
+    ),
+    "every column constant": (
+        "data.csv",
+        rows("a,b,label", "1,5,x", "1,5,y"),
+        {},
+        "no feature column is left: every one of them is constant",
+        "columns: 'a', 'b'",
+    ),
+    "infinite value": (
+        "data.csv",
+        numbered(20, lambda i: f"{'inf' if i == 16 else i},{'xy'[i % 2]}"),
+        {},
+        "column 'a' has an infinite value in row 17",
+        "mend it, or leave the column out with --drop a",
+    ),
+    "minus infinity": (
+        "data.parquet",
+        parquet(a=[1.0, None, -np.inf, 3.0], label=LABELS),
+        {},
+        "column 'a' has an infinite value in row 3",
+        "mend it, or leave the column out with --drop a",
+    ),
+    "beyond float32": (
+        "data.parquet",
+        parquet(a=[1.0, -1e300, 2.0, 3.0], label=LABELS),
+        {},
+        "column 'a' has -1e+300 in row 2, more than float32 can hold",
+        "mend it, or leave the column out with --drop a",
+    ),
+    "integer beyond float64": (
+        "data.csv",
+        numbered(20, lambda i: f"{2**53 + (i == 6)},{'xy'[i % 2]}", "id,label"),
+        {},
+        "column 'id' has integers that float64 cannot hold: 9007199254740993 in row 7",
+        "leave it out with --drop id; numbers that only name things are better written as text",
+    ),
+    "integer beyond float64, after a missing one": (
+        "data.parquet",
+        parquet(a=[1, None, -(2**63) + 1, 3], label=LABELS),
+        {},
+        "column 'a' has integers that float64 cannot hold: -9223372036854775807 in row 3",
+        "leave it out with --drop a; numbers that only name things are better written as text",
+    ),
+    "largest integers": (
+        "data.npz",
+        save_all(a=np.array([2**63, 2**64 - 1], np.uint64), label=np.arange(2)),
+        {},
+        "column 'a' has integers that float64 cannot hold: 18446744073709551615 in row 2",
+        "leave it out with --drop a; numbers that only name things are better written as text",
+    ),
+    "column without a value": (
+        "data.csv",
+        rows("a,b,label", ",1,x", ",2,y"),
+        {},
+        "column 'a' has no value in any row",
+        "leave it out with --drop a",
+    ),
+    "column without a value where labelled": (
+        "data.csv",
+        rows("a,b,label", ",1,x", ",2,y", "7,3,"),
+        {},
+        "column 'a' has no value in any labelled row",
+        "leave it out with --drop a",
+    ),
+    "list": (
+        "data.parquet",
+        parquet(**{"a b": [[1], [2], [3], [4]], "label": LABELS}),
+        {},
+        "column 'a b' holds list<element: int64>, which is no number, text, time or boolean",
+        "leave it out with --drop 'a b'",
+    ),
+    "struct": (
+        "data.parquet",
+        parquet(a=[{"x": 1}] * 4, label=LABELS),
+        {},
+        "column 'a' holds struct<x: int64>, which is no number, text, time or boolean",
+        "leave it out with --drop a",
+    ),
+    "binary": (
+        "data.parquet",
+        parquet(a=[b"1"] * 4, label=LABELS),
+        {},
+        "column 'a' holds binary, which is no number, text, time or boolean",
+        "leave it out with --drop a",
+    ),
+    "free text": (
+        "data.csv",
+        numbered(300, lambda i: f"name {i},{'xy'[i % 2]}"),
+        {},
+        "column 'a' is text with 300 distinct values; a category has at most 100",
+        "leave it out with --drop a, or raise --max-categories",
+    ),
+    "fewer categories allowed": (
+        "data.csv",
+        numbered(6, lambda i: f"name {i % 3},{'xy'[i % 2]}"),
+        {"max_categories": 2},
+        "column 'a' is text with 3 distinct values; a category has at most 2",
+        "leave it out with --drop a, or raise --max-categories",
+    ),
+    "number with a stray text": (
+        "data.csv",
+        numbered(300, lambda i: f"{'abc' if i == 16 else i / 2},{'xy'[i % 2]}", "age,label"),
+        {},
+        "column 'age' is text: 'abc' in row 17 is not a number",
+        "mend it or leave it empty; or --drop age, or raise --max-categories",
+    ),
+    "regression": (
+        "data.csv",
+        numbered(101, lambda i: f"{i},{i / 3}"),
+        {},
+        "target 'label' looks like regression: it has 101 distinct numbers",
+        "vecml trains classifiers: choose a target of at most 100 numbers, or bin this one first",
+    ),
+    "too many classes": (
+        "data.csv",
+        numbered(1001, lambda i: f"{i},name {i}"),
+        {},
+        "target 'label' has 1,001 distinct values; a classifier takes at most 1,000 classes",
+        "name another column with --target",
+    ),
+    "infinite label": (
+        "data.csv",
+        rows("a,label", "1,0", "2,1", "3,inf"),
+        {},
+        "target 'label' has an infinite value in row 3",
+        "a label is a class: mend it or leave it empty",
+    ),
+    "list as label": (
+        "data.parquet",
+        parquet(a=[1, 2], label=[[1], [2]]),
+        {},
+        "target 'label' holds list<element: int64>, which is no number, text, time or boolean",
+        "name another column with --target",
+    ),
+    "no label at all": (
+        "data.csv",
+        rows("a,label", "1,", "2,"),
+        {},
+        "target 'label' has no value in any row of data.csv",
+        "name another column with --target",
+    ),
+    "one class": (
+        "data.csv",
+        rows("a,label", "1,x", "2,x", "3,"),
+        {},
+        "target 'label' has one class only: 'x' in all 2 rows",
+        "a classifier needs two classes or more",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_in_these_words(case: str, tmp_path: Path) -> None:
+    check_refused(REFUSED[case], tmp_path)
