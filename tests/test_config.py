@@ -26,7 +26,8 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str, str | None]] = [
     ({"rows": True}, "--rows true: not a number", None),
     ({"name": "a\nb"}, "--name 'a\\nb': must be one line of printable text", None),
     ({"name": "  "}, "--name '  ': must be one line of printable text", None),
-    ({"hidden": "64;32"}, "--hidden 64;32: not a whole number", None),
+    ({"hidden": "64;32"}, "--hidden 64;32: not a list of widths", "for example --hidden 64,32"),
+    ({"block_rows": "many"}, "--block-rows many: neither a number nor auto", None),
     (
         {"engine": "tensorflow"},
         "--engine tensorflow: there is no such engine",

@@ -27,13 +27,6 @@ LONG_FILES: set[str] = {
 }
 LONG_FUNCTIONS: set[str] = {
     "tests/engines/test_refusals.py: test_refusals",
-    "vecml/cli/champion.py: champion",
-    "vecml/cli/compare.py: compare",
-    "vecml/cli/history.py: history",
-    "vecml/cli/optimize.py: optimize",
-    "vecml/cli/predict.py: predict",
-    "vecml/cli/run.py: run",
-    "vecml/cli/up.py: up",
 }
 CIRCLES: list[set[str]] = [{"tasks.tracking.pt2", "tasks.tracking.side_process"}]
 OWN_MODELS: set[str] = {

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from vecml.errors import SettingError
+from vecml.fields import Declared, Flag, shown
 
 Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
 EngineName = Literal["row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
@@ -29,73 +30,73 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 ISAS: tuple[str, ...] = get_args(Isa)
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
-WHOLE_NUMBERS = ("rows", "features", "epochs", "batch_size", "replicas", "seed", "threads", "block_rows")
+DATA, TRAINING, INFERENCE, RUN = "Data", "Training", "Inference", "Run"  # the headings of `vecml run --help`
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Declared):
     # Prefect's form shows the docstring and the descriptions; the latter are the command line's help as well.
     """What is trained on what: data and network. As it stands: 5,000 generated rows, a 10-32-2 network, five epochs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), title="Data and model")
+    model_config = ConfigDict(title="Data and model")
 
-    data: str | None = Field(
+    data: Annotated[str | None, Flag(DATA, "FILE|sklearn:NAME")] = Field(
         None,
         title="Data",
         description="a CSV, Parquet, Feather, .npy or .npz file, or sklearn:NAME; none generates normal features",
     )
-    target: str | None = Field(None, title="Target", description="the column that holds the label")
-    drop: tuple[str, ...] = Field((), title="Drop", description="columns to leave out")
-    keep: tuple[str, ...] = Field((), title="Keep", description="the only columns to use, beside the target")
-    max_categories: int = Field(
+    target: Annotated[str | None, Flag(DATA, "COLUMN")] = Field(
+        None, title="Target", description="the column that holds the label"
+    )
+    drop: Annotated[tuple[str, ...], Flag(DATA, "COLUMN,...")] = Field(
+        (), title="Drop", description="columns to leave out"
+    )
+    keep: Annotated[tuple[str, ...], Flag(DATA, "COLUMN,...")] = Field(
+        (), title="Keep", description="the only columns to use, beside the target"
+    )
+    max_categories: Annotated[int, Flag(DATA, "N")] = Field(
         100,
         ge=2,
         le=10_000,
         title="Categories at most",
         description="distinct values up to which a text column counts as a category",
     )
-    rows: int = Field(5_000, ge=1, le=10**12, title="Rows", description="rows to generate when there is no data file")
-    features: int = Field(10, ge=1, le=100_000, title="Features", description="features to generate")
-    test_fraction: float = Field(
+    rows: Annotated[int, Flag(DATA, "N")] = Field(
+        5_000, ge=1, le=10**12, title="Rows", description="rows to generate when there is no data file"
+    )
+    features: Annotated[int, Flag(DATA, "N")] = Field(
+        10, ge=1, le=100_000, title="Features", description="features to generate"
+    )
+    test_fraction: Annotated[float, Flag(DATA, "SHARE")] = Field(
         0.2, gt=0, lt=1, title="Test fraction", description="share of the rows kept for testing"
     )
-    seed: int = Field(0, ge=0, le=2**32 - 1, title="Seed", description="seed of the data, the split and the training")
-    hidden: tuple[Width, ...] = Field(
-        (32,), min_length=1, max_length=8, title="Hidden", description="widths of the hidden layers"
+    hidden: Annotated[
+        tuple[Width, ...], Flag(TRAINING, "N,...", noun="width", complaint="not a list of widths", example="64,32")
+    ] = Field((32,), min_length=1, max_length=8, title="Hidden", description="widths of the hidden layers")
+    activation: Annotated[Activation, Flag(TRAINING, "NAME")] = Field(
+        "relu", title="Activation", description="the function between the layers"
     )
-    activation: Activation = Field("relu", title="Activation", description="the function between the layers")
-    architecture: str | None = Field(
+    architecture: Annotated[str | None, Flag(TRAINING, "MODULE:CLASS")] = Field(
         None,
         title="Architecture",
         description="a torch.nn.Module class of your own, made with (features, classes), instead of hidden layers",
     )
-    weights: str | None = Field(
+    weights: Annotated[str | None, Flag(TRAINING, "FILE")] = Field(
         None,
         title="Weights",
         description="a safetensors file of trained weights, which take the encoded table as it is: nothing is trained",
     )
-    epochs: int = Field(5, ge=1, le=10**9, title="Epochs", description="passes over the training part")
-    batch_size: int = Field(128, ge=1, le=10**9, title="Batch size", description="rows per training step")
-    learning_rate: float = Field(1e-3, gt=0, le=10, title="Learning rate", description="Adam's step size")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_people_write_it(cls, values: Any) -> Any:
-        """`hidden = 64`, `hidden = "64,32"`, `drop = "id"`: each means one thing only."""
-        if not isinstance(values, Mapping):
-            return values
-        given = dict(values)
-        for name in WHOLE_NUMBERS:
-            if isinstance(given.get(name), bool):
-                raise ValueError(f"{flag(name)} {str(given[name]).lower()}: not a number")
-        for name in ("drop", "keep"):
-            if isinstance(given.get(name), str):
-                given[name] = (given[name],)
-        hidden = given.get("hidden")
-        if isinstance(hidden, int):
-            given["hidden"] = (hidden,)
-        elif isinstance(hidden, str):
-            given["hidden"] = tuple(width.strip() for width in hidden.split(","))
-        return given
+    epochs: Annotated[int, Flag(TRAINING, "N")] = Field(
+        5, ge=1, le=10**9, title="Epochs", description="passes over the training part"
+    )
+    batch_size: Annotated[int, Flag(TRAINING, "N")] = Field(
+        128, ge=1, le=10**9, title="Batch size", description="rows per training step"
+    )
+    learning_rate: Annotated[float, Flag(TRAINING, "RATE")] = Field(
+        1e-3, gt=0, le=10, title="Learning rate", description="Adam's step size"
+    )
+    seed: Annotated[int, Flag(TRAINING, "N")] = Field(
+        0, ge=0, le=2**32 - 1, title="Seed", description="seed of the data, the split and the training"
+    )
 
     @model_validator(mode="after")
     def _architecture_stands_alone(self) -> "TrainingConfig":
@@ -103,10 +104,8 @@ class TrainingConfig(BaseModel):
             for field in ("hidden", "activation"):
                 value = getattr(self, field)
                 if value != type(self).model_fields[field].default:
-                    shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-                    raise ValueError(
-                        f"--{field} {shown}: --architecture {self.architecture} has its own layers: leave one out"
-                    )
+                    why = f"--architecture {self.architecture} has its own layers: leave one out"
+                    raise ValueError(f"--{field} {shown(value)}: {why}")
         return self
 
     @model_validator(mode="after")
@@ -130,47 +129,45 @@ class PipelineConfig(TrainingConfig):
 
     model_config = ConfigDict(title="Pipeline")
 
-    replicas: int = Field(
+    replicas: Annotated[int, Flag(TRAINING, "N")] = Field(
         1,
         ge=1,
         le=1_024,
         title="Replicas",
         description="networks trained at once from different seeds; their accuracies get a mean and an interval",
     )
-    engine: EngineChoice = Field(
+    engine: Annotated[EngineChoice, Flag(INFERENCE, "NAME")] = Field(
         "torch",
         title="Engine",
         description="the library that runs the inference; auto compares them once and remembers the fastest",
     )
-    budget: str = Field("90s", title="Budget", description="wall time of the comparison that engine auto makes")
-    device: DeviceName = Field(
+    budget: Annotated[str, Flag(INFERENCE, "TIME")] = Field(
+        "90s", title="Budget", description="wall time of the comparison that engine auto makes"
+    )
+    device: Annotated[DeviceName, Flag(INFERENCE, "NAME")] = Field(
         "auto", title="Device", description="where training and inference run; auto takes a GPU where there is one"
     )
-    precision: Precision = Field("float32", title="Precision", description="what the inference computes in")
-    layout: Layout = Field("columns", title="Layout", description="how the features lie in memory: by column or by row")
-    isa: Isa = Field(
+    precision: Annotated[Precision, Flag(INFERENCE, "NAME")] = Field(
+        "float32", title="Precision", description="what the inference computes in"
+    )
+    layout: Annotated[Layout, Flag(INFERENCE, "NAME")] = Field(
+        "columns", title="Layout", description="how the features lie in memory: by column or by row"
+    )
+    isa: Annotated[Isa, Flag(INFERENCE, "NAME")] = Field(
         "native", title="Instruction set", description="what an engine that can choose, halide, compiles for"
     )
-    threads: int | None = Field(
+    threads: Annotated[int | None, Flag(INFERENCE, "N")] = Field(
         None,
         ge=1,
         title="Threads",
         description="CPU threads of the inference; none takes every CPU that this process may use",
     )
-    block_rows: int | None = Field(
-        None, ge=1, title="Block rows", description="rows worked on at a time; none lets the cache size decide"
-    )
-    name: str | None = Field(
+    block_rows: Annotated[
+        int | None, Flag(INFERENCE, "N|auto", default="auto", complaint="neither a number nor auto")
+    ] = Field(None, ge=1, title="Block rows", description="rows worked on at a time; none lets the cache size decide")
+    name: Annotated[str | None, Flag(RUN, "TEXT")] = Field(
         None, min_length=1, max_length=200, title="Name", description="name of the run; none lets one be made"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _auto_block_rows(cls, values: Any) -> Any:
-        """`block_rows = "auto"` is what none says."""
-        if isinstance(values, Mapping) and values.get("block_rows") == "auto":
-            return {**values, "block_rows": None}
-        return values
 
     @model_validator(mode="after")
     def _name_is_one_line(self) -> "PipelineConfig":
@@ -222,11 +219,9 @@ def make_config(values: Mapping[str, Any], base: Mapping[str, Any] | None = None
 
     Raises SettingError with one line that names the first offending flag and value.
     """
-    given = {**(base or {}), **{name: value for name, value in values.items() if value is not None}}
-    try:
-        return PipelineConfig(**given)
-    except ValidationError as error:
-        raise _explain(error) from None
+    return PipelineConfig.checked(
+        {**(base or {}), **{name: value for name, value in values.items() if value is not None}}
+    )
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -243,50 +238,3 @@ def read_config_file(path: Path) -> dict[str, Any]:
             f"--config {path}: not TOML: {error}", 'a line looks like: epochs = 60, or data = "file.csv"'
         ) from None
     return {name.replace("-", "_"): value for name, value in content.items()}
-
-
-def flag(field: str) -> str:
-    """The command-line flag of a field: `block_rows` is `--block-rows`."""
-    return "--" + field.replace("_", "-")
-
-
-def _bound(value: float) -> str:
-    """A limit as people write it: 0.5, 65,536."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
-
-
-def _explain(error: ValidationError) -> SettingError:
-    """Pydantic's first complaint as one line in the words of the command line."""
-    first = error.errors(include_url=False)[0]
-    field = str(first["loc"][0]) if first["loc"] else ""
-    value = first["input"]
-    context = first.get("ctx", {})
-    match first["type"]:
-        case "extra_forbidden":
-            import difflib  # noqa: PLC0415 -- only for the message
-
-            close = difflib.get_close_matches(field, PipelineConfig.model_fields, n=3)
-            hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(PipelineConfig.model_fields)}"
-            return SettingError(f"unknown setting {field!r}", hint)
-        case "literal_error":
-            choices = get_args(PipelineConfig.model_fields[field].annotation)
-            return SettingError(f"{flag(field)} {value}: there is no such {field}", f"choose from {', '.join(choices)}")
-        case "greater_than_equal":
-            return SettingError(f"{flag(field)} {value}: must be at least {_bound(context['ge'])}")
-        case "greater_than":
-            return SettingError(f"{flag(field)} {value}: must be more than {_bound(context['gt'])}")
-        case "less_than_equal":
-            return SettingError(f"{flag(field)} {value}: must be at most {_bound(context['le'])}")
-        case "less_than":
-            return SettingError(f"{flag(field)} {value}: must be less than {_bound(context['lt'])}")
-        case "int_parsing" | "int_type" | "int_from_float":
-            return SettingError(f"{flag(field)} {value}: not a whole number")
-        case "float_parsing" | "float_type" | "finite_number":
-            return SettingError(f"{flag(field)} {value}: not a number")
-        case "too_short":
-            return SettingError(f"{flag(field)}: name at least one width")
-        case "value_error":
-            return SettingError(str(context["error"]))
-        case _:
-            where = f"{flag(field)} {value}: " if field else ""
-            return SettingError(f"{where}{first['msg']}")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from vecml.comparison.config import ComparedEngine, ComparisonConfig, check_words
+from vecml.comparison.config import ComparedEngine, ComparisonConfig
 from vecml.comparison.settings import settings_of
 from vecml.comparison.work import rows_of_a_call
 from vecml.config import Setting
@@ -64,13 +64,34 @@ def test_a_form_refuses_what_cannot_be(given: dict[str, object]) -> None:
         ComparisonConfig.model_validate(given)
 
 
-def test_a_word_that_there_is_not_is_named_with_the_choices() -> None:
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ({"layout": "columns,diagonal"}, "--layout diagonal: there is no such layout", "choose from columns, rows"),
+        ({"engines": ["jax"]}, "--engines jax: there is no such engine", f"choose from {', '.join(ENGINES)}"),
+        ({"engines": ""}, "--engines: name at least one engine", None),
+        ({"threads": "1,0"}, "--threads 0: must be at least 1", None),
+        ({"threads": "two"}, "--threads two: not a whole number", None),
+        ({"block_rows": "512,many"}, "--block-rows many: neither a number nor auto", None),
+        ({"rows": 10**11}, "--rows 100000000000: must be at most 10,000,000,000", None),
+        ({"epoch": 3}, "unknown setting 'epoch'", "did you mean epochs?"),
+        ({"subject": {"epochs": 0}}, "--epochs 0: must be at least 1", None),
+        ({"subject": {"epoch": 3}}, "unknown setting 'epoch'", "did you mean epochs?"),
+        ({"subject": {"target": "y"}}, "--target needs --data: name the file that holds the column", None),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(given: dict[str, object], message: str, hint: str | None) -> None:
     with pytest.raises(SettingError) as caught:
-        check_words("layout", ["columns", "diagonal"])
-    assert (caught.value.message, caught.value.hint) == (
-        "--layout diagonal: there is no such layout",
-        "choose from columns, rows",
+        ComparisonConfig.checked(given)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_lists_as_people_write_them() -> None:
+    config = ComparisonConfig.checked(
+        {"engines": "all", "threads": 1, "layout": "columns, rows", "block_rows": "auto,512"}
     )
+    assert (config.engines, config.threads) == (("all",), (1,))
+    assert (config.layout, config.block_rows) == (("columns", "rows"), (0, 512))
 
 
 def test_more_threads_than_cpus_are_refused() -> None:

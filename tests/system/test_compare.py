@@ -95,7 +95,7 @@ def test_latency(vecml: Vecml, tmp_path: Path) -> None:
         ),
         (("--engines", "numpy"), "error: nothing to compare numpy with\n"),
         (("--threads", "9999"), "error: --threads 9999: this machine offers "),
-        (("--threads", "0"), "error: --threads 0: not a whole number above 0\n"),
+        (("--threads", "0"), "error: --threads 0: must be at least 1\n"),
         (("--precision", "int8"), "error: --precision int8: there is no such precision\n"),
         (("--budget", "5s"), "error: --budget 5s: too short for a verdict on 2 settings\nhint: --budget "),
         (("--budget", "soon"), "error: --budget soon: not a time\n"),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecml.cli.terminal import console, progress_bars, shown_warnings
+from vecml.cli.options import JsonFlag, ModelClass, command, option
+from vecml.cli.terminal import console
 from vecml.errors import SettingError
 from vecml.numbers import count, percent
 
@@ -30,6 +31,7 @@ EPILOG = """**Examples**
 REFUSED = 1
 
 
+@command()
 def champion(
     run: Annotated[
         str | None,
@@ -41,57 +43,32 @@ def champion(
     ] = None,
     name: Annotated[str, typer.Option(help="The registered model's name.", metavar="NAME")] = "vecml",
     comparison: Annotated[
-        str | None,
-        typer.Option(
-            help="The comparison whose setting is taken. [default: the run's latest]",
-            metavar="RUN",
-            show_default=False,
-        ),
+        str | None, option("The comparison whose setting is taken. [default: the run's latest]", "RUN")
     ] = None,
-    rollback: Annotated[bool, typer.Option("--rollback", help="Make the champion before this one champion again.")] = (
-        False
-    ),
-    force: Annotated[
-        bool, typer.Option("--force", help="Promote it whatever the test says; that is written down.")
-    ] = False,
-    architecture: Annotated[
-        str | None,
-        typer.Option(
-            help="The class of a model that is a torch.nn.Module of your own.",
-            metavar="MODULE:CLASS",
-            show_default=False,
-        ),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False
-        ),
-    ] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # -- main reads it
+    rollback: Annotated[bool, option("Make the champion before this one champion again.", None, "--rollback")] = False,
+    force: Annotated[bool, option("Promote it whatever the test says; that is written down.", None, "--force")] = False,
+    architecture: ModelClass = None,
+    json: JsonFlag = False,
 ) -> None:
     """Make a run's model the champion, with the setting that suits it, if it is not worse than the one before.
 
     Both label the same test rows. Fewer right is refused (exit code 1), unless that may be chance and a loss of 1 % or
     more is excluded; so is a setting whose labels are wrong. The former champion becomes the challenger.
     """
-    del debug
     _check(run, comparison, architecture, rollback=rollback, force=force)
-    with shown_warnings(ignore or ()), progress_bars():
-        from tasks.tracking.registry import CHAMPION, no_champion, roll_back, standing
+    from tasks.tracking.registry import CHAMPION, no_champion, roll_back, standing
 
-        if run is not None:
-            from tasks.tracking.promotion import promote
+    if run is not None:
+        from tasks.tracking.promotion import promote
 
-            made = promote(run, name, comparison=comparison, architecture=architecture, force=force)
-            _show_promotion(made, name, json=json)
-            if not made.promoted:
-                raise typer.Exit(REFUSED)
-            return
-        told = roll_back(name) if rollback else standing(name)
-        if told.champion is None and not json:
-            raise no_champion(name)
+        made = promote(run, name, comparison=comparison, architecture=architecture, force=force)
+        _show_promotion(made, name, json=json)
+        if not made.promoted:
+            raise typer.Exit(REFUSED)
+        return
+    told = roll_back(name) if rollback else standing(name)
+    if told.champion is None and not json:
+        raise no_champion(name)
     if json:
         typer.echo(json_text.dumps(_standing_as_json(told), indent=1))
         return

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from vecml.cli.terminal import console, show_comparison, shown_warnings
+from vecml.cli.options import JsonFlag, command, option
+from vecml.cli.terminal import console, show_comparison
 from vecml.errors import SettingError
 
 EPILOG = """**Examples**
@@ -16,17 +17,13 @@ EPILOG = """**Examples**
 """
 
 
+@command()
 def diff(
     runs: Annotated[
         list[str], typer.Argument(help="Runs by name, id, or the id's beginning; the first is the one to compare with.")
     ],
-    all_: Annotated[bool, typer.Option("--all", help="Show every field that differs, chosen block sizes too.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn"),
-    ] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+    all_: Annotated[bool, option("Show every field that differs, chosen block sizes too.", None, "--all")] = False,
+    json: JsonFlag = False,
 ) -> None:
     """Hold recorded runs of any day and machine against the first of them.
 
@@ -41,8 +38,7 @@ def diff(
     from vecml.history.diff import diff as compared
     from vecml.report.diff import as_json, remarks, sentence, table
 
-    with shown_warnings(ignore or ()):
-        sides, others = read_sides(runs)
+    sides, others = read_sides(runs)
     found = compared(sides, others)
     if json:
         typer.echo(json_text.dumps(as_json(found), indent=1, allow_nan=False))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecml.cli.terminal import console, progress_bars, shown_warnings
+from vecml.cli.options import JsonFlag, command, option
+from vecml.cli.terminal import console
 from vecml.numbers import count, megabytes, percent
 
 if TYPE_CHECKING:
@@ -30,16 +31,15 @@ MACHINE = (
 VERSIONS = ("vecml", "python", "numpy", "blas", "torch", "pyarrow", "mlflow", "prefect")
 
 
+@command()
 def doctor(
     limits: Annotated[
-        bool, typer.Option("--limits", help="Measure the machine's limits, which takes seconds, and keep them.")
+        bool, option("Measure the machine's limits, which takes seconds, and keep them.", None, "--limits")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+    json: JsonFlag = False,
 ) -> None:
     """Say what this machine offers: devices, engines and why one is missing, versions, known conflicts, the store."""
-    with shown_warnings(()), progress_bars():
-        found = examine(limits)
+    found = examine(limits)
     if json:
         typer.echo(json_module.dumps(found, indent=1))
         return

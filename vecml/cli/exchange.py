@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecml.cli.terminal import console, progress_bars, shown_warnings
+from vecml.cli.options import JsonFlag, TrackedRun, command
+from vecml.cli.terminal import console
 from vecml.numbers import count
 
 if TYPE_CHECKING:
@@ -25,58 +26,39 @@ IMPORT_EPILOG = """**Examples**
 - `vecml diff RUN_A RUN_B`: and what changed between them
 """
 
-Ignore = Annotated[
-    list[str] | None,
-    typer.Option(help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
-Debug = Annotated[bool, typer.Option(help="Show the traceback of an error.")]
 
-
+@command()
 def export_run(
-    run: Annotated[
-        str,
-        typer.Argument(
-            help="A tracked run: its id, the beginning of it, or its name; a setting's is its comparison's.",
-            metavar="RUN",
-        ),
-    ],
+    run: TrackedRun,
     file: Annotated[Path, typer.Argument(help="The file to write, a zip.", metavar="FILE")],
-    json: Json = False,
-    ignore: Ignore = None,
-    debug: Debug = False,
+    json: JsonFlag = False,
 ) -> None:
     """Write a run into one file: params, metrics, tags, note, data sets and artifacts; a comparison with its settings.
 
     Left out: who ran it and where on the disk, and MLflow's own model of it, which runs code when it is loaded.
     """
-    del debug  # main reads it
-    with shown_warnings(ignore or ()), progress_bars():
-        from tasks.tracking.export_import import export_run as exported
+    from tasks.tracking.export_import import export_run as exported
 
-        written = exported(run, file)
+    written = exported(run, file)
     if json:
         typer.echo(json_text.dumps(_export_as_json(written), indent=1))
         return
     console().print(f"run {written.name}{_below(written.children)} is in {file}", soft_wrap=True, markup=False)
 
 
+@command()
 def import_runs(
     files: Annotated[list[Path], typer.Argument(help="Files that vecml export wrote.", metavar="FILE")],
-    json: Json = False,
-    ignore: Ignore = None,
-    debug: Debug = False,
+    json: JsonFlag = False,
 ) -> None:
     """Put exported runs into this folder's store, or the one that MLFLOW_TRACKING_URI names.
 
     Digests are checked before anything is written, nothing in the files is executed, and a run that is here already is
     not made again.
     """
-    del debug  # main reads it
-    with shown_warnings(ignore or ()), progress_bars():
-        from tasks.tracking.export_import import import_runs as imported
+    from tasks.tracking.export_import import import_runs as imported
 
-        found = imported(files)
+    found = imported(files)
     if json:
         content = {"version": 1, "runs": [_import_as_json(one) for one in found]}
         typer.echo(json_text.dumps(content, indent=1))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vecml.cli.options import JsonFlag, NetworkDigest, command, option
 from vecml.cli.terminal import console
 from vecml.errors import SettingError
 
@@ -24,33 +25,18 @@ EPILOG = """**Examples**
 """
 
 
+@command(warns=False)
 def history(
     setting: Annotated[
-        str | None,
-        typer.Option(
-            help="Only settings with this engine, or these params.",
-            metavar="'ENGINE NAME=VALUE ...'",
-            show_default=False,
-        ),
+        str | None, option("Only settings with this engine, or these params.", "'ENGINE NAME=VALUE ...'")
     ] = None,
-    architecture: Annotated[
-        str | None,
-        typer.Option(help="Only networks whose digest begins so.", metavar="DIGEST", show_default=False),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            help="Only sittings since a day, or of the last days: 30d.", metavar="DATE|DAYS", show_default=False
-        ),
-    ] = None,
+    architecture: NetworkDigest = None,
+    since: Annotated[str | None, option("Only sittings since a day, or of the last days: 30d.", "DATE|DAYS")] = None,
     check: Annotated[
         bool,
-        typer.Option(
-            "--check", help="End with 1 on a confirmed slowdown in the latest sittings, with 3 where it is open."
-        ),
+        option("End with 1 on a confirmed slowdown in the latest sittings, with 3 where it is open.", None, "--check"),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+    json: JsonFlag = False,
 ) -> None:
     """Show each setting's rate over the recorded comparisons, where it changed, and what else changed there.
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vecml.cli.ladder import check_target
-from vecml.cli.terminal import console, own_name, progress_bars, show_comparison, shown_warnings
+from vecml.cli.options import JsonFile, RunName, command, is_printed, option
+from vecml.cli.terminal import console, own_name, show_comparison
 from vecml.errors import DataError, SettingError
 
 EPILOG = """**Examples**
@@ -20,6 +20,7 @@ EPILOG = """**Examples**
 """
 
 
+@command()
 def lab(
     name: Annotated[
         str,
@@ -28,31 +29,13 @@ def lab(
             metavar="NAME|all",
         ),
     ],
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer points, and three short launches instead of five.")
-    ] = False,
+    quick: Annotated[bool, option("Fewer points, and three short launches instead of five.", None, "--quick")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="A folder for a picture each (PNG) and one page (lab.html); made where it is not there.",
-            metavar="FOLDER",
-            show_default=False,
-        ),
+        option("A folder for a picture each (PNG) and one page (lab.html); made where it is not there.", "FOLDER"),
     ] = None,
-    json: Annotated[
-        Path | None,
-        typer.Option(help="Write every figure as JSON; `-` prints it instead.", metavar="FILE", show_default=False),
-    ] = None,
-    run_name: Annotated[
-        str | None, typer.Option("--name", help="Name of the run in MLflow.", metavar="TEXT", show_default=False)
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False
-        ),
-    ] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+    json: JsonFile = None,
+    run_name: RunName = None,
 ) -> None:
     """Measure why vectorised code is fast: a plain twin against a vectorised one, with a verdict, beside the limit.
 
@@ -62,11 +45,9 @@ def lab(
     from vecml.lab.catalogue import chosen
 
     experiments = chosen(name)
-    check_target("--json", json)
     _check_folder(out)
-    with shown_warnings(ignore or ()), progress_bars():
-        outcomes, address = _measure(experiments, run_name, quick=quick, out=out, json=json)
-    if json is not None and str(json) == "-":
+    outcomes, address = _measure(experiments, run_name, quick=quick, out=out, json=json)
+    if is_printed(json):
         from vecml.lab.report import to_json_dict
 
         typer.echo(json_text.dumps(to_json_dict(outcomes)))
@@ -106,7 +87,7 @@ def _measure(
                 except DataError:  # nothing was measured: the page says why
                     continue
             made = page(outcomes, pictures)
-            if json is not None and str(json) != "-":
+            if json is not None and not is_printed(json):
                 write_bytes(json, (json_text.dumps(to_json_dict(outcomes)) + "\n").encode())
             if out is not None:
                 out.mkdir(exist_ok=True)

@@ -1,15 +1,14 @@
 """`vecml ladder`: the model's inference climbed rung by rung, from a Python loop to the best that this machine has."""
 
 import json as json_text
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vecml.cli.terminal import own_name, progress_bars, show_comparison, shown_warnings
-from vecml.errors import SettingError
+from vecml.cli.options import JsonFile, Quick, RunName, command, is_printed, option, output_file
+from vecml.cli.terminal import own_name, show_comparison
 
 EPILOG = """**Examples**
 
@@ -21,71 +20,27 @@ EPILOG = """**Examples**
 """
 
 
+@command()
 def ladder(
-    run: Annotated[
-        str | None,
-        typer.Option(help="A tracked run: its model and its test part.", metavar="RUN_ID", show_default=False),
-    ] = None,
+    run: Annotated[str | None, option("A tracked run: its model and its test part.", "RUN_ID")] = None,
     rows: Annotated[
         int | None,
-        typer.Option(
-            help="Rows of the quick rungs. [default: by the network's size, a million for 10-32-2]",
-            metavar="N",
-            min=1,
-            max=10**8,
-            show_default=False,
+        option(
+            "Rows of the quick rungs. [default: by the network's size, a million for 10-32-2]", "N", min=1, max=10**8
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="One launch: figures, and no verdict.")] = False,
-    picture: Annotated[
-        Path | None, typer.Option(help="Write the picture as a PNG.", metavar="FILE", show_default=False)
-    ] = None,
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write everything, raw blocks included, as JSON; `-` prints it instead.",
-            metavar="FILE",
-            show_default=False,
-        ),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the run in MLflow.", metavar="TEXT", show_default=False)
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False
-        ),
-    ] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+    quick: Quick = False,
+    picture: Annotated[Path | None, output_file("Write the picture as a PNG.", "--picture")] = None,
+    json: JsonFile = None,
+    name: RunName = None,
 ) -> None:
     """Climb from a row-by-row Python loop to the best that this machine has, one idea a rung, and measure each.
 
     Rungs: row loop, ufuncs, whole-array BLAS, float32, blocks, columns, threads, a fused kernel, a GPU. Each is held to
     the one before with a verdict and an interval, its labels to the reference's, its rate to the machine's limit.
     """
-    for flag, target in (("--picture", picture), ("--json", json)):
-        check_target(flag, target)
-    with shown_warnings(ignore or ()), progress_bars():
-        made, address = _measure(run, rows, name, quick=quick, json=json, picture=picture)
+    made, address = _measure(run, rows, name, quick=quick, json=json, picture=picture)
     _show(made, json, address)
-
-
-def check_target(flag: str, target: Path | None) -> None:
-    """Refuse beforehand what could only fail after the measurement; raises SettingError."""
-    if target is None or str(target) == "-":
-        return
-    if not target.resolve().parent.is_dir():
-        raise SettingError(f"{flag} {target}: there is no folder {target.parent}", "make it, or name another")
-    if target.is_dir():
-        raise SettingError(f"{flag} {target}: it is a folder", "name a file in it")
-    try:
-        with tempfile.TemporaryFile(dir=target.resolve().parent):
-            pass
-    except OSError as error:
-        raise SettingError(
-            f"{flag} {target}: cannot write there: {error.strerror or error}", "name a file in another folder"
-        ) from None
 
 
 def process_start() -> float:
@@ -124,7 +79,7 @@ def _measure(
         with tracked_ladder(name) as writer:
             made = climb(job, plan_ladder(quick=quick, began=began))
             content = drawn_picture(made)
-            if json is not None and str(json) != "-":
+            if json is not None and not is_printed(json):
                 write_bytes(json, (json_text.dumps(to_json_dict(made)) + "\n").encode())
             if picture is not None:
                 write_bytes(picture, content)
@@ -144,7 +99,7 @@ def _show(made: Any, json: Path | None, address: str) -> None:
     from vecml.lab.ladder import to_json_dict
     from vecml.lab.words import HEADINGS, remarks, sentence, table
 
-    if json is not None and str(json) == "-":
+    if is_printed(json):
         typer.echo(json_text.dumps(to_json_dict(made)))
         return
     lines = remarks(made)

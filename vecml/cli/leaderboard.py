@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vecml.cli.history import chosen
+from vecml.cli.options import JsonFlag, NetworkDigest, command, option
 from vecml.cli.terminal import console, show_comparison
 
 EPILOG = """**Examples**
@@ -17,16 +18,11 @@ EPILOG = """**Examples**
 """
 
 
+@command(warns=False)
 def leaderboard(
-    architecture: Annotated[
-        str | None,
-        typer.Option(help="Only networks whose digest begins so.", metavar="DIGEST", show_default=False),
-    ] = None,
-    top: Annotated[
-        int | None, typer.Option(help="Only so many places of each order.", metavar="N", min=1, show_default=False)
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+    architecture: NetworkDigest = None,
+    top: Annotated[int | None, option("Only so many places of each order.", "N", min=1)] = None,
+    json: JsonFlag = False,
 ) -> None:
     """Rank the recorded settings of all devices by rows/s, for each network and number of rows.
 

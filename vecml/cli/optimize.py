@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecml.cli.terminal import console, own_name, progress_bars, show_error, shown_warnings
+from vecml.cli.options import JsonFile, RunName, command, is_printed, option, output_file
+from vecml.cli.terminal import console, own_name, show_error
 from vecml.errors import SettingError, VecmlError
 
 if TYPE_CHECKING:
@@ -25,19 +26,12 @@ EPILOG = """**Examples**
 """
 
 
+@command()
 def optimize(
     target: Annotated[str, typer.Argument(help="The function.", metavar="PATH.py:FUNCTION", show_default=False)],
-    inputs: Annotated[
-        str,
-        typer.Option(
-            help="A function that returns the tuple of the target's arguments.",
-            metavar="PATH.py:FUNCTION",
-            show_default=False,
-        ),
-    ],
+    inputs: Annotated[str, option("A function that returns the tuple of the target's arguments.", "PATH.py:FUNCTION")],
     candidate: Annotated[
-        list[str] | None,
-        typer.Option(help="An alternative of your own; may be given again.", metavar="PATH.py:FUNCTION"),
+        list[str] | None, option("An alternative of your own; may be given again.", "PATH.py:FUNCTION")
     ] = None,
     rtol: Annotated[
         float, typer.Option(help="The largest relative difference of floating values; 0: bit by bit.")
@@ -49,52 +43,36 @@ def optimize(
         float, typer.Option(help="Seconds after which a call, or a stage, counts as never ending.", min=0.1)
     ] = 60.0,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Write the winner into the target's file; else it is never written to.")
+        bool, option("Write the winner into the target's file; else it is never written to.", None, "--apply")
     ] = False,
-    patch: Annotated[
-        Path | None, typer.Option(help="Write the winner as a patch.", metavar="FILE", show_default=False)
-    ] = None,
+    patch: Annotated[Path | None, output_file("Write the winner as a patch.", "--patch")] = None,
     check: Annotated[
-        bool,
-        typer.Option("--check", help="Exit with 1 when a candidate is wrong or no faster, with 3 when it is open."),
+        bool, option("Exit with 1 when a candidate is wrong or no faster, with 3 when it is open.", None, "--check")
     ] = False,
-    json: Annotated[
-        Path | None,
-        typer.Option(help="Write everything as JSON; `-` prints it instead.", metavar="FILE", show_default=False),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="The run's name in MLflow.", metavar="TEXT", show_default=False)
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn"),
-    ] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # -- main reads it
+    json: JsonFile = None,
+    name: RunName = None,
 ) -> None:
     """Find a function's bottleneck, try what could stand in its place, and say what is right and how much it gains.
 
     Your code runs in worker processes with a time limit; your files are read, and written to with --apply only.
     Everything is tracked in MLflow as one run.
     """
-    del debug
     from tasks.tracking.optimized import tracked_optimization
     from vecml.optimize.steps import Request, optimize
     from vecml.optimize.steps import check as judged
     from vecml.optimize.target import find_place, parsed
 
-    for path, flag in ((patch, "--patch"), (json, "--json")):
-        _check_folder(path, flag)
     request = Request(target, inputs, tuple(candidate or ()), rtol, budget, limit)
     parsed(find_place(target, "TARGET"))
     err = console(sys.stderr)
-    with shown_warnings(ignore or ()), progress_bars(), tracked_optimization(name) as writer:
+    with tracked_optimization(name) as writer:
         found = optimize(request, lambda text: err.print(text, markup=False, soft_wrap=True))
         try:
             _write(found, patch, json)
         finally:
             writer.log(found)
     url = writer.run.url
-    if json is None or str(json) != "-":
+    if not is_printed(json):
         _show(found, url)
     if apply:
         _apply(found)
@@ -120,7 +98,7 @@ def _write(found: "Optimization", patch: Path | None, json: Path | None) -> None
 
     if json is not None:
         text = json_text.dumps(to_json_dict(found), indent=1, allow_nan=False)
-        if str(json) == "-":
+        if is_printed(json):
             typer.echo(text)
         else:
             write_bytes(json, f"{text}\n".encode())
@@ -151,13 +129,3 @@ def _nothing(found: "Optimization") -> str:
     if found.winner is None:
         return "no candidate is shown to be faster"
     return f"the winner, {found.winner}, is your own, and stands in its own file"
-
-
-def _check_folder(path: Path | None, flag: str) -> None:
-    """Refuse beforehand what could only fail after minutes of measuring."""
-    if path is None or str(path) == "-":
-        return
-    if not path.resolve().parent.is_dir():
-        raise SettingError(f"{flag} {path}: there is no folder {path.parent}", "make it, or name another")
-    if path.is_dir():
-        raise SettingError(f"{flag} {path}: it is a folder", "name a file in it")

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from vecml.cli.champion import words
-from vecml.cli.run import columns
-from vecml.cli.terminal import console, progress_bars, shown_warnings
+from vecml.cli.options import JsonFlag, ModelClass, columns, command, option
+from vecml.cli.terminal import console
 from vecml.errors import SettingError
 
 EPILOG = """**Examples**
@@ -19,95 +19,67 @@ EPILOG = """**Examples**
 """
 
 
+@command()
 def predict(
     data: Annotated[
-        Path,
-        typer.Option(
-            help="A file with the columns that the model was trained on; others are left alone.", metavar="FILE"
-        ),
+        Path, option("A file with the columns that the model was trained on; others are left alone.", "FILE")
     ],
-    out: Annotated[Path, typer.Option(help="The file to write: .csv or .parquet.", metavar="FILE")],
+    out: Annotated[Path, option("The file to write: .csv or .parquet.", "FILE")],
     model: Annotated[
         str,
         typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a run's name or id.", metavar="MODEL"),
     ] = "models:/vecml@champion",
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="A column with the probability of each class as well.")
+        bool, option("A column with the probability of each class as well.", None, "--probabilities")
     ] = False,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns of the data to carry over.", metavar="COLUMN,...", show_default=False),
-    ] = None,
+    keep: Annotated[list[str] | None, option("Columns of the data to carry over.", "COLUMN,...")] = None,
     row: Annotated[
-        bool, typer.Option("--id", help="A column `row` with the number of the row in the data, from 0.")
+        bool, option("A column `row` with the number of the row in the data, from 0.", None, "--id")
     ] = False,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            help="Another engine than the one that is stored with the model.", metavar="NAME", show_default=False
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(help="Another number of CPU threads.", metavar="N", min=1, show_default=False),
-    ] = None,
-    architecture: Annotated[
-        str | None,
-        typer.Option(
-            help="The class of a model that is a torch.nn.Module of your own.",
-            metavar="MODULE:CLASS",
-            show_default=False,
-        ),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False
-        ),
-    ] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # -- main reads it
+    engine: Annotated[str | None, option("Another engine than the one that is stored with the model.", "NAME")] = None,
+    threads: Annotated[int | None, option("Another number of CPU threads.", "N", min=1)] = None,
+    architecture: ModelClass = None,
+    json: JsonFlag = False,
 ) -> None:
     """Label every row of a file, which may be larger than memory: CSV and Parquet are read in blocks.
 
     The new file appears when it is complete. Its labels are those that the model gives in memory.
     """
-    del debug
     if engine == "auto":
         raise SettingError("--engine auto: it would have to be compared first", "vecml compare --run, vecml champion")
-    with shown_warnings(ignore or ()), progress_bars():
-        from vecml.inference.predict_file import check_output
+    from vecml.inference.predict_file import check_output
 
-        check_output(out, data)
-        from tasks.tracking.promotion import named_model
-        from vecml.data.stream import open_file
-        from vecml.inference.predict_file import predict_file, runnable
+    check_output(out, data)
+    from tasks.tracking.promotion import named_model
+    from vecml.data.stream import open_file
+    from vecml.inference.predict_file import predict_file, runnable
 
-        named = named_model(model, architecture)
-        setting, note = runnable(named.run.classifier.model, _wanted(named.setting, engine, threads))
-        notes = [] if note is None else [note]
-        file = open_file(data.expanduser(), named.run.classifier.encoding, columns(keep) or ())
-        target = named.run.classifier.encoding.target
-        extra = [name for name in file.extra if name != target]
-        if extra:
-            from vecml.data.selection import listed
+    named = named_model(model, architecture)
+    setting, note = runnable(named.run.classifier.model, _wanted(named.setting, engine, threads))
+    notes = [] if note is None else [note]
+    file = open_file(data.expanduser(), named.run.classifier.encoding, columns(keep or []))
+    target = named.run.classifier.encoding.target
+    extra = [name for name in file.extra if name != target]
+    if extra:
+        from vecml.data.selection import listed
 
-            notes.append(f"not used: {'column' if len(extra) == 1 else 'columns'} {listed(extra)}")
-        _say(notes)
-        written = predict_file(named.run.classifier, file, setting, out, probabilities=probabilities, rows=row)
-    classes = named.run.classifier.model.classes
-    counts = {name: int(count) for name, count in zip(classes, written.count_C, strict=True)}
+        notes.append(f"not used: {'column' if len(extra) == 1 else 'columns'} {listed(extra)}")
+    _say(notes)
+    written = predict_file(named.run.classifier, file, setting, out, probabilities=probabilities, rows=row)
+    counts = dict(zip(named.run.classifier.model.classes, map(int, written.count_C), strict=True))
     if json:
         typer.echo(json_text.dumps(_as_json(written, named, counts, notes), indent=1))
-        return
+    else:
+        _show(written, counts, f"{data.name} are labelled in {out}, by {words(setting)}")
+
+
+def _show(written: Any, counts: dict[str, int], what: str) -> None:
     from rich.text import Text
 
     from vecml.numbers import rate
 
     speed = "" if not written.n_rows else f", {rate(written.n_rows / written.seconds)} with reading and writing"
-    console().print(
-        Text(f"{written.n_rows:,} rows of {data.name} are labelled in {out}, by {words(setting)}{speed}.", style="bold")
-    )
+    console().print(Text(f"{written.n_rows:,} rows of {what}{speed}.", style="bold"))
     console().print(Text(", ".join(f"{name}: {count:,}" for name, count in counts.items())))
 
 

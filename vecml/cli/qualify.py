@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from vecml.cli.terminal import progress_bars, show_comparison, shown_warnings
-from vecml.errors import SettingError
+from vecml.cli.options import command, is_printed, output_file
+from vecml.cli.terminal import show_comparison
 
 EXIT_CODES = {"met": 0, "missed": 1, "undecided": 3}
 EPILOG = """**Examples**
@@ -17,37 +17,31 @@ EPILOG = """**Examples**
 """
 
 
+@command()
 def qualify(
     minutes: Annotated[
         float, typer.Option(help="Minutes of real measuring; simulating takes one or two more.", min=0.5)
     ] = 20,
-    report: Annotated[Path, typer.Option(help="Where the report goes (Markdown).", metavar="FILE")] = Path(
-        "vecml-qualify.md"
-    ),
-    json: Annotated[
-        Path | None,
-        typer.Option(help="The figures as JSON as well; `-` prints them instead.", metavar="FILE", show_default=False),
-    ] = None,
+    report: Annotated[
+        Path, output_file("Where the report goes (Markdown). [default: vecml-qualify.md]", "--report")
+    ] = Path("vecml-qualify.md"),
+    json: Annotated[Path | None, output_file("The figures as JSON as well; `-` prints them instead.", "--json")] = None,
     keep: Annotated[bool, typer.Option(help="Keep this machine's A/A gate for its verdicts.")] = True,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
 ) -> None:
     """Prove the measuring on this machine: false alarms, power, coverage and bias with planted differences.
 
     Nothing else should run meanwhile. Ends with 0 when every figure meets its target, with 1 when one misses it, and
     with 3 when there was too little time to tell.
     """
-    for path in (report, json):
-        if path is not None and str(path) != "-" and not path.resolve().parent.is_dir():
-            raise SettingError(f"{path}: there is no folder {path.parent}", "make it, or name another")
     from flows.signals import leaving_in_order
     from vecml.atomic import write_bytes
     from vecml.comparison import qualify as proof
     from vecml.report.qualification import HEADINGS, lines, page, rows, sentence, to_json
 
-    with shown_warnings(()), progress_bars(), leaving_in_order():
+    with leaving_in_order():
         found = proof.qualify(minutes, keep=keep)
     write_bytes(report, page(found).encode())
-    if json is not None and str(json) == "-":
+    if is_printed(json):
         typer.echo(to_json(found), nl=False)
     else:
         show_comparison(sentence(found), HEADINGS, rows(found), [*lines(found), f"report: {report}"], None)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecml.cli.terminal import console, progress_bars, shown_warnings
+from vecml.cli.options import TrackedRun, command, option
+from vecml.cli.terminal import console
 from vecml.errors import SettingError
 
 if TYPE_CHECKING:
@@ -26,44 +27,27 @@ KINDS = {"pipeline": "pipeline run", "compare": "comparison", "setting": "settin
 PICTURES = ("loss.png", "confusion.png")
 
 
+@command()
 def report(
-    run: Annotated[
-        str,
-        typer.Argument(
-            help="A tracked run: its id, the beginning of it, or its name; a setting's is its comparison's.",
-            metavar="RUN",
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The file to write. [default: vecml-report-NAME.html]", metavar="FILE", show_default=False),
-    ] = None,
+    run: TrackedRun,
+    out: Annotated[Path | None, option("The file to write. [default: vecml-report-NAME.html]", "FILE")] = None,
     open_it: Annotated[
         bool, typer.Option("--open/--no-open", help="Open it in a browser, if this is a terminal.")
     ] = True,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A warning's code, not to be shown (docs/warnings.md).", metavar="VMLnnn", show_default=False
-        ),
-    ] = None,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # -- main reads it
 ) -> None:
     """Write a run as one HTML page: the answer, pictures, reasons, the environment, and the raw record.
 
     It needs no network and no server. Of a run that failed it shows what there is.
     """
-    del debug
-    with shown_warnings(ignore or ()), progress_bars():
-        if out is not None:
-            _check(out)
-        name, page = _page(run)
-        path = out or Path(f"vecml-report-{name}.html")
-        if out is None:
-            _check(path)
-        from vecml.atomic import write_bytes
+    if out is not None:
+        _check(out)
+    name, page = _page(run)
+    path = out or Path(f"vecml-report-{name}.html")
+    if out is None:
+        _check(path)
+    from vecml.atomic import write_bytes
 
-        write_bytes(path, page.encode())
+    write_bytes(path, page.encode())
     console().print(str(path), soft_wrap=True, markup=False)
     if open_it and sys.stdout.isatty():
         import webbrowser

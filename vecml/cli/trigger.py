@@ -2,11 +2,13 @@
 
 import json as json_text
 from dataclasses import asdict
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any
 
 import typer
 
+from vecml.cli.options import command, option
 from vecml.cli.terminal import console, own_name
+from vecml.comparison.config import ComparisonConfig
 from vecml.errors import SettingError
 
 EPILOG = """**Examples**
@@ -19,28 +21,22 @@ EPILOG = """**Examples**
 """
 
 
+@command(warns=False)
 def trigger(
     queues: Annotated[
-        str,
-        typer.Option(
-            help="Work queues, one for each machine: its worker serves it with --work-queue.",
-            metavar="NAME,...",
-            show_default=False,
-        ),
+        str, option("Work queues, one for each machine: its worker serves it with --work-queue.", "NAME,...")
     ],
     deployment: Annotated[str, typer.Option(help="What is run.", metavar="FLOW/NAME")] = "compare/devices",
     set_: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "A field of its form: engines=numpy,halide, rows=4000000, subject.hidden=64,32 ... Repeatable.",
+            "FIELD=VALUE",
             "--set",
-            help="A field of its form: engines=numpy,halide, rows=4000000, subject.hidden=64,32 ... Repeatable.",
-            metavar="FIELD=VALUE",
-            show_default=False,
         ),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until all have ended; 1 when one failed.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the flow runs as JSON.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+    wait: Annotated[bool, option("Wait until all have ended; 1 when one failed.", None, "--wait")] = False,
+    json: Annotated[bool, option("Print the flow runs as JSON.", None, "--json")] = False,
 ) -> None:
     """Run the same comparison on several machines: a flow run of one deployment in each of their work queues."""
     names = [name.strip() for name in queues.split(",") if name.strip()]
@@ -64,28 +60,14 @@ def trigger(
 
 def _config(given: list[str]) -> dict[str, Any]:
     """The fields as the flow's form takes them; raises SettingError for one that it would refuse."""
-    from pydantic import ValidationError
-
-    from vecml.comparison.config import ComparisonConfig, check_words
-
     config: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise SettingError(f"--set {text}: not FIELD=VALUE", "for example --set engines=numpy,halide")
         if name.startswith("subject."):
-            config.setdefault("subject", {"device": "cpu"})[name.removeprefix("subject.")] = value
+            config.setdefault("subject", {})[name.removeprefix("subject.")] = value
         else:
-            known = ComparisonConfig.model_fields.get(name)
-            listed = known is not None and get_origin(known.annotation) is tuple
-            config[name] = [part.strip() for part in value.split(",")] if listed else value
-            if name in ("engines", "precision", "layout", "isa", "device"):
-                check_words("engine" if name == "engines" else name, config[name])
-    try:
-        checked = ComparisonConfig.model_validate(config)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise SettingError(f"--set {field}={first['input']}: {first['msg']}") from None
-    dumped: dict[str, Any] = checked.model_dump(mode="json", exclude_unset=True)
+            config[name] = value
+    dumped: dict[str, Any] = ComparisonConfig.checked(config).model_dump(mode="json", exclude_unset=True)
     return dumped

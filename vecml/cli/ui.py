@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from tasks.tracking.location import PORT_VARIABLE, UI_PORT
+from vecml.cli.options import command
 from vecml.cli.terminal import console
 from vecml.errors import SettingError
 
 
+@command(warns=False)
 def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = UI_PORT,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
 ) -> None:
     """Open MLflow's UI over the local store, on 127.0.0.1, and print the address of our runs.
 

@@ -3,13 +3,18 @@
 import signal
 import socket
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tasks.tracking.location import UI_PORT
+from vecml.cli.options import command, option
 from vecml.cli.terminal import console
 from vecml.errors import SettingError
+
+if TYPE_CHECKING:
+    from flows.up import Asked
+    from tasks.tracking.location import Location
 
 PREFECT_PORT = 4200
 SIGNALLED = 128
@@ -23,6 +28,7 @@ EPILOG = """**Examples**
 """
 
 
+@command(warns=False)
 def up(
     prefect_port: Annotated[
         int, typer.Option(help="Of Prefect's server, on 127.0.0.1.", min=1, max=65535)
@@ -35,8 +41,7 @@ def up(
         ),
     ] = "cpu",
     deploy: Annotated[bool, typer.Option(help="Register the deployments of prefect.yaml first.")] = True,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show every line that the three write.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,  # noqa: ARG001 -- main reads it
+    verbose: Annotated[bool, option("Show every line that the three write.", None, "--verbose")] = False,
 ) -> None:
     """Bring up a Prefect server, a worker and MLflow's UI, wait until each is healthy, and print their addresses.
 
@@ -48,15 +53,13 @@ def up(
     served = [name.strip() for name in queues.split(",") if name.strip()]
     if not served:
         raise SettingError(f"--queues {queues!r}: it names no queue", "for example cpu, or cpu,cuda")
-
     location = locate()
     _see_free(prefect_port, "--prefect-port")
     if not location.has_server:
         if mlflow_port == prefect_port:
             raise SettingError(f"--mlflow-port {mlflow_port}: Prefect's server has that port", "choose two ports")
         _see_free(mlflow_port, "--mlflow-port")
-
-    from flows.up import Asked, bring_up, home_of, ui_command
+    from flows.up import Asked, home_of, ui_command
 
     home = home_of(location.folder)
     if deploy and not (home / "prefect.yaml").exists():
@@ -65,14 +68,20 @@ def up(
             "go to the checkout, or set VECML_HOME to it; --no-deploy does without",
         )
     prepare(location)
+    runs = None if location.has_server else ui_command(mlflow_port)
+    _bring_up(Asked(home, prefect_port, mlflow_port, runs, served, deploy), location, verbose=verbose)
+
+
+def _bring_up(asked: "Asked", location: "Location", *, verbose: bool) -> None:
+    """Start the three, print their addresses when all are healthy, and stay until they end."""
+    from flows.up import bring_up
+
     out, elsewhere = console(), None
     if location.has_server:
         from tasks.tracking.store import open_store
         from tasks.tracking.write import runs_url
 
         elsewhere = runs_url(open_store(location))
-    runs = None if location.has_server else ui_command(mlflow_port)
-    asked = Asked(home, prefect_port, mlflow_port, runs, served, deploy)
     was_up = []
 
     def show_addresses(page: str | None) -> None:

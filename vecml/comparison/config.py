@@ -1,64 +1,78 @@
 """What a comparison is made of, as a frozen model: the command line makes one, and Prefect shows it as a form."""
 
-from collections.abc import Sequence
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from vecml.config import DEVICES, ENGINES, ISAS, Isa, Layout, Precision, TrainingConfig
-from vecml.errors import SettingError
+from vecml.config import Isa, Layout, Precision, TrainingConfig
+from vecml.fields import Declared, Flag
 
-ALL = "all"
 # One list, which becomes a choice in a form; a union of two would not.
 ComparedEngine = Literal["all", "row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
 Count = Annotated[int, Field(ge=1)]
 CountOrAuto = Annotated[int, Field(ge=0)]
 ComparedDevice = Literal["cpu", "cuda", "mps"]
+SETTINGS, DATA_AND_MODEL, MEASURING = "Settings", "Data and model", "Measuring"  # the headings of the command's help
 
 
-class ComparisonConfig(BaseModel):
-    # Prefect's form shows the docstring and the descriptions.
+class ComparisonConfig(Declared):
+    # Prefect's form shows the docstring and the descriptions; the latter are the command line's help as well.
     """What is compared. As it stands: numpy against torch, a million generated rows, a verdict within a minute."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), title="Comparison")
+    model_config = ConfigDict(title="Comparison")
 
-    engines: tuple[ComparedEngine, ...] = Field(
-        ("numpy", "torch"), min_length=1, title="Engines", description="libraries to compare; all takes every one here"
+    engines: Annotated[tuple[ComparedEngine, ...], Flag(SETTINGS, "NAME,...|all", noun="engine")] = Field(
+        ("numpy", "torch"), min_length=1, title="Engines", description="engines to compare; all takes every one"
     )
-    threads: tuple[Count, ...] = Field((), title="Threads", description="CPU threads; none takes every CPU")
-    precision: tuple[Precision, ...] = Field(
-        ("float32",), min_length=1, title="Precisions", description="what the inference computes in"
+    threads: Annotated[tuple[Count, ...], Flag(SETTINGS, "N,...", default="every CPU")] = Field(
+        (), title="Threads", description="numbers of CPU threads; none takes every CPU"
     )
-    layout: tuple[Layout, ...] = Field(
-        ("columns",), min_length=1, title="Layouts", description="features by column or by row"
+    precision: Annotated[tuple[Precision, ...], Flag(SETTINGS, "NAME,...")] = Field(
+        ("float32",), min_length=1, title="Precisions", description="precisions to compute in"
     )
-    isa: tuple[Isa, ...] = Field(
-        ("native",), min_length=1, title="Instruction sets", description="of an engine that can choose, halide"
+    layout: Annotated[tuple[Layout, ...], Flag(SETTINGS, "NAME,...")] = Field(
+        ("columns",), min_length=1, title="Layouts", description="features in memory by column or by row"
     )
-    block_rows: tuple[CountOrAuto, ...] = Field(
-        (), title="Block rows", description="rows worked on at a time; none, or 0, lets the cache size decide"
+    isa: Annotated[tuple[Isa, ...], Flag(SETTINGS, "NAME,...", noun="instruction set")] = Field(
+        ("native",),
+        min_length=1,
+        title="Instruction sets",
+        description="instruction sets of an engine that can choose, halide",
     )
-    device: tuple[ComparedDevice, ...] = Field(
+    block_rows: Annotated[
+        tuple[CountOrAuto, ...],
+        Flag(SETTINGS, "N|auto,...", default="auto", complaint="neither a number nor auto"),
+    ] = Field(
+        (), title="Block rows", description="rows worked on at a time in a call; none, or 0, lets the cache size decide"
+    )
+    device: Annotated[tuple[ComparedDevice, ...], Flag(SETTINGS, "NAME,...")] = Field(
         ("cpu",), min_length=1, title="Devices", description="where the inference runs"
     )
-    request_rows: tuple[Count, ...] = Field(
-        (), title="Request rows", description="the latency of requests of so many rows instead of the throughput"
+    request_rows: Annotated[tuple[Count, ...], Flag(SETTINGS, "N,...")] = Field(
+        (), title="Request rows", description="measure the latency of requests of so many rows, not the throughput"
     )
-    baseline: str | None = Field(
-        None, title="Baseline", description="a setting or an engine; none takes the first that can run"
+    baseline: Annotated[str | None, Flag(SETTINGS, "NAME", default="the first")] = Field(
+        None, title="Baseline", description="a setting's name, or an engine's: the others are compared with it"
     )
-    rows: int | None = Field(
+    rows: Annotated[int | None, Flag(DATA_AND_MODEL, "N")] = Field(
         None,
         ge=1,
         le=10**10,
         title="Rows",
-        description="rows inferred; none: a million generated ones, or the test part",
+        description="rows inferred; none takes a million generated ones, or the test part of the data; more repeat it",
     )
-    run: str | None = Field(None, title="Run", description="a tracked run: its model and its test part")
-    budget: str = Field(
-        "60s", title="Budget", description="wall time: 60s, 5m, auto, or quick for figures without a verdict"
+    run: Annotated[str | None, Flag(DATA_AND_MODEL, "RUN_ID")] = Field(
+        None, title="Run", description="a tracked run: its model and its test part"
     )
-    name: str | None = Field(None, min_length=1, max_length=200, title="Name", description="name of the run")
+    budget: Annotated[str, Flag(MEASURING, "TIME|auto")] = Field(
+        "60s",
+        title="Budget",
+        description="wall time for everything: 60s, 5m, auto (until the intervals are narrow, 5 minutes at most), or"
+        " quick for figures without a verdict",
+    )
+    name: Annotated[str | None, Flag(MEASURING, "TEXT")] = Field(
+        None, min_length=1, max_length=200, title="Name", description="name of the run; none lets one be made"
+    )
     fail_on_regression: bool = Field(
         False,
         title="Fail on a regression",
@@ -67,19 +81,3 @@ class ComparisonConfig(BaseModel):
     subject: TrainingConfig = Field(
         TrainingConfig(), title="Data and model", description="what is trained where no run is named"
     )
-
-
-def check_words(field: str, values: Sequence[str]) -> None:
-    """Raise SettingError for a value that the field (`engines`, `precision` ...) does not know."""
-    known: dict[str, tuple[str, ...]] = {
-        "engine": (*ENGINES, ALL),
-        "precision": get_args(Precision),
-        "layout": get_args(Layout),
-        "isa": ISAS,
-        "device": DEVICES[1:],
-    }
-    for value in values:
-        if value not in known[field]:
-            choices = [choice for choice in known[field] if choice != ALL]
-            flag = "engines" if field == "engine" else field
-            raise SettingError(f"--{flag} {value}: there is no such {field}", f"choose from {', '.join(choices)}")

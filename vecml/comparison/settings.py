@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.comparison.config import ALL, ComparisonConfig
+from vecml.comparison.config import ComparisonConfig
 from vecml.config import Setting
 from vecml.device import check_threads, usable_cpus
 from vecml.engines.registry import ENGINES, check
@@ -64,7 +64,7 @@ def settings_of(config: ComparisonConfig) -> list[Setting]:
     for count in config.threads:
         check_threads(count)
     engines = list(dict.fromkeys(config.engines))
-    if ALL in engines:  # what people would run without asking comes first, and is the baseline
+    if "all" in engines:  # what people would run without asking comes first, and is the baseline
         engines = list(dict.fromkeys((BASELINE, *ENGINES)))  # type: ignore[arg-type]
     wanted: list[Setting] = []
     for engine in engines:

@@ -1,0 +1,183 @@
+"""Flags: those that are made from a model's fields, and those that several commands share.
+
+A command is a function with `command` before it. It is called with one dict of values for each group of fields, and
+with its own parameters, which typer reads from the signature as ever.
+
+>>> @command(Fields(PipelineConfig))
+... def run(values: dict[str, Any], json: JsonFlag = False) -> None: ...
+"""
+
+import csv
+import functools
+import inspect
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic.fields import FieldInfo
+
+from vecml.cli.terminal import progress_bars, shown_warnings
+from vecml.errors import SettingError
+from vecml.fields import Declared, choices, flag, flag_of, is_list, shown, value_type
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The flags of a model's fields.
+
+    Attributes:
+        model: its fields that have a `vecml.fields.Flag`, in their order.
+        panel: one heading of the help for all of them; by default each field's own.
+        without: names of fields that get no flag.
+    """
+
+    model: type[Declared]
+    panel: str | None = None
+    without: tuple[str, ...] = ()
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """A parameter for each flag; its default is None, which means that the flag was not given."""
+        made = []
+        for name, field in self.model.model_fields.items():
+            mark = flag_of(field)
+            if mark is None or name in self.without:
+                continue
+            information = option(help_of(field), mark.metavar, flag(name), panel=self.panel or mark.panel)
+            kind = list[str] | None if _repeats(field) else str | None
+            made.append(_keyword(name, Annotated[kind, information], None))
+        return made
+
+    def values(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Take the values of this group's flags that were given out of `given`, in the model's order."""
+        values = {
+            name: given.pop(name) for name in self.model.model_fields if name in given and name not in self.without
+        }
+        return {
+            name: columns(value) if _repeats(self.model.model_fields[name]) else value
+            for name, value in values.items()
+            if value
+        }
+
+
+def option(text: str, metavar: str | None = None, *names: str, panel: str | None = None, **more: Any) -> Any:
+    """A flag whose help is `text`; a default is said in the text, where there is one to say."""
+    return typer.Option(*names, help=text, metavar=metavar, rich_help_panel=panel, show_default=False, **more)
+
+
+def help_of(field: FieldInfo) -> str:
+    """The help of a field's flag: its description, the words that it takes, and its default."""
+    text = (field.description or "").rstrip(".")
+    if words := choices(field):
+        text += f": {', '.join(words)}"
+    mark = flag_of(field)
+    default = (mark and mark.default) or shown(field.default)
+    return f"{text[0].upper()}{text[1:]}." + (f" [default: {default}]" if default else "")
+
+
+def output_file(text: str, name: str, panel: str | None = None) -> Any:
+    """A flag for a file that is written at the end: what could only fail then is refused at once."""
+
+    def check(value: Path | None) -> Path | None:
+        return _check_file(name, value)
+
+    return option(text, "FILE", name, panel=panel, callback=check)
+
+
+JSON_TEXT = "Write everything as JSON; `-` prints it instead."
+JsonFile = Annotated[Path | None, output_file(JSON_TEXT, "--json")]
+JsonFlag = Annotated[bool, option("Print it as JSON.", None, "--json")]
+Quick = Annotated[bool, option("One launch: figures, and no verdict.", None, "--quick")]
+RunName = Annotated[str | None, option("Name of the run in MLflow.", "TEXT", "--name")]
+ModelClass = Annotated[
+    str | None, option("The class of a model that is a torch.nn.Module of your own.", "MODULE:CLASS", "--architecture")
+]
+NetworkDigest = Annotated[str | None, option("Only networks whose digest begins so.", "DIGEST", "--architecture")]
+TrackedRun = Annotated[
+    str,
+    typer.Argument(
+        help="A tracked run: its id, the beginning of it, or its name; a setting's is its comparison's.", metavar="RUN"
+    ),
+]
+
+
+def command(
+    *groups: Fields, warns: bool = True, panel: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command of a function, which gets a dict of values for each group and then its own parameters.
+
+    Args:
+        groups: the fields whose flags the command has beside those of its signature.
+        warns: whether it has `--ignore`; while it runs, warnings and progress bars are shown on standard error.
+        panel: the heading of the help for the shared flags.
+
+    `--debug` is read by `vecml.cli.app.main`; a function that needs it as well has a parameter of that name.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(function).parameters.values())[len(groups) :]
+        takes_debug = any(parameter.name == "debug" for parameter in own)
+
+        @functools.wraps(function)
+        def run(*positional: Any, ignore: list[str] | None = None, debug: bool = False, **given: Any) -> None:
+            values = [group.values(given) for group in groups]
+            if takes_debug:
+                given["debug"] = debug
+            if not warns:
+                function(*values, *positional, **given)
+                return
+            with shown_warnings(ignore or ()), progress_bars():
+                function(*values, *positional, **given)
+
+        made = [parameter for group in groups for parameter in group.parameters()]
+        made += [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in own if parameter.name != "debug"]
+        if warns:
+            text = "A warning's code, not to be shown (docs/warnings.md)."
+            made.append(_keyword("ignore", Annotated[list[str] | None, option(text, "VMLnnn", panel=panel)], None))
+        text = (
+            "Show the traceback of an error, and Prefect's log." if takes_debug else "Show the traceback of an error."
+        )
+        made.append(_keyword("debug", Annotated[bool, option(text, None, "--debug", panel=panel)], False))
+        run.__signature__ = inspect.Signature(made)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in made}
+        return run
+
+    return decorate
+
+
+def is_printed(json: Path | None) -> bool:
+    """Whether `--json -` asks for the JSON on standard output, in place of a table."""
+    return json is not None and str(json) == "-"
+
+
+def columns(values: list[str]) -> tuple[str, ...]:
+    """`--drop a,b --drop '"c,d"'`: names by comma, a name with a comma in double quotes."""
+    return tuple(name for row in csv.reader(values, skipinitialspace=True) for name in row)
+
+
+def _repeats(field: FieldInfo) -> bool:
+    """Whether the flag may be given several times: one for names of columns, which may hold a comma themselves."""
+    return is_list(field) and value_type(field) is str
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def _check_file(name: str, value: Path | None) -> Path | None:
+    """The path, if a file can be written there; `-` is standard output. Raises SettingError."""
+    if value is None or str(value) == "-":
+        return value
+    if not value.resolve().parent.is_dir():
+        raise SettingError(f"{name} {value}: there is no folder {value.parent}", "make it, or name another")
+    if value.is_dir():
+        raise SettingError(f"{name} {value}: it is a folder", "name a file in it")
+    try:
+        with tempfile.TemporaryFile(dir=value.resolve().parent):
+            pass
+    except OSError as error:
+        why = error.strerror or error
+        raise SettingError(f"{name} {value}: cannot write there: {why}", "name a file in another folder") from None
+    return value

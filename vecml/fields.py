@@ -1,0 +1,176 @@
+"""How people write the fields of a model, and how a value that is refused is explained to them.
+
+Each field is declared once, in a pydantic model. Its description is the help of its flag and the text of Prefect's
+form; `Flag` beside it says what else the command line needs to know. Its name is the key of a TOML file.
+"""
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from vecml.errors import SettingError
+
+BOUNDS = {  # the types of pydantic's errors: how each bound is said, and where its value stands
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What the command line needs to know of a field; a field without one has no flag.
+
+    Attributes:
+        panel: the heading under which the help lists the flag.
+        metavar: stands for the value in the help. Where it offers `auto`, a whole number may be written so.
+        default: shown as the default where the field's own default is not what people would write.
+        noun: one value of the field, for messages; by default the field's name.
+        complaint: what is said of a value that is no number; by default that it is not a whole number.
+        example: a value to show when one is refused.
+    """
+
+    panel: str
+    metavar: str
+    default: str | None = None
+    noun: str | None = None
+    complaint: str = "not a whole number"
+    example: str | None = None
+
+
+class Declared(BaseModel):
+    """A frozen model that refuses unknown fields, and takes values as people write them.
+
+    A list may be given as one value or with commas (`hidden = 64`, `hidden = "64,32"`), and `auto` for a whole number
+    whose flag offers it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_people_write_it(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {
+            name: _meant(name, cls.model_fields[name], value) if name in cls.model_fields else value
+            for name, value in values.items()
+        }
+
+    @classmethod
+    def checked(cls, values: Mapping[str, Any]) -> Self:
+        """The model with these values; raises SettingError, one line that names the first flag and value at fault."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise _explain(error, cls) from None
+
+
+def flag(field: str) -> str:
+    """The command-line flag of a field: `block_rows` is `--block-rows`."""
+    return "--" + field.replace("_", "-")
+
+
+def flag_of(field: FieldInfo) -> Flag | None:
+    """The field's `Flag`, or None for a field that the command line does not offer."""
+    return next((mark for mark in field.metadata if isinstance(mark, Flag)), None)
+
+
+def is_list(field: FieldInfo) -> bool:
+    """Whether the field holds several values."""
+    return get_origin(field.annotation) is tuple
+
+
+def value_type(field: FieldInfo) -> Any:
+    """The type of one value of the field, without None, bounds and the tuple: `int`, `str`, a Literal ..."""
+    annotation: Any = field.annotation
+    while get_origin(annotation) in (Union, types.UnionType, tuple, Annotated):
+        annotation = get_args(annotation)[0]
+    return annotation
+
+
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """The words that the field takes; empty where they are not listed. `all` stands for them and is none of them."""
+    one = value_type(field)
+    return tuple(word for word in get_args(one) if word != "all") if get_origin(one) is Literal else ()
+
+
+def shown(value: Any) -> str:
+    """A value as people write it: a tuple with commas, nothing for None."""
+    return "" if value is None else ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _meant(name: str, field: FieldInfo, value: Any) -> Any:
+    one = value_type(field)
+    mark = flag_of(field)
+    if one is int and isinstance(value, bool):
+        raise ValueError(f"{flag(name)} {str(value).lower()}: not a number")
+    if is_list(field):
+        if isinstance(value, str):  # a column's name may hold a comma, a number or a word of a choice may not
+            value = [value] if one is str else [part.strip() for part in value.split(",") if part.strip()]
+        elif not isinstance(value, list | tuple):
+            value = [value]
+    if one is int and mark is not None and "auto" in mark.metavar:
+        if isinstance(value, list | tuple):
+            return [0 if item == "auto" else item for item in value]
+        return None if value == "auto" else value
+    return value
+
+
+def _explain(error: ValidationError, model: type[BaseModel]) -> SettingError:
+    """The first complaint of pydantic as one line in the words of the command line."""
+    first = error.errors(include_url=False)[0]
+    place, value, context = list(first["loc"]), first["input"], first.get("ctx", {})
+    while len(place) > 1 and (below := _model_of(model, str(place[0]))):
+        model, place = below, place[1:]
+    name = str(place[0]) if place else ""
+    if first["type"] == "extra_forbidden":
+        return _unknown(name, model)
+    if first["type"] == "value_error":
+        return SettingError(str(context["error"]))
+    if name not in model.model_fields:
+        return SettingError(first["msg"])
+    field = model.model_fields[name]
+    mark = flag_of(field) or Flag("", "")
+    noun, written = mark.noun or name, f"{flag(name)} {value}"
+    if first["type"] in BOUNDS:
+        words, key = BOUNDS[first["type"]]
+        return SettingError(f"{written}: must be {words} {_bound(context[key])}")
+    match first["type"]:
+        case "literal_error":
+            return SettingError(f"{written}: there is no such {noun}", f"choose from {', '.join(choices(field))}")
+        case "int_parsing" | "int_type" | "int_from_float":
+            hint = f"for example {flag(name)} {mark.example}" if mark.example else None
+            return SettingError(f"{written}: {mark.complaint}", hint)
+        case "float_parsing" | "float_type" | "finite_number":
+            return SettingError(f"{written}: not a number")
+        case "too_short":
+            return SettingError(f"{flag(name)}: name at least one {noun}")
+        case _:
+            return SettingError(f"{written}: {first['msg']}")
+
+
+def _model_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """The model that the field holds, if it holds one."""
+    held = model.model_fields[name].annotation if name in model.model_fields else None
+    return held if isinstance(held, type) and issubclass(held, BaseModel) else None
+
+
+def _unknown(name: str, model: type[BaseModel]) -> SettingError:
+    import difflib  # noqa: PLC0415 -- only for the message
+
+    below = [held for field in model.model_fields if (held := _model_of(model, field))]
+    known = list(dict.fromkeys(field for one in (model, *below) for field in one.model_fields))
+    close = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"
+    return SettingError(f"unknown setting {name!r}", hint)
+
+
+def _bound(value: float) -> str:
+    """A limit as people write it: 0.5, 65,536."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
