@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vecml.measure.pairs import beyond_chance, disturbance, paired, seconds_per_call, slow_call_excesses
+from vecml.measure.pairs import disturbance, paired, seconds_per_call, significant_mean, slow_call_excesses
 from vecml.measure.records import ArmMeasurement, Blocks, Window
 
 Block = tuple[int, int, float, int]  # launch, round, seconds, calls
@@ -283,9 +283,9 @@ def test_the_excess_has_no_unit(seconds: list[float], factor: float) -> None:
 
 
 def test_what_one_launch_shows_and_the_next_does_not_is_chance() -> None:
-    assert beyond_chance([0.15, -0.02, 0.03, -0.05, 0.09], 0.02, 0.01) == 0.0
-    assert beyond_chance([0.9, 1.1, 1.0], 0.02, 0.01) == pytest.approx(1.0)
-    assert beyond_chance([-0.9, -1.1, -1.0], 0.02, 0.01) == pytest.approx(-1.0)
-    assert beyond_chance([0.011, 0.010, 0.0105, 0.0102], 0.02, 0.01) == 0.0  # certain, and too small to matter
-    assert beyond_chance([5.0], 0.02, 0.01) == 0.0
-    assert beyond_chance([], 0.02, 0.01) == 0.0
+    assert significant_mean([0.15, -0.02, 0.03, -0.05, 0.09], 0.02, 0.01) == 0.0
+    assert significant_mean([0.9, 1.1, 1.0], 0.02, 0.01) == pytest.approx(1.0)
+    assert significant_mean([-0.9, -1.1, -1.0], 0.02, 0.01) == pytest.approx(-1.0)
+    assert significant_mean([0.011, 0.010, 0.0105, 0.0102], 0.02, 0.01) == 0.0  # certain, and too small to matter
+    assert significant_mean([5.0], 0.02, 0.01) == 0.0
+    assert significant_mean([], 0.02, 0.01) == 0.0

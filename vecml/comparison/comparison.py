@@ -13,7 +13,7 @@ from vecml.config import Setting
 from vecml.measure.coordinator import FEWEST_LAUNCHES
 from vecml.measure.latency import merged, percentiles
 from vecml.measure.limits import Limits, fraction_of_limit, minimal_work
-from vecml.measure.pairs import beyond_chance, paired, slow_call_excesses
+from vecml.measure.pairs import paired, significant_mean, slow_call_excesses
 from vecml.measure.records import ArmMeasurement, Measured
 from vecml.measure.verdict import Family, Rules, Verdict, judge
 from vecml.statistics import t_interval
@@ -50,7 +50,7 @@ class Load:
 
     Attributes:
         average: the system's load average over a minute; None where there is none.
-        foreign_cpus: CPUs' worth that other processes used in half a second; None where it cannot be told.
+        foreign_cpus: CPUs' worth that other processes used in half a second; None where it is unknown.
     """
 
     average: float | None
@@ -112,7 +112,7 @@ class ArmFigures:
         canary_seconds: median of its workers' fixed work.
         slow_call_excess: its mean call over its median block, less 1, where that is certainly over `rules.rare_size`:
             it has rare slow calls; else 0.
-        cpus_used: CPU time over wall time in its blocks; None where it cannot be told.
+        cpus_used: CPU time over wall time in its blocks; None where it is unknown.
         precision_used: by the probe.
         facts: of its last launch: pools and checks.
     """
@@ -227,7 +227,7 @@ def _slow_calls(comparison: Comparison, arm: ArmMeasurement) -> float:
     rules = comparison.rules
     kept = paired(arm, arm, comparison.measured.windows).rounds()
     above = [excess - rules.rare_size for excess in slow_call_excesses(arm, kept).values()]
-    found = beyond_chance(above, 0.0, rules.rare_level)
+    found = significant_mean(above, 0.0, rules.rare_level)
     return found + rules.rare_size if found > 0 else 0.0
 
 

@@ -240,7 +240,7 @@ def pools() -> list[dict[str, Any]]:
 
 
 def os_threads() -> int | None:
-    """Threads that this process has, as the kernel counts them; None where it cannot be told."""
+    """Threads that this process has, as the kernel counts them; None where it is unknown."""
     for line in (read_text(ROOT / "proc/self/status") or "").splitlines():
         if line.startswith("Threads:"):
             return int(line.split()[1])

@@ -1,8 +1,9 @@
-"""The coordinator: opens arms in worker processes, hands the turn round, and keeps every raw block.
+"""The coordinator: it opens arms in worker processes, lets them take turns, and keeps every raw block.
 
-launch > round > block > calls. Fresh workers for every launch, because a process's own luck (where its memory lies)
-moves times by some per cent; rounds in balanced random order; nobody else running during a turn. An arm whose worker
-dies, hangs or raises is given up with the reason, and the others go on.
+A launch has rounds, a round has one block of every arm, and a block has calls. Every launch has fresh worker processes,
+because a process's own luck (where its memory lies) changes its times by some per cent. The order of a round is random
+and balanced, and no other worker runs during a turn. An arm whose worker dies, hangs or raises is given up, with the
+reason, and the others go on.
 
 The clock and the source of workers are arguments: tests run all of this on a fake clock, with exact results.
 """
@@ -32,48 +33,48 @@ from vecml.measure.records import (
 
 CANARY_TOLERANCE = 0.25
 CANARY_PASSES = 7
-END_SECONDS = 0.3  # of a launch, before one is known
-FEWEST_LAUNCHES = 3  # for a verdict; a tight budget gives up launches down to this
+END_SECONDS = 0.3  # that the end of a launch is assumed to take, before one has ended
+FEWEST_LAUNCHES = 3  # that a verdict needs; a tight budget gives up launches down to this number
 
 
 class WorkerError(Exception):
-    """A worker died, hung or raised: what happened, so that "NAME: ..." reads as a sentence."""
+    """A worker died, hung or raised. The message says what it did, to be read after its name: "it hung: ..."."""
 
 
 class Worker(Protocol):
     """One arm's worker process. Every method raises WorkerError when the worker fails."""
 
     def started(self) -> None:
-        """Return when its imports are through."""
+        """Return when the worker has imported what it needs."""
 
     def canary(self) -> float:
-        """Seconds of a small fixed piece of work."""
+        """Do the small fixed piece of work, and return its seconds."""
 
     def open(self) -> Opened:
         """Make the arm ready."""
 
     def warm(self) -> tuple[int, float, float]:
-        """Warm up: calls, seconds, the median call's seconds."""
+        """Warm up, and return the number of calls, their seconds together, and the median call's seconds."""
 
     def block(self, calls: int, expected_seconds: float) -> Reading:
         """Time a block of calls."""
 
     def finish(self) -> tuple[Mapping[str, Any], int | None]:
-        """The arm's own facts at its end, and the worker's peak memory in bytes."""
+        """Check the arm's answers, and return its facts and the worker's peak memory in bytes."""
 
     def close(self) -> None:
         """End the worker."""
 
 
 class Crew(Protocol):
-    """A launch's workers, by the names of their arms."""
+    """The workers of one launch."""
 
     @property
     def workers(self) -> Mapping[str, Worker]:
-        """Those that have been started."""
+        """The workers that have been started, by the names of their arms."""
 
     def wait_idle(self, turn: str) -> bool:
-        """Return when all but `turn`'s worker are at rest; False when they do not come to rest."""
+        """Wait until every worker but that of the arm `turn` is at rest; return False when one does not rest."""
 
     def counters(self) -> Counters | None:
         """The machine's counters, or None where there are none."""
@@ -83,22 +84,22 @@ class Crew(Protocol):
 
 
 class Source(Protocol):
-    """Where workers come from."""
+    """A source of workers: real processes, or simulated ones in tests."""
 
     def start(self, arms: Sequence[Arm], plan: Plan, launch: int, group: int) -> Crew:
-        """A fresh worker for each of these arms."""
+        """Start a fresh worker for each of these arms."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a measurement is.
+    """How far a measurement has come.
 
     Attributes:
-        launch: that is going on, from 1.
-        launches: that there will be.
-        seconds: passed.
-        seconds_left: to come, as far as it can be told.
-        doing: `starting`, `warming up`, `measuring`.
+        launch: number of the present launch, from 1.
+        launches: expected number of launches.
+        seconds: time since the beginning.
+        seconds_left: what is left of the budget; NaN where there is none.
+        doing: `starting`, `warming up` or `measuring`.
     """
 
     launch: int
@@ -120,20 +121,20 @@ def measure(  # noqa: PLR0913 -- by keyword, for tests and for those who need th
     resumed: Measured | None = None,
     keep: Callable[[Measured], None] = lambda _measured: None,
 ) -> Measured:
-    """Measure the groups of arms as `plan` says; every raw block is kept.
+    """Measure the groups of arms as `plan` says, and return every raw block.
 
     Args:
         groups: arms that are measured beside each other, each group with a baseline of its own.
-        plan: how much.
+        plan: how much is measured.
         source: starts the workers.
-        clock: seconds; only differences count.
-        random: of the orders; None draws a seed.
-        enough: asked after each launch from `plan.launches` on, whether to stop before `plan.most_launches`.
-        tell: hears how far it is.
-        resumed: what was kept of the same measurement when it was stopped: its launches count, and so does its time.
-        keep: gets everything so far after each launch that is complete, whatever comes next.
+        clock: gives seconds; only differences count.
+        random: for the orders of the rounds; None: a generator with a new seed.
+        enough: is asked after each launch from `plan.launches` on whether to stop before `plan.most_launches`.
+        tell: is called with the progress.
+        resumed: the launches of the same measurement that were complete when it was stopped; their time counts too.
+        keep: is called with everything measured so far after each complete launch.
 
-    Raises ValueError when `resumed` has other arms. What interrupts it passes through, and no worker is left behind.
+    Raises ValueError when `resumed` has other arms. An interrupt passes through, and leaves no worker behind.
     """
     random = random or Random()  # noqa: S311 -- an order, no secret
     coordinator = _Coordinator(groups, plan, source, clock, random, tell)
@@ -144,7 +145,7 @@ def measure(  # noqa: PLR0913 -- by keyword, for tests and for those who need th
 
 @dataclass
 class _Tally:
-    """What an arm has given so far."""
+    """The blocks and launches of an arm so far."""
 
     arm: Arm
     group: int
@@ -160,7 +161,7 @@ class _Tally:
 
 @dataclass
 class _Turn:
-    """An arm's worker in the launch that is going on."""
+    """An arm's worker in the present launch."""
 
     tally: _Tally
     worker: Worker
@@ -171,13 +172,13 @@ class _Turn:
 
     @property
     def block_seconds(self) -> float:
-        """What a block should take."""
+        """The time that a block is expected to take."""
         return self.calls * self.warm[2]
 
 
 @dataclass
 class _Watch:
-    """Looks at the machine's counters after each round, and cuts the rounds into windows of a second or more."""
+    """Reads the machine's counters after each round, and groups the rounds into windows of a second or more."""
 
     begin: Counters | None
     launch: int
@@ -187,7 +188,7 @@ class _Watch:
     previous: tuple[Counters, int] | None = None
 
     def look(self, now: Counters | None, number: int, *, is_last: bool) -> None:
-        """Round `number` is over; a rest of less than a second at the end belongs to the window before it."""
+        """Take note that round `number` has ended; a last window of less than a second is joined to the one before."""
         if self.begin is None or now is None:
             return
         if now.seconds - self.begin.seconds >= WINDOW_SECONDS:
@@ -252,7 +253,7 @@ class _Coordinator:
         return self._measured()
 
     def _want_another(self, enough: Callable[[Measured], bool] | None) -> None:
-        """All wanted launches are done: more where the plan allows, time is left, and it is not enough."""
+        """Want one launch more where the plan allows it, there is time for it, and `enough` answers no."""
         if self._done < self._plan.most_launches and self._time_for_another():
             self._wanted = self._done + (not (enough is not None and enough(self._measured())))
             self._launches = self._wanted
@@ -264,9 +265,9 @@ class _Coordinator:
         )
 
     def _launch(self, group: int) -> bool:
-        """One launch of one group; False when it was thrown away for a slow canary."""
+        """Make one launch of one group; return False when it has to be replaced because of a slow canary."""
         alive = [tally for tally in self._groups[group] if tally.failure is None]
-        if all(tally.arm.role == "limit" for tally in alive):  # nobody is left that they would be the limits of
+        if all(tally.arm.role == "limit" for tally in alive):  # no arm is left to be compared with the limits
             return True
         begun = self._clock()
         self._say("starting")
@@ -294,7 +295,7 @@ class _Coordinator:
         return True
 
     def _each(self, turns: Sequence[_Turn], act: Callable[[_Turn], None]) -> None:
-        """Do something with every worker that is still there; one that fails is given up."""
+        """Call `act` with every worker that has not failed; give up the arm of a worker that fails now."""
         for turn in turns:
             if turn.tally.failure is None:
                 try:
@@ -307,16 +308,16 @@ class _Coordinator:
         return self._random.sample(list(turns), len(turns))
 
     def _take_canaries(self, turns: Sequence[_Turn], crew: Crew) -> None:
-        """The workers take turns at it, so that what the machine does meanwhile hits all of them."""
+        """Let the workers take turns, so that what the machine does meanwhile hits all of them."""
         crew.wait_idle("")
         for _ in range(CANARY_PASSES):
             self._each(self._shuffled(turns), lambda turn: turn.canaries.append(turn.worker.canary()))
 
     def _is_slow(self, turns: Sequence[_Turn], group: int) -> bool:
-        """Whether this launch is to be thrown away; by its canaries, never by the arms' own times.
+        """Whether this launch must be replaced; only its canaries decide that, never the arms' own times.
 
-        Each pass is held to its own median: the machine's speed changes by a half from second to second, and hits all
-        workers alike; what spoils a launch is a worker that is slow by itself.
+        Each pass is compared with its own median: the machine's speed may change by a half from one second to the next,
+        and that hits all workers alike. Only a worker that is slow by itself spoils a launch.
         """
         alive = [turn for turn in turns if turn.tally.failure is None]
         if not alive:
@@ -337,7 +338,7 @@ class _Coordinator:
         return False
 
     def _make_ready(self, turn: _Turn, crew: Crew) -> None:
-        """Open, warm up, and see how many calls make a block."""
+        """Open the arm, warm it up, and choose how many calls make a block."""
         crew.wait_idle(turn.tally.arm.name)
         plan = self._plan
         turn.opened = turn.worker.open()
@@ -406,10 +407,11 @@ class _Coordinator:
         )
 
     def _count_rounds(self, regular: Sequence[_Turn], limits: Sequence[_Turn], group: int) -> int:
-        """Rounds of this launch: what the budget leaves for it, between the plan's bounds, complete squares if it can.
+        """How many rounds this launch has: as many as the budget allows, within the plan's bounds.
 
-        It depends on what launches cost, never on what came out of them. Where the wanted launches would have too few
-        rounds, there will be fewer of them: few launches with rounds enough say more than many without.
+        Where it can be, it is a multiple of the number of arms, so that the order is balanced. It depends on how long
+        launches take, never on their results. Where the wanted launches would have too few rounds, their number is
+        reduced: few launches with enough rounds say more than many launches with too few.
         """
         plan, n = self._plan, max(1, len(regular))
         if plan.budget_seconds is None:

@@ -1,7 +1,7 @@
-"""From raw blocks to paired log-ratios: which blocks stand beside each other, and which are left out.
+"""Paired log-ratios from raw blocks: the blocks of one round make a pair, and pairs of a disturbed round are left out.
 
-A pair is left out by a rule that was stated beforehand and looks at the machine (throttled, stolen from, crowded),
-never because of its time.
+Whether a round was disturbed is decided by the machine's counters (throttled time, stolen time, other processes), never
+by the times of the blocks.
 """
 
 import math
@@ -27,8 +27,8 @@ class Pairs:
         launch_N: int64, the launch of every pair.
         round_N: int64, its round.
         log_ratio_N: float64.
-        dropped: pairs left out.
-        disturbance: what most of them were left out for, in words; None when none was.
+        dropped: number of pairs that were left out.
+        disturbance: the commonest reason for that, in words; None where no pair was left out.
     """
 
     launch_N: NDArray[np.int64]
@@ -39,7 +39,7 @@ class Pairs:
 
     @property
     def dropped_share(self) -> float:
-        """Of all pairs."""
+        """The share of all pairs that was left out."""
         total = self.dropped + len(self.log_ratio_N)
         return self.dropped / total if total else 0.0
 
@@ -48,11 +48,11 @@ class Pairs:
         return {int(launch): self.log_ratio_N[self.launch_N == launch] for launch in np.unique(self.launch_N)}
 
     def rounds(self) -> dict[int, NDArray[np.int64]]:
-        """The rounds (int64) of every launch that count."""
+        """The rounds (int64) that count, by launch."""
         return {int(launch): self.round_N[self.launch_N == launch] for launch in np.unique(self.launch_N)}
 
     def estimates(self) -> dict[int, float]:
-        """Hodges-Lehmann estimate of every launch."""
+        """The Hodges-Lehmann estimate of the log-ratio, by launch."""
         return {launch: hodges_lehmann(value_N) for launch, value_N in self.by_launch().items()}
 
 
@@ -117,10 +117,10 @@ def _restless(arm: ArmMeasurement) -> Iterable[tuple[int, int]]:
 
 
 def slow_call_excesses(arm: ArmMeasurement, rounds: Mapping[int, NDArray[np.int64]] | None = None) -> dict[int, float]:
-    """How far the mean of an arm's calls is above the median of its blocks: 0.1 is 10 %; rare slow calls make it large.
+    """By launch, how far the mean of an arm's calls is above the median of its blocks; rare slow calls make it large.
 
-    Launch by launch, because the machine drifts between them. `rounds`: those (int64) of each launch that count; None:
-    all.
+    0.1 is 10 %. Each launch is taken by itself, because the machine drifts between them. `rounds` are the rounds
+    (int64) of each launch that count; None: all.
     """
     excesses = {}
     blocks = arm.blocks
@@ -138,11 +138,12 @@ def slow_call_excesses(arm: ArmMeasurement, rounds: Mapping[int, NDArray[np.int6
     return excesses
 
 
-def beyond_chance(value_N: Sequence[float], size: float, level: float) -> float:
-    """The mean of the launches' values, where it is above `size` in absolute value and no work of chance; else 0.
+def significant_mean(value_N: Sequence[float], size: float, level: float) -> float:
+    """The mean of the launches' values where it is significant and above `size` in absolute value; else 0.
 
-    No chance: Student's two-sided test of a mean of zero at twice `level`. On a noisy machine the mean call of anything
-    is some per cent above its median one in one launch and not in the next; what sleeps at times does it in every one.
+    Significant means: Student's two-sided test rejects a mean of zero at twice `level`. On a noisy machine the mean
+    call of any code is some per cent above its median call in one launch and not in the next; code that sleeps now and
+    then shows it in every launch.
     """
     if len(value_N) < 2:
         return 0.0

@@ -1,7 +1,8 @@
-"""What is measured and what came of it: arms, the plan, and every raw block, as frozen records that JSON can hold.
+"""The records of a measurement: arms, the plan, and every raw block; all of them are frozen, and JSON can hold them.
 
-An arm is one way of doing something, in a worker process of its own. A launch is a fresh set of workers, a round one
-block of every arm, a block a timed stretch of calls. Nothing is averaged away here: verdicts are computed from blocks.
+An arm is one way of doing something, in a worker process of its own. A launch is a fresh set of worker processes, a
+round has one block of every arm, and a block is a number of calls that are timed together. Nothing is averaged here:
+verdicts are computed from the raw blocks.
 """
 
 from collections.abc import Mapping
@@ -16,11 +17,11 @@ class Arm:
     """One way of doing something, and how a worker process opens it.
 
     Attributes:
-        name: what people call it; each of a measurement's arms has another.
+        name: shown to people; no two arms of a measurement have the same.
         opener: `package.module:function`; the worker calls it with `payload` and gets a `vecml.measure.worker.Work`.
         payload: JSON.
         role: `baseline`, its `null` copy, an `arm`, or a `limit` of the machine, which takes part in few rounds.
-        cpus: CPUs that it keeps busy; where others need them, its blocks are disturbed.
+        cpus: number of CPUs that it keeps busy; where other programs use them, its blocks count as disturbed.
         environment: variables set before the worker imports anything.
     """
 
@@ -37,16 +38,16 @@ class Plan:
     """How much is measured.
 
     Attributes:
-        launches: K, sets of fresh worker processes for each group of arms.
-        most_launches: how many there may be while `enough` says no; not above `launches`: exactly those.
-        budget_seconds: wall time for everything; it decides the rounds of a launch. None: `rounds` alone does.
-        rounds: rounds of a launch at most.
-        fewest_rounds: rounds of a launch at least, whatever the budget.
+        launches: number of launches of each group of arms.
+        most_launches: further launches are made up to this number while `enough` answers no; at most `launches`: none.
+        budget_seconds: wall time for everything, which decides the rounds of a launch; None: there are `rounds`.
+        rounds: most rounds of a launch.
+        fewest_rounds: fewest rounds of a launch, whatever the budget.
         block_seconds: a block's calls take at least this long together.
-        warm_calls, warm_seconds: what every arm does before its first block: so many calls and so long, at least.
+        warm_calls, warm_seconds: every arm is warmed up with at least so many calls, for at least so long.
         patience_seconds: a call that takes longer counts as hanging.
-        open_seconds: the same for starting and opening (exports and compilers take their time).
-        limit_every: a `limit` takes part in every so many rounds.
+        open_seconds: the same for the start and the opening, in which an engine may export and compile.
+        limit_every: a `limit` takes part in one round of so many.
     """
 
     launches: int = 5
@@ -68,10 +69,10 @@ class Reading:
 
     Attributes:
         seconds: wall time of all its calls together, by a clock of nanoseconds, the device's work included.
-        calls: how many; of an arm whose calls do a part of the work (`Work.share`) that many times the part.
-        cpu_seconds: CPU time of the whole worker process meanwhile; None where it cannot be told.
-        switches: times that the scheduler took the CPU away meanwhile (involuntary); None where it cannot be told.
-        answer: checksum of what the last call gave.
+        calls: number of calls; where a call does only a share of the work (`Work.share`), that number times the share.
+        cpu_seconds: CPU time of the whole worker process meanwhile; None where it is unknown.
+        switches: times that the scheduler took the CPU away meanwhile (involuntary); None where it is unknown.
+        answer: checksum of the last call's result.
     """
 
     seconds: float
@@ -83,11 +84,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Opened:
-    """An arm made ready in its worker.
+    """An arm that is ready in its worker process.
 
     Attributes:
-        load_seconds: exporting, compiling, copying; not the import of its libraries.
-        facts: JSON: what the arm says of itself.
+        load_seconds: time of its export, compilation and copies, without the import of its libraries.
+        facts: what the arm says of itself, as JSON.
     """
 
     load_seconds: float
@@ -96,7 +97,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Every block of an arm, a column each, all of one length and in the order of time.
+    """Every block of an arm in the order of time: one column for each field of a block, all of the same length.
 
     Attributes:
         launch, round: from 0.
@@ -121,15 +122,15 @@ class Blocks:
 
 @dataclass(frozen=True)
 class ArmLaunch:
-    """What one worker process of an arm told beside its blocks.
+    """What one worker process of an arm reported beside its blocks.
 
     Attributes:
         launch: from 0.
-        canary_seconds: the fixed work that every worker does before it opens its arm.
-        load_seconds: making the arm ready.
-        warm_calls, warm_seconds: its warm-up, as it was.
-        peak_rss_bytes: the most memory that the worker had resident; None where it cannot be told.
-        facts: JSON: what the arm said when it was opened and when it ended (thread pools, checks ...).
+        canary_seconds: time of the fixed piece of work that every worker does before it opens its arm.
+        load_seconds: time to make the arm ready.
+        warm_calls, warm_seconds: length of its warm-up.
+        peak_rss_bytes: the most memory that the worker had resident; None where it is unknown.
+        facts: what the arm said when it was opened and when it ended (thread pools, checks ...), as JSON.
     """
 
     launch: int
@@ -143,14 +144,14 @@ class ArmLaunch:
 
 @dataclass(frozen=True)
 class ArmMeasurement:
-    """An arm with everything that was measured of it.
+    """An arm and everything that was measured of it.
 
     Attributes:
         name, role, cpus: the arm's.
         group: which group of arms it was measured in, from 0; every group has its own copy of the baseline.
         blocks: raw, all of them.
-        launches: one record a worker process.
-        failure: why it was given up, in one sentence, or None.
+        launches: one record for each of its worker processes.
+        failure: one sentence that says why the arm was given up, or None.
     """
 
     name: str
@@ -164,15 +165,15 @@ class ArmMeasurement:
 
 @dataclass(frozen=True)
 class Window:
-    """What went on on the machine during some rounds of a launch: a second or more, because the kernel counts in ticks.
+    """The machine's counters over some rounds of a launch: a second or more, because the kernel counts in 10 ms ticks.
 
     Attributes:
-        launch, group, first_round, last_round: which rounds; the last one belongs to it.
+        launch, group, first_round, last_round: the rounds, `last_round` among them.
         seconds: wall time.
-        steal_share: share of the CPUs' time that the hypervisor gave to others; None where it cannot be told.
-        throttled_seconds: time that a control group's quota held us back; None where it cannot be told.
-        foreign_cpus: CPUs' worth of time that other processes used; None where it cannot be told.
-        usable_cpus: CPUs that those shares are of.
+        steal_share: share of the CPUs' time that the hypervisor gave to others; None where it is unknown.
+        throttled_seconds: time that a control group's quota held us back; None where it is unknown.
+        foreign_cpus: CPUs' worth of time that other processes used; None where it is unknown.
+        usable_cpus: number of CPUs that this process may use; `steal_share` is a share of their time.
     """
 
     launch: int
@@ -188,12 +189,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Replaced:
-    """A launch of a group that was thrown away before its first block, because a worker's canary was off the others'.
+    """A group's launch that was replaced before its first block, because a worker's canary differed too much.
 
     Attributes:
-        launch, group: which was replaced.
-        arm: whose canary was furthest off.
-        canary_seconds: its canary, by the median of its ratios to the others' at the same moment.
+        launch, group: the launch that was replaced.
+        arm: the arm whose canary differed most from the others'.
+        canary_seconds: its canary, from the median of its ratios to the others' canaries at the same moment.
         median_seconds: the median of the launch's canaries.
     """
 
@@ -209,12 +210,12 @@ class Measured:
     """All arms of a measurement.
 
     Attributes:
-        plan: what was asked for.
+        plan: how much was to be measured.
         arms: in the groups' order.
-        launches: complete ones.
-        windows: the machine meanwhile.
-        replaced: launches thrown away for a slow canary.
-        seconds: wall time of everything.
+        launches: number of complete launches.
+        windows: the machine's counters meanwhile.
+        replaced: launches that were replaced because of a slow canary.
+        seconds: wall time of the whole measurement.
     """
 
     plan: Plan

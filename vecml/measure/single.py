@@ -26,7 +26,7 @@ class Measurement:
         calls_per_block: calls in each block.
         block_seconds: wall time of every block, in order.
         launches: processes that the blocks come from.
-        peak_rss_bytes: the most memory this process has had resident since its start; None where it cannot be told.
+        peak_rss_bytes: the most memory this process has had resident since its start; None where it is unknown.
     """
 
     rows_per_call: int

@@ -1,4 +1,4 @@
-"""What may be said of arms that were measured beside each other: one verdict each, always with its reason.
+"""The verdict on each arm that was measured beside a baseline, always with its reason.
 
 In this order: invalid (with what is wrong), equivalent, faster or slower, undetected (with the smallest difference that
 could have been seen). A ratio is exp of the Hodges-Lehmann estimates of the paired log-ratios within each launch; its
@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from vecml.measure.coordinator import FEWEST_LAUNCHES
-from vecml.measure.pairs import Pairs, beyond_chance, paired, slow_call_excesses
+from vecml.measure.pairs import Pairs, paired, significant_mean, slow_call_excesses
 from vecml.measure.records import ArmMeasurement, Measured
 from vecml.numbers import count, percent
 from vecml.statistics import (
@@ -31,18 +31,19 @@ Word = Literal["invalid", "equivalent", "faster", "slower", "undetected"]
 
 @dataclass(frozen=True)
 class Rules:
-    """What verdicts are made by. Differences are relative: 0.05 is 5 %.
+    """The bounds and levels by which a verdict is found. Differences are relative: 0.05 is 5 %.
 
     Attributes:
-        level: of the tests, shared by all arms against one baseline.
-        equivalence: within which two arms count as the same.
-        gate: the machine's A/A gate: what the same code against itself reaches in one comparison of twenty.
+        level: significance level of the tests; all arms against one baseline share it.
+        equivalence: difference within which two arms count as the same.
+        gate: the machine's A/A gate: the same code against itself differs by more in one comparison of twenty.
         gate_source: `default` or `qualified`.
-        null_level: at which the null arm condemns its group.
-        dropped_share: of the pairs that may be left out.
-        drift_level, drift_size: a trend within the launches that is both counts as "not steady".
-        rare_size, rare_level: what rare slow calls may cost, mean against median, and the level of the one-sided test
-            over the launches by which they are no chance.
+        null_level: significance level at which a difference of the null arm makes its whole group invalid.
+        dropped_share: share of an arm's pairs that may be left out before the arm is invalid.
+        drift_level, drift_size: an arm is "not steady" where its ratio has a trend within the launches that is
+            significant at this level and at least this large.
+        rare_size, rare_level: how far the mean call may be above the median one because of rare slow calls, and the
+            level of the one-sided test over the launches that decides whether it is more than chance.
     """
 
     level: float = 0.05
@@ -59,17 +60,17 @@ class Rules:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be said of one arm against its baseline.
+    """The verdict on one arm against its baseline, and its figures.
 
     Attributes:
         arm, baseline: names.
         group: the group that the arm was measured in.
-        verdict: None where none is to be had: one launch ("quick"), or two.
+        verdict: None where there are too few launches for one: one ("quick") or two.
         reason: one sentence.
         ratio, ratio_low, ratio_high: the arm's rate over the baseline's with its interval; None where there is none.
         p_value: of a ratio of 1, times the number of arms that share the level (Bonferroni), 1 at most.
         smallest_detectable: the relative difference that this comparison would have found nine times in ten.
-        pairs, dropped: pairs that count, and that do not.
+        pairs, dropped: numbers of pairs that count, and of pairs that were left out.
     """
 
     arm: str
@@ -93,9 +94,9 @@ class Family:
     Attributes:
         baseline: its name.
         verdicts: one an arm, in the arms' order.
-        null_verdicts: of the baseline's copies, one a group that has one.
-        best: the arm, or the baseline, that is fastest among the valid; None where nothing is valid.
-        tied: those that cannot be told from `best`, itself among them, in the arms' order (the baseline first).
+        null_verdicts: verdicts on the baseline's copies, one for each group that has a copy.
+        best: the fastest valid arm, or the baseline; None where nothing is valid.
+        tied: `best` and the arms that do not differ from it significantly, in the arms' order, the baseline first.
     """
 
     baseline: str
@@ -107,7 +108,7 @@ class Family:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """One arm's pairs and what they come to."""
+    """One arm's pairs, and its estimate of the log-ratio in each launch."""
 
     arm: ArmMeasurement
     pairs: Pairs
@@ -123,7 +124,7 @@ def judge(measured: Measured, rules: Rules, faults: Mapping[str, str] | None = N
 
     Args:
         measured: raw blocks.
-        rules: by which.
+        rules: bounds and levels.
         faults: by an arm's name, why it is invalid however fast it is (wrong labels, say).
 
     The same arguments give the same verdicts, to the last bit.
@@ -134,10 +135,10 @@ def judge(measured: Measured, rules: Rules, faults: Mapping[str, str] | None = N
 
 
 def narrow_enough(measured: Measured, rules: Rules, faults: Mapping[str, str] | None = None) -> bool:
-    """Whether every arm's interval is decided: within the equivalence on both sides, so that more launches add little.
+    """Whether every arm's interval is no wider than the equivalence on both sides, so that more launches add little.
 
-    It asks for the intervals' widths alone, never for what lies in them: stopping at significance would make false
-    alarms of a quarter of all comparisons.
+    Only the intervals' widths count, never what lies in them: to stop at the first significant difference would give
+    false alarms in a quarter of all comparisons.
     """
     for family in judge(measured, rules, faults):
         for verdict in family.verdicts:
@@ -200,7 +201,7 @@ def _verdict(
         word, reason = None, f"quick: {launches} can give figures, but no verdict"
     else:
         excess = _excess(found, baseline, rules)
-        word, reason = _word(values, level, rules, excess, figures["smallest_detectable"])
+        word, reason = _classify(values, level, rules, excess, figures["smallest_detectable"])
     return Verdict(
         arm=arm.name,
         baseline=baseline.name,
@@ -214,7 +215,7 @@ def _verdict(
 
 
 def _figures(values: np.ndarray, level: float, rules: Rules) -> dict[str, float | None]:
-    """Ratio, interval, p and smallest detectable difference, as far as there are launches for them."""
+    """Ratio, interval, p-value and smallest detectable difference, as far as there are launches enough for each."""
     if not len(values):
         return {}
     figures: dict[str, float | None] = {"ratio": math.exp(float(np.mean(values)))}
@@ -257,10 +258,12 @@ def _unsteady(pairs: Pairs, rules: Rules, level: float) -> str | None:
     return None
 
 
-def _word(values: np.ndarray, level: float, rules: Rules, excess: float, smallest: float | None) -> tuple[Word, str]:
-    """Equivalent, faster, slower or undetected, and why.
+def _classify(
+    values: np.ndarray, level: float, rules: Rules, excess: float, smallest: float | None
+) -> tuple[Word, str]:
+    """The verdict of an arm that is not invalid, and the reason.
 
-    `excess`: how much further the arm's mean call is above its median one than the baseline's.
+    `excess` is how much further the arm's mean call is above its median call than the baseline's.
     """
     same, gate = math.log1p(rules.equivalence), math.log1p(rules.gate)
     low, high = equivalence_interval(values, level)
@@ -314,11 +317,11 @@ def _condemns(verdict: Verdict, rules: Rules) -> str | None:
 def _excess(found: _Evidence, baseline: ArmMeasurement, rules: Rules) -> float:
     """How much further the arm's mean call is above its median block than the baseline's, in the rounds that count.
 
-    0 where that is within `rare_size`, or may be chance.
+    It is 0 where that is within `rare_size`, or may be chance.
     """
     kept = found.pairs.rounds()
     ours, theirs = slow_call_excesses(found.arm, kept), slow_call_excesses(baseline, kept)
-    return beyond_chance([ours[launch] - theirs[launch] for launch in ours], rules.rare_size, rules.rare_level)
+    return significant_mean([ours[launch] - theirs[launch] for launch in ours], rules.rare_size, rules.rare_level)
 
 
 def _best(
@@ -329,9 +332,9 @@ def _best(
     level: float,
     rules: Rules,
 ) -> tuple[str, tuple[str, ...]]:
-    """The fastest of the baseline and the arms without rare slow calls, and what cannot be told from it.
+    """The fastest of the baseline and the arms without rare slow calls, and those that do not differ from it.
 
-    Against the baseline the verdict has told; arms are held to each other by the launches that both have.
+    The verdicts say which arms differ from the baseline; two arms are compared in the launches that both have.
     """
     means = {name: float(np.mean(found.values)) for name, found in evidence.items() if len(found.values)}
     best = max((name for name in means if name in steady), key=lambda name: means[name], default=baseline)
