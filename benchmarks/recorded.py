@@ -27,7 +27,7 @@ IMPORTED = (
     "mlflow.store.tracking.sqlalchemy_store",
     "rich.padding",
     "rich.table",
-    "tasks.tracking.query",
+    "tasks.tracking.sittings",
     "vecml.history.leaderboard",
     "vecml.history.changes",
     "vecml.history.series",
@@ -64,8 +64,7 @@ def copy_runs() -> str:
     """Copy the comparison that is in the store until there are as many settings as wanted; says how many runs."""
     from mlflow.entities import Metric, Param, Run, RunTag
 
-    from tasks.tracking.query import PARENT
-    from tasks.tracking.store import open_store
+    from tasks.tracking.store import PARENT, open_store
     from vecml.record import COMPARE, KIND
 
     store = open_store()

@@ -7,7 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.tracking.comparison import ComparisonTracking
-from tasks.tracking.query import recorded_settings
+from tasks.tracking.sittings import recorded_settings
 from vecml.comparison import session
 from vecml.comparison.compare import Job
 from vecml.comparison.config import ComparisonConfig

@@ -48,15 +48,7 @@ OWN_MODELS: set[str] = {
     "vecml.lab.ladder",
     "vecml.model.store",
 }
-CALLERS: dict[str, set[str]] = {
-    "search_runs": {
-        "tasks.tracking.comparison",
-        "tasks.tracking.query",
-        "tasks.tracking.read",
-        "tasks.tracking.sides",
-        "tasks.tracking.store",
-    }
-}
+CALLERS: dict[str, set[str]] = {}
 
 Graph = dict[str, set[str]]
 

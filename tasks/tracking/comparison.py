@@ -22,7 +22,7 @@ from tasks.tracking.run import (
     kept_on_failure,
     tracked_run,
 )
-from tasks.tracking.store import store_errors
+from tasks.tracking.store import PARENT, child_runs, store_errors
 from vecml import record as records
 from vecml.comparison.comparison import ArmFigures, Comparison, figures
 from vecml.comparison.document import to_json
@@ -38,7 +38,6 @@ from vecml.report.comparison import note as description
 from vecml.report.page import About, page
 from vecml.warnings import warn
 
-PARENT = "mlflow.parentRunId"  # MLflow's UI shows a run below the one that this tag names
 REPORT, PICTURES = "report.html", "pictures"
 REST = "\n\nEverything is in `comparison.json`.\n"
 
@@ -123,19 +122,13 @@ class ComparisonWriter:
 
     def _finished_children(self) -> set[str]:
         """Names of the settings that were logged before this run was stopped; what was half logged is deleted."""
-        client = self.opened.store.client
-        query, experiments = f"tags.`{PARENT}` = '{self.run.run_id}'", [self.run.experiment_id]
-        found, token = set(), None
-        while True:
-            page = client.search_runs(experiments, query, max_results=1_000, page_token=token)
-            for run in page:
-                if run.info.status == "FINISHED":
-                    found.add(str(run.info.run_name))
-                else:
-                    client.delete_run(run.info.run_id)
-            token = page.token
-            if not token:
-                return found
+        store, finished = self.opened.store, set()
+        for run in child_runs(store, self.run.run_id):
+            if run.info.status == "FINISHED":
+                finished.add(str(run.info.run_name))
+            else:
+                store.client.delete_run(run.info.run_id)
+        return finished
 
     def _log_child(self, comparison: Comparison, arm: ArmFigures) -> None:
         """The setting's run. It is FINISHED whatever the verdict: that a setting is invalid is a result too."""

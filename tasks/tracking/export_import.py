@@ -29,12 +29,10 @@ from tasks.tracking.archive import (
     pack,
     unpack,
 )
-from tasks.tracking.comparison import PARENT
 from tasks.tracking.location import Location
-from tasks.tracking.read import search
 from tasks.tracking.recorded import comparison_of, recorded
 from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, runs_url
-from tasks.tracking.store import LOCK_SECONDS, Store, open_store, store_errors
+from tasks.tracking.store import LOCK_SECONDS, PARENT, Store, child_runs, open_store, search, store_errors
 from vecml.atomic import write_bytes
 from vecml.environment import is_alive, process_identity
 from vecml.errors import SettingError, StoreError
@@ -45,7 +43,6 @@ from vecml.record import IMPORT_DIGEST, IMPORTED_FROM, IMPORTING, KIND, PROCESS
 # has ended, and is known to its own machine only.
 KEPT = (NOTE,)
 LEFT_OUT = (PROCESS, IMPORTED_FROM, IMPORT_DIGEST, IMPORTING)
-MOST_RUNS = 50_000  # what MLflow gives at once
 BATCH_PARAMS = 25  # and 1 MB
 
 
@@ -114,7 +111,7 @@ def export_run(asked: str, file: Path) -> Exported:
         whole = store.client.get_run(run.run_id)
         if whole.info.lifecycle_stage != "active":
             raise StoreError(f"run {run.name} was deleted", "restore it in MLflow's UI first")
-        below = search(store, f"tags.`{PARENT}` = '{run.run_id}'", MOST_RUNS)
+        below = child_runs(store, run.run_id)
         parent = _document(store, whole, None)
         children = [_document(store, child, parent.run_id) for child in below]
         folders = {}
@@ -241,10 +238,10 @@ def _alone(location: Location) -> Iterator[None]:
 
 def _clear(store: Store) -> None:
     """Delete what imports left that were interrupted. Under the lock of a local store none can be going on."""
-    for run in search(store, f"tags.`{IMPORTING}` = 'yes'", MOST_RUNS):
+    for run in search(store, f"tags.`{IMPORTING}` = 'yes'"):
         if store.location.folder is None and is_alive(run.data.tags.get(PROCESS, "")) is not False:
             continue
-        for child in search(store, f"tags.`{PARENT}` = '{run.info.run_id}'", MOST_RUNS):
+        for child in child_runs(store, run.info.run_id):
             store.client.delete_run(child.info.run_id)
         store.client.delete_run(run.info.run_id)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.tracking.read import opened, read_run, search
+from tasks.tracking.read import open_existing, read_run
 from tasks.tracking.recorded import COMPARISON, Recorded, artifact, comparison_of, recorded
 from tasks.tracking.registry import (
     MODEL_DIGEST,
@@ -30,7 +30,7 @@ from tasks.tracking.registry import (
     version_at,
     withdraw,
 )
-from tasks.tracking.store import Store, store_errors
+from tasks.tracking.store import Store, search, store_errors
 from vecml import __version__
 from vecml.comparison.comparison import Comparison, families, figures, recommended
 from vecml.comparison.document import from_json
@@ -111,7 +111,7 @@ def promote(
     meanwhile; MeasureError where no setting is valid; DataError where the two cannot be held against each other.
     """
     check_name(name)
-    store, run = opened(asked), read_run(asked, architecture)
+    store, run = open_existing(asked), read_run(asked, architecture)
     with one_at_a_time(store.location):
         former = standing_in(store, name).champion
         chosen = choose_setting(store, run, comparison)

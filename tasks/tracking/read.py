@@ -11,17 +11,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlflow.entities import Run, ViewType
+from mlflow.entities import Run
 
 from tasks.tracking.location import locate
-from tasks.tracking.store import Store, open_store, store_errors
+from tasks.tracking.store import Store, open_store, search, store_errors
 from vecml.comparison.subject import RecordedRun
 from vecml.config import PipelineConfig, make_config
 from vecml.errors import ModelError, SettingError, StoreError
 from vecml.model.store import Classifier, load
 from vecml.record import COMPARE, ERROR, KIND, PIPELINE, SETTING
-
-__all__ = ["RecordedRun", "found", "opened", "read_run", "search"]
 
 ID_LENGTH = 32
 SHORTEST_PREFIX = 8
@@ -38,19 +36,20 @@ def read_run(run_id: str, architecture: str | None = None) -> RecordedRun:
     Raises StoreError when there is no such run, more than one, or one without a model; ModelError when the model is
     damaged.
     """
-    store = opened(run_id)
+    store = open_existing(run_id)
     with store_errors(store.location):
-        run = found(store, run_id)
+        run = find_run(store, run_id)
         _check_has_a_model(run)
         with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
             return _read(store, run, Path(scratch), architecture)
 
 
-def found(store: Store, asked: str, kinds: Sequence[str] = (PIPELINE,)) -> Run:
-    """The one run that is meant by an id, the beginning of one (8 characters or more), or a name.
+def find_run(store: Store, asked: str, kinds: Sequence[str] = (PIPELINE,)) -> Run:
+    """Find the one run that `asked` names: its id, the beginning of its id (8 characters or more), or its name.
 
-    Of several of the same name it is the one of `kinds` that is finished. Raises StoreError where there is none, with
-    the nearest, and where there are several.
+    Where several runs have this name, a finished run of one of `kinds` goes before the others.
+
+    Raises StoreError where no run fits, with the nearest names as a hint, and where several fit.
     """
     asked = asked.strip()
     runs: list[Run] = []
@@ -72,24 +71,21 @@ def found(store: Store, asked: str, kinds: Sequence[str] = (PIPELINE,)) -> Run:
     return meant[0]
 
 
-def opened(asked: str) -> Store:
-    """The store, if it is there: who looks for a run in the wrong folder gets no empty one made.
+def open_existing(asked: str | None = None) -> Store:
+    """Open the store if there is one; a search in the wrong folder makes no empty store there.
 
-    Raises StoreError, naming the run that was `asked` for.
+    Raises StoreError where there is none; its message names the run that was `asked` for.
     """
     location = locate()
     if location.folder is not None and not (location.folder / "mlflow.db").exists():
+        missing, more = "nothing is recorded", "; vecml compare records"
+        if asked is not None:
+            missing, more = f"there is no run {asked!r}", ""
         raise StoreError(
-            f"there is no run {asked!r}: {location.folder} holds no runs",
-            "run this in the folder of its mlruns/, or name that with VECML_HOME",
+            f"{missing}: {location.folder} holds no runs",
+            f"run this in the folder of its mlruns/, or name that with VECML_HOME{more}",
         )
     return open_store(location)
-
-
-def search(store: Store, query: str, limit: int = 1_000) -> list[Run]:
-    """Runs, the latest first."""
-    runs = store.client.search_runs([store.experiment.experiment_id], query, ViewType.ACTIVE_ONLY, max_results=limit)
-    return list(runs)
 
 
 def _nearest(store: Store, asked: str, kinds: Sequence[str]) -> str:

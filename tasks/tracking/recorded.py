@@ -8,10 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from mlflow.entities import Run
 
-from tasks.tracking.comparison import PARENT
-from tasks.tracking.read import found, opened, search
+from tasks.tracking.read import find_run, open_existing
 from tasks.tracking.run import runs_url
-from tasks.tracking.store import Store, store_errors
+from tasks.tracking.store import PARENT, Store, child_runs, store_errors
 from vecml.record import COMPARE, ERROR, KIND, PIPELINE, SETTING
 
 COMPARISON = "comparison.json"
@@ -55,9 +54,9 @@ def recorded(asked: str) -> Recorded:
 
     Raises StoreError when there is no such run, with the nearest, or when there are several.
     """
-    store = opened(asked)
+    store = open_existing(asked)
     with store_errors(store.location):
-        return _recorded(store, found(store, asked, (COMPARE, PIPELINE)))
+        return _recorded(store, find_run(store, asked, (COMPARE, PIPELINE)))
 
 
 def comparison_of(run: Recorded) -> Recorded:
@@ -76,19 +75,22 @@ def artifact(run: Recorded, path: str) -> bytes | None:
 
     Raises StoreError when the store cannot be read.
     """
+    return read_artifact(run.store, run.run_id, path)
+
+
+def read_artifact(store: Store, run_id: str, path: str) -> bytes | None:
+    """As `artifact`, for a run that is known by its id."""
     folder = str(PurePosixPath(path).parent)
-    client = run.store.client
-    with store_errors(run.store.location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
-        there = client.list_artifacts(run.run_id, None if folder == "." else folder)
+    with store_errors(store.location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
+        there = store.client.list_artifacts(run_id, None if folder == "." else folder)
         if not any(one.path == path and not one.is_dir for one in there):
             return None
-        return Path(client.download_artifacts(run.run_id, path, scratch)).read_bytes()
+        return Path(store.client.download_artifacts(run_id, path, scratch)).read_bytes()
 
 
 def _recorded(store: Store, run: Run) -> Recorded:
     page, _, view = runs_url(store).partition("/runs?")
     tags = dict(run.data.tags)
-    below = search(store, f"tags.`{PARENT}` = '{run.info.run_id}'")
     return Recorded(
         kind=tags.get(KIND, ""),
         name=run.info.run_name,
@@ -100,7 +102,7 @@ def _recorded(store: Store, run: Run) -> Recorded:
         params=dict(run.data.params),
         metrics=dict(run.data.metrics),
         tags=tags,
-        children=tuple(str(child.info.run_id) for child in below),
+        children=tuple(str(child.info.run_id) for child in child_runs(store, run.info.run_id)),
         parent=tags.get(PARENT),
         store=store,
     )

@@ -30,6 +30,9 @@ from vecml.record import ERROR, FLOW_RUN, PROCESS
 from vecml.warnings import warn
 
 LOCK_SECONDS = 120
+PARENT = "mlflow.parentRunId"  # MLflow's UI shows a run below the run that this tag names
+# MLflow reads the metrics, params and tags of a page with one query each, so that large pages cost the least.
+PAGE = 5_000
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,13 @@ def open_store(location: Location | None = None) -> Store:
         logging.getLogger("mlflow").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.CRITICAL)
         if location.folder is None:
-            store = _opened(location)
+            store = _connect(location)
         else:
             try:
                 with FileLock(location.folder / ".lock", timeout=LOCK_SECONDS):
                     _make_database(location.folder)
                     mend(location.folder)
-                    store = _opened(location)
+                    store = _connect(location)
             except Timeout:
                 raise StoreError(
                     f"{location.folder / '.lock'} was held by another process for {LOCK_SECONDS} s",
@@ -105,7 +108,7 @@ def _make_database(folder: Path) -> None:
             remains.unlink()
 
 
-def _opened(location: Location) -> Store:
+def _connect(location: Location) -> Store:
     client = MlflowClient(location.uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
@@ -124,20 +127,35 @@ def _opened(location: Location) -> Store:
     return Store(client, experiment, location)
 
 
-def running(store: Store, flow_run_id: str | None = None) -> Iterator[Run]:
-    """The runs that the store calls RUNNING; of one flow run only, if it is named."""
+def search(store: Store, query: str, limit: int | None = None) -> list[Run]:
+    """Find the runs of our experiment that fit MLflow's `query` and were not deleted.
+
+    Returns the latest run first, and at most `limit` runs; all of them for None. What MLflow raises passes through.
+    """
+    found: list[Run] = []
+    token = None
+    while True:
+        size = PAGE if limit is None else min(PAGE, limit - len(found))
+        page = store.client.search_runs(
+            [store.experiment.experiment_id], query, ViewType.ACTIVE_ONLY, max_results=size, page_token=token
+        )
+        found += page
+        token = page.token
+        if not token or len(found) == limit:
+            return found
+
+
+def child_runs(store: Store, run_id: str) -> list[Run]:
+    """Find the runs below a run, for example a comparison's settings; the latest run comes first."""
+    return search(store, f"tags.`{PARENT}` = '{run_id}'")
+
+
+def running(store: Store, flow_run_id: str | None = None) -> list[Run]:
+    """Find the runs that the store calls RUNNING; where `flow_run_id` is given, only that flow run's."""
     query = "attributes.status = 'RUNNING'"
     if flow_run_id is not None:
         query += f" and tags.`{FLOW_RUN}` = '{flow_run_id}'"
-    token = None
-    while True:
-        page = store.client.search_runs(
-            [store.experiment.experiment_id], query, ViewType.ACTIVE_ONLY, max_results=500, page_token=token
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
+    return search(store, query)
 
 
 def close(store: Store, run_id: str, status: str, reason: str) -> None:
@@ -149,7 +167,7 @@ def close(store: Store, run_id: str, status: str, reason: str) -> None:
 def _close_dead_runs(store: Store) -> None:
     """End as KILLED what is RUNNING although its process is provably gone; another machine's runs are left alone."""
     closed = []
-    for run in list(running(store)):
+    for run in running(store):
         identity = run.data.tags.get(PROCESS, "")
         if is_alive(identity) is False or (store.location.folder and _of_an_earlier_boot(identity, run)):
             close(store, run.info.run_id, "KILLED", "the process ended without closing its run")

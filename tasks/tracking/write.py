@@ -162,5 +162,5 @@ def close_flow_run(flow_run_id: str, status: str, reason: str) -> None:
     """End every run of a Prefect flow run that is still RUNNING: for hooks, in whichever process they run."""
     store = stores.open_store()
     with store_errors(store.location):
-        for run in list(stores.running(store, flow_run_id)):
+        for run in stores.running(store, flow_run_id):
             stores.close(store, run.info.run_id, status, reason)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from scipy.stats import ttest_ind
 
-from vecml.history.diff import Against, Answers, Side, Sitting, diff
+from tests.made_recorded import recorded
+from vecml.history.diff import Against, Answers, Side, diff
+from vecml.history.recorded import RecordedSetting
 from vecml.measure.verdict import Rules
 from vecml.report.diff import as_json, remarks, sentence, table
 
@@ -28,14 +30,15 @@ KEYS = {"architecture_digest": "a1", "data_digest": "d1", "model_digest": "m1"}
 FACTS = {"cpu_model": "one", "numpy": "2.3.5", "torch": "2.13.0", "machine_key": "x", "instruction_sets": ["sse41"]}
 
 
-def sitting(rate: float | None = 1e8, run_id: str = "r1", environment: str = "e1", **more: Any) -> Sitting:
+def sitting(rate: float | None = 1e8, run_id: str = "r1", environment: str = "e1", **more: Any) -> RecordedSetting:
     setting = {**SETTING, **more.pop("setting", {})}
     keys = {**KEYS, "environment_key": environment, **more.pop("keys", {})}
-    return Sitting(run_id, more.pop("name", setting["engine"]), setting, keys, 1_000, rate, 0.9, **more)
+    values = {"run_id": run_id, "name": setting["engine"], "n_rows": 1_000, "accuracy": 0.9, **keys, **more}
+    return recorded(0, rate, setting=setting, **values)
 
 
-def side(name: str, *sittings: Sitting, **more: Any) -> Side:
-    return Side(name, sittings[0].run_id if sittings else name, "compare", sittings, more.pop("facts", FACTS), **more)
+def side(name: str, *settings: RecordedSetting, **more: Any) -> Side:
+    return Side(name, settings[0].run_id if settings else name, "compare", settings, more.pop("facts", FACTS), **more)
 
 
 def rates(mean: float, count: int, seed: int, sd: float = 0.02) -> list[float]:
@@ -43,11 +46,11 @@ def rates(mean: float, count: int, seed: int, sd: float = 0.02) -> list[float]:
     return [mean * math.exp(random.gauss(0, sd)) for _ in range(count)]
 
 
-def series(mean: float, count: int, environment: str, seed: int = 0) -> list[Sitting]:
+def series(mean: float, count: int, environment: str, seed: int = 0) -> list[RecordedSetting]:
     return [sitting(rate, f"{environment}-{place}", environment) for place, rate in enumerate(rates(mean, count, seed))]
 
 
-def held(first: list[Sitting], other: list[Sitting], **more: Any) -> Against:
+def held(first: list[RecordedSetting], other: list[RecordedSetting], **more: Any) -> Against:
     (found,) = diff([side("old", first[0]), side("new", other[0], **more)], [*first, *other])
     return found
 
@@ -168,7 +171,11 @@ def test_the_closest_settings_are_matched() -> None:
 
 
 def test_what_has_no_partner_or_is_invalid_is_left_out_with_the_reason() -> None:
-    first = [sitting(), sitting(setting={"engine": "torch"}), sitting(setting={"engine": "numpy"}, invalid="it died")]
+    first = [
+        sitting(),
+        sitting(setting={"engine": "torch"}),
+        sitting(setting={"engine": "numpy"}, verdict="invalid", reason="it died"),
+    ]
     other = [sitting(environment="e2"), sitting(environment="e2", setting={"engine": "openvino"})]
     (found,) = diff([side("old", *first), side("new", *other)])
     assert len(found.differences) == 1
@@ -211,7 +218,7 @@ def test_accuracies_are_tested_in_pairs() -> None:
 
 
 def test_a_failed_run_says_so() -> None:
-    (found,) = diff([side("old", sitting()), replace(side("new", sitting()), sittings=(), error="disk full")])
+    (found,) = diff([side("old", sitting()), replace(side("new", sitting()), settings=(), error="disk full")])
     assert found.refusals == ("run new has no figures: disk full",)
 
 

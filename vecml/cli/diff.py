@@ -34,7 +34,7 @@ def diff(
         raise SettingError(f"diff {runs[0]}: there is nothing to compare it with", "name two runs or more")
     if len(set(runs)) < len(runs):
         raise SettingError("diff: a run is named twice", "name each run once")
-    from tasks.tracking.sides import read_sides
+    from tasks.tracking.sittings import read_sides
     from vecml.history.diff import diff as compared
     from vecml.report.diff import as_json, remarks, sentence, table
 

@@ -45,7 +45,7 @@ def history(
     """
     oldest = None if since is None else _since(since, datetime.now(UTC))
     wanted = None if setting is None else _wanted(setting)
-    from tasks.tracking.query import recorded_settings
+    from tasks.tracking.sittings import recorded_settings
     from vecml.history.changes import history_of
     from vecml.history.series import series_of
     from vecml.report.history import as_json, lines, names_of, sentence, title

@@ -29,7 +29,7 @@ def leaderboard(
     The rate is the median over the sittings; an interval comes from five of them on, and is indicative before. Settings
     that cannot be told from the best are marked; invalid ones come last and are not ranked.
     """
-    from tasks.tracking.query import recorded_settings
+    from tasks.tracking.sittings import recorded_settings
     from vecml.history.leaderboard import boards
     from vecml.report.leaderboard import as_json, remarks, sentence, table, title
 

@@ -1,7 +1,7 @@
-"""Runs of different days and machines held against each other: a verdict where one is allowed, else what there is.
+"""Compare recorded runs of different days and machines: `vecml diff`.
 
-Sittings are not paired: a machine's own spread from sitting to sitting belongs into the interval, so a verdict takes
-several sittings of either side. With fewer, figures are indicative.
+The sittings of two runs are not paired: the interval has to contain how a machine differs from sitting to sitting. So a
+verdict needs several sittings on either side; with fewer, the figures are indicative.
 """
 
 import math
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from vecml.history.recorded import CHOSEN, NONE, RecordedSetting
 from vecml.measure.verdict import Rules
 from vecml.numbers import count, percent
 from vecml.statistics import bonferroni, mcnemar, welch_interval
@@ -26,45 +27,12 @@ MATCHES = (  # what two settings must have in common, the closest match first
 
 
 @dataclass(frozen=True)
-class Sitting:
-    """One setting's figures from one sitting.
-
-    Attributes:
-        run_id: of the tracked run.
-        name: the setting's.
-        setting: its params, as they are logged.
-        keys: `machine_key`, `software_key`, `environment_key`, `architecture_digest`, `data_digest`, `model_digest`.
-        n_rows: rows that were inferred; None where it is not known.
-        rows_per_s: None where it did not run.
-        accuracy: None where the truth is not known.
-        invalid: why it does not count, or None.
-        blocks: whether it comes from worker processes; a pipeline run's is one figure of its own process.
-    """
-
-    run_id: str
-    name: str
-    setting: Mapping[str, str]
-    keys: Mapping[str, str]
-    n_rows: int | None = None
-    rows_per_s: float | None = None
-    accuracy: float | None = None
-    invalid: str | None = None
-    blocks: bool = True
-
-    @property
-    def series(self) -> tuple[object, ...]:
-        """What another sitting must have in common to count as the same, on another day."""
-        keys = ("environment_key", "architecture_digest", "data_digest")
-        setting = tuple(sorted((name, value) for name, value in self.setting.items() if name != "block_rows"))
-        return (*(self.keys.get(key) for key in keys), self.n_rows, self.blocks, setting)
-
-
-@dataclass(frozen=True)
 class Answers:
-    """What a run answered, row by row: for a paired test of two accuracies.
+    """What a run answered for each row, for a paired test of two accuracies.
 
     Attributes:
-        row_N, right_N: the rows of the file and whether the label of each is right, as tuples of one length.
+        row_N: numbers of the rows in the file.
+        right_N: whether the label of each of these rows is right.
     """
 
     row_N: tuple[int, ...]
@@ -73,21 +41,21 @@ class Answers:
 
 @dataclass(frozen=True)
 class Side:
-    """A recorded run that takes part.
+    """A recorded run that takes part in a diff.
 
     Attributes:
-        name, run_id: MLflow's.
+        name, run_id: name and id of the run in MLflow.
         kind: `pipeline`, `compare`, `setting`.
-        sittings: its settings' figures.
-        facts: of the environment, readable; empty where it was not kept.
-        answers: by row, where they are kept.
+        settings: the run's settings with their figures.
+        facts: facts of the environment, for people; empty where they were not stored.
+        answers: the answers for each row; None where they were not stored.
         error: why the run failed or was killed, or None.
     """
 
     name: str
     run_id: str
     kind: str
-    sittings: tuple[Sitting, ...]
+    settings: tuple[RecordedSetting, ...]
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
     answers: Answers | None = field(default=None, repr=False)
     error: str | None = None
@@ -95,17 +63,17 @@ class Side:
 
 @dataclass(frozen=True)
 class Difference:
-    """One setting of a later side against the one of the first side that it is matched with.
+    """How a setting of a later run differs from the setting of the first run that it is matched with.
 
     Attributes:
-        first, other: the settings' names.
-        rates: rows a second of both: medians of the sittings.
-        sittings: how many of each there are.
+        first, other: names of the two settings.
+        rates: rows a second of both, each the median of its sittings.
+        sittings: number of sittings of both.
         word: the verdict, or `indicative`.
-        reason: one sentence.
-        ratio, low, high: the other's rate over the first's, with its interval where there is one.
-        accuracies: of both, None where not known.
-        fields: in which the two settings differ, as `threads: 1, 2`.
+        reason: the reason for it, one sentence.
+        ratio, low, high: rate of the other over rate of the first; its interval, None where there is none.
+        accuracies: accuracy of both; None where it is not known.
+        fields: params in which the two settings differ, as `threads: 1, 2`.
     """
 
     first: str
@@ -123,16 +91,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Against:
-    """A later side against the first.
+    """What came of comparing a later run with the first run.
 
     Attributes:
-        first, other: the runs' names.
-        refusals: why they cannot be compared, each with what would lift it; then there are no differences.
-        remarks: what to know of the comparison: other weights, other rows.
-        facts: fields of the environment that differ, as `numpy: 2.3.5, 2.4.6`.
-        differences: setting by setting.
-        left_out: settings of either side without a partner, or that do not count, with the reason.
-        accuracy: the paired test of the two accuracies in a sentence, or why there is none.
+        first, other: names of the two runs.
+        refusals: reasons why they cannot be compared, each with what to do about it; then `differences` is empty.
+        remarks: what else differs between the runs: other weights, other numbers of rows.
+        facts: facts of the environment that differ, as `numpy: 2.3.5, 2.4.6`.
+        differences: one for each pair of settings.
+        left_out: settings without a partner in the other run, and settings that do not count, each with the reason.
+        accuracy: result of the paired test of the accuracies, or why there is no test; None without stored answers.
     """
 
     first: str
@@ -145,25 +113,27 @@ class Against:
     accuracy: str | None = None
 
 
-def diff(sides: Sequence[Side], others: Sequence[Sitting] = (), rules: Rules | None = None) -> tuple[Against, ...]:
-    """Every later side against the first.
+def diff(
+    sides: Sequence[Side], others: Sequence[RecordedSetting] = (), rules: Rules | None = None
+) -> tuple[Against, ...]:
+    """Compare every later run with the first one.
 
     Args:
-        sides: at least two.
-        others: further sittings on record; those of the same environment, architecture, data and setting count as
-            sittings of a side.
-        rules: level, equivalence and gate; None: the default ones.
+        sides: two runs or more.
+        others: more recorded settings; those with the same environment, architecture, data and params as a setting of
+            a run count as further sittings of it.
+        rules: level, equivalence and gate of a verdict; None takes the default ones.
     """
     first, *later = sides
     return tuple(_against(first, side, others, rules or Rules()) for side in later)
 
 
-def _against(first: Side, other: Side, others: Sequence[Sitting], rules: Rules) -> Against:
+def _against(first: Side, other: Side, others: Sequence[RecordedSetting], rules: Rules) -> Against:
     facts = tuple(_differing(first.facts, other.facts))
     refusals = tuple(_refusals(first, other))
     if refusals:
         return Against(first.name, other.name, refusals, facts=facts)
-    pairs, left_out = _matched(first.sittings, other.sittings)
+    pairs, left_out = _matched(first.settings, other.settings)
     level = bonferroni(rules.level, max(1, len(pairs)))
     found = tuple(_difference(one, two, others, level, rules) for one, two in pairs)
     return Against(
@@ -178,10 +148,10 @@ def _against(first: Side, other: Side, others: Sequence[Sitting], rules: Rules) 
 
 
 def _refusals(first: Side, other: Side) -> list[str]:
-    """Why no figure of one may be held against one of the other."""
+    """Reasons why no figure of one run may be compared with a figure of the other."""
     found = []
     for side in (first, other):
-        if side.error is not None and not side.sittings:
+        if side.error is not None and not side.settings:
             found.append(f"run {side.name} has no figures: {side.error}")
     for key, what, lift in (
         ("architecture_digest", "networks", "train both with the same --hidden, --activation and features"),
@@ -190,7 +160,7 @@ def _refusals(first: Side, other: Side) -> list[str]:
         ours, theirs = _keys(first, key), _keys(other, key)
         if ours and theirs and not ours & theirs:
             found.append(f"they ran different {what} ({key} {_shown(ours)} and {_shown(theirs)}): {lift}")
-    ours, theirs = ({sitting.setting.get("scope", "host") for sitting in side.sittings} for side in (first, other))
+    ours, theirs = ({one.setting.get("scope", "host") for one in side.settings} for side in (first, other))
     if ours and theirs and not ours & theirs:
         found.append(f"one was timed in scope {_shown(ours)}, the other in {_shown(theirs)}: time both alike")
     return found
@@ -200,48 +170,50 @@ def _remarks(first: Side, other: Side) -> list[str]:
     found = []
     if _keys(first, "model_digest") != _keys(other, "model_digest"):
         found.append("the weights differ, the architecture is the same: speeds compare, labels need not be equal")
-    rows = [{sitting.n_rows for sitting in side.sittings if sitting.n_rows} for side in (first, other)]
+    rows = [{one.n_rows for one in side.settings if one.n_rows} for side in (first, other)]
     if all(rows) and rows[0] != rows[1]:
-        told = [", ".join(f"{count:,}" for count in sorted(one)) for one in rows]
-        found.append(f"they inferred {told[0]} and {told[1]} rows: rates of tables of other sizes, no verdict")
+        ours, theirs = (", ".join(f"{count:,}" for count in sorted(one)) for one in rows)
+        found.append(f"they inferred {ours} and {theirs} rows: rates of tables of other sizes, no verdict")
     for side in (first, other):
-        if side.error is not None and side.sittings:
+        if side.error is not None and side.settings:
             found.append(f"run {side.name} did not come to its end: {side.error}")
     return found
 
 
-def _matched(first: Sequence[Sitting], other: Sequence[Sitting]) -> tuple[list[tuple[Sitting, Sitting]], list[str]]:
-    """Pairs of settings that are most alike, each in one pair; and what is left, with the reason."""
-    left = []
-    ours: list[Sitting] = []
-    theirs: list[Sitting] = []
-    for sittings, kept in ((first, ours), (other, theirs)):
-        for sitting in sittings:
-            if sitting.invalid is not None or not sitting.rows_per_s:
-                left.append(f"{sitting.name}: invalid in run {sitting.run_id}: {sitting.invalid or 'it did not run'}")
-            else:
-                kept.append(sitting)
-    pairs: list[tuple[Sitting, Sitting]] = []
+def _matched(
+    first: Sequence[RecordedSetting], other: Sequence[RecordedSetting]
+) -> tuple[list[tuple[RecordedSetting, RecordedSetting]], list[str]]:
+    """Pair the settings that are most alike, each in one pair at most.
+
+    Returns the pairs, and a line with the reason for each setting that is in none.
+    """
+    lines = [
+        f"{one.name}: invalid in run {one.run_id}: {one.invalid}" for one in (*first, *other) if one.invalid is not None
+    ]
+    ours, theirs = ([one for one in side if one.invalid is None] for side in (first, other))
+    order = {id(one): place for place, one in enumerate(ours)}
+    pairs: list[tuple[RecordedSetting, RecordedSetting]] = []
     for names in MATCHES:
-        for sitting in list(ours):
-            alike = [one for one in theirs if all(one.setting.get(n) == sitting.setting.get(n) for n in names)]
+        for setting in list(ours):
+            alike = [one for one in theirs if all(one.setting.get(n) == setting.setting.get(n) for n in names)]
             if alike:
-                pairs.append((sitting, alike[0]))
-                ours.remove(sitting)
+                pairs.append((setting, alike[0]))
+                ours.remove(setting)
                 theirs.remove(alike[0])
     if not pairs and len(ours) == len(theirs) == 1:  # two runs of one setting each: that is what was asked for
         pairs, ours, theirs = [(ours[0], theirs[0])], [], []
-    left += [f"{sitting.name}: in the first run only" for sitting in ours]
-    left += [f"{sitting.name}: in the other run only" for sitting in theirs]
-    order = {id(sitting): place for place, sitting in enumerate(first)}
-    return sorted(pairs, key=lambda pair: order[id(pair[0])]), left
+    lines += [f"{one.name}: in the first run only" for one in ours]
+    lines += [f"{one.name}: in the other run only" for one in theirs]
+    return sorted(pairs, key=lambda pair: order[id(pair[0])]), lines
 
 
-def _difference(first: Sitting, other: Sitting, others: Sequence[Sitting], level: float, rules: Rules) -> Difference:
-    same = first.series == other.series
-    ours, theirs = (_series(one, [] if same else others) for one in (first, other))
+def _difference(
+    first: RecordedSetting, other: RecordedSetting, others: Sequence[RecordedSetting], level: float, rules: Rules
+) -> Difference:
+    same = _repeated_as(first) == _repeated_as(other)
+    ours, theirs = (_rates(one, [] if same else others) for one in (first, other))
     rates = (statistics.median(ours), statistics.median(theirs))
-    made = Difference(
+    indicative = Difference(
         first=first.name,
         other=other.name,
         rates=rates,
@@ -253,49 +225,70 @@ def _difference(first: Sitting, other: Sitting, others: Sequence[Sitting], level
         fields=tuple(_differing(first.setting, other.setting)),
     )
     if first.n_rows != other.n_rows and None not in (first.n_rows, other.n_rows):
-        return replace(made, reason="the tables have other sizes")
-    if not (first.blocks and other.blocks):
-        return replace(made, reason="a figure of one process; vecml compare --run measures one that can be compared")
+        return replace(indicative, reason="the tables have other sizes")
+    if first.in_one_process or other.in_one_process:
+        return replace(
+            indicative, reason="a figure of one process; vecml compare --run measures one that can be compared"
+        )
     if same:
         return replace(
-            made,
+            indicative,
             reason="the same setting, machine and libraries: whether it changed with the days, vecml history tells",
         )
-    if min(made.sittings) < SITTINGS:
-        told = f"{_count(len(ours))} and {_count(len(theirs))}"
-        return replace(made, reason=f"{told}, and a verdict across sittings takes {SITTINGS} of each")
+    if min(indicative.sittings) < SITTINGS:
+        counts = f"{count(len(ours), 'sitting')} and {count(len(theirs), 'sitting')}"
+        return replace(indicative, reason=f"{counts}, and a verdict across sittings takes {SITTINGS} of each")
     logs = [math.log(rate) for rate in ours], [math.log(rate) for rate in theirs]
     mean = statistics.fmean(logs[1]) - statistics.fmean(logs[0])
     low, high = welch_interval(*logs, 1 - level)
     narrow = welch_interval(*logs, 1 - 2 * level)
-    word, reason = _word(mean, (low, high), narrow, rules)
-    return replace(made, word=word, reason=reason, ratio=math.exp(mean), low=math.exp(low), high=math.exp(high))
+    word, reason = _classify(mean, (low, high), narrow, rules)
+    return replace(indicative, word=word, reason=reason, ratio=math.exp(mean), low=math.exp(low), high=math.exp(high))
 
 
-def _word(mean: float, interval: tuple[float, float], narrow: tuple[float, float], rules: Rules) -> tuple[Word, str]:
-    """As in `vecml.measure.verdict`, over sittings."""
+def _classify(
+    mean: float, interval: tuple[float, float], narrow: tuple[float, float], rules: Rules
+) -> tuple[Word, str]:
+    """The verdict and its reason, by the rules of `vecml.measure.verdict`, but over sittings instead of launches.
+
+    Args:
+        mean: logarithm of the ratio of the rates.
+        interval: its interval at the level of the verdict.
+        narrow: its interval at twice that level, for equivalence (two one-sided tests).
+        rules: equivalence and gate.
+    """
     same, (low, high) = math.log1p(rules.equivalence), interval
-    told = f"the interval {math.exp(low):.3f} to {math.exp(high):.3f} of the ratio, over sittings,"
+    shown = f"the interval {math.exp(low):.3f} to {math.exp(high):.3f} of the ratio, over sittings,"
     if -same <= narrow[0] and narrow[1] <= same:
         return "equivalent", f"the ratio lies within {percent(rules.equivalence, 0)} of 1"
     if low <= 0 <= high:
-        return "undetected", f"{told} holds 1"
+        return "undetected", f"{shown} holds 1"
     if abs(mean) <= math.log1p(rules.gate):
         return "undetected", f"{math.exp(mean):.3f} is within the A/A gate of {percent(rules.gate)}"
-    return ("faster" if mean > 0 else "slower"), f"{told} excludes 1"
+    return ("faster" if mean > 0 else "slower"), f"{shown} excludes 1"
 
 
-def _series(sitting: Sitting, others: Sequence[Sitting]) -> list[float]:
-    """The rates of its series' sittings, itself among them, each run once."""
-    found = {sitting.run_id: sitting.rows_per_s or math.nan}
+def _repeated_as(one: RecordedSetting) -> tuple[object, ...]:
+    """What a recorded setting of another day must equal to count as a further sitting of this one.
+
+    The block size is left out: it may have been chosen anew.
+    """
+    setting = tuple(sorted((name, value) for name, value in one.setting.items() if name != CHOSEN))
+    keys = (one.environment_key, one.architecture_digest, one.data_digest)
+    return (*keys, one.n_rows, one.in_one_process, setting)
+
+
+def _rates(setting: RecordedSetting, others: Sequence[RecordedSetting]) -> list[float]:
+    """The rates of a setting's sittings, each run once; its own rate comes first."""
+    rates = {setting.run_id: setting.rows_per_s or math.nan}
     for one in others:
-        if one.series == sitting.series and one.rows_per_s and one.invalid is None:
-            found.setdefault(one.run_id, one.rows_per_s)
-    return list(found.values())
+        if one.rows_per_s and one.invalid is None and _repeated_as(one) == _repeated_as(setting):
+            rates.setdefault(one.run_id, one.rows_per_s)
+    return list(rates.values())
 
 
 def _accuracy(first: Side, other: Side) -> str | None:
-    """The paired test of the rows that both answered; None where neither run kept its answers."""
+    """Test the accuracies on the rows that both runs answered; None where a run did not store its answers."""
     ours, theirs = first.answers, other.answers
     if ours is None or theirs is None:
         return None
@@ -318,7 +311,7 @@ def _accuracy(first: Side, other: Side) -> str | None:
 
 
 def _differing(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Fields that are in both and differ, as `name: first, other`."""
+    """The fields that both have and whose values differ, as `name: first, other`."""
     if not first or not other:
         return []
     names = [name for name in first if name in other and name not in NOT_COMPARED and not name.endswith("_key")]
@@ -332,12 +325,8 @@ def _text(value: Any) -> str:
 
 
 def _keys(side: Side, key: str) -> set[str]:
-    return {value for sitting in side.sittings if (value := sitting.keys.get(key)) not in (None, "none", "")}
+    return {getattr(one, key) for one in side.settings} - {NONE, ""}
 
 
 def _shown(values: set[str]) -> str:
     return " and ".join(value[:16] for value in sorted(values))
-
-
-def _count(sittings: int) -> str:
-    return count(sittings, "sitting")

@@ -1,6 +1,6 @@
-"""One setting of one recorded comparison, as its run's metrics and tags tell it: what history and leaderboard read.
+"""One recorded setting with its figures, read from its run's metrics and tags: history, leaderboard and diff read it.
 
-A run of an older vecml lacks some of them: then they are None.
+A run of an older vecml lacks some of the figures: then they are None, and a text is `none`.
 """
 
 from collections import Counter
@@ -15,29 +15,31 @@ Setting = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class RecordedSetting:
-    """A setting's figures from one sitting: one comparison on one machine.
+    """A setting's figures from one sitting, which is one comparison on one machine.
 
     Attributes:
-        run_id: of its own run.
-        sitting: id of the comparison's run; its own where that is not known.
-        name: within its comparison.
-        started: when its comparison began, with a time zone.
-        setting: its params, `vecml.record.SETTING_PARAMS`; empty for a function.
-        n_rows: rows that were inferred; None where it is not known.
-        machine_key, software_key, architecture_digest, data_digest: `none` where there is none.
-        machine: the machine for people; the device's own name where no more is known.
+        run_id: id of the setting's run.
+        sitting: id of the comparison's run; the same as `run_id` where the comparison is not known.
+        name: name of the setting within its comparison.
+        started: when the comparison began, with a time zone.
+        setting: the params `SETTING_PARAMS` of `vecml.keys`; empty for a function.
+        n_rows: rows that were inferred; None where the number is not known.
+        machine_key, software_key, environment_key: hashes of the hardware, of the libraries, and of both.
+        architecture_digest, data_digest, model_digest: hashes of the network, of the data, and of the trained weights.
+        machine: name of the machine for people; the device's own name where no more is known.
         device_name: the CPU's or GPU's own name.
-        libraries: versions of what computes, by name; None where they were not recorded.
-        verdict: `invalid`, `baseline`, `faster` ...; `none` for a quick look.
-        reason: for the verdict.
-        tied: whether it cannot be told from the best of its comparison; None where that was not recorded.
-        launches: sets of fresh processes that its blocks come from.
-        rows_per_s, rows_per_s_low, rows_per_s_high: with the 95 % interval over its launches.
-        canary_seconds: median of its workers' fixed work.
-        accuracy: share of true labels.
-        peak_rss_mb: the most memory of a worker, in MB (10^6 bytes).
-        break_even_rows: rows from which on loading pays against its baseline.
+        libraries: version of each library that computes, by name; None where they were not recorded.
+        verdict: `invalid`, `baseline`, `faster` ...; `none` where there was no verdict.
+        reason: reason for the verdict.
+        tied: whether its comparison could not tell it from the fastest setting; None where that was not recorded.
+        launches: number of sets of fresh processes that were measured.
+        rows_per_s, rows_per_s_low, rows_per_s_high: the rate, with its 95 % interval over the launches.
+        canary_seconds: median time of the workers' canary, a fixed piece of work.
+        accuracy: share of rows with the true label.
+        peak_rss_mb: the most memory that a worker used, in MB (10^6 bytes).
+        break_even_rows: number of rows above which it is faster than its baseline with loading counted.
         subject: what was run, for people, as `digits.csv, 64 features, 10 classes`; None where it is not known.
+        in_one_process: whether the rate is one figure of a pipeline run's own process, without worker processes.
     """
 
     run_id: str
@@ -48,8 +50,10 @@ class RecordedSetting:
     n_rows: int | None
     machine_key: str
     software_key: str
+    environment_key: str
     architecture_digest: str
     data_digest: str
+    model_digest: str
     machine: str
     device_name: str
     libraries: Mapping[str, str] | None
@@ -65,10 +69,11 @@ class RecordedSetting:
     peak_rss_mb: float | None = None
     break_even_rows: float | None = None
     subject: str | None = None
+    in_one_process: bool = False
 
     @property
     def invalid(self) -> str | None:
-        """Why its rate does not count, or None."""
+        """The reason why the rate does not count; None where it counts."""
         if self.verdict == "invalid":
             return self.reason
         if self.rows_per_s is None or not self.rows_per_s > 0:
@@ -77,22 +82,24 @@ class RecordedSetting:
 
 
 def settings_alike(recorded: Sequence[RecordedSetting]) -> list[Setting]:
-    """For each, what another sitting's setting must equal to count as the same, in the same order.
+    """Give each recorded setting the params by which the same setting is found again in other sittings.
 
-    A block size counts only where it tells two settings of one comparison apart: otherwise it may have been chosen for
-    the machine, and anew each time.
+    The block size is left out, because it may have been chosen anew for each machine; but not where a comparison had
+    two settings that differ in nothing else.
+
+    Returns the params in the order of `recorded`.
     """
     without = [_params(one.setting, (CHOSEN,)) for one in recorded]
     doubles = Counter((one.sitting, params) for one, params in zip(recorded, without, strict=True))
-    told_by_blocks = {params for (_, params), times in doubles.items() if times > 1}
+    differing_in_block_rows = {params for (_, params), times in doubles.items() if times > 1}
     return [
-        _params(one.setting, ()) if params in told_by_blocks else params
+        _params(one.setting, ()) if params in differing_in_block_rows else params
         for one, params in zip(recorded, without, strict=True)
     ]
 
 
 def name_of(setting: Setting, among: Iterable[Setting]) -> str:
-    """The engine, and what else tells it from the others: `torch`, `torch threads=2 layout=rows`."""
+    """Name a setting by its engine and the params that differ `among` the settings: `torch threads=2 layout=rows`."""
     own = dict(setting)
     others = [dict(one) for one in among]
     differing = [
