@@ -1,6 +1,7 @@
-"""What a budget of time buys: launches and rounds, and the differences that they can tell apart on this machine.
+"""How many launches and rounds fit into a budget of time, and how small a difference they can show on this machine.
 
-What a machine's noise is comes from its own qualification where there is one; before, from the development machine.
+How noisy the machine is comes from its qualification (`vecml qualify`); before that, the noise of the development
+machine is assumed.
 """
 
 import dataclasses
@@ -40,9 +41,9 @@ class Budget:
     Attributes:
         plan: for the coordinator.
         text: as the user gave it.
-        resolves: the relative difference that it should tell apart nine times in ten; None where there is no verdict.
-        source: `qualified`, or `default`: where the noise figure comes from.
-        began: when the budget began to run, by time.perf_counter; None: with the measurement.
+        resolves: the relative difference that should be found nine times in ten; None where there is no verdict.
+        source: where the machine's noise comes from: `qualified` or `default`.
+        began: when the budget began to run, by time.perf_counter; None: it begins with the measurement.
     """
 
     plan: Plan
@@ -52,9 +53,9 @@ class Budget:
     began: float | None = None
 
     def plan_from(self, now: float) -> Plan:
-        """The plan for a measurement that begins now: of the budget, what is left of it.
+        """The plan for a measurement that begins at `now`, with what is left of the budget.
 
-        What came before it (imports, training, a first database) takes at most four tenths.
+        What came before it (imports, training, a first database) uses up at most four tenths of the budget.
         """
         seconds = self.plan.budget_seconds
         if seconds is None or self.began is None:
@@ -81,12 +82,12 @@ def check_budget(text: str) -> None:
 
 
 def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key: str) -> Budget:
-    """The plan for a budget.
+    """Plan the launches and rounds for a budget.
 
     Args:
         text: see `seconds_of`; `quick`: one launch, figures without verdicts.
-        groups: of each group of arms, how many take part in every round and how many are limits.
-        arms: that share the level of the tests.
+        groups: for each group of arms, how many take part in every round, and how many measure a limit.
+        arms: number of arms that share the significance level.
         machine_key: of the machine, whose noise and rules decide what can be told apart.
 
     Raises SettingError for a budget in which no verdict can be reached, with one that would do.
@@ -117,32 +118,32 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key
 
 
 def launch_seconds(groups: list[tuple[int, int]]) -> tuple[float, float]:
-    """What a launch costs: seconds beside its rounds, and seconds of the fewest rounds that it may have."""
+    """The time of a launch: seconds beside its rounds, and seconds of the fewest rounds that it may have."""
     workers = sum(regular + limits for regular, limits in groups)
     turns = sum(regular + limits / Plan.limit_every for regular, limits in groups)
     return workers * (WORKER_SECONDS + Plan.warm_seconds), Plan.fewest_rounds * TURN_SECONDS * turns
 
 
 def launches_for(seconds: float, arms: int) -> int:
-    """Launches of a comparison of so many arms, the null arm among them, and two limits, in so many seconds."""
+    """Number of launches that fit into `seconds`, for `arms` arms (the null arm among them) and two limits."""
     launch, fewest = launch_seconds([(arms, 2)])
     return _launches(seconds, launch + fewest, launch + fewest * ROUNDS / Plan.fewest_rounds)
 
 
 def _launches(seconds: float, least: float, full: float) -> int:
-    """Five, or as many as fit with the fewest rounds if that is less; more only once they have their full rounds."""
+    """Five launches, or as many as fit with the fewest rounds; more than five only where all have their full rounds."""
     return max(FEWEST_LAUNCHES, min(Plan.launches, int(seconds / least)), min(MOST_LAUNCHES, int(seconds / full)))
 
 
 def launch_sd(machine_key: str) -> tuple[float, str]:
-    """Standard deviation of a launch's log-ratio on this machine, and whether it was `qualified` or is a `default`."""
+    """The standard deviation of a launch's log-ratio on this machine, and its source: `qualified` or `default`."""
     kept = cache.read(GATES, machine_key) or {}
     value = kept.get("launch_sd")
     return (float(value), "qualified") if isinstance(value, int | float) and value > 0 else (LAUNCH_SD, "default")
 
 
 def machine_rules(machine_key: str, launches: int = Plan.launches) -> Rules:
-    """The rules for this machine: with its own A/A gate for so many launches if it was qualified, else with 5 %."""
+    """The rules for verdicts on this machine: with its own A/A gate for so many launches, or 5 % where it has none."""
     kept: dict[str, Any] = cache.read(GATES, machine_key) or {}
     gates = {int(count): float(gate) for count, gate in (kept.get("gates") or {}).items()}
     fitting = [count for count in gates if count <= launches]

@@ -42,12 +42,12 @@ GPU_EQUIVALENCE = 0.02
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be inferred.
+    """A model, and the rows that it labels.
 
     Attributes:
         model: with its weights.
-        x_FN: float32 or float64 features by column.
-        truth_N: int64 true labels, or None.
+        x_FN: features by column, float32 or float64.
+        truth_N: true labels, int64, or None.
         data_source, data_digest, run_id: see `Subject`.
     """
 
@@ -162,7 +162,7 @@ def _subject(job: Job) -> Subject:
 
 
 def probe_rows(model: AnyModel, x_FN: NDArray[np.floating], label_N: NDArray[np.int64]) -> tuple[int, int] | None:
-    """Two rows of x_FN (F, N) whose labels (label_N, int64) differ and are far from ties; None where there are none."""
+    """The numbers of two rows of x_FN (F, N) whose labels (label_N, int64) differ and are far from a tie, or None."""
     row_N = np.unique(np.linspace(0, len(label_N) - 1, PROBE_CANDIDATES).astype(np.int64))
     found = reference_logits(model, np.ascontiguousarray(x_FN[:, row_N]))
     with np.errstate(invalid="ignore"):
@@ -176,9 +176,10 @@ def probe_rows(model: AnyModel, x_FN: NDArray[np.floating], label_N: NDArray[np.
 
 
 def write_files(job: Job, settings: Mapping[str, Setting], folder: Path) -> NDArray[np.int64]:
-    """Write what the workers share; the reference's labels (int64, N), proven by the row-by-row engine on some rows.
+    """Write the files that the workers read, and return the reference's labels (int64, N).
 
-    That engine runs no module of the user's own: its reference is the module itself in float64.
+    Raises MeasureError where the row-by-row engine disagrees with the reference on some rows. It cannot run a module of
+    the user's own; the reference of such a module is the module itself in float64.
     """
     save_model(job.model, folder)
     for layout in dict.fromkeys(setting.layout for setting in settings.values()):
@@ -196,7 +197,7 @@ def write_files(job: Job, settings: Mapping[str, Setting], folder: Path) -> NDAr
 
 
 def _prove(model: Model, x_FN: NDArray[np.floating], label_N: NDArray[np.int64]) -> None:
-    """The vectorised reference against plain Python, row by row; raises MeasureError where they disagree."""
+    """Compare the vectorised reference with plain Python on some rows; raises MeasureError where they disagree."""
     architecture = model.architecture
     row_N = reference_rows(len(label_N), min(ROW_LOOP_ROWS, affordable_rows(architecture)))
     some_FN = np.ascontiguousarray(x_FN[:, row_N])

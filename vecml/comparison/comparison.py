@@ -1,6 +1,7 @@
-"""A comparison as a record: everything that its verdicts are computed from, and the figures of every setting.
+"""The record of a comparison, and the figures of every setting that are computed from it.
 
-The record holds facts; verdicts and figures are functions of it, so that a file of it gives them again, bit for bit.
+The record holds what was measured; verdicts and figures are functions of it, so that a file of the record gives the
+same verdicts and figures again, bit for bit.
 """
 
 import math
@@ -21,14 +22,15 @@ from vecml.statistics import t_interval
 
 @dataclass(frozen=True)
 class Subject:
-    """What was run.
+    """The model and the data that a comparison ran.
 
     Attributes:
         data_source: the file's name, `sklearn:NAME`, `synthetic`, or `functions`.
-        n_rows: rows that were inferred.
-        widths: of the network's layers; of a module of the user's own the features alone; empty for functions.
-        n_classes: 0 for functions.
-        value_bytes: of a feature as it is handed over; 0 for functions.
+        n_rows: number of rows that were inferred.
+        widths: the widths of the network's layers, its input first; of a module of the user's own only the number of
+            features; empty for functions.
+        n_classes: number of classes; 0 for functions.
+        value_bytes: bytes of a feature in the input; 0 for functions.
         data_digest, architecture_digest, model_digest: `none` where there is none.
         run_id: the tracked run that the model comes from, or None.
     """
@@ -46,11 +48,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Load:
-    """How busy the machine was while nothing of ours ran.
+    """How busy the machine was while vecml ran nothing.
 
     Attributes:
-        average: the system's load average over a minute; None where there is none.
-        foreign_cpus: CPUs' worth that other processes used in half a second; None where it is unknown.
+        average: the system's load average over a minute; None where the system has none.
+        foreign_cpus: CPU seconds per second that other processes used, over half a second; None where it is unknown.
     """
 
     average: float | None
@@ -63,17 +65,17 @@ class Comparison:
 
     Attributes:
         created: when it began: ISO 8601, UTC.
-        vecml: version that measured.
-        budget: as it was asked for.
-        subject: what was run.
-        settings: by arm's name; empty for functions.
-        skipped: what did not run, with the reasons.
-        simplest: arms' names, the simplest first: a tie goes to it.
+        vecml: the version that measured.
+        budget: as the user gave it.
+        subject: the model and the data.
+        settings: by the arm's name; empty for functions.
+        skipped: by the name of each setting that could not run, the reason.
+        simplest: the arms' names, the simplest first; among tied arms the simplest is recommended.
         environment: the machine and the libraries (`Environment.to_json_dict`).
-        load_before, load_after: how busy the machine was.
-        rules: of the verdicts.
+        load_before, load_after: how busy other programs kept the machine.
+        rules: the bounds and levels of the verdicts.
         measured: every raw block.
-        faults: why an arm is invalid however fast it is, by its name.
+        faults: by an arm's name, why it is invalid however fast it is.
     """
 
     created: str
@@ -93,28 +95,30 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ArmFigures:
-    """What came of one setting.
+    """The figures of one setting, or of one function.
 
     Attributes:
-        name: the arm's.
+        name: the arm's name.
         setting: None for a function.
         verdict: against its baseline; None for the baseline itself.
-        failure: why there is nothing to show, or that it is invalid; None when all is well.
+        failure: why it failed or is invalid; None where it is valid.
         rows_per_s: rows a second at the median block.
-        rows_per_s_low, rows_per_s_high: its 95 % interval by the launches; None where there are too few of them.
-        load_seconds: making the engine ready; median of the launches.
-        peak_rss_bytes: the most memory of a worker, the input included.
-        rows_scored, flips: labels of the timed calls that were compared with the reference's, and those that differ.
-        accuracy: share of true labels; None where the truth is not known.
-        fraction_of_limit: of what the GEMM rate and the bandwidth measured beside it allow; None where not measured.
-        break_even_rows: rows from which on loading it pays; None where it is not faster.
-        percentile_seconds: of single calls, by share (0.5, 0.9 ...); empty where calls were not timed one by one.
-        canary_seconds: median of its workers' fixed work.
-        slow_call_excess: its mean call over its median block, less 1, where that is certainly over `rules.rare_size`:
-            it has rare slow calls; else 0.
+        rows_per_s_low, rows_per_s_high: its 95 % interval over the launches; None where there are too few of them.
+        load_seconds: time to load the model into the engine; the median of the launches.
+        peak_rss_bytes: the most memory that a worker used, the input included.
+        rows_scored, flips: number of labels of the timed calls that were compared with the reference, and number of
+            those that differ.
+        accuracy: share of labels that are true; None where the true labels are not known.
+        fraction_of_limit: share of the rate that the machine allows, by the matrix product and the copy that were
+            measured in the same launches; None where they were not.
+        break_even_rows: number of rows from which on the time to load it pays; None where it is not faster.
+        percentile_seconds: percentiles of single calls, by share (0.5, 0.9 ...); empty where calls were not timed.
+        canary_seconds: median time of the fixed piece of work in its workers.
+        slow_call_excess: how far its mean call is above its median block (0.1 is 10 %), where that is significantly
+            more than `rules.rare_size`, so that it has rare slow calls; else 0.
         cpus_used: CPU time over wall time in its blocks; None where it is unknown.
-        precision_used: by the probe.
-        facts: of its last launch: pools and checks.
+        precision_used: the precision in which it really computed.
+        facts: what its last launch reported: thread pools and checks.
     """
 
     name: str
@@ -140,18 +144,18 @@ class ArmFigures:
 
 
 def families(comparison: Comparison) -> tuple[Family, ...]:
-    """The verdicts: one family for each baseline (each size of request has its own)."""
+    """The verdicts, in one family for each baseline; each size of request has a baseline of its own."""
     return judge(comparison.measured, comparison.rules, comparison.faults)
 
 
 def recommended(comparison: Comparison, family: Family) -> str | None:
-    """Of those that cannot be told from the best, the simplest; None where nothing is valid."""
+    """The simplest of the arms that do not differ from the best one; None where nothing is valid."""
     order = {name: place for place, name in enumerate(comparison.simplest)}
     return min(family.tied, key=lambda name: order.get(name, len(order)), default=None)
 
 
 def figures(comparison: Comparison) -> tuple[ArmFigures, ...]:
-    """Every arm's figures, the baselines first in their groups, in the order of measuring; a baseline once."""
+    """The figures of every arm, in the order of measuring; a baseline that is in several groups is there once."""
     verdicts = {verdict.arm: verdict for family in families(comparison) for verdict in family.verdicts}
     found: dict[str, ArmFigures] = {}
     baselines: dict[int, ArmFigures] = {}
@@ -202,7 +206,7 @@ def _figures(
 
 
 def _rate_interval(arm: ArmMeasurement, rows: int) -> dict[str, float]:
-    """Student's interval of the logarithms of the launches' rates; a launch's is that of its median block."""
+    """Student's interval over the logarithms of the launches' rates; a launch's rate is that of its median block."""
     taken: dict[int, list[float]] = {}
     for launch, seconds in zip(arm.blocks.launch, call_seconds(arm), strict=True):
         taken.setdefault(launch, []).append(seconds)
@@ -214,12 +218,12 @@ def _rate_interval(arm: ArmMeasurement, rows: int) -> dict[str, float]:
 
 
 def median_call_seconds(arm: ArmMeasurement) -> float | None:
-    """Seconds a call: the median of all its blocks; None without blocks."""
+    """Seconds of a call at the median of all blocks; None without blocks."""
     return statistics.median(call_seconds(arm)) if len(arm.blocks) else None
 
 
 def call_seconds(arm: ArmMeasurement) -> list[float]:
-    """Seconds a call, of every block."""
+    """Seconds of a call in every block."""
     return [seconds / calls for seconds, calls in zip(arm.blocks.seconds, arm.blocks.calls, strict=True)]
 
 
@@ -232,15 +236,15 @@ def _slow_calls(comparison: Comparison, arm: ArmMeasurement) -> float:
 
 
 def _cpus_used(arm: ArmMeasurement) -> float | None:
-    told = [
+    known = [
         (cpu, wall) for cpu, wall in zip(arm.blocks.cpu_seconds, arm.blocks.seconds, strict=True) if cpu is not None
     ]
-    wall = sum(seconds for _, seconds in told)
-    return sum(cpu for cpu, _ in told) / wall if wall > 0 else None
+    wall = sum(seconds for _, seconds in known)
+    return sum(cpu for cpu, _ in known) / wall if wall > 0 else None
 
 
 def _fraction(comparison: Comparison, setting: Setting, rows: int, rate: float) -> float | None:
-    """By the limits that were measured in the same launches; None where there were none for this setting."""
+    """The fraction of the limits that were measured in the same launches; None where there are none for the setting."""
     limits = measured_limits(comparison.measured, statistics.median)
     gemm, copy = limits.gemm(setting.precision, setting.threads), limits.copy(setting.threads)
     if gemm is None or copy is None or len(comparison.subject.widths) < 2:  # functions, a module of the user's own
@@ -250,7 +254,12 @@ def _fraction(comparison: Comparison, setting: Setting, rows: int, rate: float) 
 
 
 def measured_limits(measured: Measured, of: Callable[[Iterable[float]], float]) -> Limits:
-    """The machine's limits, from the arms that are: by the median of their blocks' times, or by the least."""
+    """The machine's limits, from the arms that measure them.
+
+    Args:
+        measured: a measurement with such arms, or without.
+        of: chooses a time from the times of a limit's blocks: `min` for the best rate, `statistics.median`.
+    """
     products: dict[str, float] = {}
     copies: dict[str, float] = {}
     for arm in measured.arms:
@@ -267,7 +276,7 @@ def measured_limits(measured: Measured, of: Callable[[Iterable[float]], float]) 
 def _break_even(
     verdict: Verdict, load_seconds: float | None, rate: float | None, baseline: ArmFigures | None
 ) -> float | None:
-    """Load time over the saving per row."""
+    """The number of rows after which the time to load the engine is saved; None where it saves nothing."""
     if verdict.verdict != "faster" or load_seconds is None or not rate or baseline is None or not baseline.rows_per_s:
         return None
     saving = 1 / baseline.rows_per_s - 1 / rate
@@ -275,6 +284,6 @@ def _break_even(
 
 
 def order_of(names: Sequence[str], settings: Mapping[str, Setting], engines: Sequence[str]) -> tuple[str, ...]:
-    """The names, the simplest first: by the engines' own order, then fewer threads, then as they were given."""
+    """The names in the order of the registry's engines, then by fewer threads; the simplest is first."""
     place = {engine: index for index, engine in enumerate(engines)}
     return tuple(sorted(names, key=lambda name: (place.get(settings[name].engine, len(place)), settings[name].threads)))

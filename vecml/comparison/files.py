@@ -1,6 +1,6 @@
-"""The files that a comparison's workers share: model, input by layout, reference labels, true labels. No pickle.
+"""The files that a comparison's workers read: the model, the input in each layout, reference labels, true labels.
 
-Inputs are memory-mapped by every worker, so that eight of them over one input hold it once.
+Every worker maps the input into its memory, so that eight workers hold it once. Nothing is pickled.
 """
 
 import json
@@ -32,7 +32,7 @@ ROOM = 2.0  # times the input that must be free: half of it stays free
 
 @contextmanager
 def shared_folder(n_bytes: int) -> Iterator[Path]:
-    """A folder for `n_bytes` of input, removed afterwards: in memory where there is room, else on the disk."""
+    """A folder for `n_bytes` of input, which is removed afterwards: in memory where there is room, else on the disk."""
     for place in (SHARED_MEMORY, Path(tempfile.gettempdir())):
         _sweep(place)
     parent = Path(tempfile.gettempdir())
@@ -44,7 +44,7 @@ def shared_folder(n_bytes: int) -> Iterator[Path]:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what comparisons left whose processes were killed: in memory it would stay until the next boot."""
+    """Remove the folders of comparisons whose process was killed; in memory they would stay until the next boot."""
     for folder in parent.glob(f"{PREFIX}*"):
         identity = read_text(folder / OWNER)
         if identity is not None and is_alive(identity) is False:
@@ -52,7 +52,7 @@ def _sweep(parent: Path) -> None:
 
 
 def save_model(model: AnyModel, folder: Path) -> None:
-    """Write the model for the workers; of a module of the user's own its state, and where they find its class."""
+    """Write the model for the workers; of a module of the user's own, its state and the place of its class."""
     if isinstance(model, OwnModel):
         _save_own(model, folder)
         return
@@ -72,7 +72,7 @@ def save_model(model: AnyModel, folder: Path) -> None:
 
 
 def load_model(folder: Path) -> AnyModel:
-    """The model that `save_model` wrote, in this process or another; see there."""
+    """The model that `save_model` wrote into the folder."""
     told = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     if "own" in told:
         return _load_own(told, folder)
@@ -135,13 +135,13 @@ def check_rebuildable(model: OwnModel) -> None:
 
 
 def running_script() -> str | None:
-    """The script that `__main__` is, or None: typed in, or a notebook's."""
+    """The path of the script that runs as `__main__`; None in a notebook or where code was typed in."""
     script = getattr(sys.modules[MAIN], "__file__", None)
     return None if script is None else str(Path(script).resolve())
 
 
 def save_input(x_FN: NDArray[np.floating], layout: Layout, folder: Path) -> None:
-    """Write features (F, N) for the workers that take `layout`, a block at a time where they are transposed."""
+    """Write features (F, N; float32 or float64) in `layout`; they are transposed in blocks of rows."""
 
     def write(path: Path) -> None:
         if layout == "columns":

@@ -1,7 +1,7 @@
-"""Comparing any callables: each in worker processes of its own, over the same input, held to the baseline's answers.
+"""A comparison of any functions: each runs in worker processes of its own, and its results must be the baseline's.
 
-A worker finds a function again by its module, or by the script that defines it at its top level, as multiprocessing's
-spawn does. Nothing is pickled.
+A worker imports a function from its module, or from the script that defines it at its top level, as multiprocessing
+does with "spawn". Nothing is pickled.
 """
 
 import ast
@@ -132,7 +132,7 @@ def compare_functions(
 
 
 def _place(name: str, function: Callable[..., Any]) -> dict[str, str]:
-    """Where a worker finds it; raises SettingError where it could not."""
+    """A function's module or script, and qualified name; raises SettingError where a worker could not find it."""
     if not callable(function):
         raise SettingError(f"function {name!r} is a {type(function).__name__}, which cannot be called")
     module, qualified = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
@@ -157,7 +157,7 @@ def _place(name: str, function: Callable[..., Any]) -> dict[str, str]:
 
 
 def _top_level(script: Path) -> set[str]:
-    """Names that a script's functions and classes have at its top level, where a worker that reads it finds them."""
+    """The names of the functions and classes at a script's top level."""
     body = ast.parse(script.read_text(encoding="utf-8")).body
     return {part.name for part in body if isinstance(part, ast.FunctionDef | ast.ClassDef)}
 
@@ -193,7 +193,7 @@ def _read_input(folder: Path) -> Any:
 
 
 def _changed(fresh: Any, x: Any) -> Any:
-    """`x` itself, changed in place where it is an array: some values, a thousand at most, are others of its values."""
+    """`x` after some of its values, a thousand at most, were exchanged in place; `fresh` where it is no array."""
     if not isinstance(x, np.ndarray) or x.size < 2:
         return fresh
     flat, source = x.ravel(order="K"), fresh.ravel(order="K")  # views of what is contiguous in either order
@@ -208,7 +208,7 @@ def _checksum(result: Any) -> int:
 
 
 def _as_array(result: Any) -> NDArray[Any] | None:
-    """The result as an array of numbers, booleans or text; None where it is none."""
+    """The result as an array of numbers, booleans or text; None where it cannot be one."""
     try:
         array = np.asarray(result)
     except (TypeError, ValueError, RuntimeError):
@@ -233,20 +233,20 @@ def _read_result(path: Path) -> NDArray[Any] | str | None:
 
 
 def _faults(folder: Path, names: list[str]) -> dict[str, str]:
-    """What is wrong with the functions' results, by name; the baseline is the first."""
+    """By a function's name, what is wrong with its results; the first of `names` is the baseline."""
     if _keeps_its_answer(folder, 0) and any(_keeps_its_answer(folder, at) is False for at in range(1, len(names))):
         return {names[0]: FROM_MEMORY}
     return {name: reason for number, name in enumerate(names) if (reason := _fault(folder, number))}
 
 
 def _keeps_its_answer(folder: Path, number: int) -> bool | None:
-    """Whether a changed input gave the result of the first one; None where one of them is not there."""
+    """Whether a function gave the same result over the changed input; None where a result is missing."""
     first, changed = _read_result(folder / f"result-{number}"), _read_result(folder / f"changed-{number}")
     return None if first is None or changed is None else not _differs(first, changed)
 
 
 def _fault(folder: Path, number: int) -> str | None:
-    """What is wrong with a function's results, held to those of number 0; None where nothing is, or there are none."""
+    """How a function's results differ from those of number 0; None where they do not, or a result is missing."""
     expected, found = _read_result(folder / "result-0"), _read_result(folder / f"result-{number}")
     if expected is None or found is None:
         return None

@@ -1,4 +1,4 @@
-"""The correctness gate: why an arm is invalid however fast it is, from what its workers found. Pure."""
+"""The correctness gate: from the checks that an arm's workers made, why the arm is invalid however fast it is."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,21 +8,30 @@ from vecml.measure.records import ArmMeasurement, Measured
 
 
 def faults(measured: Measured, settings: Mapping[str, Setting], classes: Sequence[str]) -> dict[str, str]:
-    """By the name of each arm that is a setting and whose answers are not right: what is wrong, in one sentence."""
+    """By the name of each setting whose answers are not right, one sentence that says what is wrong.
+
+    Args:
+        measured: with the facts of `vecml.comparison.work.EngineWork.finish` in every launch.
+        settings: by the arm's name; an arm without a setting is not checked.
+        classes: names of the classes, for the sentence.
+    """
     found: dict[str, str] = {}
     for arm in measured.arms:
         setting = settings.get(arm.name)
         if setting is None or arm.role not in ("baseline", "arm") or arm.name in found:
             continue
-        told = [fault(launch.facts, setting, classes) for launch in arm.launches]
+        reasons = [fault(launch.facts, setting, classes) for launch in arm.launches]
         changing = _changing(arm) if setting.request_rows is None else None
-        if reason := changing or next((one for one in told if one is not None), None):
+        if reason := changing or next(filter(None, reasons), None):
             found[arm.name] = reason
     return found
 
 
 def fault(facts: Mapping[str, Any], setting: Setting, classes: Sequence[str]) -> str | None:
-    """What one worker's checks say: a constant, wrong labels, logits that are off, cached answers, the precision."""
+    """What is wrong by the facts of one worker, in one sentence, or None.
+
+    It may answer every row alike, give wrong labels or logits, answer from memory, or compute in another precision.
+    """
     rows, wrong, only = facts["rows"], facts["wrong"], facts["only_label"]
     if not rows:
         return "it labelled no row"
@@ -41,7 +50,7 @@ def fault(facts: Mapping[str, Any], setting: Setting, classes: Sequence[str]) ->
 
 
 def _changing(arm: ArmMeasurement) -> str | None:
-    """Timed calls over the same rows that did not give the same labels."""
+    """That the timed calls gave other labels over the same rows, or None where they did not."""
     answers = arm.blocks.answer
     different = len(set(answers))
     if different > 1:

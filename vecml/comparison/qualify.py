@@ -1,7 +1,7 @@
-"""`vecml qualify`: the measuring itself put to the proof on this machine, with planted differences that are known.
+"""`vecml qualify`: a test of the measuring itself on this machine, with differences that are known beforehand.
 
-Launch after launch of four arms: the numpy engine on the notebook's network, its copy, and the same with 5 % and 2 %
-more rows in every call. Comparisons are formed from launches that share none, and counted as the simulated ones are.
+Four arms are measured: the numpy engine on a network of 10-32-2, its copy, and the same with 5 % and 2 % more rows in
+every call. Comparisons are formed from separate launches and counted, beside comparisons on a simulated machine.
 """
 
 import dataclasses
@@ -62,20 +62,22 @@ CHOOSING_KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 @dataclass(frozen=True)
 class Qualification:
-    """What came of it.
+    """How well this machine measures.
 
     Attributes:
         created: when it began: ISO 8601, UTC.
-        vecml: version.
-        minutes: of real measuring.
+        vecml: the version that measured.
+        minutes: time of the real measurement.
         environment: the machine and the libraries.
-        load_before, load_after: how busy the machine was.
-        launches: sets of workers that were measured; replaced: thrown away for a slow canary.
-        figures: real and simulated, each beside its target.
-        launch_sd: standard deviation of a launch's A/A log-ratio.
-        gates: by number of launches, what |ratio - 1| the same code against itself reaches in one comparison of twenty.
+        load_before, load_after: how busy other programs kept the machine.
+        launches: number of complete launches.
+        replaced: number of launches that were replaced because of a slow canary.
+        figures: of the real and the simulated comparisons, each beside its target.
+        launch_sd: standard deviation of a launch's log-ratio of the same code against itself.
+        gates: by number of launches, the |ratio - 1| that the same code against itself exceeds in one comparison of 20.
         resolves: by budget in seconds, the difference that is found nine times in ten.
-        launches_for: by budget in seconds, the launches of a comparison of two arms.
+        launches_for: by budget in seconds, the number of launches of a comparison of two arms.
+        measured: every raw block.
     """
 
     created: str
@@ -96,14 +98,19 @@ class Qualification:
     @property
     def status(self) -> str:
         """`met`, or the worst of the figures: `missed`, else `undecided`."""
-        told = {figure.status for figure in self.figures}
-        return next((word for word in ("missed", "undecided") if word in told), "met")
+        found = {figure.status for figure in self.figures}
+        return next((word for word in ("missed", "undecided") if word in found), "met")
 
 
 def qualify(minutes: float, *, keep: bool = True, seed: int = 0) -> Qualification:
-    """Measure for so many minutes, simulate, count, and keep this machine's A/A gates for its verdicts.
+    """Measure, simulate and count, and keep this machine's A/A gates for its verdicts.
 
-    Raises MeasureError when the minutes do not give launches enough, or an arm fails.
+    Args:
+        minutes: time of the real measurement.
+        keep: whether the gates are written to the cache.
+        seed: of the simulated machines.
+
+    Raises MeasureError when the minutes give too few launches, an arm fails, or the environment changes meanwhile.
     """
     sitting = _measure_for(minutes)
     measured = sitting.measured
@@ -119,8 +126,8 @@ def qualify(minutes: float, *, keep: bool = True, seed: int = 0) -> Qualificatio
         for budget, count in counts.items()
     }
     if keep:
-        told = {str(count): gate for count, gate in gates.items()}
-        content = {"launch_sd": sd, "gates": told, "created": sitting.created}
+        by_count = {str(count): gate for count, gate in gates.items()}
+        content = {"launch_sd": sd, "gates": by_count, "created": sitting.created}
         cache.write(GATES, sitting.environment.machine_key, content)
     return Qualification(
         created=sitting.created,
@@ -141,7 +148,7 @@ def qualify(minutes: float, *, keep: bool = True, seed: int = 0) -> Qualificatio
 
 
 def _measure_for(minutes: float) -> Sitting:
-    """Measure launches until the time is over, whatever comes out of them; raises MeasureError for no good ones."""
+    """Measure launches until the time is over, whatever they show; raises MeasureError as `qualify` does."""
     for name in CHOOSING_KERNELS:
         os.environ.pop(name, None)
     plan = Plan(launches=3, most_launches=10**6, budget_seconds=60 * minutes, rounds=ROUNDS, fewest_rounds=ROUNDS)
@@ -161,7 +168,7 @@ def _measure_for(minutes: float) -> Sitting:
 
 
 def part_of(measured: Measured, launches: Sequence[int]) -> Measured:
-    """The measurement as if these had been its launches."""
+    """The measurement as it would be if it had these launches only."""
     chosen = set(launches)
     arms = []
     for arm in measured.arms:
@@ -169,23 +176,23 @@ def part_of(measured: Measured, launches: Sequence[int]) -> Measured:
         columns = {
             name: tuple(getattr(arm.blocks, name)[index] for index in kept) for name in Blocks.__dataclass_fields__
         }
-        told = tuple(launch for launch in arm.launches if launch.launch in chosen)
-        arms.append(dataclasses.replace(arm, blocks=Blocks(**columns), launches=told))
+        launched = tuple(launch for launch in arm.launches if launch.launch in chosen)
+        arms.append(dataclasses.replace(arm, blocks=Blocks(**columns), launches=launched))
     windows = tuple(seen for seen in measured.windows if seen.launch in chosen)
     plan = dataclasses.replace(measured.plan, launches=len(chosen))
     return dataclasses.replace(measured, plan=plan, arms=tuple(arms), launches=len(chosen), windows=windows)
 
 
 def disjoint(measured: Measured, size: int) -> list[Measured]:
-    """Comparisons of `size` launches each, in the order of time, that share none."""
+    """Separate comparisons of `size` launches each, in the order of time; no launch is in two of them."""
     return [part_of(measured, range(first, first + size)) for first in range(0, measured.launches - size + 1, size)]
 
 
 def launch_spread(measured: Measured) -> tuple[float, dict[int, float]]:
-    """The standard deviation of a launch's A/A log-ratio, and the A/A gate by number of launches. Raises MeasureError.
+    """The standard deviation of a launch's A/A log-ratio, and the A/A gates by number of launches.
 
-    A gate is the 95th percentile of |estimate| over disjoint comparisons where there are twenty or more; else what that
-    would be for normal estimates of this spread.
+    A gate is the 95th percentile of |estimate| over separate comparisons where there are twenty or more; else what it
+    would be if estimates of this spread were normal. Raises MeasureError where too few launches gave pairs.
     """
     baseline = _arm(measured, "baseline")
     estimates = list(paired(baseline, _arm(measured, "null"), measured.windows).estimates().values())
@@ -211,7 +218,7 @@ def launch_spread(measured: Measured) -> tuple[float, dict[int, float]]:
 
 
 def real_figures(measured: Measured, rules: Rules, sd: float) -> list[Figure]:
-    """The figures of real timings: A/A, and the planted differences, over disjoint comparisons."""
+    """The figures of the real measurement: the same code against itself, and the planted differences."""
     size = launches_for(SHORT, 3)
     figures: list[Figure] = []
     null = _tally([_as_arm(one) for one in disjoint(measured, size)], "A'", 0.0, rules)
@@ -235,7 +242,7 @@ def real_figures(measured: Measured, rules: Rules, sd: float) -> list[Figure]:
 
 
 def _power(measured: Measured, planted: float, rules: Rules, sd: float) -> Figure:
-    """How often a planted difference is found in comparisons of so many launches that it is what they can just see."""
+    """How often a planted difference is found, in comparisons with just as many launches as should show it."""
     size = next(
         (
             count
@@ -244,7 +251,7 @@ def _power(measured: Measured, planted: float, rules: Rules, sd: float) -> Figur
         ),
         max(3, measured.launches // 3),
     )
-    # What is within 3 % would be called equivalent, found or not: here it is asked for.
+    # A difference within 3 % would be called equivalent even where it is found, so nothing counts as equivalent here.
     rules = dataclasses.replace(rules, gate=math.expm1(_gate(sd, size)), equivalence=0.0)
     tally = _tally(disjoint(measured, size), _name(planted), -math.log1p(planted), rules)
     expected = detection_power(math.log1p(planted), sd, size, rules.level, _gate(sd, size))
@@ -262,12 +269,12 @@ def _power(measured: Measured, planted: float, rules: Rules, sd: float) -> Figur
 
 
 def _gate(sd: float, launches: int) -> float:
-    """The A/A gate on the log scale for normal estimates."""
+    """The A/A gate on the log scale if the estimates were normal."""
     return NORMAL_QUANTILE * sd / math.sqrt(launches)
 
 
 def _gate_for(gates: Mapping[int, float], launches: int) -> float:
-    """The gate of the largest number of launches that was qualified and is not above this one."""
+    """The gate of the largest number of launches that was qualified and is at most `launches`."""
     return gates[max(count for count in gates if count <= max(launches, min(gates)))]
 
 
@@ -282,7 +289,7 @@ def _tally(comparisons: Sequence[Measured], arm: str, truth: float, rules: Rules
 
 
 def _as_arm(measured: Measured) -> Measured:
-    """The null arm as an arm, so that it gets a verdict like any other."""
+    """The baseline and its copy alone, the copy as an arm, so that it gets a verdict like any other."""
     arms = tuple(
         dataclasses.replace(arm, role="arm", name="A'") if arm.role == "null" else arm
         for arm in measured.arms
@@ -296,7 +303,7 @@ def _arm(measured: Measured, role: Role) -> Any:
 
 
 def _arms(folder: Path) -> list[Arm]:
-    """A, its copy, and A with more rows; each input in a folder of its own, which its workers share."""
+    """The arms: A, its copy, and A with more rows. Each input has a folder of its own, which its workers share."""
     random = np.random.default_rng(0)
     widths = (10, 32, 2)
     layers = tuple(

@@ -1,7 +1,7 @@
-"""An engine as an arm: what a worker process opens, times and checks. The labels that are scored are those timed.
+"""An engine as an arm: a worker process opens it, times its calls and checks the labels that the timed calls gave.
 
-The input is a memory-mapped file that all workers share: a private, copy-on-write view, so that the probe can change a
-row without anybody else seeing it.
+The input is a file that all workers map into their memory. The mapping is private (copy on write), so that a worker can
+change a row, to see whether the engine notices, and no other worker sees the change.
 """
 
 import sys
@@ -25,7 +25,7 @@ from vecml.inference.precision import used_precision
 from vecml.model.evaluate import label_of
 from vecml.model.network import AnyModel, Model
 
-LOGIT_ROWS = 4_096  # whose logits are compared, spread evenly
+LOGIT_ROWS = 4_096  # rows whose logits are compared, spread evenly
 FLIPS_AT_ONCE = 20_000
 ROW_LOOP_SHARE = 6  # of what a third of a second affords
 REQUESTS = 1_024  # different ones, taken in turn
@@ -36,7 +36,7 @@ class EngineWork:
 
     Args:
         payload: `folder` of the comparison's files, `setting` (Setting's fields), `probe` (two row numbers, or None).
-        engine: instead of the registry's; tests bring their own.
+        engine: used instead of the registry's; for tests.
     """
 
     def __init__(self, payload: Mapping[str, Any], engine: Engine | None = None) -> None:
@@ -89,7 +89,7 @@ class EngineWork:
         return 0 if self._requests else zlib.crc32(self._label_N.data)
 
     def finish(self) -> dict[str, Any]:
-        """Score the labels of the last timed calls, compare logits, probe for cached answers, see what was used."""
+        """Score the labels of the last timed calls, compare logits, and look for cached answers and the precision."""
         facts = {**self._score(), **self._compare_logits(), "pools": pools(), "os_threads": os_threads()}
         if "torch" in sys.modules:
             facts["torch_threads"] = sys.modules["torch"].get_num_threads()
@@ -103,7 +103,7 @@ class EngineWork:
             self._loaded.close()
 
     def _take(self, rows: int) -> None:
-        """Work on the first `rows` rows alone; a call is then that share of the whole work."""
+        """Work only on the first `rows` rows, so that a call does that share of the whole work."""
         whole = self._x.shape[1 if self._columns else 0]
         self._n_rows = rows
         self._table = self._x
@@ -112,7 +112,7 @@ class EngineWork:
         self.share = rows / whole if whole else 1.0
 
     def _cut_requests(self, rows: int) -> None:
-        """Requests as they come in: small arrays of their own."""
+        """Cut the input into requests of so many rows, each an array of its own as a request would be."""
         count = max(1, min(REQUESTS, self._n_rows // rows))
         for index in range(count):
             part = slice(index * rows, min((index + 1) * rows, self._n_rows))
@@ -120,7 +120,7 @@ class EngineWork:
             self._requests.append((np.ascontiguousarray(x), self._label_N[part]))
 
     def _score(self) -> dict[str, Any]:
-        """Labels of the timed calls against the reference's, and against the truth where it is known."""
+        """Compare the labels of the timed calls with the reference's, and with the true labels where they are known."""
         expected_N = np.load(self._folder / "reference.npy", mmap_mode="r")
         scored_N = np.arange(self._rows_asked())
         label_N = self._label_N[scored_N]
@@ -140,14 +140,14 @@ class EngineWork:
         return found
 
     def _rows_asked(self) -> int:
-        """Rows whose labels the timed calls had to give; a request's that were not written count as wrong."""
+        """Number of rows that the timed calls had to label; labels that a request did not write count as wrong."""
         if not self._requests:
             return int(self._n_rows)
         rows: int = sum(len(label_N) for _, label_N in self._requests[: self._asked])
         return rows
 
     def _outside_the_band(self, row_N: NDArray[np.int64]) -> int:
-        """Of these flipped rows, those whose label is no near tie in the setting's precision."""
+        """How many of these rows (int64), whose labels are not the reference's, are no near ties in the precision."""
         if not len(row_N):
             return 0
         n_classes = self._model.architecture.n_classes
@@ -164,7 +164,7 @@ class EngineWork:
             return wrong + int(np.count_nonzero(~(margin_N <= band_N)))
 
     def _compare_logits(self) -> dict[str, Any]:
-        """The largest error of a logit on some rows, as a multiple of what its precision allows."""
+        """The largest error of a logit on some rows, as a multiple of the error that the precision allows."""
         if self._loaded is None or not self._n_rows:
             return {"logit_error": 0.0}
         row_N = np.unique(np.linspace(0, self._n_rows - 1, LOGIT_ROWS).astype(np.int64))
@@ -178,7 +178,7 @@ class EngineWork:
         return {"logit_error": float(min(off_NC.max(initial=0.0), 1e300))}
 
     def _answers_from_memory(self) -> bool | None:
-        """Whether a changed row keeps its label; None where no two rows have labels that would show it."""
+        """Whether a row keeps its label when it becomes another row; None where no other label is expected."""
         if self._probe is None or self._loaded is None:
             return None
         first = self._probe[0]
@@ -203,7 +203,7 @@ class EngineWork:
         return int(label_N[first]) == before != expected
 
     def _features(self, row_N: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Some rows (int64) of the whole table as (F, n), whatever the layout."""
+        """These rows (int64) of the whole table as an array (F, n), whatever the layout."""
         part = self._table[:, row_N] if self._columns else self._table[row_N].T
         return np.ascontiguousarray(part)
 
@@ -213,7 +213,7 @@ class EngineWork:
 
 
 def rows_of_a_call(model: AnyModel, setting: Setting, n_rows: int) -> int:
-    """Rows that a call labels: all `n_rows`, and of the row loop those that take it some 50 ms, or it takes minutes."""
+    """Number of rows that a call labels: all `n_rows`; for the row loop as many as take about 50 ms, not minutes."""
     if setting.engine != REFERENCE.engine or setting.request_rows is not None or not isinstance(model, Model):
         return n_rows
     return min(n_rows, max(1, affordable_rows(model.architecture) // ROW_LOOP_SHARE))
