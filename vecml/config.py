@@ -151,7 +151,7 @@ class PipelineConfig(TrainingConfig):
         "float32", title="Precision", description="what the inference computes in"
     )
     layout: Annotated[Layout, Flag(INFERENCE, "NAME")] = Field(
-        "columns", title="Layout", description="how the features lie in memory: by column or by row"
+        "columns", title="Layout", description="how the features lie in memory, by column or by row"
     )
     isa: Annotated[Isa, Flag(INFERENCE, "NAME")] = Field(
         "native", title="Instruction set", description="what an engine that can choose, halide, compiles for"

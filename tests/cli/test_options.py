@@ -107,13 +107,18 @@ def test_a_comparisons_file_holds_its_own_fields_and_those_of_training(
     [
         (
             'epochs = 3\nengine = "numpy"\n',
-            '--config {file}: engine = "numpy" does nothing in a comparison',
+            '--config {file}: engine = "numpy" does nothing here',
             "write engines = [...], with two or more",
         ),
         (
             "replicas = 4\n",
-            "--config {file}: replicas = 4 does nothing in a comparison",
+            "--config {file}: replicas = 4 does nothing here",
             "leave it out: a comparison trains one network",
+        ),
+        (
+            "fail-on-regression = true\n",
+            "--config {file}: fail_on_regression = true does nothing here",
+            "leave it out: it is for the flow; vecml history --check looks for slowdowns",
         ),
         (
             "rows = 2000\n",

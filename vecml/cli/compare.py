@@ -28,6 +28,12 @@ EPILOG = """**Examples**
 
 - `vecml compare --json result.json`, and later `vecml compare --from result.json`: the same verdicts, from raw blocks
 """
+# Fields of other forms that do nothing for this command, and what to write instead.
+IDLE = {
+    "engine": "write engines = [...], with two or more",
+    "replicas": "leave it out: a comparison trains one network",
+    "fail_on_regression": "leave it out: it is for the flow; vecml history --check looks for slowdowns",
+}
 # What is needed to load the model of a run that is trained already.
 BESIDE_RUN = ("architecture",)
 ONLY_A_COMPARISONS = tuple(name for name in ComparisonConfig.model_fields if name not in PipelineConfig.model_fields)
@@ -100,12 +106,9 @@ def read_comparison_file(path: Path) -> dict[str, Any]:
     Raises SettingError as `read_config_file` does, and for a field of `vecml run` that does nothing in a comparison.
     """
     content = read_config_file(path)
-    for name, hint in (
-        ("engine", "write engines = [...], with two or more"),
-        ("replicas", "leave it out: a comparison trains one network"),
-    ):
+    for name, hint in IDLE.items():
         if name in content:
-            raise SettingError(f"--config {path}: {name} = {_toml(content[name])} does nothing in a comparison", hint)
+            raise SettingError(f"--config {path}: {name} = {_toml(content[name])} does nothing here", hint)
     if "rows" in content and not any(name in content for name in ONLY_A_COMPARISONS):
         raise SettingError(
             f"--config {path}: rows = {_toml(content['rows'])}: those of the inference, or those to generate?",
@@ -123,7 +126,7 @@ def read_comparison_file(path: Path) -> dict[str, Any]:
 
 
 def _toml(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else shown(value)
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else shown(value)
 
 
 def _measure(asked: ComparisonConfig, json: Path | None, *, fresh: bool) -> tuple[Any, str]:

@@ -34,13 +34,17 @@ def optimize(
         list[str] | None, option("An alternative of your own; may be given again.", "PATH.py:FUNCTION")
     ] = None,
     rtol: Annotated[
-        float, typer.Option(help="The largest relative difference of floating values; 0: bit by bit.")
+        float, typer.Option(help="The largest relative difference of floating values; 0: bit by bit.", metavar="X")
     ] = 1e-6,
     budget: Annotated[
-        str, typer.Option(help="Wall time of the measurement: 60s, 5m, auto; quick: figures, and no verdict.")
+        str,
+        typer.Option(
+            help="Wall time of the measurement: 60s, 5m, auto; quick: figures, and no verdict.", metavar="TIME"
+        ),
     ] = "60s",
     limit: Annotated[
-        float, typer.Option(help="Seconds after which a call, or a stage, counts as never ending.", min=0.1)
+        float,
+        typer.Option(help="Seconds after which a call, or a stage, counts as never ending.", metavar="N", min=0.1),
     ] = 60.0,
     apply: Annotated[
         bool, option("Write the winner into the target's file; else it is never written to.", None, "--apply")

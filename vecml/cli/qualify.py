@@ -20,7 +20,7 @@ EPILOG = """**Examples**
 @command()
 def qualify(
     minutes: Annotated[
-        float, typer.Option(help="Minutes of real measuring; simulating takes one or two more.", min=0.5)
+        float, typer.Option(help="Minutes of real measuring; simulating takes one or two more.", metavar="N", min=0.5)
     ] = 20,
     report: Annotated[
         Path, output_file("Where the report goes (Markdown). [default: vecml-qualify.md]", "--report")

@@ -15,7 +15,7 @@ from vecml.errors import SettingError
 
 @command(warns=False)
 def ui(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = UI_PORT,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", metavar="PORT", min=1, max=65535)] = UI_PORT,
 ) -> None:
     """Open MLflow's UI over the local store, on 127.0.0.1, and print the address of our runs.
 

@@ -31,9 +31,11 @@ EPILOG = """**Examples**
 @command(warns=False)
 def up(
     prefect_port: Annotated[
-        int, typer.Option(help="Of Prefect's server, on 127.0.0.1.", min=1, max=65535)
+        int, typer.Option(help="Of Prefect's server, on 127.0.0.1.", metavar="PORT", min=1, max=65535)
     ] = PREFECT_PORT,
-    mlflow_port: Annotated[int, typer.Option(help="Of MLflow's UI, on 127.0.0.1.", min=1, max=65535)] = UI_PORT,
+    mlflow_port: Annotated[
+        int, typer.Option(help="Of MLflow's UI, on 127.0.0.1.", metavar="PORT", min=1, max=65535)
+    ] = UI_PORT,
     queues: Annotated[
         str,
         typer.Option(

@@ -31,7 +31,7 @@ class ComparisonConfig(Declared):
         ("float32",), min_length=1, title="Precisions", description="precisions to compute in"
     )
     layout: Annotated[tuple[Layout, ...], Flag(SETTINGS, "NAME,...")] = Field(
-        ("columns",), min_length=1, title="Layouts", description="features in memory by column or by row"
+        ("columns",), min_length=1, title="Layouts", description="how the features lie in memory, by column or by row"
     )
     isa: Annotated[tuple[Isa, ...], Flag(SETTINGS, "NAME,...", noun="instruction set")] = Field(
         ("native",),
