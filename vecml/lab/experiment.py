@@ -1,7 +1,7 @@
-"""What a lab experiment is, and what comes of it: ways of doing the same work, at some points, as frozen records.
+"""The records of a lab experiment: ways to do the same work, the points at which they are measured, and the outcome.
 
-The first way of a point is the plain twin; the others are held to it. What is verified are the results of the timed
-calls themselves: samples of them, point by point.
+The first way of a point is the plain twin, and the other ways are compared with it, their times and their results. The
+results that are compared are samples of what the timed calls gave.
 """
 
 import math
@@ -21,15 +21,15 @@ Call = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Way:
-    """One way of doing a point's work.
+    """One way to do a point's work.
 
     Attributes:
-        name: for people; the same at every point.
-        payload: JSON, for the experiment's `prepare`.
-        threads: that the native libraries of its worker may use, and CPUs that it keeps busy.
-        environment: variables set before its worker imports anything.
-        tolerance: how far its results may be from the plain twin's, relative to the largest of them.
-        bytes_per_call: that it must read and write at least; None: the point's.
+        name: shown to people; the same at every point.
+        payload: JSON, the argument of the experiment's `prepare`.
+        threads: number of threads that its worker's native libraries may use, and of CPUs that it keeps busy.
+        environment: variables that are set before its worker imports anything.
+        tolerance: largest difference of its results from the plain twin's, relative to the largest of those.
+        bytes_per_call: bytes that it must read and write at least; None: as many as the point says.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Way:
 
 @dataclass(frozen=True)
 class Point:
-    """One amount or kind of work, done in several ways.
+    """One amount or kind of work, which is done in several ways.
 
     Attributes:
-        label: for people; each of an experiment's points has another.
-        x: its place on the axis of a curve; None for one beside it.
+        label: shown to people; no two points of an experiment have the same.
+        x: its place on the axis of the experiment's curve; None where it is not on the curve.
         ways: the plain twin first.
-        bytes_per_call: that the work must read and write at least.
-        flops_per_call: floating-point operations of it.
+        bytes_per_call: bytes that the work must read and write at least.
+        flops_per_call: floating-point operations of the work.
     """
 
     label: str
@@ -64,8 +64,8 @@ class Plan:
     """The points of an experiment on this machine.
 
     Attributes:
-        points: measured; empty where the machine lacks what it takes.
-        skipped: what is left out, each with the reason.
+        points: to be measured; empty where the machine lacks something that the experiment needs.
+        skipped: by the name of each way or point that is left out, the reason.
     """
 
     points: tuple[Point, ...]
@@ -74,20 +74,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Cell:
-    """What came of one way at one point.
+    """The figures of one way at one point.
 
     Attributes:
-        point, x: the point's.
-        way: its name.
-        plain: whether it is the plain twin.
-        seconds: of a call, at the median block; None where there is none.
-        verdict: against the plain twin; None for that itself.
-        failure: why it is invalid; None when all is well.
-        bytes_per_call, flops_per_call: the work's.
-        fraction_of_limit: the least time that the work could take from main memory, over the time that it took; above
-            1 where the caches hold it; None where the work has neither bytes nor operations.
-        allocated_bytes: the most that a call has allocated at once; None where it was not asked.
-        error: how far its results are from the plain twin's, relative to the largest of them.
+        point, x: the point's label, and its place on the axis.
+        way: the way's name.
+        plain: whether the way is the plain twin.
+        seconds: of a call, at the median block; None where it was not measured.
+        verdict: against the plain twin; None for the plain twin itself.
+        failure: why it is invalid; None where it is valid.
+        bytes_per_call, flops_per_call: of the work.
+        fraction_of_limit: the least time that the work could take with its data in main memory, over the time that it
+            took; above 1 where a cache holds the data; None where the work has neither bytes nor operations.
+        allocated_bytes: the most memory that a call had allocated at once; None where it was not measured.
+        error: largest difference of its results from the plain twin's, relative to the largest of those.
     """
 
     point: str
@@ -105,32 +105,32 @@ class Cell:
 
     @property
     def ratio(self) -> float | None:
-        """How many times as fast as the plain twin; 1 for that itself."""
+        """How many times as fast as the plain twin it is; 1 for the plain twin itself."""
         return 1.0 if self.plain else None if self.verdict is None else self.verdict.ratio
 
     @property
     def word(self) -> str | None:
-        """The verdict's word; `invalid` where it is wrong or failed, None without verdict."""
+        """The verdict's word; `invalid` where it failed or its results are wrong, None where there is no verdict."""
         return "invalid" if self.failure else None if self.verdict is None else self.verdict.verdict
 
     @property
     def bytes_per_s(self) -> float | None:
-        """Of the work's own bytes."""
+        """The rate at which the work's own bytes were read and written."""
         return self.bytes_per_call / self.seconds if self.seconds and self.bytes_per_call else None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """An experiment as it was measured.
+    """What was measured of an experiment.
 
     Attributes:
-        name, title, idea, axis: the experiment's.
+        name, title, idea, axis: of the experiment.
         created: when it began: ISO 8601, UTC.
         quick: whether it was measured with `--quick`.
         cells: in the order of the points and their ways.
-        skipped: what was left out, each with the reason.
+        skipped: by the name of each way or point that was left out, the reason.
         limits: of this machine.
-        launches: complete ones.
+        launches: number of complete launches.
         environment: the machine and the libraries.
         load_before, load_after: how busy other programs kept the machine; None where nothing was measured.
         sentences: three that say what one sees, and why; fewer where nothing was measured, or no result counts.
@@ -152,11 +152,16 @@ class Outcome:
     sentences: tuple[str, ...] = ()
 
     def ways(self) -> tuple[str, ...]:
-        """Their names, in order, each once."""
+        """The names of all ways, in order."""
         return tuple(dict.fromkeys(cell.way for cell in self.cells))
 
     def of(self, way: str | None = None, *, curve: bool | None = None) -> list[Cell]:
-        """Cells of a way that were measured, on the curve or beside it."""
+        """The cells that were measured.
+
+        Args:
+            way: the name of a way; None: the cells of all ways.
+            curve: only the cells on the curve, or only the others; None: both.
+        """
         return [
             cell
             for cell in self.cells
@@ -166,23 +171,23 @@ class Outcome:
         ]
 
     def cell(self, point: str, way: str) -> Cell | None:
-        """What came of a way at a point; None where it was not measured."""
+        """The cell of a way at a point; None where it was not measured."""
         return next((cell for cell in self.of(way) if cell.point == point), None)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One idea, as an experiment.
+    """An experiment that tests one idea.
 
     Attributes:
-        name: of the command line, and of its module in `vecml.lab.experiments`.
-        title: for people.
-        idea: the claim that is put to the test, in one sentence.
-        axis: what the points' x is.
-        plan: the points; `quick` asks for fewer.
-        prepare: a way's payload to the call that is timed; it runs in the worker.
-        tell: the three sentences, from what was measured alone.
-        allocations: whether the memory that a call allocates is asked.
+        name: on the command line, and of its module in `vecml.lab.experiments`.
+        title: shown to people.
+        idea: the claim that is tested, in one sentence.
+        axis: what the points' `x` counts.
+        plan: gives the points; its argument says whether to be quick, with fewer of them.
+        prepare: makes the call that is timed from a way's payload; it runs in the worker.
+        tell: writes the three sentences, only from what was measured.
+        allocations: whether the memory that a call allocates is measured.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""The ladder: a model's inference climbed rung by rung, each an arm of one measurement, each held to the one before.
+"""The ladder: ways to run a model's inference, from the slowest to the fastest, each compared with the one before.
 
-A call of a slow rung labels fewer rows, so times are taken per row before they are held to each other. What is kept is
-every raw block; the figures are functions of it.
+The rungs are arms of one measurement. A call of a slow rung labels fewer rows, so that times are divided by the rows
+before they are compared. The record holds every raw block, and the figures are functions of it.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ from vecml.measure.verdict import Rules, Verdict, Word, judge
 from vecml.model.network import Model, OwnModel
 from vecml.progress import stage
 
-SECONDS = 85.0  # of the measurement; with training and imports `vecml ladder` stays under two minutes
+SECONDS = 85.0  # for the measurement, so that `vecml ladder` with training and imports takes less than two minutes
 QUICK_ROUNDS = 5
 NULL = null_name(ROW_LOOP)
 STOPPED_PAYING = ("undetected", "equivalent", "slower")
@@ -48,21 +48,21 @@ STOPPED_PAYING = ("undetected", "equivalent", "slower")
 
 @dataclass(frozen=True)
 class Ladder:
-    """A ladder as it was measured.
+    """A ladder that was measured.
 
     Attributes:
         created: when it began: ISO 8601, UTC.
-        vecml: version that measured.
+        vecml: the version that measured.
         data_source, model_digest, run_id: as in `vecml.comparison.comparison.Subject`.
         widths: of the network's layers.
-        n_rows: rows of the input; a slow rung labels fewer of them.
-        rungs: those that were climbed, in order.
-        skipped: by rung, why this machine lacks it.
+        n_rows: number of rows of the input; a slow rung labels fewer of them.
+        rungs: the rungs that were measured, in order.
+        skipped: by the name of each rung that this machine lacks, the reason.
         environment: the machine and the libraries.
         load_before, load_after: how busy other programs kept the machine.
-        rules: of the verdicts.
-        measured: every raw block, times as they were taken.
-        faults: by rung, why it is invalid however fast it is.
+        rules: the bounds and levels of the verdicts.
+        measured: every raw block, with times of whole calls.
+        faults: by a rung's name, why it is invalid however fast it is.
     """
 
     created: str
@@ -84,19 +84,19 @@ class Ladder:
 
 @dataclass(frozen=True)
 class RungFigures:
-    """What came of one rung.
+    """The figures of one rung.
 
     Attributes:
-        name, idea, rows: the rung's.
-        rows_per_s: at the median block; None where there is none.
-        before: against the rung before: ratio, interval and verdict; None on the first.
-        first: against the first rung; None on the first.
-        failure: why it is invalid; None when all is well.
-        right: whether its answers are right; a rung can be invalid for a disturbed measurement alone.
-        flips: labels that differ from the reference's, near ties all of them where the rung is valid.
-        memory_bytes, touched_bytes: a row; see `vecml.lab.rungs`.
-        fraction_of_limit: of what this machine could do at most with every CPU in float32; None where not measured, and
-            on a GPU.
+        name, idea, rows: of the rung.
+        rows_per_s: at the median block; None where it was not measured.
+        before: ratio, interval and verdict against the rung before; None for the first rung.
+        first: the same against the first rung; None for the first rung.
+        failure: why it is invalid; None where it is valid.
+        right: whether its answers are right; a rung with right answers is invalid where its measurement was disturbed.
+        flips: number of labels that differ from the reference's; where the rung is valid, all of them are near ties.
+        memory_bytes, touched_bytes: of a row; see `vecml.lab.rungs`.
+        fraction_of_limit: share of the rate that this machine allows with every CPU in float32; None where that was not
+            measured, and on a GPU.
     """
 
     name: str
@@ -124,7 +124,10 @@ class RungFigures:
 
 
 def plan_ladder(*, quick: bool = False, began: float | None = None) -> Budget:
-    """How much is measured: five launches within `SECONDS`; `quick`: one, figures without verdicts."""
+    """How much is measured: five launches within `SECONDS`, or with `quick` one launch, which gives no verdicts.
+
+    `began` is when the time began to run, by time.perf_counter; None: it begins with the measurement.
+    """
     if quick:
         plan = Plan(launches=1, budget_seconds=None, rounds=QUICK_ROUNDS, warm_calls=2, warm_seconds=0.2)
         return Budget(plan, "quick", None, "default")
@@ -135,10 +138,10 @@ def plan_ladder(*, quick: bool = False, began: float | None = None) -> Budget:
 
 
 def climb(job: Job, budget: Budget) -> Ladder:
-    """Measure every rung on the job's rows and see that its labels are right.
+    """Measure every rung on the job's rows and check its labels.
 
-    Raises SettingError for a module of the user's own, which has no rungs; DataError and StoreError as
-    `vecml.comparison.compare.compare_settings` does.
+    Raises SettingError for a module of the user's own, which has no rungs, and where there is no row; StoreError and
+    MeasureError as `vecml.comparison.compare.compare_settings` does.
     """
     if isinstance(job.model, OwnModel):
         raise SettingError(
@@ -188,7 +191,7 @@ def make_arms(rungs: Sequence[Rung], folder: Path, probe: tuple[int, int] | None
 
 
 def figures(ladder: Ladder) -> tuple[RungFigures, ...]:
-    """Every rung's figures, in order; the same ladder gives the same figures."""
+    """The figures of every rung, in order; the same ladder gives the same figures."""
     by_name = {arm.name: arm for arm in ladder.measured.arms}
     rows = {rung.name: rung.rows for rung in ladder.rungs}
     measured = per_row(ladder.measured, rows)
@@ -241,11 +244,11 @@ def gain(found: Sequence[RungFigures]) -> float | None:
 
 
 def per_row(measured: Measured, rows: Mapping[str, int]) -> Measured:
-    """The same measurement with every block's seconds divided by the rows of a call, so that ratios are of rates.
+    """The same measurement with each block's seconds divided by the rows of a call, so that ratios compare rates.
 
     Args:
-        measured: raw.
-        rows: of a call, by arm; an arm that is not named stays as it is; the null arm has the first rung's.
+        measured: with times of whole calls.
+        rows: by the arm's name, the rows of a call; the null arm has those of the first rung, other arms have one.
     """
     counts = {**rows, NULL: rows.get(ROW_LOOP, 1)}
 
@@ -258,7 +261,7 @@ def per_row(measured: Measured, rows: Mapping[str, int]) -> Measured:
 
 
 def _against(measured: Measured, before: str, name: str, ladder: Ladder, count: int, distrust: str | None) -> Verdict:
-    """A rung held to the one before, at its share of the level."""
+    """The verdict on a rung against the rung before, at its share of the significance level."""
     roles = {before: "baseline", name: "arm"}
     arms = tuple(
         dataclasses.replace(arm, role=roles[arm.name])  # type: ignore[arg-type]
@@ -276,7 +279,7 @@ def _against(measured: Measured, before: str, name: str, ladder: Ladder, count: 
 
 
 def _fraction(ladder: Ladder, setting: Setting, rate: float) -> float | None:
-    """Of the limit with every CPU in float32, the same for all rungs, so that the shares climb with the ladder."""
+    """The rung's share of the limit with every CPU in float32, which is the same for all rungs."""
     limits, cpus = measured_limits(ladder.measured, statistics.median), _limit_threads(ladder.measured)
     gemm, copy = limits.gemm("float32", cpus), limits.copy(cpus)
     if gemm is None or copy is None or setting.device != "cpu":
@@ -291,13 +294,13 @@ def _limit_threads(measured: Measured) -> int:
 def _probe(
     model: Model, x_FN: NDArray[np.floating], label_N: NDArray[np.int64], rungs: Sequence[Rung]
 ) -> tuple[int, int] | None:
-    """Two rows that every rung labels, whose labels differ."""
+    """The numbers of two rows that every rung labels, and whose labels differ."""
     fewest = min(rung.rows for rung in rungs)
     return probe_rows(model, np.ascontiguousarray(x_FN[:, :fewest]), label_N[:fewest])
 
 
 def to_json_dict(ladder: Ladder) -> dict[str, Any]:
-    """The ladder for programs: `version` 1, the figures, then every raw block."""
+    """The ladder as JSON for programs: `version` 1, the figures, and every raw block."""
     found = figures(ladder)
     top, times = best(found), gain(found)
     return {
@@ -333,7 +336,7 @@ def to_json_dict(ladder: Ladder) -> dict[str, Any]:
 
 
 def _verdict_dict(verdict: Verdict | None) -> dict[str, Any] | None:
-    """Without numbers that JSON has no word for."""
+    """The verdict's fields, with None for numbers that JSON does not have."""
     if verdict is None:
         return None
     keep: Callable[[Any], Any] = lambda value: None if isinstance(value, float) and not math.isfinite(value) else value  # noqa: E731

@@ -1,4 +1,7 @@
-"""Running an experiment: its ways in worker processes by the trusted protocol, results verified, sentences told."""
+"""Run a lab experiment: its ways are measured in worker processes, and their results compared with the plain twin's.
+
+A group of arms is one point of the experiment, with the plain twin as the baseline.
+"""
 
 import dataclasses
 import statistics
@@ -27,7 +30,11 @@ FULL = Plan(
 
 
 def run(experiment: Experiment, *, quick: bool) -> Outcome:
-    """Measure an experiment here; `quick`: three launches of shorter and fewer points instead of five.
+    """Measure an experiment on this machine.
+
+    Args:
+        experiment: what is measured.
+        quick: measure fewer points, in three launches with shorter blocks instead of five.
 
     Raises MeasureError when another measurement does not end. A way that fails is invalid; the others go on.
     """
@@ -68,7 +75,7 @@ def run(experiment: Experiment, *, quick: bool) -> Outcome:
 
 
 def make_groups(experiment: Experiment, points: tuple[Point, ...]) -> list[list[Arm]]:
-    """A group for each point: its plain twin as the baseline, the other ways; in the first the twin's copy too."""
+    """A group of arms for each point; the first group also has a copy of its baseline, as the null arm."""
     groups = []
     for index, point in enumerate(points):
 

@@ -1,6 +1,6 @@
-"""The rungs of the ladder: which they are, what runs each of them, and the bytes that each reads and writes.
+"""The rungs of the ladder: which rungs there are, how each of them runs, and how many bytes each reads and writes.
 
-Two rungs are no engine of vecml's, because nobody would choose them: ufuncs without BLAS, and the whole array at once.
+Two rungs are none of vecml's engines, because nobody would choose them: ufuncs without BLAS, and all rows at once.
 """
 
 from collections.abc import Mapping
@@ -42,11 +42,11 @@ class Rung:
     """One way of running the model's inference, one idea faster than the one before.
 
     Attributes:
-        name: of `NAMES`.
-        idea: what is new on it, in some words.
+        name: one of `NAMES`.
+        idea: what is new on this rung, in a few words.
         setting: engine, precision, layout and threads; the engines `ufuncs` and `whole_array` are the ladder's own.
-        file: which input it is handed: `rows64`, `rows` or `columns`.
-        rows: that a call labels; the slow rungs label fewer.
+        file: the input that it reads: `rows64`, `rows` or `columns`.
+        rows: number of rows that a call labels; it is smaller on the slow rungs.
     """
 
     name: str
@@ -57,16 +57,16 @@ class Rung:
 
 
 def choose_rows(architecture: Architecture | OwnArchitecture) -> int:
-    """Rows of a call of the quick rungs, by the network's size: a million for 10-32-2."""
+    """How many rows a call of the quick rungs labels, by the network's size: a million for 10-32-2."""
     return min(MOST_ROWS, max(FEWEST_ROWS, MULTIPLY_ADDS // architecture.multiply_adds))
 
 
 def choose_rungs(architecture: Architecture, rows: int) -> tuple[list[Rung], dict[str, str]]:
-    """The rungs that this machine has, in order, and by name why it lacks the others.
+    """The rungs that this machine has, in order, and by the name of each other rung why the machine lacks it.
 
     Args:
         architecture: of the model.
-        rows: that there are.
+        rows: number of rows of the input.
     """
     cpus = usable_cpus()
     slow = min(rows, max(1, affordable_rows(architecture) // ROW_LOOP_SHARE))
@@ -111,10 +111,10 @@ def choose_rungs(architecture: Architecture, rows: int) -> tuple[list[Rung], dic
 
 
 def memory_bytes(rung: Rung, widths: tuple[int, ...]) -> int:
-    """Bytes a row that go to and from main memory: the arrays that are too large for a cache, each as often as used.
+    """Bytes of a row that go to and from main memory: of each array that no cache can hold, as often as it is used.
 
     With v bytes a value, F features, and a layer of i inputs and o outputs: every rung reads v F and writes the label's
-    8. The whole array at once also moves its intermediates: the product writes v o, the bias reads and writes v o, the
+    8. All rows at once also move the intermediates: the product writes v o, the bias reads and writes v o, the
     activation of a hidden layer reads and writes v o, and whoever comes next (a layer, or the argmax) reads v o. Of the
     blocks, and of a fused kernel, those stay in the caches.
 
@@ -132,7 +132,7 @@ def memory_bytes(rung: Rung, widths: tuple[int, ...]) -> int:
 
 
 def touched_bytes(rung: Rung, widths: tuple[int, ...]) -> int:
-    """Bytes a row that the operations read and write, wherever they lie: what a perfect cache would still have to move.
+    """Bytes of a row that the operations read and write, whether they are in a cache or in main memory.
 
     With v bytes a value and a layer of i inputs and o outputs: the row loop touches two Python floats for each multiply
     -add and makes one (32 bytes each with its pointer). A ufunc neuron reads i, writes i products, reads them again and
@@ -166,7 +166,7 @@ def _empty(architecture: Architecture) -> Model:
 
 
 class OwnEngine:
-    """One of the two rungs that are no engine of vecml's, as an engine; see `vecml.engines.base.Engine`."""
+    """One of the two rungs that are none of vecml's engines, as an engine; see `vecml.engines.base.Engine`."""
 
     layouts: tuple[Layout, ...] = ("rows",)
     precisions: tuple[Precision, ...] = ("float32", "float64")
@@ -179,7 +179,7 @@ class OwnEngine:
         self.name = name
 
     def unavailable(self, model: Model, setting: Setting) -> None:
-        """It runs every model."""
+        """None: it runs every model."""
 
     def load(self, model: Model, setting: Setting) -> "OwnLoaded":
         """Round the weights to the precision."""
@@ -238,36 +238,36 @@ def by_ufuncs(x_NI: Array, linear: Linear) -> Array:
 def by_product(x_NI: Array, linear: Linear) -> Array:
     """z_NO of a layer as it is usually written: x @ W.T + b, each step a new array."""
     weight_OI, bias_O = linear
-    made: Array = x_NI @ weight_OI.T + bias_O
-    return made
+    z_NO: Array = x_NI @ weight_OI.T + bias_O
+    return z_NO
 
 
 def activated(value: Array, activation: Activation) -> Array:
     """The activation of every value, a new array of its dtype."""
-    made: Array
+    result: Array
     match activation:
         case "relu":
-            made = np.maximum(value, value.dtype.type(0))
+            result = np.maximum(value, value.dtype.type(0))
         case "tanh":
-            made = np.tanh(value)
+            result = np.tanh(value)
         case "sigmoid":
-            made = 1 / (1 + np.exp(-value))
+            result = 1 / (1 + np.exp(-value))
         case "gelu":
             from scipy.special import erf  # noqa: PLC0415 -- only gelu needs SciPy
 
-            made = value * (0.5 * (1 + erf(value * value.dtype.type(np.sqrt(0.5)))))
-    return made
+            result = value * (0.5 * (1 + erf(value * value.dtype.type(np.sqrt(0.5)))))
+    return result
 
 
 class RungWork(EngineWork):
-    """A rung's work: an engine's over the first rows of the input that the rung is handed."""
+    """The work of a rung: an engine labels the first rows of the rung's input."""
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         engine = payload["setting"]["engine"]
         super().__init__(payload, OwnEngine(engine) if engine in ("ufuncs", "whole_array") else None)
         self._x = np.asarray(np.load(Path(payload["folder"]) / f"{payload['file']}.npy", mmap_mode="c"))
         self._take(payload["rows"])
-        self.share = 1.0  # the rungs' times are scaled where they are read
+        self.share = 1.0  # because `per_row` divides the rungs' times by their rows
 
     def facts(self) -> dict[str, Any]:
         """How many rows a call labels."""
@@ -275,5 +275,5 @@ class RungWork(EngineWork):
 
 
 def open_rung(payload: Mapping[str, Any]) -> RungWork:
-    """The opener of a rung's arm: what `EngineWork` takes, and `file` and `rows`."""
+    """The opener of a rung's arm; the payload has the keys of `EngineWork`, `file` and `rows`."""
     return RungWork(payload)

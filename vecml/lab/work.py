@@ -1,4 +1,4 @@
-"""A way of a lab experiment as an arm: what a worker process opens, times, and takes samples of afterwards."""
+"""A way of a lab experiment as an arm: a worker process prepares a call, times it, and takes samples of its result."""
 
 import tracemalloc
 from collections.abc import Mapping
@@ -14,7 +14,10 @@ SAMPLES = 64
 
 
 class WayWork:
-    """See `vecml.measure.worker.Work`; the payload has `experiment`, `way` (the way's own) and `allocations`."""
+    """The work of one way; see `vecml.measure.worker.Work`.
+
+    The payload has `experiment` (a name), `way` (the way's payload) and `allocations` (see `Experiment`).
+    """
 
     each = False
     share = 1.0
@@ -28,7 +31,7 @@ class WayWork:
         self._result: Any = None
 
     def open(self) -> None:
-        """Make the inputs, compile, start threads."""
+        """Make the inputs; compile and start threads where the way does."""
         self._call = self._experiment.prepare(self._payload["way"])
 
     def facts(self) -> dict[str, Any]:
@@ -36,15 +39,15 @@ class WayWork:
         return {}
 
     def call(self) -> None:
-        """The work."""
+        """Do the work once."""
         self._result = self._opened()
 
     def answer(self) -> int:
-        """The samples of `finish` tell more than a checksum, which two orders of a sum would not share."""
+        """Always 0: `finish` gives samples instead, because sums in another order have other checksums."""
         return 0
 
     def finish(self) -> dict[str, Any]:
-        """Samples of the last timed call's result, and the memory that one more call allocates where that is asked."""
+        """Samples of the last timed call's result, and the memory that one more call allocates."""
         found: dict[str, Any] = {"samples": samples(self._result), "allocated_bytes": None}
         if self._payload["allocations"]:
             self._result = None
@@ -70,7 +73,7 @@ def open_way(payload: Mapping[str, Any]) -> WayWork:
 
 
 def samples(result: Any) -> list[float]:
-    """Up to 64 values of a result, evenly spread, the first and the last among them; NaN and infinity as 1e300."""
+    """Up to 64 values of a result, evenly spread, with the first and the last; NaN and infinity become 1e300."""
     flat: NDArray[np.float64] = np.asarray(result).reshape(-1)
     index_S = np.unique(np.linspace(0, len(flat) - 1, min(SAMPLES, len(flat))).astype(np.int64))
     taken_S = flat[index_S].astype(np.float64)
@@ -78,7 +81,10 @@ def samples(result: Any) -> list[float]:
 
 
 def difference(plain: list[float], found: list[float]) -> float:
-    """The largest difference of two results' samples, relative to the largest of the plain one's; inf: other shapes."""
+    """The largest difference between two results' samples, relative to the largest sample of the plain result.
+
+    It is infinite where there are not as many samples.
+    """
     if len(plain) != len(found):
         return float("inf")
     scale = max(map(abs, plain), default=0.0) or 1.0

@@ -1,6 +1,6 @@
-"""Step 5, before and after: the target and its candidates in worker processes of their own, with a verdict for each.
+"""The measurement of `vecml optimize`: the target and its candidates in worker processes, with a verdict on each.
 
-The protocol is that of `vecml compare`; only what is called differs, and a loop that takes seconds has fewer calls.
+It is measured as `vecml compare` measures; a function that takes seconds has fewer calls.
 """
 
 import copy
@@ -23,7 +23,7 @@ from vecml.measure.records import Arm, Plan, Role
 from vecml.optimize.target import Place, load, make_inputs
 
 OPENER = "vecml.optimize.measure:open_call"
-LAUNCH_SECONDS = 1.6  # a worker's start, its imports and its inputs
+LAUNCH_SECONDS = 1.6  # for a worker's start, its imports and its inputs
 ROUNDS = 20
 FEWEST_ROUNDS = 3
 LAUNCHES = 5
@@ -45,7 +45,7 @@ class CallWork:
         self._result: Any = None
 
     def open(self) -> None:
-        """Import the function and, where it is compiled at its first call, compile it."""
+        """Import the function, and call it once where its first call compiles it."""
         self._function = load(self._place)
         if hasattr(self._function, "py_func"):
             self._function(*copy.deepcopy(self._args))
@@ -55,7 +55,7 @@ class CallWork:
         return {}
 
     def call(self) -> None:
-        """Call it; one that changes its inputs gets a copy, which is part of the time, its original's too."""
+        """Call it. Where the target changes its inputs, each call gets a copy; the copying counts for all arms."""
         args = copy.deepcopy(self._args) if self._copies else self._args
         self._result = self._function(*args)
 
@@ -64,7 +64,7 @@ class CallWork:
         return _checksum(self._result)
 
     def finish(self) -> dict[str, Any]:
-        """Nothing more: it was validated before."""
+        """Nothing more: its results were validated before."""
         return {}
 
     def close(self) -> None:
@@ -77,9 +77,14 @@ def open_call(payload: Mapping[str, Any]) -> CallWork:
 
 
 def make_plan(budget: str, seconds: float, others: Sequence[float]) -> Plan:
-    """Launches and rounds for a function that takes `seconds` a call, beside candidates that take `others`.
+    """Plan launches and rounds.
 
-    Raises SettingError for a budget in which no verdict can be reached, with one that would do.
+    Args:
+        budget: `60s`, `5m`, `auto` or `quick`.
+        seconds: of a call of the target.
+        others: seconds of a call of each candidate.
+
+    Raises SettingError for a budget that is too short for a verdict, and names one that would do.
     """
     if budget == "quick":
         return Plan(launches=1, budget_seconds=None, rounds=QUICK_ROUNDS, **_patience(max(seconds, *others, 0.0)))
@@ -117,13 +122,13 @@ def measure_calls(
     """Measure the target and its candidates beside each other over the user's inputs.
 
     Args:
-        target: the baseline, and its own null arm.
+        target: the function that is the baseline; its copy is the null arm.
         candidates: by name.
-        inputs: the input maker.
-        plan: how much; see `make_plan`.
-        budget: as it was asked for.
-        cpus: CPUs' worth that the target uses.
-        copies: whether each call gets a fresh copy of the arguments, because it changes them.
+        inputs: the function that makes the inputs.
+        plan: how much is measured; see `make_plan`.
+        budget: as the user gave it.
+        cpus: CPU seconds per second that the target uses.
+        copies: whether each call gets a fresh copy of the arguments, because the target changes them.
     """
     places = {target.name: target, **candidates}
 
@@ -148,13 +153,13 @@ class Gain:
     """What a candidate gains over the target.
 
     Attributes:
-        verdict: `faster`, `slower`, `equivalent`, `undetected`, `invalid`; None for a quick measurement.
-        reason: one sentence.
-        ratio, low, high: how many times as fast, with the interval; None where there is none.
-        seconds: a call's, at the median block; None without blocks.
-        compile_seconds: until it can be called: import and compilation.
-        break_even_calls: calls from which on that pays; None where it is not faster.
-        peak_bytes: the most memory that its worker had, the inputs included.
+        verdict: `faster`, `slower`, `equivalent`, `undetected` or `invalid`; None for a quick measurement.
+        reason: of the verdict, in one sentence.
+        ratio, low, high: how many times as fast it is, with the interval; None where there is none.
+        seconds: of a call, at the median block; None without blocks.
+        compile_seconds: time for its import and compilation.
+        break_even_calls: number of calls after which that time is saved; None where it is not faster.
+        peak_bytes: the most memory that its worker used, the inputs included.
     """
 
     verdict: str | None
@@ -169,7 +174,7 @@ class Gain:
 
 
 def gains(comparison: Comparison) -> dict[str, Gain]:
-    """By name: the target's own (with no verdict) and the candidates'."""
+    """The gain of each candidate by its name, and the target's own figures, which have no verdict."""
     measured = {arm.name: median_call_seconds(arm) for arm in comparison.measured.arms}
     found: dict[str, Gain] = {}
     base: tuple[float, float] | None = None
@@ -196,7 +201,7 @@ def gains(comparison: Comparison) -> dict[str, Gain]:
 
 
 def _patience(seconds: float) -> dict[str, Any]:
-    """How a function of so many seconds is warmed up, and from when on it counts as hanging."""
+    """Fields of a plan: how a function that takes so many seconds is warmed up, and when it counts as hanging."""
     slow = seconds > 0.2
     return {
         "warm_calls": 1 if slow else 3,
