@@ -48,7 +48,7 @@ test: $(READY)  ## the tests that need no server
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not system and not browser and not long"
 
 test-system: $(READY)  ## real servers, workers and signals
-	$(BIN)/python -m pytest -m "system and not long" tests/system
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "system and not long" tests/system
 
 test-long: $(READY)  ## what takes minutes: kills at ten random moments, two workers, everything brought up, champion, optimize
 	$(BIN)/python -m pytest -m long tests

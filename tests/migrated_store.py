@@ -5,30 +5,39 @@ its own is tested in tests/tracking/test_store.py and by the default run in test
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-NAME = "migrated-mlflow.db"
+MIGRATED = "migrated-store"
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that `make` fills once for all workers of a test run; nobody changes it afterwards."""
+    base = factory.getbasetemp()
+    folder = (base.parent if base.name.startswith("popen-") else base) / name
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"{name}-unfinished")
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.replace(folder)
+    return folder
+
+
+def migrate_mlflow(folder: Path) -> None:
+    """Make an empty `mlflow.db` in a folder, as vecml does."""
+    from tasks.tracking import store
+
+    store._make_database(folder)
 
 
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty, migrated `mlflow.db`, which all workers of a test run share; it is copied and never opened."""
-    from tasks.tracking import store
-
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if base.name.startswith("popen-") else base
-    database = shared / NAME
-    with FileLock(shared / f"{NAME}.lock"):
-        if not database.exists():
-            made = shared / "migrated"
-            made.mkdir()
-            store._make_database(made)
-            (made / "mlflow.db").replace(database)
-    return database
+    """An empty, migrated `mlflow.db`: it is copied and never opened."""
+    return made_once(tmp_path_factory, MIGRATED, migrate_mlflow) / "mlflow.db"
 
 
 @pytest.fixture(scope="session", autouse=True)

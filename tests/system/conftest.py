@@ -1,10 +1,12 @@
-"""What the system tests share: real processes in a folder of their own, with a Prefect home that is migrated once.
+"""What the system tests share: real processes in a folder of their own, and what is slow to start, started once.
 
-Each test gets a folder with an empty `mlruns/` and runs `vecml` there as a user would; a context that starts servers
-ends them by their process id. Nothing is mocked.
+Each test gets a folder with an empty `mlruns/` and runs `vecml` there as a user would; whoever starts servers ends
+them by their process id. Nothing is mocked. Once for a test run, or for each of its workers, there are a Prefect home
+and an MLflow database that are migrated (tests get copies), a Prefect server, and an MLflow server.
 """
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -21,6 +23,11 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from tests.migrated_store import MIGRATED, made_once, migrate_mlflow, migrated_database
+
+__all__ = ["migrated_database"]
+
+Vecml = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
 SMALL = ("--rows", "400", "--epochs", "1")
@@ -40,15 +47,19 @@ def _signals_are_heard() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Prefect home whose database is migrated, so that no test pays for it."""
+    """A Prefect home whose database is migrated, so that no test pays for it; each worker of a test run has a copy."""
+
+    def migrate(folder: Path) -> None:
+        subprocess.run(
+            [BIN / "prefect", "server", "database", "upgrade", "-y"],
+            env={**os.environ, "PREFECT_HOME": str(folder), "DO_NOT_TRACK": "true"},
+            check=True,
+            capture_output=True,
+            timeout=240,
+        )
+
     home = tmp_path_factory.mktemp("prefect")
-    subprocess.run(
-        [BIN / "prefect", "server", "database", "upgrade", "-y"],
-        env={**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "true"},
-        check=True,
-        capture_output=True,
-        timeout=240,
-    )
+    shutil.copy(made_once(tmp_path_factory, "prefect-home", migrate) / "prefect.db", home)
     return home
 
 
@@ -60,22 +71,71 @@ def environment(prefect_home: Path) -> dict[str, str]:
     return {**kept, "PREFECT_HOME": str(prefect_home), "DO_NOT_TRACK": "true", "PYTHONWARNINGS": "ignore"}
 
 
-@pytest.fixture
-def vecml(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command in the test's folder: `vecml("run", "--rows", "400", env={...})`."""
-
+def _command(folder: Path, environment: dict[str, str]) -> Vecml:
     def call(
         *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [BIN / "vecml", *arguments],
-            cwd=cwd or tmp_path,
+            cwd=cwd or folder,
             env={**environment, **(env or {})},
             capture_output=True,
             text=True,
             timeout=240,
             check=False,
         )
+
+    return call
+
+
+@pytest.fixture
+def vecml_alone(tmp_path: Path, environment: dict[str, str]) -> Vecml:
+    """Run the command in the test's folder as on a machine that has nothing yet: no store, no Prefect server."""
+    return _command(tmp_path, environment)
+
+
+@pytest.fixture
+def vecml(tmp_path: Path, environment: dict[str, str], shared_prefect: str, migrated_database: Path) -> Vecml:
+    """Run the command in the test's folder: `vecml("run", "--rows", "400", env={...})`.
+
+    Its flow runs go to the Prefect server that all tests of a worker share, its store is a copy of a migrated one: for
+    tests that are not about how those begin. Where they are, take `vecml_alone`.
+    """
+    command = _command(tmp_path, {**environment, "PREFECT_API_URL": shared_prefect})
+
+    def call(
+        *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        folder = tmp_path / "mlruns"
+        elsewhere = cwd is not None or {"MLFLOW_TRACKING_URI", "VECML_HOME"} & (env or {}).keys()
+        if arguments[:1] in (("run",), ("compare",)) and not elsewhere and not folder.exists():
+            folder.mkdir()
+            shutil.copy(migrated_database, folder / "mlflow.db")
+        return command(*arguments, env=env, cwd=cwd)
+
+    return call
+
+
+@pytest.fixture
+def vecml_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Vecml:
+    """Run the command in the test's folder and in the test's own process: for what it refuses before it starts any."""
+    from vecml.cli.app import main
+
+    for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "VECML_HOME", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["vecml", *arguments])
+        capfd.readouterr()
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        finally:
+            gc.unfreeze()  # `main` freezes the objects of a process that ends with it
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(["vecml", *arguments], code, out, err)
 
     return call
 
@@ -130,10 +190,41 @@ def started(tmp_path: Path, environment: dict[str, str]) -> Iterator[Processes]:
     processes.end()
 
 
+@pytest.fixture(scope="session")
+def shared_prefect(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[str]:
+    """A real Prefect server for all tests of a worker; its API's address."""
+    with _prefect_server(tmp_path_factory.mktemp("prefect-server"), environment) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[str]:
+    """A real `mlflow server` for all tests of a worker, over a store of its own; its address."""
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    shutil.copy(made_once(tmp_path_factory, MIGRATED, migrate_mlflow) / "mlflow.db", folder)
+    processes = Processes(folder, environment)
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    processes(
+        BIN / "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts"),
+    )  # fmt: skip
+    wait_for(lambda: answers(f"{address}/health"), 120, "the MLflow server")
+    yield address
+    processes.end()
+
+
 @pytest.fixture(scope="module")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[str]:
-    """A real Prefect server on a free port, for a module; its API's address."""
-    processes = Processes(tmp_path_factory.mktemp("server"), environment)
+    """A real Prefect server of a module's own, which nobody else has flow runs on; its API's address."""
+    with _prefect_server(tmp_path_factory.mktemp("server"), environment) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _prefect_server(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    shutil.copy(Path(environment["PREFECT_HOME"]) / "prefect.db", folder)
+    processes = Processes(folder, {**environment, "PREFECT_HOME": str(folder)})
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     processes(BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))

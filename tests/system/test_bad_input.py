@@ -47,8 +47,8 @@ AT_ONCE = [
 
 
 @pytest.mark.parametrize(("flags", "message"), AT_ONCE, ids=[" ".join(flags) for flags, _ in AT_ONCE])
-def test_what_is_known_at_once(vecml: Vecml, tmp_path: Path, flags: tuple[str, ...], message: str) -> None:
-    done = vecml("run", *flags)
+def test_what_is_known_at_once(vecml_here: Vecml, tmp_path: Path, flags: tuple[str, ...], message: str) -> None:
+    done = vecml_here("run", *flags)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(message)
@@ -56,8 +56,8 @@ def test_what_is_known_at_once(vecml: Vecml, tmp_path: Path, flags: tuple[str, .
     assert not (tmp_path / "mlruns" / "mlflow.db").exists()
 
 
-def test_too_many_threads(vecml: Vecml) -> None:
-    done = vecml("run", "--threads", "9999")
+def test_too_many_threads(vecml_here: Vecml) -> None:
+    done = vecml_here("run", "--threads", "9999")
     assert done.returncode == 2
     cpus = len(os.sched_getaffinity(0))
     assert done.stderr.startswith(f"error: --threads 9999: this machine offers {cpus} CPU")
@@ -92,12 +92,12 @@ def test_debug_shows_the_traceback(vecml: Vecml, tmp_path: Path) -> None:
     assert "error: target 'label' has one class only" in done.stderr
 
 
-def test_cuda_without_one(vecml: Vecml) -> None:
+def test_cuda_without_one(vecml_here: Vecml) -> None:
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
-    done = vecml("run", "--device", "cuda")
+    done = vecml_here("run", "--device", "cuda")
     assert done.returncode == 2
     assert done.stderr.startswith("error: --device cuda: this machine offers cpu\n")
 
@@ -137,18 +137,18 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], None]]:
 
 @pytest.mark.parametrize("size", ["4k", "300k"])
 def test_a_disk_that_is_full_at_first(
-    vecml: Vecml, tmp_path: Path, small_disk: Callable[[str], None], size: str
+    vecml_alone: Vecml, tmp_path: Path, small_disk: Callable[[str], None], size: str
 ) -> None:
     """Before the first byte, and in the middle of making the database; with room it works again."""
     small_disk(size)
-    done = vecml("run", *SMALL)
+    done = vecml_alone("run", *SMALL)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ")
     assert str(tmp_path / "mlruns") in done.stderr
     assert len(done.stderr.splitlines()) == 2, done.stderr
     assert {path.name for path in (tmp_path / "mlruns").iterdir()} <= {".lock"}
     small_disk("64m")
-    again = vecml("run", *SMALL)
+    again = vecml_alone("run", *SMALL)
     assert again.returncode == 0, again.stderr
     assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED"]
 

@@ -110,8 +110,8 @@ def test_latency(vecml: Vecml, tmp_path: Path) -> None:
         (("--json", "none/a.json"), "error: --json none/a.json: there is no folder none\n"),
     ],
 )
-def test_bad_input_is_one_line(vecml: Vecml, flags: tuple[str, ...], message: str) -> None:
-    done = vecml("compare", *flags)
+def test_bad_input_is_one_line(vecml_here: Vecml, flags: tuple[str, ...], message: str) -> None:
+    done = vecml_here("compare", *flags)
     assert done.returncode == 2
     assert done.stdout == ""
     assert message in done.stderr
@@ -130,6 +130,7 @@ def test_an_engine_whose_library_breaks_is_left_out_and_the_rest_goes_on(vecml: 
 
 
 def test_an_engine_that_vecml_does_not_know_is_refused(vecml: Vecml) -> None:
+    """One of them as a whole process: what it refuses, it refuses with exit code 2."""
     done = vecml("compare", *QUICK, "--engines", "numpy,tensorflow")
     assert done.returncode == 2
     assert "--engines tensorflow: there is no such engine\nhint: choose from row_loop, numpy, torch" in done.stderr

@@ -71,9 +71,9 @@ def test_modules_of_the_users_folder_are_not_run(
 
 
 def test_no_password_in_prefects_database(
-    vecml: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path, prefect_home: Path
+    vecml_alone: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path, prefect_home: Path
 ) -> None:
-    done = vecml("run", *SMALL, env={"MLFLOW_TRACKING_URI": "http://someone:hushhush@127.0.0.1:9"})
+    done = vecml_alone("run", *SMALL, env={"MLFLOW_TRACKING_URI": "http://someone:hushhush@127.0.0.1:9"})
     assert done.returncode == 2
     assert "hushhush" not in done.stdout + done.stderr
     with closing(sqlite3.connect(prefect_home / "prefect.db")) as database:
@@ -83,11 +83,11 @@ def test_no_password_in_prefects_database(
 
 
 def test_no_temporary_file_is_left(
-    vecml: Callable[..., "subprocess.CompletedProcess[str]"], started: Processes, tmp_path: Path
+    vecml_alone: Callable[..., "subprocess.CompletedProcess[str]"], started: Processes, tmp_path: Path
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    assert vecml("run", *SMALL, env={"TMPDIR": str(scratch)}).returncode == 0
+    assert vecml_alone("run", *SMALL, env={"TMPDIR": str(scratch)}).returncode == 0
     assert list(scratch.glob("vecml-*")) == []
     process = started(Path(sys.executable).parent / "vecml", "run", env={"TMPDIR": str(scratch)})
     wait_for(lambda: list(scratch.glob("vecml-*")), 30, "the scratch folder")
@@ -96,9 +96,9 @@ def test_no_temporary_file_is_left(
     assert list(scratch.glob("vecml-*")) == []
 
 
-def test_behind_a_proxy(vecml: Callable[..., "subprocess.CompletedProcess[str]"]) -> None:
+def test_behind_a_proxy(vecml_alone: Callable[..., "subprocess.CompletedProcess[str]"]) -> None:
     """Our own server is not asked for through a proxy that leads nowhere."""
     proxy = "http://127.0.0.1:9"
     names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy")
-    done = vecml("run", *SMALL, env={**dict.fromkeys(names, proxy), "no_proxy": "", "NO_PROXY": ""})
+    done = vecml_alone("run", *SMALL, env={**dict.fromkeys(names, proxy), "no_proxy": "", "NO_PROXY": ""})
     assert done.returncode == 0, done.stderr

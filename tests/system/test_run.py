@@ -21,8 +21,8 @@ pytestmark = pytest.mark.system
 Vecml = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_the_default_run(vecml: Vecml, tmp_path: Path) -> None:
-    done = vecml("run", env={"VECML_TEST_MARK": str(tmp_path)})
+def test_the_default_run(vecml_alone: Vecml, tmp_path: Path) -> None:
+    done = vecml_alone("run", env={"VECML_TEST_MARK": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     lines = done.stdout.splitlines()
@@ -225,27 +225,20 @@ def test_nothing_calls_the_internet(tmp_path: Path, environment: dict[str, str])
     assert calls.read_text() == "socket.getaddrinfo 127.0.0.2\nsocket.connect 127.0.0.2\n"
 
 
-def test_a_real_mlflow_server_gets_everything(
-    vecml: Vecml, started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
-) -> None:
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    started(
-        BIN / "mlflow",
-        *("server", "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}", "--workers", "1"),
-        *("--artifacts-destination", str(tmp_path / "proxied"), "--host", "127.0.0.1", "--port", str(port)),
-        log=tmp_path / "mlflow.log",
-    )
-    wait_for(lambda: answers(f"{address}/health"), 90, "the MLflow server")
-    done = vecml("run", *SMALL, env={"MLFLOW_TRACKING_URI": address})
+def test_a_real_mlflow_server_gets_everything(vecml: Vecml, mlflow_server: str, tmp_path: Path) -> None:
+    done = vecml("run", *SMALL, "--name", "proxied", env={"MLFLOW_TRACKING_URI": mlflow_server})
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith(f"{address}/#/experiments/")
-    (run,) = runs_in(address)
+    assert done.stdout.splitlines()[-1].startswith(f"{mlflow_server}/#/experiments/")
+    (run,) = (run for run in runs_in(mlflow_server) if run.info.run_name == "proxied")
     assert run.info.status == "FINISHED"
     assert set(run.data.metrics) == set(record.METRICS) - set(record.REPLICA_METRICS)
     assert not (tmp_path / "mlruns").exists()
-    names = {path.name for path in (tmp_path / "proxied").rglob("*")}
-    assert {"model.safetensors", "labels.npz", "model.pt2", "loss.png"} <= names
+    client, (model,) = MlflowClient(mlflow_server), run.outputs.model_outputs
+    names = {
+        file.path for folder in ("", "model", "pictures") for file in client.list_artifacts(run.info.run_id, folder)
+    }
+    assert {"model/model.safetensors", "labels.npz", "pictures/loss.png"} <= names
+    assert "model.pt2" in {Path(file.path).name for file in client.list_logged_model_artifacts(model.model_id, "data")}
 
 
 def test_the_ui_shows_our_store(vecml: Vecml, started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
