@@ -26,7 +26,6 @@ LONG_FILES: set[str] = {
     "vecml/statistics.py",
 }
 LONG_FUNCTIONS: set[str] = {
-    "tests/engines/test_refusals.py: test_refusals",
 }
 CIRCLES: list[set[str]] = [{"tasks.tracking.pt2", "tasks.tracking.side_process"}]
 OWN_MODELS: set[str] = {

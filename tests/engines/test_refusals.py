@@ -21,67 +21,70 @@ def locked() -> np.ndarray:
     return array
 
 
+REFUSED = [
+    (
+        np.zeros((5, 3), np.float32),
+        GOOD_OUT,
+        "features of shape (5, 3): layout columns is (features, rows), and the model takes 3 features",
+        "the table lies the other way: transpose it, or choose the other layout",
+    ),
+    (
+        np.zeros((4, 5), np.float32),
+        GOOD_OUT,
+        "features of shape (4, 5): layout columns is (features, rows), and the model takes 3 features",
+        None,
+    ),
+    (
+        np.zeros(3, np.float32),
+        GOOD_OUT,
+        "features of shape (3,): layout columns is (features, rows), and the model takes 3 features",
+        None,
+    ),
+    (
+        GOOD_FN.astype(np.int64),
+        GOOD_OUT,
+        "features of dtype int64: float32 or float64 is needed",
+        "x.astype(numpy.float32)",
+    ),
+    (
+        GOOD_FN.astype(np.dtype(np.float32).newbyteorder()),
+        GOOD_OUT,
+        f"features of dtype {np.dtype(np.float32).newbyteorder()}: float32 or float64 is needed",
+        "x.astype(numpy.float32)",
+    ),
+    ([[1.0]], GOOD_OUT, "features of type list: a numpy array is needed", None),
+    (
+        GOOD_FN[:, ::-1],
+        GOOD_OUT,
+        "features with negative strides (a reversed view)",
+        "numpy.ascontiguousarray(...) makes a copy",
+    ),
+    (
+        GOOD_FN,
+        GOOD_OUT.astype(np.int32),
+        "labels of dtype int32: int64 is needed",
+        "numpy.empty(n_rows, dtype=numpy.int64)",
+    ),
+    (
+        GOOD_FN,
+        np.zeros(6, np.int64),
+        "labels of shape (6,): the features have 5 rows, so (5,) is needed",
+        None,
+    ),
+    (GOOD_FN, locked(), "labels are written in place, and this array is read-only", None),
+    (
+        GOOD_FN,
+        GOOD_OUT[::-1],
+        "labels with negative strides (a reversed view)",
+        "numpy.ascontiguousarray(...) makes a copy",
+    ),
+]
+
+
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize(
     ("x", "out_N", "message", "hint"),
-    [
-        (
-            np.zeros((5, 3), np.float32),
-            GOOD_OUT,
-            "features of shape (5, 3): layout columns is (features, rows), and the model takes 3 features",
-            "the table lies the other way: transpose it, or choose the other layout",
-        ),
-        (
-            np.zeros((4, 5), np.float32),
-            GOOD_OUT,
-            "features of shape (4, 5): layout columns is (features, rows), and the model takes 3 features",
-            None,
-        ),
-        (
-            np.zeros(3, np.float32),
-            GOOD_OUT,
-            "features of shape (3,): layout columns is (features, rows), and the model takes 3 features",
-            None,
-        ),
-        (
-            GOOD_FN.astype(np.int64),
-            GOOD_OUT,
-            "features of dtype int64: float32 or float64 is needed",
-            "x.astype(numpy.float32)",
-        ),
-        (
-            GOOD_FN.astype(np.dtype(np.float32).newbyteorder()),
-            GOOD_OUT,
-            f"features of dtype {np.dtype(np.float32).newbyteorder()}: float32 or float64 is needed",
-            "x.astype(numpy.float32)",
-        ),
-        ([[1.0]], GOOD_OUT, "features of type list: a numpy array is needed", None),
-        (
-            GOOD_FN[:, ::-1],
-            GOOD_OUT,
-            "features with negative strides (a reversed view)",
-            "numpy.ascontiguousarray(...) makes a copy",
-        ),
-        (
-            GOOD_FN,
-            GOOD_OUT.astype(np.int32),
-            "labels of dtype int32: int64 is needed",
-            "numpy.empty(n_rows, dtype=numpy.int64)",
-        ),
-        (
-            GOOD_FN,
-            np.zeros(6, np.int64),
-            "labels of shape (6,): the features have 5 rows, so (5,) is needed",
-            None,
-        ),
-        (GOOD_FN, locked(), "labels are written in place, and this array is read-only", None),
-        (
-            GOOD_FN,
-            GOOD_OUT[::-1],
-            "labels with negative strides (a reversed view)",
-            "numpy.ascontiguousarray(...) makes a copy",
-        ),
-    ],
+    REFUSED,
 )
 def test_refusals(
     name: str, x: Any, out_N: Any, message: str, hint: str | None, make_model: Callable[..., Model]
