@@ -221,11 +221,9 @@ class _Lines:
                 self._hear(message.name, line)
 
     def last(self, name: str) -> list[str]:
-        """A service's last lines."""
         return list(self._last.get(name, ()))
 
     def close(self) -> None:
-        """Close the logs."""
         for file in self._files.values():
             file.close()
 

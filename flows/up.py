@@ -62,7 +62,6 @@ class Asked:
 
     @property
     def prefect(self) -> str:
-        """The address of Prefect's UI."""
         return f"http://127.0.0.1:{self.prefect_port}"
 
     @property

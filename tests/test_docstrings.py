@@ -1,6 +1,9 @@
-"""Everything public says what it is; what takes or gives arrays names shape or dtype; what raises says so.
+"""What others use says what it is, in a sentence; arrays have shapes or dtypes; what raises says so.
 
-The source is read, not imported. The checker is itself checked on samples, good and bad.
+A public function or class needs a docstring. A method needs none when it overrides a documented one, or when its body
+is a single statement. A docstring begins with a sentence of three words or more that stands without the name above it:
+"Of the series.", "It is." and "As `watch`." help nobody. A function of four parameters or more has Args, an example, or
+names every parameter in the text. The source is read, not imported. The checker is itself checked on samples.
 """
 
 import ast
@@ -21,18 +24,75 @@ DTYPE = r"\b(dtype|bool|integers?|floating|bfloat16|(float|int|uint)(8|16|32|64)
 SHAPE = r"\bshapes?\b|\b\w+_[A-Z]{1,4}\b|\([A-Z], ?([A-Z](, ?[A-Z])*)?\)"  # in words, x_FN, (F, N)
 SHAPE_OR_DTYPE = re.compile(f"{DTYPE}|{SHAPE}")
 
+FRAGMENT = re.compile(
+    r"(Of|As|Where|Whose|Which|What|That|From|For|By|It|Its|See|Round|Within|In the worker|The one|The same) "
+)
+FEWEST_WORDS = 3
+MANY_PARAMETERS = 4
+
+# Rooms whose docstrings still begin with fragments. The list only gets shorter: a test fails when one is clean.
+ROOMS_WITH_FRAGMENTS: set[str] = {
+    "flows",
+    "tasks",
+    "tasks/tracking",
+    "vecml",
+    "vecml/cli",
+    "vecml/comparison",
+    "vecml/history",
+    "vecml/inference",
+    "vecml/lab",
+    "vecml/lab/experiments",
+    "vecml/model",
+    "vecml/report",
+}
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+# By a class's name: its bases' names, and its documented methods. Protocol's are those of all protocols, with their
+# parameters: what has such a method implements the protocol, whether it says so or not.
+Bases = dict[str, tuple[list[str], set[str]]]
 
 
-def complaints(source: str, contracts: bool) -> Iterator[str]:
-    """What is missing, with its line; `contracts`: also shapes and errors of functions."""
+def complaints(source: str, contracts: bool, bases: Bases | None = None) -> Iterator[str]:
+    """Each complaint, with its line; `contracts`: also about shapes, errors and parameters of functions."""
     module = ast.parse(source)
     if not ast.get_docstring(module):
         yield "1: the module has no docstring"
-    yield from _members(module.body, "", contracts)
+    yield from _members(module.body, "", contracts, bases or classes_of(source))
 
 
-def _members(body: list[ast.stmt], prefix: str, contracts: bool) -> Iterator[str]:
+def fragments(source: str) -> Iterator[str]:
+    """Each public docstring whose first sentence is too short, or begins in the middle of a thought."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            text = ast.get_docstring(node)
+            if text and (FRAGMENT.match(text) or len(text.split()) < FEWEST_WORDS):
+                yield f"{node.lineno}: {node.name}: {text.splitlines()[0]}"
+
+
+def classes_of(*sources: str) -> Bases:
+    """The classes of these sources, by name."""
+    found: Bases = {"Protocol": ([], set())}
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]
+    for node in nodes:
+        bases = [ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases]
+        documented = [part for part in node.body if isinstance(part, Function) and ast.get_docstring(part)]
+        found[node.name] = bases, {part.name for part in documented}
+        if "Protocol" in bases:
+            found["Protocol"][1].update(_signature(part) for part in documented)
+    return found
+
+
+def _signature(node: Function) -> str:
+    return f"{node.name}({', '.join(one.arg for one in [*node.args.args, *node.args.kwonlyargs])})"
+
+
+def _overrides(kind: str, method: str, bases: Bases) -> bool:
+    """Whether a base of the class, or a base of that, has a documented method of this name."""
+    above = bases.get(kind, ([], set()))[0]
+    return any(method in bases[base][1] or _overrides(base, method, bases) for base in above if base in bases)
+
+
+def _members(body: list[ast.stmt], prefix: str, contracts: bool, bases: Bases) -> Iterator[str]:
     for node in _statements(body):
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue
@@ -40,11 +100,13 @@ def _members(body: list[ast.stmt], prefix: str, contracts: bool) -> Iterator[str
         text = ast.get_docstring(node)
         if isinstance(node, ast.ClassDef):
             yield from [] if text else [f"{name} has no docstring"]
-            yield from _members(node.body, f"{prefix}{node.name}.", contracts)
-        elif _inherits_its_docstring(node):
+            yield from _members(node.body, f"{prefix}{node.name}.", contracts, bases)
+        elif _inherits_its_docstring(node) or (
+            prefix and (_signature(node) in bases["Protocol"][1] or _overrides(prefix.split(".")[-2], node.name, bases))
+        ):
             continue
         elif not text:
-            yield f"{name} has no docstring"
+            yield from [] if prefix and len(node.body) == 1 else [f"{name} has no docstring"]
         elif contracts:
             yield from _contract(node, name, text)
 
@@ -71,6 +133,10 @@ def _contract(node: Function, name: str, text: str) -> Iterator[str]:
     arrays = any(ARRAY.search(ast.unparse(annotation)) for annotation in annotations if annotation is not None)
     if arrays and not SHAPE_OR_DTYPE.search(text):
         yield f"{name} takes or gives arrays and names neither shape nor dtype"
+    named = [argument.arg for argument in arguments if argument is not None and argument.arg not in ("self", "cls")]
+    unnamed = [one for one in named if not re.search(rf"\b{one}\b", text)]
+    if len(named) >= MANY_PARAMETERS and unnamed and "Args:" not in text and ">>>" not in text:
+        yield f"{name} has {len(named)} parameters and does not say what {', '.join(unnamed)} is"
     for error in sorted(set(_raised(node.body)) & ERRORS):
         if error not in text and "Raises" not in text:
             yield f"{name} raises {error} and does not say so"
@@ -88,11 +154,24 @@ def _raised(body: list[ast.stmt]) -> Iterator[str]:
             yield from _raised(getattr(node, part, []))
 
 
+BASES = classes_of(*(path.read_text(encoding="utf-8") for path in FILES))
+
+
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
 def test_everything_public_is_documented(path: Path) -> None:
     contracts = path.is_relative_to(ROOT / "vecml") and not path.is_relative_to(ROOT / "vecml" / "cli")
-    found = list(complaints(path.read_text(encoding="utf-8"), contracts))
+    found = list(complaints(path.read_text(encoding="utf-8"), contracts, BASES))
     assert not found, "\n".join(found)
+
+
+def test_docstrings_begin_with_a_sentence() -> None:
+    found: dict[str, list[str]] = {}
+    for path in FILES:
+        room = str(path.relative_to(ROOT).parent)
+        found.setdefault(room, []).extend(f"{path.name} {one}" for one in fragments(path.read_text(encoding="utf-8")))
+    assert {room for room, bad in found.items() if bad} == ROOMS_WITH_FRAGMENTS, "\n".join(
+        one for room, bad in found.items() if room not in ROOMS_WITH_FRAGMENTS for one in bad
+    )
 
 
 def test_the_files_are_found() -> None:
@@ -134,11 +213,45 @@ def passes_on():
         raise DataError("x")
     raise ValueError
 
-class Public:
+def many(x, y, z, w):
+    """Adds `x` and `y` to z and w."""
+
+def more(x, y, z, w):
+    """Add.
+
+    Args:
+        x, y, z, w: numbers.
+    """
+
+class Base(Protocol):
+    """Base."""
+
+    def documented(self):
+        """Method."""
+
+class Middle(Base):
+    """Middle."""
+
+
+class Implementing:
+    """It has the protocol's method, with its parameters."""
+
+    def documented(self):
+        a = 1
+        return a
+
+class Public(elsewhere.Middle):
     """Class."""
 
     def method(self):
         """Method."""
+
+    def short(self):
+        return 1
+
+    def documented(self):
+        a = 1
+        return a
 
     @property
     def value(self):
@@ -165,8 +278,14 @@ BAD = {
     "def f(): ...": "1: the module has no docstring",
     '"""M."""\nclass A: ...': "2: A has no docstring",
     '"""M."""\nasync def f(): ...': "2: f has no docstring",
-    '"""M."""\nclass A:\n    """A."""\n    def f(self): ...': "4: A.f has no docstring",
-    '"""M."""\nclass A:\n    """A."""\n    class B:\n        """B."""\n        def f(self): ...': "6: A.B.f has no",
+    '"""M."""\nclass A:\n    """A."""\n    def f(self):\n        g()\n        h()': "4: A.f has no docstring",
+    '"""M."""\nclass A:\n    """A."""\n    class B:\n        """B."""'
+    "\n        def f(self):\n            g()\n            h()": "6: A.B.f has no",
+    '"""M."""\ndef f(a, b, c, d):\n    """Adds a to b and c."""': "f has 4 parameters and does not say what d is",
+    '"""M."""\nclass A(B):\n    """A."""\n    def f(self):\n        g()\n        h()'
+    '\nclass B:\n    """B."""': "4: A.f has no",
+    '"""M."""\nclass B(Protocol):\n    """B."""\n    def f(self, a):\n        """F."""\nclass A:\n    """A."""'
+    "\n    def f(self, b):\n        g()\n        h()": "8: A.f has no",
     '"""M."""\ntry:\n    import x\nexcept ImportError:\n    def f(): ...': "5: f has no docstring",
     '"""M."""\nif x:\n    pass\nelse:\n    def f(): ...': "5: f has no docstring",
     '"""M."""\ndef f(x: NDArray[np.float32]):\n    """Takes x."""': "names neither shape nor dtype",
@@ -195,3 +314,12 @@ def test_the_checker_fails_a_bad_sample(source: str, complaint: str) -> None:
 def test_shapes_and_errors_are_asked_for_in_the_library_only() -> None:
     source = '"""M."""\ndef f(x: NDArray):\n    """F."""\n    raise DataError("x")'
     assert list(complaints(source, contracts=False)) == []
+
+
+def test_fragments_are_found() -> None:
+    source = 'def f():\n    """%s"""\n'
+    for text in ("It is.", "Of the series.", "What the series is of.", "As `watch`, but later.", "Close it."):
+        assert list(fragments(source % text)), text
+    for text in ("Close the engine's threads.", "The rows of the table, as int64.", "Whether the worker has started."):
+        assert not list(fragments(source % text)), text
+    assert not list(fragments('def _f():\n    """It is."""'))

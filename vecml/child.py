@@ -32,15 +32,15 @@ class Process(Protocol):
     """What `subprocess.Popen` and a forked process have in common."""
 
     @property
-    def pid(self) -> int: ...  # noqa: D102 -- as Popen documents it, like the other members
+    def pid(self) -> int: ...
     @property
-    def returncode(self) -> int | None: ...  # noqa: D102
+    def returncode(self) -> int | None: ...
     @property
-    def stdin(self) -> IO[bytes] | None: ...  # noqa: D102
+    def stdin(self) -> IO[bytes] | None: ...
     @property
-    def stdout(self) -> IO[bytes] | None: ...  # noqa: D102
-    def poll(self) -> int | None: ...  # noqa: D102
-    def wait(self, timeout: float | None = None) -> int: ...  # noqa: D102
+    def stdout(self) -> IO[bytes] | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
 
 
 class Child:
@@ -68,7 +68,6 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The child's process id."""
         return self.process.pid
 
     @property

@@ -134,10 +134,11 @@ def predict(
 def compare_functions(
     functions: Mapping[str, Callable[[Any], Any]], x: Any, *, budget: str = "60s", baseline: str | None = None
 ) -> ComparisonResult:
-    """Compare functions of one argument over the same `x` (an array of any shape and dtype, or what JSON holds).
+    """Compare `functions` of one argument over the same `x` (an array of any shape and dtype, or what JSON holds).
 
     Each is defined at the top level of a module or of the running script: worker processes find it there again. In a
-    script, call this under `if __name__ == "__main__":`. See `vecml.comparison.functions.compare_functions`.
+    script, call this under `if __name__ == "__main__":`. `vecml.comparison.functions.compare_functions` says what
+    `budget` and `baseline` mean.
     """
     return shown(functions_module.compare_functions(functions, x, budget=budget, baseline=baseline))
 

@@ -278,7 +278,11 @@ def metrics(record: PipelineRecord) -> dict[str, float]:
 def start_tags(
     kind: str, environment: Environment, device_name: str, process: str, flow_run_id: str | None, commit: str | None
 ) -> dict[str, str]:
-    """The tags that a run is created with, `START_TAGS`: what it is (`PIPELINE` ...), who runs it, where, with what."""
+    """The tags of `START_TAGS`, with which a run is created.
+
+    `kind` says what the run is (`PIPELINE` ...), `process` and `flow_run_id` who runs it, `environment` and
+    `device_name` where, and `commit` with which code.
+    """
     return {
         KIND: kind,
         PROCESS: process,

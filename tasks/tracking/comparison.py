@@ -58,7 +58,6 @@ class ComparisonWriter:
 
     @property
     def run(self) -> TrackedRun:
-        """Where the parent run is."""
         return self.opened.run
 
     def keep(self, measured: Measured) -> None:
@@ -153,7 +152,6 @@ class ComparisonTracking:
     flow_run_id: str | None = None
 
     def read_run(self, run_id: str, architecture: str | None) -> RecordedRun:
-        """See `tasks.tracking.read.read_run`."""
         return read_run(run_id, architecture)
 
     @contextmanager

@@ -81,7 +81,6 @@ class ResultWriter:
 
     @property
     def run(self) -> TrackedRun:
-        """Where it is."""
         return self.opened.run
 
     def log_at_once(self, logged: Logged) -> None:

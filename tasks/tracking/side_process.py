@@ -70,7 +70,6 @@ class FileWriter:
             ) from None
 
     def close(self) -> None:
-        """End the process, if it still runs."""
         self.child.close()
         self._scratch.cleanup()
         atexit.unregister(self.close)

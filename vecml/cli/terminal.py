@@ -183,12 +183,10 @@ class Bars:
         return _Bar(task, show)
 
     def advance(self, stage: object, amount: float) -> None:
-        """So much more is done."""
         if isinstance(stage, _Bar):
             self._progress.update(stage.task, advance=amount)
 
     def end(self, stage: object) -> None:
-        """Take the bar away."""
         if not isinstance(stage, _Bar):
             return
         stage.show.cancel()

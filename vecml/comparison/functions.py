@@ -53,15 +53,12 @@ class FunctionWork:
         self._x = _read_input(self._folder)
 
     def facts(self) -> dict[str, Any]:
-        """Nothing that is known before the calls."""
         return {}
 
     def call(self) -> None:
-        """Call it."""
         self._result = self._function(self._x)
 
     def answer(self) -> int:
-        """Checksum of the last result."""
         return _checksum(self._result)
 
     def finish(self) -> dict[str, Any]:
@@ -71,8 +68,7 @@ class FunctionWork:
         _write_result(self._function(changed), self._folder / f"changed-{self._number}")
         return {}
 
-    def close(self) -> None:
-        """Nothing is held."""
+    def close(self) -> None: ...
 
 
 def open_function(payload: Mapping[str, Any]) -> FunctionWork:

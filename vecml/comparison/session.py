@@ -140,7 +140,13 @@ def compare(  # noqa: PLR0913 -- the first two say what is compared; the others 
 def measure_rest(
     job: Job, chosen: Chosen, budget: Budget, kept: Kept | None, keep: Callable[[Measured], None]
 ) -> Comparison:
-    """Measure what is not kept of the comparison yet; a whole one that is kept is taken as it is, with a warning."""
+    """Measure what a comparison that was stopped has not measured yet.
+
+    Args:
+        job, chosen, budget: the comparison.
+        kept: what an earlier process stored of it; None: nothing. A complete one is returned as it is, with a warning.
+        keep: stores what is measured, after each launch.
+    """
     if (whole := comparison_of(kept)) is not None:
         warn("VML016", measured_before(whole))
         return whole
@@ -153,19 +159,16 @@ class Untracked:
     kept = None
 
     def read_run(self, run_id: str, architecture: str | None) -> RecordedRun:  # noqa: ARG002 -- as Tracking has it
-        """Refuse: without a store there is no run."""
+        """Refuse a `run_id`, whatever the `architecture`: without a store there is no run. Raises SettingError."""
         raise SettingError(f"run {run_id}: nothing is tracked here, so there is no run to read", "use vecml compare")
 
     @contextmanager
     def open(self, name: str | None, file: Unfinished) -> Iterator["Untracked"]:  # noqa: ARG002 -- as Tracking has it
-        """Itself is the writer."""
         yield self
 
-    def keep(self, measured: Measured) -> None:
-        """Nothing is kept."""
+    def keep(self, measured: Measured) -> None: ...
 
-    def log(self, comparison: Comparison) -> None:
-        """Nothing is recorded."""
+    def log(self, comparison: Comparison) -> None: ...
 
 
 def _plainly(name: str, function: Callable[P, T]) -> Callable[P, T]:  # noqa: ARG001 -- as Step has it

@@ -58,7 +58,6 @@ class Kept:
 
     @property
     def launches(self) -> int:
-        """Complete ones that are kept."""
         return 0 if self.measured is None else self.measured.launches
 
 
@@ -96,7 +95,6 @@ class Unfinished:
             self._write(Kept(process_identity(), store, run_id, time.time()))
 
     def keep_launches(self, measured: Measured) -> None:
-        """After a launch: everything so far."""
         if (kept := self.read()) is not None:
             self._write(dataclasses.replace(kept, measured=measured))
 
@@ -125,7 +123,10 @@ class Unfinished:
 
 
 def unfinished(job: Job, chosen: Chosen, budget: str, name: str | None) -> Unfinished:
-    """The file of this comparison, whether it is there or not."""
+    """The file in which this comparison is stored until it ends, whether it exists or not.
+
+    `job`, `chosen`, `budget` and `name` together identify the comparison.
+    """
     what = {
         "model": job.model.digest,
         "data": job.data_digest,

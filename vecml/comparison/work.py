@@ -61,17 +61,14 @@ class EngineWork:
             self._cut_requests(self._setting.request_rows)
 
     def open(self) -> None:
-        """Load the model into the engine."""
         if self._unavailable is not None:
             raise RuntimeError(f"engine {self._setting.engine} cannot run here: {self._unavailable}")
         self._loaded = self._engine.load(self._model, self._setting)
 
     def facts(self) -> dict[str, Any]:
-        """Nothing that is known before the blocks."""
         return {}
 
     def call(self) -> None:
-        """Label every row, or the next request's."""
         loaded = self._loaded
         if loaded is None:
             raise RuntimeError("the engine was not opened")
@@ -98,7 +95,6 @@ class EngineWork:
         return facts
 
     def close(self) -> None:
-        """Close the engine."""
         if self._loaded is not None:
             self._loaded.close()
 

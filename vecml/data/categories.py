@@ -55,7 +55,7 @@ def category_codes(column: "pa.ChunkedArray") -> tuple[NDArray[np.int32], "pa.Ar
 
 
 def numeric_text(values: "pa.Array") -> NDArray[np.bool_]:
-    """Which of the texts (N,) are written as a number: bool (N,), False where missing."""
+    """Whether each of the texts (N,) is written as a number: bool (N,), False for a missing one."""
     import pyarrow.compute as pc  # noqa: PLC0415 -- heavy, and not needed for synthetic data
 
     matches: NDArray[np.bool_] = (

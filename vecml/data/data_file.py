@@ -44,7 +44,7 @@ class DataFile:
 
 
 def count_rows_from(error: DataError, first_row: int) -> DataError:
-    """The same error with the row's number in the file, where the message names a row of a block.
+    """Give the error the row's number in the file, where its message names a row of a block.
 
     Args:
         error: as reading a block raised it.

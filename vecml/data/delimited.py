@@ -25,12 +25,18 @@ UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 def read_delimited(
     path: Path, delimiter: str = ",", text: Collection[str] = (), block_bytes: int = BLOCK_BYTES
 ) -> "pa.Table":
-    """The whole file as an Arrow table; columns named in `text` are taken as text, other types are inferred.
+    """Read the whole file into an Arrow table.
 
     An empty value and NA, NaN, NULL and the like are missing, in text too. A value in quotes may hold line breaks.
-    Read in blocks of `block_bytes`, several threads at once; the result does not depend on them.
 
-    Raises DataError for an empty file, a row with too few or too many values, and bytes that are not UTF-8.
+    Args:
+        path: of the file.
+        delimiter: between values.
+        text: names of columns to read as text; the types of the others are inferred.
+        block_bytes: several threads read blocks of this size; the result does not depend on it.
+
+    Raises:
+        DataError: the file is empty, a row has too few or too many values, or bytes are not UTF-8.
     """
     check_not_utf16(path)
     table = _read(path, delimiter, text, block_bytes)
@@ -169,7 +175,10 @@ def _check_utf8(path: Path, table: "pa.Table") -> None:
 
 
 def not_utf8(path: Path, where: str, value: bytes | None = None, likely: str = "WINDOWS-1252") -> DataError:
-    """The DataError for bytes that are not UTF-8, `where` in the file; the hint converts from the `likely` encoding."""
+    """The DataError for a `value` that is not UTF-8, with its place (`where`) in the file.
+
+    The hint shows how to convert the file at `path` from the encoding that it is likely to have (`likely`).
+    """
     shown = "" if value is None else f": {shortened(value)}"
     return DataError(
         f"{path.name}: {where} is not UTF-8{shown}",

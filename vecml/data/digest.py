@@ -17,11 +17,20 @@ SLICE_ROWS = 1 << 18
 
 
 def table_digest(columns: Iterable[Column], label_N: NDArray[np.int64], classes: Sequence[str], target: str) -> str:
-    """BLAKE2b of 16 bytes over names, kinds, values, vocabularies and labels, as 32 hex digits.
+    """Hash a table with BLAKE2b into 16 bytes: names, kinds, values, vocabularies and labels.
 
     Numbers are hashed as little-endian float64 (float32 is widened, which is exact), NaN as one bit pattern, -0.0 as
     itself; booleans as int8; categories and labels as int32 codes and their names. Every part is preceded by its
     length, so that no two tables run together. Memory beside the columns: a slice of 262,144 rows.
+
+    Args:
+        columns: of the features, in order.
+        label_N: codes of the labels (N,), int64.
+        classes: names of the labels, by code.
+        target: name of the label column.
+
+    Returns:
+        32 hexadecimal digits.
     """
     digest = hashlib.blake2b(digest_size=16)
     for column in columns:

@@ -112,12 +112,12 @@ class Encoding:
         return x_FN, unseen
 
     def to_json_dict(self) -> dict[str, Any]:
-        """As JSON's own types, with the version of the format; `from_json_dict` is its inverse."""
+        """The encoding in JSON's own types, with the version of the format; `from_json_dict` is the inverse."""
         return to_json(self.columns, self.target, self.classes)
 
     @classmethod
     def from_json_dict(cls, content: object) -> "Encoding":
-        """From what `to_json_dict` gave; raises ModelError for another format version and anything malformed."""
+        """Read what `to_json_dict` gave; raises ModelError for another format version and for malformed content."""
         return cls(*from_json(content))
 
 

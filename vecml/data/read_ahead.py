@@ -14,7 +14,7 @@ _ENDING = 0.1  # seconds between looks at whether anybody still wants blocks
 
 
 def rebatch(tables: "Iterator[pa.Table]", block_rows: int) -> "Iterator[pa.Table]":
-    """The same rows in tables of `block_rows` rows, the last one shorter, with each column in one chunk.
+    """Regroup the rows into tables of `block_rows` rows, the last one shorter, with each column in one chunk.
 
     The encoding of ten columns takes 170 ns a row from many chunks, 1 ns from one.
     """

@@ -17,9 +17,17 @@ SEARCHED_NAMES = 10_000
 def select_features(
     names: Sequence[str], target: str, drop: Collection[str] = (), keep: Collection[str] = (), source: str = "the data"
 ) -> tuple[str, ...]:
-    """The feature names among `names`, in their order: without `target` and `drop`, and only `keep` where it is given.
+    """Choose the feature columns, in the order of `names`.
 
-    Raises DataError when a name asked for is not among `names`, or nothing is left.
+    Args:
+        names: of all columns.
+        target: the label column, which is never a feature.
+        drop: names to leave out.
+        keep: the only names to use; empty: all.
+        source: of the columns, for messages.
+
+    Raises:
+        DataError: a name of `target`, `drop` or `keep` is not among `names`, or no feature is left.
     """
     known = set(names)
     for name in (target, *drop, *keep):
@@ -60,5 +68,5 @@ def shortened(value: object) -> str:
 
 
 def drop_flag(name: str) -> str:
-    """What to type to leave the column out."""
+    """The flag that leaves the column out, as one types it."""
     return f"--drop {shlex.quote(name)}"

@@ -27,7 +27,7 @@ __all__ = ["check_source", "load_table", "raw_columns"]
 
 
 def check_source(data: str | None) -> None:
-    """What a moment can tell of `TrainingConfig.data`: raise DataError when there is no such set or file to open."""
+    """Raise DataError when the data set of `TrainingConfig.data` does not exist, or its file cannot be opened."""
     if data is None:
         return
     if data.startswith(builtin.PREFIX):

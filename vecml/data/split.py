@@ -38,7 +38,6 @@ class Part:
 
     @property
     def n_rows(self) -> int:
-        """Rows of this part."""
         return len(self.label_N)
 
 
@@ -76,9 +75,19 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
 def split_rows(
     label_N: NDArray[np.int64], classes: tuple[str, ...], test_fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """int64 row numbers of the training and the test part, both ascending, for int64 labels label_N (N,).
+    """Draw the rows of the training part and of the test part, stratified by class.
 
-    Raises DataError when a class has too few rows, as `split_table` explains.
+    Args:
+        label_N: the label codes (N,), int64.
+        classes: their names, by code.
+        test_fraction: share of the rows for the test part, 0 to 1.
+        seed: of the random numbers.
+
+    Returns:
+        The row numbers of the training part and of the test part, int64, both ascending.
+
+    Raises:
+        DataError: a class has too few rows, as `split_table` explains.
     """
     count_C = np.bincount(label_N, minlength=len(classes))
     test_C = _test_counts(count_C, classes, test_fraction)

@@ -44,7 +44,6 @@ class Block:
 
     @property
     def n_rows(self) -> int:
-        """Rows of the block."""
         return len(self.columns[0].values_N)
 
 

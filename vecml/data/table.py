@@ -72,5 +72,4 @@ class Table:
 
     @property
     def n_rows(self) -> int:
-        """Rows, labelled all of them."""
         return len(self.label_N)

@@ -18,10 +18,10 @@ class BlasHold:
         self._limits: Any = None
 
     def hold(self) -> Callable[[], None]:
-        """From now on BLAS computes on the calling thread alone.
+        """Make BLAS compute on the calling thread alone, until the returned function is called.
 
-        Returns the function that lets go: the last holder's gives BLAS the threads that it had; a second call of it
-        does nothing.
+        When several callers hold it, the last release restores the threads that BLAS had; a second call of the same
+        release does nothing.
         """
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 -- only when held
 
@@ -44,5 +44,5 @@ class BlasHold:
 
 @lru_cache(maxsize=1)
 def one_blas_thread() -> BlasHold:
-    """The one of this process."""
+    """The hold on BLAS that this whole process shares."""
     return BlasHold()

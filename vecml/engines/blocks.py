@@ -72,7 +72,6 @@ class Blocks:
             other.result()
 
     def close(self) -> None:
-        """End the threads."""
         if self._pool is not None:
             self._pool.shutdown()
 
@@ -94,7 +93,7 @@ def choose_block_rows(
 
 
 def values_per_row(architecture: Architecture | OwnArchitecture) -> int:
-    """What a row keeps at once: the inputs and outputs of the layer that has most of them.
+    """The most values that a row needs at one time: the inputs and outputs of the widest layer.
 
     A module of the user's own does not say its widths: it counts as one hidden layer of as many multiply-adds.
     """

@@ -32,7 +32,6 @@ class HalideEngine:
     extra: str | None = "halide"
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every chain
-        """Why it cannot run under `setting` here, or None."""
         return unsupported(self, setting) or missing_instructions(setting.isa) or missing("halide", self.extra)
 
     def load(self, model: Model, setting: Setting) -> Loaded:

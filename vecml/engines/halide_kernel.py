@@ -48,7 +48,7 @@ _X86: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """What a kernel is compiled for: everything but the weights.
+    """Everything that a kernel is compiled for, apart from the weights.
 
     Attributes:
         widths: input, hidden and output widths; two classes as one logit where labels are asked for.
@@ -144,7 +144,7 @@ class _Algorithm:
 
 
 def algorithm(shape: Shape, tile: Tile) -> _Algorithm:
-    """What is computed: for every row r and unit j the sum over k of weight[j, k] * input[r, k], and so on."""
+    """Define what is computed: for each row r and unit j the sum over k of weight[j, k] * input[r, k], and so on."""
     r, j, k = hl.Var("r"), hl.Var("j"), hl.Var("k")
     compute_type = _type(shape.compute_type)
     x = hl.ImageParam(_type(shape.input_type), 2, "x")  # Halide names the innermost dimension first

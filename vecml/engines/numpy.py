@@ -33,11 +33,9 @@ class NumpyEngine:
     extra: str | None = None
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
-        """Why it cannot run under `setting`, or None."""
         return unsupported(self, setting)
 
     def load(self, model: Model, setting: Setting) -> "NumpyLoaded":
-        """Round the weights to the precision and start the threads."""
         return NumpyLoaded(model, setting)
 
 

@@ -116,7 +116,7 @@ def chain_graph(layers: list[Linear], activation: Activation, layout: Layout) ->
 
 
 def by_row_graph(layers: list[Linear], activation: Activation, layout: Layout) -> openvino.Model:
-    """The same function as `chain_graph`, computed by row: value_BI @ weight_OI.T.
+    """Build the function of `chain_graph`, but computed by row: value_BI @ weight_OI.T.
 
     OpenVINO computes a product in bfloat16 only where the weights are its right operand: a constant left operand stays
     float32, and makes the whole product float32, whatever the precision hint says.

@@ -6,10 +6,17 @@ from vecml.errors import EngineUnavailableError
 
 
 def check_runs(name: str, n_features: int, n_classes: int, setting: Setting) -> None:
-    """Raise EngineUnavailableError when the setting's engine runs chains of linear layers alone, and this is none.
+    """Raise EngineUnavailableError when the setting's engine runs chains of linear layers only, and this model is none.
 
-    What the class `name` computes does not depend on its weights, so a fresh module tells. Raises SettingError when it
-    cannot be made or traced.
+    What a class computes does not depend on its weights, so a fresh module tells.
+
+    Args:
+        name: of the model's class.
+        n_features, n_classes: what the class is called with.
+        setting: names the engine.
+
+    Raises:
+        SettingError: the module cannot be made or traced.
     """
     engine = ENGINES.get(setting.engine)
     if engine is None or engine.own_models:

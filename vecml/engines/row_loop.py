@@ -45,7 +45,6 @@ class RowLoopEngine:
     extra: str | None = None
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
-        """Why it cannot run under `setting`, or None."""
         return unsupported(self, setting)
 
     def load(self, model: Model, setting: Setting) -> "RowLoopLoaded":
@@ -74,7 +73,6 @@ class RowLoopLoaded:
         self._run(x, n_rows, work)
 
     def logits(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """z_NC, float64."""
         n_rows = count_rows(x, self._architecture.n_features, self._layout)
         z_NC = np.empty((n_rows, self._architecture.n_classes))
 
@@ -87,8 +85,7 @@ class RowLoopLoaded:
     def synchronize(self) -> None:
         """Nothing is left to do: a call returns when its labels are written."""
 
-    def close(self) -> None:
-        """Nothing is held."""
+    def close(self) -> None: ...
 
     def _run(self, x: NDArray[Any], n_rows: int, work: Callable[[int, list[float]], None]) -> None:
         """Call `work(index, row)` for every row, and say how far it is where that takes more than a moment.

@@ -29,7 +29,6 @@ class TorchEngine:
     extra: str | None = None
 
     def unavailable(self, model: AnyModel, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
-        """Why it cannot run under `setting` here, or None."""
         return unsupported(self, setting) or missing_torch(setting)
 
     def load(self, model: AnyModel, setting: Setting) -> Loaded:
@@ -44,7 +43,7 @@ class TorchEngine:
 
 
 def missing_torch(setting: Setting) -> str | None:
-    """What this machine lacks for `setting`, in words for the user, or None."""
+    """The reason why torch cannot run this setting here, in words for the user; None where it can."""
     if reason := missing("torch", None):
         return reason
     try:

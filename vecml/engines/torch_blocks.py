@@ -121,7 +121,7 @@ class TorchLoaded:
 
 
 class Lane:
-    """What one thread of the block loop works with: its memory, kept from block to block, and its CUDA stream."""
+    """The memory of one thread of the block loop, reused from block to block, and its CUDA stream."""
 
     def __init__(
         self,
@@ -155,7 +155,10 @@ class Lane:
         self._capacity = 0
 
     def label(self, layers: Weights, features: torch.Tensor, rows: slice, label_N: torch.Tensor) -> None:
-        """Write the classes of these rows of `features` into these of `label_N` (int64, on the host)."""
+        """Label some rows of `features` with these `layers`, and write the classes into the same `rows` of `label_N`.
+
+        `features` lie on the device or the host, in their layout; `label_N` (N,), int64, lies on the host.
+        """
         with self._scope():
             z_CB = self._logits(layers, features, rows)
             out_B = label_N[rows]
@@ -171,7 +174,10 @@ class Lane:
                 out_B.copy_(self._label_B)
 
     def copy_logits(self, layers: Weights, features: torch.Tensor, rows: slice, z_NC: torch.Tensor) -> None:
-        """Write the logits of these rows of `features` into these of `z_NC` (on the host)."""
+        """Write the logits of some `rows` of `features`, computed with these `layers`, into the same rows of `z_NC`.
+
+        `z_NC` (N, C) lies on the host.
+        """
         with self._scope():
             z_NC[rows].copy_(self._logits(layers, features, rows).T)
 

@@ -204,7 +204,7 @@ class Chain(nn.Module):
             self.register_buffer(f"bias{index}", torch.from_numpy(bias_O[:, None]).to(dtype))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (C, B)."""
+        """The logits (C, B) of the features x, which are (F, B), or (B, F) when the chain is `transposed`."""
         value = x.T if self.transposed else x
         for index in range(self.depth):
             # a product and a sum, not addmm: so the bias is fused with the activation
@@ -222,7 +222,7 @@ class ByClass(nn.Module):
         self.module = module
 
     def forward(self, x_BF: torch.Tensor) -> torch.Tensor:
-        """Logits (C, B)."""
+        """The logits (C, B) of the features (B, F)."""
         z_CB: torch.Tensor = self.module(x_BF).T
         return z_CB
 
@@ -239,7 +239,7 @@ class Labelled(nn.Module):
         self.module = module
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The labels (B,)."""
+        """The label of each row: (B,), int64."""
         z_CB = self.module(x)
         if len(z_CB) <= 2:
             difference_B = z_CB[0] if len(z_CB) == 1 else z_CB[1] - z_CB[0]

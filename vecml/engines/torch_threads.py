@@ -38,7 +38,7 @@ _hold = _Hold()
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Within the block torch computes on the calling thread alone."""
+    """Make torch compute on the calling thread alone, during the `with` block."""
     before = _hold.take()
     try:
         yield

@@ -92,9 +92,9 @@ def _trend(x_N: Floats, y_N: Floats) -> tuple[float, float]:
 
 
 def shift(value_N: Floats, start: int, place: int, end: int) -> float | None:
-    """Median after `place` less median before, of up to `BESIDE` values of value_N (float64) on either side.
+    """Median of value_N (N,), float64, after `place` less the median before, of up to `BESIDE` values on either side.
 
-    None where there is no value that is a number on one of the sides.
+    Only values from `start` to before `end` count. None where a side has no value that is a number.
     """
     before_N, after_N = value_N[max(start, place - BESIDE) : place], value_N[place : min(end, place + BESIDE)]
     before_N, after_N = before_N[~np.isnan(before_N)], after_N[~np.isnan(after_N)]

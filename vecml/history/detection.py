@@ -146,7 +146,7 @@ def odds_within(evidence: Evidence, start: int, end: int) -> float:
 
 
 def place_interval(evidence: Evidence, start: int, place: int, end: int) -> tuple[int, int]:
-    """Between which sittings the change within `start` to before `end` lies, with 95 % of the posterior."""
+    """The sittings between which the change at `place` (`start` to before `end`) lies, with 95 % of the `evidence`."""
     place_J, log_J = _either(evidence, start, end)
     if not len(place_J):
         return place, place

@@ -82,7 +82,6 @@ class Board:
 
     @property
     def latest(self) -> datetime:
-        """When its latest sitting began."""
         return max(place.latest for place in self.places)
 
 

@@ -35,7 +35,6 @@ class Point:
 
     @property
     def rows_per_s(self) -> float:
-        """Its rate."""
         return math.exp(self.log_rate)
 
 

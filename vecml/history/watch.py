@@ -54,7 +54,7 @@ def watch(series: Series, fresh: Callable[[], Point], most: int = MOST_FRESH) ->
 
 
 def confirm(series: Series, night: Night, fresh: Callable[[], Point], most: int = MOST_FRESH) -> Alarm | None:
-    """As `watch`, where it is known already what there is to know of tonight, the last sitting of `series`."""
+    """Confirm a suspect `night` of the `series` by up to `most` sittings that `fresh` measures, and give the alarm."""
     if not is_suspect(night):
         return None
     points = series.points

@@ -178,11 +178,9 @@ class OwnEngine:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def unavailable(self, model: Model, setting: Setting) -> None:
-        """None: it runs every model."""
+    def unavailable(self, model: Model, setting: Setting) -> None: ...
 
     def load(self, model: Model, setting: Setting) -> "OwnLoaded":
-        """Round the weights to the precision."""
         return OwnLoaded(model, setting)
 
 
@@ -215,8 +213,7 @@ class OwnLoaded:
                     value = activated(value, self._activation)
         return value
 
-    def synchronize(self) -> None:
-        """Nothing is left to do."""
+    def synchronize(self) -> None: ...
 
     def close(self) -> None:
         """Give BLAS its threads back."""
@@ -270,7 +267,6 @@ class RungWork(EngineWork):
         self.share = 1.0  # because `per_row` divides the rungs' times by their rows
 
     def facts(self) -> dict[str, Any]:
-        """How many rows a call labels."""
         return {"rung_rows": self._n_rows}
 
 

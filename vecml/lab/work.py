@@ -35,7 +35,6 @@ class WayWork:
         self._call = self._experiment.prepare(self._payload["way"])
 
     def facts(self) -> dict[str, Any]:
-        """Nothing that is known before the calls."""
         return {}
 
     def call(self) -> None:
@@ -57,8 +56,7 @@ class WayWork:
             tracemalloc.stop()
         return found
 
-    def close(self) -> None:
-        """Nothing is held."""
+    def close(self) -> None: ...
 
     @property
     def _opened(self) -> Call:

@@ -11,7 +11,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class Timed(Generic[T]):
-    """What a call gave, and the wall time in seconds that it took."""
+    """The result of a call, and the wall time in seconds that it took."""
 
     value: T
     seconds: float

@@ -46,7 +46,13 @@ def read_counters(pids: Iterable[int], root: Path = ROOT) -> Counters:
 
 
 def window(before: Counters, after: Counters, launch: int, group: int, first_round: int, last_round: int) -> Window:
-    """What happened between two readings."""
+    """The load of the machine between two readings of its counters.
+
+    Args:
+        before, after: the readings.
+        launch, group: where the rounds belong.
+        first_round, last_round: the rounds between the readings, both included.
+    """
     seconds = after.seconds - before.seconds
     cpus = affinity_cpus() or 1
 

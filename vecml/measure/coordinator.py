@@ -63,7 +63,7 @@ class Worker(Protocol):
         """Check the arm's answers, and return its facts and the worker's peak memory in bytes."""
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker's process."""
 
 
 class Crew(Protocol):
@@ -80,14 +80,14 @@ class Crew(Protocol):
         """The machine's counters, or None where there are none."""
 
     def close(self) -> None:
-        """End every worker."""
+        """End every worker of the launch."""
 
 
 class Source(Protocol):
     """A source of workers: real processes, or simulated ones in tests."""
 
     def start(self, arms: Sequence[Arm], plan: Plan, launch: int, group: int) -> Crew:
-        """Start a fresh worker for each of these arms."""
+        """Start a fresh worker for each of these `arms`, to run this `plan` in this `launch` for this `group`."""
 
 
 @dataclass(frozen=True)

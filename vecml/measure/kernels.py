@@ -87,19 +87,15 @@ class KernelWork:
         return self._at_hand.work_per_call
 
     def call(self) -> None:
-        """The work that is timed."""
         self._at_hand.call()
 
     def answer(self) -> int:
-        """A kernel has no answer to check: 0."""
         return 0
 
     def finish(self, folder: str | None = None) -> dict[str, Any]:  # noqa: ARG002 -- it has nothing to leave there
-        """What one call was, in operations or bytes."""
         return {"work_per_call": self.work_per_call}
 
     def facts(self) -> dict[str, Any]:
-        """What it is, once it is open."""
         kernel = self._kernel
         return {
             "kernel": kernel.name,

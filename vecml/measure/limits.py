@@ -70,7 +70,7 @@ class Limits:
         return self.copy_bytes_per_s.get(str(threads))
 
     def raised_to(self, other: "Limits") -> "Limits":
-        """Of each rate the greater: what was reached once is the ceiling, and a busy machine measures it too low."""
+        """The greater of each rate: a rate reached once is the ceiling, and a busy machine measures it too low."""
         theirs = asdict(other)
         raised = {}
         for kind, rates in asdict(self).items():
@@ -79,7 +79,6 @@ class Limits:
         return Limits(**raised)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """The rates by kind and key."""
         return asdict(self)
 
     @classmethod
@@ -155,7 +154,7 @@ def fraction_of_limit(
 
 
 def minimal_work(widths: tuple[int, ...], value_bytes: int) -> tuple[int, int, int]:
-    """What labelling takes at least: operations a row, bytes a row, and bytes whatever the rows.
+    """The least work of labelling: operations per row, bytes per row, and bytes whatever the number of rows.
 
     Operations are two for each multiply-add of the layers; bytes those of the features in, the int64 label out, and the
     weights and biases once. To tell two classes apart the difference of their logits is enough, so that their last
@@ -173,7 +172,7 @@ def minimal_work(widths: tuple[int, ...], value_bytes: int) -> tuple[int, int, i
 
 
 def cached_limits(machine_key: str) -> Limits | None:
-    """What is known of the machine, or None."""
+    """The limits that are stored for this machine; None without them."""
     return _from_entry(cache.read(_CACHE_KIND, machine_key) or {})
 
 
@@ -191,7 +190,7 @@ def keep_limits(machine_key: str, limits: Limits, *, replace: bool = False) -> b
 
 
 def machine_limits(machine_key: str, threads: int, precision: str) -> Limits:
-    """What is known of the machine; where that lacks the product or the copy, they are measured quickly and kept."""
+    """The limits of this machine; a product or a copy that is not stored yet is measured quickly, and stored."""
     known = cached_limits(machine_key) or Limits()
     if known.copy(threads) and (known.gemm(precision, threads) or not has_gemm(precision)):
         return known

@@ -21,7 +21,7 @@ def lock_path() -> Path:
 
 @contextmanager
 def only_measurement(waiting: Callable[[], None], wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
-    """Within the block no other measurement of vecml's runs on this machine; the lock goes with its process.
+    """Let no other measurement of vecml's run on this machine during the `with` block; the lock goes with its process.
 
     `waiting` is called once if another one runs. Raises MeasureError when that has not ended after `wait_seconds`.
     """

@@ -8,7 +8,7 @@ from vecml.hardware import ROOT, read_text
 
 
 def peak_rss_bytes(root: Path = ROOT) -> int | None:
-    """Of this process since its own program began, in bytes; None where it is unknown.
+    """The most resident memory that this process had since its own program began, in bytes; None where it is unknown.
 
     Not getrusage's ru_maxrss where there is /proc: Linux carries that over from the process that started this one, so
     that a small worker of a large parent would show the parent's (proc_pid_status(5), VmHWM, is of the program alone).

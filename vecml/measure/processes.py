@@ -25,7 +25,7 @@ LIMIT_WARM_SECONDS = 0.2  # no verdict hangs on it
 
 
 class Process:
-    """One worker process."""
+    """A worker process that measures one arm."""
 
     def __init__(self, arm: Arm, plan: Plan) -> None:
         self.arm = arm
@@ -37,7 +37,6 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
         return self._child.pid
 
     def started(self) -> None:
@@ -45,11 +44,9 @@ class Process:
         self._receive(self._plan.open_seconds)
 
     def canary(self) -> float:
-        """Seconds of the worker's fixed piece of work."""
         return float(self._ask({"do": "canary"}, self._plan.open_seconds)["seconds"])
 
     def open(self) -> Opened:
-        """Make the arm ready."""
         answer = self._ask({"do": "open"}, self._plan.open_seconds)
         return Opened(answer["load_seconds"], answer["facts"])
 
@@ -76,7 +73,6 @@ class Process:
         return answer["facts"], answer["peak_rss_bytes"]
 
     def close(self) -> None:
-        """End the process."""
         self._child.close()
 
     def _ask(self, request: dict[str, Any], patience: float, silence: str = "it hung") -> dict[str, Any]:
@@ -100,7 +96,7 @@ class Process:
 
 
 class ProcessCrew:
-    """A launch's workers."""
+    """The worker processes of one launch, by the names of their arms."""
 
     def __init__(self, arms: Sequence[Arm], plan: Plan) -> None:
         self.workers: dict[str, Process] = {}
@@ -141,7 +137,6 @@ class ProcessCrew:
         return dataclasses.replace(seen, own_seconds=(seen.own_seconds or 0.0) + sum(self._cpu_seconds.values()))
 
     def close(self) -> None:
-        """End every worker."""
         for worker in self.workers.values():
             worker.close()
         self.workers.clear()
@@ -151,5 +146,4 @@ class ProcessSource:
     """Starts fresh worker processes for every launch."""
 
     def start(self, arms: Sequence[Arm], plan: Plan, launch: int, group: int) -> ProcessCrew:  # noqa: ARG002 -- the interface
-        """A fresh set of workers; their imports go on at the same time."""
         return ProcessCrew(arms, plan)

@@ -122,7 +122,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class ArmLaunch:
-    """What one worker process of an arm reported beside its blocks.
+    """The figures of one worker process of an arm, apart from its blocks.
 
     Attributes:
         launch: from 0.

@@ -67,7 +67,6 @@ class Machine:
         return self.now
 
     def start(self, arms: Sequence[Arm], plan: Plan, launch: int, group: int) -> "SimulatedCrew":  # noqa: ARG002 -- the interface
-        """A fresh set of workers."""
         self.pass_time(START_SECONDS)
         return SimulatedCrew(self, arms, plan)
 
@@ -102,18 +101,15 @@ class SimulatedCrew:
         }
 
     def wait_idle(self, turn: str) -> bool:  # noqa: ARG002 -- the interface
-        """Everybody is at rest."""
         return True
 
     def counters(self) -> Counters | None:
-        """There is no kernel to ask."""
         return None
 
-    def close(self) -> None:
-        """Nothing is held."""
+    def close(self) -> None: ...
 
     def position(self) -> float:
-        """What this turn's place in its round costs."""
+        """The simulated effect of this turn's place in its round, as a logarithm of a factor of the time."""
         place = self.turn % self.size
         self.turn += 1
         return self.machine.noise.position * (1 - place / max(1, self.size - 1)) if self.size > 1 else 0.0
@@ -129,8 +125,7 @@ class SimulatedWorker:
         self._luck = luck
         self._cost = math.log(crew.machine.costs.get(arm.name, CALL_SECONDS))
 
-    def started(self) -> None:
-        """It is."""
+    def started(self) -> None: ...
 
     def canary(self) -> float:
         """A hundredth of a second, multiplied by level and luck, with a hundredth of spread."""
@@ -141,11 +136,9 @@ class SimulatedWorker:
         return seconds
 
     def open(self) -> Opened:
-        """At once."""
         return Opened(0.0)
 
     def warm(self) -> tuple[int, float, float]:
-        """As long as the plan says."""
         seconds = math.exp(self._cost + self._machine.level + self._luck)
         calls = max(self._plan.warm_calls, math.ceil(self._plan.warm_seconds / seconds))
         self._machine.pass_time(calls * seconds)
@@ -162,8 +155,6 @@ class SimulatedWorker:
         return Reading(seconds, calls)
 
     def finish(self) -> tuple[Mapping[str, Any], int | None]:
-        """Nothing to tell."""
         return {}, None
 
-    def close(self) -> None:
-        """Nothing is held."""
+    def close(self) -> None: ...

@@ -37,7 +37,6 @@ class Measurement:
 
     @property
     def seconds_per_call(self) -> float:
-        """Median over the blocks."""
         return statistics.median(self.block_seconds) / self.calls_per_block
 
     @property

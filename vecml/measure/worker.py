@@ -27,7 +27,7 @@ from vecml.measure.memory import peak_rss_bytes
 
 
 class Work(Protocol):
-    """What an opener returns: an arm, its libraries imported and its input at hand, but not made ready yet.
+    """The arm that an opener returns: its libraries are imported and its input is at hand, but it is not ready yet.
 
     Attributes:
         each: whether every call is timed by itself, for the distribution of its latency.
@@ -86,7 +86,7 @@ class Server:
         self._latency: Counter[int] = Counter()
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What a request asks for; what goes wrong on the way passes through."""
+        """Do what a request asks for, and give the answer; errors pass through."""
         match request["do"]:
             case "start":
                 module, _, name = request["opener"].partition(":")

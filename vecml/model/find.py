@@ -74,7 +74,7 @@ def find_class(name: str, script: str | None = None) -> "type[nn.Module]":
 
 
 def make(name: str, n_features: int, n_classes: int, script: str | None = None) -> "nn.Module":
-    """The class that `name` means, called with the numbers of encoded features and classes, by place or by name.
+    """Call the class that `name` means (in `script`, or importable) with `n_features`, `n_classes`, by place or name.
 
     Raises SettingError as `find_class` does, and with the error when the constructor fails.
     """

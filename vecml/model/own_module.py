@@ -54,9 +54,10 @@ class Standardised(nn.Module):
 
 
 def build(name: str, n_features: int, n_classes: int, script: str | None = None) -> nn.Module:
-    """A fresh module of the class that `name` means, looked at; float32, on the CPU, in evaluation mode.
+    """Make a module of the class `name` (of `script`, or importable) for `n_features` and `n_classes`, and check it.
 
-    Raises SettingError as `find_class`, `make` and `look_at` do, and where its state is not all that it answers from.
+    It computes in float32 on the CPU, and is in evaluation mode. Raises SettingError as `find_class`, `make` and
+    `look_at` do, and where its answers depend on more than its state.
     """
     module = make(name, n_features, n_classes, script).eval()
     look_at(module, n_features, n_classes, f"--architecture {name}")
@@ -84,7 +85,7 @@ def _look_at_another(module: nn.Module, other: nn.Module, n_features: int, what:
 
 
 def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> None:
-    """Raise SettingError, in a line that begins with `what`, when `module` is no classifier that vecml can run.
+    """Raise SettingError, `what` first, if `module` is no classifier of `n_features` and `n_classes` that vecml runs.
 
     In evaluation mode it must give finite or infinite float32 logits (N, C) for float32 features (N, F), each row by
     itself and the same each time; a copy of it must do so in float64; its weights must be finite float32 tensors, and
@@ -321,7 +322,7 @@ def read_state(content: bytes, place: str) -> dict[str, torch.Tensor]:
 
 
 def fill(module: nn.Module, state: Mapping[str, torch.Tensor], place: str, name: str) -> None:
-    """Copy every tensor of `state` into `module`; raises ModelError, naming tensor and `place`, where it does not fit.
+    """Copy every tensor of `state` into `module`, of the class `name`; raises ModelError, with `place`, for a misfit.
 
     A tensor is missing, there is one too many, its shape or kind is another, or a weight is not finite.
     """

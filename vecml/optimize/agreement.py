@@ -28,7 +28,7 @@ def difference(expected: Any, found: Any, rtol: float, scale: float = 0.0) -> st
 
 
 def attributes(value: Any) -> dict[str, Any] | None:
-    """What an object holds by name, in its `__dict__` and its slots; None for one that has no such state."""
+    """The attributes of an object by name, from its `__dict__` and its slots; None for an object without such state."""
     if isinstance(value, STATELESS):
         return None
     held = dict(getattr(value, "__dict__", {}))

@@ -45,12 +45,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """What vecml could make of the target.
+    """The candidates that vecml makes of the target.
 
     Attributes:
-        candidates: to be tried.
-        left_out: why another is not tried, by its name.
-        loops: what was made of every loop.
+        candidates: what is tried.
+        left_out: by a candidate's name: why it is not tried.
+        loops: what was recognised in every loop.
     """
 
     candidates: tuple[Candidate, ...]
@@ -59,7 +59,15 @@ class Suggestions:
 
 
 def suggest(target: Place, source: str, observation: Observation, profile: Profile, folder: Path) -> Suggestions:
-    """The suggested rewrite and Numba, their modules written under `folder`; `source` is the target's file's text."""
+    """Make candidates of the target: its loops in NumPy, and Numba on the function.
+
+    Args:
+        target: the function.
+        source: the text of its file.
+        observation: what the target does with the user's inputs.
+        profile: the share of the time that each loop takes.
+        folder: where the candidates' modules are written.
+    """
     made = _rewrite(source, target, observation)
     found: list[Candidate] = []
     left_out: dict[str, str] = {}

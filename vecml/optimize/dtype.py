@@ -41,9 +41,19 @@ class DtypeChoice:
 
 
 def choose_dtypes(target: Place, inputs: Place, rtol: float, limit_seconds: float) -> tuple[DtypeChoice, ...]:
-    """The target (or what is to take its place) with its floating arrays as given, in float32 and in float16.
+    """Run a function with its floating arrays as they are, in float32 and in float16, in a worker.
 
-    Empty where no floating array goes in. Raises what a worker raises.
+    Args:
+        target: the function: the target, or the candidate that is to replace it.
+        inputs: the user's input maker.
+        rtol: the largest relative difference of floating values, 0 to 1.
+        limit_seconds: of each stage of the worker.
+
+    Returns:
+        A record for each dtype; empty where the inputs have no floating array.
+
+    Raises:
+        OutOfTimeError, WorkerDiedError, DataError: as `vecml.optimize.worker.ask`.
     """
     from vecml.optimize.worker import ask  # noqa: PLC0415 -- the worker imports this module
 
@@ -52,7 +62,7 @@ def choose_dtypes(target: Place, inputs: Place, rtol: float, limit_seconds: floa
 
 
 def dtype_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
-    """In the worker: see `choose_dtypes`."""
+    """Do the work of `choose_dtypes`; a worker process calls it."""
     target, inputs = Place(**payload["target"]), Place(**payload["inputs"])
     function, args = load(target), make_inputs(inputs)
     say(f"{target.text} in lighter dtypes")
@@ -62,7 +72,7 @@ def dtype_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[s
 
 
 def dtypes_of(function: Callable[..., Any], args: Sequence[Any], rtol: float) -> tuple[DtypeChoice, ...]:
-    """See `choose_dtypes`; runs the function here."""
+    """Do the work of `choose_dtypes` in this process, with the arguments `args`."""
     floating = [value for value in args if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
     if not floating:
         return ()

@@ -22,7 +22,7 @@ def _place(nest: Nest, target: ast.Subscript) -> tuple[str, list[Value], int]:
 
 
 def store(nest: Nest, target: ast.Subscript, node: ast.expr, mask: Value | None) -> None:
-    """Rewrite `target = node`, an assignment to an element or a row."""
+    """Rewrite `target = node`, an assignment to an element or a row, in the `nest`, where `mask` holds."""
     name, values, rank = _place(nest, target)
     _check_own_places(nest, name, values, target)
     value = vectorise(node, nest.scope)
@@ -44,7 +44,18 @@ def _store_masked(nest: Nest, name: str, place: str, code: str, mask: str) -> No
 
 
 def add_to_element(nest: Nest, target: ast.Subscript, op: ast.operator, node: ast.expr, mask: Value | None) -> None:
-    """Rewrite `target op= node` of an element or a row: in its own turn, summed over inner loops, or by bins."""
+    """Rewrite `target op= node` of an element or a row: in its own turn, summed over inner loops, or by bins.
+
+    Args:
+        nest: the loops, and the lines written so far.
+        target: the element or row.
+        op: a sum, a difference or a product.
+        node: the right side.
+        mask: where the statement runs; None: in every turn.
+
+    Raises:
+        NotRecognisedError: it is none of the forms; the text says why.
+    """
     name, values, rank = _place(nest, target)
     value = vectorise(node, nest.scope)
     symbol = sign(op).strip()
@@ -132,7 +143,7 @@ def _fitting(nest: Nest, value: Value, rank: int) -> str:
 
 
 def append(nest: Nest, name: str, node: ast.expr, mask: Value | None) -> None:
-    """Rewrite `name.append(node)` in a single loop over a list that is empty when the loop begins."""
+    """Rewrite `name.append(node)` where `mask` holds, in a `nest` of one loop and on a list that is empty before it."""
     if nest.scope.depth != 1 or not is_empty_list(name, nest.function, nest.loop):
         raise NotRecognisedError(f"{name} grows by more than one loop")
     value = vectorise(node, nest.scope)

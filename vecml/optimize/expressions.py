@@ -62,7 +62,7 @@ def truth(node: ast.expr, scope: Scope) -> Value:
 
 
 def negate(test: Value) -> Value:
-    """Of a boolean; `~` is wrong for one that is the same in every turn, for it may be Python's: ~True is -2."""
+    """The opposite of a condition; Python's own booleans need `not`, because ~True is -2."""
     return value_like(test, f"~({test.code})" if test.deps else f"not ({test.code})")
 
 

@@ -51,7 +51,6 @@ class CallWork:
             self._function(*copy.deepcopy(self._args))
 
     def facts(self) -> dict[str, Any]:
-        """Nothing that is known before the calls."""
         return {}
 
     def call(self) -> None:
@@ -60,15 +59,12 @@ class CallWork:
         self._result = self._function(*args)
 
     def answer(self) -> int:
-        """Checksum of the last result."""
         return _checksum(self._result)
 
     def finish(self) -> dict[str, Any]:
-        """Nothing more: its results were validated before."""
         return {}
 
-    def close(self) -> None:
-        """Nothing is held."""
+    def close(self) -> None: ...
 
 
 def open_call(payload: Mapping[str, Any]) -> CallWork:
@@ -150,7 +146,7 @@ def measure_calls(
 
 @dataclasses.dataclass(frozen=True)
 class Gain:
-    """What a candidate gains over the target.
+    """The gain of a candidate over the target.
 
     Attributes:
         verdict: `faster`, `slower`, `equivalent`, `undetected` or `invalid`; None for a quick measurement.

@@ -46,7 +46,7 @@ class Nest:
 
     @property
     def form(self) -> Form:
-        """Which of the four forms the nest has, once it is rewritten."""
+        """The form that the nest turned out to have, once it is rewritten."""
         if self.pairwise:
             return "outer"
         if self.masked:

@@ -70,17 +70,24 @@ class Observation:
 
     @classmethod
     def from_json_dict(cls, content: Mapping[str, Any]) -> "Observation":
-        """From what the worker answered."""
+        """Read the observation from the worker's answer."""
         arguments = tuple(Argument(**{**one, "shape": tuple(one["shape"])}) for one in content["arguments"])
         lists = {name: tuple(content[name]) for name in ("mutated", "shares", "remarks", "changeable")}
         return cls(**{**content, **lists, "arguments": arguments})
 
 
 def observe(target: Place, inputs: Place, rtol: float, limit_seconds: float) -> Observation:
-    """Call the target in a worker of its own, and see what it does.
+    """Call the target in a worker process, and record its time, its arguments and its effects.
 
-    Raises DataError when it raises, takes no arrays and no numbers, has inputs that make it trivial, or is not
-    deterministic beyond `rtol`; OutOfTimeError when it does not end.
+    Args:
+        target, inputs: the function, and the user's input maker.
+        rtol: the largest relative difference between two calls, 0 to 1.
+        limit_seconds: of each stage of the worker.
+
+    Raises:
+        DataError: the target raises, takes neither arrays nor numbers, has inputs that make it trivial, or gives other
+            results in each call.
+        OutOfTimeError: the call does not end.
     """
     from vecml.optimize.worker import ask  # noqa: PLC0415 -- the worker imports this module
 
@@ -89,7 +96,7 @@ def observe(target: Place, inputs: Place, rtol: float, limit_seconds: float) -> 
 
 
 def observe_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
-    """In the worker: see `observe`, for what it raises too (DataError); gives the observation as JSON."""
+    """Do the work of `observe` in the worker process, DataError included; gives the observation as JSON."""
     target, inputs, rtol = Place(**payload["target"]), Place(**payload["inputs"]), payload["rtol"]
     say(f"importing {target.text}")
     function = load(target)
@@ -186,8 +193,10 @@ def refuse_trivial(arguments: tuple[Argument, ...], target: Place, inputs: Place
 
 
 def changeable(function: Callable[..., Any]) -> list[str]:
-    """What the function, and those of its module that it calls, read of the module and may find changed: each with
-    its type. No modules, functions and classes, and no numbers, text and tuples of them that no function assigns.
+    """The names of the module that the function reads and that may change between calls, each with its type.
+
+    Functions of the module that it calls count as well. Modules, functions and classes do not count, and neither do
+    numbers, text and tuples of them that no function assigns.
     """
     start = inspect.unwrap(function)
     if not isinstance(start, FunctionType):

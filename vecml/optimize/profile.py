@@ -52,7 +52,7 @@ class HotLoop:
 
 @dataclass(frozen=True)
 class Profile:
-    """Where the time goes.
+    """The shares of the target's time, by lines and by loops.
 
     Attributes:
         lines: the hottest, in the file's order.
@@ -76,9 +76,17 @@ def amdahl(share: float) -> float:
 
 
 def profile(target: Place, source: str, inputs: Place, limit_seconds: float) -> Profile:
-    """The target's line profile over the user's inputs, taken in a worker; `source` is its file's text.
+    """Profile the target line by line over the user's inputs, in a worker process.
 
-    Raises SettingError without line_profiler, OutOfTimeError when it does not end under the profiler.
+    Args:
+        target: the function.
+        source: the text of its file.
+        inputs: the user's input maker.
+        limit_seconds: of each stage of the worker.
+
+    Raises:
+        SettingError: line_profiler is not installed.
+        OutOfTimeError: the call does not end under the profiler.
     """
     from vecml.optimize.worker import ask  # noqa: PLC0415 -- the worker imports this module
 
@@ -89,7 +97,7 @@ def profile(target: Place, source: str, inputs: Place, limit_seconds: float) -> 
 
 
 def profile_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
-    """In the worker: (line, hits, ticks) of every line of the target that ran."""
+    """Do the work of `profile` in the worker process: (line, hits, ticks) of every line of the target that ran."""
     from line_profiler import LineProfiler  # noqa: PLC0415 -- an extra
 
     target, inputs = Place(**payload["target"]), Place(**payload["inputs"])

@@ -24,7 +24,17 @@ def rewrite_guarded_extreme(nest: Nest, statement: ast.If, mask: Value | None) -
 
 
 def rewrite_gathering(nest: Nest, name: str, node: ast.expr, mask: Value | None) -> bool:
-    """Rewrite `s = s + value` or `s = max(s, value)`; False, and nothing done, where the right side is another."""
+    """Rewrite `name = name + value` or `name = max(name, value)`.
+
+    Args:
+        nest: the loops, and the lines written so far.
+        name: set by the statement.
+        node: its right side.
+        mask: where the statement runs; None: in every turn.
+
+    Returns:
+        False, and nothing is done, where the right side has another form.
+    """
     match node:
         case ast.BinOp(left=ast.Name(id=left), op=op, right=right) if left == name and type(op) in SUMS:
             accumulate(nest, name, op, right, mask)
@@ -44,7 +54,10 @@ def rewrite_gathering(nest: Nest, name: str, node: ast.expr, mask: Value | None)
 
 
 def accumulate(nest: Nest, name: str, op: ast.operator, node: ast.expr, mask: Value | None) -> None:
-    """Rewrite `name op= node`, a sum or a product; raises NotRecognisedError with the reason where it cannot be."""
+    """Rewrite `name op= node`, a sum or a product, where `mask` holds (None: in every turn) in the `nest`.
+
+    Raises NotRecognisedError with the reason where it cannot be rewritten.
+    """
     if type(op) not in SUMS:
         raise NotRecognisedError(f"{name} is carried from one turn of the loop to the next")
     function, sign = SUMS[type(op)]

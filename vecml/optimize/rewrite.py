@@ -18,12 +18,12 @@ from vecml.optimize.values import NotRecognisedError, simplify
 
 @dataclass(frozen=True)
 class LoopReading:
-    """What was made of a loop.
+    """The result for one loop.
 
     Attributes:
-        line: its first, in the file.
-        form: None where it is none of the four.
-        reason: why not; empty where it is one.
+        line: the loop's first line in the file.
+        form: one of the four forms; None where it has none of them.
+        reason: why it has none of them; empty where it has one.
     """
 
     line: int

@@ -32,14 +32,14 @@ FAILED = (OutOfTimeError, WorkerDiedError)
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked.
+    """The user's request to `vecml optimize`.
 
     Attributes:
-        target, inputs: `path/module.py:function`.
-        candidates: the user's own, in the same form.
-        rtol: the largest relative difference of floating values.
-        budget: of the measurement: `60s`, `auto`, or `quick`.
-        limit_seconds: of a call, and of each stage of a worker.
+        target, inputs: the function and the input maker, as `path/module.py:function`.
+        candidates: the user's own functions, in the same form.
+        rtol: the largest relative difference of floating values, 0 to 1.
+        budget: wall time of the measurement: `60s`, `auto`, or `quick`.
+        limit_seconds: time limit of a call, and of each stage of a worker.
     """
 
     target: str
@@ -173,9 +173,11 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
 
 
 def check(found: Optimization) -> tuple[int, str]:
-    """For CI: 0 where every candidate of the user's own is right and faster, 1 where one is not, 3 where it is open.
+    """The exit code for CI, with the reason in a line.
 
-    Without candidates of the user's own, one of vecml's must be. Gives the code and why, in a line.
+    Returns:
+        0 where every candidate of the user's own is right and faster, 1 where one is not, 3 where it is undecided.
+        Without such candidates, one that vecml made must be right and faster.
     """
     own = [one for one in found.tried if one.candidate.kind == "own"]
     states = {one.candidate.name: _state(one) for one in (own or found.tried)}
@@ -189,7 +191,7 @@ def check(found: Optimization) -> tuple[int, str]:
 
 
 def to_json_dict(found: Optimization) -> dict[str, Any]:
-    """As JSON, for programs: `version` 1; what is infinite stands as text."""
+    """The record as JSON, for programs, with `version` 1; infinite numbers are written as text."""
     content = {"version": VERSION, **dataclasses.asdict(dataclasses.replace(found, comparison=None))}
     content["profile"]["bound"] = found.profile.bound
     content["comparison"] = None if found.comparison is None else json.loads(comparison_json(found.comparison))

@@ -29,7 +29,7 @@ def written_in(body: Sequence[ast.AST]) -> set[str]:
 
 
 def index_parts(target: ast.Subscript) -> tuple[ast.expr, list[ast.expr]]:
-    """What is indexed, and all indices in order: `x` and `[i, j]` for both `x[i, j]` and `x[i][j]`."""
+    """The indexed expression, and all indices in order: `x` and `[i, j]` for both `x[i, j]` and `x[i][j]`."""
     base: ast.expr = target
     parts: list[ast.expr] = []
     while isinstance(base, ast.Subscript):

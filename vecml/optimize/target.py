@@ -17,12 +17,12 @@ MODULE = "vecml_target_"  # before a file's name: none of the user's own modules
 
 @dataclass(frozen=True)
 class Place:
-    """Where a function stands.
+    """A function's file and name.
 
     Attributes:
         file: the absolute path of its module.
-        name: the function's, at the module's top level.
-        folder: what is put on the path before the module is imported; the file's own folder.
+        name: the function's name, at the module's top level.
+        folder: added to the path before the module is imported: the file's own folder.
     """
 
     file: str
@@ -31,7 +31,6 @@ class Place:
 
     @property
     def text(self) -> str:
-        """As the user would name it: `module.py:function`."""
         return f"{Path(self.file).name}:{self.name}"
 
 

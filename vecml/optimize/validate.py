@@ -30,15 +30,15 @@ REUSED = "aliasing: its result shares memory with its result of the call before,
 
 @dataclass(frozen=True)
 class Validation:
-    """What came of holding a candidate to the original.
+    """The result of a comparison of a candidate with the original.
 
     Attributes:
-        fault: how it differs, or what it raised; None: nowhere (with `tried` 0: nowhere over the user's inputs, and
-            nothing is known beyond them).
-        smallest: the smallest input that shows it; `USERS` for the user's own; empty where it is right.
-        tried: generated inputs that were compared.
-        outside: generated inputs at which the original raises; nothing was compared there.
-        seconds: of a call over the user's inputs, the second one; None where it raised.
+        fault: how the candidate differs, or what it raised; None where no difference was found. With `tried` 0, only
+            the user's inputs were compared.
+        smallest: the smallest input that shows the fault; `USERS` for the user's own; empty without a fault.
+        tried: how many generated inputs were compared.
+        outside: how many generated inputs made the original raise; they were not compared.
+        seconds: the time of the second call over the user's inputs; None where it raised.
     """
 
     fault: str | None
@@ -98,7 +98,7 @@ def validate(
 
 
 def validate_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
-    """In the worker: see `validate`."""
+    """Do the work of `validate`; a worker process calls it."""
     target, candidate = Place(**payload["target"]), Place(**payload["candidate"])
     inputs, rtol = Place(**payload["inputs"]), payload["rtol"]
     original, args = load(target), make_inputs(inputs)
@@ -134,9 +134,20 @@ def search(  # noqa: PLR0913 -- tests name what they need
     examples: int = EXAMPLES,
     seconds: float = SEARCH_SECONDS,
 ) -> tuple[str | None, str, int, int]:
-    """Look for an input at which they differ: the fault and the smallest such input, inputs tried, and outside.
+    """Look for an input at which the two functions differ.
 
     Hypothesis tries the same inputs each time, and shrinks what it finds.
+
+    Args:
+        original, candidate: the functions.
+        args, names: the user's arguments, and the names of the parameters.
+        rtol: the largest relative difference of floating values.
+        layouts: whether dtypes and memory layouts vary too.
+        examples, seconds: the most inputs to try, and the most time to take.
+
+    Returns:
+        The fault (None: no difference), the smallest input that shows it, and how many inputs were compared, and how
+        many made the original raise.
     """
     import hypothesis  # noqa: PLC0415 -- an extra
     from hypothesis import HealthCheck  # noqa: PLC0415
@@ -188,9 +199,20 @@ def check(
     remarks: Sequence[str] = (),
     earlier: Earlier | None = None,
 ) -> bool:
-    """Compare them over these arguments; False where the original raises. Raises _DiffersError.
+    """Compare two functions over these arguments.
 
-    With `earlier`, this call's results are also held to those of the last call it was given to.
+    Args:
+        original, candidate: the functions.
+        args, names: the arguments, and the names of the parameters.
+        rtol: the largest relative difference of floating values.
+        remarks: on the arguments, for the message.
+        earlier: the results of the call before; neither may share memory with this call's.
+
+    Returns:
+        False where the original raises: the input is outside its domain.
+
+    Raises:
+        _DiffersError: the candidate raises, gives another result, or has another effect on its arguments.
     """
     from vecml.optimize.inputs import fresh, shown  # noqa: PLC0415 -- hypothesis, an extra
 

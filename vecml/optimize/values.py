@@ -66,14 +66,14 @@ class Loop:
 
     @property
     def slice(self) -> str:
-        """As a slice; a stop below 0 would count from the end, where the range is empty."""
+        """The loop's range as a slice; a stop below 0 would count from the end, where the range is empty."""
         start = "" if self.start == "0" else self.start
         stop = self.stop if self.stop_is_size else f"max(0, {self.stop})"
         return f"{start}:{stop}" if self.step == "1" else f"{start}:{stop}:{self.step}"
 
     @property
     def arange(self) -> str:
-        """As an array of its values."""
+        """The loop's range as an array of its values."""
         if self.step != "1":
             return f"np.arange({self.start}, {self.stop}, {self.step})"
         return f"np.arange({self.stop})" if self.start == "0" else f"np.arange({self.start}, {self.stop})"
@@ -81,7 +81,7 @@ class Loop:
 
 @dataclass
 class Scope:
-    """What is known of names while a nest is rewritten.
+    """The names of a function while a nest of its loops is rewritten.
 
     Attributes:
         ranks: axes of the names that are set before the nest; a name that is missing is not known.
@@ -129,5 +129,5 @@ def value_like(layout: Value, code: str, rank: int | None = None) -> Value:
 
 
 def simplify(code: str) -> str:
-    """The same statement or expression without the parentheses that it does not need."""
+    """Remove the parentheses that a statement or an expression does not need."""
     return ast.unparse(ast.parse(code))

@@ -84,7 +84,7 @@ def _bar(arm: ArmFigures, tied: bool, top: float, scale: Scale, width: float, *,
 
 
 def whisker(low: float, high: float, y: float, size: float) -> list[OneMark]:
-    """An interval: a line with its ends."""
+    """The marks of an interval from `low` to `high` at height `y`: a line with ends of this `size`, in pixels."""
     half = size / 2
     return [
         Line(((low, y), (high, y)), "paper", 4.0),

@@ -35,11 +35,9 @@ class Content:
 
     @property
     def is_latency(self) -> bool:
-        """Whether single calls were timed."""
         return any(arm.percentile_seconds for arm in self.arms.values())
 
     def names(self, family: Family) -> tuple[str, ...]:
-        """The family's settings, the baseline first."""
         return (family.baseline, *(verdict.arm for verdict in family.verdicts))
 
 

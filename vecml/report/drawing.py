@@ -143,7 +143,7 @@ def fitted(text: str, width: float, size: float) -> str:
 
 
 def centred(x: float, y: float, text: str, size: float, low: float, high: float) -> Text:
-    """A muted label round `x`, moved where it would leave the room from `low` to `high`."""
+    """A muted `text` of this `size`, centred at (x, y), or moved so that it stays between `low` and `high`."""
     half = text_width(text, size) / 2
     return Text(max(min(x, high - half), low + half), y, text, "muted", size, "middle")
 

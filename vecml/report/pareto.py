@@ -102,10 +102,10 @@ def is_faster(
     level: float,
     rules: Rules,
 ) -> bool:
-    """Whether `name` is certainly faster than `other`: against the baseline by the verdict, else by the same rule.
+    """Whether `name` is certainly faster than `other` in this `family`: by its verdict where `other` is the baseline.
 
-    That rule, over the launches that both have: Student's interval of the differences excludes 0, and their mean is
-    beyond the machine's A/A gate and beyond what counts as equivalent. `level` is that of one test.
+    Elsewhere Student's interval, at this `level`, of the differences of `logs` over the launches that both have must
+    exclude 0, and their mean must be beyond the machine's A/A gate and the equivalence of the `rules`.
     """
     words = {verdict.arm: verdict.verdict for verdict in family.verdicts}
     if other == family.baseline:

@@ -60,7 +60,7 @@ def _element(mark: AnyMark, name: str) -> str:
 
 
 def outline(shape: Shape, x: float, y: float, size: float) -> tuple[tuple[Point, ...], ...]:
-    """The strokes of a point's shape other than a circle, for every way of drawing it; closed but for a cross."""
+    """The strokes of a `shape` other than a circle, of this `size` round (x, y); only a cross has open ones."""
     half = size / 2
     match shape:
         case "square":
