@@ -117,7 +117,7 @@ def _restless(arm: ArmMeasurement) -> Iterable[tuple[int, int]]:
 
 
 def slow_call_excesses(arm: ArmMeasurement, rounds: Mapping[int, NDArray[np.int64]] | None = None) -> dict[int, float]:
-    """By launch, how far the mean of an arm's calls is above the median of its blocks; rare slow calls make it large.
+    """The excess of an arm's mean call over the median of its blocks, by launch; rare slow calls make it large.
 
     0.1 is 10 %. Each launch is taken by itself, because the machine drifts between them. `rounds` are the rounds
     (int64) of each launch that count; None: all.
