@@ -64,7 +64,7 @@ def test_an_input_that_does_not_fit(x: np.ndarray, said: str) -> None:
 
 def test_settings_that_cannot_be() -> None:
     x_NF = np.zeros((5, 10))
-    with pytest.raises(SettingError, match=r"^--engine jax: there is no such engine$"):
+    with pytest.raises(SettingError, match=r"^--engines jax: there is no such engine$"):
         vecml.compare(small_model(), x_NF, engines=("numpy", "jax"))
     with pytest.raises(SettingError, match=r"^--threads 9999: this machine offers "):
         vecml.compare(small_model(), x_NF, threads=9999)

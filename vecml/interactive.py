@@ -5,6 +5,7 @@
 >>> vecml.compare_functions({"loop": slow, "vectorised": fast}, x, budget="30s")
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,17 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.comparison import functions as functions_module
+from vecml.comparison import session
 from vecml.comparison.auto import choose_engine
-from vecml.comparison.compare import Job, compare_settings, plan_comparison
+from vecml.comparison.compare import Job
+from vecml.comparison.config import ComparisonConfig
 from vecml.comparison.files import check_rebuildable
-from vecml.comparison.settings import choose, product, tune
 from vecml.config import Setting, make_config
 from vecml.data.sources import raw_columns
-from vecml.device import check_threads, usable_cpus
-from vecml.engines.registry import check, get_engine
 from vecml.inference.predict import bare_model, features_of
 from vecml.inference.predict import predict as predict_by
-from vecml.inference.setting import candidates, resolve_precision
+from vecml.inference.setting import candidates
 from vecml.model.network import AnyModel, OwnModel
 from vecml.model.store import Classifier
 from vecml.report.comparison import ComparisonResult, shown
@@ -42,6 +42,7 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
     layout: Sequence[str] | str = "columns",
     isa: Sequence[str] | str = "native",
     block_rows: Sequence[int | None] | int | None = None,
+    device: Sequence[str] | str = "cpu",
     request_rows: Sequence[int | None] | int | None = None,
     baseline: str | None = None,
     budget: str = "60s",
@@ -55,41 +56,49 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
             the running script, and in a script this is called under `if __name__ == "__main__":`.
         x: a file, a DataFrame, an Arrow table or a dict of arrays; for a bare model or a module an array (rows,
             features), float32 or float64.
-        engines, threads, precision, layout, isa, block_rows, request_rows: one value or several; every combination is a
-            setting. threads: None is every CPU.
-        baseline: a setting's or an engine's name; None: the first.
-        budget: wall time, `60s` or `5m`; `auto` until the intervals are narrow; `quick` for figures without verdicts.
+        engines, threads, precision, layout, isa, block_rows, device, request_rows: one value or several; every
+            combination is a setting. engines: `all` is every engine that can run here. threads: None is every CPU.
+            block_rows: None suits the cache. request_rows: None is all rows in one call.
+        baseline: a setting's or an engine's name; None: the first that can run.
+        budget: wall time, `60s` or `5m`, which begins with this call; `auto` until the intervals are narrow; `quick`
+            for figures without verdicts.
+
+    Returns: the comparison, which is not tracked in MLflow.
 
     Raises DataError for an `x` that does not fit, SettingError for settings that cannot be, a budget too short, and a
-    module that is no classifier or that worker processes could not make anew.
+    module that is no classifier or that worker processes could not create again. Warns of each setting that cannot run
+    here and is left out (VML013).
     """
-    network: AnyModel
+    began = time.perf_counter()
+    given = {
+        "engines": engines,
+        "threads": threads,
+        "precision": precision,
+        "layout": layout,
+        "isa": isa,
+        "block_rows": block_rows,
+        "device": device,
+        "request_rows": request_rows,
+        "baseline": baseline,
+        "budget": budget,
+    }
+    config = ComparisonConfig.checked({name: _open_as_0(value) for name, value in given.items() if value is not None})
+    return shown(session.compare(config, session.Untracked(), job=_job(model, x), began=began).comparison)
+
+
+def _job(model: "Classifier | AnyModel | nn.Module", x: Any) -> Job:
     if isinstance(model, Classifier):
-        network = model.model
-        x_FN = model.encoding.transform(raw_columns(x, model.encoding))[0]
-    else:
-        x_FN = features_of(x)
-        network = bare_model(model, len(x_FN))
-        if isinstance(network, OwnModel):
-            check_rebuildable(network)
-    counts = [usable_cpus()] if threads is None else _several(threads)
-    for number in counts:
-        check_threads(number)
-    wanted = []
-    for engine in _several(engines):
-        get_engine(engine)
-        precisions = [resolve_precision(engine, one) for one in _several(precision)]
-        wanted += product(
-            engine=[engine],
-            precision=precisions,
-            layout=_several(layout),
-            isa=_several(isa),
-            threads=counts,
-            block_rows=_several(block_rows),
-            request_rows=_several(request_rows),
-        )
-    chosen = tune(choose(wanted, baseline, lambda setting: check(network, setting)), network, x_FN)
-    return shown(compare_settings(Job(network, x_FN, data_source="python"), chosen, plan_comparison(chosen, budget)))
+        return Job(model.model, model.encoding.transform(raw_columns(x, model.encoding))[0], data_source="python")
+    x_FN = features_of(x)
+    network = bare_model(model, len(x_FN))
+    if isinstance(network, OwnModel):
+        check_rebuildable(network)
+    return Job(network, x_FN, data_source="python")
+
+
+def _open_as_0(value: Any) -> Any:
+    """In a list of numbers None leaves one open, which ComparisonConfig writes as 0."""
+    return [0 if one is None else one for one in value] if isinstance(value, list | tuple) else value
 
 
 def predict(
@@ -141,8 +150,3 @@ def compare_functions(
     `budget` and `baseline` mean.
     """
     return shown(functions_module.compare_functions(functions, x, budget=budget, baseline=baseline))
-
-
-def _several(value: Any) -> list[Any]:
-    """One value as a list of it, several as they are."""
-    return list(value) if isinstance(value, list | tuple) else [value]

@@ -48,8 +48,10 @@ class ComparisonConfig(Declared):
     device: Annotated[tuple[ComparedDevice, ...], Flag(SETTINGS, "NAME,...")] = Field(
         ("cpu",), min_length=1, title="Devices", description="where the inference runs"
     )
-    request_rows: Annotated[tuple[Count, ...], Flag(SETTINGS, "N,...")] = Field(
-        (), title="Request rows", description="measure the latency of requests of so many rows, not the throughput"
+    request_rows: Annotated[tuple[CountOrAuto, ...], Flag(SETTINGS, "N,...")] = Field(
+        (),
+        title="Request rows",
+        description="measure the latency of requests of so many rows, not the throughput; 0 is all rows at once",
     )
     baseline: Annotated[str | None, Flag(SETTINGS, "NAME", default="the first")] = Field(
         None, title="Baseline", description="a setting's name, or an engine's: the others are compared with it"

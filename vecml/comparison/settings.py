@@ -74,7 +74,7 @@ def settings_of(config: ComparisonConfig) -> list[Setting]:
             isa=config.isa,
             threads=config.threads or [usable_cpus()],
             block_rows=[rows or None for rows in config.block_rows] or [None],
-            request_rows=config.request_rows or [None],
+            request_rows=[rows or None for rows in config.request_rows] or [None],
             precision=[resolve_precision(engine, one) for one in config.precision],
             device=config.device,
         )
