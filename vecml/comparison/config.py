@@ -1,10 +1,11 @@
 """What a comparison is made of, as a frozen model: the command line makes one, and Prefect shows it as a form."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
-from vecml.config import Isa, Layout, Precision, TrainingConfig
+from vecml.config import Isa, Layout, PipelineConfig, Precision, TrainingConfig
 from vecml.fields import Declared, Flag
 
 # One list, which becomes a choice in a form; a union of two would not.
@@ -83,3 +84,17 @@ class ComparisonConfig(Declared):
     subject: TrainingConfig = Field(
         TrainingConfig(), title="Data and model", description="what is trained where no run is named"
     )
+
+    @field_validator("subject", mode="before")
+    @classmethod
+    def _refuse_former_fields(cls, subject: Any) -> Any:
+        """Refuse, in one line, the fields of a pipeline run that a deployment of vecml 0.1 gives its subject."""
+        if isinstance(subject, Mapping):
+            former = [
+                name for name in PipelineConfig.model_fields if name in subject.keys() - TrainingConfig.model_fields
+            ]
+            if former:
+                raise ValueError(
+                    f"subject has {', '.join(former)}, which do nothing in a comparison: leave them out of the subject"
+                )
+        return subject

@@ -7,7 +7,7 @@ verdict that the blocks do not give is refused with its reason.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -16,7 +16,7 @@ from vecml.comparison.comparison import Comparison, Load, Subject, families, fig
 from vecml.config import Setting
 from vecml.errors import MeasureError
 from vecml.measure.records import ArmMeasurement, Blocks, Measured, Plan, Replaced, Window
-from vecml.measure.verdict import Family, Rules
+from vecml.measure.verdict import Family, Rules, Verdict
 
 VERSION: Literal[1] = 1
 KIND: Literal["comparison"] = "comparison"
@@ -105,8 +105,9 @@ def from_json(content: bytes, name: str) -> Comparison:
         figures(comparison)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, ArithmeticError) as error:
         raise _damaged(name, f"its facts give no figures ({type(error).__name__}: {error})") from None
-    if found != document.families:
-        raise _damaged(name, f"{_difference(found, document.families)} is not what its blocks give")
+    found, stored = _without_reasons(found), _without_reasons(document.families)
+    if found != stored:
+        raise _damaged(name, f"{_difference(found, stored)} is not what its blocks give")
     return comparison
 
 
@@ -201,6 +202,17 @@ def _wrong_blocks(blocks: Blocks) -> str | None:
     if len(set(places)) != len(places):
         return "two of its blocks are of the same launch and round"
     return None
+
+
+def _without_reasons(found: Sequence[Family]) -> tuple[Family, ...]:
+    """The families without the sentences that give reasons: another vecml may word them otherwise."""
+
+    def wordless(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+        return tuple(replace(one, reason="") for one in verdicts)
+
+    return tuple(
+        replace(one, verdicts=wordless(one.verdicts), null_verdicts=wordless(one.null_verdicts)) for one in found
+    )
 
 
 def _difference(found: Sequence[Family], stored: Sequence[Family]) -> str:
