@@ -25,7 +25,7 @@ LONG_FILES: set[str] = {
     "tests/tracking/test_export_import.py",
     "vecml/statistics.py",
 }
-LONG_FUNCTIONS: set[str] = {}
+LONG_FUNCTIONS: set[str] = set()
 CIRCLES: list[set[str]] = [{"tasks.tracking.pt2", "tasks.tracking.side_process"}]
 OWN_MODELS: set[str] = {
     "tasks.tracking.pt2",

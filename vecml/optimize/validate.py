@@ -134,9 +134,7 @@ def search(  # noqa: PLR0913 -- tests name what they need
     examples: int = EXAMPLES,
     seconds: float = SEARCH_SECONDS,
 ) -> tuple[str | None, str, int, int]:
-    """Look for an input at which the two functions differ.
-
-    Hypothesis tries the same inputs each time, and shrinks what it finds.
+    """Look for an input at which the two functions differ; Hypothesis tries the same inputs each time.
 
     Args:
         original, candidate: the functions.
@@ -150,13 +148,12 @@ def search(  # noqa: PLR0913 -- tests name what they need
         many made the original raise.
     """
     import hypothesis  # noqa: PLC0415 -- an extra
-    from hypothesis import HealthCheck  # noqa: PLC0415
 
     from vecml.optimize.inputs import Variant, variants  # noqa: PLC0415
 
-    tried = outside = 0
+    fault: str | None = None
+    smallest, tried, outside = "", 0, 0
     end = time.monotonic() + seconds
-    smallest: _DiffersError | None = None
     earlier = Earlier()
 
     @hypothesis.settings(
@@ -165,29 +162,27 @@ def search(  # noqa: PLR0913 -- tests name what they need
         database=None,
         derandomize=True,
         report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(hypothesis.HealthCheck),
         print_blob=False,
         verbosity=hypothesis.Verbosity.quiet,
     )
     @hypothesis.given(variants(args, names, layouts=layouts))
     def compare(variant: Variant) -> None:
-        nonlocal tried, outside, smallest
+        nonlocal fault, smallest, tried, outside
         if time.monotonic() > end:
             raise _TimeIsUp
         try:
             compared = check(original, candidate, variant.args, names, rtol, variant.remarks, earlier)
         except _DiffersError as error:
-            if smallest is None or len(error.smallest) <= len(smallest.smallest):
-                smallest = error
+            if fault is None or len(error.smallest) <= len(smallest):
+                fault, smallest = error.fault, error.smallest
             raise
         tried, outside = tried + compared, outside + (not compared)
 
     # What was found is kept: a difference that is not there in every call is one too.
     with contextlib.suppress(_DiffersError, _TimeIsUp, hypothesis.errors.Flaky):
         compare()
-    if smallest is None:
-        return None, "", tried, outside
-    return smallest.fault, smallest.smallest, tried, outside
+    return fault, smallest, tried, outside
 
 
 def check(
