@@ -83,7 +83,13 @@ def pipeline(config: PipelineConfig | None = None) -> PipelineResult:
 
     It is a flow run on the user's Prefect server if one is configured, and on a temporary one otherwise.
 
-    Raises VecmlError for bad input (the run is FAILED), and StoreError or ServerError when a store or server fails.
+    Args:
+        config: what to run; None is the notebook's job.
+
+    Raises:
+        VecmlError: bad input; the run is FAILED.
+        StoreError: the place where runs are kept cannot be read or written.
+        ServerError: a server does not answer.
     """
     with leaving_in_order(), serving(), without_heartbeat():
         result: PipelineResult = pipeline_flow(config or PipelineConfig())

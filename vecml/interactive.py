@@ -56,18 +56,28 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
             the running script, and in a script this is called under `if __name__ == "__main__":`.
         x: a file, a DataFrame, an Arrow table or a dict of arrays; for a bare model or a module an array (rows,
             features), float32 or float64.
-        engines, threads, precision, layout, isa, block_rows, device, request_rows: one value or several; every
-            combination is a setting. engines: `all` is every engine that can run here. threads: None is every CPU.
-            block_rows: None suits the cache. request_rows: None is all rows in one call.
+        engines: one engine, several, or `all` that can run here; every combination of these and of the values below is
+            a setting.
+        threads: CPU threads, one number or several; None is every CPU.
+        precision: what the inference computes in, one or several.
+        layout: how the features lie in memory, `columns`, `rows` or both.
+        isa: instruction sets of an engine that can choose, one or several.
+        block_rows: rows that are worked on at a time, one number or several; None suits the cache.
+        device: `auto`, `cpu`, `cuda` or `mps`, one or several.
+        request_rows: rows in each call, one number or several; None is all rows in one call.
         baseline: a setting's or an engine's name; None: the first that can run.
         budget: wall time, `60s` or `5m`, which begins with this call; `auto` until the intervals are narrow; `quick`
             for figures without verdicts.
 
-    Returns: the comparison, which is not tracked in MLflow.
+    Returns:
+        The comparison, which is not tracked in MLflow.
 
-    Raises DataError for an `x` that does not fit, SettingError for settings that cannot be, a budget too short, and a
-    module that is no classifier or that worker processes could not create again. Warns of each setting that cannot run
-    here and is left out (VML013).
+    Raises:
+        DataError: `x` does not fit the model.
+        SettingError: a setting cannot be, the budget is too short, or the module is no classifier or one that worker
+            processes cannot create again.
+
+    A setting that cannot run here is left out, with the warning VML013.
     """
     began = time.perf_counter()
     given = {
@@ -109,7 +119,7 @@ def predict(
     threads: int | None = None,
     budget: str = "90s",
 ) -> NDArray[np.str_] | NDArray[np.int64]:
-    """The label of every row of `data`, by name, as a text array (N,); of a bare model its index, int64 (N,).
+    """Label every row of `data`.
 
     Args:
         classifier: from `vecml.load`. Or a bare model or a torch.nn.Module, which is copied and run in evaluation mode;
@@ -122,9 +132,14 @@ def predict(
         threads: CPU threads; None takes every CPU that this process may use.
         budget: wall time of that comparison.
 
-    Raises DataError naming a column that is missing or of another kind, and for an array that does not fit,
-    SettingError for an engine that is not there and a module that is no classifier.
-    A value of a category that training has not seen becomes zeros, with the warning VML003 saying how many there are.
+    Returns:
+        The labels' names, a text array (N,); for a bare model or a module the classes' indices, int64 (N,).
+
+    Raises:
+        DataError: a column is missing or of another kind, or an array does not fit.
+        SettingError: the engine cannot run here, or the module is no classifier.
+
+    A category that training has not seen becomes zeros; the warning VML003 says how many there are.
     """
     if engine != "auto":
         return predict_by(classifier, data, engine=engine, threads=threads)

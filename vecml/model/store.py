@@ -86,15 +86,17 @@ def save(classifier: Classifier, folder: Path) -> None:
 
 
 def load(folder: str | Path, architecture: str | None = None) -> Classifier:
-    """The classifier that `folder` holds (or its subfolder `vecml`, as in an MLflow model).
+    """Load the classifier that a run stored in `folder` (or in its subfolder `vecml`, as in an MLflow model).
 
     Args:
-        folder: that `save` wrote.
-        architecture: `package.module:Class` of a model that is a module of one's own: it is imported. Any other model
-            needs none, and imports none.
+        folder: `mlruns/artifacts/RUN_ID/artifacts/model`, or a copy of it.
+        architecture: `package.module:Class` of a model of your own class, which is imported. Any other model needs
+            none, and no code of the folder's is run.
 
-    Raises ModelError, naming file and cause, when there is none, a digest differs, the format is another one, or its
-    class is needed and not given, or another; SettingError when that cannot be imported.
+    Raises:
+        ModelError: there is no model, a digest differs, the format is of another version, or its class is needed and
+            not given, or is another one. The message names the file.
+        SettingError: the class cannot be imported.
     """
     place = Path(folder)
     if not (place / DESCRIPTION).exists() and (place / "vecml" / DESCRIPTION).exists():
