@@ -69,7 +69,7 @@ qualify: $(READY)  ## the measuring put to the proof on this machine, 20 minutes
 	@$(BIN)/vecml qualify --minutes 20
 
 docs: $(READY)  ## the documentation as a site in site/, which needs no other host; a broken link fails it
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 dist: $(READY)  ## wheel and source distribution in dist/
 	@$(BIN)/python -m build --quiet --no-isolation --outdir dist .

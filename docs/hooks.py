@@ -2,6 +2,7 @@
 
 from typing import Any
 
+
 def commands_markdown() -> str:
     return "## stub"
 
