@@ -1,9 +1,10 @@
-"""What the site makes while it is built: the page of commands and flags, from the models that the flags are made from."""
+"""What is made while the site is built: the page of commands and flags, from the models that the flags come from."""
 
 from typing import Any
 
 
 def commands_markdown() -> str:
+    """The commands, until they can be read off their models."""
     return "## stub"
 
 
