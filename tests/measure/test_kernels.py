@@ -13,12 +13,7 @@ from threadpoolctl import threadpool_info
 from vecml import hardware
 from vecml.errors import MeasureError
 from vecml.measure import kernels
-from vecml.measure.limits import (
-    Kernel,
-    array_bytes,
-    has_gemm,
-    open_kernel,
-)
+from vecml.measure.kernels import Kernel, array_bytes, has_gemm, open_kernel
 
 MIB = 1 << 20
 GIB = 1 << 30

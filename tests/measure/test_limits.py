@@ -18,8 +18,8 @@ from vecml.environment import describe
 from vecml.inference import infer as infer_module
 from vecml.inference.infer import infer
 from vecml.measure import kernels, limits
+from vecml.measure.kernels import Kernel
 from vecml.measure.limits import (
-    Kernel,
     Limits,
     cached_limits,
     fraction_of_limit,

@@ -92,16 +92,8 @@ def examine(measure: bool = False) -> dict[str, Any]:
 def _limits(machine_key: str, measure: bool) -> dict[str, str]:
     from vecml.comparison.sitting import alone
     from vecml.device import usable_cpus
-    from vecml.measure.limits import (
-        GEMM_SIZES,
-        PRECISIONS,
-        SECONDS,
-        Limits,
-        array_bytes,
-        cached_limits,
-        keep_limits,
-        measure_limits,
-    )
+    from vecml.measure.kernels import GEMM_SIZES, PRECISIONS, array_bytes
+    from vecml.measure.limits import SECONDS, Limits, cached_limits, keep_limits, measure_limits
 
     if not measure:
         known = cached_limits(machine_key)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from vecml.config import Setting
-from vecml.measure.limits import Kernel, has_gemm
+from vecml.measure.kernels import Kernel, has_gemm
 from vecml.measure.records import Arm, Role
 
 OPENER = "vecml.comparison.work:open_engine"
-LIMIT_OPENER = "vecml.measure.limits:open_kernel"
+LIMIT_OPENER = "vecml.measure.kernels:open_kernel"
 LARGEST_GROUP = 7  # arms that take turns in one round, the baseline and its copy among them
 
 

@@ -20,7 +20,8 @@ from vecml.environment import describe
 from vecml.inference.block_size import tuned
 from vecml.inference.precision import used_precision
 from vecml.measure.clock import timed
-from vecml.measure.limits import fraction_of_limit, has_gemm, machine_limits, minimal_work
+from vecml.measure.kernels import has_gemm
+from vecml.measure.limits import fraction_of_limit, machine_limits, minimal_work
 from vecml.measure.single import Measurement, measure_single
 from vecml.model.evaluate import Evaluation, find_flips, over_replicas, reference_rows
 from vecml.model.evaluate import evaluate as evaluate_labels

@@ -34,7 +34,8 @@ from vecml.lab.rungs import (
     memory_bytes,
     touched_bytes,
 )
-from vecml.measure.limits import Kernel, fraction_of_limit, minimal_work
+from vecml.measure.kernels import Kernel
+from vecml.measure.limits import fraction_of_limit, minimal_work
 from vecml.measure.records import Arm, ArmMeasurement, Measured, Plan, Role
 from vecml.measure.verdict import Rules, Verdict, Word, judge
 from vecml.model.network import Model, OwnModel

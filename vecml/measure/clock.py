@@ -1,4 +1,4 @@
-"""A call and the seconds it took: what every task returns, so that its time is that of its computation."""
+"""The result of a call with the seconds that it took; every task returns it, so that its overhead does not count."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Timed(Generic[T]):
 
 
 def timed(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Timed[T]:
-    """Call `function` and take its time; what it raises passes through."""
+    """Call `function` and measure its time; an exception of the function passes through."""
     start = time.perf_counter()
     value = function(*args, **kwargs)
     return Timed(value, time.perf_counter() - start)

@@ -1,6 +1,7 @@
-"""What goes on on the machine while something is measured: time stolen, time throttled, CPUs that others use.
+"""The machine while something is measured: stolen time, throttled time, and the CPU time of other programs.
 
-Ticks are 10 ms, so that only a window of a second or more says anything. What cannot be read is None, never 0.
+The kernel counts in ticks of 10 ms, so that only a window of a second or more says anything. A counter that cannot be
+read is None, never 0.
 """
 
 import os
@@ -18,13 +19,13 @@ WINDOW_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Counters:
-    """Counters that only grow, read at one moment.
+    """The system's counters at one moment; they only grow, and one that cannot be read is None.
 
     Attributes:
-        seconds: of a clock that only grows.
-        busy_seconds: CPU time that the CPUs we may use have spent on anybody's work; None: not to be read.
-        steal_seconds: CPU time of ours that the hypervisor gave to others.
-        throttled_seconds: time that a quota held us back.
+        seconds: of a monotonic clock.
+        busy_seconds: CPU time that all programs have used on the CPUs that this process may use.
+        steal_seconds: CPU time that the hypervisor took from those CPUs.
+        throttled_seconds: time in which a CPU quota stopped this process.
         own_seconds: CPU time of this process and of its workers.
     """
 
@@ -36,7 +37,7 @@ class Counters:
 
 
 def read_counters(pids: Iterable[int], root: Path = ROOT) -> Counters:
-    """The counters now; `pids` are the workers'."""
+    """Read the counters; `pids` are the process ids of the workers."""
     own = time.process_time()
     for pid in pids:
         used = process_cpu_seconds(pid)
@@ -78,9 +79,9 @@ def window(before: Counters, after: Counters, launch: int, group: int, first_rou
 
 
 def process_cpu_seconds(pid: int) -> float | None:
-    """CPU time that a process has used, to the microsecond and better; None when it has ended or cannot be asked.
+    """Seconds of CPU time that a process has used; None when it has ended or cannot be asked.
 
-    Linux gives every process a clock of its own: clock_getcpuclockid(3), whose number is made of the pid.
+    On Linux every process has a clock for it, with a number that is made from the pid: clock_getcpuclockid(3).
     """
     try:
         return time.clock_gettime((~pid << 3) | 2)
@@ -114,13 +115,13 @@ def _cpu_time(root: Path) -> tuple[float | None, float | None]:
 
 
 def _throttled(root: Path) -> float | None:
-    """Seconds that a control group's quota held this process back: its own group's and those above it, all together.
+    """Seconds in which a CPU quota of this process's control group, or of a group above it, stopped the process.
 
-    cgroups(7): `cpu.stat` of version 2, and of version 1's cpu controller. None where no group tells.
+    They are in `cpu.stat` of cgroups(7), version 2, and of the cpu controller of version 1. None where there are none.
     """
-    told = []
+    found = []
     for group in control_groups(root):
         match = re.search(r"^throttled_(usec|time) ([0-9]+)$", read_text(group / "cpu.stat") or "", re.MULTILINE)
         if match:
-            told.append(int(match[2]) / (1e6 if match[1] == "usec" else 1e9))
-    return sum(told) if told else None
+            found.append(int(match[2]) / (1e6 if match[1] == "usec" else 1e9))
+    return sum(found) if found else None

@@ -1,6 +1,6 @@
 """Small pieces of work that one thing alone limits: a matrix product, and copy, read and triad over large arrays.
 
-Each can be an arm of a measurement, beside the engines that it is a limit to. A call of it does nothing but the work.
+Each can be an arm of a measurement, beside the engines that it limits. A call does nothing but the work.
 """
 
 import math
@@ -16,10 +16,10 @@ from vecml.errors import MeasureError
 
 GEMM_SIZES = (512, 1_024, 2_048)
 PRECISIONS = ("float64", "float32", "bfloat16", "float16")
-ARRAYS = {"copy": 2, "read": 1, "triad": 3}  # that a call of it goes through once each
-CACHES = 4  # an array is so many times the last-level cache: McCalpin's rule for STREAM
-SMALLEST_ARRAY_BYTES = 64 << 20  # where no cache is told of, or not all of them, as in many virtual machines
-MEMORY_SHARE = 8  # the three arrays together are at most this part of the memory
+ARRAYS = {"copy": 2, "read": 1, "triad": 3}  # number of arrays; a call goes through each of them once
+CACHES = 4  # an array is so many times as large as the last-level cache: McCalpin's rule for STREAM
+SMALLEST_ARRAY_BYTES = 64 << 20  # because many virtual machines do not show all caches
+MEMORY_SHARE = 8  # the three arrays together take at most an eighth of the memory
 
 _NUMPY = ("float64", "float32")  # its BLAS is within 2 % of torch's for float32, and needs no import of seconds
 _VALUE = np.dtype(np.float32)
@@ -33,8 +33,8 @@ class Kernel:
     Attributes:
         name: `gemm` (a square matrix product, C = A B), `copy` (a = b), `read` (the largest of a) or `triad`
             (a = b + s c).
-        precision: of the product; the other three move float32.
-        threads: that share the work.
+        precision: of the product; the other kernels move float32.
+        threads: number of threads that share the work.
         size: n of the product of n by n matrices, or bytes of one array; None takes the middle of `GEMM_SIZES`, or
             `array_bytes`.
     """
@@ -45,7 +45,7 @@ class Kernel:
     size: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError for one that cannot be."""
+        """Raise ValueError for an unknown name or precision, or a number below 1."""
         if self.name != "gemm" and self.name not in ARRAYS:
             raise ValueError(f"no such kernel: {self.name!r}; there are gemm, {', '.join(ARRAYS)}")
         if self.precision not in (PRECISIONS if self.name == "gemm" else (_VALUE.name,)):
@@ -56,7 +56,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A kernel at hand: its call, its operations or bytes for each, and what gives the threads back."""
+    """An open kernel: its call, the operations or bytes of a call, and what releases its threads."""
 
     call: Callable[[], object]
     work_per_call: int
@@ -74,7 +74,7 @@ class KernelWork:
         self._opened: _Opened | None = None
 
     def open(self) -> None:
-        """Allocate, fill, and call it once, so that its threads run and its pages are there.
+        """Allocate and fill the arrays, and call it once, so that its threads run and its memory pages exist.
 
         Raises MeasureError where this machine has no product in the precision.
         """
@@ -83,7 +83,7 @@ class KernelWork:
 
     @property
     def work_per_call(self) -> int:
-        """Floating-point operations of a product, bytes of the others."""
+        """Floating-point operations of a call of a product; bytes of a call of the other kernels."""
         return self._at_hand.work_per_call
 
     def call(self) -> None:
@@ -105,7 +105,7 @@ class KernelWork:
         }
 
     def close(self) -> None:
-        """Let go of the memory, and give the threads back; closing again does nothing."""
+        """Release the memory and the threads; closing again does nothing."""
         if self._opened is not None:
             self._opened.close()
             self._opened = None
@@ -118,15 +118,15 @@ class KernelWork:
 
 
 def open_kernel(payload: dict[str, Any]) -> KernelWork:
-    """The work of the `Kernel` whose fields `payload` has; raises ValueError for one that cannot be."""
+    """The opener of a limit's arm; `payload` has the fields of a `Kernel`, which raises ValueError for wrong ones."""
     return KernelWork(Kernel(**payload))
 
 
 def array_bytes(threads: int) -> int:
     """Bytes of one array of copy, read and triad, for so many threads.
 
-    Four times the last-level cache, counted as often as the threads can have one each; `SMALLEST_ARRAY_BYTES` at least,
-    and the three arrays of triad at most an eighth of the memory.
+    It is four times the size of all last-level caches that so many threads can use, at least `SMALLEST_ARRAY_BYTES`,
+    and the three arrays of triad take at most an eighth of the memory.
     """
     size = SMALLEST_ARRAY_BYTES
     last = hardware.cache(3) or hardware.cache(2)
@@ -138,7 +138,7 @@ def array_bytes(threads: int) -> int:
 
 
 def has_gemm(precision: str) -> bool:
-    """Whether the CPU multiplies matrices in `precision`: what it only emulates would be no ceiling."""
+    """Whether the CPU multiplies matrices in `precision` itself; an emulated product would be no limit."""
     return precision in _NUMPY or (precision in PRECISIONS and _torch_multiplies(precision))
 
 
@@ -173,7 +173,7 @@ def _torch_gemm(precision: str, threads: int, size: int) -> tuple[Callable[[], o
 
 
 def _torch_multiplies(precision: str) -> bool:
-    """Whether torch is here and has the CPU's own arithmetic for it; without, it is a hundred times slower."""
+    """Whether torch is installed and uses the CPU's own arithmetic in `precision`; else it is 100 times slower."""
     try:
         import torch  # noqa: PLC0415
 
@@ -185,7 +185,7 @@ def _torch_multiplies(precision: str) -> bool:
 
 
 def _open_stream(kernel: Kernel) -> _Opened:
-    """Copy, read or triad: contiguous slices, one a thread."""
+    """Open copy, read or triad; each thread works on one contiguous slice."""
     threads = kernel.threads
     n_values = max(threads, (kernel.size or array_bytes(threads)) // _VALUE.itemsize)
     parts = [slice(n_values * i // threads, n_values * (i + 1) // threads) for i in range(threads)]

@@ -1,6 +1,6 @@
-"""The distribution of single calls' times as counts in narrow buckets: small enough to keep, fine enough to read.
+"""The times of single calls as a histogram with narrow buckets, from which percentiles are read.
 
-64 buckets an octave: a bucket's edges are 1.1 % apart, so a percentile is told to within that.
+There are 64 buckets to an octave, so that a bucket's edges, and the error of a percentile, are 1.1 % apart.
 """
 
 import math
@@ -13,12 +13,12 @@ BUCKETS_PER_OCTAVE = 64
 
 
 def bucket_of(nanoseconds: int) -> int:
-    """The bucket of a duration; what took no time by the clock counts as a nanosecond."""
+    """The number of a duration's bucket; a duration of 0 counts as a nanosecond."""
     return math.floor(math.log2(max(1, nanoseconds)) * BUCKETS_PER_OCTAVE)
 
 
 def merged(histograms: Iterable[Mapping[str, int]]) -> dict[int, int]:
-    """Several histograms (bucket number as text: JSON has no other keys) as one, in ascending order."""
+    """Several histograms as one, in ascending order; their buckets are text, because JSON has no other keys."""
     total: Counter[int] = Counter()
     for histogram in histograms:
         total.update({int(bucket): count for bucket, count in histogram.items()})
@@ -26,9 +26,9 @@ def merged(histograms: Iterable[Mapping[str, int]]) -> dict[int, int]:
 
 
 def percentile(histogram: Mapping[int, int], share: float) -> float:
-    """Seconds that `share` (0 to 1) of the calls did not take longer than: the middle of the bucket that holds it.
+    """The seconds that a share (0 to 1) of the calls did not exceed: the middle of the bucket that has this call.
 
-    The nearest rank (R. J. Hyndman and Y. Fan, Am. Stat. 50 (1996), 361-365, definition 1); NaN of nothing.
+    It is the nearest rank (R. J. Hyndman and Y. Fan, Am. Stat. 50 (1996), 361-365, definition 1); NaN without calls.
     """
     rank = max(1, math.ceil(share * sum(histogram.values())))
     for bucket in sorted(histogram):

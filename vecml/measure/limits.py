@@ -1,7 +1,7 @@
-"""What the machine could do at most: products a second of large matrices, and bytes a second to and from memory.
+"""The limits of the machine: operations a second of large matrix products, and bytes a second to and from memory.
 
-Each figure is the best of many calls: a ceiling that a single one reached is a ceiling. How near some work comes to it
-says whether there is anything left to gain.
+Each figure is the best of many calls, because a rate that one call has reached is possible. How near some work comes to
+the limits shows whether anything is left to gain.
 """
 
 import math
@@ -12,32 +12,12 @@ from itertools import pairwise
 from typing import Any
 
 from vecml import cache
-from vecml.measure.kernels import ARRAYS, GEMM_SIZES, PRECISIONS, Kernel, KernelWork, array_bytes, has_gemm, open_kernel
+from vecml.measure.kernels import ARRAYS, GEMM_SIZES, Kernel, KernelWork, has_gemm
 from vecml.progress import stage
-
-__all__ = [
-    "CEILING_WRONG",
-    "GEMM_SIZES",
-    "PRECISIONS",
-    "SECONDS",
-    "Kernel",
-    "KernelWork",
-    "Limits",
-    "array_bytes",
-    "cached_limits",
-    "fraction_of_limit",
-    "has_gemm",
-    "keep_limits",
-    "machine_limits",
-    "measure_limits",
-    "minimal_work",
-    "open_kernel",
-    "quick_limits",
-]
 
 SECONDS = 0.3
 QUICK_SECONDS = 0.1
-CEILING_WRONG = 1.05  # a fraction above it: the limits were measured on a busier machine than the work
+CEILING_WRONG = 1.05  # above it, the limits were measured while the machine was busier than during the work
 
 _CACHE_KIND = "limits"
 
@@ -46,14 +26,14 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Limits:
-    """The best rates that were measured; what was not measured has no entry.
+    """The best rates that were measured; a rate that was not measured has no entry.
 
     Attributes:
         gemm_flops_per_s: by precision and threads, `float32/2`; a multiply-add is two operations.
-        copy_bytes_per_s: by threads, `2`; an array read and one written. What a cache reads of a line before it is
-            written over is not counted.
-        read_bytes_per_s: by threads; one array.
-        triad_bytes_per_s: by threads; two arrays read and one written.
+        copy_bytes_per_s: by threads, `2`; one array is read and one written. That a cache may read a line before it
+            overwrites it is not counted.
+        read_bytes_per_s: by threads; one array is read.
+        triad_bytes_per_s: by threads; two arrays are read and one is written.
     """
 
     gemm_flops_per_s: dict[str, float] = field(default_factory=dict)
@@ -62,11 +42,11 @@ class Limits:
     triad_bytes_per_s: dict[str, float] = field(default_factory=dict)
 
     def gemm(self, precision: str, threads: int) -> float | None:
-        """Operations a second of a product, where it was measured."""
+        """Operations a second of a matrix product; None where it was not measured."""
         return self.gemm_flops_per_s.get(_product(precision, threads))
 
     def copy(self, threads: int) -> float | None:
-        """Bytes a second of a copy, where it was measured."""
+        """Bytes a second of a copy; None where it was not measured."""
         return self.copy_bytes_per_s.get(str(threads))
 
     def raised_to(self, other: "Limits") -> "Limits":
@@ -83,7 +63,7 @@ class Limits:
 
     @classmethod
     def from_json_dict(cls, content: Mapping[str, Any]) -> "Limits":
-        """Raises ValueError where a rate is no positive number, naming it."""
+        """The limits of `to_json_dict`; raises ValueError that names a rate which is no positive number."""
         found = {}
         for kind in (entry.name for entry in fields(cls)):
             rates = content.get(kind, {})
@@ -102,13 +82,13 @@ def measure_limits(
     seconds: float = SECONDS,
     clock: Clock = time.perf_counter,
 ) -> Limits:
-    """The limits of this machine, each kernel in turn in this process: the best of the calls of `seconds`.
+    """Measure the limits of this machine in this process, one kernel after the other.
 
     Args:
-        threads: thread counts to measure at.
-        precisions: of the product; one that the CPU has no arithmetic for is left out.
-        seconds: of calls for each kernel and size; a product has the best of `GEMM_SIZES`.
-        clock: seconds; only differences count.
+        threads: the numbers of threads to measure with.
+        precisions: of the matrix product; a precision that the CPU does not compute in is left out.
+        seconds: time for each kernel and size; the best of its calls counts, and the best of `GEMM_SIZES`.
+        clock: gives seconds; only differences count.
     """
     counts = tuple(dict.fromkeys(threads))
     products = [
@@ -122,7 +102,7 @@ def measure_limits(
 
 
 def quick_limits(threads: int, precision: str, clock: Clock = time.perf_counter) -> Limits:
-    """The product in `precision` (where there is one) and the copy alone, in some tenths of a second."""
+    """The limits of the matrix product in `precision` and of the copy alone, measured in some tenths of a second."""
     product = [Kernel("gemm", precision, threads)] if has_gemm(precision) else []
     return _measure([*product, Kernel("copy", threads=threads)], QUICK_SECONDS, clock)
 
@@ -136,17 +116,18 @@ def fraction_of_limit(
     gemm_flops_per_s: float,
     copy_bytes_per_s: float,
 ) -> float:
-    """The least time that the work could take on this machine, over the time that it took: 1 is the limit.
+    """The least time that the work could take on this machine, over the time that it took; 1 is the limit.
 
-    The least time is that of the operations or that of the bytes, whichever is longer; they may overlap. Never clipped:
-    above 1.05 (`CEILING_WRONG`) the ceiling is wrong, measured while the machine was slower or had other work.
+    The least time is that of the operations or that of the bytes, whichever is longer, because they may overlap. It is
+    not clipped: above 1.05 (`CEILING_WRONG`) the limits are wrong, because the machine was busier when they were
+    measured.
 
     Args:
-        flops_per_row, bytes_per_row, fixed_bytes: as `minimal_work` gives them.
-        n_rows: rows that were worked on.
-        seconds: wall time that they took; 0 gives infinity.
-        gemm_flops_per_s: of a product, in the same precision and with as many threads.
-        copy_bytes_per_s: with as many threads.
+        flops_per_row, bytes_per_row, fixed_bytes: see `minimal_work`.
+        n_rows: number of rows of the work.
+        seconds: wall time that the work took; 0 gives infinity.
+        gemm_flops_per_s: rate of a matrix product in the same precision and with as many threads.
+        copy_bytes_per_s: rate of a copy with as many threads.
     """
     compute = flops_per_row * n_rows / gemm_flops_per_s
     traffic = (bytes_per_row * n_rows + fixed_bytes) / copy_bytes_per_s
@@ -177,7 +158,7 @@ def cached_limits(machine_key: str) -> Limits | None:
 
 
 def keep_limits(machine_key: str, limits: Limits, *, replace: bool = False) -> bool:
-    """Keep `limits` for the machine: in place of what is known, or where they are higher than that.
+    """Keep `limits` in the cache for the machine: they replace the known ones, or raise those that are lower.
 
     Returns False where the cache cannot be written.
     """
@@ -212,7 +193,7 @@ def _product(precision: str, threads: int) -> str:
 
 
 def _measure(kernels: Sequence[Kernel], seconds: float, clock: Clock) -> Limits:
-    """The best rate of each kernel; of several sizes the best."""
+    """The best rate of each kernel, and the best over its sizes."""
     found = Limits()
     places = {
         "gemm": found.gemm_flops_per_s,
@@ -230,7 +211,7 @@ def _measure(kernels: Sequence[Kernel], seconds: float, clock: Clock) -> Limits:
 
 
 def _best_rate(work: KernelWork, seconds: float, clock: Clock) -> float:
-    """Operations or bytes a second of the fastest call; calls until they have taken `seconds` together."""
+    """Operations or bytes a second of the fastest call, among calls that take `seconds` together."""
     best, spent = math.inf, 0.0
     try:
         work.open()

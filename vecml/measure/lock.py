@@ -1,4 +1,4 @@
-"""One measurement at a time on a machine: two would measure each other. The next one waits, and says so."""
+"""A lock, so that only one measurement runs on a machine: two would disturb each other. The second one waits."""
 
 import os
 import tempfile
@@ -14,7 +14,7 @@ WAIT_SECONDS = 3_600.0
 
 
 def lock_path() -> Path:
-    """The lock of this user on this machine; a folder for temporary files is never shared by two machines."""
+    """The lock file of this user, in the folder for temporary files, which no two machines share."""
     owner = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     return Path(tempfile.gettempdir()) / f"vecml-measuring-{owner}.lock"
 
@@ -23,7 +23,8 @@ def lock_path() -> Path:
 def only_measurement(waiting: Callable[[], None], wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
     """Let no other measurement of vecml's run on this machine during the `with` block; the lock goes with its process.
 
-    `waiting` is called once if another one runs. Raises MeasureError when that has not ended after `wait_seconds`.
+    `waiting` is called once if another measurement runs. Raises MeasureError when that has not ended after
+    `wait_seconds`, and where the file cannot be locked.
     """
     lock = FileLock(lock_path())
     try:

@@ -1,4 +1,4 @@
-"""The most memory that a process has had resident, by what each system really counts."""
+"""The most memory that this process has had resident; every system counts it in another place or unit."""
 
 import re
 import sys
@@ -10,8 +10,8 @@ from vecml.hardware import ROOT, read_text
 def peak_rss_bytes(root: Path = ROOT) -> int | None:
     """The most resident memory that this process had since its own program began, in bytes; None where it is unknown.
 
-    Not getrusage's ru_maxrss where there is /proc: Linux carries that over from the process that started this one, so
-    that a small worker of a large parent would show the parent's (proc_pid_status(5), VmHWM, is of the program alone).
+    Where there is /proc, getrusage's ru_maxrss is not used: Linux copies it from the process that started this one, so
+    that a small worker of a large parent would show the parent's memory. VmHWM of proc_pid_status(5) is of the program.
     """
     match = re.search(r"^VmHWM:\s+([0-9]+) kB", read_text(root / "proc/self/status") or "", re.MULTILINE)
     if match:

@@ -1,6 +1,6 @@
-"""In which order a round's arms take their turns: at random, each arm as often in every place, none always after one.
+"""The order in which the arms of a round take turns: random, with every arm equally often in every place.
 
-A fixed order A B A B with a position effect of 1 % gave 33 % false alarms in simulation.
+In a simulation where the place changes times by 1 %, a fixed order A B A B gave 33 % false alarms.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def balanced_rounds(arms: list[T], random: Random) -> Iterator[list[T]]:
-    """Orders of `arms`, one a round, without end.
+    """Yield an order of `arms` for each round, without end.
 
     In every n rounds of n arms each arm is once in every place. For an even n each arm also follows every other one
     equally often (E. J. Williams, "Experimental designs balanced for the estimation of residual effects of treatments",

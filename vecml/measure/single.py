@@ -1,7 +1,7 @@
-"""A measurement in this process: blocks of calls, the median of their times. One launch, and marked as such.
+"""A quick measurement in this process: blocks of calls, and the median of their times.
 
-Honest for this run and quick; to compare two ways it is not enough, because a process's memory layout alone moves times
-by some per cent: that takes interleaved blocks from several launches.
+It is of one process, and its record says so. That is not enough to compare two ways of doing something, because the
+memory layout of a process alone changes times by some per cent: a comparison interleaves blocks of several processes.
 """
 
 import gc
@@ -22,10 +22,10 @@ class Measurement:
     """Timed blocks of calls of one setting.
 
     Attributes:
-        rows_per_call: rows that one call works on.
-        calls_per_block: calls in each block.
+        rows_per_call: number of rows that one call works on.
+        calls_per_block: number of calls in each block.
         block_seconds: wall time of every block, in order.
-        launches: processes that the blocks come from.
+        launches: number of processes that the blocks come from.
         peak_rss_bytes: the most memory this process has had resident since its start; None where it is unknown.
     """
 
@@ -56,13 +56,13 @@ def measure_single(
     """Time `call`, which works on `rows` rows, in this process.
 
     The first call warms up, and is the whole measurement if it alone takes more than `budget_seconds`. Otherwise the
-    calls in a block are raised until a block takes 10 ms, and blocks are timed until the budget is spent, five at
-    least. The garbage collector rests meanwhile. What `call` raises passes through.
+    number of calls in a block is raised until a block takes 10 ms, and blocks are timed until the budget is spent, but
+    at least five. The garbage collector is off meanwhile. An exception of `call` passes through.
 
     Args:
         call: returns when its work is done.
-        rows: rows of one call.
-        clock: seconds; only differences count.
+        rows: number of rows of one call.
+        clock: gives seconds; only differences count.
         budget_seconds: wall time for the timed blocks.
     """
     collecting = gc.isenabled()
@@ -90,7 +90,7 @@ def _block(call: Callable[[], object], calls: int, clock: Callable[[], float]) -
 
 
 def _calibrate(call: Callable[[], object], clock: Callable[[], float]) -> int:
-    """Calls that take 10 ms together; the growing blocks that find it warm up the rest."""
+    """How many calls take 10 ms together; the growing blocks that find it warm up as well."""
     calls = 1
     while (seconds := _block(call, calls, clock)) < SHORTEST_BLOCK_SECONDS:
         growth = 1.2 * SHORTEST_BLOCK_SECONDS / max(seconds, 0.1 * SHORTEST_BLOCK_SECONDS)

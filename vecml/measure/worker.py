@@ -1,7 +1,7 @@
-"""A worker process, `python -m vecml.measure.worker`: it opens one arm and times blocks of its calls when told to.
+"""A worker process, `python -m vecml.measure.worker`: at request it opens one arm and times blocks of its calls.
 
 Requests and answers are lines of JSON. The answers go to a copy of standard output; what libraries print goes to
-standard error, where it cannot be taken for an answer. The process ends with its parent, whatever becomes of that.
+standard error, so that it is not read as an answer. The process ends when its parent ends, however that happens.
 """
 
 import contextlib
@@ -30,38 +30,38 @@ class Work(Protocol):
     """The arm that an opener returns: its libraries are imported and its input is at hand, but it is not ready yet.
 
     Attributes:
-        each: whether every call is timed by itself, for the distribution of its latency.
-        share: of the whole work that a call does; below 1 where all of it would take too long. Calls are counted in
-            whole ones, so what is said of a call is said of the whole work.
+        each: whether every call is timed by itself, for percentiles of its latency.
+        share: the share of the whole work that a call does; below 1 where all of it would take too long. Calls are
+            multiplied by it, so that seconds of a call are always those of the whole work.
     """
 
     each: bool
     share: float
 
     def open(self) -> None:
-        """Make it ready: export, compile, copy. Timed by itself."""
+        """Make it ready: export, compile, copy. The time is recorded as the load time."""
 
     def facts(self) -> dict[str, Any]:
-        """JSON: what it is, once it is open."""
+        """What is to be recorded of it once it is open, as JSON."""
 
     def call(self) -> None:
-        """The work that is timed; returns when it is done, the device's part included."""
+        """Do the work that is timed, and return when it is done, on a device too."""
 
     def answer(self) -> int:
-        """Checksum of what the last call gave."""
+        """A checksum of the last call's result."""
 
     def finish(self) -> dict[str, Any]:
-        """After the last block: whether the answers of the timed calls are right, and what was really used. JSON."""
+        """After the last block: the checks of the timed calls' answers, and what was really used, as JSON."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
 
 
 def canary() -> float:
-    """Seconds of a small fixed piece of work, the same in every worker: arithmetic in cache, a copy, some Python.
+    """Seconds of a small fixed piece of work, the same in every worker: arithmetic in a cache, a copy, some Python.
 
-    One thread, no BLAS: it is to tell a slow process, not what an arm makes of it. A few milliseconds, so that workers
-    can take turns at it faster than the machine changes its speed.
+    It uses one thread and no BLAS, to show a slow process whatever the arm is. It takes a few milliseconds, so that the
+    workers can take turns faster than the machine changes its speed.
     """
     small, large, other = _canary_arrays()
     start = time.perf_counter()
@@ -79,7 +79,7 @@ def _canary_arrays() -> tuple[NDArray[np.float32], ...]:
 
 
 class Server:
-    """Answers the coordinator's requests, one at a time."""
+    """It answers the coordinator's requests, one after the other."""
 
     def __init__(self) -> None:
         self._work: Work | None = None
@@ -113,13 +113,13 @@ class Server:
 
     @property
     def work(self) -> Work:
-        """The arm; a request for it before `start` is a fault of the coordinator's."""
+        """The arm's work; raises RuntimeError before `start`."""
         if self._work is None:
             raise RuntimeError("the arm was not started")
         return self._work
 
     def _warm(self, calls: int, seconds: float, most_seconds: float) -> dict[str, Any]:
-        """At least so many calls and so long; no call begins after `most_seconds`. The median call tells the rate."""
+        """Make at least so many calls for at least so long; no call begins after `most_seconds`."""
         taken: list[float] = []
         start = time.perf_counter()
         while (elapsed := time.perf_counter() - start) < most_seconds and (len(taken) < calls or elapsed < seconds):
@@ -154,7 +154,7 @@ class Server:
         }
 
     def _each(self, call: Callable[[], None], calls: int) -> int:
-        """Nanoseconds of all calls together, each of them counted into the histogram of latencies."""
+        """Nanoseconds of all calls together; each call is counted in the histogram of latencies."""
         taken = [0] * calls
         clock = time.perf_counter_ns
         for index in range(calls):
@@ -166,7 +166,7 @@ class Server:
 
 
 def _switches() -> int | None:
-    """Times that the scheduler took the CPU away from this process."""
+    """How often the scheduler has taken the CPU away from this process."""
     try:
         import resource  # noqa: PLC0415 -- Windows has none
     except ImportError:
@@ -175,7 +175,7 @@ def _switches() -> int | None:
 
 
 def _end_with_parent() -> None:
-    """Where the kernel can, it kills this process when its parent ends; elsewhere the end of the requests does."""
+    """Let the kernel kill this process when its parent ends; where it cannot, the end of the requests ends it."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # 1: PR_SET_PDEATHSIG
@@ -188,7 +188,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer requests until there are no more; an error of the arm's is an answer too."""
+    """Answer requests until there are no more; an error of the arm is sent as an answer."""
     _end_with_parent()
     server = Server()
     for line in requests:
@@ -197,11 +197,11 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             answer = server.answer(request)
         except MemoryError as error:
             answer = {"error": f"memory ran out ({_one_line(error)})"}
-        except Exception as error:  # noqa: BLE001 -- whatever an arm raises is its own, and is told with its name
+        except Exception as error:  # noqa: BLE001 -- an arm may raise anything; its error is sent with its name
             answer = {"error": f"it raised {_one_line(error)}"}
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
-    os._exit(0)  # nothing to tidy up that the system does not: libraries take up to a second for their farewell
+    os._exit(0)  # the system tidies up: libraries would take up to a second for it
 
 
 if __name__ == "__main__":
