@@ -37,11 +37,8 @@ ROOMS_WITH_FRAGMENTS: set[str] = {
     "tasks/tracking",
     "vecml",
     "vecml/cli",
-    "vecml/comparison",
     "vecml/history",
     "vecml/inference",
-    "vecml/lab",
-    "vecml/lab/experiments",
     "vecml/model",
     "vecml/report",
 }

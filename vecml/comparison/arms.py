@@ -66,7 +66,7 @@ def null_name(baseline: str) -> str:
 
 
 def limit_arms(settings: Mapping[str, Setting]) -> list[Arm]:
-    """What the machine could do at most, for each precision and number of threads: matrix products and copies."""
+    """Arms for the machine's limits, with each precision and number of threads: matrix products and copies."""
     ways = dict.fromkeys(
         (setting.precision, setting.threads) for setting in settings.values() if setting.device == "cpu"
     )

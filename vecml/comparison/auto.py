@@ -79,7 +79,7 @@ def choose_engine(
 
 
 def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool]:
-    """What the comparison says: the setting, the reason in one line, and whether that will be so the next time as well.
+    """Choose by a comparison: the setting, the reason in one line, and whether the next run will choose alike.
 
     Of those that cannot be told from the best it is the one with the highest estimate, or a simpler one within the A/A
     gate of that: a short comparison tells little apart, and whoever asks for the fastest wants the likeliest.

@@ -18,7 +18,7 @@ SETTINGS, DATA_AND_MODEL, MEASURING = "Settings", "Data and model", "Measuring" 
 
 class ComparisonConfig(Declared):
     # Prefect's form shows the docstring and the descriptions; the latter are the command line's help as well.
-    """What is compared. As it stands: numpy against torch, a million generated rows, a verdict within a minute."""
+    """A comparison. By default: numpy against torch, a million generated rows, a verdict within a minute."""
 
     model_config = ConfigDict(title="Comparison")
 

@@ -8,7 +8,7 @@ from vecml.measure.records import ArmMeasurement, Measured
 
 
 def faults(measured: Measured, settings: Mapping[str, Setting], classes: Sequence[str]) -> dict[str, str]:
-    """By the name of each setting whose answers are not right, one sentence that says what is wrong.
+    """Find the settings whose answers are not right: by the setting's name, one sentence that says what is wrong.
 
     Args:
         measured: with the facts of `vecml.comparison.work.EngineWork.finish` in every launch.
@@ -28,7 +28,7 @@ def faults(measured: Measured, settings: Mapping[str, Setting], classes: Sequenc
 
 
 def fault(facts: Mapping[str, Any], setting: Setting, classes: Sequence[str]) -> str | None:
-    """What is wrong by the facts of one worker, in one sentence, or None.
+    """Find what is wrong by the facts of one worker: one sentence, or None.
 
     It may answer every row alike, give wrong labels or logits, answer from memory, or compute in another precision.
     """

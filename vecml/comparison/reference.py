@@ -1,13 +1,13 @@
-"""What the answers must be: the model in float64 over every row, and how far a precision may be off it.
+"""The right answers: the model computed in float64 over every row, and the errors that each precision may have.
 
 The bound is the probabilistic one of N. J. Higham and T. Mary, "A new approach to probabilistic rounding error
 analysis", SIAM J. Sci. Comput. 41 (2019), A2815-A2835: |error| <= lambda sqrt(k) u B, where B is what the network would
 give if every weight, input and activation counted with its absolute value.
 
-That needs the layers. Of a module of the user's own only answers are known, so the bound is an empirical one: what its
-float32 answers are off the float64 ones, on rows of the comparison's, is what rounding does to it; `OWN_FACTOR` times
-that much is allowed to whoever sums in another order, and in another precision as many times more as its unit roundoff
-is larger.
+That needs the layers. Of a module of the user's own only the answers are known, so that its bound is measured: the
+difference between its float32 and its float64 answers, on rows of the comparison, shows the effect of rounding.
+`OWN_FACTOR` times that is allowed, because an engine may sum in another order, and in another precision as many times
+more as its unit roundoff is larger.
 """
 
 import math
@@ -30,8 +30,8 @@ UNIT_ROUNDOFF: dict[Precision, float] = {
     "float16": 2.0**-11,
     "bfloat16": 2.0**-8,
 }
-LAMBDA = 4.0  # off by more with a chance of about 2 exp(-lambda^2 / 2), 0.07 %, for a single worst-case sum
-OWN_FACTOR = 16.0  # the largest of some thousand errors; another order of sums has other, and now and then larger ones
+LAMBDA = 4.0  # a worst-case sum has a larger error with a chance of about 2 exp(-lambda^2 / 2), 0.07 %
+OWN_FACTOR = 16.0  # over the largest of some thousand errors, because sums in another order may have larger ones
 ACTIVATION_ROUNDINGS = 10  # bias, activation and the conversions of a layer's input
 
 _ACTIVATE: dict[Activation, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
@@ -40,7 +40,7 @@ _ACTIVATE: dict[Activation, Callable[[NDArray[np.float64]], NDArray[np.float64]]
     "tanh": np.tanh,
     "sigmoid": expit,
 }
-# The most that an activation enlarges an error by: its greatest slope.
+# An activation enlarges an error by its greatest slope at most.
 _SLOPE: dict[Activation, float] = {"relu": 1.0, "gelu": 1.13, "tanh": 1.0, "sigmoid": 0.25}
 
 
@@ -50,9 +50,9 @@ class Logits:
 
     Attributes:
         logits_NC: float64.
-        scale_NC: float64, B: what a relative rounding error in every operation is multiplied by. Of a module of the
-            user's own: the largest error of its float32 logits, by class, over the unit roundoff of float32; at least
-            the row's largest logit, as if that were rounded once.
+        scale_NC: float64, the B above, by which a relative rounding error in every operation is multiplied. For a
+            module of the user's own it is the largest error of its float32 logits, by class, over the unit roundoff of
+            float32, and at least the row's largest logit, as if that were rounded once.
     """
 
     logits_NC: NDArray[np.float64]
@@ -81,7 +81,7 @@ def reference_logits(model: AnyModel, x_FN: NDArray[np.floating], error_C: NDArr
 
 
 def float32_errors(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
-    """By class, the largest error of the module's own float32 logits on the columns of x_FN (F, N): float64 (C,).
+    """The largest error of the module's own float32 logits on the columns of x_FN (F, N), by class: float64 (C,).
 
     Rows with a logit that is not finite do not count.
     """
@@ -122,7 +122,7 @@ def reference_labels(model: AnyModel, x_FN: NDArray[np.floating]) -> NDArray[np.
 
 
 def tolerance(architecture: Architecture | OwnArchitecture, precision: Precision) -> float:
-    """What an error of a logit may be, as a share of its scale, when the network is computed in `precision`."""
+    """The largest error that a logit may have when the network is computed in `precision`, as a share of its scale."""
     if isinstance(architecture, OwnArchitecture):
         return OWN_FACTOR * UNIT_ROUNDOFF[precision]
     roundings = sum(width + ACTIVATION_ROUNDINGS for width in architecture.widths[:-1])

@@ -34,7 +34,7 @@ class Writer(Protocol):
 
     @property
     def kept(self) -> Kept | None:
-        """What is left of the same comparison that was stopped before its end, or None."""
+        """The launches of the same comparison, if it was stopped before its end, or None."""
 
     def keep(self, measured: Measured) -> None:
         """Called after every complete launch, with all launches so far."""
@@ -48,7 +48,7 @@ W_co = TypeVar("W_co", bound=Writer, covariant=True)
 
 
 class Tracking(Protocol[W_co]):
-    """Where comparisons are recorded, and where tracked runs are read from."""
+    """The place where comparisons are recorded, and tracked runs are read."""
 
     def read_run(self, run_id: str, architecture: str | None) -> RecordedRun:
         """The pipeline run of this id or name; `architecture`: the class of a model that is a module of one's own."""
@@ -66,7 +66,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Compared(Generic[W]):
-    """What `compare` gives.
+    """The result of `compare`.
 
     Attributes:
         job: what was inferred.

@@ -130,7 +130,7 @@ def choose(settings: Sequence[Setting], baseline: str | None, check: Callable[[S
 
 
 def tune(chosen: Chosen, model: AnyModel, x_FN: NDArray[np.floating]) -> Chosen:
-    """The same settings under the same names, each that leaves its block size open with the one that suits `model`.
+    """Choose the block size that suits `model` for each setting that leaves it open; the names stay.
 
     Args:
         chosen: from `choose`.

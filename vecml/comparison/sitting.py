@@ -55,7 +55,7 @@ class Sitting:
     change: str | None
 
     def faults(self, names: Iterable[str], found: Mapping[str, str]) -> dict[str, str]:
-        """By an arm's name, why it is invalid: `found`, or for each of `names` that the environment changed."""
+        """Why arms are invalid, by their names: `found`, or for all of `names` that the environment changed."""
         return dict(found) if self.change is None else dict.fromkeys(names, self.change)
 
     def recorded(self) -> dict[str, Any]:

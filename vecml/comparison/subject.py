@@ -46,7 +46,7 @@ ReadRun = Callable[[str, str | None], RecordedRun]
 
 
 def job_of(config: ComparisonConfig, read_run: ReadRun) -> Job:
-    """What is inferred: the named run's model over its test part, or a model trained for the purpose.
+    """The job of a comparison: the named run's model over its test part, or a model that is trained for it.
 
     Args:
         config: what is compared.

@@ -68,14 +68,14 @@ class Unfinished:
         self.path = path
 
     def read(self) -> Kept | None:
-        """What is kept; None where there is nothing, or nothing that this vecml can read."""
+        """Read the kept launches; None where there are none, or this version cannot read them."""
         try:
             return _ADAPTER.validate_json(self.path.read_bytes(), strict=True)
         except (OSError, ValidationError):
             return None
 
     def resumable(self, store: str) -> Kept | None:
-        """What is kept, if it can go on in this store: its process is gone, and it is still the same sitting."""
+        """Read the kept launches if the comparison can go on: its process has ended, and nothing has changed since."""
         kept = self.read()
         if kept is None or kept.store != store:
             return None
@@ -99,12 +99,12 @@ class Unfinished:
             self._write(dataclasses.replace(kept, measured=measured))
 
     def keep_whole(self, comparison: Comparison, note: str) -> None:
-        """It is measured; what is left is to log it."""
+        """Keep the whole comparison, which is measured and not yet logged."""
         if (kept := self.read()) is not None:
             self._write(dataclasses.replace(kept, measured=None, comparison=to_json(comparison), note=note))
 
     def discard(self) -> None:
-        """It is logged, or nobody wants it."""
+        """Remove the file, because the comparison is logged or given up."""
         self.path.unlink(missing_ok=True)
 
     def release(self) -> None:

@@ -121,7 +121,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was measured of an experiment.
+    """The outcome of an experiment on this machine.
 
     Attributes:
         name, title, idea, axis: of the experiment.

@@ -245,7 +245,7 @@ def gain(found: Sequence[RungFigures]) -> float | None:
 
 
 def per_row(measured: Measured, rows: Mapping[str, int]) -> Measured:
-    """The same measurement with each block's seconds divided by the rows of a call, so that ratios compare rates.
+    """Divide each block's seconds by the rows of a call, so that ratios compare rates.
 
     Args:
         measured: with times of whole calls.

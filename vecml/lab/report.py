@@ -78,7 +78,7 @@ def _row(cell: Cell) -> list[str]:
 
 
 def lines(outcome: Outcome) -> list[str]:
-    """What the table does not say: memory allocated, invalid ways, what was left out, the limits."""
+    """Remarks below the table: the limits, memory that was allocated, invalid ways, and what was left out."""
     told = []
     copy, gemm = outcome.limits.copy(1), outcome.limits.gemm("float32", 1)
     if copy and gemm and outcome.of():

@@ -216,7 +216,6 @@ class OwnLoaded:
     def synchronize(self) -> None: ...
 
     def close(self) -> None:
-        """Give BLAS its threads back."""
         self._release()
 
 

@@ -10,7 +10,7 @@ HEADINGS = ("rung", "rows/s", "x before", "interval", "x first", "flips", "B/row
 
 
 def sentence(ladder: Ladder) -> str:
-    """What the ladder comes to."""
+    """The ladder's result in one sentence."""
     found = figures(ladder)
     top, ratio = best(found), gain(found)
     if top is None or ratio is None:
@@ -48,7 +48,7 @@ def _interval(verdict: Verdict | None) -> str:
 
 
 def remarks(ladder: Ladder) -> list[str]:
-    """What the table does not say: fewer rows, rungs that stopped paying, invalid and missing ones, units."""
+    """Remarks below the table: fewer rows, rungs that brought nothing, invalid and missing rungs, units."""
     found = figures(ladder)
     shape = "-".join(map(str, ladder.widths))
     lines = [f"Network {shape} over {ladder.n_rows:,} rows of {ladder.data_source}; every rate is per row."]

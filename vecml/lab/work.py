@@ -38,7 +38,6 @@ class WayWork:
         return {}
 
     def call(self) -> None:
-        """Do the work once."""
         self._result = self._opened()
 
     def answer(self) -> int:

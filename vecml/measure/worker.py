@@ -42,7 +42,7 @@ class Work(Protocol):
         """Make it ready: export, compile, copy. The time is recorded as the load time."""
 
     def facts(self) -> dict[str, Any]:
-        """What is to be recorded of it once it is open, as JSON."""
+        """Facts to be recorded once it is open, as JSON."""
 
     def call(self) -> None:
         """Do the work that is timed, and return when it is done, on a device too."""
@@ -54,7 +54,7 @@ class Work(Protocol):
         """After the last block: the checks of the timed calls' answers, and what was really used, as JSON."""
 
     def close(self) -> None:
-        """Release everything."""
+        """Release what it holds."""
 
 
 def canary() -> float:
@@ -79,7 +79,7 @@ def _canary_arrays() -> tuple[NDArray[np.float32], ...]:
 
 
 class Server:
-    """It answers the coordinator's requests, one after the other."""
+    """Answers the coordinator's requests, one after the other."""
 
     def __init__(self) -> None:
         self._work: Work | None = None

@@ -72,7 +72,7 @@ def plan(quick: bool) -> Plan:
 
 
 def tell(outcome: Outcome) -> tuple[str, str, str]:
-    """From the most threads over the sizes."""
+    """Compare one thread with all threads, over the sizes."""
     most = outcome.ways()[-1]
     found = [cell for cell in outcome.of(most) if cell.ratio]
     if not found:

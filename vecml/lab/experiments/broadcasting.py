@@ -58,7 +58,7 @@ def plan(quick: bool) -> Plan:
 
 
 def tell(outcome: Outcome) -> tuple[str, str, str]:
-    """From the times and the allocations."""
+    """Compare the times and the memory that was allocated."""
     found = [cell for cell in outcome.of(BROADCAST) if cell.ratio]
     if not found:
         return "No pair gave a ratio.", "So nothing is said of the time.", "Measure again on a quieter machine."

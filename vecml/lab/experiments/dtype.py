@@ -98,7 +98,7 @@ def plan(quick: bool) -> Plan:  # noqa: ARG001 -- the points are few either way
 
 
 def tell(outcome: Outcome) -> tuple[str, str, str]:
-    """From the large arrays' times, the bytes, and the errors."""
+    """Compare the times over large arrays, their bytes, and the errors."""
     label = f"{SIZES[-1]:,} values"
     found = [cell for cell in outcome.of() if cell.point == label and not cell.plain]
     if not found:

@@ -37,12 +37,12 @@ def plain(chunk: Callable[[Any], float], parts: list[Any]) -> list[float]:
 
 
 def vectorised(chunk: Callable[[Any], float], parts: list[Any], pool: ThreadPoolExecutor) -> list[float]:
-    """The same on the pool's threads."""
+    """Do the same on the threads of the pool."""
     return list(pool.map(chunk, parts))
 
 
 def prepare(way: Mapping[str, Any]) -> Call:
-    """As many chunks as CPUs, on so many threads."""
+    """Cut the work into as many chunks as there are CPUs, for so many threads."""
     parts: list[Any]
     chunk: Callable[[Any], float]
     if way["kind"] == PYTHON:
@@ -75,7 +75,7 @@ def plan(quick: bool) -> Plan:  # noqa: ARG001 -- the points are few either way
 
 
 def tell(outcome: Outcome) -> tuple[str, str, str]:
-    """From what the threads bring to each kind of work."""
+    """Compare what threads gain for each kind of work."""
     many = next((way for way in outcome.ways() if way != ONE), "several threads")
     python, kernel = outcome.cell(PYTHON, many), outcome.cell(NUMPY, many)
     gained = python is not None and python.word == "faster"

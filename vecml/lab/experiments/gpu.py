@@ -70,7 +70,7 @@ def plan(quick: bool) -> Plan:
 
 
 def tell(outcome: Outcome) -> tuple[str, str, str]:
-    """From the largest product."""
+    """Compare the times of the largest product."""
     label = outcome.of()[-1].point
     found = [cell for cell in outcome.of() if cell.point == label]
     others = [cell for cell in found if not cell.plain]

@@ -31,7 +31,7 @@ def plain(x_N: NDArray[np.float32], index_N: NDArray[np.int64], out_N: NDArray[n
 
 
 def vectorised(x_N: NDArray[np.float32], out_N: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same from x_N (N,) into out_N (N,), the values lying in the order in which they are wanted."""
+    """Copy x_N (N,) into out_N (N,); the values lie in the order in which they are needed."""
     return np.take(x_N, np.arange(len(x_N)), out=out_N, mode="clip")
 
 
@@ -94,7 +94,7 @@ def caches() -> dict[str, int]:
 
 
 def tell(outcome: Outcome) -> tuple[str, str, str]:
-    """From the curve's ends, the matrix, and the strides."""
+    """Compare both ends of the curve, the matrix, and the strides."""
     curve = [cell for cell in outcome.of(GATHER, curve=True) if cell.seconds]
     first = "The curve through the caches could not be measured."
     if len(curve) > 1:

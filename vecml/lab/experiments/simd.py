@@ -25,7 +25,7 @@ def make_input(n_values: int = N_VALUES, seed: int = 0) -> NDArray[np.float32]:
 
 
 def coefficients() -> list[float]:
-    """Of the polynomial, the highest power first."""
+    """The polynomial's coefficients, the highest power first."""
     return [(-1) ** index / (index + 1) for index in range(DEGREE + 1)]
 
 
@@ -116,7 +116,7 @@ def switchable() -> tuple[str, ...]:
 
 
 def tell(outcome: Outcome) -> tuple[str, str, str]:
-    """From the ratios to scalar code."""
+    """Compare each instruction set with scalar code."""
     wide = [cell for cell in outcome.of() if cell.point == POLYNOMIAL and not cell.plain]
     if wide:
         told = ", ".join(f"{cell.way} ({LANES[cell.way]} lanes) {against(cell)}" for cell in wide)

@@ -59,7 +59,7 @@ def plan(quick: bool) -> Plan:
 
 
 def tell(outcome: Outcome) -> tuple[str, str, str]:
-    """From the smallest size, the crossover, and the largest."""
+    """Compare the smallest size, the crossover, and the largest size."""
     found = [cell for cell in outcome.of(UFUNC) if cell.ratio and cell.x]
     if not found:
         nothing = "No size gave a ratio."
