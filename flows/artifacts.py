@@ -8,8 +8,7 @@ from vecml.comparison.comparison import Comparison
 from vecml.record import TrackedRun
 from vecml.report.comparison import sentence as comparison_sentence
 from vecml.report.comparison import table as comparison_table
-from vecml.report.result import PipelineResult
-from vecml.report.summary import markdown, rows, sentence
+from vecml.report.summary import PipelineResult, markdown, rows, sentence
 from vecml.warnings import warn
 
 

@@ -22,8 +22,7 @@ from vecml.engines.own import check_runs
 from vecml.engines.registry import check_setting
 from vecml.inference.setting import resolve_setting, training_device
 from vecml.model.find import check_there, find_class
-from vecml.report.result import PipelineResult
-from vecml.report.summary import note
+from vecml.report.summary import PipelineResult, note
 
 
 @flow(

@@ -15,7 +15,7 @@ from vecml.comparison.settings import Chosen
 from vecml.errors import MeasureError, RegressionError
 from vecml.history.series import Point, Series, series_of
 from vecml.history.watch import Alarm, watch
-from vecml.report.alarm import alarm_line
+from vecml.report.history import alarm_line
 from vecml.warnings import warn
 
 

@@ -16,7 +16,7 @@ if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
 if TYPE_CHECKING:
-    from vecml.report.result import PipelineResult
+    from vecml.report.summary import PipelineResult
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,7 +41,7 @@ def _result_of(
     from vecml.inference.infer import infer, score
     from vecml.inference.setting import resolve_setting
     from vecml.model.train import train
-    from vecml.report.result import PipelineResult
+    from vecml.report.summary import PipelineResult
 
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)

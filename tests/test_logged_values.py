@@ -20,7 +20,7 @@ from tasks.tracking.store import open_store
 from tasks.tracking.write import tracked
 from vecml import record
 from vecml.measure.clock import Timed
-from vecml.report.result import PipelineResult
+from vecml.report.summary import PipelineResult
 
 
 class Written:

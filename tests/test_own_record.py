@@ -10,8 +10,7 @@ from tests.model.own_modules import ConvClassifier
 from vecml import record
 from vecml.config import make_config
 from vecml.model.own_module import model_from
-from vecml.report.result import PipelineResult
-from vecml.report.summary import network
+from vecml.report.summary import PipelineResult, network
 
 
 def test_params_that_do_not_count_are_none() -> None:

@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 from vecml import record
 from vecml.data.sources import load_table
 from vecml.model.network import Model
-from vecml.report.result import PipelineResult
+from vecml.report.summary import PipelineResult
 
 PAGE = (Path(__file__).parent.parent / "docs" / "keys.md").read_text(encoding="utf-8")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tasks.tracking.run import Logged, ResultWriter, tracked_result
 from vecml import record as records
 from vecml.lab.experiment import Outcome
-from vecml.lab.report import to_json_dict
 from vecml.progress import stage
+from vecml.report.lab import to_json_dict
 
 
 @dataclass(frozen=True)

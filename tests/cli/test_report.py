@@ -9,11 +9,11 @@ from tasks.tracking.comparison import tracked_comparison
 from tasks.tracking.recorded import recorded
 from tasks.tracking.store import open_store
 from tests.made_comparison import comparison_of
+from tests.report.made_reports import record_in
 from vecml.cli.report import report
 from vecml.comparison.document import from_json, to_json
 from vecml.errors import MeasureError, SettingError, StoreError
 from vecml.record import ERROR, KIND
-from vecml.report.download import document_in
 
 COMPARISON = comparison_of({"numpy": 0.02, "torch": 0.01})
 
@@ -50,7 +50,7 @@ def test_it_writes_the_comparisons_page(
     report(run_id)
     assert capsys.readouterr().out == "vecml-report-red-kite-no.-3.html\n"
     (path,) = tmp_path.iterdir()
-    content = document_in(path.read_text(), "it")
+    content = record_in(path.read_text())
     assert from_json(content, "it").created == COMPARISON.created
     assert content.decode() == to_json(COMPARISON)
     assert opened == []  # standard output is no terminal

@@ -26,10 +26,10 @@ from vecml.lab.catalogue import experiment
 from vecml.lab.experiment import Outcome
 from vecml.lab.ladder import Ladder, climb, plan_ladder
 from vecml.lab.ladder import to_json_dict as ladder_json
-from vecml.lab.report import to_json_dict as lab_json
 from vecml.lab.run import run as run_experiment
 from vecml.measure.records import Arm, ArmLaunch, ArmMeasurement, Blocks, Measured, Plan
 from vecml.optimize.measure import make_plan, measure_calls
+from vecml.report.lab import to_json_dict as lab_json
 from vecml.warnings import VecmlWarning
 
 BEFORE, AFTER = Load(0.5, 0.125), Load(1.5, 0.0)

@@ -12,10 +12,10 @@ from vecml.errors import SettingError
 from vecml.lab.catalogue import NAMES, chosen, experiment
 from vecml.lab.experiment import Cell, Outcome, crossing
 from vecml.lab.experiments import blas_threads, broadcasting, dtype, gil, locality, simd, ufunc
-from vecml.lab.report import page, table, to_json_dict
 from vecml.lab.work import difference, open_way, samples
 from vecml.measure.limits import Limits
 from vecml.measure.verdict import Verdict
+from vecml.report.lab import page, table, to_json_dict
 
 sizes = st.integers(1, 300)
 seeds = st.integers(0, 1_000)

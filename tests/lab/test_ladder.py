@@ -8,8 +8,7 @@ from tests.made_ladder import RIGHT, made_ladder
 from vecml.comparison.compare import Job
 from vecml.errors import SettingError
 from vecml.lab.ladder import best, climb, figures, gain, per_row, plan_ladder, to_json_dict
-from vecml.lab.picture import picture
-from vecml.lab.words import HEADINGS, note, remarks, sentence, table
+from vecml.report.ladder import HEADINGS, note, picture, remarks, sentence, table
 
 
 def test_rates_are_by_row_whatever_a_call_labels() -> None:

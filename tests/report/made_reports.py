@@ -1,7 +1,10 @@
 """Comparisons of every kind that a report has to show, made by hand from `tests.made_comparison`."""
 
+import base64
 import dataclasses
+import gzip
 import math
+import re
 from random import Random
 from typing import Any
 
@@ -19,6 +22,15 @@ HOSTILE = (
     "x" * 400,
     "</style></title></textarea><svg onload=alert(3)>]]>-->",
 )
+
+
+PREFIX = "data:application/gzip;base64,"
+
+
+def record_in(page: str) -> bytes:
+    """The JSON document that a page offers for download."""
+    (packed,) = re.findall(f"{PREFIX}([A-Za-z0-9+/=]+)", page)
+    return gzip.decompress(base64.b64decode(packed))
 
 
 def usual() -> Comparison:

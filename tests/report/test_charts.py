@@ -27,14 +27,16 @@ from vecml.report.drawing import (
     Line,
     Mark,
     Rect,
+    Scale,
     Text,
     apart,
     clean,
     fitted,
+    round_factors,
+    round_steps,
     text_width,
 )
 from vecml.report.pareto import trades
-from vecml.report.scale import Scale, round_factors, round_steps
 from vecml.report.svg import svg
 
 ALL: dict[str, Callable[[], Comparison]] = {

@@ -13,8 +13,7 @@ from markdown_it import MarkdownIt
 
 from vecml import record
 from vecml.model.evaluate import ReplicaAccuracy
-from vecml.report.result import PipelineResult
-from vecml.report.summary import as_html, as_text, note, open_command, rows, sentence
+from vecml.report.summary import PipelineResult, as_html, as_text, note, open_command, rows, sentence
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -6,7 +6,7 @@ from tests.made_comparison import comparison_of
 from tests.report.made_reports import functions, hostile, many, usual
 from vecml.comparison.comparison import Load
 from vecml.measure.records import Window
-from vecml.report.answers import answers
+from vecml.report.comparison import answers
 from vecml.report.content import content_of
 from vecml.report.surroundings import changing_facts, differing_facts, launches, libraries, loads, machine
 

@@ -39,7 +39,7 @@ from vecml.comparison.document import to_json
 from vecml.environment import process_identity
 from vecml.errors import SettingError, StoreError
 from vecml.record import COMPARE, ERROR, KIND, PIPELINE, PROCESS
-from vecml.report.result import PipelineResult
+from vecml.report.summary import PipelineResult
 from vecml.warnings import VecmlWarning
 
 FAULT = "12 of 1,000 labels are wrong: no near ties in float32"

@@ -24,7 +24,7 @@ from vecml.errors import ModelError, StoreError
 from vecml.inference.predict import predict
 from vecml.model.store import Classifier
 from vecml.record import ERROR, KIND, TrackedRun
-from vecml.report.result import PipelineResult
+from vecml.report.summary import PipelineResult
 
 
 class NoFiles:

@@ -29,7 +29,7 @@ from tests.made_comparison import comparison_of
 from tests.tracking.test_read import NoFiles
 from vecml.config import Setting
 from vecml.errors import DataError, MeasureError, SettingError, StoreError
-from vecml.report.result import PipelineResult
+from vecml.report.summary import PipelineResult
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from tests.tracking.test_read import NoFiles
 from vecml.comparison.document import to_json
 from vecml.errors import StoreError
 from vecml.record import KIND, PIPELINE
-from vecml.report.result import PipelineResult
+from vecml.report.summary import PipelineResult
 from vecml.warnings import VecmlWarning
 
 COMPARISON = comparison_of({"numpy": 0.02, "torch": 0.01})

@@ -48,7 +48,7 @@ def lab(
     _check_folder(out)
     outcomes, address = _measure(experiments, run_name, quick=quick, out=out, json=json)
     if is_printed(json):
-        from vecml.lab.report import to_json_dict
+        from vecml.report.lab import to_json_dict
 
         typer.echo(json_text.dumps(to_json_dict(outcomes)))
         return
@@ -74,16 +74,15 @@ def _measure(
     with leaving_in_order():
         from tasks.tracking.lab import tracked_lab
         from vecml.atomic import write_bytes
-        from vecml.lab.drawing import drawn
-        from vecml.lab.report import page, to_json_dict
         from vecml.lab.run import run
+        from vecml.report.lab import page, picture, to_json_dict
 
         with tracked_lab(name) as writer:
             outcomes = [run(experiment, quick=quick) for experiment in experiments]
             pictures = {}
             for outcome in outcomes:
                 try:
-                    pictures[outcome.name] = drawn(outcome)
+                    pictures[outcome.name] = picture(outcome)
                 except DataError:  # nothing was measured: the page says why
                     continue
             made = page(outcomes, pictures)
@@ -91,8 +90,8 @@ def _measure(
                 write_bytes(json, (json_text.dumps(to_json_dict(outcomes)) + "\n").encode())
             if out is not None:
                 out.mkdir(exist_ok=True)
-                for drawn_name, content in pictures.items():
-                    write_bytes(out / f"{drawn_name}.png", content)
+                for file_name, content in pictures.items():
+                    write_bytes(out / f"{file_name}.png", content)
                 write_bytes(out / "lab.html", made.encode())
             writer.log(outcomes, pictures, made, quick=quick)
         return outcomes, writer.run.url
@@ -101,10 +100,10 @@ def _measure(
 def _show(outcomes: list[Any], out: Path | None, address: str) -> None:
     from rich.text import Text
 
-    from vecml.lab.report import HEADINGS, lines, table
+    from vecml.report.lab import HEADINGS, remarks, table
 
     for outcome in outcomes:
-        told = [*outcome.sentences, *lines(outcome)]
+        told = [*outcome.sentences, *remarks(outcome)]
         show_comparison(outcome.title, HEADINGS, table(outcome), told, None)
         console().print()
     if out is not None:

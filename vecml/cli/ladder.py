@@ -63,9 +63,9 @@ def _measure(
         from vecml.comparison.subject import job_of_run, job_of_training
         from vecml.config import PipelineConfig
         from vecml.lab.ladder import climb, plan_ladder, to_json_dict
-        from vecml.lab.picture import picture as drawn_picture
         from vecml.lab.rungs import choose_rows
-        from vecml.lab.words import note
+        from vecml.report.ladder import note
+        from vecml.report.ladder import picture as drawn_picture
 
         began = process_start()
         if run is None:
@@ -97,7 +97,7 @@ def choose_rows_of(config: Any) -> int:
 
 def _show(made: Any, json: Path | None, address: str) -> None:
     from vecml.lab.ladder import to_json_dict
-    from vecml.lab.words import HEADINGS, remarks, sentence, table
+    from vecml.report.ladder import HEADINGS, remarks, sentence, table
 
     if is_printed(json):
         typer.echo(json_text.dumps(to_json_dict(made)))

@@ -33,7 +33,7 @@ from vecml.model.find import check_there, find_class, parts_of
 from vecml.warnings import warn
 
 if TYPE_CHECKING:
-    from vecml.report.result import PipelineResult
+    from vecml.report.summary import PipelineResult
 
 HEALTH_SECONDS = 10
 

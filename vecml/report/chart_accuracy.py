@@ -4,9 +4,22 @@ from vecml.measure.verdict import Family
 from vecml.numbers import percent, rate
 from vecml.report.chart_speed import SMALL, plain_rate
 from vecml.report.content import Content
-from vecml.report.drawing import AnyMark, Drawing, Group, Line, Mark, OneMark, Text, centred, fitted, text_width
+from vecml.report.drawing import (
+    AnyMark,
+    Drawing,
+    Group,
+    Line,
+    Mark,
+    OneMark,
+    Scale,
+    Text,
+    centred,
+    fitted,
+    round_factors,
+    round_steps,
+    text_width,
+)
 from vecml.report.pareto import Trade, knows_truth, trades
-from vecml.report.scale import Scale, round_factors, round_steps
 
 HEIGHT = 250.0  # of the plot
 LOG_FROM = 6.0

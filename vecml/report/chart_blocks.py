@@ -10,8 +10,7 @@ from vecml.measure.records import ArmMeasurement
 from vecml.numbers import percent, seconds
 from vecml.report.chart_speed import NAME_SIZE, SMALL
 from vecml.report.content import Content
-from vecml.report.drawing import AnyMark, Dots, Drawing, Line, Mark, Point, Rect, Text, fitted, text_width
-from vecml.report.scale import Scale
+from vecml.report.drawing import AnyMark, Dots, Drawing, Line, Mark, Point, Rect, Scale, Text, fitted, text_width
 
 PANEL = 62.0
 LABEL = 24.0

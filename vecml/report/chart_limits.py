@@ -21,13 +21,14 @@ from vecml.report.drawing import (
     Mark,
     OneMark,
     Role,
+    Scale,
     Text,
     apart,
     centred,
     fitted,
+    round_factors,
     text_width,
 )
-from vecml.report.scale import Scale, round_factors
 
 HEIGHT = 300.0
 LABELLED = 14  # settings whose names stand beside their points

@@ -15,12 +15,12 @@ from vecml.report.drawing import (
     OneMark,
     Rect,
     Role,
+    Scale,
     Text,
     centred,
     fitted,
     text_width,
 )
-from vecml.report.scale import Scale
 
 WIDEST = 1e4  # a ratio further off lies on the axis's end
 

@@ -15,13 +15,15 @@ from vecml.report.drawing import (
     OneMark,
     Rect,
     Role,
+    Scale,
     Shape,
     Text,
     centred,
     fitted,
+    round_factors,
+    round_steps,
     text_width,
 )
-from vecml.report.scale import Scale, round_factors, round_steps
 
 NAME_SIZE, SMALL = 13.0, 11.0
 LONGEST_NAME = 250.0  # pixels beside a bar; longer names stand above theirs

@@ -4,13 +4,14 @@ import dataclasses
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vecml.history.canary import FEWEST_SITTINGS as FOR_A_CONTROL
 from vecml.history.changes import Change, History, Mark
 from vecml.history.recorded import Setting, name_of
 from vecml.history.series import Series
+from vecml.history.watch import Alarm
 from vecml.numbers import count, percent, rate
 
 VERSION = 1
@@ -125,6 +126,16 @@ def size(change: Change) -> str:
         low = 0.0
     word = "slower" if change.slower else "faster"
     return f"{percent(abs(1 - change.ratio))} {word} ({percent(low)} to {percent(high)})"
+
+
+def alarm_line(alarm: Alarm, among: Iterable[Setting]) -> str:
+    """What changed, where, and how often it was measured again.
+
+    among: the settings that it is told from.
+    """
+    name = name_of(alarm.series.setting, among)
+    times = "once" if alarm.fresh == 1 else f"{alarm.fresh} times"
+    return f"{title(alarm.series, name)}: {change_line(alarm.change)}; measured again {times}"
 
 
 def sparkline(rates: Sequence[float], *, ascii_only: bool = False) -> str:

@@ -5,6 +5,7 @@ come from users' data: Jinja2 escapes every value, and pictures escape their own
 """
 
 import base64
+import gzip
 import hashlib
 import math
 import re
@@ -21,12 +22,11 @@ from markupsafe import Markup
 from vecml.comparison.comparison import ArmFigures, Comparison, recommended
 from vecml.comparison.document import to_json
 from vecml.numbers import count, percent, seconds
-from vecml.report import answers, surroundings
+from vecml.report import surroundings
 from vecml.report.chart_limits import standings
 from vecml.report.charts import Picture, charts
-from vecml.report.comparison import Table, how, reasons, sentence, table
+from vecml.report.comparison import NOT_RECORDED, OF_FUNCTIONS, Table, answers, how, reasons, sentence, table
 from vecml.report.content import SHAPES, Content, content_of, word
-from vecml.report.download import packed
 from vecml.report.drawing import clean
 from vecml.report.pareto import EXPLAINED, knows_truth, trades
 from vecml.report.rules import asked, left_out_in_words, rules_in_words
@@ -94,8 +94,8 @@ def page(comparison: Comparison, about: About) -> str:
         pareto=_pareto(content),
         pareto_explained=EXPLAINED,
         standings=_standings(content),
-        answers=answers.answers(content),
-        answers_note=answers.NOT_RECORDED if comparison.settings else answers.OF_FUNCTIONS,
+        answers=answers(content),
+        answers_note=NOT_RECORDED if comparison.settings else OF_FUNCTIONS,
         machine=surroundings.machine(comparison.environment),
         libraries=surroundings.libraries(comparison.environment),
         loads=surroundings.loads(comparison.load_before, comparison.load_after),
@@ -107,7 +107,7 @@ def page(comparison: Comparison, about: About) -> str:
         how=_sentence(how(comparison)),
         rules=rules_in_words(content),
         left_out=left_out_in_words(),
-        document=packed(to_json(comparison)),
+        document=download_address(to_json(comparison)),
         file_name=f"{file_stem(about.name, about.run_id)}.json",
         vecml=comparison.vecml,
     )
@@ -143,6 +143,14 @@ def page_of_run(
             for name, content in (pictures or {}).items()
         ],
     )
+
+
+def download_address(document: str) -> str:
+    """Pack a document into the `data:` address of a download link: gzip, then base64.
+
+    The same text always gives the same address.
+    """
+    return f"data:application/gzip;base64,{base64.b64encode(gzip.compress(document.encode(), mtime=0)).decode()}"
 
 
 def is_a_page(content: bytes) -> bool:

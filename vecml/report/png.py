@@ -1,10 +1,9 @@
-"""A drawing as PNG bytes, through matplotlib's own objects without pyplot; it is imported when a picture is drawn."""
+"""Renders a `Drawing` as PNG bytes with matplotlib."""
 
-import io
 from typing import TYPE_CHECKING, Any, Literal
 
 from vecml.report.drawing import Anchor, AnyMark, Dots, Drawing, Group, Line, Mark, Rect, Role, Text, clean
-from vecml.report.run_pictures import _drawable as drawable
+from vecml.report.figure import PLAIN, drawable, png_bytes
 from vecml.report.svg import outline
 
 if TYPE_CHECKING:
@@ -28,25 +27,21 @@ COLOURS: dict[Role, str] = {
 
 def png(drawing: Drawing) -> bytes:
     """The picture in the light scheme's colours with its title above it, two image pixels for each of the drawing's."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- heavy, see above
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415 -- slow to import
 
     head = 30.0
     width, height = drawing.width + 2 * MARGIN, drawing.height + 2 * MARGIN + head
     figure = Figure(figsize=(width / 100, height / 100), dpi=100 * SCALE, facecolor=COLOURS["paper"])
-    FigureCanvasAgg(figure)
     _Canvas(figure, width, height).draw(Text(MARGIN, MARGIN + 14, drawing.title, "ink", 15, bold=True))
     _Canvas(figure, width, height, MARGIN, MARGIN + head).draw(*drawing.marks)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=100 * SCALE)
-    return content.getvalue()
+    return png_bytes(figure)
 
 
 class _Canvas:
     """Puts marks on a figure; a drawing's pixels are moved by (left, top), and y grows downwards."""
 
     def __init__(self, figure: "Figure", width: float, height: float, left: float = 0.0, top: float = 0.0) -> None:
-        from matplotlib.transforms import Affine2D  # noqa: PLC0415 -- heavy, see above
+        from matplotlib.transforms import Affine2D  # noqa: PLC0415 -- slow to import
 
         self._figure = figure
         self._order = len(figure.get_children())  # matplotlib draws by kind, where a drawing goes by order
@@ -147,8 +142,7 @@ class _Canvas:
             fontweight="bold" if mark.bold else "normal",
             horizontalalignment=ALIGNED[mark.anchor],
             verticalalignment="baseline",
-            parse_math=False,  # a name is data, and so is a dollar in it
-            usetex=False,
+            **PLAIN,
             transform=self._transform,
         )
         self._add(label)

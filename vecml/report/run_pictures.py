@@ -1,10 +1,8 @@
-"""Pictures as PNG bytes: the loss by epoch and the confusion matrix. Nothing is written and no window is opened.
+"""The pictures of a pipeline run as PNG bytes: the training loss by epoch, and the confusion matrix.
 
-matplotlib's objects are used directly, without pyplot, so that no global state is touched; it is imported when a
-picture is drawn. Class names come from files: they are drawn as plain text, whatever they hold.
+Class names come from files, so they are drawn as plain text, whatever characters they hold.
 """
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.errors import DataError
+from vecml.report.figure import BLUE, PLAIN, drawable, new_figure, png_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-_DPI = 120
-_LINE = "#0072B2"  # blue of the Okabe-Ito palette, told apart under every colour blindness
 _QUIET = "#6f6f6f"  # a light grey that is still readable on a nearly white cell: contrast 4.5 (WCAG 2.1)
 _NUMBERED_CLASSES = 20  # up to here a cell has room for its count
 _NAME_LENGTH = 18
@@ -26,8 +22,6 @@ _NAME_SIZE = 9  # points
 _CHARACTER = 0.62  # width of a character, as a share of the font's size
 _TICKS = 30
 _MARKED_EPOCHS = 40
-# Fonts that have what DejaVu lacks, tried where they are installed: Chinese, Japanese, Korean.
-_WIDE_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Hiragino Sans", "Apple SD Gothic Neo")
 
 
 def loss_curve(losses: Sequence[float]) -> bytes:
@@ -48,10 +42,10 @@ def loss_curve(losses: Sequence[float]) -> bytes:
     loss_E = np.asarray(losses, dtype=np.float64)
     drawable_E = np.abs(loss_E) < 1e100  # False for NaN and inf; beyond it the axis itself would overflow
     epoch_E = np.arange(1, len(loss_E) + 1)
-    figure = _figure(7, 4)
+    figure = new_figure(7, 4)
     axes = figure.add_subplot()
     marker = "o" if len(loss_E) <= _MARKED_EPOCHS or drawable_E.sum() == 1 else None
-    axes.plot(epoch_E, np.where(drawable_E, loss_E, np.nan), color=_LINE, marker=marker, markersize=5, linewidth=1.8)
+    axes.plot(epoch_E, np.where(drawable_E, loss_E, np.nan), color=BLUE, marker=marker, markersize=5, linewidth=1.8)
     axes.set_xlim(0.5, len(loss_E) + 0.5)
     if not drawable_E.any():
         axes.set_yticks([])
@@ -62,7 +56,7 @@ def loss_curve(losses: Sequence[float]) -> bytes:
     axes.grid(color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def confusion_matrix(confusion_CC: NDArray[np.int64], classes: Sequence[str]) -> bytes:
@@ -86,10 +80,10 @@ def confusion_matrix(confusion_CC: NDArray[np.int64], classes: Sequence[str]) ->
         raise DataError(f"confusion_CC has shape {confusion_CC.shape}, but there are {n_classes} classes")
     share_CC = confusion_CC / np.maximum(confusion_CC.sum(axis=1, keepdims=True), 1)
     position = range(0, n_classes, -(-n_classes // _TICKS))
-    names, fonts = _drawable([_shortened(classes[index]) for index in position])
+    names, fonts = drawable([_shortened(classes[index]) for index in position])
     longest = max(map(len, names)) * _CHARACTER * _NAME_SIZE / 72
     side = float(np.clip(0.52 * n_classes, 2.6, 8.5))  # inches, as all sizes of a figure
-    figure = _figure(1.16 * side + longest + 1.75, side + 0.7 * longest + 1.3)
+    figure = new_figure(1.16 * side + longest + 1.75, side + 0.7 * longest + 1.3)
     axes = figure.add_subplot()
     image = axes.imshow(share_CC, cmap=colormaps["Blues"], norm=PowerNorm(0.5, vmin=0, vmax=1))
     bar = figure.colorbar(image, ax=axes, shrink=0.9, label="share of the true class")
@@ -99,8 +93,7 @@ def confusion_matrix(confusion_CC: NDArray[np.int64], classes: Sequence[str]) ->
     axes.set_title(f"Confusion matrix: {n_right:,} of {n_rows:,} rows right")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    # No mathematics ("$") and no TeX, whatever the user's matplotlibrc says: a name is data.
-    plain: dict[str, Any] = {"parse_math": False, "usetex": False, "fontfamily": fonts, "fontsize": _NAME_SIZE}
+    plain: dict[str, Any] = {**PLAIN, "fontfamily": fonts, "fontsize": _NAME_SIZE}
     if longest > 0.9 * side / len(names):
         plain_x = {**plain, "rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     else:
@@ -114,7 +107,7 @@ def confusion_matrix(confusion_CC: NDArray[np.int64], classes: Sequence[str]) ->
         axes.tick_params(which="minor", length=0)
         colour_CC4 = np.asarray(image.cmap(image.norm(share_CC)))
         _number_cells(axes, confusion_CC, colour_CC4, 72 * side / n_classes)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def _loss_title(loss_E: NDArray[np.float64], drawable_E: NDArray[np.bool_]) -> str:
@@ -155,35 +148,3 @@ def _shortened(name: str) -> str:
     line = " ".join(name.split())
     line = "".join(character if character.isprintable() else "\N{WHITE SQUARE}" for character in line) or "(empty)"
     return line if len(line) <= _NAME_LENGTH else line[: _NAME_LENGTH - 1].rstrip() + "…"
-
-
-def _drawable(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The names with every character that no font here has as a square, and the fonts to draw them with."""
-    from matplotlib.font_manager import findfont, fontManager, get_font  # noqa: PLC0415 -- heavy, see above
-
-    fonts = ["DejaVu Sans"]  # comes with matplotlib
-    missing = {ord(character) for name in names for character in name if not character.isascii()}
-    if missing:
-        installed = {entry.name for entry in fontManager.ttflist}
-        fonts += [font for font in _WIDE_FONTS if font in installed]
-        for font in fonts:
-            missing -= set(get_font(findfont(font)).get_charmap())
-    squares = dict.fromkeys(missing, "\N{WHITE SQUARE}")
-    return [name.translate(squares) for name in names], fonts
-
-
-def _figure(width: float, height: float) -> "Figure":
-    """An empty figure, inches by inches, whose drawing keeps a tenth of an inch from the edge."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 -- heavy, see above
-    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415
-
-    return Figure(figsize=(width, height), dpi=_DPI, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-
-
-def _png(figure: "Figure") -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- heavy, see above
-
-    FigureCanvasAgg(figure)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=_DPI)
-    return content.getvalue()

@@ -1,6 +1,7 @@
 """A pipeline run in one sentence and one table: the same in the terminal, in MLflow, in Prefect and in Jupyter."""
 
 import re
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -18,6 +19,20 @@ STAGE_NAMES = {
     "infer": "vectorized-infer",
     "evaluate": "evaluate",
 }
+
+
+@dataclass(frozen=True, repr=False)
+class PipelineResult(PipelineRecord):
+    """A pipeline run's record; `print` and a Jupyter cell show sentence and table."""
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
 
 def sentence(record: PipelineRecord) -> str:

@@ -1,11 +1,14 @@
-"""The ladder in words: its sentence, its table of 80 columns, and what is to be said below it."""
+"""The report of a ladder: its sentence, table and remarks in text, and its picture as PNG bytes."""
 
 from collections.abc import Sequence
 
+from vecml.errors import DataError
 from vecml.lab.ladder import Ladder, RungFigures, best, figures, gain
 from vecml.measure.verdict import Verdict
 from vecml.numbers import number, percent, times
+from vecml.report.figure import BLUE, PLAIN, new_figure, png_bytes
 
+QUIET = "#e4e4e4"  # fill of the bar of a rung that did not pay
 HEADINGS = ("rung", "rows/s", "x before", "interval", "x first", "flips", "B/row", "limit", "verdict")
 
 
@@ -85,3 +88,51 @@ def note(ladder: Ladder) -> str:
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     told = "\n".join(f"- {line}" for line in remarks(ladder))
     return f"{sentence(ladder)}\n\n{rows}\n\n{told}\n"
+
+
+def picture(ladder: Ladder) -> bytes:
+    """Rows a second of every rung, log scale, as a PNG; raises DataError where no rung was measured."""
+    found = [rung for rung in figures(ladder) if rung.rows_per_s]
+    if not found:
+        raise DataError("no rung of the ladder was measured: there is nothing to draw")
+    figure = new_figure(8.6, 1.5 + 0.52 * len(found))
+    axes = figure.add_subplot()
+    rates = [rung.rows_per_s or 1.0 for rung in found]
+    left = min(rates) / 3
+    for place, (rung, rate) in enumerate(zip(found, rates, strict=True)):
+        idle = rung.stopped_paying or rung.failure is not None
+        axes.barh(
+            place,
+            rate - left,
+            left=left,
+            height=0.66,
+            color=QUIET if idle else BLUE,
+            edgecolor=BLUE,
+            hatch="///" if idle else None,
+        )
+        axes.text(rate * 1.12, place, _beside(rung), va="center", fontsize=8.5, **PLAIN)
+    axes.set_xscale("log")
+    axes.set_xlim(left, max(rates) * 1_000)  # room for the figures beside the longest bar
+    axes.set_yticks(range(len(found)), labels=[f"{rung.name}\n{rung.idea}" for rung in found], fontsize=8, **PLAIN)
+    axes.invert_yaxis()
+    axes.set_xlabel("rows a second (log scale)", **PLAIN)
+    shape = "-".join(map(str, ladder.widths))
+    figure.suptitle(f"{shape}: {sentence(ladder)}", fontsize=9.5, **PLAIN)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return png_bytes(figure)
+
+
+def _beside(rung: RungFigures) -> str:
+    """The bar's figures: rate, what was won over the rung before, and the share of the limit."""
+    told = number(rung.rows_per_s or 0.0)
+    if rung.failure:
+        return f"{told}, invalid"
+    if rung.before is not None and rung.before.ratio is not None:
+        told += f", {times(rung.before.ratio)} times"
+    if rung.stopped_paying:
+        told += f" ({rung.word})"
+    if rung.fraction_of_limit is not None and rung.fraction_of_limit >= 0.01:
+        told += f", {percent(rung.fraction_of_limit)} of the limit"
+    return told
