@@ -5,6 +5,7 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.exceptions import PrefectException
 
 from vecml.comparison.comparison import Comparison
+from vecml.errors import one_line
 from vecml.record import TrackedRun
 from vecml.report.comparison import sentence as comparison_sentence
 from vecml.report.comparison import table as comparison_table
@@ -37,4 +38,4 @@ def _attach(run: TrackedRun, table: list[dict[str, str]], description: str) -> N
         )
         create_table_artifact(table=table, key="results", description=markdown(description))
     except (HTTPError, PrefectException) as error:
-        warn("VML010", f"the flow run's link and table could not be made: {' '.join(str(error).split())[:300]}")
+        warn("VML010", f"the flow run's link and table could not be made: {one_line(error, whole=True, limit=300)}")

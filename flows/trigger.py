@@ -13,7 +13,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_API_URL
 
 from tasks.tracking.location import without_passwords
-from vecml.errors import ServerError, SettingError
+from vecml.errors import ServerError, SettingError, one_line
 
 POLL_SECONDS = 2.0
 
@@ -73,7 +73,7 @@ def trigger(
         ) from None
     except (HTTPError, PrefectException) as error:
         raise ServerError(
-            f"the Prefect server {without_passwords(address)} failed: {' '.join(str(error).split())[:200]}",
+            f"the Prefect server {without_passwords(address)} failed: {one_line(error, whole=True, limit=200)}",
             "see that it runs: `vecml up` starts one",
         ) from None
 

@@ -86,3 +86,19 @@ def interrupted(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return "KeyboardInterrupt" in str(error) or "SystemExit" in str(error)
+
+
+def one_line(error: BaseException, *, named: bool = False, whole: bool = False, limit: int | None = 200) -> str:
+    """Write an error's message as one line; an error without a message is written as the name of its type.
+
+    Args:
+        error: what was raised.
+        named: whether the name of its type comes first (`KeyError: 'z'`).
+        whole: whether all lines of the message are joined; by default only the first is taken, because libraries put
+            their traces on the others.
+        limit: how many characters there may be, or None for all of them.
+    """
+    message = str(error).strip()
+    text = " ".join(message.split()) if whole else message.partition("\n")[0].rstrip()
+    name = type(error).__name__
+    return (f"{name}: {text}" if text and named else text or name)[:limit]

@@ -25,7 +25,7 @@ from typing import IO, Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from vecml import __version__
-from vecml.errors import StoreError
+from vecml.errors import StoreError, one_line
 
 FORMAT: Final = "vecml run"
 VERSION: Final = 1
@@ -250,7 +250,7 @@ def _reading(shown: str) -> Iterator[None]:
     except FileNotFoundError:
         raise StoreError(f"{shown}: there is no such file", "vecml export RUN FILE writes one") from None
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        raise _wrong(shown, f"it is no whole zip file ({' '.join(str(error).split())[:100]})") from None
+        raise _wrong(shown, f"it is no whole zip file ({one_line(error, whole=True, limit=100)})") from None
     except OSError as error:
         raise StoreError(
             f"{shown} cannot be unpacked: {error.strerror or error}", "see that it can be read and /tmp has room"
@@ -344,7 +344,7 @@ def _parsed(shown: str, name: str, content: bytes) -> Any:
         parsed = json.loads(content, parse_constant=refused)
         json.dumps(parsed, ensure_ascii=False).encode()  # half a character (a surrogate) cannot be stored
     except (ValueError, RecursionError) as error:
-        raise _wrong(shown, f"{name} cannot be read ({' '.join(str(error).split())[:100]})") from None
+        raise _wrong(shown, f"{name} cannot be read ({one_line(error, whole=True, limit=100)})") from None
     return parsed
 
 

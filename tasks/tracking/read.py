@@ -17,7 +17,7 @@ from tasks.tracking.location import locate
 from tasks.tracking.store import Store, open_store, search, store_errors
 from vecml.comparison.subject import RecordedRun
 from vecml.config import PipelineConfig, make_config
-from vecml.errors import ModelError, SettingError, StoreError
+from vecml.errors import ModelError, SettingError, StoreError, one_line
 from vecml.model.store import Classifier, load
 from vecml.record import COMPARE, ERROR, KIND, PIPELINE, SETTING
 
@@ -150,6 +150,6 @@ def _config(run: Run, path: Path) -> PipelineConfig:
         return make_config(json.loads(path.read_bytes()))
     except (SettingError, ValueError, RecursionError, TypeError, AttributeError) as error:
         raise StoreError(
-            f"run {run.info.run_name}: its config.json cannot be read: {' '.join(str(error).split())[:200]}",
+            f"run {run.info.run_name}: its config.json cannot be read: {one_line(error, whole=True, limit=200)}",
             f"read it with the vecml that wrote it, {run.data.tags.get('vecml.version', 'another one')}",
         ) from None

@@ -25,7 +25,7 @@ from tasks.tracking.ui_columns import QUERY
 from vecml import record as records
 from vecml.device import device_name
 from vecml.environment import Environment, describe, git_commit, process_identity
-from vecml.errors import StoreError, VecmlError, interrupted
+from vecml.errors import StoreError, VecmlError, interrupted, one_line
 from vecml.record import TrackedRun
 from vecml.warnings import warn
 
@@ -158,10 +158,10 @@ def created_run(
             store.client.set_terminated(run.run_id, "FINISHED")
     except Exception as error:
         status = "KILLED" if interrupted(error) else "FAILED"
-        _end(store, run, status, _one_line(error))
+        _end(store, run, status, _error_tag(error))
         raise
     except BaseException as error:
-        _end(store, run, "KILLED", f"interrupted: {_one_line(error)}")
+        _end(store, run, "KILLED", f"interrupted: {_error_tag(error)}")
         raise
 
 
@@ -261,9 +261,9 @@ def _termination_waits() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
 
 
-def _one_line(error: BaseException) -> str:
-    message = without_passwords(" ".join(str(error).split()))
-    return message if isinstance(error, VecmlError) else f"{type(error).__name__}: {message}".rstrip(": ")
+def _error_tag(error: BaseException) -> str:
+    """The error as the run's tag, without passwords; an error of another library is named by its type."""
+    return without_passwords(one_line(error, named=not isinstance(error, VecmlError), whole=True, limit=None))
 
 
 def _describe(store: Store, run_id: str, name: str) -> TrackedRun:

@@ -25,7 +25,7 @@ from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, sqlit
 from tasks.tracking.relocate import mend
 from tasks.tracking.ui_columns import keep_view
 from vecml.environment import is_alive, process_identity
-from vecml.errors import StoreError
+from vecml.errors import StoreError, one_line
 from vecml.record import ERROR, FLOW_RUN, PROCESS
 from vecml.warnings import warn
 
@@ -56,7 +56,7 @@ def store_errors(location: Location) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, RequestException, OSError, ModuleNotFoundError) as error:
-        reason = without_passwords(" ".join(str(error).split()))[:300]
+        reason = without_passwords(one_line(error, whole=True, limit=None))[:300]
         failure = StoreError(
             f"the tracking store {location.shown} failed: {reason}",
             "see that it is there, has room and can be written; `vecml doctor` checks it",

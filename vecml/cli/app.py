@@ -33,7 +33,7 @@ from vecml.cli import (
     up,
 )
 from vecml.cli.terminal import show_error
-from vecml.errors import SettingError, VecmlError, interrupted
+from vecml.errors import SettingError, VecmlError, interrupted, one_line
 
 INTERRUPTED = 130
 SIGNALLED = 128
@@ -111,7 +111,7 @@ def main() -> None:
         if interrupted(error):
             show_error(VecmlError("interrupted"))
             sys.exit(INTERRUPTED)
-        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        text = one_line(error, named=True, whole=True, limit=None)
         if "alloc" in text:  # torch's word for it is a RuntimeError
             sys.exit(_ended(VecmlError(f"not enough memory: {text}", "a smaller network or table"), debug))
         _ended(VecmlError(f"vecml failed: {text}", "run it again with --debug for the traceback"), debug)

@@ -27,7 +27,7 @@ from vecml.data.sources import check_source
 from vecml.device import check_threads
 from vecml.engines.registry import check_setting
 from vecml.environment import known_conflicts
-from vecml.errors import ServerError
+from vecml.errors import ServerError, one_line
 from vecml.inference.setting import candidates, resolve_setting
 from vecml.model.find import check_there, find_class, parts_of
 from vecml.warnings import warn
@@ -133,7 +133,7 @@ def _prefects_errors() -> Iterator[None]:
     except (HTTPError, RuntimeError) as error:
         if not isinstance(error, HTTPError) and "reach API" not in str(error):
             raise
-        reason = without_passwords(" ".join(str(error).split()))
+        reason = without_passwords(one_line(error, whole=True, limit=None))
         raise ServerError(
             f"Prefect's server failed: {reason[:300]}",
             "see that it runs and that its disk has room (PREFECT_HOME, by default ~/.prefect)",

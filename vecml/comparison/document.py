@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from vecml.comparison.comparison import Comparison, Load, Subject, families, figures
 from vecml.config import Setting
-from vecml.errors import MeasureError
+from vecml.errors import MeasureError, one_line
 from vecml.measure.records import ArmMeasurement, Blocks, Measured, Plan, Replaced, Window
 from vecml.measure.verdict import Family, Rules, Verdict
 
@@ -81,7 +81,7 @@ def from_json(content: bytes, name: str) -> Comparison:
     try:
         told = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise _damaged(name, f"it is no JSON ({' '.join(str(error).split())[:120]})") from None
+        raise _damaged(name, f"it is no JSON ({one_line(error, whole=True, limit=120)})") from None
     if not isinstance(told, Mapping) or told.get("kind") != KIND:
         kind = told.get("kind") if isinstance(told, Mapping) else type(told).__name__
         raise MeasureError(

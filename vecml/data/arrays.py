@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.data.selection import drop_flag
-from vecml.errors import DataError
+from vecml.errors import DataError, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,7 +107,7 @@ def arrow_array(name: str, values: Any, source: str) -> "pa.Array":
     except (pa.ArrowException, TypeError) as error:
         kind = getattr(values, "dtype", type(values).__name__)
         raise DataError(
-            f"column {name!r} in {source} cannot be used ({kind}): {_first_line(error)}",
+            f"column {name!r} in {source} cannot be used ({kind}): {one_line(error)}",
             f"make its values alike, or leave it out with {drop_flag(name)}",
         ) from None
 
@@ -117,14 +117,10 @@ def _by_column(array: NDArray[Any]) -> Iterable[tuple[str, NDArray[Any]]]:
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> DataError:
-    reason = _first_line(error)
+    reason = one_line(error)
     if "allow_pickle" in reason and "Object arrays" in reason:
         return DataError(
             f"{path.name} holds Python objects, which vecml does not unpickle",
             "save numbers or text: array.astype(float) or array.astype(str)",
         )
     return DataError(f"{path.name} cannot be read as {kind}: {reason}", COMPLETE)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

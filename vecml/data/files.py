@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vecml.data.arrays import read_npy, read_npz
 from vecml.data.delimited import read_delimited
 from vecml.data.selection import listed
-from vecml.errors import DataError
+from vecml.errors import DataError, one_line
 from vecml.progress import stage
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def arrow_errors(path: Path, kind: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
+        reason = one_line(error)
         raise DataError(
             f"{path.name} cannot be read as {kind}: {reason}", "is it complete? Copy or write it again"
         ) from None

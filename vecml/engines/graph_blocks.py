@@ -15,8 +15,7 @@ from vecml.config import Setting
 from vecml.engines.argmax import Highest
 from vecml.engines.blocks import Blocks, choose_block_rows
 from vecml.engines.checks import check_labels, count_rows
-from vecml.engines.libraries import first_line
-from vecml.errors import EngineUnavailableError
+from vecml.errors import EngineUnavailableError, one_line
 from vecml.model.network import AnyModel, OwnModel
 
 Array = NDArray[Any]
@@ -81,7 +80,7 @@ class GraphLoaded:
         except Exception as error:  # whatever the library raises
             self.close()
             raise EngineUnavailableError(
-                f"engine {setting.engine} cannot run {name}: {first_line(error)}", "engine torch runs it as it is"
+                f"engine {setting.engine} cannot run {name}: {one_line(error)}", "engine torch runs it as it is"
             ) from error
 
     def labels(self, x: NDArray[np.float32], out_N: NDArray[np.int64]) -> None:

@@ -3,6 +3,8 @@
 import importlib
 import importlib.util
 
+from vecml.errors import one_line
+
 
 def missing(library: str, extra: str | None) -> str | None:
     """Why `library` cannot be used here, in words for the user, or None; imports it.
@@ -16,15 +18,10 @@ def missing(library: str, extra: str | None) -> str | None:
     except ModuleNotFoundError as error:
         if error.name == library:
             return f"{library} is not installed{_how(extra)}"
-        return f"{library} cannot be imported: {first_line(error)}"
+        return f"{library} cannot be imported: {one_line(error)}"
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- what a library that does not fit this machine raises is its own
-        return f"{library} cannot be imported: {first_line(error)}"
+        return f"{library} cannot be imported: {one_line(error)}"
     return None
-
-
-def first_line(error: BaseException) -> str:
-    """An error's first line; the name of its type where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _how(extra: str | None) -> str:

@@ -9,9 +9,8 @@ import warnings
 import numpy as np
 
 from vecml.config import Activation, Layout
-from vecml.engines.libraries import first_line
 from vecml.engines.weights import Linear
-from vecml.errors import EngineUnavailableError
+from vecml.errors import EngineUnavailableError, one_line
 from vecml.model.network import OwnModel
 
 OPSET = 20  # the first with Gelu
@@ -104,4 +103,4 @@ def operator_of(error: BaseException) -> str:
         if found := _OPERATOR.search(str(cause)):
             named = next(group for group in found.groups() if group)
         last, cause = cause, cause.__cause__
-    return named or first_line(last)
+    return named or one_line(last)

@@ -10,7 +10,7 @@ from vecml.config import Setting
 from vecml.engines.graph_blocks import GraphLoaded
 from vecml.engines.onnx_graph import chain_bytes, exported_bytes
 from vecml.engines.weights import label_layers, logit_layers
-from vecml.errors import EngineUnavailableError
+from vecml.errors import EngineUnavailableError, one_line
 from vecml.model.network import AnyModel, OwnModel
 
 QUIET = 4  # fatal alone: errors are raised, and what it would print about this machine is no news
@@ -55,5 +55,5 @@ def _session(graph: bytes, model: AnyModel) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own are named after status codes, and a missing kernel is one of them
-        said = " ".join(str(error).split())
+        said = one_line(error, whole=True, limit=None)
         raise EngineUnavailableError(f"engine onnxruntime cannot run {model.architecture}: {said}") from error

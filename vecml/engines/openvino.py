@@ -12,7 +12,8 @@ from typing import cast
 from vecml.config import Isa, Layout, Precision, Setting
 from vecml.engines.base import Loaded
 from vecml.engines.checks import unsupported
-from vecml.engines.libraries import first_line, missing
+from vecml.engines.libraries import missing
+from vecml.errors import one_line
 from vecml.model.network import AnyModel, OwnModel
 
 _TELEMETRY = "openvino_telemetry"
@@ -75,5 +76,5 @@ def _missing_bfloat16() -> str | None:
     try:
         capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except RuntimeError as error:
-        return f"openvino cannot use the CPU: {first_line(error)}"
+        return f"openvino cannot use the CPU: {one_line(error)}"
     return None if "BF16" in capabilities else "this CPU has no bfloat16 arithmetic"

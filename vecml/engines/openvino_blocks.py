@@ -12,11 +12,10 @@ from openvino import opset13 as ops
 
 from vecml.config import Activation, Layout, Setting
 from vecml.engines.graph_blocks import GraphLoaded
-from vecml.engines.libraries import first_line
 from vecml.engines.onnx_graph import exported_bytes
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.engines.writeable import as_writeable
-from vecml.errors import EngineUnavailableError
+from vecml.errors import EngineUnavailableError, one_line
 from vecml.model.network import AnyModel, OwnModel
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -39,7 +38,7 @@ def load_openvino(model: AnyModel, setting: Setting) -> GraphLoaded:
             graph = core.read_model(onnx)
         except RuntimeError as error:
             raise EngineUnavailableError(
-                f"engine openvino cannot run {model.architecture}: {first_line(error)}"
+                f"engine openvino cannot run {model.architecture}: {one_line(error)}"
             ) from error
     else:
         activation = model.architecture.activation

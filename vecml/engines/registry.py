@@ -6,14 +6,13 @@ from vecml.config import Setting
 from vecml.engines.base import Engine, Loaded
 from vecml.engines.checks import other_model, unsupported
 from vecml.engines.halide import HalideEngine
-from vecml.engines.libraries import first_line
 from vecml.engines.numpy import NumpyEngine
 from vecml.engines.onnxruntime import OnnxruntimeEngine
 from vecml.engines.openvino import OpenvinoEngine
 from vecml.engines.row_loop import RowLoopEngine
 from vecml.engines.torch import TorchEngine
 from vecml.engines.torch_compile import TorchCompileEngine
-from vecml.errors import EngineUnavailableError, SettingError
+from vecml.errors import EngineUnavailableError, SettingError, one_line
 from vecml.model.network import AnyModel, Architecture, Layer, Model
 
 ENGINES: dict[str, Engine] = {
@@ -65,7 +64,7 @@ def load_engine(model: AnyModel, setting: Setting) -> Loaded:
         return get_engine(setting.engine).load(model, setting)
     except (ImportError, AttributeError) as error:
         raise EngineUnavailableError(
-            f"engine {setting.engine} cannot be loaded: its library is broken: {first_line(error)}",
+            f"engine {setting.engine} cannot be loaded: its library is broken: {one_line(error)}",
             "install it anew; vecml doctor shows the versions",
         ) from error
 

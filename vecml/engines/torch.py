@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from vecml.config import Isa, Layout, Precision, Setting
 from vecml.engines.base import Loaded
 from vecml.engines.checks import unsupported
-from vecml.engines.libraries import first_line, missing
+from vecml.engines.libraries import missing
+from vecml.errors import one_line
 from vecml.model.network import AnyModel, OwnModel
 
 
@@ -57,7 +58,7 @@ def missing_torch(setting: Setting) -> str | None:
     # Which errors torch has for what it was built without, or for a driver in trouble, is not documented: an
     # AssertionError where CUDA was left out, a RuntimeError from a driver.
     except Exception as error:  # noqa: BLE001
-        return f"torch cannot use {setting.device}: {first_line(error)}"
+        return f"torch cannot use {setting.device}: {one_line(error)}"
 
 
 def _missing_on_cpu(setting: Setting) -> str | None:

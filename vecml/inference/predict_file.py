@@ -25,7 +25,7 @@ from vecml.device import usable_cpus
 from vecml.engines.base import Loaded
 from vecml.engines.blocks import choose_block_rows
 from vecml.engines.registry import check, load_engine
-from vecml.errors import DataError, SettingError, StoreError
+from vecml.errors import DataError, SettingError, StoreError, one_line
 from vecml.inference.infer import in_layout
 from vecml.model.network import AnyModel, OwnModel
 from vecml.model.store import Classifier
@@ -333,7 +333,7 @@ def _opened(path: Path, layout: _Layout) -> Iterator[Any]:
         with writer:
             yield lambda block, label_N, logits_NC: writer.write_table(layout.table(block, label_N, logits_NC, schema))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
+        reason = one_line(error)
         raise DataError(
             f"a column that is kept cannot be written as {path.suffix}: {reason}", "leave it out of --keep"
         ) from None

@@ -22,6 +22,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml.errors import one_line
 from vecml.measure.latency import bucket_of
 from vecml.measure.memory import peak_rss_bytes
 
@@ -181,12 +182,6 @@ def _end_with_parent() -> None:
             ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # 1: PR_SET_PDEATHSIG
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    kind = type(error).__name__
-    return f"{kind}: {text}"[:500] if text else kind
-
-
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer requests until there are no more; an error of the arm is sent as an answer."""
     _end_with_parent()
@@ -196,9 +191,9 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         try:
             answer = server.answer(request)
         except MemoryError as error:
-            answer = {"error": f"memory ran out ({_one_line(error)})"}
+            answer = {"error": f"memory ran out ({one_line(error, named=True, whole=True, limit=500)})"}
         except Exception as error:  # noqa: BLE001 -- an arm may raise anything; its error is sent with its name
-            answer = {"error": f"it raised {_one_line(error)}"}
+            answer = {"error": f"it raised {one_line(error, named=True, whole=True, limit=500)}"}
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
     os._exit(0)  # the system tidies up: libraries would take up to a second for it

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from vecml.config import Activation
-from vecml.errors import SettingError
-from vecml.model.find import in_a_line
+from vecml.errors import SettingError, one_line
 
 PROVEN_ROWS = 64
 SPREADS = (0.1, 1.0, 10.0)
@@ -140,7 +139,7 @@ def _exported(module: nn.Module, n_features: int) -> "torch.export.ExportedProgr
             return torch.export.export(module, (example_NF,), dynamic_shapes=shapes)
     except Exception as error:
         raise SettingError(
-            f"torch.export cannot trace {type(module).__qualname__}: {in_a_line(error)}",
+            f"torch.export cannot trace {type(module).__qualname__}: {one_line(error, named=True)}",
             "its forward may depend on the shape of its input, not on its values or on the number of rows",
         ) from error
     finally:

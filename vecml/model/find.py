@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecml.errors import ModelError, SettingError
+from vecml.errors import ModelError, SettingError, one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,7 +91,7 @@ def make(name: str, n_features: int, n_classes: int, script: str | None = None) 
         return made(n_features=n_features, n_classes=n_classes)
     except (Exception, SystemExit) as error:
         raise SettingError(
-            f"--architecture {name}: {short}({n_features}, {n_classes}) failed: {in_a_line(error)}",
+            f"--architecture {name}: {short}({n_features}, {n_classes}) failed: {one_line(error, named=True)}",
             "it is called with the number of encoded features and the number of classes",
         ) from error
 
@@ -106,12 +106,6 @@ def is_module(value: object) -> bool:
     """Whether it is a torch.nn.Module; torch is not imported for it, since whoever has one has imported it."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
-
-
-def in_a_line(error: BaseException) -> str:
-    """An error of the user's code as `Kind: first line`, 200 characters at most."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")[:200]
 
 
 @contextmanager
@@ -131,7 +125,7 @@ def _current_folder_first() -> Iterator[None]:
 
 
 def _import_failed(name: str, module: str, error: BaseException) -> SettingError:
-    return SettingError(f"--architecture {name}: importing {module} failed: {in_a_line(error)}")
+    return SettingError(f"--architecture {name}: importing {module} failed: {one_line(error, named=True)}")
 
 
 def _nearest(qualified: str, names: Mapping[str, Any]) -> str | None:

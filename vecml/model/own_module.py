@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from vecml.errors import ModelError, SettingError, TrainingError
+from vecml.errors import ModelError, SettingError, TrainingError, one_line
 from vecml.model.chain import chain_of
-from vecml.model.find import in_a_line, make
+from vecml.model.find import make
 from vecml.model.module import layer_from
 from vecml.model.network import AnyModel, Architecture, Model, OwnArchitecture, OwnModel
 
@@ -100,7 +100,7 @@ def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> No
             logits_NC = module(x_NF)
         except (Exception, SystemExit) as error:
             raise SettingError(
-                f"{what}: it fails on {LOOKED_AT} rows of {n_features} features: {in_a_line(error)}",
+                f"{what}: it fails on {LOOKED_AT} rows of {n_features} features: {one_line(error, named=True)}",
                 "it takes encoded features (rows, features), float32",
             ) from error
         if not torch.equal(x_NF, given_NF):
@@ -131,7 +131,8 @@ def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> No
             wide_NC = copy.deepcopy(module).double()(x_NF.double())
         except (Exception, SystemExit) as error:
             raise SettingError(
-                f"{what}: a copy of it does not run in float64, which the reference needs: {in_a_line(error)}",
+                f"{what}: a copy of it does not run in float64, which the reference needs:"
+                f" {one_line(error, named=True)}",
                 "let tensors that it makes take the dtype of its input: x.new_zeros(...)",
             ) from error
         if wide_NC.dtype != torch.float64 or _far(wide_NC, logits_NC):
@@ -237,7 +238,7 @@ def model_from(module: nn.Module, n_features: int) -> AnyModel:
             logits_NC = own(x_NF)
     except Exception as error:
         raise SettingError(
-            f"module {name}: it fails on {LOOKED_AT} rows of {n_features} features: {in_a_line(error)}",
+            f"module {name}: it fails on {LOOKED_AT} rows of {n_features} features: {one_line(error, named=True)}",
             "it takes encoded features (rows, features), float32",
         ) from error
     if not isinstance(logits_NC, torch.Tensor) or logits_NC.ndim != 2 or logits_NC.shape[1] < 2:
@@ -318,7 +319,7 @@ def read_state(content: bytes, place: str) -> dict[str, torch.Tensor]:
     try:
         return dict(sorted(load(content).items()))  # a file has no order of its own
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise ModelError(f"{place} is no safetensors file: {in_a_line(error)}") from None
+        raise ModelError(f"{place} is no safetensors file: {one_line(error, named=True)}") from None
 
 
 def fill(module: nn.Module, state: Mapping[str, torch.Tensor], place: str, name: str) -> None:
@@ -426,7 +427,7 @@ def _detached(module: nn.Module, what: str) -> nn.Module:
             parameter.requires_grad_(False)
     except (Exception, SystemExit) as error:
         hint = "call it once, so that its lazy layers get their shapes" if "uninitialized" in str(error) else None
-        raise SettingError(f"{what}: it cannot be copied: {in_a_line(error)}", hint) from error
+        raise SettingError(f"{what}: it cannot be copied: {one_line(error, named=True)}", hint) from error
     return own
 
 

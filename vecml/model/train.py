@@ -18,9 +18,8 @@ from vecml import progress
 from vecml.config import TrainingConfig
 from vecml.data.selection import drop_flag
 from vecml.data.split import Part, Split
-from vecml.errors import TrainingError, VecmlError
+from vecml.errors import TrainingError, VecmlError, one_line
 from vecml.model.adam import Adam
-from vecml.model.find import in_a_line
 from vecml.model.module import layer_from, linears, new_module
 from vecml.model.network import AnyModel, Architecture, Layer, Model
 from vecml.model.replicas import stack_size, train_stack
@@ -136,7 +135,7 @@ def _train_own(split: Split, config: TrainingConfig, name: str, device: str) -> 
         except VecmlError:
             raise
         except Exception as error:  # whatever the user's code raises
-            raise TrainingError(f"--architecture {name}: training failed: {in_a_line(error)}") from error
+            raise TrainingError(f"--architecture {name}: training failed: {one_line(error, named=True)}") from error
     model = model_of(name, module, n_features, split.classes, statistics)
     return Training(model, losses, device)
 

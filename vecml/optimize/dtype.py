@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from vecml.errors import one_line
 from vecml.optimize.agreement import difference, largest_error
-from vecml.optimize.target import Place, in_a_line, load, make_inputs
+from vecml.optimize.target import Place, load, make_inputs
 
 TASK = "vecml.optimize.dtype:dtype_task"
 LIGHTER = ("float32", "float16")
@@ -124,7 +125,7 @@ def _call(function: Callable[..., Any], args: Sequence[Any]) -> tuple[Any, Seque
         try:
             result = function(*given)
         except Exception as error:  # noqa: BLE001 -- a dtype that the function cannot take is a finding
-            return None, given, None, in_a_line(error)
+            return None, given, None, one_line(error, named=True)
         taken = time.perf_counter() - start
         fastest = taken if number <= 1 else min(fastest, taken)  # the first may compile
         if taken > 1.0 and number:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from vecml.errors import DataError
+from vecml.errors import DataError, one_line
 from vecml.optimize.agreement import difference, largest_error
-from vecml.optimize.target import Place, in_a_line, load, make_inputs
+from vecml.optimize.target import Place, load, make_inputs
 
 TASK = "vecml.optimize.observe:observe_task"
 TINY_SECONDS = 20e-6
@@ -157,7 +157,9 @@ def timed(function: Callable[..., Any], args: tuple[Any, ...], place: Place) -> 
     try:
         result = function(*args)
     except (Exception, SystemExit) as error:
-        raise DataError(f"{place.text} raised {in_a_line(error)}", "it must run over what --inputs gives") from error
+        raise DataError(
+            f"{place.text} raised {one_line(error, named=True)}", "it must run over what --inputs gives"
+        ) from error
     seconds = time.perf_counter() - start
     return result, seconds, (time.process_time() - cpu) / seconds if seconds > 0 else 1.0
 

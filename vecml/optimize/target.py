@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vecml.errors import DataError, SettingError
+from vecml.errors import DataError, SettingError, one_line
 
 EXAMPLE = "for example examples/optimize/moving_average.py:moving_average"
 MODULE = "vecml_target_"  # before a file's name: none of the user's own modules is called so
@@ -102,7 +102,7 @@ def load(place: Place) -> Callable[..., Any]:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever the user's module raises is told with its name
-        raise DataError(f"importing {Path(place.file).name} raised {in_a_line(error)}") from error
+        raise DataError(f"importing {Path(place.file).name} raised {one_line(error, named=True)}") from error
     found = getattr(module, place.name, None)
     if not callable(found):
         raise DataError(f"{place.text} is a {type(found).__name__} once the module is imported, and no function")
@@ -115,16 +115,10 @@ def make_inputs(inputs: Place) -> tuple[Any, ...]:
     try:
         made = function()
     except (Exception, SystemExit) as error:
-        raise DataError(f"{inputs.text} raised {in_a_line(error)}") from error
+        raise DataError(f"{inputs.text} raised {one_line(error, named=True)}") from error
     if not isinstance(made, tuple):
         raise DataError(
             f"{inputs.text} gave a {type(made).__name__}, not the tuple of arguments",
             "return (x,) for a single argument",
         )
     return made
-
-
-def in_a_line(error: BaseException) -> str:
-    """`Kind: first line`, 200 characters at most."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")[:200]

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from vecml.errors import SettingError
+from vecml.errors import SettingError, one_line
 from vecml.optimize.agreement import difference, largest
 from vecml.optimize.observe import describe, shared
 from vecml.optimize.profile import INSTALL
-from vecml.optimize.target import Place, in_a_line, load, make_inputs
+from vecml.optimize.target import Place, load, make_inputs
 
 TASK = "vecml.optimize.validate:validate_task"
 EXAMPLES = 400
@@ -227,7 +227,7 @@ def check(
     try:
         found = candidate(*theirs)
     except Exception as error:  # noqa: BLE001 -- whatever it raises is a difference
-        raise differs(f"it raises {in_a_line(error)}") from None
+        raise differs(f"it raises {one_line(error, named=True)}") from None
     if reason := difference(expected, found, rtol, largest(args)):
         raise differs(reason)
     for name, before, old, new in zip(names, args, ours, theirs, strict=True):
