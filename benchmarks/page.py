@@ -1,12 +1,12 @@
-"""The README's table and picture, written from what was measured; everything else of the README is left as it is."""
+"""Writes the table and the picture of the benchmarks into the README; the rest of the README stays as it is."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from vecml.environment import describe
+from vecml.report.figure import new_figure, png_bytes
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -74,7 +74,7 @@ def write(rows: Sequence[Row], engine: str, threads: int) -> None:
 
 
 def table(rows: Sequence[Row], engine: str, threads: int) -> str:
-    """Markdown: for each shape the rate, the ratios with their intervals, the share of the limit."""
+    """The Markdown table: for each network the rate, the ratios with their intervals, and the share of the limit."""
     environment = describe()
     lines = [
         "",
@@ -106,14 +106,10 @@ def _share(limit: float | None) -> str:
 
 
 def picture(rows: Sequence[Row], engine: str) -> bytes:
-    """Bars by shape: vecml's rate over each other's, on a logarithmic axis, with intervals; PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    """The picture as PNG bytes: for each network, bars of vecml's rate over each peer's, with intervals."""
     names = sorted({name for row in rows for name in row.ratios}, key=lambda name: (name != "notebook", name))
     colours = ["#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442"]
-    figure = Figure(figsize=(9, 1.2 + 0.95 * len(rows)), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 1.2 + 0.95 * len(rows))
     axes = figure.add_subplot()
     height = 0.8 / max(1, len(names))
     for place, name in enumerate(names):
@@ -138,9 +134,7 @@ def picture(rows: Sequence[Row], engine: str) -> bytes:
     axes.set_xlabel(f"times as many rows a second: vecml ({engine}) over the other")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", fontsize=8, frameon=False)
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    return content.getvalue()
+    return png_bytes(figure)
 
 
 def _told(ratio: Ratio | None) -> str:

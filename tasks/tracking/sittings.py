@@ -21,7 +21,7 @@ from mlflow.entities import Run
 from tasks.tracking.read import find_run, open_existing
 from tasks.tracking.recorded import read_artifact
 from tasks.tracking.store import PARENT, Store, child_runs, search, store_errors
-from vecml.errors import StoreError
+from vecml.errors import StoreError, one_line
 from vecml.history.diff import Answers, Side
 from vecml.history.recorded import RecordedSetting
 from vecml.record import COMPARE, DEVICE_NAME, DIGEST_TAGS, ERROR, KIND, NONE, PIPELINE, SETTING, SETTING_PARAMS
@@ -201,7 +201,7 @@ def _answers(store: Store, run: Run) -> Answers | None:
             return Answers(tuple(labels["row_N"].tolist()), tuple(right_N.tolist()))
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(
-            f"run {run.info.run_name}: its labels.npz cannot be read: {' '.join(str(error).split())[:200]}",
+            f"run {run.info.run_name}: its labels.npz cannot be read: {one_line(error, whole=True)}",
             "run it again: vecml run",
         ) from None
 

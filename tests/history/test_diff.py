@@ -130,7 +130,7 @@ def test_what_cannot_be_compared_is_refused_with_what_would_lift_it(keys: dict[s
     (found,) = diff([side("old", sitting()), side("new", sitting(environment="e2", keys=keys))])
     assert found.refusals == (refusal,)
     assert found.differences == ()
-    assert sentence(found) == f"new cannot be held against old: {refusal}."
+    assert sentence(found) == f"new cannot be compared with old: {refusal}."
 
 
 def test_another_scope_is_refused() -> None:

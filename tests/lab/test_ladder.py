@@ -70,7 +70,7 @@ def test_words() -> None:
     told = remarks(made)
     assert told[0] == "Network 10-32-2 over 1,000 rows of synthetic; every rate is per row."
     assert told[1] == "Slow rungs label fewer rows a call: row loop 100."
-    assert any(line.startswith("blocks: it brought nothing here (equivalent): ") for line in told)
+    assert any(line.startswith("blocks: it made no difference here (equivalent): ") for line in told)
     assert told[-1] == "GPU is left out: there is no CUDA device that torch sees."
     assert note(made).startswith(sentence(made))
 

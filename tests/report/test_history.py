@@ -72,7 +72,7 @@ def test_a_size() -> None:
 
 def test_a_mark() -> None:
     assert mark_line(Mark(3, DAY, ("torch 2.12 to 2.13",))) == (
-        "2026-03-04: torch 2.12 to 2.13; no change of level found there"
+        "2026-03-04: torch 2.12 to 2.13; the speed did not change there"
     )
 
 
@@ -85,8 +85,8 @@ def test_the_sentence_for_each_state() -> None:
     assert sentence([steady, suspected]) == (
         "Undecided: numpy may be slower in the latest sitting; the next ones will tell."
     )
-    assert sentence([short]) == "Nothing can be told yet: the series is too short."
-    assert sentence([short, short]) == "Nothing can be told yet: all 2 series are too short."
+    assert sentence([short]) == "Nothing can be said yet: the series is too short."
+    assert sentence([short, short]) == "Nothing can be said yet: all 2 series are too short."
     told = sentence([regressed, suspected])
     assert told.startswith("numpy is 1")
     assert " % slower (" in told
@@ -102,7 +102,7 @@ def test_the_lines_of_a_series() -> None:
     assert len(told[0]) == 34
     assert told[1] == "34 sittings, 2026-01-01 to 2026-02-03"
     assert told[2].startswith("first ")
-    assert told[3] == "2026-01-21: numpy 2.3.5 to 2.4.6; no change of level found there"
+    assert told[3] == "2026-01-21: numpy 2.3.5 to 2.4.6; the speed did not change there"
     assert told[4].startswith("2026-01-31")
     assert told[-1] == "confirmed: slower in the latest sittings"
 
@@ -111,11 +111,11 @@ def test_a_short_series_says_what_is_missing() -> None:
     found = history_of(replace(history().series, points=history().series.points[:9], left_out={"invalid": 2}))
     assert lines(found)[-2:] == [
         "2 left out: invalid",
-        "too short: 6 more sittings before anything can be told",
+        "too short: 6 more sittings before vecml can say anything",
     ]
     assert lines(history_of(replace(found.series, points=()))) == [
         "2 left out: invalid",
-        "too short: 15 more sittings before anything can be told",
+        "too short: 15 more sittings before vecml can say anything",
     ]
 
 

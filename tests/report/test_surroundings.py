@@ -98,7 +98,7 @@ def test_the_machine_launch_by_launch() -> None:
         "canary": "3 ms",
         "canaries apart": "0.0 %",
         "stolen at most": "0.0 %",
-        "throttled": "not to be told",
+        "throttled": "unknown",
         "others at most": "0.01 CPUs",
         "disturbed windows": "0 of 1",
         "replaced before": "0",

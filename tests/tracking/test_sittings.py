@@ -19,7 +19,7 @@ from vecml.config import PipelineConfig, Setting
 from vecml.errors import StoreError
 from vecml.history.diff import diff
 from vecml.record import child_metrics
-from vecml.report.result import PipelineResult
+from vecml.report.summary import PipelineResult
 
 
 @pytest.fixture(autouse=True)

@@ -212,9 +212,9 @@ def crossing(xs: Sequence[float], ratios: Sequence[float]) -> float | None:
 
 
 def against(cell: Cell | None) -> str:
-    """`7.9 times as fast (faster)`: a ratio with its verdict's word, or that there is none."""
+    """A cell's ratio with its verdict, `7.9 times as fast (faster)`, or why there is none."""
     if cell is None:
         return "not measured"
     if cell.ratio is None:
-        return f"not to be told ({cell.failure or 'no pairs'})"
+        return f"without a ratio ({cell.failure or 'no pairs'})"
     return f"{times(cell.ratio)} times as fast ({cell.word or 'no verdict'})"

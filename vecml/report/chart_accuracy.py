@@ -1,4 +1,4 @@
-"""Accuracy against speed, with the settings that are worth having: `vecml.report.pareto`."""
+"""The picture of accuracy against speed, which shows the settings on the Pareto set (`vecml.report.pareto`)."""
 
 from vecml.measure.verdict import Family
 from vecml.numbers import percent, rate
@@ -28,7 +28,7 @@ LEGEND_LINE = 19.0
 
 
 def accuracy_chart(content: Content, family: Family, width: float) -> Drawing | None:
-    """The family's valid settings; None where no labels were counted (functions, or nothing valid)."""
+    """Draw the valid settings of a family; None if no labels were counted (functions, or no setting is valid)."""
     found = trades(content, family)
     if not found:
         return None
@@ -100,7 +100,7 @@ def _point(number: int, trade: Trade, across: Scale, up: Scale, taken: list[tupl
 
 
 def _legend(found: tuple[Trade, ...], width: float, top: float) -> tuple[list[AnyMark], float]:
-    """The numbers' names below the plot, in as many columns as fit; where it ends."""
+    """The legend below the plot, in as many columns as fit, and the y at which it ends."""
     longest = max(text_width(trade.name, SMALL) for trade in found) + 48
     columns = max(1, min(3, int(width // min(longest, width)), len(found)))
     lines = -(-len(found) // columns)

@@ -1,4 +1,4 @@
-"""Every timed block in the order of measuring, so that drift, steps between launches and disturbances can be seen."""
+"""The picture of all timed blocks in the order of measuring: it shows drift, steps between launches, disturbances."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,14 @@ INSIDE = 0.97  # of all blocks lie within the axis, and so do the launches' medi
 
 @dataclass(frozen=True)
 class _Frame:
-    """What the panels of a picture share: the launches' places and rounds, how far the axis goes down and up."""
+    """What all panels of the picture share.
+
+    Attributes:
+        across: where each launch begins and ends, in pixels.
+        rounds: how many rounds each launch has.
+        down, up: how far the axis reaches below and above the median, as shares of it.
+        left, width: where the panels begin and end, in pixels.
+    """
 
     across: Mapping[int, tuple[float, float]]
     rounds: Mapping[int, int]
@@ -31,15 +38,15 @@ class _Frame:
 
 
 def block_groups(content: Content) -> tuple[int, ...]:
-    """The groups of arms that took turns, each drawn apart."""
+    """The numbers of the groups of arms that took turns; each group gets a picture of its own."""
     measured = content.comparison.measured
     return tuple(dict.fromkeys(arm.group for arm in measured.arms if arm.role != "limit" and len(arm.blocks)))
 
 
 def blocks_chart(content: Content, group: int, width: float) -> Drawing | None:
-    """A panel for each arm of a group, the null arm among them: each block's time a call against the arm's own median.
+    """Draw a panel for each arm of a group and its null arm: the time of every block relative to the arm's median.
 
-    None where the group has no block.
+    Returns None if the group has no block.
     """
     measured = content.comparison.measured
     arms = [arm for arm in measured.arms if arm.group == group and arm.role != "limit" and len(arm.blocks)]
@@ -126,7 +133,7 @@ def _panel(
 
 
 def _disturbed(content: Content, arm: ArmMeasurement) -> list[tuple[int, int, int]]:
-    """Launch, first and last round of every stretch that does not count for this arm; windows that touch are one."""
+    """The rounds that do not count for this arm, as (launch, first round, last round); adjacent windows are merged."""
     found: list[tuple[int, int, int]] = []
     windows = [
         (seen.launch, seen.first_round, seen.last_round)
@@ -142,7 +149,7 @@ def _disturbed(content: Content, arm: ArmMeasurement) -> list[tuple[int, int, in
 
 
 def _by_launch(arm: ArmMeasurement, change: Sequence[float]) -> dict[int, float]:
-    """The median of every launch."""
+    """The median change of every launch."""
     taken: dict[int, list[float]] = {}
     for launch, value in zip(arm.blocks.launch, change, strict=True):
         taken.setdefault(launch, []).append(value)
@@ -156,7 +163,7 @@ def _rounds(arm: ArmMeasurement, launch: int) -> list[int]:
 def _places(
     launches: Sequence[int], rounds: dict[int, int], left: float, width: float
 ) -> dict[int, tuple[float, float]]:
-    """Where each launch begins and ends: as wide as it has rounds, with a gap between two."""
+    """Where each launch begins and ends in pixels: its width is in proportion to its rounds."""
     gap = 6.0 if len(launches) <= 12 else 2.0
     room = width - left - gap * (len(launches) - 1)
     total = sum(rounds.values())
@@ -169,9 +176,11 @@ def _places(
 
 
 def _reach(far: Sequence[float], least: float) -> float:
-    """How far the axis goes, so that nearly all blocks are on it, and at least so far; the rest are marked at its edge.
+    """How far the axis reaches on one side, so that it holds nearly all blocks.
 
-    `far`: how far the blocks of this side are from the median.
+    Args:
+        far: distances of this side's blocks from the median, as shares of it.
+        least: the axis reaches at least this far.
     """
     ordered = sorted(far) or [0.0]
     wanted = max(ordered[min(len(ordered) - 1, int(INSIDE * len(ordered)))], least) * 1.1

@@ -1,7 +1,7 @@
-"""Where each setting stands under the machine's limits: a roofline.
+"""The picture of each setting below the machine's limits: a roofline.
 
-What a network needs at least of operations and of bytes (`minimal_work`) places every setting; the roofs are the
-matrix product and the copy that were measured in the same launches.
+The least operations and bytes that the network needs (`minimal_work`) give a setting its place. The roofs are the
+matrix product and the copy, which were measured in the same launches.
 S. Williams, A. Waterman and D. Patterson, "Roofline", Communications of the ACM 52 (2009), 65-76.
 """
 
@@ -51,14 +51,14 @@ class Roof:
 
 @dataclass(frozen=True)
 class Standing:
-    """One setting under its roof.
+    """The place of one setting below its roof.
 
     Attributes:
         name: the setting's.
-        flops_per_byte: of the least work for its rows.
-        flops_per_s: of that work, in the time that it took.
-        fraction: of what its roof allows there.
-        roof: its own.
+        flops_per_byte: operations for each byte of the least work that its rows need.
+        flops_per_s: operations of that work a second.
+        fraction: share of what the roof allows at this place.
+        roof: the limits of its precision and threads.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Standing:
 
 
 def standings(content: Content) -> tuple[Standing, ...]:
-    """Every setting with a rate and a roof, the fastest first; none for functions and modules that tell no layers."""
+    """Every setting with a rate and a roof, the fastest first; empty for functions and for unknown layers."""
     comparison = content.comparison
     subject = comparison.subject
     if len(subject.widths) < 2:
@@ -92,7 +92,7 @@ def standings(content: Content) -> tuple[Standing, ...]:
 
 
 def limits_chart(content: Content, width: float) -> Drawing | None:
-    """The roofline; None where no limit was measured for any setting."""
+    """Draw the roofline; None if no limit was measured for any setting."""
     found = standings(content)
     if not found:
         return None
@@ -164,7 +164,7 @@ def _roofs(roofs: list[Roof], across: Scale, up: Scale, width: float) -> list[An
 def _points(
     content: Content, found: tuple[Standing, ...], across: Scale, up: Scale, *, numbered: bool = False
 ) -> list[AnyMark]:
-    """The settings under their roofs; `numbered`: with their places in the order of speed beside them."""
+    """The points of the settings; with `numbered`, each has its rank by speed beside it."""
     marks: list[AnyMark] = []
     tied = _tied(content)
     numbers = apart([up.at(one.flops_per_s) + 4 for one in found], 12.0, up.end + 10, up.start - 4)
@@ -183,7 +183,7 @@ def _points(
 def _names(
     content: Content, found: tuple[Standing, ...], across: Scale, up: Scale, *, left_side: bool
 ) -> list[AnyMark]:
-    """Names beside the points as far as there is room; the baselines' and the fastest ones' in any case."""
+    """Names beside the points; if there are too many settings, only the baselines and the fastest ones have names."""
     named = list(found)
     if len(found) > LABELLED:
         baselines = {family.baseline for family in content.families}
@@ -205,7 +205,7 @@ def _names(
 
 
 def _legend(content: Content, found: tuple[Standing, ...], width: float, top: float) -> tuple[list[AnyMark], float]:
-    """The names below the plot, a line each; where it ends."""
+    """The legend below the plot, a line for each setting, and the y at which it ends."""
     marks: list[AnyMark] = []
     tied = _tied(content)
     for place, one in enumerate(found):
@@ -233,7 +233,7 @@ def _share(one: Standing) -> str:
 
 
 def flop_rate(value: float) -> str:
-    """Operations a second for people: `61.2 GFLOP/s`."""
+    """Write operations a second: `61.2 GFLOP/s`."""
     for factor, unit in ((1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"), (1e3, "kFLOP/s")):
         if value >= factor:
             return f"{value / factor:.3g} {unit}"
@@ -241,7 +241,7 @@ def flop_rate(value: float) -> str:
 
 
 def byte_rate(value: float) -> str:
-    """Bytes a second for people: `9.81 GB/s`."""
+    """Write bytes a second: `9.81 GB/s`."""
     return f"{value / 1e9:.3g} GB/s"
 
 

@@ -1,4 +1,4 @@
-"""How each setting stands to its baseline: the ratio with its interval, beside what the rules call a difference."""
+"""The picture of each setting's speed relative to its baseline, with intervals and the bounds of the rules."""
 
 import math
 
@@ -22,11 +22,11 @@ from vecml.report.drawing import (
     text_width,
 )
 
-WIDEST = 1e4  # a ratio further off lies on the axis's end
+WIDEST = 1e4  # a larger ratio is drawn at the end of the axis
 
 
 def ratio_chart(content: Content, width: float) -> Drawing | None:
-    """Rate over the baseline's for every arm, the baseline's own copies among them; None where there is no ratio."""
+    """Draw each arm's rate over that of its baseline, null arms included; None if there is no ratio."""
     rules = content.comparison.rules
     ratios = [
         value
@@ -113,7 +113,7 @@ def _told(verdict: Verdict, *, null: bool) -> str:
 
 
 def _legend(marks: list[AnyMark], same: str, gate: str, width: float) -> None:
-    """Add what band and dashes mean."""
+    """Add the legend of the band and the dashed lines."""
     x = 22.0
     marks += [Rect(0, 4, 14, 12, "band"), Text(x, 14, same, "muted", SMALL)]
     x += text_width(same, SMALL) + 20
@@ -124,7 +124,7 @@ def _legend(marks: list[AnyMark], same: str, gate: str, width: float) -> None:
 
 
 def _thinned(ticks: list[float], scale: Scale, least: float) -> list[float]:
-    """Those of the ticks that are far enough apart, 1 among them."""
+    """Keep 1 and the ticks that are at least `least` pixels from each other."""
     kept = [1.0] if any(tick == 1 for tick in ticks) else []
     for tick in sorted(ticks, key=lambda value: abs(math.log(value))):
         if all(abs(scale.at(tick) - scale.at(other)) >= least for other in kept):
@@ -133,7 +133,7 @@ def _thinned(ticks: list[float], scale: Scale, least: float) -> list[float]:
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
-    """Round ratios from `low` to `high`: close ones only on an axis that is short."""
+    """Choose round ratios between `low` and `high`; the shorter the axis, the closer they are."""
     spans = (
         (1.3, (0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2, 1.25)),
         (4.0, (0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4)),

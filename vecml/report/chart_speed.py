@@ -1,4 +1,4 @@
-"""How fast each setting is: bars of rows a second with intervals, or the percentiles of single calls."""
+"""The picture of speed: bars of rows a second with their intervals, or the percentiles of single calls."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ LOG_FROM = 15.0  # times as long: from here on the axis of times is logarithmic
 
 
 def speed_chart(content: Content, width: float) -> Drawing | None:
-    """Rows a second of every setting, or percentiles of its calls; None where nothing was measured."""
+    """Draw the rows a second of every setting, or the percentiles of its calls; None if nothing was measured."""
     if not any(arm.rows_per_s for arm in content.arms.values()):
         return None
     return _latency(content, width) if content.is_latency else _throughput(content, width)
@@ -126,12 +126,12 @@ def _by_speed(arms: Sequence[ArmFigures]) -> list[ArmFigures]:
 
 
 def plain_rate(value: float) -> str:
-    """Rows a second for an axis: `2 Mrow/s`."""
+    """Rows a second without needless zeros, for an axis: `2 Mrow/s`."""
     return "0" if value == 0 else rate(value).replace(".00 ", " ").replace(".0 ", " ")
 
 
 def _latency(content: Content, width: float) -> Drawing:
-    """A row for each setting: its percentiles on an axis of time; the sizes of request apart."""
+    """Draw the percentiles of each setting on an axis of time, grouped by the size of the requests."""
     arms = list(content.arms.values())
     times = [value for arm in arms for value in arm.percentile_seconds.values() if value > 0]
     low, high = min(times), max(times)

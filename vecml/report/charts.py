@@ -1,4 +1,4 @@
-"""The pictures of a comparison: each drawn once, as SVG for the page and as PNG for MLflow. Nothing is written."""
+"""The pictures of a comparison, as SVG for the page and as PNG for MLflow; no file is written here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Picture:
 
 
 def drawers(content: Content) -> Mapping[str, Callable[[float], Drawing | None]]:
-    """By a picture's name, what draws it at a width; it gives None where there is nothing to draw."""
+    """The functions that draw each picture, by name; given a width, they return None if there is nothing to show."""
     found: dict[str, Callable[[float], Drawing | None]] = {
         "speed": partial(speed_chart, content),
         "ratio": partial(ratio_chart, content),
@@ -49,7 +49,7 @@ def drawers(content: Content) -> Mapping[str, Callable[[float], Drawing | None]]
 
 
 def charts(content: Content) -> Mapping[str, Picture]:
-    """The page's pictures by name; one that has nothing to show is not among them."""
+    """The pictures of the page by name, without those that have nothing to show."""
     found = {}
     for name, draw in drawers(content).items():
         wide, narrow = draw(WIDE), draw(NARROW)
@@ -61,7 +61,7 @@ def charts(content: Content) -> Mapping[str, Picture]:
 
 
 def pictures(comparison: Comparison) -> dict[str, bytes]:
-    """The same pictures as PNG, by file name: `speed.png`, `ratio.png` ..."""
+    """The same pictures as PNG bytes, by file name: `speed.png`, `ratio.png` ..."""
     drawn = {name: draw(WIDE) for name, draw in drawers(content_of(comparison)).items()}
     return {f"{name}.png": png(drawing) for name, drawing in drawn.items() if drawing is not None}
 

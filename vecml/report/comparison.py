@@ -1,6 +1,7 @@
 """A comparison in one sentence, one table and a line of reasons for each setting: the same everywhere it is shown.
 
-Figures and verdicts of many settings take seconds to compute: who shows more than one of these hands them over.
+Figures and verdicts of many settings take seconds to compute, so a caller that needs several of these functions
+computes the `Content` once and passes it to each.
 """
 
 import math
@@ -15,14 +16,14 @@ from vecml.report.content import Content, content_of
 from vecml.report.summary import markdown
 
 NOT_RECORDED = (
-    "A comparison records how many labels differ from the float64 reference's (flips), how many of those are no near"
-    " ties within the precision's rounding, and how far the logits of up to 4,096 rows are off, as a share of what the"
-    " precision allows. Which rows flipped, and the margin of each, is not recorded: a pipeline run's labels.npz has"
-    " both."
+    "A comparison records how many labels differ from those of the float64 reference (flips), how many of the flips are"
+    " not near ties within the rounding of the precision, and the largest error among the logits of up to 4,096 rows,"
+    " as a share of what the precision allows. Which rows flipped, and the margin of each, is not recorded; the file"
+    " labels.npz of a pipeline run has both."
 )
 OF_FUNCTIONS = (
-    "Functions have no labels. Their results must equal the baseline's (floating-point ones to within 1e-5), over the"
-    " first input and over a changed one; how far each was off is not recorded."
+    "Functions have no labels. Their results must equal those of the baseline (floating-point results to within 1e-5)"
+    " for the first input and for a changed one. How large each error was is not recorded."
 )
 
 
@@ -49,18 +50,18 @@ class ComparisonResult(Comparison):
 
 
 def shown(comparison: Comparison) -> ComparisonResult:
-    """The same record, as one that shows itself."""
+    """Turn a comparison into a result that prints itself as text and, in Jupyter, as HTML."""
     return ComparisonResult(**vars(comparison))
 
 
 def sentence(comparison: Comparison, content: Content | None = None) -> str:
-    """The answer: one sentence for every size of request."""
+    """The answer in words: one sentence for each family of settings (one for each size of request)."""
     content = content or content_of(comparison)
     return " ".join(_answer(comparison, family, content.arms) for family in content.families)
 
 
 def table(comparison: Comparison, content: Content | None = None) -> Table:
-    """A row for every setting; what is not known is `-`."""
+    """The table of all settings, a row each; an unknown figure is `-`."""
     found = tuple((content or content_of(comparison)).arms.values())
     if any(arm.percentile_seconds for arm in found):
         return _latency_table(found)
@@ -69,7 +70,7 @@ def table(comparison: Comparison, content: Content | None = None) -> Table:
 
 
 def answers(content: Content) -> Table | None:
-    """A row for each setting; None for functions, and where no worker came so far."""
+    """The table of flips and errors, a row for each setting; None for functions, or if no worker gave answers."""
     rows = [_answers_row(arm) for arm in content.arms.values() if arm.setting is not None and arm.facts]
     if not rows:
         return None
@@ -78,7 +79,7 @@ def answers(content: Content) -> Table | None:
 
 
 def error_share(arm: ArmFigures) -> float | None:
-    """The largest error of a logit in the last launch, as a share of what the precision allows; above 1 is a fault."""
+    """The largest logit error of the last launch as a share of what the precision allows; above 1 it is a fault."""
     value = arm.facts.get("logit_error")
     return float(value) if isinstance(value, int | float) else None
 
@@ -100,7 +101,7 @@ def _answers_row(arm: ArmFigures) -> tuple[str, ...]:
 
 
 def reasons(comparison: Comparison, content: Content | None = None) -> list[str]:
-    """Why each verdict is what it is, a line each; then what did not run, and what happened on the way."""
+    """The reason of each verdict, a line each; then the settings that did not run, and remarks on the measurement."""
     content = content or content_of(comparison)
     lines = []
     for family in content.families:
@@ -130,7 +131,7 @@ def reasons(comparison: Comparison, content: Content | None = None) -> list[str]
 
 
 def how(comparison: Comparison) -> str:
-    """How it was measured, in a sentence."""
+    """One sentence on how many launches and blocks were measured, how long it took, and the A/A gate."""
     measured, rules = comparison.measured, comparison.rules
     replaced = len(measured.replaced)
     blocks = sum(len(arm.blocks) for arm in measured.arms)
@@ -144,7 +145,7 @@ def how(comparison: Comparison) -> str:
 
 
 def expectation(resolves: float | None, budget: str, source: str) -> str:
-    """What is said before the measurement: which differences the budget should resolve."""
+    """The line before the measurement: how small a difference the budget should be able to find."""
     if resolves is None:
         return "quick: one launch gives figures and no verdict"
     noise = (
@@ -205,15 +206,13 @@ def _answer(comparison: Comparison, family: Family, found: Mapping[str, ArmFigur
     others = [name for name in family.tied if name != best]
     verdict = next((one for one in family.verdicts if one.arm == best), None)
     if verdict is not None and baseline in others:
-        return (
-            f"No setting was found to be faster than {baseline}; {', '.join(family.tied)} cannot be told apart.{tail}"
-        )
+        return f"No setting is certainly faster than {baseline}; {', '.join(family.tied)} may be equally fast.{tail}"
     if verdict is None:
         answer = f"{baseline}, the baseline, is the fastest here"
     else:
         answer = f"{best} is the fastest here, {_times(verdict)} {baseline}"
     if others:
-        answer += f"; it cannot be told from {', '.join(others)}, and the simplest of these is {chosen}"
+        answer += f"; {', '.join(others)} may be as fast, and the simplest of these is {chosen}"
     return f"{answer}.{tail}"
 
 

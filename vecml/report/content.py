@@ -1,4 +1,4 @@
-"""What a report is made from: a comparison with its figures and verdicts, computed once; and the verdicts' shapes."""
+"""The comparison that a report shows, with its figures and verdicts computed once; and the sign of each verdict."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from vecml.comparison.comparison import ArmFigures, Comparison, families, figure
 from vecml.measure.verdict import Family
 from vecml.report.drawing import Shape
 
-# A verdict is told by its shape and its word, never by a colour alone: the shape for pictures, the character for text.
+# Colour alone never shows a verdict: pictures have its shape (and whether it is hollow), text has its character.
 SHAPES: Mapping[str, tuple[Shape, bool, str]] = {
     "baseline": ("diamond", False, "◆"),
     "faster": ("up", False, "▲"),
@@ -42,7 +42,7 @@ class Content:
 
 
 def content_of(comparison: Comparison) -> Content:
-    """Figures and verdicts of a comparison."""
+    """Compute the figures and verdicts of a comparison."""
     return Content(comparison, {arm.name: arm for arm in figures(comparison)}, families(comparison))
 
 

@@ -1,4 +1,4 @@
-"""Runs held against each other, in words: a sentence, a table, and what there is to know, for each later run."""
+"""The comparison of recorded runs as text: for each later run a sentence, a table and remarks."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +14,7 @@ VERSION = 1
 def sentence(against: Against) -> str:
     """The answer for one later run."""
     if against.refusals:
-        return f"{against.other} cannot be held against {against.first}: {against.refusals[0]}."
+        return f"{against.other} cannot be compared with {against.first}: {against.refusals[0]}."
     if not against.differences:
         return f"{against.other} and {against.first} have no setting in common that counts."
     if len(against.differences) == 1:
@@ -38,9 +38,9 @@ def table(against: Against) -> Table:
 
 
 def remarks(against: Against, *, everything: bool = False) -> list[str]:
-    """What to know, a line each: refusals, reasons, fields that differ, what is left out.
+    """Remarks, a line each: refusals, reasons, fields that differ, and settings that were left out.
 
-    everything: also the settings' fields that differ only by what was chosen for the machine.
+    everything: whether to name fields that vecml chose for the machine, such as the block size, as well.
     """
     lines = list(against.refusals[1:])
     lines += against.remarks

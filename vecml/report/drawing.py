@@ -1,7 +1,7 @@
-"""A picture as a list of marks in pixels: drawn once, then written as SVG for the page and as PNG for MLflow.
+"""A picture as a list of marks in pixels, which `svg` and `png` turn into files; its axes; and how text fits into it.
 
-A mark names the role of its colour, never the colour: the page's style sheet gives each role one in light and another
-in dark. What a reader without colour needs (a shape, a hatching, a word) is a mark too.
+A mark names the role of its colour, not the colour: the style sheet of the page has a light and a dark colour for each
+role. Every difference that a colour shows is also shown by a shape, a hatching or a word.
 """
 
 import math
@@ -83,7 +83,7 @@ OneMark = Rect | Line | Mark | Dots | Text
 
 @dataclass(frozen=True)
 class Group:
-    """Marks that belong together; `title` is shown when the pointer rests on them."""
+    """Marks that belong together; the page shows `title` when the pointer rests on one of them."""
 
     marks: tuple[OneMark, ...]
     title: str
@@ -98,9 +98,9 @@ class Drawing:
 
     Attributes:
         width, height: pixels.
-        marks: what is drawn first lies below.
+        marks: in the order of drawing, so that later marks cover earlier ones.
         title: what it shows, in a few words.
-        description: the same in words, for those who do not see it.
+        description: its content in words, for readers who cannot see it.
     """
 
     width: float
@@ -111,9 +111,10 @@ class Drawing:
 
 
 def clean(text: str) -> str:
-    """Text from anywhere on one line, without characters that are invisible, broken, or turn the direction of others.
+    """Put text on one line and remove characters that are invisible, broken, or reverse the writing direction.
 
-    Line breaks and tabs become spaces, the joiners of scripts and emoji stay, the rest becomes a white square.
+    Line breaks and tabs become spaces. The joiners of scripts and emoji stay. Other such characters become a white
+    square.
     """
     return "".join(
         character if character.isprintable() or character in JOINERS else " " if character.isspace() else PLACEHOLDER
@@ -122,7 +123,7 @@ def clean(text: str) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """About how wide a line of text is, in pixels, at a font of `size` pixels."""
+    """Estimate the width of a line of text in pixels, for a font of `size` pixels."""
     units = 0.0
     for character in text:
         if unicodedata.combining(character) or character in JOINERS:
@@ -132,7 +133,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def fitted(text: str, width: float, size: float) -> str:
-    """The text, or as much of its beginning as fits into `width` pixels, with an ellipsis."""
+    """Shorten the text to `width` pixels, with an ellipsis at its end if anything was cut."""
     used, kept = 0.0, 0
     for place, character in enumerate(text, 1):
         used += text_width(character, size)
@@ -150,9 +151,9 @@ def centred(x: float, y: float, text: str, size: float, low: float, high: float)
 
 
 def apart(wanted: list[float], least: float, low: float, high: float) -> list[float]:
-    """Places as near as can be to those wanted (in any order), `least` apart and between `low` and `high`.
+    """Move the wanted places as little as possible so that they are at least `least` apart, between `low` and `high`.
 
-    Where there is no room for all of them they are as far apart as the room allows.
+    If there is not enough room, the places are spread evenly. The order of `wanted` may be any.
     """
     if not wanted:
         return []
@@ -182,12 +183,12 @@ def _start(members: list[int], wanted: list[float], step: float, low: float, hig
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to pixels.
+    """The mapping of an axis from values to pixels.
 
     Attributes:
-        low, high: values at the ends; with `log` both are above 0.
-        start, end: pixels at the ends; `end` may be the smaller (an axis that goes up).
-        log: whether equal steps are equal factors.
+        low, high: the values at the ends; on a logarithmic axis both are above 0.
+        start, end: the pixels at the ends; for an axis that goes up, `end` is the smaller one.
+        log: whether the axis is logarithmic.
     """
 
     low: float
@@ -197,7 +198,7 @@ class Scale:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """The pixel of a value; one that is off the axis lies on its end."""
+        """The pixel of a value; a value outside the axis gets the pixel of the nearer end."""
         value = min(max(value, self.low), self.high)
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
         place = math.log(value) if self.log else value
@@ -205,7 +206,7 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
     def holds(self, value: float) -> bool:
-        """Whether a value is on the axis."""
+        """Whether a value lies on the axis."""
         return self.low <= value <= self.high
 
 

@@ -1,4 +1,4 @@
-"""A history in words: what changed and when, whether it was the machine or the program, and a line of it in text."""
+"""A history as text: what changed and when, whether the machine or the program caused it, and a sparkline."""
 
 import dataclasses
 import itertools
@@ -38,19 +38,19 @@ def sentence(found: Sequence[History]) -> str:
         told = ", ".join(names[id(one)] for one in suspected)
         return f"Undecided: {told} may be slower in the latest sitting; the next ones will tell."
     if short == len(found):
-        return f"Nothing can be told yet: {'the series is' if short == 1 else f'all {short} series are'} too short."
+        return f"Nothing can be said yet: {'the series is' if short == 1 else f'all {short} series are'} too short."
     rest = f"; {short} too short to tell" if short else ""
     return f"No slowdown in the latest sittings of {len(found) - short:,} series{rest}."
 
 
 def names_of(found: Sequence[History]) -> dict[int, str]:
-    """A setting's name for each history, by `id`: its engine and what tells it from the others shown."""
+    """Name the setting of each history, by the `id` of the history: its engine and the fields in which it differs."""
     settings: list[Setting] = list(dict.fromkeys(one.series.setting for one in found))
     return {id(one): name_of(one.series.setting, settings) for one in found}
 
 
 def title(series: Series, name: str) -> str:
-    """What the series is of."""
+    """The heading of a series: setting, machine, network, and number of rows."""
     parts = [name, series.machine, f"network {series.architecture_digest[:8]}"]
     if series.n_rows is not None:
         parts.append(count(series.n_rows, "row"))
@@ -58,7 +58,7 @@ def title(series: Series, name: str) -> str:
 
 
 def lines(history: History, *, ascii_only: bool = False) -> list[str]:
-    """Below the title: the sparkline, first, last and median rate, each change, and what is missing."""
+    """The lines below the title: sparkline, days, rates, each change, sittings that were left out, and the state."""
     series, points = history.series, history.series.points
     told = []
     if points:
@@ -79,7 +79,7 @@ def lines(history: History, *, ascii_only: bool = False) -> list[str]:
 
 
 def change_line(change: Change) -> str:
-    """One change: when, how much, of what, and what else changed there."""
+    """One change in a line: when it happened, how large it is, what caused it, and which libraries changed then."""
     when = f"{change.at:%Y-%m-%d}"
     if change.earliest.date() != change.latest.date():
         when += f" (between {change.earliest:%m-%d} and {change.latest:%m-%d})"
@@ -96,15 +96,15 @@ def change_line(change: Change) -> str:
 
 
 def mark_line(mark: Mark) -> str:
-    """A change of software without one of level."""
-    return f"{mark.at:%Y-%m-%d}: {_libraries(mark.libraries)}; no change of level found there"
+    """A line for a day on which libraries changed and the speed did not."""
+    return f"{mark.at:%Y-%m-%d}: {_libraries(mark.libraries)}; the speed did not change there"
 
 
 def state_line(history: History) -> str:
-    """How it stands after the latest sitting."""
+    """The state of a history after its latest sitting, in a line."""
     match history.state:
         case "too short":
-            return f"too short: {count(history.missing, 'more sitting')} before anything can be told"
+            return f"too short: {count(history.missing, 'more sitting')} before vecml can say anything"
         case "regressed":
             return "confirmed: slower in the latest sittings"
         case "suspected":
@@ -116,7 +116,7 @@ def state_line(history: History) -> str:
             if control.sittings < FOR_A_CONTROL:
                 missing = FOR_A_CONTROL - control.sittings
                 return f"steady; {count(missing, 'more sitting')} before the canary can be taken into account"
-            return "steady; the canary explains nothing of it"
+            return "steady; the canary explains none of the changes"
 
 
 def size(change: Change) -> str:
@@ -129,9 +129,9 @@ def size(change: Change) -> str:
 
 
 def alarm_line(alarm: Alarm, among: Iterable[Setting]) -> str:
-    """What changed, where, and how often it was measured again.
+    """An alarm in one line: the series, the change, and how often it was measured again.
 
-    among: the settings that it is told from.
+    among: the other settings, so that the name says in what this one differs.
     """
     name = name_of(alarm.series.setting, among)
     times = "once" if alarm.fresh == 1 else f"{alarm.fresh} times"

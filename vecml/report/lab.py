@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEADINGS = ("point", "way", "time", "x plain", "interval", "of limit", "verdict")
-COLOURS = (BLUE, "#D55E00", "#009E73", "#CC79A7", "#56B4E9")  # Okabe and Ito's, told apart by everyone
+COLOURS = (BLUE, "#D55E00", "#009E73", "#CC79A7", "#56B4E9")  # the palette of Okabe and Ito
 MARKERS, DASHES, HATCHES = "osD^v", ("-", "--", "-.", ":", (0, (1, 1))), ("", "///", "xxx", "...", "\\\\\\")
 PAGE = """<!doctype html>
 <html lang="en">
@@ -37,7 +37,7 @@ th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: l
 <body>
 <main>
 <h1>What vectorising brings on this machine</h1>
-<p>{{ host }}. Measured by vecml's protocol: fresh processes, in turns, with a verdict for each pair.</p>
+<p>{{ host }}. vecml measured it by its protocol: fresh processes take turns, and each pair gets a verdict.</p>
 <nav><ul>
 {% for one in outcomes %}<li><a href="#{{ one.name }}">{{ one.title }}</a></li>
 {% endfor %}</ul></nav>
@@ -85,12 +85,12 @@ def _row(cell: Cell) -> list[str]:
 
 
 def remarks(outcome: Outcome) -> list[str]:
-    """What the table does not say: memory allocated, invalid ways, what was left out, the limits."""
+    """Remarks below the table: the limits, allocated memory, invalid ways, and points that were left out."""
     told = []
     copy, gemm = outcome.limits.copy(1), outcome.limits.gemm("float32", 1)
     if copy and gemm and outcome.of():
         limit = f"{number(copy)}B/s copied, {number(gemm)} float32 operations a second"
-        told.append(f"of limit: of one thread's, {limit}; above 100 % the caches hold the work.")
+        told.append(f"of limit: of one thread's {limit}; above 100 %, the data fits into the caches.")
     allocated = [cell for cell in outcome.of() if cell.allocated_bytes is not None]
     if allocated:
         last = [cell for cell in allocated if cell.point == allocated[-1].point]
@@ -163,7 +163,7 @@ def _cell_dict(cell: Cell) -> dict[str, Any]:
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without numbers that JSON has no word for."""
+    """Replace the numbers that JSON cannot hold (infinity, NaN) by None."""
     infinite = ("inf", "-inf", "nan")
     return {
         key: None if isinstance(value, float) and str(value) in infinite else value for key, value in values.items()

@@ -13,7 +13,7 @@ HEADINGS = ("rung", "rows/s", "x before", "interval", "x first", "flips", "B/row
 
 
 def sentence(ladder: Ladder) -> str:
-    """The ladder's result in one sentence."""
+    """How much faster the best rung is than the first."""
     found = figures(ladder)
     top, ratio = best(found), gain(found)
     if top is None or ratio is None:
@@ -51,14 +51,14 @@ def _interval(verdict: Verdict | None) -> str:
 
 
 def remarks(ladder: Ladder) -> list[str]:
-    """Remarks below the table: fewer rows, rungs that brought nothing, invalid and missing rungs, units."""
+    """Remarks below the table: rows and units, then the rungs that did not pay, are invalid, or were left out."""
     found = figures(ladder)
     shape = "-".join(map(str, ladder.widths))
     lines = [f"Network {shape} over {ladder.n_rows:,} rows of {ladder.data_source}; every rate is per row."]
     fewer = [f"{rung.name} {rung.rows:,}" for rung in found if rung.rows < ladder.n_rows]
     if fewer:
         lines.append(f"Slow rungs label fewer rows a call: {', '.join(fewer)}.")
-    lines.append("B/row: bytes a row to and from main memory. limit: of all CPUs in float32.")
+    lines.append("B/row: bytes that a row moves to or from memory. limit: of all CPUs in float32.")
     lines += [_stopped(rung) for rung in found if rung.stopped_paying]
     lines += [f"{', '.join(names)}: invalid: {reason}." for reason, names in _invalid(found).items()]
     if all(rung.word is None for rung in found):
@@ -77,7 +77,7 @@ def _invalid(found: Sequence[RungFigures]) -> dict[str, list[str]]:
 
 
 def _stopped(rung: RungFigures) -> str:
-    told = {"undetected": "no gain could be told here", "equivalent": "it brought nothing here"}
+    told = {"undetected": "it showed no certain gain here", "equivalent": "it made no difference here"}
     reason = "" if rung.before is None else f": {rung.before.reason}"
     return f"{rung.name}: {told.get(rung.word or '', 'it did not pay here')} ({rung.word}){reason}."
 
@@ -125,7 +125,7 @@ def picture(ladder: Ladder) -> bytes:
 
 
 def _beside(rung: RungFigures) -> str:
-    """The bar's figures: rate, what was won over the rung before, and the share of the limit."""
+    """The text beside a bar: its rate, the gain over the rung before, and the share of the limit."""
     told = number(rung.rows_per_s or 0.0)
     if rung.failure:
         return f"{told}, invalid"

@@ -1,4 +1,4 @@
-"""The leaderboard in words: a sentence and a table for each order, and what its columns do not say."""
+"""The leaderboard as text: a sentence, a table and remarks for each board, and all boards as JSON."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ TIES = {"best": "best", "comparison": "tied", "intervals": "tied?", "no": "-", "
 
 
 def title(board: Board) -> str:
-    """Which network, how many rows, and what of."""
+    """The heading of a board: the network, the data, the number of rows, and the size of the requests."""
     parts = [f"network {board.architecture_digest[:8]}"]
     if board.subject is not None:
         parts.append(board.subject)
@@ -29,14 +29,14 @@ def title(board: Board) -> str:
 
 
 def sentence(board: Board) -> str:
-    """The answer: the best, and who cannot be told from it."""
+    """The answer: the fastest setting, and the settings that may be as fast."""
     valid = [place for place in board.places if place.invalid is None]
     if not valid:
         return "No answer: every setting is invalid."
     best, others = valid[0], [place for place in valid[1:] if place.tied]
     answer = f"{_where(board, best)} is the fastest on record, {rate(best.rows_per_s or 0.0)}"
     if others:
-        answer += f"; it cannot be told from {', '.join(_where(board, place) for place in others)}"
+        answer += f"; {', '.join(_where(board, place) for place in others)} may be as fast"
     return f"{answer}."
 
 
@@ -80,15 +80,15 @@ def remarks(board: Board, top: int | None = None) -> list[str]:
     valid = [place for place in board.places if place.invalid is None]
     if any(place.basis == "launches" for place in valid):
         lines.append(
-            f"~ indicative: by the launches of fewer than {SITTINGS} sittings, which do not tell how days differ"
+            f"~ indicative: there were fewer than {SITTINGS} sittings, so the interval does not show how days differ"
         )
     marks = {place.tie for place in valid}
     if "comparison" in marks:
-        lines.append("tied: a comparison that measured both side by side cannot tell it from the best")
+        lines.append("tied: a comparison that measured both together found no certain difference from the best")
     if "intervals" in marks:
-        lines.append("tied?: its interval meets the best's; vecml compare side by side tells more")
+        lines.append("tied?: its interval overlaps the best's; vecml compare with both settings can tell more")
     if "unknown" in marks:
-        lines.append("?: no interval to tell it from the best by")
+        lines.append("?: it has no interval, so it cannot be compared with the best")
     if top is not None and len(valid) > top:
         lines.append(f"{count(len(valid) - top, 'further setting')} not shown (--top {top})")
     for place in board.places:

@@ -1,4 +1,4 @@
-"""The five steps as text, for a terminal and for a run's description; 80 columns, but for the user's own lines."""
+"""The five steps of `vecml optimize` as text of 80 columns, for the terminal and for a run's description."""
 
 import math
 import textwrap
@@ -19,7 +19,7 @@ LONGEST = 160  # of a line of the user's own
 
 
 def sentence(found: Optimization) -> str:
-    """The answer: what is how many times faster, or why nothing is."""
+    """The answer: how many times faster the best candidate is, or why there is none."""
     name, best = found.place.name, found.best
     if best is not None and best.gain is not None and best.gain.ratio is not None:
         return f"{best.candidate.name} is {times(best.gain.ratio)} times faster than {name}{_interval(best.gain)}."
@@ -34,7 +34,7 @@ def sentence(found: Optimization) -> str:
 
 
 def as_text(found: Optimization) -> str:
-    """Sentence and all five steps."""
+    """The answer and all five steps."""
     parts = [sentence(found), *_bottleneck(found), *_replaced(found), *_valid(found), *_dtype(found), *_measured(found)]
     return "\n".join(parts) + "\n"
 
@@ -51,7 +51,7 @@ def _bottleneck(found: Optimization) -> list[str]:
     for line in profile.lines:
         lines.append(_cut(f"   line {line.number:>4}  {percent(line.share):>7}  {line.hits:>11,}x  {line.text}"))
     if not profile.loops:
-        return [*lines, *_wrapped("It has no loop: what takes the time is what it calls."), *_remarks(found)]
+        return [*lines, *_wrapped("It has no loop: the functions that it calls take the time."), *_remarks(found)]
     for loop in profile.loops:
         lines.append(_cut(f"   loop at lines {loop.first}-{loop.last}: {percent(loop.share)} of the time: {loop.text}"))
     bound = profile.bound
@@ -133,7 +133,9 @@ def _measured(found: Optimization) -> list[str]:
         lines.append(f"   {name[:24]:<24} {taken:>9} {ratio:>8} {word:>10} {pays:>10} {memory:>9}")
     for name, gain in rows[1:]:
         lines += _wrapped(f"{name}: {gain.reason}")
-    lines += _wrapped("pays from: calls after which importing and compiling it has paid; memory: its worker's most")
+    lines += _wrapped(
+        "pays from: calls that save the time of importing and compiling it; memory: the peak of its worker"
+    )
     return lines
 
 

@@ -29,7 +29,7 @@ from vecml.report.comparison import NOT_RECORDED, OF_FUNCTIONS, Table, answers, 
 from vecml.report.content import SHAPES, Content, content_of, word
 from vecml.report.drawing import clean
 from vecml.report.pareto import EXPLAINED, knows_truth, trades
-from vecml.report.rules import asked, left_out_in_words, rules_in_words
+from vecml.report.rules import excluded_rounds, question, verdict_rules
 
 GENERATOR = "vecml report"
 LONG_ANSWER = 160  # characters: a longer answer is set smaller
@@ -80,7 +80,7 @@ def page(comparison: Comparison, about: About) -> str:
     answer, cells = sentence(comparison, content), table(comparison, content)
     return _template("page").render(
         **_frame(about),
-        asked=asked(content),
+        asked=question(content),
         answer=answer,
         is_long=len(answer) > LONG_ANSWER,
         key_figures=_key_figures(content),
@@ -105,8 +105,8 @@ def page(comparison: Comparison, about: About) -> str:
         verdicts=_verdicts(content),
         reasons=reasons(comparison, content)[:-1],
         how=_sentence(how(comparison)),
-        rules=rules_in_words(content),
-        left_out=left_out_in_words(),
+        rules=verdict_rules(content),
+        left_out=excluded_rounds(),
         document=download_address(to_json(comparison)),
         file_name=f"{file_stem(about.name, about.run_id)}.json",
         vecml=comparison.vecml,
@@ -154,18 +154,21 @@ def download_address(document: str) -> str:
 
 
 def is_a_page(content: bytes) -> bool:
-    """Whether a file's content is a page that was made here: such a file may be written over."""
+    """Whether a file holds a page that vecml made; such a file may be overwritten."""
     return f'<meta name="generator" content="{GENERATOR}'.encode() in content[:4096]
 
 
 def file_stem(name: str, otherwise: str) -> str:
-    """A run's name as the beginning of a file's name: letters, digits, dots and hyphens, 60 at most."""
+    """Turn a run's name into a file name of at most 60 letters, digits, dots and hyphens.
+
+    `otherwise` is the file name when nothing of the run's name is left.
+    """
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:60].rstrip("-.")
     return plain or otherwise
 
 
 def _frame(about: About) -> dict[str, Any]:
-    """What both kinds of page begin and end with."""
+    """The values that the template of both kinds of page needs: the run, the style, the script and the policy."""
     style, script = _resource("page.css"), _resource("page.js")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}';"
@@ -233,7 +236,7 @@ def _order(arm: ArmFigures, heading: str) -> float | None:
 
 
 def _pareto(content: Content) -> list[str]:
-    """A sentence for each family whose labels were counted: what is on the set."""
+    """For each family whose labels were counted, a sentence that names the settings on the Pareto set."""
     lines = []
     for family in content.families:
         found = trades(content, family)
@@ -255,8 +258,8 @@ def _standings(content: Content) -> str | None:
     best = max(found, key=lambda one: one.fraction)
     bound = "the copy" if best.flops_per_byte < best.roof.flops_per_s / best.roof.bytes_per_s else "the matrix product"
     return (
-        f"This work takes {best.flops_per_byte:.3g} operations for each byte that must move, so {bound} is what limits"
-        f" it; {best.name} comes nearest, at {percent(best.fraction)} of that limit."
+        f"This work needs {best.flops_per_byte:.3g} operations for each byte that it must move, so {bound} limits it."
+        f" {best.name} comes nearest: it reaches {percent(best.fraction)} of that limit."
     )
 
 
@@ -307,7 +310,7 @@ def _day(created: str | None) -> str | None:
 
 
 def _digest(text: str) -> str:
-    """A content policy's name for an inline style or script."""
+    """The hash by which the content policy allows an inline style or script."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
@@ -332,5 +335,5 @@ def _template(name: str) -> Template:
 
 
 def _shown(value: Any) -> Any:
-    """Text of users without what is invisible or turns the writing's direction; our own markup as it is."""
+    """Clean text that came from users, and leave our own markup as it is."""
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

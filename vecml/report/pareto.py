@@ -1,7 +1,7 @@
-"""Which settings are worth having: those that no other is certainly faster than without being less accurate.
+"""The settings worth considering: those that no other setting beats in speed without losing accuracy.
 
-A plain Pareto set takes chance for a difference: of two settings that are alike it keeps the luckier one. Here a
-setting is left out only by a difference that the comparison's own rules call real; ties stay.
+A plain Pareto set mistakes chance for a difference: of two equal settings it keeps the luckier one. Here a setting is
+left out only if the comparison's own rules call the difference in speed real, so settings that tie stay.
 """
 
 import math
@@ -19,21 +19,21 @@ from vecml.report.content import Content
 from vecml.statistics import bonferroni, t_interval
 
 EXPLAINED = (
-    "A setting is off the set only if another one is certainly faster, by the rules of the verdicts, and labels at"
-    " least as many rows right. Ties stay."
+    "A setting is left out of the set only if another one is certainly faster, by the rules of the verdicts, and labels"
+    " at least as many rows correctly. Settings that tie stay in the set."
 )
 
 
 @dataclass(frozen=True)
 class Trade:
-    """One setting's place.
+    """The speed and accuracy of one setting.
 
     Attributes:
         name: the setting's.
         rows_per_s: at the median block.
         rows_per_s_low, rows_per_s_high: its interval; None where there are too few launches.
-        share: of labels that are right, or that are the reference's where the truth is not known.
-        beaten_by: the fastest of those that it is off the set for; None where it is on the set.
+        share: the share of right labels; if true labels are unknown, of labels that equal the reference's.
+        beaten_by: the fastest setting that keeps it off the set; None for a setting on the set.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Trade:
 
 
 def knows_truth(content: Content) -> bool:
-    """Whether true labels were there; else the share is of labels that are the float64 reference's."""
+    """Whether true labels were known; otherwise labels are compared with those of the float64 reference."""
     return any(arm.accuracy is not None for arm in content.arms.values())
 
 
@@ -85,7 +85,7 @@ def trades(content: Content, family: Family) -> tuple[Trade, ...]:
 
 
 def log_ratios(measured: Measured, baseline: str) -> Mapping[str, Mapping[int, float]]:
-    """By arm and launch, the log of its rate over the baseline's (Hodges-Lehmann over the launch's pairs)."""
+    """For each arm and launch, the log of its rate over the baseline's (Hodges-Lehmann over the launch's pairs)."""
     baselines = {arm.group: arm for arm in measured.arms if arm.role == "baseline" and arm.name == baseline}
     return {
         arm.name: paired(baselines[arm.group], arm, measured.windows).estimates()
@@ -102,10 +102,18 @@ def is_faster(
     level: float,
     rules: Rules,
 ) -> bool:
-    """Whether `name` is certainly faster than `other` in this `family`: by its verdict where `other` is the baseline.
+    """Whether `name` is certainly faster than `other`.
 
-    Elsewhere Student's interval, at this `level`, of the differences of `logs` over the launches that both have must
-    exclude 0, and their mean must be beyond the machine's A/A gate and the equivalence of the `rules`.
+    If one of them is the baseline, the verdict decides. Otherwise the rule of the verdicts is applied to the launches
+    that both have: Student's interval of the log ratios must exclude 0, and their mean must exceed both the A/A gate
+    and what counts as equivalent.
+
+    Args:
+        name, other: two settings of the family.
+        family: the verdicts.
+        logs: the result of `log_ratios`.
+        level: the significance level of this one test.
+        rules: the rules of the comparison.
     """
     words = {verdict.arm: verdict.verdict for verdict in family.verdicts}
     if other == family.baseline:

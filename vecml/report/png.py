@@ -26,7 +26,7 @@ COLOURS: dict[Role, str] = {
 
 
 def png(drawing: Drawing) -> bytes:
-    """The picture in the light scheme's colours with its title above it, two image pixels for each of the drawing's."""
+    """Render the drawing in light colours with its title above, at two image pixels for each pixel of the drawing."""
     from matplotlib.figure import Figure  # noqa: PLC0415 -- slow to import
 
     head = 30.0
@@ -38,7 +38,7 @@ def png(drawing: Drawing) -> bytes:
 
 
 class _Canvas:
-    """Puts marks on a figure; a drawing's pixels are moved by (left, top), and y grows downwards."""
+    """Puts the marks of a drawing on a figure, moved by (left, top) pixels; y grows downwards."""
 
     def __init__(self, figure: "Figure", width: float, height: float, left: float = 0.0, top: float = 0.0) -> None:
         from matplotlib.transforms import Affine2D  # noqa: PLC0415 -- slow to import
@@ -149,5 +149,5 @@ class _Canvas:
 
 
 def _points(pixels: float) -> float:
-    """At 100 pixels an inch."""
+    """Turn pixels (100 an inch) into points (72 an inch)."""
     return pixels * 0.72

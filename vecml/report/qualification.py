@@ -38,15 +38,15 @@ def rows(found: Qualification) -> list[tuple[str, ...]]:
 
 
 def lines(found: Qualification) -> list[str]:
-    """What was measured and kept, a line each."""
+    """What was measured, and what vecml keeps for later comparisons, a line each."""
     gates = ", ".join(f"{percent(gate)} with {size} launches" for size, gate in sorted(found.gates.items()))
     launches = ", ".join(f"{size} in {seconds(budget)}" for budget, size in sorted(found.launches_for.items()))
     return [
         f"{count(found.launches, 'launch')} of four arms in {found.minutes:g} min;"
         f" {found.replaced} replaced for a slow canary",
         f"a launch's log-ratio of the same code against itself has a standard deviation of {percent(found.launch_sd)}",
-        f"A/A gates of this machine, kept for its verdicts: {gates}",
-        f"launches of a comparison of two arms: {launches}",
+        f"A/A gates that this machine's verdicts use from now on: {gates}",
+        f"launches that a comparison of two arms gets: {launches}",
     ]
 
 

@@ -1,12 +1,12 @@
-"""What a report says in sentences: the question, the rules, and what each picture can be read for."""
+"""The sentences of a report: the question, what each verdict means, and which rounds do not count."""
 
 from vecml.measure.pairs import CROWDED_CPUS, STEAL_SHARE, THROTTLED_SHARE
 from vecml.numbers import count, percent
 from vecml.report.content import Content
 
 
-def asked(content: Content) -> str:
-    """The question that the comparison answers."""
+def question(content: Content) -> str:
+    """The question that the comparison answers, and how long it was measured."""
     comparison, subject = content.comparison, content.comparison.subject
     number = len(content.arms)
     time = "in a quick look" if comparison.budget == "quick" else f"within {_budget(comparison.budget)}"
@@ -31,8 +31,8 @@ def asked(content: Content) -> str:
     return f"Which of {ways} labels {rows} fastest here, with the same answers? Measured {time}."
 
 
-def rules_in_words(content: Content) -> list[tuple[str, str]]:
-    """What each verdict means, by the comparison's own rules: the word, and when it is given."""
+def verdict_rules(content: Content) -> list[tuple[str, str]]:
+    """Each verdict's word, and when the comparison's own rules give it."""
     rules = content.comparison.rules
     gate = (
         f"what the same code against itself reaches on this machine in one comparison of twenty: {percent(rules.gate)}"
@@ -54,16 +54,20 @@ def rules_in_words(content: Content) -> list[tuple[str, str]]:
             f" {gate}. The same holds for slower. An arm with rare slow calls (mean over median by more than"
             f" {percent(rules.rare_size, 0)}) is never called faster.",
         ),
-        ("undetected", "Anything else. The reason says which difference could have been seen."),
+        (
+            "undetected",
+            "None of the rules above applies. The reason says how small a difference could have been seen.",
+        ),
         (
             "no verdict",
-            "Fewer than three launches: figures, and no verdict. One process's luck moves its times by some per cent.",
+            "There were fewer than three launches. They give figures, but no verdict: chance moves the times of one"
+            " process by some per cent.",
         ),
     ]
 
 
-def left_out_in_words() -> str:
-    """Which rounds do not count."""
+def excluded_rounds() -> str:
+    """When a round does not count."""
     return (
         f"A round does not count where the hypervisor took over {percent(STEAL_SHARE, 0)} of the CPUs, where a quota"
         f" held the workers back for over {percent(THROTTLED_SHARE, 0)} of the time, where other processes used more"

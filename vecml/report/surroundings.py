@@ -1,4 +1,4 @@
-"""What a comparison was made with: the machine and the libraries, what differs between arms, the machine meanwhile."""
+"""The circumstances of a comparison: machine, libraries, differences between the arms, and load while measuring."""
 
 import json
 import statistics
@@ -31,7 +31,7 @@ MACHINE = {
     "kernel": "kernel",
 }
 KEYS = ("machine_key", "software_key", "environment_key", "protocol_version")
-# Of a worker's facts, those that are about its answers, which have a table of their own, or about a limit's kernel.
+# Facts of a worker that other tables show: those on its answers, and those on the kernel of a limit.
 OF_ANSWERS = ("rows", "flips", "wrong", "right", "only_label", "expected_labels", "logit_error", "cached", "latency")
 LISTED = 4  # settings named beside a fact; the rest are counted
 
@@ -45,7 +45,7 @@ def machine(environment: Mapping[str, Any]) -> Table:
 
 
 def libraries(environment: Mapping[str, Any]) -> Table:
-    """Versions, and whatever else the record says of its environment; what is not installed is left out."""
+    """The versions of the installed libraries, and the other facts of the recorded environment."""
     names = [name for name in environment if name not in MACHINE and name not in KEYS]
     rows = [(name, _fact(name, environment[name])) for name in names if environment[name] is not None]
     rows += [(name.replace("_", " "), str(environment[name])) for name in KEYS if name in environment]
@@ -53,7 +53,7 @@ def libraries(environment: Mapping[str, Any]) -> Table:
 
 
 def loads(before: Load, after: Load) -> str:
-    """How busy the machine was while nothing of the comparison ran."""
+    """One sentence on how many CPUs other processes used before and after the measurement."""
 
     def told(load: Load) -> str:
         foreign = "an unknown amount" if load.foreign_cpus is None else f"{load.foreign_cpus:.2f} CPUs"
@@ -64,7 +64,7 @@ def loads(before: Load, after: Load) -> str:
 
 
 def differing_facts(content: Content) -> Table | None:
-    """Facts of the workers in which the arms differ: the fact, each value, and who has it; None where none differs."""
+    """The facts in which the arms' workers differ, with the settings that have each value; None if there is none."""
     by_fact: dict[str, dict[str, list[str]]] = {}
     for arm in content.arms.values():
         for name, value in arm.facts.items():
@@ -80,7 +80,7 @@ def differing_facts(content: Content) -> Table | None:
 
 
 def changing_facts(content: Content) -> list[str]:
-    """Facts that were not the same in every launch of an arm, a sentence each."""
+    """The facts that changed between the launches of an arm, a line each."""
     found = []
     for arm in content.comparison.measured.arms:
         if arm.role not in ("baseline", "arm"):
@@ -93,7 +93,7 @@ def changing_facts(content: Content) -> list[str]:
 
 
 def launches(content: Content) -> Table | None:
-    """The machine launch by launch: canaries, and what was taken from the workers; None where nothing was recorded."""
+    """A row for each launch: its canaries, and how much other processes disturbed it; None if nothing was recorded."""
     measured = content.comparison.measured
     canaries: dict[int, list[float]] = {}
     for arm in measured.arms:
@@ -135,12 +135,12 @@ def launches(content: Content) -> Table | None:
 
 def _worst(values: list[float | None], told: Any) -> str:
     known = [value for value in values if value is not None]
-    return str(told(max(known))) if known else "not to be told"
+    return str(told(max(known))) if known else "unknown"
 
 
 def _throttled(windows: list[Window]) -> str:
     known = [seen.throttled_seconds for seen in windows if seen.throttled_seconds is not None]
-    return seconds(sum(known)) if known else "not to be told"
+    return seconds(sum(known)) if known else "unknown"
 
 
 def _names(names: list[str]) -> str:
@@ -149,7 +149,7 @@ def _names(names: list[str]) -> str:
 
 
 def _fact(name: str, value: Any) -> str:
-    """A fact for people: sizes in bytes by their units, lists by commas, a thread pool in a few words."""
+    """Write a fact for people: bytes with their unit, a list with commas, a thread pool in a few words."""
     if value is None:
         return "none"
     if name.endswith("_bytes") and isinstance(value, int | float):

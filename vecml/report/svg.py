@@ -1,4 +1,4 @@
-"""A drawing as SVG text for a page: text stays text, colours are classes of the page's style sheet."""
+"""Renders a `Drawing` as SVG text for a page; its colours are classes of the page's style sheet."""
 
 from collections.abc import Iterable
 from html import escape
@@ -7,7 +7,7 @@ from vecml.report.drawing import AnyMark, Dots, Drawing, Group, Line, Mark, Poin
 
 
 def svg(drawing: Drawing, name: str, kind: str) -> str:
-    """An `<svg>` element for use within HTML.
+    """Write a drawing as an `<svg>` element for use within HTML.
 
     Args:
         drawing: what it shows.
@@ -89,7 +89,7 @@ def _path(points: Iterable[Point]) -> str:
 
 
 def _number(value: float) -> str:
-    """At most one decimal: a tenth of a pixel is enough."""
+    """Write a length in pixels with at most one decimal."""
     return f"{value:.1f}".removesuffix(".0")
 
 

@@ -65,7 +65,7 @@ def tell(outcome: Outcome) -> tuple[str, str, str]:
     small, large = found[0], found[-1]
     tiled = outcome.cell(large.point, TILE)
     first = f"Over {large.point} broadcasting is {against(large)} as np.tile, over {small.point} {against(small)}."
-    second = "How much a call allocates could not be told."
+    second = "The memory that a call allocates could not be measured."
     if tiled is not None and tiled.allocated_bytes is not None and large.allocated_bytes is not None:
         second = (
             f"np.tile allocates {size(tiled.allocated_bytes)} a call for its copies there, broadcasting"

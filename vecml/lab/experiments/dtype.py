@@ -107,7 +107,7 @@ def tell(outcome: Outcome) -> tuple[str, str, str]:
     first = f"Against float64, over {label}: {told}."
     single = outcome.cell(label, "float32")
     half = outcome.cell(label, "float16")
-    second = "float32 moves half the bytes, but what that brings could not be told"
+    second = "float32 moves half the bytes, but its gain could not be measured"
     if single is not None and single.ratio is not None and single.word in ("undetected", "invalid"):
         second = f"float32 moves half the bytes; {single.ratio:.2f} times the speed is no certain gain here"
     elif single is not None and single.ratio is not None:
@@ -124,7 +124,7 @@ def tell(outcome: Outcome) -> tuple[str, str, str]:
 EXPERIMENT = Experiment(
     name="dtype",
     title="Lighter types",
-    idea="A lighter type moves fewer bytes and puts more values into a vector, for an error that can be told.",
+    idea="A lighter type moves fewer bytes and puts more values into a vector, for an error that can be measured.",
     axis="",
     plan=plan,
     prepare=prepare,
