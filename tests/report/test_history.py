@@ -121,7 +121,7 @@ def test_a_short_series_says_what_is_missing() -> None:
 
 def test_the_steady_state_says_what_the_canary_is_worth() -> None:
     found = history()
-    assert lines(found)[-1] == "steady; the canary explains nothing of it"
+    assert lines(found)[-1] == "steady; the canary explains none of the changes"
     short = history_of(replace(found.series, points=found.series.points[:15]))
     assert lines(short)[-1] == "steady; 5 more sittings before the canary can be taken into account"
 
