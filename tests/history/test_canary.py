@@ -8,7 +8,7 @@ import pytest
 from tests.history.planted import planted
 from vecml.history import canary as canary_module
 from vecml.history.canary import Control, cause, comparable, control, shift
-from vecml.statistics import trend
+from vecml.statistics import theil_sen
 
 
 def test_nothing_is_taken_out_before_twenty_sittings_however_clear_it_is() -> None:
@@ -24,7 +24,7 @@ def test_the_slope_and_its_certainty_are_those_of_the_tests_for_a_trend() -> Non
         x = rng.normal(0, 1, n)
         y = 0.3 * x + rng.normal(0, 1, n)
         slope, z = canary_module._trend(x, y)
-        found = trend(x, y)
+        found = theil_sen(x, y)
         assert slope == pytest.approx(found.slope)
         assert 2 * (1 - NormalDist().cdf(abs(z))) == pytest.approx(found.p_value, abs=0.03)
 

@@ -14,7 +14,7 @@ from tests.history.planted import DAYS, Planted, again, planted, series, slowed
 from vecml.history.changes import history_of
 from vecml.history.detection import FEWEST_SITTINGS, Noticed, hindsight, nights, place_interval, segmented
 from vecml.history.evidence import Evidence
-from vecml.statistics import wilson_interval
+from vecml.proportions import wilson_interval
 
 SEEDS = range(200)
 SHARE, IN_DAYS, NEAR = 0.08, 3, 2

@@ -17,7 +17,7 @@ from vecml.errors import DataError
 from vecml.inference.infer import REFERENCE
 from vecml.model.evaluate import Evaluation, Flips, evaluate, find_flips, reference_rows
 from vecml.model.network import Architecture, Layer, Model
-from vecml.statistics import wilson_interval
+from vecml.proportions import wilson_interval
 
 NO_FLIPS = Flips(0, *(np.empty(0, np.int64),) * 3, np.empty(0))
 

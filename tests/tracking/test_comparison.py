@@ -4,123 +4,37 @@ import dataclasses
 import json
 import math
 import statistics
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from html import escape
 from itertools import combinations_with_replacement
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 from scipy.stats import t as student
 
-from tasks.tracking import comparison as module
-from tasks.tracking.comparison import ComparisonWriter, tracked_comparison
 from tasks.tracking.store import open_store
-from tasks.tracking.write import close_flow_run
+from tests.tracking.made_logged import (
+    BASELINE,
+    DIGESTS,
+    FASTER,
+    FAULT,
+    KEYS,
+    LAUNCHES,
+    N_ROWS,
+    ROUNDS,
+    WRONG,
+    logged,
+    made,
+)
 from vecml import record
-from vecml.comparison.comparison import ArmFigures, Comparison, Load, Subject, figures
+from vecml.comparison.comparison import ArmFigures, Subject, figures
 from vecml.comparison.document import from_json, to_json
-from vecml.config import Setting
 from vecml.device import device_name
 from vecml.environment import describe, process_identity
-from vecml.errors import StoreError
-from vecml.measure.records import ArmLaunch, ArmMeasurement, Blocks, Measured, Plan, Role
-from vecml.measure.verdict import Rules
+from vecml.measure.records import ArmMeasurement
 from vecml.report.comparison import sentence
-
-N_ROWS, LAUNCHES, ROUNDS = 1_000, 4, 7
-BASELINE, FASTER, WRONG = "numpy threads=2", "torch threads=2", "torch threads=1"
-FAULT = "12 of 1,000 labels are wrong: no near ties in float32"
-KEYS = {"machine_key": "m" * 16, "software_key": "s" * 16, "environment_key": "e" * 16}
-DIGESTS = {"vecml.data_digest": "d" * 32, "vecml.architecture_digest": "a" * 32, "vecml.model_digest": "f" * 32}
-LATENCY = {"900": 3, "960": 5, "1000": 1}  # single calls by bucket: the fifth of nine is in bucket 960
-
-
-def measured_arm(name: str, role: Role, seconds: float, launches: int = LAUNCHES, **facts: Any) -> ArmMeasurement:
-    """An arm whose blocks take about `seconds` a call, by a sequence of its own; no figure is another arm's."""
-    rng = np.random.default_rng(len(name) + round(1e7 * seconds))
-    places = [(launch, number) for launch in range(launches) for number in range(ROUNDS)]
-    luck = rng.normal(0, 0.01, launches)
-    calls = [3 + number % 2 for _, number in places]
-    took = [
-        count * seconds * math.exp(luck[launch] + rng.normal(0, 0.004))
-        for (launch, _), count in zip(places, calls, strict=True)
-    ]
-    blocks = Blocks(
-        launch=tuple(launch for launch, _ in places),
-        round=tuple(number for _, number in places),
-        position=(0,) * len(places),
-        calls=tuple(calls),
-        seconds=tuple(took),
-        cpu_seconds=(None,) * len(places),
-        switches=(None,) * len(places),
-        answer=(0,) * len(places),
-        idle=(True,) * len(places),
-    )
-    told = tuple(
-        ArmLaunch(
-            launch=launch,
-            canary_seconds=seconds * (2 + 0.1 * launch),
-            load_seconds=seconds * (30 + launch),
-            warm_calls=5,
-            warm_seconds=1.0,
-            peak_rss_bytes=round(1e9 * (100 * seconds + launch % 3)),
-            facts={key: value[launch] if isinstance(value, tuple) else value for key, value in facts.items()},
-        )
-        for launch in range(launches)
-    )
-    return ArmMeasurement(name, role, cpus=2, group=0, blocks=blocks, launches=told)
-
-
-def limit(kernel: str, work: float, seconds: float, launches: int) -> ArmMeasurement:
-    facts = {"kernel": kernel, "precision": "float32", "threads": 2, "work_per_call": work}
-    return measured_arm(f"limit: {kernel}", "limit", seconds, launches, **facts)
-
-
-def made(launches: int = LAUNCHES, faults: dict[str, str] | None = None) -> Comparison:
-    """Three settings of a 4-8-3 network: a baseline, a faster one, and one whose labels are wrong."""
-    checks = {"rows": N_ROWS, "precision_used": "float32"}
-    arms = (
-        measured_arm(BASELINE, "baseline", 0.0050, launches, flips=(1, 0, 2, 0), right=871, **checks),
-        measured_arm(f"{BASELINE} (null arm)", "null", 0.0051, launches),
-        measured_arm(FASTER, "arm", 0.0031, launches, flips=(4, 9, 5, 3), right=868, latency=LATENCY, **checks),
-        measured_arm(WRONG, "arm", 0.0062, launches, flips=14, right=855, **checks),
-        limit("gemm", 3e7, 0.0021, launches),
-        limit("copy", 2e6, 0.0012, launches),
-    )
-    return Comparison(
-        created="2026-01-02T03:04:05+00:00",
-        vecml="0.0.7",
-        budget="61s" if launches > 1 else "quick",
-        subject=Subject(
-            data_source="table.csv",
-            n_rows=N_ROWS,
-            widths=(4, 8, 3),
-            n_classes=3,
-            value_bytes=4,
-            data_digest=DIGESTS["vecml.data_digest"],
-            architecture_digest=DIGESTS["vecml.architecture_digest"],
-            model_digest=DIGESTS["vecml.model_digest"],
-            run_id="run-9",
-        ),
-        settings={
-            BASELINE: Setting("numpy", threads=2),
-            FASTER: Setting("torch", threads=2, layout="rows", block_rows=512),
-            WRONG: Setting("torch", device="mps", threads=1),
-        },
-        skipped={"torch_compile": "not here"},
-        simplest=(BASELINE, WRONG, FASTER),
-        environment={**KEYS, "cpu_model": "a processor"},
-        load_before=Load(0.5, 0.1),
-        load_after=Load(None, None),
-        rules=Rules(),
-        measured=Measured(Plan(launches=launches), arms, launches, seconds=12.5),
-        faults={WRONG: FAULT} if faults is None else faults,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -134,28 +48,8 @@ def _the_modules_own_store(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VECML_HOME", str(home))
 
 
-def read(run_id: str) -> Run:
-    return open_store().client.get_run(run_id)
-
-
-def children(run_id: str) -> dict[str, Run]:
-    """The runs below a run, by name, in the order in which they were made."""
-    store = open_store()
-    query = f"tags.`mlflow.parentRunId` = '{run_id}'"
-    found = store.client.search_runs([store.experiment.experiment_id], query, order_by=["attributes.start_time"])
-    assert len({run.info.run_name for run in found}) == len(found)
-    return {run.info.run_name: run for run in found}
-
-
 def own_tags(run: Run) -> dict[str, str]:
     return {name: text for name, text in run.data.tags.items() if not name.startswith("mlflow.")}
-
-
-def logged(comparison: Comparison, flow_run_id: str | None = None, note: str = "a note") -> tuple[Run, dict[str, Run]]:
-    """The parent and the children that a comparison was logged as, read back."""
-    with tracked_comparison("a name", flow_run_id) as writer:
-        writer.log(comparison, note)
-    return read(writer.run.run_id), children(writer.run.run_id)
 
 
 @pytest.fixture(scope="module")
@@ -416,92 +310,3 @@ def test_what_is_no_finite_number_is_left_out(value: float | None) -> None:
     if value is not None:
         known |= dict.fromkeys(("infer/ratio", "infer/ratio_low", "infer/ratio_high"), 1.0)
     assert record.child_metrics(arm) == known
-
-
-@pytest.mark.parametrize(
-    ("error", "status"), [(ValueError, "FAILED"), (OSError, "FAILED"), (KeyboardInterrupt, "KILLED")]
-)
-def test_an_error_before_there_is_a_result(error: type[BaseException], status: str) -> None:
-    with pytest.raises(error), tracked_comparison(None) as writer:
-        raise error("cannot reach\n postgresql://someone:hunter2@host/db")
-    run = read(writer.run.run_id)
-    assert run.info.status == status
-    kept = run.data.tags[record.ERROR]
-    assert error.__name__ in kept
-    assert kept.endswith("cannot reach postgresql://***@host/db")
-    assert children(run.info.run_id) == {}
-    assert run.info.run_name == writer.run.name != "a name"
-
-
-def test_an_interrupt_that_a_library_has_wrapped_is_still_one() -> None:
-    wrapped = RuntimeError("stopped")
-    wrapped.__cause__ = KeyboardInterrupt()
-    with pytest.raises(RuntimeError), tracked_comparison(None) as writer:
-        raise wrapped
-    run = read(writer.run.run_id)
-    assert (run.info.status, run.data.tags[record.ERROR]) == ("KILLED", "RuntimeError: stopped")
-
-
-@contextmanager
-def breaking(
-    after: int, error: BaseException, monkeypatch: pytest.MonkeyPatch, flow_run_id: str | None = None
-) -> Iterator[ComparisonWriter]:
-    """A tracked comparison whose store takes so many batches, and then raises."""
-    with tracked_comparison(None, flow_run_id) as writer:
-        client = writer.opened.store.client
-        take, taken = client.log_batch, []
-
-        def log_batch(*arguments: Any, **named: Any) -> None:
-            taken.append(arguments)
-            if len(taken) > after:
-                raise error
-            take(*arguments, **named)
-
-        monkeypatch.setattr(client, "log_batch", log_batch)
-        yield writer
-
-
-def test_a_store_that_breaks_keeps_the_result_on_the_disk(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StoreError) as caught, breaking(2, MlflowException("it is full"), monkeypatch) as writer:
-        writer.log(made(), "a note")
-    kept = home / f"vecml-unsaved-{writer.run.run_id}"
-    assert caught.value.message == f"the tracking store {home / 'mlruns'} failed: it is full"
-    assert caught.value.hint is not None
-    assert caught.value.hint.startswith(f"the result is kept in {kept}; ")
-    assert from_json((kept / "comparison.json").read_bytes(), "kept").budget == "61s"
-    assert json.loads((kept / "environment.json").read_text())["machine_key"] == KEYS["machine_key"]
-    run, below = read(writer.run.run_id), children(writer.run.run_id)
-    assert run.info.status == "FAILED"
-    assert run.data.tags[record.ERROR] == caught.value.message
-    assert {name: child.info.status for name, child in below.items()} == {BASELINE: "FINISHED", FASTER: "FAILED"}
-    assert below[FASTER].data.tags[record.ERROR] == caught.value.message
-    assert below[FASTER].data.metrics == {}
-
-
-def test_an_interrupt_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyboardInterrupt), breaking(2, KeyboardInterrupt(), monkeypatch) as writer:
-        writer.log(made(), "a note")
-    below = children(writer.run.run_id)
-    assert read(writer.run.run_id).info.status == "KILLED"
-    assert {name: child.info.status for name, child in below.items()} == {BASELINE: "FINISHED", FASTER: "KILLED"}
-
-
-def test_a_flow_run_closes_the_parent_and_the_child_that_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after SIGKILL in the middle of a child: neither is ended by the process itself."""
-    monkeypatch.setattr("tasks.tracking.run._end", lambda *arguments: None)
-    with pytest.raises(KeyboardInterrupt), breaking(1, KeyboardInterrupt(), monkeypatch, "flow-8") as writer:
-        writer.log(made(), "a note")
-    assert read(writer.run.run_id).info.status == children(writer.run.run_id)[BASELINE].info.status == "RUNNING"
-    close_flow_run("flow-8", "KILLED", "cancelled")
-    assert read(writer.run.run_id).info.status == children(writer.run.run_id)[BASELINE].info.status == "KILLED"
-
-
-def test_a_note_is_cut_at_a_line_where_mlflow_would_cut_it_anywhere() -> None:
-    lines = [f"| {number:04d} | {'x' * 80} |" for number in range(200)]
-    run, _ = logged(made(launches=1), note="\n".join(lines))
-    text, _, last = run.data.tags["mlflow.note.content"].partition("\n\n")
-    assert text.splitlines() == lines[: len(text.splitlines())]
-    assert 7_800 < len(text) < module.LONGEST_NOTE
-    assert last == "Everything is in `comparison.json`.\n"
-    exact = "y" * module.LONGEST_NOTE
-    assert logged(made(launches=1), note=exact)[0].data.tags["mlflow.note.content"] == exact

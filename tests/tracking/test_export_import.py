@@ -8,8 +8,6 @@ import shutil
 import signal
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
-from tasks.tracking import write
 from tasks.tracking.comparison import tracked_comparison
 from tasks.tracking.export_import import (
     IMPORT_DIGEST,
@@ -34,10 +31,10 @@ from tasks.tracking.read import read_run
 from tasks.tracking.store import Store, open_store
 from tasks.tracking.write import tracked
 from tests.made_comparison import comparison_of
-from tests.tracking.test_read import NoFiles
+from tests.tracking.conftest import Use, machine
 from vecml.comparison.document import to_json
 from vecml.environment import process_identity
-from vecml.errors import SettingError, StoreError
+from vecml.errors import StoreError
 from vecml.record import COMPARE, ERROR, KIND, PIPELINE, PROCESS
 from vecml.report.summary import PipelineResult
 from vecml.warnings import VecmlWarning
@@ -46,40 +43,6 @@ FAULT = "12 of 1,000 labels are wrong: no near ties in float32"
 COMPARISON = comparison_of({"numpy": 0.02, "torch": 0.01, "größer 🦊": 0.03}, {"torch": FAULT})
 NAME = "zwölf Boxkämpfer\t🦊"
 SECRETS = ("mlflow.user", "mlflow.source.name", "mlflow.source.git.commit")
-Use = Callable[[str], Path]
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store that has no run; to be copied, since to make one takes MLflow seconds."""
-    home = tmp_path_factory.mktemp("empty")
-    with machine(home):
-        open_store()
-    return home
-
-
-@pytest.fixture
-def use(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Use:
-    """`use("there")`: from here on this process is on that machine; gives its folder."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(write, "file_writer", NoFiles)
-
-    def on(name: str) -> Path:
-        home = tmp_path / name
-        if not home.exists():
-            shutil.copytree(empty, home)
-        monkeypatch.setenv("VECML_HOME", str(home))
-        return home
-
-    return on
-
-
-@contextmanager
-def machine(home: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setenv("VECML_HOME", str(home))
-        yield
 
 
 @dataclass(frozen=True)
@@ -432,66 +395,6 @@ def test_an_imported_run_is_nobodys_to_close(use: Use, tmp_path: Path) -> None:
     _, found = carried(use, run_id, tmp_path / "x.zip")
     open_store()  # a warning would be an error here
     assert open_store().client.get_run(found.run_id).info.status == "FINISHED"
-
-
-def test_what_cannot_be_exported_says_why(use: Use, tmp_path: Path) -> None:
-    use("there")
-    store, file = open_store(), tmp_path / "x.zip"
-    going = store.client.create_run(store.experiment.experiment_id, tags={KIND: PIPELINE}, run_name="going")
-    made(store, "red kite")
-    with pytest.raises(StoreError) as caught:
-        export_run("going", file)
-    assert (caught.value.message, caught.value.hint) == ("run going has not ended yet", "wait for its end")
-    with pytest.raises(StoreError) as caught:
-        export_run("red kit", file)
-    assert caught.value.message == f"there is no run 'red kit' in {tmp_path / 'there' / 'mlruns'}"
-    assert caught.value.hint == "did you mean red kite?"
-    parent = made(store, "gone", COMPARE)
-    child = made(store, "numpy", "setting", **{"mlflow.parentRunId": parent})
-    store.client.delete_run(parent)
-    with pytest.raises(StoreError) as caught:
-        export_run(child, file)
-    assert (caught.value.message, caught.value.hint) == ("run gone was deleted", "restore it in MLflow's UI first")
-    store.client.set_terminated(going.info.run_id)
-    store.client.set_tag(going.info.run_id, IMPORTING, "yes")
-    with pytest.raises(StoreError) as caught:
-        export_run("going", file)
-    assert caught.value.message == "run going is what an interrupted import left"
-    assert caught.value.hint == "import its file again first"
-    assert not file.exists()
-
-
-@contextmanager
-def refused_to_write(file: Path, message: str) -> Iterator[None]:
-    before = file.read_bytes() if file.is_file() else None
-    with pytest.raises(SettingError) as caught:
-        yield
-    assert caught.value.message == message
-    assert (file.read_bytes() if file.is_file() else None) == before
-
-
-def test_only_an_export_is_overwritten(use: Use, tmp_path: Path) -> None:
-    use("there")
-    made(open_store(), "red kite")
-    text, plain, file = tmp_path / "notes.txt", tmp_path / "plain.zip", tmp_path / "x.zip"
-    text.write_text("mine")
-    with zipfile.ZipFile(plain, "w") as archive:
-        archive.writestr("mine", "x")
-    with refused_to_write(text, f"{text} is there and is no export of vecml's"):
-        export_run("red kite", text)
-    with refused_to_write(plain, f"{plain} is there and is no export of vecml's"):
-        export_run("red kite", plain)
-    with refused_to_write(tmp_path, f"{tmp_path} is a folder"):
-        export_run("red kite", tmp_path)
-    nowhere = tmp_path / "no" / "x.zip"
-    with refused_to_write(nowhere, f"{nowhere}: there is no folder {tmp_path / 'no'}"):
-        export_run("red kite", nowhere)
-    export_run("red kite", file)
-    before = file.read_bytes()
-    open_store().client.set_tag(everything()[0].info.run_id, "more", "text")
-    export_run("red kite", file)
-    assert file.read_bytes() != before
-    assert {path.name for path in tmp_path.iterdir()} == {"there", "notes.txt", "plain.zip", "x.zip"}
 
 
 def test_tags_that_are_not_the_runs_are_not_taken_from_a_file(use: Use, tmp_path: Path) -> None:

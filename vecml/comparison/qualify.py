@@ -44,7 +44,8 @@ from vecml.measure.verdict import Rules, judge
 from vecml.model.network import Architecture, Layer, Model
 from vecml.numbers import percent
 from vecml.progress import stage
-from vecml.statistics import detection_power, smallest_detectable, wilson_interval
+from vecml.proportions import wilson_interval
+from vecml.statistics import detection_power, smallest_detectable
 
 ROWS = 400_000
 PLANTED = (0.05, 0.02)

@@ -6,8 +6,8 @@ from few sittings adds more noise than it removes. Until it is clear whether the
 the program only if it shows in the rate as it is and in the rate against the canary, whose slope is then 1.
 
 Source: B. L. Nelson, "Control variate remedies", Operations Research 38 (1990), 974-992 (and what an estimated slope
-costs). The slope is Theil's and Sen's as in `vecml.statistics.trend`, with the normal distribution of Kendall's S, that
-is exact enough for twenty values and needs no SciPy; it is drawn towards 1, what a machine's speed does to a program
+costs). The slope is that of `vecml.statistics.theil_sen`, with the normal distribution of Kendall's S, which is exact
+enough for twenty values and needs no SciPy; it is drawn towards 1, what a machine's speed does to a program
 that computes, the more so the less sure it is (a normal prior).
 """
 

@@ -13,7 +13,8 @@ from typing import Any, Literal
 from vecml.history.recorded import CHOSEN, NONE, RecordedSetting
 from vecml.measure.verdict import Rules
 from vecml.numbers import count, percent
-from vecml.statistics import bonferroni, mcnemar, welch_interval
+from vecml.proportions import mcnemar
+from vecml.statistics import bonferroni, welch_interval
 
 SITTINGS = 5  # of either side, for a verdict
 ACCURACY_LEVEL = 0.05

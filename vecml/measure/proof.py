@@ -16,7 +16,8 @@ from vecml.measure.records import Arm, Measured, Plan
 from vecml.measure.simulation import CALL_SECONDS, Machine, Noise
 from vecml.measure.verdict import Rules, Verdict, judge
 from vecml.numbers import percent
-from vecml.statistics import smallest_detectable, wilson_interval
+from vecml.proportions import wilson_interval
+from vecml.statistics import smallest_detectable
 
 COMPARISONS = 5_000
 PLANTED = 1_000

@@ -23,7 +23,7 @@ from vecml.statistics import (
     smallest_detectable,
     t_interval,
     t_test,
-    trend,
+    theil_sen,
 )
 
 Word = Literal["invalid", "equivalent", "faster", "slower", "undetected"]
@@ -250,7 +250,7 @@ def _unsteady(pairs: Pairs, rules: Rules, level: float) -> str | None:
         return None
     centred_N = np.concatenate([value_N - np.median(value_N) for value_N in pairs.by_launch().values()])
     round_N = np.concatenate([pairs.round_N[pairs.launch_N == launch] for launch in np.unique(pairs.launch_N)])
-    found = trend(round_N.astype(np.float64), centred_N)
+    found = theil_sen(round_N.astype(np.float64), centred_N)
     change = found.slope * float(np.ptp(round_N))
     if found.p_value < level and abs(change) > math.log1p(rules.drift_size):
         size = f"{percent(math.expm1(abs(change)))}"

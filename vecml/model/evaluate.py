@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.errors import DataError
-from vecml.statistics import t_interval, wilson_interval
+from vecml.proportions import wilson_interval
+from vecml.statistics import t_interval
 
 _BLOCK_VALUES = 1 << 18  # 2 MiB of float64: a block stays in the second-level cache of most machines
 

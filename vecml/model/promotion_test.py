@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vecml.errors import DataError
 from vecml.numbers import count, percent
-from vecml.statistics import loss_excluded, mcnemar
+from vecml.proportions import loss_excluded, mcnemar
 
 LEVEL = 0.05
 MARGIN = 0.01
