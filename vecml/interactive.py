@@ -20,7 +20,6 @@ from vecml.comparison.compare import Job
 from vecml.comparison.config import ComparisonConfig
 from vecml.comparison.files import check_rebuildable
 from vecml.config import Setting, make_config
-from vecml.data.sources import raw_columns
 from vecml.inference.predict import bare_model, features_of
 from vecml.inference.predict import predict as predict_by
 from vecml.inference.setting import candidates
@@ -98,6 +97,8 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
 
 def _job(model: "Classifier | AnyModel | nn.Module", x: Any) -> Job:
     if isinstance(model, Classifier):
+        from vecml.data.raw import raw_columns  # noqa: PLC0415 -- imports pyarrow, which few comparisons need
+
         return Job(model.model, model.encoding.transform(raw_columns(x, model.encoding))[0], data_source="python")
     x_FN = features_of(x)
     network = bare_model(model, len(x_FN))

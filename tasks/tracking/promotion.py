@@ -39,7 +39,7 @@ from vecml.comparison.subject import RecordedRun, job_of_run
 from vecml.config import Setting
 from vecml.data import builtin
 from vecml.data.selection import listed
-from vecml.data.sources import load_table, raw_columns
+from vecml.data.sources import load_table
 from vecml.data.split import split_rows
 from vecml.errors import DataError, MeasureError, ModelError, StoreError
 from vecml.model.promotion_test import Decision, decide
@@ -297,6 +297,8 @@ def _right_on(champion: RecordedRun, run: RecordedRun, own: Mapping[str, NDArray
     if all(column.name in there for column in encoding.columns) or data is None or data.startswith(builtin.PREFIX):
         x_FN, _ = encoding.transform(table.columns, test_N, table.row_N)
     else:  # the run left out columns that the champion needs
+        from vecml.data.raw import raw_columns  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
+
         x_FN, _ = encoding.transform(raw_columns(Path(data).expanduser(), encoding), table.row_N[test_N])
     label_N = reference_labels(champion.classifier.model, x_FN)
     name_N = np.array(champion.classifier.model.classes, np.str_)[label_N]

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from vecml.data.columns import column_from_arrow, columns_from_arrow, take_rows
-from vecml.data.table import Column, is_constant, is_missing
+from vecml.data.columns import column_from_arrow, columns_from_arrow
+from vecml.data.table import Column, is_constant, is_missing, take_rows
 
 
 def column(*values: object, type: pa.DataType | None = None) -> Column:

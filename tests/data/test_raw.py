@@ -10,7 +10,8 @@ import pytest
 
 from vecml.config import make_config
 from vecml.data.encoding import Encoding
-from vecml.data.sources import load_table, raw_columns
+from vecml.data.raw import raw_columns
+from vecml.data.sources import load_table
 from vecml.errors import DataError
 
 CSV = "code,age,member,label\n1,10,true,a\n2,20.5,false,b\nx,30,true,a\n007,,,b\n"

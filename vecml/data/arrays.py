@@ -7,16 +7,14 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from vecml.data.selection import drop_flag
 from vecml.errors import DataError, one_line
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 COMPLETE = "is it complete? Copy or write it again"
 
@@ -83,8 +81,6 @@ def arrow_table(columns: Iterable[tuple[str, NDArray[Any]]], source: str) -> "pa
 
     Raises DataError for an array that Arrow has no type for, naming its column.
     """
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     names, arrays = [], []
     for name, values in columns:
         names.append(name)
@@ -94,8 +90,6 @@ def arrow_table(columns: Iterable[tuple[str, NDArray[Any]]], source: str) -> "pa
 
 def arrow_array(name: str, values: Any, source: str) -> "pa.Array":
     """One column of values as an Arrow array; None, NaN and NaT are missing. Raises DataError where it cannot be."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     try:
         if isinstance(values, np.ndarray):
             if values.ndim != 1:

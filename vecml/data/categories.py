@@ -4,17 +4,14 @@ A column with too many distinct values is no category; where nearly all of it is
 that made it text.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vecml.data.selection import drop_flag, shortened
 from vecml.data.table import MISSING_CODE, Column
 from vecml.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 NUMBER_PATTERN = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 MOSTLY_NUMBERS = 0.9
@@ -33,9 +30,6 @@ def category_column(name: str, column: "pa.ChunkedArray", max_categories: int | 
 
 def category_codes(column: "pa.ChunkedArray") -> tuple[NDArray[np.int32], "pa.Array"]:
     """Codes (int32, -1 where missing) and the distinct values that occur, sorted as UTF-8, which is by code point."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-    import pyarrow.compute as pc  # noqa: PLC0415 -- the same
-
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     merged = column.unify_dictionaries().combine_chunks()
@@ -56,8 +50,6 @@ def category_codes(column: "pa.ChunkedArray") -> tuple[NDArray[np.int32], "pa.Ar
 
 def numeric_text(values: "pa.Array") -> NDArray[np.bool_]:
     """Whether each of the texts (N,) is written as a number: bool (N,), False for a missing one."""
-    import pyarrow.compute as pc  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     matches: NDArray[np.bool_] = (
         pc.match_substring_regex(values, NUMBER_PATTERN).fill_null(False).to_numpy(zero_copy_only=False)
     )

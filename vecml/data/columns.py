@@ -4,9 +4,9 @@ Numbers and times become float64 with NaN where missing (float32 stays), boolean
 distinct values. Everything is vectorised, one column at a time; what cannot be a feature is refused by name and row.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vecml.data.categories import category_column
@@ -14,9 +14,6 @@ from vecml.data.selection import drop_flag, shortened
 from vecml.data.table import MISSING_CODE, Column
 from vecml.errors import DataError
 from vecml.progress import stage
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FLOAT32_LARGEST = float(np.finfo(np.float32).max)
 FLOAT64_INTEGERS = 2**53  # float64 holds every integer up to this one
@@ -43,8 +40,6 @@ def column_from_arrow(name: str, column: "pa.ChunkedArray", max_categories: int 
 
     A dictionary counts as the values it stands for. Arrow's null type is a number that is missing everywhere.
     """
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     column = plain(column)
     if is_text(column.type):
         return category_column(name, column, max_categories)
@@ -63,8 +58,6 @@ def column_from_arrow(name: str, column: "pa.ChunkedArray", max_categories: int 
 
 def plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """The column without a dictionary of anything but text, and text as Arrow's compute functions know it."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     kind = column.type
     if pa.types.is_dictionary(kind) and not is_text(kind):
         return column.cast(kind.value_type)
@@ -75,8 +68,6 @@ def plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
 
 def is_text(kind: "pa.DataType") -> bool:
     """Whether an Arrow type is text, or a dictionary of text."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
@@ -84,8 +75,6 @@ def is_text(kind: "pa.DataType") -> bool:
 
 def is_numeric(kind: "pa.DataType") -> bool:
     """Whether an Arrow type is a number, a time (seconds), or null."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     t = pa.types
     return bool(
         t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_null(kind) or _units(kind) is not None
@@ -98,8 +87,6 @@ def numbers(column: "pa.ChunkedArray") -> NDArray[np.floating]:
     Dates and timestamps are seconds since 1970-01-01 UTC, a timestamp without a zone counting as UTC; times of day and
     durations are seconds.
     """
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     units = _units(column.type)
     if units is not None:
         return _seconds(column, units)
@@ -110,8 +97,6 @@ def numbers(column: "pa.ChunkedArray") -> NDArray[np.floating]:
 
 def _units(kind: "pa.DataType") -> float | None:
     """How many of the type's units make a second; None for a type that is no time."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     t = pa.types
     if t.is_date32(kind):
         return 1 / 86_400
@@ -123,8 +108,6 @@ def _units(kind: "pa.DataType") -> float | None:
 
 
 def _seconds(column: "pa.ChunkedArray", units: float) -> NDArray[np.float64]:
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     narrow = pa.int32() if column.type.bit_width == 32 else pa.int64()
     whole_N = column.cast(narrow).cast(pa.int64()).fill_null(0).to_numpy()
     if units < 1:
@@ -144,9 +127,6 @@ def check_exact(name: str, column: "pa.ChunkedArray") -> None:
 
     Every integer up to 2**53 is one of them, and some of those beyond; columns of other types pass.
     """
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-    import pyarrow.compute as pc  # noqa: PLC0415 -- the same
-
     if not (pa.types.is_int64(column.type) or pa.types.is_uint64(column.type)):
         return
     low, high = pc.min_max(column).as_py().values()
@@ -185,16 +165,3 @@ def shortened_type(kind: "pa.DataType") -> str:
     """Arrow's name of a type, cut so that an error stays one line."""
     text = str(kind)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def take_rows(column: Column, row_N: NDArray[np.int64]) -> Column:
-    """The column at the int64 rows row_N (N,); a category keeps only the values that are left."""
-    values_N = column.values_N[row_N]
-    if column.kind != "category":
-        return Column(column.name, column.kind, values_N)
-    used = np.bincount(values_N.astype(np.int64) + 1, minlength=len(column.categories) + 1)[1:] > 0
-    # The last place is where code -1 looks, so that missing stays missing.
-    recode = np.full(len(used) + 1, MISSING_CODE, np.int32)
-    recode[:-1][used] = np.arange(used.sum(), dtype=np.int32)
-    left = tuple(value for value, kept in zip(column.categories, used, strict=True) if kept)
-    return Column(column.name, "category", recode[values_N], left)

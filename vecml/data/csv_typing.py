@@ -2,7 +2,9 @@
 
 import re
 from io import BytesIO
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyarrow import csv
 
 from vecml.data.column_encoding import ColumnEncoding
 from vecml.data.data_file import DataFile, count_rows_from
@@ -10,9 +12,6 @@ from vecml.data.encoding import KIND_IN_WORDS, Encoding
 from vecml.data.raw import raw_columns
 from vecml.data.table import MISSING_CODE
 from vecml.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class Typing:
@@ -29,8 +28,6 @@ class Typing:
 
     def typed(self, table: "pa.Table") -> "pa.Table":
         """The next block, its columns by place: float64 for numbers, booleans, and text for categories."""
-        import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
         for place, column in self._columns:
             values = table.column(place)
             if column.kind == "category":
@@ -43,8 +40,6 @@ class Typing:
         return table
 
     def _convert(self, column: ColumnEncoding, values: "pa.ChunkedArray") -> "pa.Array":
-        import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
         encoding, sort = Encoding((column,)), "plain"
         try:
             (made,) = raw_columns(pa.table({column.name: values}), encoding)
@@ -69,9 +64,6 @@ class Typing:
 
 def _infer(values: "pa.ChunkedArray") -> "pa.ChunkedArray | None":
     """What Arrow's CSV reader takes these texts for; None where that is text."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-    from pyarrow import csv  # noqa: PLC0415 -- needed for this format only
-
     texts = values.to_pylist()
     if any(value is not None and re.search(r'[",\r\n]', value) for value in texts):
         return None

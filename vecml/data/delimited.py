@@ -7,14 +7,13 @@ so that types follow from the whole file; the tests hold it to that with tiny bl
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyarrow import csv
 
 from vecml.data.selection import shortened
 from vecml.errors import DataError
 from vecml.numbers import count
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 BLOCK_BYTES = 1 << 20
 LONGEST_ROW_BYTES = 1 << 26
@@ -75,8 +74,6 @@ def check_closed(path: Path, last: "pa.ChunkedArray | None", n_rows: int) -> Non
         last: the last column, or its last block; None for a file without rows.
         n_rows: rows of the file.
     """
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for this format only
-
     value = last[-1].as_py() if last is not None and len(last) else None
     if not isinstance(value, str) or "\n" not in value:
         return
@@ -94,9 +91,6 @@ def check_closed(path: Path, last: "pa.ChunkedArray | None", n_rows: int) -> Non
 def _read(
     path: Path, delimiter: str, text: Collection[str], block_bytes: int, *, skip_empty: bool = True
 ) -> "pa.Table":
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for this format only
-    from pyarrow import csv  # noqa: PLC0415 -- the same
-
     parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=skip_empty)
     convert = csv.ConvertOptions(
         strings_can_be_null=True,
@@ -158,8 +152,6 @@ def arrow_error(path: Path, reason: str) -> DataError:
 
 def _check_utf8(path: Path, table: "pa.Table") -> None:
     """Arrow takes what is no UTF-8 for binary; find the first such value."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for this format only
-
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if not pa.types.is_binary(kind):

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vecml.data.arrays import read_npy, read_npz
-from vecml.data.delimited import read_delimited
 from vecml.data.selection import listed
 from vecml.errors import DataError, one_line
 from vecml.progress import stage
@@ -38,6 +36,9 @@ def read_file(path: Path, text: Collection[str] = ()) -> "pa.Table":
 
     Raises DataError when there is no such file, it cannot be opened or read, is damaged, or two columns share a name.
     """
+    from vecml.data.arrays import read_npy, read_npz  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
+    from vecml.data.delimited import read_delimited  # noqa: PLC0415 -- the same
+
     _check_opens(path)
     suffix = suffix_of(path)
     with stage(f"reading {path.name}"):

@@ -3,18 +3,14 @@
 Classes are sorted by value, not by spelling, and named as a person would write them: "3", "0.5", "true", "2024-05-01".
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from vecml.data.categories import category_codes
 from vecml.data.columns import is_numeric, is_text, numbers, plain, shortened_type
 from vecml.data.table import MISSING_CODE
 from vecml.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MOST_NUMBERS = 100
 MOST_CLASSES = 1_000
@@ -31,8 +27,6 @@ def labels_from_arrow(target: str, column: "pa.ChunkedArray") -> tuple[NDArray[n
         text_N, values = category_codes(column)
         _check_count(target, len(values))
         return text_N.astype(np.int64), tuple(values.to_pylist())
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     if not (is_numeric(column.type) or pa.types.is_boolean(column.type)):
         raise DataError(
             f"target {target!r} holds {shortened_type(column.type)}, which is no number, text, time or boolean",
@@ -49,8 +43,6 @@ def distinct_values(column: "pa.ChunkedArray") -> tuple[NDArray[np.int64], NDArr
 
     Integers stay exact, dates and timestamps are datetime64, other times float64 seconds; 0.0 and -0.0 are one value.
     """
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     encoded = column.dictionary_encode().combine_chunks()
     raw_N = encoded.indices.cast(pa.int64()).fill_null(MISSING_CODE).to_numpy()
     values = pa.chunked_array([encoded.dictionary])

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from vecml.data.arrays import arrow_array
 from vecml.data.categories import numeric_text
@@ -21,9 +23,6 @@ from vecml.data.labels import distinct_values, value_names
 from vecml.data.selection import no_such_column, shortened
 from vecml.data.table import MISSING_CODE, Column, Kind, Table
 from vecml.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def raw_columns(data: object, encoding: Encoding) -> tuple[Column, ...]:
@@ -60,8 +59,6 @@ def _found(columns: "Mapping[str, Any]", name: str, source: str) -> Any:
 
 def _arrays(data: object, kinds: Mapping[str, Kind]) -> tuple[str, "dict[str, Callable[[], pa.ChunkedArray]]"]:
     """Where the data is from, and its columns by name, each made when it is called for."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     pandas = sys.modules.get("pandas")  # a data frame of it means that it is loaded already
     if isinstance(data, str | Path):
         path = Path(data).expanduser()
@@ -89,16 +86,12 @@ def _arrays(data: object, kinds: Mapping[str, Kind]) -> tuple[str, "dict[str, Ca
 
 
 def _chunked(name: str, values: Any, source: str) -> "pa.ChunkedArray":
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     array = arrow_array(name, values, source)
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
 def _as_kind(name: str, column: "pa.ChunkedArray", kind: Kind) -> Column:
     """The column as the kind that it had in training, where its values allow it; transform looks at numbers' range."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     if pa.types.is_null(column.type):
         column = column.cast({"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}[kind])
     text, numeric, boolean = is_text(column.type), is_numeric(column.type), pa.types.is_boolean(column.type)
@@ -120,9 +113,6 @@ def _as_kind(name: str, column: "pa.ChunkedArray", kind: Kind) -> Column:
 
 def _parsed(name: str, column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """Text that says numbers, as float64."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-    import pyarrow.compute as pc  # noqa: PLC0415 -- the same
-
     text = column.cast(pa.large_string()).combine_chunks()
     other_N = ~numeric_text(text) & text.is_valid().to_numpy(zero_copy_only=False)
     if other_N.any():
@@ -137,8 +127,6 @@ def _parsed(name: str, column: "pa.ChunkedArray") -> "pa.ChunkedArray":
 
 def _booleans(name: str, column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """Numbers 0 and 1, or text that says true, false, 0 or 1, as booleans."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     made = _texts(name, column) if is_numeric(column.type) else column_from_arrow(name, column)
     meaning = {"0": 0, "1": 1, "false": 0, "true": 1}
     code_V = np.array([meaning.get(value.strip().lower(), 2) for value in made.categories] + [-1], np.int8)

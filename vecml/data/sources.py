@@ -11,19 +11,14 @@ from numpy.typing import NDArray
 
 from vecml.config import TrainingConfig
 from vecml.data import builtin, synthetic
-from vecml.data.columns import columns_from_arrow, take_rows
 from vecml.data.digest import table_digest
 from vecml.data.files import check_file, read_file
-from vecml.data.labels import labels_from_arrow
-from vecml.data.raw import raw_columns
 from vecml.data.selection import drop_flag, listed, select_features
-from vecml.data.table import MISSING_CODE, Column, Table, is_constant, is_missing
+from vecml.data.table import MISSING_CODE, Column, Table, is_constant, is_missing, take_rows
 from vecml.errors import DataError
 from vecml.numbers import count
 from vecml.progress import stage
 from vecml.warnings import warn
-
-__all__ = ["check_source", "load_table", "raw_columns"]
 
 
 def check_source(data: str | None) -> None:
@@ -51,6 +46,9 @@ def load_table(config: TrainingConfig) -> Table:
     if config.data is None:
         columns, label_N = synthetic.synthetic_columns(config.rows, config.features, config.seed)
         return _labelled("synthetic", columns, label_N, synthetic.CLASSES, synthetic.TARGET)
+
+    from vecml.data.columns import columns_from_arrow  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
+    from vecml.data.labels import labels_from_arrow  # noqa: PLC0415 -- the same
 
     drop = set(config.drop)
     if config.data.startswith(builtin.PREFIX):

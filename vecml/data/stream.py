@@ -9,7 +9,9 @@ rows it is given.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from vecml.data.data_file import DataFile, count_rows_from
 from vecml.data.encoding import KIND_IN_WORDS, Encoding
@@ -20,9 +22,6 @@ from vecml.data.selection import did_you_mean, listed, shortened
 from vecml.data.stream_csv import csv_names, csv_tables
 from vecml.data.table import Column
 from vecml.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 BUFFER_BYTES = 1 << 20  # of a Parquet column that is read piece by piece: a row group may be as large as the file
 WHOLE_GROUP_BYTES = 1 << 26  # a smaller one is read whole: its columns are then decoded side by side
@@ -101,8 +100,6 @@ def _missing(missing: list[str], names: list[str], needed: list[str], source: st
 
 def _check_types(schema: "pa.Schema", encoding: Encoding) -> None:
     """What `raw_columns` would refuse by a column's type alone, before anything is read."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     empty = schema.empty_table()
     for column in encoding.columns:
         kind = schema.field(column.name).type
@@ -124,12 +121,8 @@ def _is_csv(path: Path) -> bool:
 
 def _schema(path: Path) -> "tuple[pa.Schema, int | None]":
     """Names and types of the file's columns (all text in a CSV), and its number of rows where that is known."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     if _is_parquet(path):
         with arrow_errors(path, "Parquet"):
-            import pyarrow.parquet as pq  # noqa: PLC0415 -- heavy, and needed for this format only
-
             with pq.ParquetFile(path) as file:
                 return file.schema_arrow, file.metadata.num_rows
     if _is_csv(path):
@@ -141,9 +134,6 @@ def _schema(path: Path) -> "tuple[pa.Schema, int | None]":
 
 
 def _parquet(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-    import pyarrow.parquet as pq  # noqa: PLC0415 -- heavy, and needed for this format only
-
     with arrow_errors(file.path, "Parquet"):
         with pq.ParquetFile(file.path, buffer_size=BUFFER_BYTES) as opened:
             row_bytes = _row_bytes(opened.schema_arrow, file.read_columns)
@@ -160,8 +150,6 @@ def _parquet(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
 
 def _row_bytes(schema: "pa.Schema", names: list[str]) -> int | None:
     """Bytes of a row in memory; None with columns, of text say, that a file may hold in far fewer than memory takes."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     kinds = [schema.field(name).type for name in names]
     if not all(pa.types.is_primitive(kind) for kind in kinds):
         return None

@@ -7,7 +7,10 @@ name the row, and knows dates and truth values by the rules of Arrow's own infer
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv
 
 from vecml.data.csv_typing import Typing
 from vecml.data.data_file import DataFile
@@ -20,9 +23,6 @@ from vecml.data.delimited import (
     not_utf8,
 )
 from vecml.data.files import DELIMITERS, suffix_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 CSV_BLOCK_BYTES = 1 << 22
 BUFFER_BYTES = 1 << 20
@@ -62,8 +62,6 @@ def csv_tables(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":  # noqa
 
 def _read_tables(file: DataFile, numbers: Sequence[str]) -> "Iterator[pa.Table]":
     """The wanted columns, `numbers` as float64 and the others as text; a row of any length up to 64 MB."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     path, done = file.path, 0
     for block_bytes, threads in ((CSV_BLOCK_BYTES, True), (LONGEST_ROW_BYTES, True), (LONGEST_ROW_BYTES, False)):
         skip = done
@@ -92,9 +90,6 @@ def _read_tables(file: DataFile, numbers: Sequence[str]) -> "Iterator[pa.Table]"
 
 def _csv_reader(path: Path, wanted: list[str], numbers: Sequence[str], block_bytes: int, *, threads: bool) -> Any:
     """Arrow's reader in blocks; beside the wanted columns it gives the file's last one, as text."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-    from pyarrow import csv  # noqa: PLC0415 -- needed for this format only
-
     delimiter = DELIMITERS[suffix_of(path)]
     names = _header_in_words(path, delimiter)
     # Last, so that it is found: where the file ends inside a quoted value, Arrow takes the rest for that value.
@@ -115,8 +110,6 @@ def _csv_reader(path: Path, wanted: list[str], numbers: Sequence[str], block_byt
 
 def _header_in_words(path: Path, delimiter: str) -> list[str]:
     """The column names; raises DataError where there are none to be had."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-
     try:
         return _header(path, delimiter)
     except UnicodeDecodeError as error:
@@ -127,9 +120,6 @@ def _header_in_words(path: Path, delimiter: str) -> list[str]:
 
 def _header(path: Path, delimiter: str) -> list[str]:
     """The column names, as Arrow reads them."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
-    from pyarrow import csv  # noqa: PLC0415 -- needed for this format only
-
     start = b""
     with pa.input_stream(path) as stream:
         while chunk := stream.read(BUFFER_BYTES):

@@ -73,3 +73,16 @@ class Table:
     @property
     def n_rows(self) -> int:
         return len(self.label_N)
+
+
+def take_rows(column: Column, row_N: NDArray[np.int64]) -> Column:
+    """The column at the int64 rows row_N (N,); a category keeps only the values that are left."""
+    values_N = column.values_N[row_N]
+    if column.kind != "category":
+        return Column(column.name, column.kind, values_N)
+    used = np.bincount(values_N.astype(np.int64) + 1, minlength=len(column.categories) + 1)[1:] > 0
+    # The last place is where code -1 looks, so that missing stays missing.
+    recode = np.full(len(used) + 1, MISSING_CODE, np.int32)
+    recode[:-1][used] = np.arange(used.sum(), dtype=np.int32)
+    left = tuple(value for value, kept in zip(column.categories, used, strict=True) if kept)
+    return Column(column.name, "category", recode[values_N], left)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Setting, make_config
-from vecml.data.sources import raw_columns
 from vecml.engines.registry import load_engine
 from vecml.errors import DataError, SettingError
 from vecml.inference.infer import in_layout
@@ -83,6 +82,8 @@ def predict(
         x_FN = features_of(data)
         model = bare_model(classifier, len(x_FN))
         return _labels(model, x_FN, choose(model, x_FN))
+    from vecml.data.raw import raw_columns  # noqa: PLC0415 -- imports pyarrow, which workers do not need
+
     x_FN, unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding))
     if unseen:
         values = count(unseen, "value")

@@ -13,10 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Full, Queue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import csv
 
 from vecml.config import Setting
 from vecml.data.data_file import DataFile
@@ -32,9 +35,6 @@ from vecml.model.store import Classifier
 from vecml.numbers import count
 from vecml.progress import stage
 from vecml.warnings import warn
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SUFFIXES = (".csv", ".parquet", ".pq")
 LABEL, ROW, PROBABILITY = "prediction", "row", "probability_"
@@ -183,8 +183,6 @@ class _Layout:
 
     def schema(self, *, text: bool) -> "pa.Schema":
         """Names and types; `text`: the label as plain text, which a CSV needs, else as codes of it."""
-        import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for files only
-
         label = pa.string() if text else pa.dictionary(pa.int32(), pa.string())
         return pa.schema(
             [
@@ -196,8 +194,6 @@ class _Layout:
         )
 
     def _type(self, name: str, text: bool) -> "pa.DataType":
-        import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for files only
-
         kind = self.types[name]
         return kind.value_type if text and pa.types.is_dictionary(kind) else kind
 
@@ -205,8 +201,6 @@ class _Layout:
         self, block: Block, label_N: NDArray[np.int64], logits_NC: NDArray[np.floating] | None, schema: "pa.Schema"
     ) -> "pa.Table":
         """The block's rows as they are written."""
-        import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for files only
-
         label = pa.DictionaryArray.from_arrays(label_N.astype(np.int32), pa.array(self.classes, pa.string()))
         columns: list[Any] = []
         if self.rows:
@@ -308,10 +302,6 @@ def _writing(path: Path, layout: _Layout) -> Iterator[Any]:
 @contextmanager
 def _opened(path: Path, layout: _Layout) -> Iterator[Any]:
     """A function that appends a block to the file. Raises DataError for a type that the format has not."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy, and needed for files only
-    import pyarrow.parquet as pq  # noqa: PLC0415 -- the same
-    from pyarrow import csv  # noqa: PLC0415 -- the same
-
     as_csv = path.suffix.lower() == ".csv"
     schema = layout.schema(text=as_csv)
     try:
