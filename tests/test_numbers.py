@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecml.numbers import count, megabytes, number, percent, plural, rate, seconds, size, times
+from vecml.numbers import count, megabytes, number, percent, plural, rate, score, seconds, size, times
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,23 @@ def test_memory_is_in_the_unit_of_the_logged_metrics() -> None:
 )
 def test_percent(share: float | None, text: str) -> None:
     assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.9712, "0.971"),
+        (1, "1.000"),
+        (0, "0.000"),
+        (0.9998, "0.9998"),
+        (0.0004, "0.0004"),
+        (1.23456, "1.235"),
+        (2.1e-9, "2.1e-09"),
+        (1 - 1e-9, "> 0.999999"),
+    ],
+)
+def test_a_score(value: float, text: str) -> None:
+    assert score(value) == text
 
 
 def test_percent_without_decimals() -> None:

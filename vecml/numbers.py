@@ -86,6 +86,18 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{'>' if is_large == (share > 0) else '<'} {math.copysign(bound, share):.{MOST_DIGITS}f} %"
 
 
+def score(value: float, digits: int = 3) -> str:
+    """A score between 0 and 1, or a loss: `0.971`.
+
+    It gets more decimals where it would else read 0 or 1 and is neither (`0.9998`), and an exponent at last (`2.1e-09`).
+    """
+    for decimals in range(digits, 2 * digits + 1):
+        text = f"{value:.{decimals}f}"
+        if value in (0, 1) or float(text) not in (0, 1):
+            return text
+    return f"{value:.2g}" if value < 0.5 else f"> {1 - 10.0**-decimals:.{decimals}f}"
+
+
 def size(n_bytes: float | None) -> str:
     """Bytes of an array or a cache, in units of 1,024: `64 KiB`, `1.5 MiB`."""
     if n_bytes is None:

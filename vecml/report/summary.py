@@ -8,7 +8,7 @@ from pathlib import Path
 from vecml.measure.limits import CEILING_WRONG
 from vecml.model.evaluate import ReplicaAccuracy
 from vecml.model.network import OwnArchitecture
-from vecml.numbers import count, percent, rate, seconds
+from vecml.numbers import count, percent, rate, score, seconds
 from vecml.record import PipelineRecord
 
 STAGE_NAMES = {
@@ -81,9 +81,9 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
             "majority",
             f"{percent(evaluation.majority_accuracy)} (always guessing {shortened(evaluation.majority_class)!r})",
         ),
-        ("macro F1", f"{evaluation.macro_f1:.3f}"),
-        ("log-loss", f"{evaluation.log_loss:.3f}"),
-        ("ROC AUC", f"{evaluation.roc_auc:.3f}"),
+        ("macro F1", score(evaluation.macro_f1)),
+        ("log-loss", score(evaluation.log_loss)),
+        ("ROC AUC", score(evaluation.roc_auc)),
         ("flips", f"{flips} of {count(evaluation.flips.reference_rows, 'row')} that the reference engine ran as well"),
     ]
     if record.split.test.unseen_categories:
