@@ -89,7 +89,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 def score(value: float, digits: int = 3) -> str:
     """A score between 0 and 1, or a loss: `0.971`.
 
-    It gets more decimals where it would else read 0 or 1 and is neither (`0.9998`), and an exponent at last (`2.1e-09`).
+    It gets more decimals where it would otherwise read 0 or 1 (`0.9998`); a tiny loss gets an exponent (`2.1e-09`).
     """
     for decimals in range(digits, 2 * digits + 1):
         text = f"{value:.{decimals}f}"
