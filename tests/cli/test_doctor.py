@@ -116,3 +116,17 @@ def test_the_gate_is_the_default_until_the_machine_is_qualified(
         "A/A gate": "4.0 % with 3 launches, 3.1 % with 5 launches (qualified 2026-11-25)",
         "noise": "2.1 % from launch to launch of the same code",
     }
+
+
+def test_without_the_extras_it_says_which_one_an_engine_needs_and_complains_of_nothing(
+    doctor: Callable[..., tuple[str, list[object]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for library in ("onnxruntime", "openvino", "halide"):
+        monkeypatch.setitem(sys.modules, library, None)
+    found = json.loads(doctor("--json")[0])
+    engines = found["engines"]
+    assert engines["onnxruntime"] == "onnxruntime is not installed: pip install 'vecml[onnx]'"
+    assert engines["openvino"] == "openvino is not installed: pip install 'vecml[openvino]'"
+    assert engines["halide"] == "halide is not installed: pip install 'vecml[halide]'"
+    assert {engines[name] for name in ("row_loop", "numpy", "torch")} == {"ready"}
+    assert found["conflicts"] == {"known": "none"}

@@ -10,7 +10,7 @@ import typer
 
 from vecml.cli.options import Fields, command, is_printed, option, output_file
 from vecml.cli.run import refuse_idle_flags
-from vecml.cli.terminal import console, own_name, show_comparison
+from vecml.cli.terminal import console, opening, show_comparison
 from vecml.comparison.config import DATA_AND_MODEL, MEASURING, ComparisonConfig
 from vecml.config import PipelineConfig, TrainingConfig, read_config_file
 from vecml.errors import MeasureError, SettingError
@@ -146,7 +146,7 @@ def _measure(asked: ComparisonConfig, json: Path | None, *, fresh: bool) -> tupl
         done = session.compare(
             asked,
             ComparisonTracking(),
-            began=_process_start(),
+            began=process_start(),
             announce=announce,
             json=None if is_printed(json) else json,
             fresh=fresh,
@@ -180,11 +180,11 @@ def _show(comparison: Any, json: Path | None, address: str | None) -> None:
     content = table(comparison)
     lines = reasons(comparison)
     if address is not None:
-        lines.append(f"open it: {own_name()} ui, and there the page below" if "127.0.0.1" in address else "open it:")
+        lines.append(opening(address))
     show_comparison(sentence(comparison), content.headings, content.rows, lines, address)
 
 
-def _process_start() -> float:
+def process_start() -> float:
     """When this process began, by the clock of time.perf_counter: what the user waits for counts from there."""
     import psutil
 

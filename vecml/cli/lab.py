@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vecml.cli.options import JsonFile, RunName, command, is_printed, option
-from vecml.cli.terminal import console, own_name, show_comparison
+from vecml.cli.options import JsonFile, RunName, command, is_printed, option, write_json
+from vecml.cli.terminal import console, opening, show_comparison
 from vecml.errors import DataError, SettingError
 
 EPILOG = """**Examples**
@@ -47,12 +47,8 @@ def lab(
     experiments = chosen(name)
     _check_folder(out)
     outcomes, address = _measure(experiments, run_name, quick=quick, out=out, json=json)
-    if is_printed(json):
-        from vecml.report.lab import to_json_dict
-
-        typer.echo(json_text.dumps(to_json_dict(outcomes)))
-        return
-    _show(outcomes, out, address)
+    if not is_printed(json):
+        _show(outcomes, out, address)
 
 
 def _check_folder(out: Path | None) -> None:
@@ -86,8 +82,7 @@ def _measure(
                 except DataError:  # nothing was measured: the page says why
                     continue
             made = page(outcomes, pictures)
-            if json is not None and not is_printed(json):
-                write_bytes(json, (json_text.dumps(to_json_dict(outcomes)) + "\n").encode())
+            write_json(json, lambda: json_text.dumps(to_json_dict(outcomes)))
             if out is not None:
                 out.mkdir(exist_ok=True)
                 for file_name, content in pictures.items():
@@ -108,6 +103,5 @@ def _show(outcomes: list[Any], out: Path | None, address: str) -> None:
         console().print()
     if out is not None:
         console().print(Text(f"the page: {out / 'lab.html'}"), soft_wrap=True)
-    local = "127.0.0.1" in address
-    console().print(Text(f"open it: {own_name()} ui, and there the page below" if local else "open it:"))
+    console().print(Text(opening(address)))
     console().print(Text(address), soft_wrap=True)

@@ -1,14 +1,12 @@
 """`vecml ladder`: the model's inference climbed rung by rung, from a Python loop to the best that this machine has."""
 
 import json as json_text
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from vecml.cli.options import JsonFile, Quick, RunName, command, is_printed, option, output_file
-from vecml.cli.terminal import own_name, show_comparison
+from vecml.cli.compare import process_start
+from vecml.cli.options import JsonFile, Quick, RunName, command, is_printed, option, output_file, write_json
+from vecml.cli.terminal import opening, show_comparison
 
 EPILOG = """**Examples**
 
@@ -40,14 +38,8 @@ def ladder(
     the one before with a verdict and an interval, its labels to the reference's, its rate to the machine's limit.
     """
     made, address = _measure(run, rows, name, quick=quick, json=json, picture=picture)
-    _show(made, json, address)
-
-
-def process_start() -> float:
-    """When this process began, by the clock of time.perf_counter: what the user waits for counts from there."""
-    import psutil
-
-    return time.perf_counter() - max(0.0, time.time() - psutil.Process().create_time())
+    if not is_printed(json):
+        _show(made, address)
 
 
 def _measure(
@@ -79,8 +71,7 @@ def _measure(
         with tracked_ladder(name) as writer:
             made = climb(job, plan_ladder(quick=quick, began=began))
             content = drawn_picture(made)
-            if json is not None and not is_printed(json):
-                write_bytes(json, (json_text.dumps(to_json_dict(made)) + "\n").encode())
+            write_json(json, lambda: json_text.dumps(to_json_dict(made)))
             if picture is not None:
                 write_bytes(picture, content)
             writer.log(made, note(made), content)
@@ -95,13 +86,7 @@ def choose_rows_of(config: Any) -> int:
     return choose_rows(Architecture(config.features, tuple(config.hidden), 2, config.activation))
 
 
-def _show(made: Any, json: Path | None, address: str) -> None:
-    from vecml.lab.ladder import to_json_dict
+def _show(made: Any, address: str) -> None:
     from vecml.report.ladder import HEADINGS, remarks, sentence, table
 
-    if is_printed(json):
-        typer.echo(json_text.dumps(to_json_dict(made)))
-        return
-    lines = remarks(made)
-    lines.append(f"open it: {own_name()} ui, and there the page below" if "127.0.0.1" in address else "open it:")
-    show_comparison(sentence(made), HEADINGS, table(made), lines, address)
+    show_comparison(sentence(made), HEADINGS, table(made), [*remarks(made), opening(address)], address)

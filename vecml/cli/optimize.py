@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecml.cli.options import JsonFile, RunName, command, is_printed, option, output_file
-from vecml.cli.terminal import console, own_name, show_error
+from vecml.cli.options import JsonFile, RunName, command, is_printed, option, output_file, write_json
+from vecml.cli.terminal import console, opening, show_error
 from vecml.errors import SettingError, VecmlError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _show(found: "Optimization", url: str) -> None:
 
     typer.echo(as_text(found))
     if "127.0.0.1" in url:
-        typer.echo(f"open it: {own_name()} ui, and there the page below")
+        typer.echo(opening(url))
     typer.echo(url)
 
 
@@ -100,12 +100,7 @@ def _write(found: "Optimization", patch: Path | None, json: Path | None) -> None
     from vecml.atomic import write_bytes
     from vecml.optimize.steps import to_json_dict
 
-    if json is not None:
-        text = json_text.dumps(to_json_dict(found), indent=1, allow_nan=False)
-        if is_printed(json):
-            typer.echo(text)
-        else:
-            write_bytes(json, f"{text}\n".encode())
+    write_json(json, lambda: json_text.dumps(to_json_dict(found), indent=1, allow_nan=False))
     if patch is not None:
         diff = _diff(found)
         if diff is None:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 from pydantic.fields import FieldInfo
 
+from vecml.atomic import write_bytes
 from vecml.cli.terminal import progress_bars, shown_warnings
 from vecml.errors import SettingError
 from vecml.fields import Declared, choices, flag, flag_of, is_list, shown, value_type
@@ -145,6 +146,18 @@ def command(
         return run
 
     return decorate
+
+
+def write_json(json: Path | None, text: Callable[[], str]) -> bool:
+    """Write the text to the file that `--json` names, if any, or print it; whether it was printed: no table follows."""
+    if json is None:
+        return False
+    content = text().rstrip() + "\n"
+    if is_printed(json):
+        typer.echo(content, nl=False)
+        return True
+    write_bytes(json, content.encode())
+    return False
 
 
 def is_printed(json: Path | None) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vecml.cli.options import command, is_printed, output_file
+from vecml.cli.options import command, output_file, write_json
 from vecml.cli.terminal import show_comparison
 
 EXIT_CODES = {"met": 0, "missed": 1, "undecided": 3}
@@ -41,10 +41,6 @@ def qualify(
     with leaving_in_order():
         found = proof.qualify(minutes, keep=keep)
     write_bytes(report, page(found).encode())
-    if is_printed(json):
-        typer.echo(to_json(found), nl=False)
-    else:
+    if not write_json(json, lambda: to_json(found)):
         show_comparison(sentence(found), HEADINGS, rows(found), [*lines(found), f"report: {report}"], None)
-        if json is not None:
-            write_bytes(json, to_json(found).encode())
     raise typer.Exit(EXIT_CODES[found.status])

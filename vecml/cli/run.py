@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from vecml.cli.options import Fields, command, is_printed, option, output_file
+from vecml.cli.options import Fields, command, option, output_file, write_json
 from vecml.cli.terminal import own_name, show_result
 from vecml.config import RUN, PipelineConfig, TrainingConfig, make_config, read_config_file
 from vecml.errors import SettingError
@@ -57,18 +55,14 @@ def run(
 
 
 def _show(result: Any, json: Path | None) -> None:
-    from vecml.atomic import write_bytes
     from vecml.record import to_json
     from vecml.report.summary import rows as table_rows
     from vecml.report.summary import sentence
 
-    if is_printed(json):
-        typer.echo(to_json(result))
+    if write_json(json, lambda: to_json(result)):
         return
     table = [(name, value.replace("vecml ui", f"{own_name()} ui")) for name, value in table_rows(result)]
     show_result(sentence(result), table, result.run.url)
-    if json is not None:
-        write_bytes(json, (to_json(result) + "\n").encode())
 
 
 def refuse_idle_flags(settings: TrainingConfig, values: Mapping[str, Any]) -> None:

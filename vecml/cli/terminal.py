@@ -128,6 +128,11 @@ def own_name() -> str:
     return "python -m vecml" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
 
 
+def opening(address: str) -> str:
+    """The line above the address of a run's page: how to open it."""
+    return f"open it: {own_name()} ui, and there the page below" if "127.0.0.1" in address else "open it:"
+
+
 @contextmanager
 def shown_warnings(ignored: Iterable[str]) -> Iterator[None]:
     """Within the block, vecml's warnings are one line each, `VML012 ...`, but for the ignored codes.

@@ -1,7 +1,6 @@
 """`vecml ui`: MLflow's own UI over the store that runs go to, on this machine only."""
 
 import os
-import socket
 import sys
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from tasks.tracking.location import PORT_VARIABLE, UI_PORT
 from vecml.cli.options import command
 from vecml.cli.terminal import console
-from vecml.errors import SettingError
+from vecml.cli.up import see_free
 
 
 @command(warns=False)
@@ -31,14 +30,7 @@ def ui(
 
         out.print(f"Runs are kept by a server, which has its own UI: {runs_url(open_store(location))}", soft_wrap=True)
         return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise SettingError(
-                f"--port {port}: {error.strerror}", f"try --port {port + 1 if port < 65535 else port - 1}"
-            ) from None
+    see_free(port, "--port")
     from tasks.tracking.store import open_store
     from tasks.tracking.write import runs_url
 

@@ -56,11 +56,11 @@ def up(
     if not served:
         raise SettingError(f"--queues {queues!r}: it names no queue", "for example cpu, or cpu,cuda")
     location = locate()
-    _see_free(prefect_port, "--prefect-port")
+    see_free(prefect_port, "--prefect-port")
     if not location.has_server:
         if mlflow_port == prefect_port:
             raise SettingError(f"--mlflow-port {mlflow_port}: Prefect's server has that port", "choose two ports")
-        _see_free(mlflow_port, "--mlflow-port")
+        see_free(mlflow_port, "--mlflow-port")
     from flows.up import Asked, home_of, ui_command
 
     home = home_of(location.folder)
@@ -113,7 +113,7 @@ def _bring_up(asked: "Asked", location: "Location", *, verbose: bool) -> None:
     out.print("All of it has ended.")
 
 
-def _see_free(port: int, flag: str) -> None:
+def see_free(port: int, flag: str) -> None:
     """Raise SettingError for a port that something listens on, before anything is started."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
