@@ -31,7 +31,7 @@ _cancelled_here: set[str] = set()
 
 @contextmanager
 def stop_when_cancelled() -> Iterator[None]:
-    """Within the block, a run that no worker looks after ends itself once its flow run is cancelled."""
+    """End a run that no worker looks after once its flow run is cancelled, during the `with` block."""
     if _flow_run().deployment_id or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -12,6 +12,6 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 @contextmanager
 def without_heartbeat() -> Iterator[None]:
-    """Within the block, flow runs send no heartbeat."""
+    """Let flow runs send no heartbeat during the `with` block."""
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield

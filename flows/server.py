@@ -123,7 +123,7 @@ _running: TemporaryServer | None = None
 
 @contextmanager
 def serving(while_waiting: Callable[[float], None] = lambda _seconds: None) -> Iterator[None]:
-    """Within the block Prefect has a server: the user's own, or one that this process starts and keeps until its end.
+    """Provide a Prefect server during the `with` block: the user's own, or one that lives as long as this process.
 
     Raises ServerError when a temporary one does not start.
     """

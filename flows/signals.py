@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def leaving_in_order() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP raise SystemExit(128 + number) where they would end the process at once.
+    """Make SIGTERM and SIGHUP raise SystemExit(128 + number) during the `with` block, so that clean-up runs.
 
     A handler that somebody else has set stays; outside the main thread nothing can be set, and nothing is.
     """

@@ -41,7 +41,7 @@ QUIET = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be brought up.
+    """The request to `vecml up`.
 
     Attributes:
         home: the folder that holds `mlruns/`; flow runs work there.

@@ -49,7 +49,7 @@ class _Fresh:
         self._runs: list[str] = []
 
     def of(self, series: Series) -> Callable[[], Point]:
-        """What gives the series' next fresh sitting at each call."""
+        """A function that gives the series' next fresh sitting at each call."""
         taken = 0
 
         def fresh() -> Point:

@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def folder() -> Path:
-    """Where the entries are: the folder that VECML_CACHE names, else the system's place for the user's caches."""
+    """The folder of the entries: the one that VECML_CACHE names, else the system's place for the user's caches."""
     named = os.environ.get("VECML_CACHE")
     return Path(named) if named else platformdirs.user_cache_path("vecml", appauthor=False)
 

@@ -29,7 +29,7 @@ class EndedError(Exception):
 
 
 class Process(Protocol):
-    """What `subprocess.Popen` and a forked process have in common."""
+    """The part of `subprocess.Popen` that a forked process has as well."""
 
     @property
     def pid(self) -> int: ...
@@ -114,7 +114,7 @@ class Child:
         return bool(ready)
 
     def read(self) -> bytes:
-        """What the child has written since the last call; waits for it. Empty once the output has ended."""
+        """Wait for output of the child, and give what it wrote since the last call; empty once the output has ended."""
         return os.read(self.fileno(), 1 << 16)
 
     def fileno(self) -> int:

@@ -35,7 +35,7 @@ DATA, TRAINING, INFERENCE, RUN = "Data", "Training", "Inference", "Run"  # the h
 
 class TrainingConfig(Declared):
     # Prefect's form shows the docstring and the descriptions; the latter are the command line's help as well.
-    """What is trained on what: data and network. As it stands: 5,000 generated rows, a 10-32-2 network, five epochs."""
+    """The data and the network of a training. By default: 5,000 generated rows, a 10-32-2 network, five epochs."""
 
     model_config = ConfigDict(title="Data and model")
 
@@ -125,7 +125,7 @@ class TrainingConfig(Declared):
 
 
 class PipelineConfig(TrainingConfig):
-    """What a pipeline run is made of: what is trained, and how its inference runs."""
+    """A pipeline run: the data and the network, and how the inference runs."""
 
     model_config = ConfigDict(title="Pipeline")
 

@@ -245,7 +245,7 @@ def git_commit(folder: Path) -> str | None:
 
 
 def process_identity(root: Path = hardware.ROOT) -> str:
-    """What tells this process from every other: its pid, start time, boot id, machine and pid namespace, by spaces.
+    """The identity of this process among all others: pid, start time, boot id, machine and pid namespace, by spaces.
 
     The start time is in the kernel's own units (proc_pid_stat(5): ticks since boot); what cannot be told is `-`.
     """

@@ -24,7 +24,7 @@ BOUNDS = {  # the types of pydantic's errors: how each bound is said, and where 
 
 @dataclass(frozen=True)
 class Flag:
-    """What the command line needs to know of a field; a field without one has no flag.
+    """The command line's part of a field; a field without one has no flag.
 
     Attributes:
         panel: the heading under which the help lists the flag.

@@ -159,7 +159,7 @@ def read_text(path: Path) -> str | None:
 
 
 def program_output(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:
-    """What a program prints, stripped; None when it is absent, fails, or takes more than seconds."""
+    """The output of a program, stripped; None when it is absent, fails, or takes more than `seconds`."""
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False

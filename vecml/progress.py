@@ -30,7 +30,7 @@ _listener: ContextVar[Listener | None] = ContextVar("vecml_progress", default=No
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Within the block, `listener` hears of every stage."""
+    """Report every stage to `listener` during the `with` block."""
     token = _listener.set(listener)
     try:
         yield

@@ -172,7 +172,7 @@ NONE = "none"  # a param without a value: MLflow's params are text, and an empty
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """Where a run is kept and how to open it.
+    """The place of a run in the store, and how to open it.
 
     Attributes:
         run_id, experiment_id, name: MLflow's.

@@ -60,7 +60,7 @@ def doctor(
 
 
 def examine(measure: bool = False) -> dict[str, Any]:
-    """What doctor prints, as sections of name and text, with the version of this form under `version`.
+    """Examine this machine: sections of name and text, with the version of this form under `version`.
 
     The limits are those that are known of this machine, or with `measure` new ones, which are kept.
     """

@@ -39,7 +39,7 @@ HEALTH_SECONDS = 10
 
 
 def check_here(config: PipelineConfig) -> None:
-    """What can be known in a moment to be impossible here is said before anything is started.
+    """Refuse what a moment's look shows to be impossible on this machine, before anything is started.
 
     Raises SettingError (threads, device, an engine that cannot, an architecture without a class), DataError and
     ModelError (no such file), StoreError (mlruns/ cannot be written); warns of a known conflict (VML008).

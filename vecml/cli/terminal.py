@@ -122,7 +122,7 @@ def _widths(least: Sequence[int], whole: Sequence[int], room: int) -> list[int]:
 
 
 def own_name() -> str:
-    """What to type for this command: `vecml` where the shell finds it, else as it was called."""
+    """The name of this command as the user types it: `vecml` where the shell finds it, else as it was called."""
     if shutil.which("vecml"):
         return "vecml"
     return "python -m vecml" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
@@ -135,7 +135,7 @@ def opening(address: str) -> str:
 
 @contextmanager
 def shown_warnings(ignored: Iterable[str]) -> Iterator[None]:
-    """Within the block, vecml's warnings are one line each, `VML012 ...`, but for the ignored codes.
+    """Show vecml's warnings during the `with` block as one line each, `VML012 ...`, except the ignored codes.
 
     Raises SettingError for a code that does not exist.
     """
@@ -207,7 +207,7 @@ class Bars:
 
 @contextmanager
 def progress_bars() -> Iterator[None]:
-    """Within the block, stages draw bars if standard error is a terminal, and nothing otherwise."""
+    """Draw a bar for each stage during the `with` block if standard error is a terminal."""
     from vecml.progress import listening
 
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":

@@ -38,7 +38,7 @@ OWN_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Inference:
-    """What running the test part gave.
+    """The results of the inference on the test part.
 
     Attributes:
         setting: the way that it ran; nothing "auto" in it.

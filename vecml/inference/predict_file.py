@@ -47,7 +47,7 @@ _ENDING = 0.1  # seconds between looks at whether the writer still writes
 
 @dataclass(frozen=True)
 class Written:
-    """What a file was labelled as.
+    """The summary of a file of labels.
 
     Attributes:
         path: the new file.

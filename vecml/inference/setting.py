@@ -73,7 +73,7 @@ def candidates(config: PipelineConfig) -> list[Setting]:
 
 
 def training_device(config: PipelineConfig) -> str:
-    """Where training runs: the device of the inference, with `--engine auto` the one that torch would take."""
+    """The device of the training: the inference's, or with `--engine auto` the one that torch would take."""
     return resolve_device("torch" if config.engine == "auto" else config.engine, config.device)
 
 
@@ -101,7 +101,7 @@ def resolve_device(engine: str, device: str) -> str:
 
 
 def resolve_precision(engine: str, precision: Precision) -> Precision:
-    """What `engine` is asked to compute in: an engine in float64 alone has that where float32 is the default."""
+    """The precision to ask of `engine`: float64 where float32 is the default and the engine has only float64."""
     alone = get_engine(engine).precisions == ("float64",)
     return "float64" if alone and precision == "float32" else precision
 

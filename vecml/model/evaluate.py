@@ -54,7 +54,7 @@ class ReplicaAccuracy:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the labels of the test part are worth.
+    """The quality of the labels of the test part.
 
     Attributes:
         n_rows: rows of the test part.

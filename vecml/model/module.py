@@ -37,7 +37,7 @@ def module_of(model: Model) -> nn.Sequential:
 
 
 def linears(module: nn.Sequential) -> list[nn.Linear]:
-    """Its linear layers, first to last."""
+    """The linear layers of the module, first to last."""
     return [part for part in module if isinstance(part, nn.Linear)]
 
 

@@ -258,7 +258,7 @@ def state_bytes(model: OwnModel) -> bytes:
 
 
 def description_of(model: OwnModel) -> dict[str, Any]:
-    """What `rebuilt` must be told beside the state, as JSON's own types."""
+    """The facts that `rebuilt` needs beside the state, in JSON's own types."""
     shape = model.architecture
     return {
         "kind": "own",
@@ -359,12 +359,12 @@ def check_finite(key: str, value: torch.Tensor, place: str) -> None:
 
 
 def wide_logits(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What the model's module gives for the columns of x_FN (F, N) when it computes in float64: float64 (N, C)."""
+    """The logits of the model's module for the columns of x_FN (F, N), computed in float64: float64 (N, C)."""
     return _in_blocks(copy.deepcopy(model.module).double(), x_FN, torch.float64)
 
 
 def own_logits(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What the model's module itself gives, in float32, for the columns of x_FN (F, N), as float64 (N, C)."""
+    """The logits of the model's module itself, computed in float32, for the columns of x_FN (F, N): float64 (N, C)."""
     return _in_blocks(model.module, x_FN, torch.float32)
 
 

@@ -21,7 +21,7 @@ MARGIN = 0.01
 
 @dataclass(frozen=True)
 class Decision:
-    """What the same rows say of champion and challenger.
+    """The result of a comparison of champion and challenger on the same rows.
 
     Attributes:
         allowed: whether the challenger may take the place.

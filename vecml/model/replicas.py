@@ -154,7 +154,7 @@ class _Stack:
         return means
 
     def finite(self) -> list[bool]:
-        """Of each network whether all its weights are finite."""
+        """Whether all weights are finite, for each network."""
         parts = [parameter.flatten(1) for pair in [*self._hidden, self._last] for parameter in pair]
         finite: list[bool] = torch.cat(parts, 1).isfinite().all(1).tolist()
         return finite

@@ -33,7 +33,7 @@ SERIAL_MULTIPLY_ADDS = 20_000_000
 
 @dataclass(frozen=True)
 class Training:
-    """What training gave.
+    """The result of the training.
 
     Attributes:
         model: the trained classifier, standardisation folded in, or part of it.
