@@ -12,8 +12,7 @@ from prefect.runtime import flow_run
 
 from flows.artifacts import publish
 from flows.cancellation import as_cancelled, close_run, stop_when_cancelled
-from flows.heartbeat import without_heartbeat
-from flows.server import serving
+from flows.server import serving, without_heartbeat
 from flows.signals import leaving_in_order
 from tasks.pipeline import choose, evaluate, generate, split, train, vectorized_infer
 from tasks.tracking.write import tracked

@@ -1,44 +1,46 @@
-"""Several processes that start together and end together, watched over by honcho.
+"""Several child processes that run together and end together.
 
-honcho gives each a session of its own, carries its output here, and when one ends or a signal comes sends SIGTERM to
-all of them and SIGKILL to what is left after five seconds. Three things are added. One process ends before the others,
-and its own children before it, so that they can still tell the others how their work ended. Nothing is waited for
-without limit. And what a process has put into yet another session, where no signal to its own reaches it, is found by
-a mark in its environment and ended too.
+When a signal comes or one of them ends, all are ended in an order: first what one of them has started, then that one,
+so that it can still tell the others how its work ended; then the others. Nothing is waited for without a limit. What a
+process has put into a session of its own, where a signal to the process does not reach it, is found by a mark in its
+environment and ended too.
 """
 
-import multiprocessing
 import os
-import re
-import shlex
 import signal
-import threading
+import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from select import select
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import psutil
-from honcho.manager import KILL_WAIT, SYSTEM_PRINTER_NAME, Manager
+
+from vecml.child import spawn
 
 MARK: Final = "VECML_UP"
-FIRST_SECONDS: Final = 15.0  # what the one that ends first has before the others are ended as well, and its children
+FIRST_SECONDS: Final = 15.0  # the time that the first one has before the others are ended, and its children before it
+KILL_SECONDS: Final = 5.0  # the time that the others have between SIGTERM and SIGKILL
 LEFT_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.1
 LAST_LINES: Final = 200
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Hear = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
 class Service:
-    """A process of several.
+    """One of the processes.
 
     Attributes:
-        name: of its log, and of its lines.
-        command: program and arguments.
-        environment: all of it.
+        name: its log and its lines have this name.
+        command: the program and its arguments.
+        environment: the whole of its environment.
     """
 
     name: str
@@ -48,13 +50,13 @@ class Service:
 
 @dataclass(frozen=True)
 class Ended:
-    """How it all ended.
+    """How the processes ended.
 
     Attributes:
-        signal: that ended it, or None.
-        died: the service that ended by itself, or None.
-        status: its exit status; negative the signal that ended it.
-        said: its last lines.
+        signal: the number of the signal that ended them, or None.
+        died: the name of the service that ended by itself, or None.
+        status: the exit status of that service; negative for the signal that ended it.
+        said: the last lines of that service.
     """
 
     signal: int | None = None
@@ -70,167 +72,141 @@ class Together:
         ending: whether they are being ended.
     """
 
-    def __init__(
-        self, services: Sequence[Service], home: Path, logs: Path, first: str, hear: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, services: Sequence[Service], home: Path, logs: Path, first: str, hear: Hear) -> None:
         """Start nothing yet.
 
         Args:
-            services: what is to run.
+            services: the processes to run.
             home: the folder that they run in.
-            logs: a folder that there is; each gets a file in it, made anew.
-            first: the name of the one that ends before the others.
-            hear: is told each service's name and line, as they come.
+            logs: an existing folder; each process gets a new file in it, `NAME.log`.
+            first: the name of the service that ends before the others.
+            hear: is called with a service's name and line for each line that it writes.
         """
         self.ending = False
-        self._lines = _Lines(logs, hear, self._heard)
-        self._manager = _Manager(self._lines)
-        self._mark = uuid.uuid4().hex
+        self._at_once = False
+        self._services = services
+        self._home = home
+        self._logs = logs
         self._first = first
-        self._names = {service.name for service in services}
-        self._pids: dict[str, int] = {}
-        self._stopped: set[str] = set()
+        self._hear = hear
+        self._mark = uuid.uuid4().hex
+        self._running: dict[str, _Running] = {}
         self._ended = Ended()
-        self._started: Callable[[], None] = lambda: None
-        self._over = threading.Event()
-        self._manager.ask = self.end
-        for service in services:
-            environment = {**service.environment, MARK: self._mark}
-            # The shell that honcho starts makes room for the program: one process, which hears its signals itself.
-            self._manager.add_process(
-                service.name, f"exec {shlex.join(service.command)}", env=environment, cwd=str(home)
-            )
 
     def run(self, started: Callable[[], None]) -> Ended:
-        """Run them, in the main thread, until all have ended and nothing of them is left; says how it ended.
+        """Run them until all have ended and nothing of them is left; returns how they ended. For the main thread.
 
-        `started` is called once, when each of them has been started.
+        `started` is called once, when all of them have been started.
         """
-        self._started = started
-        before = {number: signal.getsignal(number) for number in SIGNALS}
-        signal.signal(signal.SIGHUP, self._hung_up)
+        before = {number: signal.signal(number, self._signalled) for number in SIGNALS}
         try:
-            self._manager.loop()
+            for service in self._services:
+                self._running[service.name] = _Running(service, self._mark, self._home, self._logs, self._hear)
+            started()
+            self._watch()
         finally:
-            self._over.set()
             _end_marked(self._mark)
-            for watcher in multiprocessing.active_children():
-                watcher.join(1.0)  # honcho's, one for each service: it ends with it
+            for one in self._running.values():
+                one.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
-            self._lines.close()
         return self._ended
 
     def end(self) -> None:
-        """End them: the first one now, the others when it is gone; asked again, all of them at once."""
-        self.ending = True
-        if len(self._pids) < len(self._names):
-            return  # honcho does not know yet what to end; `_heard` asks again once it does
-        if self._first not in self._stopped and not self._manager.first_asked:
-            self._manager.first_asked = True
-            _later(0.0, self._end_first)  # not here, in a signal's handler: it waits
-        else:
-            self._end_others()
+        """Have them ended in their order; when this is called again, all at once. May be called from any thread."""
+        self._at_once, self.ending = self.ending, True
 
-    def _end_first(self) -> None:
-        """What the first has started ends before it: Prefect's worker kills its flows when it ends itself."""
-        pid = self._pids[self._first]
-        below = _children(pid)
-        for process in below:
-            _send(process, signal.SIGTERM)
-        psutil.wait_procs(below, FIRST_SECONDS)
-        _signal_group(pid, signal.SIGTERM)
-        _later(FIRST_SECONDS, self._end_others)
-
-    def _end_others(self) -> None:
-        self._manager.end_all()
-        _later(KILL_WAIT, self._kill)
-
-    def _kill(self) -> None:
-        """What a service has left in another session may hold its output open, for which honcho would wait."""
-        if not self._over.is_set():
-            self._manager.kill()
-            _end_marked(self._mark)
-
-    def _hung_up(self, number: int, _frame: FrameType | None) -> None:
+    def _signalled(self, number: int, _frame: FrameType | None) -> None:
         if self._ended == Ended():
             self._ended = Ended(signal=number)
         self.end()
 
-    def _heard(self, text: str) -> None:
-        """honcho's own lines say what has started and ended, and which signal came."""
-        if match := re.fullmatch(r"(\w+) received", text):
-            if self._ended == Ended():
-                self._ended = Ended(signal=signal.Signals[match[1]])
-        elif match := re.fullmatch(r"(\w+) started \(pid=(\d+)\)", text):
-            self._pids[match[1]] = int(match[2])
-            if len(self._pids) == len(self._names):
-                self._started()
-                if self.ending:
-                    self.end()
-        elif match := re.fullmatch(r"(\w+) stopped \(rc=(-?\d+)\)", text):
-            self._stopped.add(match[1])
-            if not self.ending and self._ended == Ended():
-                said = "\n".join(self._lines.last(match[1]))
-                self._ended = Ended(died=match[1], status=int(match[2]), said=said)
-            if self.ending and match[1] == self._first:
-                self._end_others()
+    def _watch(self) -> None:
+        """Pass lines on until all have ended."""
+        steps: Iterator[None] | None = None
+        while not self._all_ended():
+            listening = {one.child.fileno(): one for one in self._running.values() if one.open}
+            for number in select(list(listening), [], [], POLL_SECONDS)[0]:
+                listening[number].read()
+            for one in self._running.values():
+                if one.child.code is not None and not self.ending:
+                    one.read_rest()
+                    self._ended = Ended(died=one.name, status=one.child.code, said="\n".join(one.last_lines))
+                    self.ending = True
+            if self.ending:
+                steps = self._end_in_order() if steps is None else steps
+                next(steps, None)
+
+    def _end_in_order(self) -> Iterator[None]:
+        """What is done to end them; yields while it waits."""
+        first = self._running[self._first].child
+        # Prefect's worker kills its flows when it ends itself, so they end before it.
+        below = _children(first.pid) if first.code is None else []
+        for process in below:
+            _send(process, signal.SIGTERM)
+        yield from _until(lambda: self._at_once or not psutil.wait_procs(below, 0)[1], FIRST_SECONDS)
+        first.signal(signal.SIGTERM)
+        yield from _until(lambda: self._at_once or first.code is not None, FIRST_SECONDS)
+        for one in self._running.values():
+            one.child.signal(signal.SIGTERM)
+        yield from _until(self._all_ended, KILL_SECONDS)
+        for one in self._running.values():
+            one.child.kill()
+
+    def _all_ended(self) -> bool:
+        return all(one.child.code is not None for one in self._running.values())
 
 
-class _Manager(Manager):  # type: ignore[misc] # honcho has no types
-    """honcho's, but that whoever made it decides in which order things end."""
+class _Running:
+    """A service that was started, and its output so far.
 
-    ask: Callable[[], None]
-
-    def __init__(self, printer: "_Lines") -> None:
-        super().__init__(printer)
-        self.first_asked = False
-
-    def terminate(self) -> None:
-        """What honcho calls when a signal comes, and when the first process has ended."""
-        self.ask()
-
-    def end_all(self) -> None:
-        """SIGTERM to all that still runs, once."""
-        super().terminate()
-
-
-class _Lines:
-    """What honcho takes for its printer: each service's lines go into its log, and honcho's own are heard.
-
-    A signal's handler writes too, in the middle of whatever is written: files without a buffer bear that.
+    Attributes:
+        name: the service's.
+        child: the process.
+        open: whether more output may come.
+        last_lines: the last lines of its output.
     """
 
-    def __init__(self, logs: Path, hear: Callable[[str, str], None], system: Callable[[str], None]) -> None:
-        self.width = 0  # honcho sets it
-        self._logs = logs
+    def __init__(self, service: Service, mark: str, home: Path, logs: Path, hear: Hear) -> None:
+        self.name = service.name
+        self.open = True
+        self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._hear = hear
-        self._system = system
-        self._files: dict[str, Any] = {}
-        self._last: dict[str, deque[str]] = {}
+        self._rest = b""
+        self._log = (logs / f"{service.name}.log").open("wb", buffering=0)
+        environment = {**service.environment, MARK: mark}
+        self.child = spawn(service.command, environment, folder=home, errors_too=True)
 
-    def write(self, message: Any) -> None:
-        """Take honcho's message: `name`, `time`, and `data`, which is text or bytes."""
-        data = message.data.decode(errors="replace") if isinstance(message.data, bytes) else message.data
-        for line in data.splitlines():
-            self._file(message.name).write(f"{message.time:%H:%M:%S} {line}\n".encode())
-            if message.name == SYSTEM_PRINTER_NAME:
-                self._system(line)
-            else:
-                self._last.setdefault(message.name, deque(maxlen=LAST_LINES)).append(line)
-                self._hear(message.name, line)
+    def read(self) -> None:
+        """Take what it has written, into its log and to whoever hears its lines; waits until there is something."""
+        content = self.child.read()
+        self.open = bool(content)
+        *lines, self._rest = (self._rest + content).split(b"\n")
+        if not content:
+            lines, self._rest = [self._rest] if self._rest else [], b""
+        for line in lines:
+            text = line.decode(errors="replace").rstrip("\r")
+            self._log.write(f"{time.strftime('%H:%M:%S')} {text}\n".encode())
+            self.last_lines.append(text)
+            self._hear(self.name, text)
 
-    def last(self, name: str) -> list[str]:
-        return list(self._last.get(name, ()))
+    def read_rest(self) -> None:
+        """Take all that it has written so far; does not wait."""
+        while self.open and self.child.readable(0):
+            self.read()
 
     def close(self) -> None:
-        for file in self._files.values():
-            file.close()
+        """End it if it still runs, and close its log."""
+        self.read_rest()
+        self.child.close()
+        self._log.close()
 
-    def _file(self, name: str) -> Any:
-        if name not in self._files:
-            self._files[name] = (self._logs / f"{name}.log").open("wb", buffering=0)
-        return self._files[name]
+
+def _until(done: Callable[[], bool], seconds: float) -> Iterator[None]:
+    """Yields until `done` says so, or `seconds` have passed."""
+    limit = time.monotonic() + seconds
+    while not done() and time.monotonic() < limit:
+        yield
 
 
 def _end_marked(mark: str) -> None:
@@ -263,16 +239,3 @@ def _send(process: psutil.Process, number: int) -> None:
         process.send_signal(number)
     except psutil.Error:  # it has ended meanwhile
         return
-
-
-def _signal_group(pid: int, number: int) -> None:
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:  # it has ended meanwhile
-        return
-
-
-def _later(seconds: float, call: Callable[[], None]) -> None:
-    timer = threading.Timer(seconds, call)
-    timer.daemon = True
-    timer.start()

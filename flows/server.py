@@ -1,18 +1,21 @@
-"""A Prefect server for as long as one run lasts, started before anything heavy is imported.
+"""Prefect's server on this machine, as a process of vecml's: a temporary one for a run, a standing one for `vecml up`.
 
-Run as `python -m flows.server FD`, it serves on a socket that its parent has bound, and ends when its standard input
-does: whatever happens to the parent, SIGKILL included, no server is left over. It has no UI and runs only the services
-that a run needs. Its database is Prefect's own, so the runs are seen in a real server's UI later.
+`python -m flows.server --descriptor FD` is the temporary one. It starts before anything heavy is imported, serves on a
+socket that its parent has bound, and ends when its standard input ends: whatever happens to the parent, SIGKILL
+included, no server is left over. It has no UI and runs only the services that a run needs. Its database is Prefect's
+own, so a real server's UI shows the runs later.
+
+`python -m flows.server PORT` is the standing one. It is what `prefect server start` serves, with the UI, but it answers
+only to the names of this machine, and ends within seconds although a browser still listens to it.
 """
 
 import atexit
 import gc
+import http.client
 import os
 import re
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import tomllib
@@ -21,14 +24,20 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vecml import child
 from vecml.errors import ServerError
 
-STARTUP_SECONDS = 180.0  # the first start migrates a database: 23 s were seen on a quiet machine
+if TYPE_CHECKING:
+    from fastapi.middleware.trustedhost import TrustedHostMiddleware
+
+STARTUP_SECONDS = 180.0  # the first start migrates databases: half a minute was seen on a quiet machine
 SLOW_SECONDS = 8.0
 STOP_SECONDS = 5.0
+CLOSING_SECONDS = 2
+ANSWER_SECONDS = 2.0
+DESCRIPTOR = "--descriptor"
 HOSTS = ("127.0.0.1", "localhost")
 BUILT_IN_PROFILES = {"local": "http://127.0.0.1:4200/api"}
 
@@ -43,6 +52,9 @@ _ENVIRONMENT = {
 }
 
 
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
 class TemporaryServer:
     """A Prefect server of this process's own.
 
@@ -50,9 +62,7 @@ class TemporaryServer:
     """
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        # a pipe that nobody reads would block the server when it is full
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by stop
+        self._child: child.Child | None = None
         self.url = ""
 
     def start(self) -> None:
@@ -63,59 +73,57 @@ class TemporaryServer:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
             go_past_proxies()
             origin = self.url.removesuffix("/api")
-            self._process = subprocess.Popen(
-                child.python("flows.server", str(listener.fileno())),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=self._said,
-                env=child.environment(**_ENVIRONMENT, PREFECT_SERVER_CORS_ALLOWED_ORIGINS=origin),
-                pass_fds=(listener.fileno(),),
-                start_new_session=True,  # Ctrl-C is for the run; the server ends after it
+            self._child = child.spawn(
+                child.python("flows.server", DESCRIPTOR, str(listener.fileno())),
+                child.environment(**_ENVIRONMENT, PREFECT_SERVER_CORS_ALLOWED_ORIGINS=origin),
+                descriptors=(listener.fileno(),),
             )
         os.environ["PREFECT_API_URL"] = self.url
 
     def wait(self, while_waiting: Callable[[float], None]) -> None:
-        """Return once the server is healthy; `while_waiting` is told the seconds waited so far.
+        """Return once the server is healthy; `while_waiting` is called with the seconds waited so far.
 
-        Raises ServerError, with what the server said last, when it ends or does not answer in time.
+        Raises ServerError, with the server's last words, when it ends or does not answer in time.
         """
-        process = self._process
-        if process is None:
+        if self._child is None:
             return
         start = time.monotonic()
         while (waited := time.monotonic() - start) < STARTUP_SECONDS:
-            if process.poll() is not None:
-                self._said.seek(0)
-                last = child.cause(self._said.read().decode(errors="replace"))
+            if self._child.code is not None:
                 raise ServerError(
-                    f"Prefect's temporary server ended with {process.returncode}; it said: {last}",
+                    f"Prefect's temporary server failed: {self._child.last_words()}",
                     "`vecml doctor` names known conflicts; `--debug` shows more",
                 )
-            try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=1):  # noqa: S310 -- our own address
-                    return
-            except (urllib.error.URLError, TimeoutError, ConnectionError):
-                while_waiting(waited)
-                time.sleep(0.05)
+            if answers(f"{self.url}/health"):
+                return
+            while_waiting(waited)
+            time.sleep(0.05)
         self.stop()
         raise ServerError(f"Prefect's temporary server did not answer within {STARTUP_SECONDS:.0f} s", "try again")
 
     def stop(self) -> None:
         """End the server, gently first; returns when it is gone."""
-        process, self._process = self._process, None
-        if process is None:
+        running, self._child = self._child, None
+        if running is None:
             return
-        if process.stdin:
-            process.stdin.close()
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            process.kill()
-            process.wait()
-        self._said.close()
+        running.close(patience_seconds=STOP_SECONDS)
         if os.environ.get("PREFECT_API_URL") == self.url:
             del os.environ["PREFECT_API_URL"]
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of an address on this machine succeeds."""
+    return ask(urllib.request.Request(url)) is not None  # noqa: S310 -- our own server
+
+
+def ask(request: urllib.request.Request) -> bytes | None:
+    """The answer of a server on this machine, reached past any proxy; None where there is none or an error."""
+    try:
+        with _open(request, timeout=ANSWER_SECONDS) as response:
+            content: bytes = response.read()
+            return content
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError):
+        return None
 
 
 _running: TemporaryServer | None = None
@@ -140,6 +148,19 @@ def serving(while_waiting: Callable[[float], None] = lambda _seconds: None) -> I
         server.wait(while_waiting)
         _running = server
     with temporary_settings({PREFECT_API_URL: _running.url}):
+        yield
+
+
+@contextmanager
+def without_heartbeat() -> Iterator[None]:
+    """Within the block, flow runs send no heartbeat to Prefect.
+
+    The heartbeat's thread sleeps a second at a time and is joined when the flow ends, which costs half a second on
+    average: a tenth of a short run. It serves automations that look for crashed runs on workers, where it stays.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings  # noqa: PLC0415 -- heavy
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
 
 
@@ -186,16 +207,22 @@ def _toml(path: Path) -> dict[str, Any]:
         return {}  # Prefect itself will say what is wrong with it
 
 
-def _serve(descriptor: int) -> None:
-    """Serve on an inherited socket until told to end, or until the parent is gone."""
-    gc.disable()  # what the imports make stays: looking through it again and again costs a fifth of the start
-    import uvicorn  # noqa: PLC0415 -- only the server's process needs it
-    from fastapi.middleware.trustedhost import TrustedHostMiddleware  # noqa: PLC0415
+def _app() -> "TrustedHostMiddleware":
+    """Prefect's server for a browser and workers of this machine."""
+    from fastapi.middleware.trustedhost import TrustedHostMiddleware  # noqa: PLC0415 -- the server's process needs it
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
     # A page that a browser shows must not reach it by a name that it has made point here (DNS rebinding).
-    app = TrustedHostMiddleware(create_app(), allowed_hosts=list(HOSTS))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
+    return TrustedHostMiddleware(create_app(), allowed_hosts=list(HOSTS))
+
+
+def _serve_parent(descriptor: int) -> None:
+    """Serve on an inherited socket until told to end, or until the parent is gone."""
+    os.dup2(2, 1)  # nobody reads standard output, and a full pipe would block the server
+    gc.disable()  # what the imports make stays: looking through it again and again costs a fifth of the start
+    import uvicorn  # noqa: PLC0415
+
+    server = uvicorn.Server(uvicorn.Config(_app(), log_level="error", lifespan="on"))
     gc.freeze()
     gc.enable()
 
@@ -210,5 +237,22 @@ def _serve(descriptor: int) -> None:
     server.run(sockets=[socket.socket(fileno=descriptor)])
 
 
+def _serve_standing(port: int) -> None:
+    """Serve on a port of 127.0.0.1 until SIGTERM or SIGINT."""
+    import uvicorn  # noqa: PLC0415
+
+    uvicorn.run(
+        _app(),
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        lifespan="on",
+        timeout_graceful_shutdown=CLOSING_SECONDS,
+    )
+
+
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    if sys.argv[1] == DESCRIPTOR:
+        _serve_parent(int(sys.argv[2]))
+    else:
+        _serve_standing(int(sys.argv[1]))

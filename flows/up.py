@@ -15,10 +15,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.probes import STARTUP_SECONDS, answers, works
 from flows.processes import Ended, Service, Together
-from flows.server import go_past_proxies
-from flows.worker import NO_DEPLOY, POOL
+from flows.server import STARTUP_SECONDS, answers, go_past_proxies
+from flows.worker import NO_DEPLOY, POOL, works
 from tasks.tracking.location import PORT_VARIABLE
 from vecml import child
 from vecml.errors import ServerError
@@ -105,7 +104,7 @@ def services(asked: Asked) -> list[Service]:
     found = [
         Service(
             PREFECT,
-            child.python("flows.standing", str(asked.prefect_port)),
+            child.python("flows.server", str(asked.prefect_port)),
             {**here, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own_pages, "PREFECT__SERVER_FINAL": "1"},
         ),
         Service(

@@ -3,14 +3,17 @@
 Run as `python -m flows.worker NAME QUEUE,... [--no-deploy]` in the folder of prefect.yaml, with PREFECT_API_URL set.
 """
 
+import json
 import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from flows.probes import STARTUP_SECONDS, answers
+from flows.server import STARTUP_SECONDS, answers, ask
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -40,6 +43,21 @@ def work(name: str, queues: Sequence[str], deploy: bool) -> None:
     served = [part for queue in queues for part in ("--work-queue", queue)]  # without them it would serve all
     worker = [*PREFECT, "worker", "start", "--pool", POOL, *served, "--name", name, "--limit", "1"]
     os.execv(sys.executable, worker)  # noqa: S606 -- Prefect's worker takes this process's place, and its signals
+
+
+def works(api: str, pool: str, name: str, since: datetime) -> bool:
+    """Whether the worker `name` of `pool` has reported to the Prefect server at `api` after `since`."""
+    request = urllib.request.Request(  # noqa: S310 -- our own server
+        f"{api}/work_pools/{pool}/workers/filter", data=b"{}", headers={"Content-Type": "application/json"}
+    )
+    answer = ask(request)
+    workers: list[dict[str, Any]] = json.loads(answer) if answer else []
+    return any(
+        worker["name"] == name
+        and worker["last_heartbeat_time"] is not None
+        and datetime.fromisoformat(worker["last_heartbeat_time"]) >= since
+        for worker in workers
+    )
 
 
 def _wait_for_server(health: str) -> None:

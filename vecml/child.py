@@ -161,7 +161,7 @@ class Child:
             if patience_seconds:
                 self.send(b"", last=True)
                 self.signal(signal.SIGTERM)
-                with contextlib.suppress(subprocess.TimeoutExpired):
+                with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
                     self.process.wait(patience_seconds)
         finally:
             self.kill()

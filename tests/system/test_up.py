@@ -132,7 +132,7 @@ def test_the_others_end_with_the_one_that_dies(up: Up, vecml: Vecml) -> None:
     assert second.returncode == 2
     assert second.stderr.startswith(f"error: vecml up runs in {up.home} already\n")
     for process in psutil.Process(up.process.pid).children(recursive=True):
-        if "flows.standing" in process.cmdline():
+        if "flows.server" in process.cmdline():
             process.kill()
     assert up.process.wait(60) == 2
     said = up.log.read_text()
