@@ -124,18 +124,20 @@ class Together:
     def _watch(self) -> None:
         """Pass lines on until all have ended."""
         steps: Iterator[None] | None = None
-        while not self._all_ended():
-            listening = {one.child.fileno(): one for one in self._running.values() if one.open}
-            for number in select(list(listening), [], [], POLL_SECONDS)[0]:
-                listening[number].read()
+        while True:
             for one in self._running.values():
                 if one.child.code is not None and not self.ending:
                     one.read_rest()
                     self._ended = Ended(died=one.name, status=one.child.code, said="\n".join(one.last_lines))
                     self.ending = True
+            if self._all_ended():
+                return
             if self.ending:
                 steps = self._end_in_order() if steps is None else steps
                 next(steps, None)
+            listening = {one.child.fileno(): one for one in self._running.values() if one.open}
+            for number in select(list(listening), [], [], POLL_SECONDS)[0]:
+                listening[number].read()
 
     def _end_in_order(self) -> Iterator[None]:
         """What is done to end them; yields while it waits."""
