@@ -18,8 +18,8 @@ from tasks.pipeline import choose, evaluate, generate, split, train, vectorized_
 from tasks.tracking.write import tracked
 from vecml.config import PipelineConfig
 from vecml.engines.own import check_runs
-from vecml.engines.registry import check_setting
-from vecml.inference.setting import resolve_setting, training_device
+from vecml.inference.infer import complete_setting
+from vecml.inference.setting import requested_setting, training_device
 from vecml.model.find import check_there, find_class
 from vecml.report.summary import PipelineResult, note
 
@@ -33,24 +33,26 @@ from vecml.report.summary import PipelineResult, note
 )
 def pipeline_flow(config: PipelineConfig = PipelineConfig()) -> PipelineResult:  # noqa: B008 -- the form shows it
     """Train a classifier on a table and run its inference on one engine, tracked in MLflow."""
-    setting = None if config.engine == "auto" else resolve_setting(config)
-    if setting is not None:
-        check_setting(setting)
+    setting = requested_setting(config)
     check_there(config.weights)
     if config.architecture is not None:
         find_class(config.architecture)
-    with stop_when_cancelled(), tracked(config, setting, flow_run.get_id()) as writer:
+    device = training_device(config)
+    with stop_when_cancelled(), tracked(config, device, flow_run.get_id()) as writer:
         table = generate(config)
         parts = split(table.value, config)
         writer.log_data(table.value, parts.value)
         if config.architecture is not None and setting is not None:
             check_runs(config.architecture, parts.value.encoding.n_features, len(parts.value.classes), setting)
-        training = train(parts.value, config, training_device(config))
+        training = train(parts.value, config, device)
+        model, test = training.value.model, parts.value.test
         choice = None
         if setting is None:
-            choice = choose(training.value.model, parts.value.test, config)
+            choice = choose(model, test, config)
             setting = choice.setting
-        inference = vectorized_infer(training.value.model, parts.value.test, setting)
+        complete = complete_setting(model, test, setting)
+        writer.log_setting(complete.setting)
+        inference = vectorized_infer(model, test, complete)
         evaluation = evaluate(parts.value, inference, training.value.replicas)
         result = PipelineResult(
             config=config,

@@ -9,10 +9,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from vecml.comparison.auto import Choice, choose_engine
-from vecml.config import PipelineConfig, Setting
+from vecml.config import PipelineConfig
 from vecml.data.sources import load_table
 from vecml.data.split import Part, Split, split_table
 from vecml.data.table import Table
+from vecml.inference.block_size import Complete
 from vecml.inference.infer import Inference, infer, score
 from vecml.inference.setting import candidates
 from vecml.measure.clock import Timed, timed
@@ -47,9 +48,9 @@ def choose(model: AnyModel, test: Part, config: PipelineConfig) -> Choice:
 
 
 @task(name="vectorized-infer", cache_policy=NO_CACHE, persist_result=False)
-def vectorized_infer(model: AnyModel, test: Part, setting: Setting) -> Inference:
+def vectorized_infer(model: AnyModel, test: Part, complete: Complete) -> Inference:
     """Load the engine, label the test part, and time the calls in this process."""
-    return infer(model, test, setting)
+    return infer(model, test, complete.setting, complete.first_load_seconds)
 
 
 @task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)

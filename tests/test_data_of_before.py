@@ -103,7 +103,8 @@ def test_a_deployment_with_former_fields_gets_one_clear_line() -> None:
     parameters = json.loads((BEFORE / "deployment.json").read_bytes())["config"]
     line = (
         "subject has replicas, engine, budget, device, precision, layout, isa, threads, block_rows, name,"
-        " which do nothing in a comparison: leave them out of the subject"
+        " which do nothing in a comparison: leave them out of the subject, and set"
+        " engines, budget, device, precision, layout, isa, threads, block_rows, name of the comparison itself"
     )
     with pytest.raises(SettingError) as caught:
         ComparisonConfig.checked(parameters)

@@ -19,6 +19,7 @@ from tasks.tracking.side_process import input_example
 from tasks.tracking.store import open_store
 from tasks.tracking.write import tracked
 from vecml import record
+from vecml.config import Setting
 from vecml.measure.clock import Timed
 from vecml.report.summary import PipelineResult
 
@@ -58,8 +59,9 @@ def written(home: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
 
 def logged(result: PipelineResult, flow_run_id: str, note: str = "a note") -> Run:
     """The run that `tracked` made of a result, read back."""
-    with tracked(result.config, result.inference.setting, flow_run_id) as writer:
+    with tracked(result.config, result.inference.setting.device, flow_run_id) as writer:
         writer.log_data(result.table, result.split)
+        writer.log_setting(result.inference.setting)
         writer.log_result(result, note)
     return open_store().client.get_run(writer.run.run_id)
 
@@ -117,7 +119,7 @@ def test_an_error_is_kept_without_its_password(
     telling_result: PipelineResult, error: type[BaseException], status: str
 ) -> None:
     text = "cannot reach\n postgresql://someone:hunter2@host/db"
-    with pytest.raises(error), tracked(telling_result.config, telling_result.inference.setting, None) as writer:
+    with pytest.raises(error), tracked(telling_result.config, "cpu", None) as writer:
         raise error(text)
     run = open_store().client.get_run(writer.run.run_id)
     assert run.info.status == status
@@ -132,10 +134,12 @@ def test_every_stage_gets_its_own_time(telling_result: PipelineResult, monkeypat
     """The flow's function with stand-ins for the tasks, each of which says that it took another time."""
     given = telling_result
     logs: list[PipelineResult] = []
+    settings: list[Setting] = []
     writer = SimpleNamespace(
         environment=given.environment,
         run=given.run,
         log_data=lambda table, split: None,
+        log_setting=settings.append,
         log_result=lambda result, note: logs.append(result),
     )
 
@@ -148,7 +152,7 @@ def test_every_stage_gets_its_own_time(telling_result: PipelineResult, monkeypat
         "generate": lambda config: Timed(given.table, 1.0),
         "split": lambda table, config: Timed(given.split, 2.0),
         "train": lambda split, config, device: Timed(given.training, 3.0),
-        "vectorized_infer": lambda model, test, setting: inference,
+        "vectorized_infer": lambda model, test, complete: inference if settings == [complete.setting] else None,
         "evaluate": lambda split, inference, replicas: Timed(given.evaluation, 6.0),
         "stop_when_cancelled": nullcontext,
         "tracked": stand_in,

@@ -171,8 +171,7 @@ class PipelineConfig(TrainingConfig):
 
     @model_validator(mode="after")
     def _name_is_one_line(self) -> "PipelineConfig":
-        if self.name is not None and (not self.name.strip() or not self.name.isprintable()):
-            raise ValueError(f"--name {self.name!r}: must be one line of printable text")
+        check_name(self.name)
         return self
 
     @model_validator(mode="after")
@@ -212,6 +211,12 @@ class Setting:
     isa: Isa = "native"
     request_rows: int | None = None
     scope: str = "host"
+
+
+def check_name(name: str | None) -> None:
+    """Raise ValueError for the name of a run that is not one line of printable text."""
+    if name is not None and (not name.strip() or not name.isprintable()):
+        raise ValueError(f"--name {name!r}: must be one line of printable text")
 
 
 def make_config(values: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> PipelineConfig:

@@ -25,7 +25,6 @@ from vecml.data.split import Split
 from vecml.data.table import Table
 from vecml.device import device_name
 from vecml.environment import Environment
-from vecml.inference.setting import training_device
 from vecml.model.store import PREPROCESSING, Classifier, save
 from vecml.progress import stage
 from vecml.record import PipelineRecord, TrackedRun
@@ -43,14 +42,12 @@ class RunWriter:
         store, run: where it is.
         environment: what it runs on.
         files: makes what is slow to make.
-        known: params of the setting that were logged at the beginning: MLflow lets none be logged anew.
     """
 
     store: Store
     run: TrackedRun
     environment: Environment
     files: FileWriter
-    known: frozenset[str]
 
     def log_data(self, table: Table, split: Split) -> None:
         """Log the data set: its params, and the MLflow input with the digest of all its bytes."""
@@ -69,6 +66,11 @@ class RunWriter:
             self.store.client.log_inputs(
                 self.run.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "train and test")])]
             )
+
+    def log_setting(self, setting: Setting) -> None:
+        """Log the params of the inference's setting, once nothing in it is open."""
+        with store_errors(self.store.location):
+            self.store.client.log_batch(self.run.run_id, params=as_params(records.setting_params(setting)))
 
     def log_result(self, result: PipelineRecord, note: str) -> None:
         """Log metrics, tags, artifacts and the model; `note` (Markdown) becomes the run's description.
@@ -90,12 +92,10 @@ class RunWriter:
         values += [
             Metric(records.LOSS_METRIC, loss, now, epoch) for epoch, loss in enumerate(result.training.losses, 1)
         ]
-        setting = records.setting_params(result.inference.setting)
-        params = {name: value for name, value in setting.items() if name not in self.known}
         tags = [*as_tags(records.end_tags(result)), RunTag(NOTE, note)]
         for start in range(0, len(values), BATCH_METRICS):
             self.store.client.log_batch(self.run.run_id, metrics=values[start : start + BATCH_METRICS])
-        self.store.client.log_batch(self.run.run_id, tags=tags, params=as_params(params))
+        self.store.client.log_batch(self.run.run_id, tags=tags)
 
     def _log_model(self, result: PipelineRecord, scratch: Path) -> None:
         client, run_id = self.store.client, self.run.run_id
@@ -136,24 +136,23 @@ def _gather(result: PipelineRecord, folder: Path) -> None:
 
 
 @contextmanager
-def tracked(config: PipelineConfig, setting: Setting | None, flow_run_id: str | None) -> Iterator[RunWriter]:
+def tracked(config: PipelineConfig, device: str, flow_run_id: str | None) -> Iterator[RunWriter]:
     """A run in MLflow round the block: FINISHED when the block ends, FAILED or KILLED when it is left otherwise.
 
-    `setting`: how the inference will run, None where that is chosen on the way; what is open is logged with the result.
+    Args:
+        config: what is run; its params are logged at once.
+        device: `cpu`, `cuda` or `mps`: where it trains.
+        flow_run_id: the Prefect flow run that it belongs to.
 
     Raises StoreError when the store cannot be opened or written.
     """
     writer = file_writer()
     try:
-        device = device_name(training_device(config) if setting is None else setting.device)
-        with tracked_run(records.PIPELINE, config.name, device, flow_run_id) as opened:
+        with tracked_run(records.PIPELINE, config.name, device_name(device), flow_run_id) as opened:
             with store_errors(opened.store.location):
-                known = {} if setting is None else records.setting_params(setting)
-                if setting is not None and setting.block_rows is None:
-                    del known["block_rows"]
-                params = {**known, **records.config_params(config)}
-                opened.store.client.log_batch(opened.run.run_id, params=as_params(params))
-            yield RunWriter(opened.store, opened.run, opened.environment, writer, frozenset(known))
+                params = as_params(records.config_params(config))
+                opened.store.client.log_batch(opened.run.run_id, params=params)
+            yield RunWriter(opened.store, opened.run, opened.environment, writer)
     finally:
         writer.close()
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from vecml.comparison.config import ComparedEngine, ComparisonConfig
 from vecml.comparison.settings import settings_of
 from vecml.comparison.work import rows_of_a_call
-from vecml.config import Setting
+from vecml.config import PipelineConfig, Setting, TrainingConfig
 from vecml.device import usable_cpus
 from vecml.engines.registry import ENGINES
 from vecml.errors import SettingError
@@ -84,6 +84,67 @@ def test_what_cannot_be_is_refused_in_one_line(given: dict[str, object], message
     with pytest.raises(SettingError) as caught:
         ComparisonConfig.checked(given)
     assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("subject", "message"),
+    [
+        (
+            {"epochs": 3, "engine": "numpy"},
+            "subject has engine, which do nothing in a comparison: leave them out of the subject, and set engines of"
+            " the comparison itself",
+        ),
+        (
+            {"replicas": 1},
+            "subject has replicas, which do nothing in a comparison: leave them out of the subject",
+        ),
+        (
+            PipelineConfig(name="a", epochs=2),
+            "subject has name, which do nothing in a comparison: leave them out of the subject, and set name of"
+            " the comparison itself",
+        ),
+    ],
+)
+def test_a_subject_of_before_gets_one_line(subject: object, message: str) -> None:
+    """Deployments of vecml 0.1 may hold such fields; their flow fails with this line."""
+    with pytest.raises(SettingError) as caught:
+        ComparisonConfig.checked({"subject": subject})
+    assert caught.value.message == message
+    with pytest.raises(ValidationError) as refused:
+        ComparisonConfig.model_validate({"subject": subject})
+    assert len(refused.value.errors()) == 1
+
+
+def test_a_subject_that_is_a_pipelines_keeps_what_is_trained() -> None:
+    subject = ComparisonConfig(subject=PipelineConfig(epochs=2, hidden=(8,))).subject
+    assert subject == TrainingConfig(epochs=2, hidden=(8,))
+    assert type(subject) is TrainingConfig
+
+
+@pytest.mark.parametrize("field", sorted(set(TrainingConfig.model_fields) - {"target", "drop", "keep"}))
+def test_beside_a_run_nothing_is_trained(field: str) -> None:
+    values = {
+        "data": "sklearn:iris",
+        "hidden": (8,),
+        "activation": "tanh",
+        "architecture": "a.b:C",
+        "weights": "w.safetensors",
+        "test_fraction": 0.5,
+        "learning_rate": 0.1,
+    }
+    given = {"run": "a1", "subject": {field: values.get(field, 7)}}
+    if field == "architecture":  # which loads a model that is a module of one's own
+        assert ComparisonConfig.checked(given).subject.architecture == "a.b:C"
+        return
+    with pytest.raises(SettingError) as caught:
+        ComparisonConfig.checked(given)
+    flag = "--" + field.replace("_", "-")
+    assert caught.value.message == f"{flag} goes with training; --run a1 is trained already"
+
+
+def test_a_name_is_one_line() -> None:
+    with pytest.raises(SettingError, match="must be one line of printable text"):
+        ComparisonConfig.checked({"name": "two\nlines"})
 
 
 def test_lists_as_people_write_them() -> None:

@@ -10,7 +10,7 @@ import pytest
 from vecml.config import Setting
 from vecml.engines.blocks import choose_block_rows
 from vecml.inference import block_size
-from vecml.inference.block_size import choose, tuned
+from vecml.inference.block_size import choose, complete, tuned
 from vecml.model.network import Architecture, Layer, Model
 
 ROWS = 1_000_000
@@ -99,6 +99,22 @@ def test_the_engines_rule_stays_unless_it_is_clearly_beaten_and_that_is_remember
     tried = len(bench.loaded)
     assert bench.tuned() is None
     assert len(bench.loaded) == tried
+
+
+def test_the_first_load_is_timed_where_sizes_are_tried_and_never_again(bench: Bench) -> None:
+    """A library's first load takes longest, and the run's own load comes after it."""
+    seconds = iter((0.75, 0.25, 0.25, 0.25, 0.25, 0.25))
+    load = bench.load
+
+    def slower_at_first(model: Model, setting: Setting) -> Fake:
+        bench.load_seconds = next(seconds)
+        return load(model, setting)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block_size, "load_engine", slower_at_first)
+        x = np.broadcast_to(np.float32(0), (10, ROWS))
+        assert complete(make_model(32), NUMPY, x, bench.clock).first_load_seconds == 0.75
+        assert complete(make_model(32), NUMPY, x, bench.clock).first_load_seconds is None
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,8 @@ def test_a_setting_means_its_comparison(there: There, tmp_path: Path) -> None:
 def test_a_pipeline_run_arrives_with_its_model(use: Use, tmp_path: Path, telling_result: PipelineResult) -> None:
     use("there")
     config = telling_result.config.model_copy(update={"name": "red kite"})
-    with tracked(config, telling_result.inference.setting, None) as writer:
+    with tracked(config, telling_result.inference.setting.device, None) as writer:
+        writer.log_setting(telling_result.inference.setting)
         writer.log_data(telling_result.table, telling_result.split)
         writer.log_result(dataclasses.replace(telling_result, config=config), "a note")
     before = told(open_store().client.get_run(writer.run.run_id))

@@ -53,7 +53,8 @@ def _the_modules_own_store(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def stored(result: PipelineResult, name: str | None) -> TrackedRun:
     """A run of this name, as the pipeline stores it."""
     config = result.config.model_copy(update={"name": name})
-    with tracked(config, result.inference.setting, None) as writer:
+    with tracked(config, result.inference.setting.device, None) as writer:
+        writer.log_setting(result.inference.setting)
         writer.log_result(dataclasses.replace(result, config=config), "a note")
     return writer.run
 

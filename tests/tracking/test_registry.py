@@ -55,7 +55,8 @@ def stored(result: PipelineResult, name: str, wrong: int = 0, **setting: Any) ->
         result.evaluation.flips, row_N=none, label_N=none, reference_N=none, margin_N=np.zeros(0)
     )
     evaluation = dataclasses.replace(result.evaluation, flips=flips)
-    with tracked(config, used, None) as writer:
+    with tracked(config, used.device, None) as writer:
+        writer.log_setting(used)
         told = dataclasses.replace(result, config=config, inference=inference, evaluation=evaluation)
         writer.log_result(told, "a note")
     return writer.run.run_id

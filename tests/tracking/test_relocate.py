@@ -58,7 +58,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, telling_result: PipelineR
         patch.setenv("VECML_HOME", str(home))
         patch.setattr(write, "file_writer", NoFiles)
         config = telling_result.config.model_copy(update={"name": "red kite"})
-        with tracked(config, telling_result.inference.setting, None) as writer:
+        with tracked(config, telling_result.inference.setting.device, None) as writer:
+            writer.log_setting(telling_result.inference.setting)
             writer.log_result(dataclasses.replace(telling_result, config=config), "a note")
         with tracked_comparison("a comparison") as comparing:
             comparing.log(COMPARISON, "a note")

@@ -89,13 +89,14 @@ def compare(
 
 def _asked(own: dict[str, Any], training: dict[str, Any], file: Mapping[str, Any]) -> ComparisonConfig:
     """The flags laid over the file, as one record; raises SettingError for what is unknown or does nothing."""
-    asked = ComparisonConfig.checked({**file, **own, "subject": {**file.get("subject", {}), **training}})
+    run = own.get("run", file.get("run"))
     idle = [name for name in training if name not in BESIDE_RUN]
-    if asked.run is not None and idle:
+    if run is not None and idle:
         raise SettingError(
-            f"{flag(idle[0])} goes with training; --run {asked.run} is trained already",
+            f"{flag(idle[0])} goes with training; --run {run} is trained already",
             f"leave out {flag(idle[0])} or --run",
         )
+    asked = ComparisonConfig.checked({**file, **own, "subject": {**file.get("subject", {}), **training}})
     refuse_idle_flags(asked.subject, training)
     return asked
 

@@ -25,10 +25,9 @@ from vecml.comparison.budget import seconds_of
 from vecml.config import PipelineConfig
 from vecml.data.sources import check_source
 from vecml.device import check_threads
-from vecml.engines.registry import check_setting
 from vecml.environment import known_conflicts
 from vecml.errors import ServerError, one_line
-from vecml.inference.setting import candidates, resolve_setting
+from vecml.inference.setting import requested_setting
 from vecml.model.find import check_there, find_class, parts_of
 from vecml.warnings import warn
 
@@ -47,10 +46,8 @@ def check_here(config: PipelineConfig) -> None:
     check_threads(config.threads)
     if config.engine == "auto":
         seconds_of(config.budget)
-        if config.device != "auto":
-            candidates(config)
-    elif config.engine not in ("torch", "torch_compile") or config.device != "auto":  # which, only torch could tell
-        check_setting(resolve_setting(config))
+    if config.device != "auto" or config.engine not in ("auto", "torch", "torch_compile"):  # else torch has to be asked
+        requested_setting(config)
     check_source(config.data)
     if config.architecture is not None:
         parts_of(config.architecture)

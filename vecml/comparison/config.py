@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from vecml.config import Isa, Layout, PipelineConfig, Precision, TrainingConfig
-from vecml.fields import Declared, Flag
+from vecml.config import Isa, Layout, PipelineConfig, Precision, TrainingConfig, check_name
+from vecml.fields import Declared, Flag, flag
 
 # One list, which becomes a choice in a form; a union of two would not.
 ComparedEngine = Literal["all", "row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
@@ -87,14 +87,26 @@ class ComparisonConfig(Declared):
 
     @field_validator("subject", mode="before")
     @classmethod
-    def _refuse_former_fields(cls, subject: Any) -> Any:
-        """Refuse, in one line, the fields of a pipeline run that a deployment of vecml 0.1 gives its subject."""
-        if isinstance(subject, Mapping):
-            former = [
-                name for name in PipelineConfig.model_fields if name in subject.keys() - TrainingConfig.model_fields
-            ]
-            if former:
-                raise ValueError(
-                    f"subject has {', '.join(former)}, which do nothing in a comparison: leave them out of the subject"
-                )
-        return subject
+    def _subject_is_what_is_trained(cls, subject: Any) -> Any:
+        """Refuse, in one line, the fields of a pipeline run, which a deployment of vecml 0.1 gives its subject."""
+        given = subject.model_dump(exclude_unset=True) if isinstance(subject, PipelineConfig) else subject
+        names = given.keys() - TrainingConfig.model_fields if isinstance(given, Mapping) else ()
+        former = [name for name in PipelineConfig.model_fields if name in names]
+        if not former:
+            return given
+        line = f"subject has {', '.join(former)}, which do nothing in a comparison: leave them out of the subject"
+        places = ["engines" if name == "engine" else name for name in former if name != "replicas"]
+        raise ValueError(f"{line}, and set {', '.join(places)} of the comparison itself" if places else line)
+
+    @model_validator(mode="after")
+    def _a_run_is_trained_already(self) -> "ComparisonConfig":
+        for name, field in TrainingConfig.model_fields.items():
+            # The class is needed to load a model that is a module of the user's own.
+            if self.run is not None and name != "architecture" and getattr(self.subject, name) != field.default:
+                raise ValueError(f"{flag(name)} goes with training; --run {self.run} is trained already")
+        return self
+
+    @model_validator(mode="after")
+    def _name_is_one_line(self) -> "ComparisonConfig":
+        check_name(self.name)
+        return self

@@ -7,6 +7,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,26 @@ _CACHE_KIND = "block-rows"
 Clock = Callable[[], float]
 
 
+@dataclass(frozen=True)
+class Complete:
+    """A setting that leaves nothing open.
+
+    Attributes:
+        setting: a block size in it is the one that suits; None is the engine's own rule.
+        first_load_seconds: how long the engine's first load took where block sizes were tried just now; None where
+            nothing had to be loaded. A library's first load in a process takes longest.
+    """
+
+    setting: Setting
+    first_load_seconds: float | None = None
+
+
 def tuned(model: AnyModel, setting: Setting, x: NDArray[np.floating], clock: Clock = time.perf_counter) -> Setting:
+    """The setting of `complete`."""
+    return complete(model, setting, x, clock).setting
+
+
+def complete(model: AnyModel, setting: Setting, x: NDArray[np.floating], clock: Clock = time.perf_counter) -> Complete:
     """`setting` with the block size that suits `model` and tables of about this many rows on this machine.
 
     The setting comes back as it is where it names a size, requests of fewer rows or a device that is not the CPU, the
@@ -50,9 +70,9 @@ def tuned(model: AnyModel, setting: Setting, x: NDArray[np.floating], clock: Clo
     n_rows = x.shape[1 if setting.layout == "columns" else 0]
     request = n_rows if setting.request_rows is None else min(n_rows, setting.request_rows)
     if setting.block_rows is not None or setting.device != "cpu" or not isinstance(model, Model):
-        return setting
+        return Complete(setting)
     if request < LEAST_ROWS or setting.engine == "row_loop":
-        return setting
+        return Complete(setting)
     key = "-".join(
         (
             model.architecture.digest,
@@ -68,11 +88,11 @@ def tuned(model: AnyModel, setting: Setting, x: NDArray[np.floating], clock: Clo
     )
     known = cache.read(_CACHE_KIND, key)
     if known is not None and isinstance(known.get("block_rows"), int | None):
-        return dataclasses.replace(setting, block_rows=known["block_rows"])
+        return Complete(dataclasses.replace(setting, block_rows=known["block_rows"]))
     with stage("trying block sizes"):
-        chosen = _measured(model, setting, x, request, clock)
+        chosen, first_load_seconds = _measured(model, setting, x, request, clock)
     cache.write(_CACHE_KIND, key, {"block_rows": chosen})
-    return dataclasses.replace(setting, block_rows=chosen)
+    return Complete(dataclasses.replace(setting, block_rows=chosen), first_load_seconds)
 
 
 def choose(seconds: Sequence[Sequence[float]]) -> int | None:
@@ -88,8 +108,10 @@ def choose(seconds: Sequence[Sequence[float]]) -> int | None:
     return best + 1 if best is not None and ratios[best] < CLEARLY else None
 
 
-def _measured(model: Model, setting: Setting, x: NDArray[np.floating], request: int, clock: Clock) -> int | None:
-    """The best block size, or None for the engine's own rule."""
+def _measured(
+    model: Model, setting: Setting, x: NDArray[np.floating], request: int, clock: Clock
+) -> tuple[int | None, float]:
+    """The best block size, or None for the engine's own rule; and the seconds of the engine's first load."""
     rule = choose_block_rows(model.architecture, np.dtype(_storage(setting.precision)).itemsize)
     rows = min(request, max(LEAST_ROWS, BLOCKS_PER_THREAD * setting.threads * rule))
     rows = max(LEAST_ROWS, min(rows, MOST_BYTES // (x.itemsize * model.architecture.n_features)))
@@ -97,19 +119,22 @@ def _measured(model: Model, setting: Setting, x: NDArray[np.floating], request: 
     part = x[:, :rows] if setting.layout == "columns" else x[:rows]
     label_N = np.empty(part.shape[1 if setting.layout == "columns" else 0], np.int64)
     loaded: list[Loaded] = []
+    first_load_seconds = 0.0
     try:
         for size in (None, *sizes):
             begun = clock()
             loaded.append(load_engine(model, dataclasses.replace(setting, block_rows=size)))
-            if clock() - begun > PATIENCE_SECONDS:
-                return None
+            seconds = clock() - begun
+            first_load_seconds = first_load_seconds if len(loaded) > 1 else seconds
+            if seconds > PATIENCE_SECONDS:
+                return None, first_load_seconds
             loaded[-1].labels(part, label_N)
-        seconds = [[_timed(engine, part, label_N, clock) for engine in loaded] for _ in range(ROUNDS)]
+        rounds = [[_timed(engine, part, label_N, clock) for engine in loaded] for _ in range(ROUNDS)]
     finally:
         for engine in loaded:
             engine.close()
-    best = choose(seconds)
-    return None if best is None else sizes[best - 1]
+    best = choose(rounds)
+    return (None if best is None else sizes[best - 1]), first_load_seconds
 
 
 def _timed(engine: Loaded, x: NDArray[np.floating], label_N: NDArray[np.int64], clock: Clock) -> float:

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from vecml.config import Layout, Setting
 from vecml.data.split import Part, Split
-from vecml.engines.base import Loaded
 from vecml.engines.registry import load_engine
 from vecml.engines.row_loop import affordable_rows
 from vecml.environment import describe
-from vecml.inference.block_size import tuned
+from vecml.inference.block_size import Complete, complete
 from vecml.inference.precision import used_precision
 from vecml.measure.clock import timed
 from vecml.measure.kernels import has_gemm
@@ -47,7 +46,8 @@ class Inference:
         reference_row_N: int64 positions in the test part that the reference ran on.
         reference_logits_NC: float64, its logits for them: those of the engine row_loop, or of a module of the user's
             own in float64.
-        load_seconds: making the engine ready.
+        load_seconds: making the engine ready, the first time in this process: a library's first load takes longest, and
+            where block sizes were tried, that was the trial's first load.
         measurement: the timed calls, in this process: one launch.
         precision_used: what the engine really computed in, by the precision probe.
         fraction_of_limit: of what this machine's measured product and copy would allow; above 1.05 they were measured
@@ -65,14 +65,27 @@ class Inference:
     fraction_of_limit: float | None
 
 
-def infer(model: AnyModel, test: Part, setting: Setting) -> Inference:
+def complete_setting(model: AnyModel, test: Part, setting: Setting) -> Complete:
+    """`setting` with the block size that suits `model` and the test part; see `vecml.inference.block_size.complete`."""
+    if setting.block_rows is not None:
+        return Complete(setting)
+    return complete(model, setting, in_layout(test.x_FN, setting.layout))
+
+
+def infer(model: AnyModel, test: Part, setting: Setting, first_load_seconds: float | None = None) -> Inference:
     """Run `model` over the test part under `setting`, and the reference over as many rows as one can afford.
+
+    Args:
+        model: what is run.
+        test: the rows that it labels.
+        setting: how it is run; see `complete_setting`.
+        first_load_seconds: how long the engine's first load in this process took, where it was loaded before.
 
     Raises EngineUnavailableError when the engine cannot run this model or setting here.
     """
     x = in_layout(test.x_FN, setting.layout)
-    loaded = timed(load_engine, model, setting)  # before block sizes are tried: a library's first load takes longest
-    setting, engine = _with_its_block_size(model, setting, x, loaded.value)
+    loaded = timed(load_engine, model, setting)
+    engine = loaded.value
     label_N = np.empty(test.n_rows, np.int64)
     try:
 
@@ -93,7 +106,7 @@ def infer(model: AnyModel, test: Part, setting: Setting) -> Inference:
         logits_NC=logits_NC,
         reference_row_N=row_N,
         reference_logits_NC=reference_NC,
-        load_seconds=loaded.seconds,
+        load_seconds=loaded.seconds if first_load_seconds is None else first_load_seconds,
         measurement=measurement,
         precision_used=precision,
         fraction_of_limit=_fraction(model, setting, precision, measurement),
@@ -133,21 +146,6 @@ def score(split: Split, inference: Inference, replicas: Sequence[Model] = ()) ->
 def in_layout(x_FN: NDArray[Any], layout: Layout) -> NDArray[Any]:
     """Features (F, N) as the layout wants them: by column as they are, by row as a contiguous (N, F) copy."""
     return x_FN if layout == "columns" else np.ascontiguousarray(x_FN.T)
-
-
-def _with_its_block_size(
-    model: AnyModel, setting: Setting, x: NDArray[np.float32], engine: Loaded
-) -> tuple[Setting, Loaded]:
-    """The setting with the block size that suits the model, and the engine with it: `engine` itself where it stays."""
-    try:
-        found = tuned(model, setting, x)
-    except BaseException:
-        engine.close()
-        raise
-    if found == setting:
-        return setting, engine
-    engine.close()
-    return found, load_engine(model, found)
 
 
 def _reference(model: AnyModel, x_FN: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

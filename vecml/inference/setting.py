@@ -7,7 +7,7 @@ What engines can do is asked of the engines themselves. torch is imported only w
 from vecml.config import PipelineConfig, Precision, Setting
 from vecml.device import ACCELERATORS, available_devices, check_threads, usable_cpus
 from vecml.engines.checks import unsupported
-from vecml.engines.registry import ENGINES, get_engine
+from vecml.engines.registry import ENGINES, check_setting, get_engine
 from vecml.errors import DeviceUnavailableError, SettingError
 
 REFERENCE_ENGINE = "row_loop"
@@ -29,6 +29,19 @@ def resolve_setting(config: PipelineConfig) -> Setting:
         threads=config.threads or usable_cpus(),
         block_rows=config.block_rows,
     )
+
+
+def requested_setting(config: PipelineConfig) -> Setting | None:
+    """The setting of `resolve_setting`, which can run here; None for `--engine auto`, which chooses of `candidates`.
+
+    Raises SettingError, EngineUnavailableError or DeviceUnavailableError where nothing can run as `config` asks.
+    """
+    if config.engine == "auto":
+        candidates(config)
+        return None
+    setting = resolve_setting(config)
+    check_setting(setting)
+    return setting
 
 
 def candidates(config: PipelineConfig) -> list[Setting]:
