@@ -25,7 +25,6 @@ Isa = Literal["native", "scalar", "sse41", "avx2", "avx512", "neon"]
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 ENGINES: tuple[str, ...] = get_args(EngineName)
-DEVICES: tuple[str, ...] = get_args(DeviceName)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 ISAS: tuple[str, ...] = get_args(Isa)
 

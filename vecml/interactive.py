@@ -69,14 +69,12 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
             for figures without verdicts.
 
     Returns:
-        The comparison, which is not tracked in MLflow.
+        The comparison, without a setting that cannot run here (warning VML013). It is not tracked in MLflow.
 
     Raises:
         DataError: `x` does not fit the model.
         SettingError: a setting cannot be, the budget is too short, or the module is no classifier or one that worker
             processes cannot create again.
-
-    A setting that cannot run here is left out, with the warning VML013.
     """
     began = time.perf_counter()
     given = {
