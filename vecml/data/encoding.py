@@ -1,6 +1,7 @@
-"""Raw columns to float32 features: what is missing filled in, categories one-hot. Fitted on training rows alone.
+"""Turns raw columns into float32 features: missing values are filled in, and categories become one-hot.
 
-Everything that a saved model must know of its data is in the `Encoding`, and goes through JSON without losing a bit.
+An `Encoding` is fitted on training rows alone. It has everything that a saved model must know of its data, and it can
+be written to JSON and read back exactly.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
-"""Training and test part: a stratified draw of rows, then an encoding that has seen the training rows only.
+"""Splits a table into a training and a test part, and encodes both.
 
-Every class keeps its share in both parts to within a row, and at least one row in each.
+The rows are drawn at random within each class (stratified), so that each class has its share in both parts to within
+a row, and at least one row in each. The encoding is fitted on the training rows alone.
 """
 
 import math
@@ -22,13 +23,13 @@ SMALL_TEST_ROWS = 30
 
 @dataclass(frozen=True)
 class Part:
-    """The training or the test part, encoded.
+    """The encoded rows of the training or of the test part.
 
     Attributes:
         x_FN: float32, by column and contiguous; F encoded features.
         label_N: int64 class indices.
         row_N: int64 row numbers in the table's source (its file's, say), from 0 and ascending.
-        unseen_categories: values replaced by zeros because the training part has no such category.
+        unseen_categories: how many values became zeros because the training part does not have their category.
     """
 
     x_FN: NDArray[np.float32] = field(repr=False)
@@ -43,7 +44,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Split:
-    """Both parts, and the encoding that was fitted on the training part alone."""
+    """Both parts of a table, the encoding that was fitted on the training part alone, and the names of the classes."""
 
     train: Part
     test: Part

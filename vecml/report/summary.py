@@ -1,4 +1,4 @@
-"""A pipeline run in one sentence and one table: the same in the terminal, in MLflow, in Prefect and in Jupyter."""
+"""The result of a pipeline run as one sentence and one table, the same in terminal, MLflow, Prefect and Jupyter."""
 
 import re
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class PipelineResult(PipelineRecord):
 
 
 def sentence(record: PipelineRecord) -> str:
-    """The answer: how good, how fast, on what."""
+    """The answer: the accuracy, the engine, the device and the speed."""
     evaluation, setting = record.evaluation, record.inference.setting
     return (
         f"{percent(evaluation.accuracy)} of {count(evaluation.n_rows, 'test row')} labelled right"
@@ -47,7 +47,7 @@ def sentence(record: PipelineRecord) -> str:
 
 
 def rows(record: PipelineRecord) -> list[tuple[str, str]]:
-    """The table: what, and how much of it."""
+    """The rows of the table, as pairs of a name and a value."""
     evaluation, inference, measurement = record.evaluation, record.inference, record.inference.measurement
     setting = inference.setting
     architecture = record.training.model.architecture
@@ -94,7 +94,7 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
 
 
 def network(record: PipelineRecord) -> str:
-    """The classifier's shape in a few words, and where its class or its weights come from."""
+    """The shape of the classifier in a few words, and where its class or its weights come from."""
     shape, config = record.training.model.architecture, record.config
     told = [
         f"{shape.name}, {count(shape.multiply_adds, 'multiply-add')} a row"
@@ -109,7 +109,7 @@ def network(record: PipelineRecord) -> str:
 
 
 def open_command(record: PipelineRecord) -> str:
-    """What opens the run's page, `record.run.url`: a command first where the store is local."""
+    """How to open the page of the run, `record.run.url`; a local store needs a command first."""
     return "vecml ui, and there the page below" if record.run.local else "the page below"
 
 
@@ -162,7 +162,7 @@ def _replicas(replicas: ReplicaAccuracy) -> str:
 
 
 def _of_the_limit(fraction: float) -> str:
-    """How near the machine's limits, and what it means where that is nearer than can be."""
+    """The share of the machine's limit, and what it means if it is above what is possible."""
     meaning = "what this machine's measured GEMM rate and bandwidth would allow"
     if fraction > CEILING_WRONG:
         meaning += ", measured too low: vecml doctor --limits measures them anew"
