@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test, nor a process that one starts, reads or writes the user's cache."""
+    """No test, nor a process that one starts, reads or writes the user's cache.
+
+    The lock of measurements lies in the folder for temporary files: with one of its own, no worker of a test run waits
+    for another's measurement.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VECML_CACHE", str(tmp_path_factory.mktemp("cache")))
+        scratch = str(tmp_path_factory.mktemp("tmp"))
+        patch.setenv("TMPDIR", scratch)
+        patch.setattr(tempfile, "tempdir", scratch)
         yield
 
 
