@@ -153,7 +153,7 @@ def serving(while_waiting: Callable[[float], None] = lambda _seconds: None) -> I
 
 @contextmanager
 def without_heartbeat() -> Iterator[None]:
-    """Within the block, flow runs send no heartbeat to Prefect.
+    """Let flow runs send no heartbeat to Prefect during the `with` block.
 
     The heartbeat's thread sleeps a second at a time and is joined when the flow ends, which costs half a second on
     average: a tenth of a short run. It serves automations that look for crashed runs on workers, where it stays.

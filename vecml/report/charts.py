@@ -61,7 +61,7 @@ def charts(content: Content) -> Mapping[str, Picture]:
 
 
 def pictures(comparison: Comparison) -> dict[str, bytes]:
-    """The same pictures as PNG bytes, by file name: `speed.png`, `ratio.png` ..."""
+    """The comparison's pictures as PNG bytes, by file name: `speed.png`, `ratio.png` ..."""
     drawn = {name: draw(WIDE) for name, draw in drawers(content_of(comparison)).items()}
     return {f"{name}.png": png(drawing) for name, drawing in drawn.items() if drawing is not None}
 

@@ -37,7 +37,7 @@ class Table:
 
 @dataclass(frozen=True, repr=False)
 class ComparisonResult(Comparison):
-    """What `vecml.compare` returns: the record, which shows itself in a terminal and in a Jupyter cell."""
+    """The record that `vecml.compare` returns; it shows itself in a terminal and in a Jupyter cell."""
 
     def __str__(self) -> str:
         return as_text(self)

@@ -58,7 +58,7 @@ def remarks(against: Against, *, everything: bool = False) -> list[str]:
 
 
 def as_json(found: Sequence[Against]) -> dict[str, Any]:
-    """For programs: `version` 1, the records' own fields, with the answer beside them."""
+    """The records as JSON for programs: `version` 1, their own fields, with the answer beside them."""
     return {
         "version": VERSION,
         "kind": "diff",

@@ -155,7 +155,7 @@ def sparkline(rates: Sequence[float], *, ascii_only: bool = False) -> str:
 
 
 def as_json(found: Sequence[History]) -> dict[str, Any]:
-    """For programs: `version` 1, the records' own fields, with the answer beside them."""
+    """The records as JSON for programs: `version` 1, their own fields, with the answer beside them."""
     return {"version": VERSION, "kind": "history", "answer": sentence(found), "series": [_json(one) for one in found]}
 
 

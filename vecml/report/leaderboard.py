@@ -68,7 +68,7 @@ def table(board: Board, now: datetime, top: int | None = None) -> Table:
 
 
 def remarks(board: Board, top: int | None = None) -> list[str]:
-    """What the letters and marks mean, what is not shown, and why settings are invalid, a line each."""
+    """Remarks, a line each: the meaning of letters and marks, what is not shown, and why settings are invalid."""
     names, letters = _names(board), _letters(board)
     lines = []
     told: dict[tuple[str, str], Place] = {}
@@ -98,7 +98,7 @@ def remarks(board: Board, top: int | None = None) -> list[str]:
 
 
 def as_json(found: Sequence[Board], top: int | None = None) -> dict[str, Any]:
-    """For programs: `version` 1, the records' own fields, with rank and answer beside them."""
+    """The records as JSON for programs: `version` 1, their own fields, with rank and answer beside them."""
     return {
         "version": VERSION,
         "kind": "leaderboard",

@@ -85,7 +85,7 @@ def trades(content: Content, family: Family) -> tuple[Trade, ...]:
 
 
 def log_ratios(measured: Measured, baseline: str) -> Mapping[str, Mapping[int, float]]:
-    """For each arm and launch, the log of its rate over the baseline's (Hodges-Lehmann over the launch's pairs)."""
+    """The log of each arm's rate over the baseline's, by arm and launch (Hodges-Lehmann over the launch's pairs)."""
     baselines = {arm.group: arm for arm in measured.arms if arm.role == "baseline" and arm.name == baseline}
     return {
         arm.name: paired(baselines[arm.group], arm, measured.windows).estimates()

@@ -16,7 +16,7 @@ WORDS = {
 
 
 def sentence(found: Qualification) -> str:
-    """The answer."""
+    """The answer in one sentence."""
     seen = "; ".join(
         f"{seconds(budget)} resolve {percent(difference)}" for budget, difference in sorted(found.resolves.items())
     )
@@ -38,7 +38,7 @@ def rows(found: Qualification) -> list[tuple[str, ...]]:
 
 
 def lines(found: Qualification) -> list[str]:
-    """What was measured, and what vecml keeps for later comparisons, a line each."""
+    """Lines on what was measured, and on what vecml keeps for later comparisons."""
     gates = ", ".join(f"{percent(gate)} with {size} launches" for size, gate in sorted(found.gates.items()))
     launches = ", ".join(f"{size} in {seconds(budget)}" for budget, size in sorted(found.launches_for.items()))
     return [
