@@ -49,7 +49,7 @@ class Complete:
 
 
 def tuned(model: AnyModel, setting: Setting, x: NDArray[np.floating], clock: Clock = time.perf_counter) -> Setting:
-    """The setting of `complete`."""
+    """The `setting` that `complete` gives for this `model`, the features `x` (float32 or float64) and the `clock`."""
     return complete(model, setting, x, clock).setting
 
 
