@@ -75,8 +75,13 @@ def test_no_page_asks_another_host(site: Path) -> None:
     assert {str(path.relative_to(site)): remote(path) for path in files if remote(path)} == {}
 
 
-def test_every_public_name_has_its_place(site: Path) -> None:
+def test_every_command_and_every_public_name_has_its_place(site: Path) -> None:
     from vecml import __all__
+    from vecml.cli.app import app
+
+    commands = (site / "commands.html").read_text(encoding="utf-8")
+    for command in app.registered_commands:
+        assert f">vecml {command.name}<" in commands, command.name
 
     python = (site / "python.html").read_text(encoding="utf-8")
     for name in set(__all__) - {"__version__"}:

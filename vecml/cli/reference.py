@@ -1,7 +1,6 @@
-"""The reference of the command line as Markdown, made from the commands themselves: for docs/reference/.
+"""The reference of the command line as Markdown, made from the commands themselves: for the site in docs/.
 
->>> Path("docs/reference/commands.md").write_text(commands_markdown())
->>> Path("docs/reference/keys.md").write_text(keys_markdown())
+docs/hooks.py puts both into their pages while the site is built.
 """
 
 import inspect
