@@ -65,7 +65,7 @@ def copy_runs() -> str:
     from mlflow.entities import Metric, Param, Run, RunTag
 
     from tasks.tracking.store import PARENT, open_store
-    from vecml.record import COMPARE, KIND
+    from vecml.keys import COMPARE, KIND
 
     store = open_store()
     client, experiment = store.client, store.experiment.experiment_id

@@ -40,7 +40,7 @@ def _result_of(
 ) -> "PipelineResult":
     """The result of a run over 300 rows of these classes, each with its share of them (all the same by default)."""
     # Here, so that a test that needs no result does not wait for torch.
-    from vecml import record
+    from vecml import keys, record
     from vecml.comparison.auto import Choice
     from vecml.config import make_config
     from vecml.data.sources import load_table
@@ -69,7 +69,7 @@ def _result_of(
         training=training,
         inference=inference,
         evaluation=score(split, inference, training.replicas),
-        seconds={stage: 0.001 * number for number, stage in enumerate(record.STAGES, 1)},
+        seconds={stage: 0.001 * number for number, stage in enumerate(keys.STAGES, 1)},
         environment=describe(),
         run=record.TrackedRun(
             "id", "1", "name", "store", True, "http://127.0.0.1:5000/#/runs/id", "http://127.0.0.1:5000"

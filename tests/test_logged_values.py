@@ -18,7 +18,7 @@ from tasks.tracking import side_process, write
 from tasks.tracking.side_process import input_example
 from tasks.tracking.store import open_store
 from tasks.tracking.write import tracked
-from vecml import record
+from vecml import keys, record
 from vecml.config import Setting
 from vecml.measure.clock import Timed
 from vecml.report.summary import PipelineResult
@@ -71,16 +71,16 @@ def test_a_run_reads_back_as_it_was(telling_result: PipelineResult, written: Wri
     run = logged(telling_result, "flow-7")
     assert run.info.status == "FINISHED"
     losses = telling_result.training.losses
-    history = client.get_metric_history(run.info.run_id, record.LOSS_METRIC)
+    history = client.get_metric_history(run.info.run_id, keys.LOSS_METRIC)
     assert sorted((point.step, point.value) for point in history) == list(enumerate(losses, 1))
     assert len(set(losses)) == len(losses) == telling_result.config.epochs
-    assert run.data.metrics == {**record.metrics(telling_result), record.LOSS_METRIC: losses[-1]}
+    assert run.data.metrics == {**record.metrics(telling_result), keys.LOSS_METRIC: losses[-1]}
     assert run.data.params == json.loads(record.to_json(telling_result))["params"]
-    assert set(run.data.params) == set(record.PARAMS)
+    assert set(run.data.params) == set(keys.PARAMS)
     tags = {name: text for name, text in run.data.tags.items() if not name.startswith("mlflow.")}
-    assert set(tags) == set(record.TAGS) - {record.ERROR}
-    assert {name: tags[name] for name in (*record.END_TAGS, record.CHOICE)} == record.end_tags(telling_result)
-    assert tags[record.FLOW_RUN] == "flow-7"
+    assert set(tags) == set(keys.TAGS) - {keys.ERROR}
+    assert {name: tags[name] for name in (*keys.END_TAGS, keys.CHOICE)} == record.end_tags(telling_result)
+    assert tags[keys.FLOW_RUN] == "flow-7"
     assert run.data.tags["mlflow.note.content"] == "a note"
 
 
@@ -123,7 +123,7 @@ def test_an_error_is_kept_without_its_password(
         raise error(text)
     run = open_store().client.get_run(writer.run.run_id)
     assert run.info.status == status
-    kept = run.data.tags[record.ERROR]
+    kept = run.data.tags[keys.ERROR]
     assert "cannot reach postgresql://" in kept
     assert kept.endswith("***@host/db")
     assert "hunter2" not in str(run.to_dictionary())

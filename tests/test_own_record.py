@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.model.own_modules import ConvClassifier
-from vecml import record
+from vecml import keys, record
 from vecml.config import make_config
 from vecml.model.own_module import model_from
 from vecml.report.summary import PipelineResult, network
@@ -23,7 +23,7 @@ def test_params_that_do_not_count_are_none() -> None:
     assert (given["weights"], given["hidden"], given["activation"]) == ("w.safetensors", "64", "relu")
     assert (given["epochs"], given["batch_size"], given["learning_rate"]) == ("none", "none", "none")
     for params in (plain, own, given):
-        assert set(params) == set(record.CONFIG_PARAMS)
+        assert set(params) == set(keys.CONFIG_PARAMS)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,36 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from vecml import record
 from vecml.data.sources import load_table
+from vecml.keys import (
+    CHILD_METRICS,
+    CHILD_PARAMS,
+    CHILD_TAGS,
+    END_TAGS,
+    IMPORT_TAGS,
+    LAB,
+    LAB_METRICS,
+    LAB_PARAMS,
+    LAB_TAGS,
+    LADDER,
+    LADDER_METRICS,
+    LADDER_PARAMS,
+    LADDER_TAGS,
+    LOSS_METRIC,
+    METRICS,
+    OPTIMIZE,
+    OPTIMIZE_METRICS,
+    OPTIMIZE_PARAMS,
+    OPTIMIZE_TAGS,
+    PARAMS,
+    PARENT_PARAMS,
+    PARENT_TAGS,
+    REPLICA_METRICS,
+    START_TAGS,
+    TAGS,
+    lab_metrics,
+    rung_metrics,
+    text,
+)
 from vecml.model.network import Model
 from vecml.report.summary import PipelineResult
 
@@ -30,24 +60,24 @@ def section(title: str) -> set[str]:
 
 
 SECTIONS = {
-    "Params of a pipeline run": record.PARAMS,
-    "Metrics of a pipeline run": record.METRICS,
-    "Tags of a pipeline run": record.TAGS,
-    "Params of a comparison": record.PARENT_PARAMS,
-    "Tags of a comparison": record.PARENT_TAGS,
-    "Params of a setting": record.CHILD_PARAMS,
-    "Metrics of a setting": record.CHILD_METRICS,
-    "Tags of a setting": record.CHILD_TAGS,
-    "Params of a ladder": record.LADDER_PARAMS,
-    "Metrics of a ladder": record.LADDER_METRICS,
-    "Tags of a ladder": record.LADDER_TAGS,
-    "Params of a lab": record.LAB_PARAMS,
-    "Metrics of a lab": record.LAB_METRICS,
-    "Tags of a lab": record.LAB_TAGS,
-    "Params of an optimisation": record.OPTIMIZE_PARAMS,
-    "Metrics of an optimisation": record.OPTIMIZE_METRICS,
-    "Tags of an optimisation": record.OPTIMIZE_TAGS,
-    "Tags of an imported run": record.IMPORT_TAGS,
+    "Params of a pipeline run": PARAMS,
+    "Metrics of a pipeline run": METRICS,
+    "Tags of a pipeline run": TAGS,
+    "Params of a comparison": PARENT_PARAMS,
+    "Tags of a comparison": PARENT_TAGS,
+    "Params of a setting": CHILD_PARAMS,
+    "Metrics of a setting": CHILD_METRICS,
+    "Tags of a setting": CHILD_TAGS,
+    "Params of a ladder": LADDER_PARAMS,
+    "Metrics of a ladder": LADDER_METRICS,
+    "Tags of a ladder": LADDER_TAGS,
+    "Params of a lab": LAB_PARAMS,
+    "Metrics of a lab": LAB_METRICS,
+    "Tags of a lab": LAB_TAGS,
+    "Params of an optimisation": OPTIMIZE_PARAMS,
+    "Metrics of an optimisation": OPTIMIZE_METRICS,
+    "Tags of an optimisation": OPTIMIZE_TAGS,
+    "Tags of an imported run": IMPORT_TAGS,
 }
 
 
@@ -70,23 +100,23 @@ def test_no_key_is_listed_twice(title: str, keys: tuple[str, ...]) -> None:
 
 def test_a_name_stands_in_the_keys_of_the_page() -> None:
     """`<rung>` and `<experiment>` are filled in, in the page's order; what else the pattern says stays."""
-    rung, experiment = record.rung_metrics("whole-array BLAS"), record.lab_metrics("blas_threads")
+    rung, experiment = rung_metrics("whole-array BLAS"), lab_metrics("blas_threads")
     patterns = {key.replace("whole_array_blas", "<rung>") for key in rung}
     assert patterns == {key for key in section("Metrics of a ladder") if "<" in key}
     assert {key.replace("blas_threads", "<experiment>") for key in experiment} == section("Metrics of a lab")
     assert (rung[1], experiment[0]) == ("ladder/whole_array_blas/ratio", "lab/blas_threads/best_ratio")
 
 
-@pytest.mark.parametrize("kind", [record.LADDER, record.LAB, record.OPTIMIZE])
+@pytest.mark.parametrize("kind", [LADDER, LAB, OPTIMIZE])
 def test_the_page_says_what_kind_the_run_is(kind: str) -> None:
     assert f"| `vecml.kind` | `{kind}` |" in PAGE
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "none"), ((64, 32), "64,32"), (0.001, "0.001"), ("relu", "relu"), (True, "True")]
+    ("value", "written"), [(None, "none"), ((64, 32), "64,32"), (0.001, "0.001"), ("relu", "relu"), (True, "True")]
 )
-def test_param_text(value: object, text: str) -> None:
-    assert record.text(value) == text
+def test_param_text(value: object, written: str) -> None:
+    assert text(value) == written
 
 
 def flipped(result: PipelineResult) -> NDArray[np.intp]:
@@ -148,7 +178,7 @@ def recomputed(result: PipelineResult) -> dict[str, float]:
 def test_every_metric_is_what_its_key_says(telling_result: PipelineResult) -> None:
     expected = recomputed(telling_result)
     logged = record.metrics(telling_result)
-    assert set(logged) == set(expected) == set(record.METRICS) - {record.LOSS_METRIC}
+    assert set(logged) == set(expected) == set(METRICS) - {LOSS_METRIC}
     assert logged == pytest.approx(expected, rel=1e-9)
 
 
@@ -165,19 +195,19 @@ def test_memory_that_cannot_be_read_is_left_out(telling_result: PipelineResult) 
     inference = telling_result.inference
     unread = dataclasses.replace(inference, measurement=dataclasses.replace(inference.measurement, peak_rss_bytes=None))
     logged = record.metrics(dataclasses.replace(telling_result, inference=unread))
-    assert set(record.METRICS) - set(logged) == {record.LOSS_METRIC, "infer/peak_rss_mb"}
+    assert set(METRICS) - set(logged) == {LOSS_METRIC, "infer/peak_rss_mb"}
 
 
 def test_the_replicas_of_a_single_network_are_left_out(telling_result: PipelineResult) -> None:
     alone = dataclasses.replace(telling_result.evaluation, replicas=None)
     logged = record.metrics(dataclasses.replace(telling_result, evaluation=alone))
-    assert set(record.METRICS) - set(logged) == {record.LOSS_METRIC, *record.REPLICA_METRICS}
+    assert set(METRICS) - set(logged) == {LOSS_METRIC, *REPLICA_METRICS}
 
 
 def test_a_limit_that_there_is_none_of_is_left_out(telling_result: PipelineResult) -> None:
     unlimited = dataclasses.replace(telling_result.inference, fraction_of_limit=None)
     logged = record.metrics(dataclasses.replace(telling_result, inference=unlimited))
-    assert set(record.METRICS) - set(logged) == {record.LOSS_METRIC, "infer/fraction_of_limit"}
+    assert set(METRICS) - set(logged) == {LOSS_METRIC, "infer/fraction_of_limit"}
 
 
 def test_the_training_losses_are_the_log_loss_of_something_that_learns(telling_result: PipelineResult) -> None:
@@ -203,7 +233,7 @@ def test_every_end_tag_is_what_its_key_says(telling_result: PipelineResult) -> N
     }
     assert record.end_tags(dataclasses.replace(telling_result, choice=None)) == expected
     assert record.end_tags(telling_result) == {**expected, "vecml.choice": "torch: no other was faster"}
-    assert set(expected) == set(record.END_TAGS)
+    assert set(expected) == set(END_TAGS)
     assert len(set(expected.values())) == len(expected)
 
 
@@ -222,7 +252,7 @@ def test_every_start_tag_is_what_its_key_says(telling_result: PipelineResult) ->
         "prefect.flow_run_id": "flow",
         "vecml.git_commit": "c0ffee+dirty",
     }
-    assert set(tags) == set(record.START_TAGS)
+    assert set(tags) == set(START_TAGS)
     assert len(set(tags.values())) == len(tags)
     alone = record.start_tags("a kind", environment, "a processor", process, None, None)
     assert alone == {**tags, "prefect.flow_run_id": "none", "vecml.git_commit": "none"}

@@ -23,6 +23,7 @@ from tasks.tracking.run import (
     tracked_run,
 )
 from tasks.tracking.store import PARENT, child_runs, store_errors
+from vecml import keys
 from vecml import record as records
 from vecml.comparison.comparison import ArmFigures, Comparison, figures
 from vecml.comparison.document import to_json
@@ -134,7 +135,7 @@ class ComparisonWriter:
         store, setting = self.opened.store, arm.setting
         tags = {**self.opened.tags, **records.child_tags(comparison, arm), PARENT: self.run.run_id}
         if setting is not None:
-            tags[records.DEVICE_NAME] = device_name(setting.device, setting.device_index)
+            tags[keys.DEVICE_NAME] = device_name(setting.device, setting.device_index)
         now = int(time.time() * 1000)
         metrics = [Metric(name, value, now, 0) for name, value in records.child_metrics(arm).items()]
         with created_run(store, arm.name, tags) as run, store_errors(store.location):
@@ -179,7 +180,7 @@ def tracked_comparison(
     kept = file.resumable(store) if file is not None else None
     resume = None if kept is None else kept.run_id
     try:
-        with tracked_run(records.COMPARE, name, device_name("cpu"), flow_run_id, resume) as opened:
+        with tracked_run(keys.COMPARE, name, device_name("cpu"), flow_run_id, resume) as opened:
             if kept is not None and kept.measured is not None:
                 launches = count(kept.launches, "complete launch")
                 told = f"going on with run {opened.run.name}, which was stopped: {launches} kept; --fresh starts anew"

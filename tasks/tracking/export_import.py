@@ -36,8 +36,8 @@ from tasks.tracking.store import LOCK_SECONDS, PARENT, Store, child_runs, open_s
 from vecml.atomic import write_bytes
 from vecml.environment import is_alive, process_identity
 from vecml.errors import SettingError, StoreError
+from vecml.keys import IMPORT_DIGEST, IMPORTED_FROM, IMPORTING, KIND, PROCESS
 from vecml.progress import stage
-from vecml.record import IMPORT_DIGEST, IMPORTED_FROM, IMPORTING, KIND, PROCESS
 
 # What belongs to the run wherever it is. MLflow's other tags name users, sources and folders; the process that ran it
 # has ended, and is known to its own machine only.

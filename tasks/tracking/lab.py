@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from tasks.tracking.run import Logged, ResultWriter, tracked_result
-from vecml import record as records
+from vecml import keys
 from vecml.lab.experiment import Outcome
 from vecml.progress import stage
 from vecml.report.lab import to_json_dict
@@ -35,17 +35,17 @@ def tracked_lab(name: str | None) -> AbstractContextManager[LabWriter]:
 
     Raises StoreError when the store cannot be opened or written.
     """
-    return tracked_result(records.LAB, name, LabWriter)
+    return tracked_result(keys.LAB, name, LabWriter)
 
 
 def params(outcomes: Sequence[Outcome], *, quick: bool) -> dict[str, str]:
-    """`LAB_PARAMS` of `vecml.record`."""
+    """`LAB_PARAMS` of `vecml.keys`."""
     values = (tuple(outcome.name for outcome in outcomes), quick)
-    return {name: records.text(value) for name, value in zip(records.LAB_PARAMS, values, strict=True)}
+    return {name: keys.text(value) for name, value in zip(keys.LAB_PARAMS, values, strict=True)}
 
 
 def metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Every experiment's `LAB_METRICS` of `vecml.record`: the best valid ratio, and how many cells were what."""
+    """Every experiment's `LAB_METRICS` of `vecml.keys`: the best valid ratio, and how many cells were what."""
     values: dict[str, float | None] = {}
     for outcome in outcomes:
         words = [cell.word for cell in outcome.cells]
@@ -53,7 +53,7 @@ def metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
             cell.ratio for cell in outcome.cells if cell.ratio is not None and cell.failure is None and not cell.plain
         ]
         own = (max(valid, default=None), len(words), words.count("faster"), words.count("invalid"))
-        values |= dict(zip(records.lab_metrics(outcome.name), own, strict=True))
+        values |= dict(zip(keys.lab_metrics(outcome.name), own, strict=True))
     return {name: float(value) for name, value in values.items() if value is not None}
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from tasks.tracking.run import Logged, ResultWriter, tracked_result
-from vecml import record as records
+from vecml import keys
 from vecml.lab.ladder import Ladder, best, figures, gain, to_json_dict
 from vecml.progress import stage
 
@@ -34,21 +34,21 @@ def tracked_ladder(name: str | None) -> AbstractContextManager[LadderWriter]:
 
     Raises StoreError when the store cannot be opened or written.
     """
-    return tracked_result(records.LADDER, name, LadderWriter)
+    return tracked_result(keys.LADDER, name, LadderWriter)
 
 
 def params(ladder: Ladder) -> dict[str, str]:
-    """`LADDER_PARAMS` of `vecml.record`."""
+    """`LADDER_PARAMS` of `vecml.keys`."""
     values = (
         *(ladder.data_source, ladder.n_rows, ladder.widths[0], ladder.widths[-1]),
         "-".join(map(str, ladder.widths)),
         tuple(rung.name for rung in ladder.rungs),
     )
-    return {name: records.text(value) for name, value in zip(records.LADDER_PARAMS, values, strict=True)}
+    return {name: keys.text(value) for name, value in zip(keys.LADDER_PARAMS, values, strict=True)}
 
 
 def metrics(ladder: Ladder) -> dict[str, float]:
-    """`BEST_RUNG_METRICS` of `vecml.record`, and every rung's `RUNG_METRICS`, of both those that are known."""
+    """`BEST_RUNG_METRICS` of `vecml.keys`, and every rung's `RUNG_METRICS`, of both those that are known."""
     found = figures(ladder)
     top = best(found)
     of_best: tuple[float | None, ...] = (
@@ -57,7 +57,7 @@ def metrics(ladder: Ladder) -> dict[str, float]:
         None if top is None else top.fraction_of_limit,
         None if top is None else top.flips,
     )
-    values = dict(zip(records.BEST_RUNG_METRICS, of_best, strict=True))
+    values = dict(zip(keys.BEST_RUNG_METRICS, of_best, strict=True))
     for rung in found:
         before, first = rung.before, rung.first
         own = (
@@ -70,14 +70,14 @@ def metrics(ladder: Ladder) -> dict[str, float]:
             rung.memory_bytes,
             rung.fraction_of_limit,
         )
-        values |= dict(zip(records.rung_metrics(rung.name), own, strict=True))
+        values |= dict(zip(keys.rung_metrics(rung.name), own, strict=True))
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def end_tags(ladder: Ladder) -> dict[str, str]:
-    """`LADDER_END_TAGS` of `vecml.record`."""
+    """`LADDER_END_TAGS` of `vecml.keys`."""
     found = figures(ladder)
     top = best(found)
     idle = tuple(rung.name for rung in found if rung.stopped_paying)
     values = (ladder.measured.launches, ladder.model_digest, None if top is None else top.name, idle or None)
-    return {name: records.text(value) for name, value in zip(records.LADDER_END_TAGS, values, strict=True)}
+    return {name: keys.text(value) for name, value in zip(keys.LADDER_END_TAGS, values, strict=True)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.tracking.run import Logged, ResultWriter, tracked_result
-from vecml import record as records
+from vecml import keys
 from vecml.optimize.steps import Optimization, to_json_dict
 from vecml.progress import stage
 from vecml.report.optimize import as_text, note
@@ -31,7 +31,7 @@ def tracked_optimization(name: str | None) -> AbstractContextManager[Optimizatio
 
     Raises StoreError when the store cannot be opened or written.
     """
-    return tracked_result(records.OPTIMIZE, name, OptimizationWriter)
+    return tracked_result(keys.OPTIMIZE, name, OptimizationWriter)
 
 
 def files(found: Optimization) -> dict[str, str]:
@@ -47,7 +47,7 @@ def files(found: Optimization) -> dict[str, str]:
 
 
 def params(found: Optimization) -> dict[str, str]:
-    """`OPTIMIZE_PARAMS` of `vecml.record`, what was asked: names of files and functions, without their folders."""
+    """`OPTIMIZE_PARAMS` of `vecml.keys`, what was asked: names of files and functions, without their folders."""
     request = found.request
     values = (
         found.place.text,
@@ -56,11 +56,11 @@ def params(found: Optimization) -> dict[str, str]:
         request.rtol,
         request.budget,
     )
-    return {name: records.text(value) for name, value in zip(records.OPTIMIZE_PARAMS, values, strict=True)}
+    return {name: keys.text(value) for name, value in zip(keys.OPTIMIZE_PARAMS, values, strict=True)}
 
 
 def metrics(found: Optimization) -> dict[str, float]:
-    """`OPTIMIZE_METRICS` of `vecml.record`, those that are known and finite."""
+    """`OPTIMIZE_METRICS` of `vecml.keys`, those that are known and finite."""
     best = None if found.best is None else found.best.gain
     base = found.base
     values = (
@@ -77,13 +77,13 @@ def metrics(found: Optimization) -> dict[str, float]:
         None if best is None else best.break_even_calls,
         None if best is None or best.peak_bytes is None else best.peak_bytes / 1e6,
     )
-    known = zip(records.OPTIMIZE_METRICS, values, strict=True)
+    known = zip(keys.OPTIMIZE_METRICS, values, strict=True)
     return {name: float(value) for name, value in known if value is not None and math.isfinite(value)}
 
 
 def end_tags(found: Optimization) -> dict[str, str]:
-    """`OPTIMIZE_END_TAGS` of `vecml.record`: the winner and its verdict (`none` without one), and the launches."""
+    """`OPTIMIZE_END_TAGS` of `vecml.keys`: the winner and its verdict (`none` without one), and the launches."""
     best = None if found.best is None else found.best.gain
     launches = 0 if found.comparison is None else found.comparison.measured.launches
     values = (found.winner, None if best is None else best.verdict, launches)
-    return {name: records.text(value) for name, value in zip(records.OPTIMIZE_END_TAGS, values, strict=True)}
+    return {name: keys.text(value) for name, value in zip(keys.OPTIMIZE_END_TAGS, values, strict=True)}

@@ -42,9 +42,9 @@ from vecml.data.selection import listed
 from vecml.data.sources import load_table
 from vecml.data.split import split_rows
 from vecml.errors import DataError, MeasureError, ModelError, StoreError
+from vecml.keys import COMPARE, KIND, NONE, SETTING_PARAMS
 from vecml.model.promotion_test import Decision, decide
 from vecml.numbers import count
-from vecml.record import COMPARE, KIND, NONE, SETTING_PARAMS
 
 LABELS = "labels.npz"
 WRONG_CHAMPION = "--force promotes without the test, which is then written down"

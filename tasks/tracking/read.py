@@ -18,8 +18,8 @@ from tasks.tracking.store import Store, open_store, search, store_errors
 from vecml.comparison.subject import RecordedRun
 from vecml.config import PipelineConfig, make_config
 from vecml.errors import ModelError, SettingError, StoreError, one_line
+from vecml.keys import COMPARE, ERROR, KIND, PIPELINE, SETTING
 from vecml.model.store import Classifier, load
-from vecml.record import COMPARE, ERROR, KIND, PIPELINE, SETTING
 
 ID_LENGTH = 32
 SHORTEST_PREFIX = 8

@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from tasks.tracking.read import find_run, open_existing
 from tasks.tracking.run import runs_url
 from tasks.tracking.store import PARENT, Store, child_runs, store_errors
-from vecml.record import COMPARE, ERROR, KIND, PIPELINE, SETTING
+from vecml.keys import COMPARE, ERROR, KIND, PIPELINE, SETTING
 
 COMPARISON = "comparison.json"
 

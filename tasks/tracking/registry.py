@@ -21,7 +21,7 @@ from tasks.tracking.location import Location, locate
 from tasks.tracking.store import LOCK_SECONDS, Store, open_store, store_errors
 from vecml.config import Setting
 from vecml.errors import SettingError, StoreError
-from vecml.record import text
+from vecml.keys import text
 
 NAME = "vecml"
 CHAMPION, CHALLENGER = "champion", "challenger"

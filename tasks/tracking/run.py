@@ -22,6 +22,7 @@ from tasks.tracking import store as stores
 from tasks.tracking.location import without_passwords
 from tasks.tracking.store import Store, store_errors
 from tasks.tracking.ui_columns import QUERY
+from vecml import keys
 from vecml import record as records
 from vecml.device import device_name
 from vecml.environment import Environment, describe, git_commit, process_identity
@@ -217,8 +218,8 @@ def _reopened(store: Store, run_id: str, tags: Mapping[str, str]) -> Run | None:
         return None
     if run.info.lifecycle_stage != "active":
         return None
-    if records.ERROR in run.data.tags:
-        store.client.delete_tag(run_id, records.ERROR)
+    if keys.ERROR in run.data.tags:
+        store.client.delete_tag(run_id, keys.ERROR)
     store.client.log_batch(run_id, tags=as_tags(tags))
     store.client.update_run(run_id, status="RUNNING")
     return run

@@ -24,7 +24,7 @@ from tasks.tracking.store import PARENT, Store, child_runs, search, store_errors
 from vecml.errors import StoreError, one_line
 from vecml.history.diff import Answers, Side
 from vecml.history.recorded import RecordedSetting
-from vecml.record import COMPARE, DEVICE_NAME, DIGEST_TAGS, ERROR, KIND, NONE, PIPELINE, SETTING, SETTING_PARAMS
+from vecml.keys import COMPARE, DEVICE_NAME, DIGEST_TAGS, ERROR, KIND, NONE, PIPELINE, SETTING, SETTING_PARAMS
 
 KEY_TAGS = ("vecml.machine_key", "vecml.software_key", "vecml.environment_key", *DIGEST_TAGS)
 RATE = "infer/rows_per_s"

@@ -26,7 +26,7 @@ from tasks.tracking.relocate import mend
 from tasks.tracking.ui_columns import keep_view
 from vecml.environment import is_alive, process_identity
 from vecml.errors import StoreError, one_line
-from vecml.record import ERROR, FLOW_RUN, PROCESS
+from vecml.keys import ERROR, FLOW_RUN, PROCESS
 from vecml.warnings import warn
 
 LOCK_SECONDS = 120

@@ -19,6 +19,7 @@ from tasks.tracking import store as stores
 from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, as_tags, kept_on_failure, runs_url, tracked_run
 from tasks.tracking.side_process import FileWriter, file_writer, input_example
 from tasks.tracking.store import Store, store_errors
+from vecml import keys
 from vecml import record as records
 from vecml.config import PipelineConfig, Setting
 from vecml.data.split import Split
@@ -89,9 +90,7 @@ class RunWriter:
     def _log_values(self, result: PipelineRecord, note: str) -> None:
         now = int(time.time() * 1000)
         values = [Metric(name, value, now, 0) for name, value in records.metrics(result).items()]
-        values += [
-            Metric(records.LOSS_METRIC, loss, now, epoch) for epoch, loss in enumerate(result.training.losses, 1)
-        ]
+        values += [Metric(keys.LOSS_METRIC, loss, now, epoch) for epoch, loss in enumerate(result.training.losses, 1)]
         tags = [*as_tags(records.end_tags(result)), RunTag(NOTE, note)]
         for start in range(0, len(values), BATCH_METRICS):
             self.store.client.log_batch(self.run.run_id, metrics=values[start : start + BATCH_METRICS])
@@ -148,7 +147,7 @@ def tracked(config: PipelineConfig, device: str, flow_run_id: str | None) -> Ite
     """
     writer = file_writer()
     try:
-        with tracked_run(records.PIPELINE, config.name, device_name(device), flow_run_id) as opened:
+        with tracked_run(keys.PIPELINE, config.name, device_name(device), flow_run_id) as opened:
             with store_errors(opened.store.location):
                 params = as_params(records.config_params(config))
                 opened.store.client.log_batch(opened.run.run_id, params=params)

@@ -10,7 +10,7 @@ from tasks.tracking.run import created_run
 from tasks.tracking.store import open_store
 from vecml.cli.exchange import export_run, import_runs
 from vecml.errors import StoreError
-from vecml.record import COMPARE, KIND, SETTING
+from vecml.keys import COMPARE, KIND, SETTING
 
 NAME = "red [kite]: no. 3"
 

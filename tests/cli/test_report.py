@@ -13,7 +13,7 @@ from tests.report.made_reports import record_in
 from vecml.cli.report import report
 from vecml.comparison.document import from_json, to_json
 from vecml.errors import MeasureError, SettingError, StoreError
-from vecml.record import ERROR, KIND
+from vecml.keys import ERROR, KIND
 
 COMPARISON = comparison_of({"numpy": 0.02, "torch": 0.01})
 

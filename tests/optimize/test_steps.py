@@ -9,7 +9,7 @@ import pytest
 from tasks.tracking.optimized import metrics, params, tracked_optimization
 from tasks.tracking.store import open_store
 from tests.optimize.made_modules import SLOW
-from vecml import record
+from vecml import keys
 from vecml.errors import SettingError
 from vecml.optimize.measure import Gain
 from vecml.optimize.steps import Optimization, Request, check, optimize, to_json_dict
@@ -103,9 +103,9 @@ def test_the_store(found: Optimization, tmp_path: Path, monkeypatch: pytest.Monk
     )
     assert run.data.params == params(made)
     assert run.data.params["target"] == "slow.py:squares"
-    assert set(run.data.params) == set(record.OPTIMIZE_PARAMS)
+    assert set(run.data.params) == set(keys.OPTIMIZE_PARAMS)
     assert run.data.metrics == metrics(made)
-    assert set(run.data.metrics) <= set(record.OPTIMIZE_METRICS)
+    assert set(run.data.metrics) <= set(keys.OPTIMIZE_METRICS)
     assert (run.data.metrics["optimize/ratio"], run.data.metrics["optimize/break_even_calls"]) == (20.0, 7.0)
     names = {one.path for one in client.list_artifacts(writer.run.run_id)}
     assert names == {"report.txt", "optimize.json", "winner.patch", "environment.json"}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from vecml import record
+from vecml import keys, record
 from vecml.model.evaluate import ReplicaAccuracy
 from vecml.report.summary import PipelineResult, as_html, as_text, note, open_command, rows, sentence
 
@@ -212,8 +212,8 @@ def test_labels_npz_can_be_read_without_pickle(result: PipelineResult, tmp_path:
 def test_json_holds_the_logged_keys(result: PipelineResult) -> None:
     content = json.loads(record.to_json(result))
     assert content["version"] == 1
-    assert set(content["params"]) == set(record.PARAMS)
-    assert set(content["metrics"]) == set(record.METRICS) - {record.LOSS_METRIC, *record.REPLICA_METRICS}
+    assert set(content["params"]) == set(keys.PARAMS)
+    assert set(content["metrics"]) == set(keys.METRICS) - {keys.LOSS_METRIC, *keys.REPLICA_METRICS}
     assert content["replicas_accuracy"] == []
     assert content["metrics"]["test/accuracy"] == result.evaluation.accuracy
     assert content["tags"]["vecml.data_digest"] == result.table.digest

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.conftest import BIN, SMALL, left_over, runs_in, wait_for
-from vecml import record
+from vecml import keys
 
 pytestmark = pytest.mark.system
 
@@ -31,7 +31,7 @@ def test_a_quick_look_is_tracked_and_computed_again(vecml: Vecml, tmp_path: Path
     assert {run.info.run_name for run in children} == {"numpy", "torch"}
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
-    assert all(set(run.data.params) == set(record.SETTING_PARAMS) for run in children)
+    assert all(set(run.data.params) == set(keys.SETTING_PARAMS) for run in children)
     stored = tmp_path / "mlruns" / "artifacts" / parent.info.run_id / "artifacts" / "comparison.json"
     assert stored.read_bytes() == (tmp_path / "result.json").read_bytes()
     again = vecml("compare", "--from", "result.json", "--json", "again.json")

@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 import vecml
 from tests.system.conftest import BIN, runs_in
-from vecml import record
+from vecml import keys
 from vecml.config import make_config
 from vecml.data.sources import load_table
 from vecml.data.split import Split, split_table
@@ -95,7 +95,7 @@ def test_the_labels_give_the_logged_scores(finished: Finished, split: Split) -> 
 
 
 def test_the_loss_of_every_epoch_falls(finished: Finished) -> None:
-    history = finished.client.get_metric_history(finished.run.info.run_id, record.LOSS_METRIC)
+    history = finished.client.get_metric_history(finished.run.info.run_id, keys.LOSS_METRIC)
     points = sorted((point.step, point.value) for point in history)
     losses = [loss for _, loss in points]
     assert [step for step, _ in points] == [1, 2, 3]
@@ -106,9 +106,9 @@ def test_the_loss_of_every_epoch_falls(finished: Finished) -> None:
 
 def test_every_metric_is_what_the_command_printed(finished: Finished) -> None:
     logged = finished.run.data.metrics
-    assert {name: value for name, value in logged.items() if name != record.LOSS_METRIC} == finished.printed["metrics"]
-    times = [logged[name] for name in record.TIME_METRICS]
-    assert len(set(times)) == len(record.STAGES)
+    assert {name: value for name, value in logged.items() if name != keys.LOSS_METRIC} == finished.printed["metrics"]
+    times = [logged[name] for name in keys.TIME_METRICS]
+    assert len(set(times)) == len(keys.STAGES)
     assert min(times) > 0
     assert logged["infer/rows_per_s"] == pytest.approx(400 / logged["time/infer_s"])
     assert 10 < logged["infer/peak_rss_mb"] < 100_000
@@ -116,7 +116,7 @@ def test_every_metric_is_what_the_command_printed(finished: Finished) -> None:
 
 def test_the_params_and_tags_are_what_the_command_printed(finished: Finished) -> None:
     assert finished.run.data.params == finished.printed["params"]
-    assert {name: finished.run.data.tags[name] for name in record.END_TAGS} == finished.printed["tags"]
+    assert {name: finished.run.data.tags[name] for name in keys.END_TAGS} == finished.printed["tags"]
 
 
 def test_the_input_example_is_the_first_training_rows(finished: Finished, split: Split) -> None:

@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
 from tests.system.conftest import BIN, left_over, runs_in, wait_for
-from vecml import record
+from vecml import keys
 from vecml.config import ENGINES
 
 pytestmark = pytest.mark.system
@@ -60,11 +60,11 @@ def test_a_worker_runs_a_deployment_and_the_record_has_every_key(
     assert state_of(client, flow_run) == "COMPLETED", (tmp_path / "worker.log").read_text()
     (run,) = runs_in(tmp_path)
     assert run.info.status == "FINISHED"
-    assert set(run.data.params) == set(record.PARAMS)
-    assert set(run.data.metrics) == set(record.METRICS) - set(record.REPLICA_METRICS)
-    assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(record.TAGS) - {
-        record.ERROR,
-        record.CHOICE,
+    assert set(run.data.params) == set(keys.PARAMS)
+    assert set(run.data.metrics) == set(keys.METRICS) - set(keys.REPLICA_METRICS)
+    assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(keys.TAGS) - {
+        keys.ERROR,
+        keys.CHOICE,
     }
     assert run.data.tags["prefect.flow_run_id"] == str(flow_run.id)
     artifacts = client.read_artifacts(

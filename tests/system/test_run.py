@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.system.conftest import BIN, SMALL, answers, free_port, left_over, runs_in, wait_for
-from vecml import record
+from vecml import keys
 
 pytestmark = pytest.mark.system
 
@@ -30,11 +30,11 @@ def test_the_default_run(vecml_alone: Vecml, tmp_path: Path) -> None:
     assert max(map(len, lines[:-1])) <= 80
     (run,) = runs_in(tmp_path)
     assert run.info.status == "FINISHED"
-    assert set(run.data.params) == set(record.PARAMS)
-    assert set(run.data.metrics) == set(record.METRICS) - set(record.REPLICA_METRICS)
-    assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(record.TAGS) - {
-        record.ERROR,
-        record.CHOICE,
+    assert set(run.data.params) == set(keys.PARAMS)
+    assert set(run.data.metrics) == set(keys.METRICS) - set(keys.REPLICA_METRICS)
+    assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(keys.TAGS) - {
+        keys.ERROR,
+        keys.CHOICE,
     }
     assert run.data.metrics["test/accuracy"] > 0.9
     assert run.data.metrics["test/flips"] == 0
@@ -166,7 +166,7 @@ def test_replicas_are_tracked_with_their_interval(vecml: Vecml, tmp_path: Path) 
     result = json.loads((tmp_path / "result.json").read_text())
     (run,) = runs_in(tmp_path)
     assert run.data.params["replicas"] == result["params"]["replicas"] == "3"
-    assert set(run.data.metrics) == set(record.METRICS)
+    assert set(run.data.metrics) == set(keys.METRICS)
     low, mean, high = (run.data.metrics[f"test/replicas_accuracy_{end}"] for end in ("low", "mean", "high"))
     assert len(result["replicas_accuracy"]) == 3
     assert 0 <= low <= mean <= high <= 1
@@ -231,7 +231,7 @@ def test_a_real_mlflow_server_gets_everything(vecml: Vecml, mlflow_server: str, 
     assert done.stdout.splitlines()[-1].startswith(f"{mlflow_server}/#/experiments/")
     (run,) = (run for run in runs_in(mlflow_server) if run.info.run_name == "proxied")
     assert run.info.status == "FINISHED"
-    assert set(run.data.metrics) == set(record.METRICS) - set(record.REPLICA_METRICS)
+    assert set(run.data.metrics) == set(keys.METRICS) - set(keys.REPLICA_METRICS)
     assert not (tmp_path / "mlruns").exists()
     client, (model,) = MlflowClient(mlflow_server), run.outputs.model_outputs
     names = {

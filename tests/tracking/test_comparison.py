@@ -28,7 +28,7 @@ from tests.tracking.made_logged import (
     logged,
     made,
 )
-from vecml import record
+from vecml import keys, record
 from vecml.comparison.comparison import ArmFigures, Subject, figures
 from vecml.comparison.document import from_json, to_json
 from vecml.device import device_name
@@ -72,10 +72,10 @@ def test_the_parent_reads_back_as_it_was(stored: tuple[Run, dict[str, Run]]) -> 
         "baseline": BASELINE,
         "settings": "3",
     }
-    assert set(run.data.params) == set(record.PARENT_PARAMS)
+    assert set(run.data.params) == set(keys.PARENT_PARAMS)
     assert run.data.metrics == {}
     environment, tags = describe(), own_tags(run)
-    assert set(tags) == set(record.PARENT_TAGS) - {record.ERROR}
+    assert set(tags) == set(keys.PARENT_TAGS) - {keys.ERROR}
     assert tags.pop("vecml.git_commit")
     assert tags == {
         "vecml.kind": "compare",
@@ -178,7 +178,7 @@ def test_every_metric_is_what_its_key_says(stored: tuple[Run, dict[str, Run]], n
 
 def test_the_oracle_knows_every_metric_and_tells_them_apart() -> None:
     expected = recomputed(FASTER)
-    assert set(expected) == set(record.CHILD_METRICS)
+    assert set(expected) == set(keys.CHILD_METRICS)
     assert min(np.diff(sorted(map(math.log, expected.values())))) > 1e-3
     for name in expected:
         assert recomputed(BASELINE).get(name) != expected[name]
@@ -195,7 +195,7 @@ def test_the_oracle_knows_every_metric_and_tells_them_apart() -> None:
 def test_the_params_are_the_setting(stored: tuple[Run, dict[str, Run]], name: str, params: dict[str, str]) -> None:
     same = {"device_index": "0", "precision": "float32", "isa": "native", "request_rows": "none", "scope": "host"}
     assert stored[1][name].data.params == {**same, **params}
-    assert set(stored[1][name].data.params) == set(record.CHILD_PARAMS)
+    assert set(stored[1][name].data.params) == set(keys.CHILD_PARAMS)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_every_tag_is_what_its_key_says(
     assert run.info.status == "FINISHED"
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     tags = own_tags(run)
-    assert set(tags) == set(record.CHILD_TAGS) - {record.ERROR}
+    assert set(tags) == set(keys.CHILD_TAGS) - {keys.ERROR}
     if reason is None:
         reason = next(arm.verdict.reason for arm in figures(made()) if arm.name == name and arm.verdict)
         assert "of the ratio excludes 1" in reason
@@ -243,7 +243,7 @@ def test_a_quick_look_has_no_verdict_and_no_interval() -> None:
     assert below[FASTER].data.tags["vecml.reason"].startswith("quick: ")
     missing = {"infer/ratio_low", "infer/ratio_high", "infer/break_even_rows"}
     missing |= {"infer/rows_per_s_low", "infer/rows_per_s_high"}
-    assert set(below[FASTER].data.metrics) == set(record.CHILD_METRICS) - missing
+    assert set(below[FASTER].data.metrics) == set(keys.CHILD_METRICS) - missing
     assert below[BASELINE].data.tags["vecml.verdict"] == "baseline"
     assert below[BASELINE].data.metrics["infer/ratio_low"] == 1.0
 

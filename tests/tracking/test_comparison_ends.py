@@ -13,7 +13,7 @@ from tasks.tracking import comparison as module
 from tasks.tracking.comparison import ComparisonWriter, tracked_comparison
 from tasks.tracking.write import close_flow_run
 from tests.tracking.made_logged import BASELINE, FASTER, KEYS, children, logged, made, read
-from vecml import record
+from vecml import keys
 from vecml.comparison.document import from_json
 from vecml.errors import StoreError
 
@@ -37,7 +37,7 @@ def test_an_error_before_there_is_a_result(error: type[BaseException], status: s
         raise error("cannot reach\n postgresql://someone:hunter2@host/db")
     run = read(writer.run.run_id)
     assert run.info.status == status
-    kept = run.data.tags[record.ERROR]
+    kept = run.data.tags[keys.ERROR]
     assert error.__name__ in kept
     assert kept.endswith("cannot reach postgresql://***@host/db")
     assert children(run.info.run_id) == {}
@@ -50,7 +50,7 @@ def test_an_interrupt_that_a_library_has_wrapped_is_still_one() -> None:
     with pytest.raises(RuntimeError), tracked_comparison(None) as writer:
         raise wrapped
     run = read(writer.run.run_id)
-    assert (run.info.status, run.data.tags[record.ERROR]) == ("KILLED", "RuntimeError: stopped")
+    assert (run.info.status, run.data.tags[keys.ERROR]) == ("KILLED", "RuntimeError: stopped")
 
 
 @contextmanager
@@ -83,9 +83,9 @@ def test_a_store_that_breaks_keeps_the_result_on_the_disk(home: Path, monkeypatc
     assert json.loads((kept / "environment.json").read_text())["machine_key"] == KEYS["machine_key"]
     run, below = read(writer.run.run_id), children(writer.run.run_id)
     assert run.info.status == "FAILED"
-    assert run.data.tags[record.ERROR] == caught.value.message
+    assert run.data.tags[keys.ERROR] == caught.value.message
     assert {name: child.info.status for name, child in below.items()} == {BASELINE: "FINISHED", FASTER: "FAILED"}
-    assert below[FASTER].data.tags[record.ERROR] == caught.value.message
+    assert below[FASTER].data.tags[keys.ERROR] == caught.value.message
     assert below[FASTER].data.metrics == {}
 
 

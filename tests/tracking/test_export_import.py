@@ -35,7 +35,7 @@ from tests.tracking.conftest import Use, machine
 from vecml.comparison.document import to_json
 from vecml.environment import process_identity
 from vecml.errors import StoreError
-from vecml.record import COMPARE, ERROR, KIND, PIPELINE, PROCESS
+from vecml.keys import COMPARE, ERROR, KIND, PIPELINE, PROCESS
 from vecml.report.summary import PipelineResult
 from vecml.warnings import VecmlWarning
 

@@ -15,7 +15,7 @@ from tasks.tracking.store import open_store
 from tests.tracking.conftest import Use
 from tests.tracking.test_export_import import everything, made
 from vecml.errors import SettingError, StoreError
-from vecml.record import COMPARE, KIND, PIPELINE
+from vecml.keys import COMPARE, KIND, PIPELINE
 
 
 def test_what_cannot_be_exported_says_why(use: Use, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tasks.tracking.ladder import tracked_ladder
 from tasks.tracking.run import Logged, ResultWriter, tracked_result
 from tasks.tracking.store import open_store
 from tests.made_ladder import made_ladder
-from vecml import record
+from vecml import keys
 from vecml.errors import StoreError
 from vecml.lab.experiment import Cell, Outcome
 from vecml.measure.limits import Limits
@@ -49,8 +49,8 @@ def test_a_ladder_logs_every_key(tmp_path: Path) -> None:
         "widths": "10-32-2",
         "rungs": "row loop,whole-array BLAS,blocks,fused",
     }
-    assert set(run.data.params) == set(record.LADDER_PARAMS)
-    assert {key: run.data.tags[key] for key in record.LADDER_END_TAGS} == {
+    assert set(run.data.params) == set(keys.LADDER_PARAMS)
+    assert {key: run.data.tags[key] for key in keys.LADDER_END_TAGS} == {
         "vecml.launches": "5",
         "vecml.model_digest": "d" * 16,
         "vecml.best": "fused",
@@ -62,9 +62,9 @@ def test_a_ladder_logs_every_key(tmp_path: Path) -> None:
     assert metrics["ladder/fused/ratio"] == pytest.approx(20, rel=0.01)
     assert metrics["ladder/row_loop/memory_bytes"] == 88
     first = {"ratio", "ratio_low", "ratio_high", "gain"}  # which the first rung has none of
-    expected = {key for rung in made.rungs for key in record.rung_metrics(rung.name)}
+    expected = {key for rung in made.rungs for key in keys.rung_metrics(rung.name)}
     expected -= {f"ladder/row_loop/{key}" for key in first}
-    assert set(metrics) == {*record.BEST_RUNG_METRICS, *expected}
+    assert set(metrics) == {*keys.BEST_RUNG_METRICS, *expected}
     assert files_of(run) == {"ladder.json", "environment.json", "pictures/ladder.png"}
 
 
@@ -90,7 +90,7 @@ def test_a_lab_logs_every_key() -> None:
     run = run_of(writer.run.run_id)
     assert run.data.tags["vecml.kind"] == "lab"
     assert run.data.params == {"experiments": "ufunc", "quick": "True"}
-    assert set(run.data.params) == set(record.LAB_PARAMS)
+    assert set(run.data.params) == set(keys.LAB_PARAMS)
     assert run.data.metrics == {
         "lab/ufunc/best_ratio": 12.5,
         "lab/ufunc/cells": 3,
@@ -106,7 +106,7 @@ def test_a_lab_logs_every_key() -> None:
 
 def test_more_figures_than_mlflow_takes_at_once_are_all_logged() -> None:
     figures = {f"lab/{index}/cells": float(index) for index in range(2_001)}
-    with tracked_result(record.LAB, None, ResultWriter) as writer:
+    with tracked_result(keys.LAB, None, ResultWriter) as writer:
         writer.log_at_once(
             Logged({"a/b.txt": "é", "c": b"\xff"}, {"quick": "True"}, figures, {"tag": "one"}, "n" * 9_000)
         )

@@ -22,8 +22,9 @@ from vecml.data.sources import load_table
 from vecml.data.split import split_table
 from vecml.errors import ModelError, StoreError
 from vecml.inference.predict import predict
+from vecml.keys import ERROR, KIND
 from vecml.model.store import Classifier
-from vecml.record import ERROR, KIND, TrackedRun
+from vecml.record import TrackedRun
 from vecml.report.summary import PipelineResult
 
 

@@ -13,7 +13,7 @@ from tests.made_comparison import comparison_of as made
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.document import from_json, to_json
 from vecml.errors import StoreError
-from vecml.record import ERROR, KIND
+from vecml.keys import ERROR, KIND
 
 NAME = "red kite's 100 %"
 

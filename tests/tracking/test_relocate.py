@@ -22,7 +22,7 @@ from tests.made_comparison import comparison_of
 from tests.tracking.test_read import NoFiles
 from vecml.comparison.document import to_json
 from vecml.errors import StoreError
-from vecml.record import KIND, PIPELINE
+from vecml.keys import KIND, PIPELINE
 from vecml.report.summary import PipelineResult
 from vecml.warnings import VecmlWarning
 

@@ -15,7 +15,7 @@ from tasks.tracking.run import created_run
 from tasks.tracking.store import Store, open_store
 from tasks.tracking.write import close_flow_run
 from vecml.environment import is_alive, process_identity
-from vecml.record import ERROR, FLOW_RUN, PROCESS
+from vecml.keys import ERROR, FLOW_RUN, PROCESS
 from vecml.warnings import VecmlWarning
 
 

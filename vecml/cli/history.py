@@ -104,7 +104,7 @@ def _of_setting(recorded: "list[RecordedSetting]", wanted: dict[str, str], asked
 
 def _wanted(text: str) -> dict[str, str]:
     """`numpy threads=2` by param's name."""
-    from vecml.record import SETTING_PARAMS
+    from vecml.keys import SETTING_PARAMS
 
     wanted = {}
     for word in text.split():
