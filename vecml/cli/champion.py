@@ -61,20 +61,20 @@ def champion(
     if run is not None:
         from tasks.tracking.promotion import promote
 
-        made = promote(run, name, comparison=comparison, architecture=architecture, force=force)
-        _show_promotion(made, name, json=json)
-        if not made.promoted:
+        result = promote(run, name, comparison=comparison, architecture=architecture, force=force)
+        _show_promotion(result, name, json=json)
+        if not result.promoted:
             raise typer.Exit(REFUSED)
         return
-    told = roll_back(name) if rollback else standing(name)
-    if told.champion is None and not json:
+    now = roll_back(name) if rollback else standing(name)
+    if now.champion is None and not json:
         raise no_champion(name)
     if json:
-        typer.echo(json_text.dumps(_standing_as_json(told), indent=1))
+        typer.echo(json_text.dumps(_standing_as_json(now), indent=1))
         return
-    if rollback and told.champion is not None:
-        console().print(f"Back to version {told.champion.number}: models:/{name}@{CHAMPION} names it again.")
-    _show_standing(told)
+    if rollback and now.champion is not None:
+        console().print(f"Back to version {now.champion.number}: models:/{name}@{CHAMPION} names it again.")
+    _show_standing(now)
 
 
 def _check(run: str | None, comparison: str | None, architecture: str | None, *, rollback: bool, force: bool) -> None:
@@ -86,21 +86,23 @@ def _check(run: str | None, comparison: str | None, architecture: str | None, *,
         raise SettingError(f"{given[0]} needs a run", f"vecml champion RUN {given[0]}")
 
 
-def _show_promotion(made: "Promotion", name: str, *, json: bool) -> None:
+def _show_promotion(result: "Promotion", name: str, *, json: bool) -> None:
     if json:
-        typer.echo(json_text.dumps(_promotion_as_json(made), indent=1))
+        typer.echo(json_text.dumps(_promotion_as_json(result), indent=1))
         return
     from rich.text import Text
 
     out = console()
-    if made.version is None:
-        former = "" if made.former is None else f", version {made.former.number} stays champion"
-        out.print(Text(f"Refused{former}: {made.reason}.", style="bold"))
+    if result.version is None:
+        former = "" if result.former is None else f", version {result.former.number} stays champion"
+        out.print(Text(f"Refused{former}: {result.reason}.", style="bold"))
         return
-    out.print(Text(f"Run {made.run} is champion now, version {made.version.number}: {made.reason}.", style="bold"))
-    out.print(Text(f"It runs by {words(made.chosen.setting)}: {made.chosen.why}."))
-    if made.former is not None:
-        out.print(Text(f"Version {made.former.number} is the challenger; vecml champion --rollback goes back to it."))
+    out.print(
+        Text(f"Run {result.run} is champion now, version {result.version.number}: {result.reason}.", style="bold")
+    )
+    out.print(Text(f"It runs by {words(result.chosen.setting)}: {result.chosen.why}."))
+    if result.former is not None:
+        out.print(Text(f"Version {result.former.number} is the challenger; vecml champion --rollback goes back to it."))
     address = f"vecml predict --model models:/{name}@champion --data FILE --out FILE"
     out.print(Text(address), soft_wrap=True)
 
@@ -116,7 +118,7 @@ def words(setting: Any) -> str:
     return f"{setting.engine} on {setting.device} ({', '.join(parts)})"
 
 
-def _show_standing(told: "Standing") -> None:
+def _show_standing(now: "Standing") -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -125,19 +127,19 @@ def _show_standing(told: "Standing") -> None:
         table.add_column(title, justify="right" if justify == "right" else "left", overflow="fold")
     for title in ("runs by", "since (UTC)"):
         table.add_column(title, overflow="fold")
-    for version in told.versions:
-        table.add_row(*_cells(version, told))
+    for version in now.versions:
+        table.add_row(*_cells(version, now))
     console().print(table)
-    for mark, named in (("champion", told.champion), ("challenger", told.challenger)):
+    for mark, named in (("champion", now.champion), ("challenger", now.challenger)):
         if named is not None and "vecml.reason" in named.tags:
             console().print(Text(f"{mark}, version {named.number}: {named.tags['vecml.reason']}"))
 
 
-def _cells(version: "Version", told: "Standing") -> "Sequence[Text]":
+def _cells(version: "Version", now: "Standing") -> "Sequence[Text]":
     from rich.text import Text
 
     tags = version.tags
-    mark = "champion" if version == told.champion else "challenger" if version == told.challenger else ""
+    mark = "champion" if version == now.champion else "challenger" if version == now.challenger else ""
     accuracy = tags.get("vecml.accuracy", "")
     shown = (
         str(version.number),
@@ -150,29 +152,29 @@ def _cells(version: "Version", told: "Standing") -> "Sequence[Text]":
     return [Text(cell, style="bold" if mark == "champion" else "") for cell in shown]
 
 
-def _promotion_as_json(made: "Promotion") -> dict[str, Any]:
+def _promotion_as_json(result: "Promotion") -> dict[str, Any]:
     return {
         "version": 1,
-        "promoted": made.promoted,
-        "forced": made.forced,
-        "reason": made.reason,
-        "run": made.run,
-        "setting": dataclasses.asdict(made.chosen.setting),
-        "why": made.chosen.why,
-        "comparison": made.chosen.comparison,
-        "decision": None if made.decision is None else dataclasses.asdict(made.decision),
-        "former": None if made.former is None else _version_as_json(made.former),
-        "champion": None if made.version is None else _version_as_json(made.version),
+        "promoted": result.promoted,
+        "forced": result.forced,
+        "reason": result.reason,
+        "run": result.run,
+        "setting": dataclasses.asdict(result.chosen.setting),
+        "why": result.chosen.why,
+        "comparison": result.chosen.comparison,
+        "decision": None if result.decision is None else dataclasses.asdict(result.decision),
+        "former": None if result.former is None else _version_as_json(result.former),
+        "champion": None if result.version is None else _version_as_json(result.version),
     }
 
 
-def _standing_as_json(told: "Standing") -> dict[str, Any]:
+def _standing_as_json(now: "Standing") -> dict[str, Any]:
     return {
         "version": 1,
-        "name": told.name,
-        "champion": None if told.champion is None else told.champion.number,
-        "challenger": None if told.challenger is None else told.challenger.number,
-        "versions": [_version_as_json(version) for version in told.versions],
+        "name": now.name,
+        "champion": None if now.champion is None else now.champion.number,
+        "challenger": None if now.challenger is None else now.challenger.number,
+        "versions": [_version_as_json(version) for version in now.versions],
     }
 
 

@@ -32,7 +32,7 @@ def lab(
     quick: Annotated[bool, option("Fewer points, and three short launches instead of five.", None, "--quick")] = False,
     out: Annotated[
         Path | None,
-        option("A folder for a picture each (PNG) and one page (lab.html); made where it is not there.", "FOLDER"),
+        option("A folder for a picture each (PNG) and one page (lab.html); made if there is none.", "FOLDER"),
     ] = None,
     json: JsonFile = None,
     run_name: RunName = None,
@@ -52,7 +52,7 @@ def lab(
 
 
 def _check_folder(out: Path | None) -> None:
-    """Raises SettingError for what is no folder, or could not be made one."""
+    """Raise SettingError where `out` is a file, or a folder that cannot be made."""
     if out is None:
         return
     if out.exists() and not out.is_dir():
@@ -81,14 +81,14 @@ def _measure(
                     pictures[outcome.name] = picture(outcome)
                 except DataError:  # nothing was measured: the page says why
                     continue
-            made = page(outcomes, pictures)
+            html = page(outcomes, pictures)
             write_json(json, lambda: json_text.dumps(to_json_dict(outcomes)))
             if out is not None:
                 out.mkdir(exist_ok=True)
                 for file_name, content in pictures.items():
                     write_bytes(out / f"{file_name}.png", content)
-                write_bytes(out / "lab.html", made.encode())
-            writer.log(outcomes, pictures, made, quick=quick)
+                write_bytes(out / "lab.html", html.encode())
+            writer.log(outcomes, pictures, html, quick=quick)
         return outcomes, writer.run.url
 
 
@@ -98,8 +98,8 @@ def _show(outcomes: list[Any], out: Path | None, address: str) -> None:
     from vecml.report.lab import HEADINGS, remarks, table
 
     for outcome in outcomes:
-        told = [*outcome.sentences, *remarks(outcome)]
-        show_comparison(outcome.title, HEADINGS, table(outcome), told, None)
+        sentences = [*outcome.sentences, *remarks(outcome)]
+        show_comparison(outcome.title, HEADINGS, table(outcome), sentences, None)
         console().print()
     if out is not None:
         console().print(Text(f"the page: {out / 'lab.html'}"), soft_wrap=True)

@@ -37,9 +37,9 @@ def ladder(
     Rungs: row loop, ufuncs, whole-array BLAS, float32, blocks, columns, threads, a fused kernel, a GPU. Each is held to
     the one before with a verdict and an interval, its labels to the reference's, its rate to the machine's limit.
     """
-    made, address = _measure(run, rows, name, quick=quick, json=json, picture=picture)
+    result, address = _measure(run, rows, name, quick=quick, json=json, picture=picture)
     if not is_printed(json):
-        _show(made, address)
+        _show(result, address)
 
 
 def _measure(
@@ -69,13 +69,13 @@ def _measure(
             if rows is None:
                 job = job_of_run(recorded, choose_rows(job.model.architecture))
         with tracked_ladder(name) as writer:
-            made = climb(job, plan_ladder(quick=quick, began=began))
-            content = drawn_picture(made)
-            write_json(json, lambda: json_text.dumps(to_json_dict(made)))
+            result = climb(job, plan_ladder(quick=quick, began=began))
+            content = drawn_picture(result)
+            write_json(json, lambda: json_text.dumps(to_json_dict(result)))
             if picture is not None:
                 write_bytes(picture, content)
-            writer.log(made, note(made), content)
-        return made, writer.run.url
+            writer.log(result, note(result), content)
+        return result, writer.run.url
 
 
 def choose_rows_of(config: Any) -> int:
@@ -86,7 +86,7 @@ def choose_rows_of(config: Any) -> int:
     return choose_rows(Architecture(config.features, tuple(config.hidden), 2, config.activation))
 
 
-def _show(made: Any, address: str) -> None:
+def _show(result: Any, address: str) -> None:
     from vecml.report.ladder import HEADINGS, remarks, sentence, table
 
-    show_comparison(sentence(made), HEADINGS, table(made), [*remarks(made), opening(address)], address)
+    show_comparison(sentence(result), HEADINGS, table(result), [*remarks(result), opening(address)], address)

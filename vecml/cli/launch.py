@@ -58,10 +58,15 @@ def check_here(config: PipelineConfig) -> None:
 
 
 def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
-    """Run the pipeline flow with a Prefect server: the user's own, or one for this run only.
+    """Run the pipeline flow with a Prefect server: the user's own, or a temporary one for this run.
 
-    Whatever ends the run, SIGTERM and SIGHUP included, no server process is left. Raises what the flow raises, and
-    ServerError when a server does not answer.
+    However the run ends, SIGTERM and SIGHUP included, no process of the temporary server is left.
+
+    Args:
+        config: what is run; `check_here` has accepted it.
+        debug: show what Prefect logs on the terminal.
+
+    Raises what the flow raises, and ServerError when a server does not answer.
     """
     _quiet_prefect(debug)
     url = configured_url()
@@ -96,7 +101,7 @@ def _quiet_prefect(debug: bool) -> None:
 
 
 def _see_that_it_answers(url: str) -> None:
-    """A server that is down is said in one line, before the seconds that imports take."""
+    """Raise ServerError when the Prefect server at `url` does not answer, before the imports take seconds."""
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=HEALTH_SECONDS):  # noqa: S310 -- the user's own
             return
@@ -122,7 +127,7 @@ def _collecting_later() -> Iterator[None]:
 
 @contextmanager
 def _prefects_errors() -> Iterator[None]:
-    """What a Prefect server answers with, or that it no longer answers, becomes a ServerError of one line."""
+    """Within the block, an error of the Prefect server, or its silence, becomes a ServerError of one line."""
     from httpx import HTTPError
 
     try:
@@ -144,7 +149,7 @@ def _is_first_start() -> bool:
 
 
 class _Patience:
-    """Says once that it waits, when that has lasted."""
+    """Prints one line when the wait for the server has become long."""
 
     def __init__(self) -> None:
         self._told = False

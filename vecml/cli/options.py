@@ -82,7 +82,7 @@ def output_file(text: str, name: str, panel: str | None = None) -> Any:
     """A flag for a file that is written at the end: what could only fail then is refused at once."""
 
     def check(value: Path | None) -> Path | None:
-        return _check_file(name, value)
+        return check_file(name, value)
 
     return option(text, "FILE", name, panel=panel, callback=check)
 
@@ -179,7 +179,7 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
-def _check_file(name: str, value: Path | None) -> Path | None:
+def check_file(name: str, value: Path | None) -> Path | None:
     """The path, if a file can be written there; `-` is standard output. Raises SettingError."""
     if value is None or str(value) == "-":
         return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecml.cli.options import TrackedRun, command, option
+from vecml.cli.options import TrackedRun, check_file, command, option
 from vecml.cli.terminal import console
 from vecml.errors import SettingError
 
@@ -68,12 +68,12 @@ def _page(asked: str) -> tuple[str, str]:
     if document is not None:
         return stem, page(from_json(document, f"{COMPARISON} of run {run.name}"), about)
     return stem, page_of_run(
-        _told(about, run), KINDS.get(run.kind, "run"), run.params, run.metrics, run.tags, _pictures(run)
+        _with_note(about, run), KINDS.get(run.kind, "run"), run.params, run.metrics, run.tags, _pictures(run)
     )
 
 
-def _told(about: "About", run: "Recorded") -> "About":
-    """A comparison that ended well and has no record any more says so."""
+def _with_note(about: "About", run: "Recorded") -> "About":
+    """The same, with a note where a comparison ended well and its record is gone."""
     if run.kind == "compare" and run.status == "FINISHED":
         return dataclasses.replace(
             about, note="Its comparison.json is gone: there are no blocks and no verdicts to show."
@@ -92,10 +92,7 @@ def _check(path: Path) -> None:
     """Refuse to write where it cannot be, or over a file that is no report. Raises SettingError."""
     from vecml.report.page import is_a_page
 
-    if not path.resolve().parent.is_dir():
-        raise SettingError(f"--out {path}: there is no folder {path.parent}", "make it, or name another")
-    if path.is_dir():
-        raise SettingError(f"--out {path}: it is a folder", "name a file in it")
+    check_file("--out", path)
     try:
         with path.open("rb") as file:
             known = is_a_page(file.read(4096))

@@ -44,7 +44,7 @@ def show_error(error: VecmlError) -> None:
 
 
 def show_result(sentence: str, rows: Iterable[tuple[str, str]], address: str) -> None:
-    """The sentence, the table of two columns, folded to the terminal's width, and the page's address in one piece."""
+    """Print the sentence, the table of two columns, folded to the terminal's width, and the page's address unfolded."""
     from rich.table import Table
     from rich.text import Text
 
@@ -63,7 +63,7 @@ def show_result(sentence: str, rows: Iterable[tuple[str, str]], address: str) ->
 def show_comparison(
     sentence: str, headings: Sequence[str], rows: Sequence[Sequence[str]], lines: Iterable[str], address: str | None
 ) -> None:
-    """The sentence, a table with a row for each setting, the reasons under it, and the page's address in one piece.
+    """Print the sentence, a table with a row for each setting, the reasons under it, and the page's address unfolded.
 
     Where the table is wider than the terminal, an interval goes under its ratio, and cells fold between words; where
     even that is too wide, each setting has its lines to itself.

@@ -50,8 +50,8 @@ def trigger(
         typer.echo(json_text.dumps({"version": 1, "flow_runs": [asdict(one) for one in found]}, indent=1))
     else:
         for one in found:
-            told = f"{one.queue}: flow run {one.name} ({one.flow_run_id}): {one.state.lower()}"
-            console().print(told + (f": {one.message}" if one.message else ""), soft_wrap=True, markup=False)
+            line = f"{one.queue}: flow run {one.name} ({one.flow_run_id}): {one.state.lower()}"
+            console().print(line + (f": {one.message}" if one.message else ""), soft_wrap=True, markup=False)
         if not wait:
             console().print(f"When they have ended, {own_name()} diff compares their runs.", soft_wrap=True)
     if wait and any(one.state != "COMPLETED" for one in found):
