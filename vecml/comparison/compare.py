@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vecml.comparison.arms import make_groups
 from vecml.comparison.budget import Budget, make_budget
 from vecml.comparison.comparison import Comparison, Subject, measured_limits, order_of
-from vecml.comparison.files import save_errors, save_input, save_labels, save_model, shared_folder
+from vecml.comparison.files import ERRORS, save_array, save_input, save_model, shared_folder
 from vecml.comparison.gate import faults
 from vecml.comparison.reference import float32_errors, reference_labels, reference_logits, tolerance
 from vecml.comparison.settings import Chosen
@@ -187,12 +187,12 @@ def write_files(job: Job, settings: Mapping[str, Setting], folder: Path) -> NDAr
     label_N = reference_labels(job.model, job.x_FN)
     if isinstance(job.model, OwnModel):
         row_N = np.unique(np.linspace(0, job.x_FN.shape[1] - 1, PROBE_CANDIDATES).astype(np.int64))
-        save_errors(float32_errors(job.model, np.ascontiguousarray(job.x_FN[:, row_N])), folder)
+        save_array(float32_errors(job.model, np.ascontiguousarray(job.x_FN[:, row_N])), ERRORS, folder)
     else:
         _prove(job.model, job.x_FN, label_N)
-    save_labels(label_N, "reference", folder)
+    save_array(label_N, "reference", folder)
     if job.truth_N is not None:
-        save_labels(job.truth_N, "truth", folder)
+        save_array(job.truth_N, "truth", folder)
     return label_N
 
 

@@ -155,14 +155,9 @@ def save_input(x_FN: NDArray[np.floating], layout: Layout, folder: Path) -> None
     _save(folder / f"{layout}.npy", write)
 
 
-def save_labels(label_N: NDArray[np.int64], name: str, folder: Path) -> None:
-    """Write labels (int64, N) as `NAME.npy`."""
-    _save(folder / f"{name}.npy", lambda path: np.save(path, label_N))
-
-
-def save_errors(error_C: NDArray[np.float64], folder: Path) -> None:
-    """Write `ERRORS` (float64, C) for the workers."""
-    _save(folder / f"{ERRORS}.npy", lambda path: np.save(path, error_C))
+def save_array(array: NDArray[Any], name: str, folder: Path) -> None:
+    """Write an array of any shape and dtype as `NAME.npy` for the workers."""
+    _save(folder / f"{name}.npy", lambda path: np.save(path, array))
 
 
 def _save(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,7 +1,7 @@
-"""The protocol put to the proof where the truth is known: whole comparisons on a simulated machine, counted.
+"""A test of the protocol where the truth is known: whole comparisons on a simulated machine are counted.
 
-What it must reach: comparison's promise is that a verdict is wrong no oftener than it says, and that what it says it
-can see, it sees. Each figure stands beside its target.
+A comparison promises that its verdicts are not wrong more often than it says, and that it finds the differences that it
+says it can find. Each figure of these promises has a target.
 """
 
 import math
@@ -32,14 +32,14 @@ LARGE = 0.05
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured figure beside its target.
+    """A measured figure and its target.
 
     Attributes:
-        what: in words.
+        what: the figure in words.
         value: the figure; shares are 0 to 1.
         low, high: its 95 % interval; the value itself where it is no estimate.
-        least, most: the target; None: no bound on that side. Both None: a figure without a target.
-        count: what it is counted over.
+        least, most: the target; None: no bound on that side. Where both are None there is no target.
+        count: number of comparisons that it is counted over.
     """
 
     what: str
@@ -67,15 +67,15 @@ class Tally:
     """Counts over many comparisons of one kind.
 
     Attributes:
-        truth: the log-ratio that is so.
-        comparisons: counted; those without an interval are not.
-        alarms: intervals that do not hold a ratio of 1.
-        covered: intervals that hold the truth.
-        large: verdicts of faster or slower by 5 % or more.
-        found: verdicts of faster or slower on the side of the truth.
-        invalid: verdicts that refuse to say.
-        estimates: log-ratios.
-        variances: of the launches' estimates within each comparison.
+        truth: the true log-ratio.
+        comparisons: number of comparisons with an interval; all counts are of these.
+        alarms: number of intervals that do not contain a ratio of 1.
+        covered: number of intervals that contain the truth.
+        large: number of verdicts `faster` or `slower` by 5 % or more.
+        found: number of verdicts `faster` or `slower` on the side of the truth.
+        invalid: number of verdicts `invalid`.
+        estimates: the log-ratios.
+        variances: by comparison, the variance of its launches' estimates.
     """
 
     truth: float = 0.0
@@ -96,37 +96,37 @@ class Tally:
         self.comparisons += 1
         self.alarms += not low <= 0 <= high
         self.covered += low <= self.truth <= high
-        told = verdict.verdict in ("faster", "slower")
-        self.large += told and abs(estimate) >= math.log1p(LARGE)
-        self.found += told and estimate * self.truth > 0
+        differs = verdict.verdict in ("faster", "slower")
+        self.large += differs and abs(estimate) >= math.log1p(LARGE)
+        self.found += differs and estimate * self.truth > 0
         self.invalid += verdict.verdict == "invalid"
         self.estimates.append(estimate)
 
     @property
     def bias(self) -> float:
-        """Mean estimate less the truth: a relative error of the ratio; NaN without an estimate."""
+        """The relative error of the ratio by the mean estimate; NaN without an estimate."""
         return math.nan if not self.estimates else math.expm1(statistics.fmean(self.estimates) - self.truth)
 
 
 def false_alarms(what: str, tally: Tally, least: float | None) -> Figure:
-    """Share of intervals that exclude a ratio of 1 that is so."""
+    """Share of intervals that exclude a ratio of 1, where 1 is the truth."""
     return _share(f"{what}: false alarms", tally.alarms, tally.comparisons, least, MOST_FALSE_ALARMS)
 
 
 def coverage(what: str, tally: Tally, most: float | None) -> Figure:
-    """Share of intervals that hold the truth."""
+    """Share of intervals that contain the truth."""
     return _share(f"{what}: coverage", tally.covered, tally.comparisons, LEAST_COVERAGE, most)
 
 
 def large_verdicts(what: str, tally: Tally) -> Figure:
-    """False verdicts of 5 % and more, as a number."""
+    """Number of false verdicts of 5 % and more."""
     low, high = wilson_interval(tally.large, tally.comparisons)
     count = tally.comparisons
     return Figure(f"{what}: false verdicts of 5 % or more", tally.large, low * count, high * count, None, 0, count)
 
 
 def found(what: str, tally: Tally) -> Figure:
-    """Share of comparisons that found what was planted."""
+    """Share of comparisons that found the planted difference."""
     return _share(f"{what}: found", tally.found, tally.comparisons, LEAST_FOUND, MOST_FOUND)
 
 
@@ -147,7 +147,7 @@ def bias(what: str, tally: Tally) -> Figure:
     )
 
 
-def simulate(  # noqa: PLR0913 -- what a simulation is of, by name
+def simulate(  # noqa: PLR0913 -- by keyword
     comparisons: int,
     noise: Noise,
     *,
@@ -158,16 +158,16 @@ def simulate(  # noqa: PLR0913 -- what a simulation is of, by name
     shared: frozenset[str] = frozenset(),
     run: Callable[[Sequence[Sequence[Arm]], Plan, Machine], Measured] | None = None,
 ) -> Tally:
-    """Whole comparisons, coordinator and verdict, on simulated machines: arm `b` against `a`, with a's null copy.
+    """Count whole comparisons of an arm `b` with an arm `a` and its null copy, each on a simulated machine of its own.
 
     Args:
-        comparisons: how many.
+        comparisons: number of comparisons.
         noise: of the machines.
-        planted: arm b is slower by this much, relative.
-        seed: of the first; the others follow.
+        planted: how much slower `b` is, relative to `a`.
+        seed: of all machines together.
         plan, rules: of every comparison.
-        shared: arms that share a process, as a fault of the protocol would have it.
-        run: measures; None: the coordinator. A mutation of the protocol brings its own.
+        shared: names of arms that share a process, to simulate such a fault of the protocol.
+        run: measures instead of the coordinator, to simulate other faults of the protocol.
     """
     tally = Tally(truth=-math.log1p(planted))
     group = [Arm("a", "", role="baseline"), Arm("a'", "", role="null"), Arm("b", "")]
@@ -184,10 +184,10 @@ def simulate(  # noqa: PLR0913 -- what a simulation is of, by name
 def prove(
     comparisons: int = COMPARISONS, seed: int = 0, advance: Callable[[float], None] = lambda _amount: None
 ) -> list[Figure]:
-    """The simulated figures of the table in docs/comparison.md; `advance` hears of comparisons done.
+    """The figures of simulated comparisons, as in the table of docs/comparison.md.
 
-    The planted slowdown is the smallest detectable difference of these machines, as a comparison prints it, from the
-    spread of their launches.
+    The planted slowdown is the smallest detectable difference, as a comparison would print it, by the spread of these
+    machines' launches. `advance` is called with the number of comparisons that were made.
     """
     quiet = simulate(comparisons, Noise(), seed=seed)
     advance(comparisons)

@@ -1,8 +1,8 @@
-"""A noisy shared machine that does not exist: the coordinator runs on it with a fake clock, and the truth is known.
+"""A simulation of a noisy shared machine: the coordinator runs on it with a fake clock, and the truth is known.
 
-Everything that was seen on the development machine is in it: a speed that wanders, level steps that last, tails, a
-place in the round that costs, a process's own luck, and launches that are slow as a whole. Seeded: one seed, one
-sequence of times.
+It has every kind of noise that was seen on the development machine: a speed that wanders, steps to another speed, long
+tails, a cost of the place in the round, a process's own luck, and processes that are slow as a whole. The same seed
+gives the same times.
 """
 
 import math
@@ -23,13 +23,13 @@ class Noise:
     """How a simulated machine behaves; standard deviations and sizes on the log scale unless said otherwise.
 
     Attributes:
-        block: of every block by itself.
-        tail_chance, tail: a block in so many is slower by an exponential amount of this mean.
-        drift: the machine's speed wanders by this much in a second (a random walk).
-        step_chance, step: in a second, the chance that its speed steps to another level, and how far levels spread.
-        position: the first arm of a round is slower by this much, the others share what is between.
-        process: a worker process's own luck, for its whole life.
-        slow_chance, slow: a worker in so many is slower by this factor as a whole, its canary too.
+        block: standard deviation of each block.
+        tail_chance, tail: share of blocks that are slower by an exponential amount, and the mean of that amount.
+        drift: how far the machine's speed wanders in a second (a random walk).
+        step_chance, step: chance in a second that the speed steps to another level, and standard deviation of levels.
+        position: how much slower the first arm of a round is; for later places it falls evenly to 0.
+        process: standard deviation of a worker process's own luck, which lasts for its whole life.
+        slow_chance, slow: share of workers that are slower as a whole, and the factor by which they are.
     """
 
     block: float = 0.03
@@ -50,9 +50,9 @@ class Machine:
 
     Attributes:
         noise: how it behaves.
-        random: what it draws from.
-        costs: seconds of a call, by an arm's name; others take `CALL_SECONDS`.
-        shared: names of arms that a fault of the protocol puts into one process: they share their luck.
+        random: source of its random numbers.
+        costs: by an arm's name, seconds of a call; calls of other arms take `CALL_SECONDS`.
+        shared: names of arms that share one process's luck, to simulate such a fault of the protocol.
     """
 
     noise: Noise
@@ -63,7 +63,7 @@ class Machine:
     level: float = 0.0
 
     def clock(self) -> float:
-        """Seconds since the machine came into being."""
+        """Seconds on the machine's clock."""
         return self.now
 
     def start(self, arms: Sequence[Arm], plan: Plan, launch: int, group: int) -> "SimulatedCrew":  # noqa: ARG002 -- the interface
@@ -71,7 +71,7 @@ class Machine:
         return SimulatedCrew(self, arms, plan)
 
     def pass_time(self, seconds: float) -> None:
-        """Let the clock go on, and the machine's speed with it."""
+        """Advance the clock, and let the machine's speed change meanwhile."""
         self.now += seconds
         noise, random = self.noise, self.random
         if noise.drift:
@@ -80,7 +80,7 @@ class Machine:
             self.level = noise.step * random.gauss(0.0, 1.0)
 
     def luck(self) -> float:
-        """A worker process's own: log of what its times are multiplied by."""
+        """Draw a worker process's luck: the logarithm of a factor of all its times."""
         luck = self.noise.process * self.random.gauss(0.0, 1.0)
         if self.noise.slow_chance and self.random.random() < self.noise.slow_chance:
             luck += math.log(self.noise.slow)
@@ -88,7 +88,7 @@ class Machine:
 
 
 class SimulatedCrew:
-    """A launch's workers on a simulated machine."""
+    """The workers of one launch on a simulated machine."""
 
     def __init__(self, machine: Machine, arms: Sequence[Arm], plan: Plan) -> None:
         self.machine = machine
