@@ -5,6 +5,7 @@ that it costs nothing the second time, for a newly trained model of the same arc
 """
 
 import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from vecml import cache
 from vecml.comparison.compare import Job, compare_settings, plan_comparison
 from vecml.comparison.comparison import ArmFigures, Comparison, families, figures
-from vecml.comparison.settings import Chosen, choose, tune
+from vecml.comparison.settings import BASELINE, Chosen, choose_runnable
 from vecml.config import Setting
 from vecml.engines.registry import check
 from vecml.environment import describe
@@ -23,7 +24,6 @@ from vecml.errors import EngineUnavailableError, MeasureError
 from vecml.measure.verdict import Family
 from vecml.model.network import AnyModel
 
-BASELINE = "torch"  # what people would run without asking
 MOST_ROWS = 2_000_000  # several times every cache: more rows are no faster or slower, each
 BY_FAR = 1.25  # a lead that the disturbances of a shared machine do not turn round
 
@@ -68,10 +68,11 @@ def choose_engine(
     key = _key(model, x_FN, candidates)
     if (kept := _kept(key, runnable)) is not None:
         return kept
+    began = time.perf_counter()
     x_FN = np.ascontiguousarray(x_FN[:, :MOST_ROWS])
     baseline = BASELINE if any(setting.engine == BASELINE for setting in runnable) else None
-    chosen = tune(choose(runnable, baseline, lambda setting: check(model, setting)), model, x_FN)
-    comparison = compare_settings(Job(model, x_FN, data_source="auto"), chosen, plan_comparison(chosen, budget))
+    chosen = choose_runnable(runnable, baseline, model, x_FN)
+    comparison = compare_settings(Job(model, x_FN, data_source="auto"), chosen, plan_comparison(chosen, budget, began))
     setting, reason, certain = conclude(comparison, chosen)
     if certain:
         cache.write(_CACHE_KIND, key, {"format": _FORMAT, "setting": asdict(setting), "reason": reason})

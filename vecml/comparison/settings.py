@@ -86,8 +86,14 @@ def chosen_of(config: ComparisonConfig, model: AnyModel, x_FN: NDArray[np.floati
 
     Raises SettingError when fewer than two settings can run, or when the baseline is not among them.
     """
-    found = choose(settings_of(config), config.baseline, lambda setting: check(model, setting))
-    return tune(found, model, x_FN)
+    return choose_runnable(settings_of(config), config.baseline, model, x_FN)
+
+
+def choose_runnable(
+    settings: Sequence[Setting], baseline: str | None, model: AnyModel, x_FN: NDArray[np.floating]
+) -> Chosen:
+    """Of `settings` those that can run `model` here; see `choose` and `tune`."""
+    return tune(choose(settings, baseline, lambda setting: check(model, setting)), model, x_FN)
 
 
 def choose(settings: Sequence[Setting], baseline: str | None, check: Callable[[Setting], None]) -> Chosen:
