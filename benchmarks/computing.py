@@ -12,8 +12,8 @@ from benchmarks.rounds import Figure, Floor, interleave, medians, ratios, wall
 from vecml.config import PipelineConfig
 from vecml.engines.registry import load_engine
 from vecml.inference.setting import resolve_setting
-from vecml.model.module import layer_from, linears
-from vecml.model.network import Architecture, Model
+from vecml.model.module import linears
+from vecml.model.network import Architecture, Model, layer_from
 
 INFERENCE_ROWS = 1_000_000
 THREADS = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

@@ -18,12 +18,11 @@ from vecml.comparison import session
 from vecml.comparison.auto import choose_engine
 from vecml.comparison.compare import Job
 from vecml.comparison.config import ComparisonConfig
-from vecml.comparison.files import check_rebuildable
 from vecml.config import Setting, make_config
 from vecml.inference.predict import bare_model, features_of
 from vecml.inference.predict import predict as predict_by
 from vecml.inference.setting import candidates
-from vecml.model.network import AnyModel, OwnModel
+from vecml.model.network import AnyModel
 from vecml.model.store import Classifier
 from vecml.report.comparison import ComparisonResult, shown
 
@@ -100,8 +99,7 @@ def _job(model: "Classifier | AnyModel | nn.Module", x: Any) -> Job:
         return Job(model.model, model.encoding.transform(raw_columns(x, model.encoding))[0], data_source="python")
     x_FN = features_of(x)
     network = bare_model(model, len(x_FN))
-    if isinstance(network, OwnModel):
-        check_rebuildable(network)
+    network.check_rebuildable()
     return Job(network, x_FN, data_source="python")
 
 
@@ -147,8 +145,7 @@ def predict(
     def choose_setting(model: AnyModel, x_FN: NDArray[np.float32]) -> Setting:
         if not x_FN.shape[1]:
             return candidates(config)[0]
-        if isinstance(model, OwnModel):
-            check_rebuildable(model)
+        model.check_rebuildable()
         return choose_engine(model, x_FN, candidates(config), budget).setting
 
     return predict_by(classifier, data, choose=choose_setting)

@@ -13,9 +13,7 @@ from mlflow.models import Model as MLflowModel
 from mlflow.models import infer_signature
 from numpy.typing import NDArray
 
-from tasks.tracking.side_process import EXAMPLE_ROWS
-from vecml.model.module import layer_from, module_of
-from vecml.model.network import AnyModel, Architecture, Model, OwnModel
+from vecml.model.network import AnyModel, Architecture, Model, layer_from
 from vecml.model.store import Classifier, save
 from vecml.report.run_pictures import loss_curve
 
@@ -36,18 +34,18 @@ def export(classifier: Classifier, example_NF: NDArray[np.float32], folder: Path
     save(classifier, folder / "vecml")
 
 
-def warm_up(scratch: Path) -> None:
-    """Export a toy into `scratch` and draw a picture, so that everything that is needed later is imported."""
+def warm_up(scratch: Path, n_rows: int) -> None:
+    """Export a toy into `scratch`, with `n_rows` rows as example, and draw a picture: all imports are made then."""
     layers = (layer_from(np.zeros((2, 1)), np.zeros(2)), layer_from(np.zeros((2, 2)), np.zeros(2)))
     toy = Model(Architecture(1, (2,), 2, "relu"), layers, ("0", "1"))
-    _save(toy, np.zeros((EXAMPLE_ROWS, 1), np.float32), scratch / "toy", MLflowModel())
+    _save(toy, np.zeros((n_rows, 1), np.float32), scratch / "toy", MLflowModel())
     loss_curve([1.0])
 
 
 def _save(model: AnyModel, example_NF: NDArray[np.float32], folder: Path, description: MLflowModel) -> None:
     logits_NC = np.zeros((len(example_NF), model.architecture.n_classes), np.float32)
     mlflow.pytorch.save_model(
-        model.module if isinstance(model, OwnModel) else module_of(model),
+        model.as_module(),
         str(folder),
         mlflow_model=description,
         signature=infer_signature(example_NF, logits_NC),

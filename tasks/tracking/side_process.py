@@ -128,7 +128,7 @@ def _serve(scratch: Path, question: IO[bytes], answer: IO[bytes]) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the export is made on the CPU
     from tasks.tracking.pt2 import warm_up  # noqa: PLC0415 -- after the environment is set
 
-    warm_up(scratch)
+    warm_up(scratch, EXAMPLE_ROWS)
     asked = question.read()
     if asked:  # nothing: the run ended without a result
         request = json.loads(asked)

@@ -15,7 +15,7 @@ import vecml
 from tests.model.own_modules import ConvClassifier, Residual
 from vecml.comparison.compare import Job, write_files
 from vecml.comparison.comparison import figures
-from vecml.comparison.files import ERRORS, check_rebuildable, load_model, save_model
+from vecml.comparison.files import ERRORS, load_model, save_model
 from vecml.comparison.reference import (
     OWN_FACTOR,
     float32_errors,
@@ -27,8 +27,7 @@ from vecml.comparison.reference import (
 from vecml.comparison.work import EngineWork
 from vecml.config import Setting
 from vecml.errors import SettingError
-from vecml.model.network import OwnModel
-from vecml.model.own_module import model_from
+from vecml.model.own_module import OwnModel, model_from
 
 busy = pytest.mark.filterwarnings("ignore:VML011", "ignore:VML012")
 
@@ -187,7 +186,7 @@ def test_what_workers_could_not_make_anew() -> None:
         model = model_from(module, 3)
         assert isinstance(model, OwnModel)
         with pytest.raises(SettingError) as caught:
-            check_rebuildable(model)
+            model.check_rebuildable()
         assert said in caught.value.message
         assert caught.value.hint == hint
         assert "\n" not in caught.value.message

@@ -14,7 +14,8 @@ from vecml import config, device
 from vecml.config import Setting
 from vecml.engines.registry import ENGINES, availability, check, check_setting, get_engine, load_engine
 from vecml.errors import EngineUnavailableError, SettingError
-from vecml.model.network import Model, OwnArchitecture, OwnModel
+from vecml.model.network import Model, OwnArchitecture
+from vecml.model.own_module import OwnModel
 
 Make = Callable[..., Model]
 

@@ -20,8 +20,8 @@ from vecml.device import available_devices, device_name
 from vecml.engines.registry import get_engine, load_engine
 from vecml.inference.precision import used_precision
 from vecml.model.evaluate import label_of
-from vecml.model.network import AnyModel, Model, OwnModel
-from vecml.model.own_module import wide_logits
+from vecml.model.network import AnyModel, Model
+from vecml.model.own_module import OwnModel
 from vecml.model.replicas import accuracies
 from vecml.model.train import train
 
@@ -213,7 +213,7 @@ def test_what_is_compiled_keeps_the_contract(precision: Precision, make_model: M
 def test_a_module_of_ones_own(engine: str) -> None:
     split, config = made_split(architecture="tests.model.own_modules:Residual")
     model = train(split, config).model
-    expected_NC = wide_logits(model, split.test.x_FN)
+    expected_NC = model.wide_logits(split.test.x_FN)
     setting = setting_for("float32", "rows", engine=engine)
     logits_NC, label_N = run(model, setting, np.ascontiguousarray(split.test.x_FN.T))
     np.testing.assert_allclose(logits_NC, expected_NC, rtol=0, atol=1e-4)
@@ -227,7 +227,7 @@ def test_training_there_gives_what_a_cpu_gives(values: dict[str, Any], oracle: O
     assert there.device == DEVICE
     np.testing.assert_allclose(there.losses, here.losses, rtol=1e-3)
     found_NC, expected_NC = (
-        wide_logits(model, split.test.x_FN) if isinstance(model, OwnModel) else oracle(model, split.test.x_FN.T)
+        model.wide_logits(split.test.x_FN) if isinstance(model, OwnModel) else oracle(model, split.test.x_FN.T)
         for model in (there.model, here.model)
     )
     np.testing.assert_allclose(found_NC, expected_NC, rtol=0, atol=2e-2)

@@ -13,8 +13,7 @@ from torch import nn
 from tests.model.own_modules import Branches, ConvClassifier, Residual
 from vecml.errors import SettingError
 from vecml.model.chain import Chain, chain_of
-from vecml.model.module import layer_from
-from vecml.model.network import Architecture, Model
+from vecml.model.network import Architecture, Model, layer_from
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 APPLY = {

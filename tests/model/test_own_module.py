@@ -1,112 +1,25 @@
-"""A class of one's own: found, looked at, trained, made a model, saved and made anew; and every refusal in words."""
+"""A module of one's own: looked at, trained, made a model, saved and made anew; every refusal is in words."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 import vecml
-from vecml.config import PipelineConfig, make_config
-from vecml.data.sources import load_table
-from vecml.data.split import Split, split_table
+from tests.model.made_split import made_split
+from vecml.data.split import Split
 from vecml.errors import ModelError, SettingError, TrainingError
-from vecml.model.find import find_class, make, parts_of
-from vecml.model.network import Model, OwnModel
-from vecml.model.own_module import Standardised, model_from, own_logits, wide_logits
+from vecml.model.find import make
+from vecml.model.network import Model
+from vecml.model.own_module import OwnModel, Standardised, model_from, own_logits
 from vecml.model.store import Classifier, load, save
 from vecml.model.train import train
 
 HERE = "tests.model.own_modules"
 RESIDUAL, CONV, NORMALISED = f"{HERE}:Residual", f"{HERE}:ConvClassifier", f"{HERE}:Normalised"
-
-
-def made_split(tmp_path: Path, n_rows: int = 400, **values: object) -> tuple[Split, PipelineConfig]:
-    """Three features of unlike scales and two classes that they tell apart."""
-    rng = np.random.default_rng(0)
-    x_NF = rng.standard_normal((n_rows, 3)) * [1, 50, 0.01] + [5, -300, 0]
-    y_N = (x_NF[:, 0] - 5 + x_NF[:, 2] * 100 > 0).astype(int)
-    np.savez(tmp_path / "table.npz", X=x_NF, y=y_N)
-    config = make_config({"data": str(tmp_path / "table.npz"), "target": "y", "epochs": 3, "batch_size": 32, **values})
-    return split_table(load_table(config), config.test_fraction, config.seed), config
-
-
-@pytest.mark.parametrize("name", ["Net", "a.b", "a:b:c", ":Net", "a:", "a b:Net", "a/b.py:Net", "1a:Net", ""])
-def test_a_name_of_another_form(name: str) -> None:
-    with pytest.raises(SettingError) as caught:
-        parts_of(name)
-    assert caught.value.message == f"--architecture {name}: not of the form package.module:Class"
-    assert caught.value.hint == "for example --architecture examples.own_model:ConvClassifier"
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("nosuchpackage.net:Net", "there is no module nosuchpackage"),
-        ("tests.model.nosuch:Net", "there is no module tests.model.nosuch"),
-        (f"{HERE}:Net", f"{HERE} has no Net"),
-        (f"{HERE}:Residual.inner", f"{HERE} has no Residual.inner"),
-        (f"{HERE}:some_function", "some_function is a builtin_function_or_method, not a class of torch.nn.Module"),
-        (f"{HERE}:Plain", "Plain is a class, not a class of torch.nn.Module"),
-    ],
-)
-def test_a_class_that_is_not_there(name: str, said: str) -> None:
-    with pytest.raises(SettingError) as caught:
-        find_class(name)
-    assert caught.value.message == f"--architecture {name}: {said}"
-
-
-def test_the_nearest_class_is_named() -> None:
-    with pytest.raises(SettingError) as caught:
-        find_class(f"{HERE}:Residul")
-    assert caught.value.hint == "did you mean Residual?"
-
-
-NET = """
-import torch
-class Net(torch.nn.Linear):
-    pass
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, of the test's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(tmp_path))])
-    return tmp_path
-
-
-def test_the_current_folder_is_looked_through(folder: Path) -> None:
-    (folder / "net_of_this_folder.py").write_text(NET)
-    assert find_class("net_of_this_folder:Net").__name__ == "Net"
-    assert sys.path[-1] == str(folder)  # last: what libraries import later is not for it to replace
-
-
-@pytest.mark.parametrize(
-    ("source", "said"),
-    [
-        ("raise OSError('no disk\\nand more')", "OSError: no disk"),
-        ("import nosuchlibrary", "ModuleNotFoundError: No module named 'nosuchlibrary'"),
-        ("def (", "SyntaxError: "),
-        ("raise SystemExit(3)", "SystemExit: 3"),
-    ],
-)
-def test_an_import_that_fails(folder: Path, source: str, said: str) -> None:
-    name = f"fails_{abs(hash(source))}"
-    (folder / f"{name}.py").write_text(source)
-    with pytest.raises(SettingError) as caught:
-        find_class(f"{name}:Net")
-    assert caught.value.message.startswith(f"--architecture {name}:Net: importing {name} failed: {said}")
-    assert "\n" not in caught.value.message
-
-
-def test_numbers_by_name() -> None:
-    assert isinstance(make(f"{HERE}:Named", 3, 2), nn.Module)
 
 
 @pytest.mark.parametrize(
@@ -334,139 +247,6 @@ def test_weights_that_were_altered(saved: tuple[Classifier, Path]) -> None:
         load(folder, architecture=RESIDUAL)
 
 
-def weights_file(tmp_path: Path, module: nn.Module, **changes: torch.Tensor | None) -> str:
-    """The module's state in a file; a change of None takes a tensor away, any other puts one in."""
-    state = {key: value.clone() for key, value in module.state_dict().items()}
-    for key, value in changes.items():
-        name = key.replace("__", ".")
-        if value is None:
-            del state[name]
-        else:
-            state[name] = value
-    save_file(state, tmp_path / "w.safetensors")
-    return str(tmp_path / "w.safetensors")
-
-
-def test_weights_of_a_class_of_ones_own(tmp_path: Path) -> None:
-    module = make(CONV, 3, 2).eval()
-    split, config = made_split(tmp_path, architecture=CONV, weights=weights_file(tmp_path, module))
-    trained = train(split, config)
-    assert trained.losses == ()
-    assert isinstance(trained.model, OwnModel)
-    with torch.no_grad():
-        expected_NC = module(torch.from_numpy(split.test.x_FN.T.copy()))  # as they are: nothing is standardised
-    np.testing.assert_array_equal(own_logits(trained.model, split.test.x_FN), expected_NC.double())
-
-
-def test_weights_of_a_chain(tmp_path: Path) -> None:
-    module = make(NORMALISED, 3, 2).eval()
-    split, config = made_split(tmp_path, architecture=NORMALISED, weights=weights_file(tmp_path, module))
-    assert isinstance(train(split, config).model, Model)
-
-
-@pytest.mark.parametrize("names", [("layers.0", "layers.1"), ("0", "2"), ("model.net.0", "model.net.10")])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_weights_of_vecmls_own_network(tmp_path: Path, names: tuple[str, str], dtype: torch.dtype) -> None:
-    module = nn.Sequential(nn.Linear(3, 7), nn.Tanh(), nn.Linear(7, 2)).to(dtype)
-    state = {f"{name}.{kind}": getattr(module[at], kind).detach().clone()
-             for name, at in zip(names, (0, 2), strict=True) for kind in ("weight", "bias")}  # fmt: skip
-    save_file(state, tmp_path / "w.safetensors")
-    split, config = made_split(tmp_path, weights=str(tmp_path / "w.safetensors"), hidden=7, activation="tanh")
-    model = train(split, config).model
-    assert isinstance(model, Model)
-    assert model.architecture.widths == (3, 7, 2)
-    assert model.architecture.activation == "tanh"
-    np.testing.assert_array_equal(model.layers[1].weight_OI, module[2].weight.detach().float().numpy())
-
-
-SIX = torch.zeros(6)
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"last__bias": None}, "w.safetensors has no tensor last.bias, which Residual(3, 2) needs"),
-        ({"more": SIX}, "w.safetensors has a tensor more, which Residual(3, 2) does not"),
-        ({"last__bias": SIX}, "w.safetensors: last.bias is (6,), and Residual(3, 2) takes (2,)"),
-        ({"last__bias": torch.zeros(2, dtype=torch.int64)}, "w.safetensors: last.bias is int64, and Residual(3, 2)"),
-        ({"last__bias": torch.tensor([0, torch.nan])}, "w.safetensors: a model with NaN weights: last.bias"),
-        ({"last__bias": torch.tensor([0, torch.inf])}, "w.safetensors: a model with infinite weights: last.bias"),
-        (
-            {"last__bias": torch.tensor([0, 1e300], dtype=torch.float64)},
-            "w.safetensors: a model with infinite weights: last.bias",
-        ),
-    ],
-)
-def test_weights_that_do_not_fit_a_class(tmp_path: Path, changes: dict[str, torch.Tensor | None], said: str) -> None:
-    file = weights_file(tmp_path, make(RESIDUAL, 3, 2), **changes)
-    split, config = made_split(tmp_path, architecture=RESIDUAL, weights=file)
-    with pytest.raises(ModelError) as caught:
-        train(split, config)
-    assert caught.value.message.startswith(said)
-
-
-WANTED = "3 features, --hidden 32 and 2 classes"
-
-
-@pytest.mark.parametrize(
-    ("module", "changes", "said"),
-    [
-        (
-            nn.Sequential(nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, 2)),
-            {},
-            f"w.safetensors: 0.weight is (64, 3) float32, not (32, 3): {WANTED}",
-        ),
-        (nn.Sequential(nn.Linear(3, 2)), {}, f"w.safetensors has 1 linear layers, and {WANTED} make 2"),
-        (
-            nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 2)),
-            {"2__bias": None},
-            "w.safetensors has no tensor 2.bias",
-        ),
-        (
-            nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 2)),
-            {"1__running_mean": SIX},
-            "w.safetensors has a tensor 1.running_mean, which is no linear layer's",
-        ),
-        (
-            nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 2)),
-            {"2__bias": torch.tensor([torch.nan, 0])},
-            "w.safetensors: a model with NaN weights: 2.bias",
-        ),
-    ],
-)
-def test_weights_that_do_not_fit_vecmls_network(
-    tmp_path: Path, module: nn.Module, changes: dict[str, torch.Tensor | None], said: str
-) -> None:
-    split, config = made_split(tmp_path, weights=weights_file(tmp_path, module, **changes))
-    with pytest.raises(ModelError) as caught:
-        train(split, config)
-    assert caught.value.message == said
-
-
-def test_files_that_hold_no_weights(tmp_path: Path) -> None:
-    split, config = made_split(tmp_path)
-    (tmp_path / "text.safetensors").write_text("no weights at all")
-    with pytest.raises(ModelError, match=r"^text\.safetensors is no safetensors file: SafetensorError: "):
-        train(split, config.model_copy(update={"weights": str(tmp_path / "text.safetensors")}))
-    missing = str(tmp_path / "nosuch.safetensors")
-    with pytest.raises(ModelError, match=r"^--weights .*/nosuch\.safetensors: No such file or directory"):
-        train(split, config.model_copy(update={"weights": missing}))
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"hidden": 64}, "--hidden 64: --architecture a:B has its own layers: leave one out"),
-        ({"activation": "tanh"}, "--activation tanh: --architecture a:B has its own layers: leave one out"),
-        ({"replicas": 3}, "--replicas 3: only vecml's own network is trained so, no --architecture"),
-    ],
-)
-def test_what_does_not_go_with_a_class(values: dict[str, object], said: str) -> None:
-    with pytest.raises(SettingError) as caught:
-        make_config({"architecture": "a:B", **values})
-    assert caught.value.message == said
-
-
 def test_a_module_in_memory() -> None:
     rng = np.random.default_rng(0)
     x_NF = rng.standard_normal((200, 4)).astype(np.float32)
@@ -506,5 +286,5 @@ def test_the_float64_copy_is_a_copy() -> None:
     model = model_from(make(RESIDUAL, 3, 2), 3)
     assert isinstance(model, OwnModel)
     x_FN = np.random.default_rng(0).standard_normal((3, 50))
-    assert 0 < np.abs(wide_logits(model, x_FN) - own_logits(model, x_FN)).max() < 1e-5
+    assert 0 < np.abs(model.wide_logits(x_FN) - own_logits(model, x_FN)).max() < 1e-5
     assert next(model.module.parameters()).dtype == torch.float32

@@ -16,8 +16,8 @@ import vecml as library
 from examples.own_model import ConvClassifier
 from tests.system.conftest import ROOT, SMALL, runs_in
 from vecml.errors import ModelError
-from vecml.model.network import Model, OwnModel
-from vecml.model.own_module import own_logits
+from vecml.model.network import Model
+from vecml.model.own_module import OwnModel, own_logits
 
 pytestmark = pytest.mark.system
 

@@ -29,7 +29,7 @@ from vecml.measure.limits import keep_limits
 from vecml.measure.records import Measured, Plan
 from vecml.measure.verdict import Rules
 from vecml.model.evaluate import label_of, reference_rows
-from vecml.model.network import AnyModel, Model, OwnArchitecture, OwnModel
+from vecml.model.network import AnyModel, Model, OwnArchitecture
 from vecml.progress import stage
 
 ROW_LOOP_ROWS = 2_000
@@ -185,11 +185,12 @@ def write_files(job: Job, settings: Mapping[str, Setting], folder: Path) -> NDAr
     for layout in dict.fromkeys(setting.layout for setting in settings.values()):
         save_input(job.x_FN, layout, folder)
     label_N = reference_labels(job.model, job.x_FN)
-    if isinstance(job.model, OwnModel):
+    chain = job.model.chain
+    if chain is None:
         row_N = np.unique(np.linspace(0, job.x_FN.shape[1] - 1, PROBE_CANDIDATES).astype(np.int64))
         save_array(float32_errors(job.model, np.ascontiguousarray(job.x_FN[:, row_N])), ERRORS, folder)
     else:
-        _prove(job.model, job.x_FN, label_N)
+        _prove(chain, job.x_FN, label_N)
     save_array(label_N, "reference", folder)
     if job.truth_N is not None:
         save_array(job.truth_N, "truth", folder)

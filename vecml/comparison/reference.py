@@ -11,18 +11,16 @@ more as its unit roundoff is larger.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf, expit
 
 from vecml.config import Activation, Precision
 from vecml.model.evaluate import label_of
-from vecml.model.network import AnyModel, Architecture, Model, OwnArchitecture, OwnModel
+from vecml.model.network import AnyModel, Architecture, OwnArchitecture
+from vecml.model.wide import ACTIVATE
 
-BLOCK_ROWS = 8_192
 UNIT_ROUNDOFF: dict[Precision, float] = {
     "float64": 2.0**-53,
     "float32": 2.0**-24,
@@ -34,12 +32,6 @@ LAMBDA = 4.0  # a worst-case sum has a larger error with a chance of about 2 exp
 OWN_FACTOR = 16.0  # over the largest of some thousand errors, because sums in another order may have larger ones
 ACTIVATION_ROUNDINGS = 10  # bias, activation and the conversions of a layer's input
 
-_ACTIVATE: dict[Activation, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
-    "relu": lambda z: np.where(z < 0, 0.0, z),
-    "gelu": lambda z: z * 0.5 * (1 + erf(z / math.sqrt(2))),
-    "tanh": np.tanh,
-    "sigmoid": expit,
-}
 # An activation enlarges an error by its greatest slope at most.
 _SLOPE: dict[Activation, float] = {"relu": 1.0, "gelu": 1.13, "tanh": 1.0, "sigmoid": 0.25}
 
@@ -64,23 +56,24 @@ def reference_logits(model: AnyModel, x_FN: NDArray[np.floating], error_C: NDArr
 
     error_C is float64 (C,), from `float32_errors`, for a module of the user's own; None: that of these rows alone.
     """
-    if isinstance(model, OwnModel):
+    chain = model.chain
+    if chain is None:
         return _own_logits(model, x_FN, error_C)
-    activate, slope = _ACTIVATE[model.architecture.activation], _SLOPE[model.architecture.activation]
+    activate, slope = ACTIVATE[chain.architecture.activation], _SLOPE[chain.architecture.activation]
     value = x_FN.astype(np.float64)
     scale = np.abs(value)
     with np.errstate(all="ignore"):
-        for index, layer in enumerate(model.layers):
+        for index, layer in enumerate(chain.layers):
             weight, bias = layer.weight_OI.astype(np.float64), layer.bias_O.astype(np.float64)[:, None]
             value = weight @ value + bias
             scale = np.abs(weight) @ scale + np.abs(bias)
-            if index + 1 < len(model.layers):
+            if index + 1 < len(chain.layers):
                 value = activate(value)
                 scale = np.maximum(slope * scale, np.abs(value))
     return Logits(np.ascontiguousarray(value.T), np.ascontiguousarray(scale.T))
 
 
-def float32_errors(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
+def float32_errors(model: AnyModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
     """The largest error of the module's own float32 logits on the columns of x_FN (F, N), by class: float64 (C,).
 
     Rows with a logit that is not finite do not count.
@@ -89,17 +82,17 @@ def float32_errors(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.fl
     return error_C
 
 
-def _own_errors(model: OwnModel, x_FN: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _own_errors(model: AnyModel, x_FN: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Logits (N, C) in float64, and how far the module's in float32 are off them; 0 where one is not finite."""
-    from vecml.model.own_module import own_logits, wide_logits  # noqa: PLC0415 -- torch, which a plain model need not
+    from vecml.model.own_module import own_logits  # noqa: PLC0415 -- torch, which a plain model need not
 
-    wide_NC = wide_logits(model, x_FN)
+    wide_NC = model.wide_logits(x_FN)
     with np.errstate(all="ignore"):
         off_NC = np.abs(own_logits(model, x_FN) - wide_NC)
     return wide_NC, np.where(np.isfinite(off_NC), off_NC, 0.0)
 
 
-def _own_logits(model: OwnModel, x_FN: NDArray[np.floating], error_C: NDArray[np.float64] | None) -> Logits:
+def _own_logits(model: AnyModel, x_FN: NDArray[np.floating], error_C: NDArray[np.float64] | None) -> Logits:
     wide_NC, off_NC = _own_errors(model, x_FN)
     largest_C = off_NC.max(axis=0, initial=0.0) if error_C is None else error_C
     floor_N1 = np.where(np.isfinite(wide_NC), np.abs(wide_NC), 0.0).max(axis=1, keepdims=True, initial=0.0)
@@ -108,17 +101,8 @@ def _own_logits(model: OwnModel, x_FN: NDArray[np.floating], error_C: NDArray[np
 
 
 def reference_labels(model: AnyModel, x_FN: NDArray[np.floating]) -> NDArray[np.int64]:
-    """The label (int64, N) of every column of x_FN (F, N), computed in float64, a block at a time."""
-    if isinstance(model, OwnModel):
-        from vecml.model.own_module import wide_logits  # noqa: PLC0415
-
-        return label_of(wide_logits(model, x_FN))
-    n_rows = x_FN.shape[1]
-    label_N = np.empty(n_rows, np.int64)
-    for start in range(0, n_rows, BLOCK_ROWS):
-        rows = slice(start, min(start + BLOCK_ROWS, n_rows))
-        label_N[rows] = label_of(_plain_logits(model, x_FN[:, rows]))
-    return label_N
+    """The label (int64, N) of every column of x_FN (F, N), computed in float64."""
+    return label_of(model.wide_logits(x_FN))
 
 
 def tolerance(architecture: Architecture | OwnArchitecture, precision: Precision) -> float:
@@ -127,15 +111,3 @@ def tolerance(architecture: Architecture | OwnArchitecture, precision: Precision
         return OWN_FACTOR * UNIT_ROUNDOFF[precision]
     roundings = sum(width + ACTIVATION_ROUNDINGS for width in architecture.widths[:-1])
     return LAMBDA * math.sqrt(roundings) * UNIT_ROUNDOFF[precision]
-
-
-def _plain_logits(model: Model, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Logits (N, C) in float64 without their scale."""
-    activate = _ACTIVATE[model.architecture.activation]
-    value = x_FN.astype(np.float64)
-    with np.errstate(all="ignore"):
-        for index, layer in enumerate(model.layers):
-            value = layer.weight_OI.astype(np.float64) @ value + layer.bias_O.astype(np.float64)[:, None]
-            if index + 1 < len(model.layers):
-                value = activate(value)
-    return value.T

@@ -23,7 +23,7 @@ from vecml.hardware import ROOT, read_text
 from vecml.inference.infer import REFERENCE
 from vecml.inference.precision import used_precision
 from vecml.model.evaluate import label_of
-from vecml.model.network import AnyModel, Model
+from vecml.model.network import AnyModel
 
 LOGIT_ROWS = 4_096  # rows whose logits are compared, spread evenly
 FLIPS_AT_ONCE = 20_000
@@ -210,9 +210,10 @@ class EngineWork:
 
 def rows_of_a_call(model: AnyModel, setting: Setting, n_rows: int) -> int:
     """Number of rows that a call labels: all `n_rows`; for the row loop as many as take about 50 ms, not minutes."""
-    if setting.engine != REFERENCE.engine or setting.request_rows is not None or not isinstance(model, Model):
+    chain = model.chain
+    if setting.engine != REFERENCE.engine or setting.request_rows is not None or chain is None:
         return n_rows
-    return min(n_rows, max(1, affordable_rows(model.architecture) // ROW_LOOP_SHARE))
+    return min(n_rows, max(1, affordable_rows(chain.architecture) // ROW_LOOP_SHARE))
 
 
 def open_engine(payload: Mapping[str, Any]) -> EngineWork:

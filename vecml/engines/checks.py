@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vecml.config import Layout, Setting
 from vecml.engines.base import Engine
 from vecml.errors import DataError
-from vecml.model.network import AnyModel, Model
+from vecml.model.network import AnyModel
 
 _SHAPES: dict[Layout, str] = {"columns": "(features, rows)", "rows": "(rows, features)"}
 
@@ -37,9 +37,10 @@ def unsupported(engine: Engine, setting: Setting) -> str | None:
 
 def other_model(engine: Engine, model: AnyModel) -> str | None:
     """Why `engine` runs no such model whatever the machine, in words for the user, or None."""
-    if isinstance(model, Model) or engine.own_models:
+    obstacle = model.architecture.obstacle
+    if obstacle is None or engine.own_models:
         return None
-    return f"it runs chains of linear layers, and {model.architecture} has {model.architecture.obstacle}"
+    return f"it runs chains of linear layers, and {model.architecture} has {obstacle}"
 
 
 def count_rows(x: NDArray[Any], n_features: int, layout: Layout) -> int:

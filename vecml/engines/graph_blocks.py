@@ -16,7 +16,7 @@ from vecml.engines.argmax import Highest
 from vecml.engines.blocks import Blocks, choose_block_rows
 from vecml.engines.checks import check_labels, count_rows
 from vecml.errors import EngineUnavailableError, one_line
-from vecml.model.network import AnyModel, OwnModel
+from vecml.model.network import AnyModel
 
 Array = NDArray[Any]
 
@@ -53,7 +53,7 @@ class GraphLoaded:
         self._dtype = dtype
         rows = setting.block_rows or choose_block_rows(architecture, dtype.itemsize)
         self._blocks = Blocks(rows, setting.threads)
-        own = isinstance(model, OwnModel)
+        own = model.chain is None
         n_logits = self._n_classes if logit_runner is None else 1
         self._label_lanes, self._logit_lanes = [], []
         for _ in range(setting.threads):

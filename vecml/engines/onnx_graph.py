@@ -11,7 +11,7 @@ import numpy as np
 from vecml.config import Activation, Layout
 from vecml.engines.weights import Linear
 from vecml.errors import EngineUnavailableError, one_line
-from vecml.model.network import OwnModel
+from vecml.model.network import AnyModel
 
 OPSET = 20  # the first with Gelu
 IR_VERSION = 9  # that opset's
@@ -57,7 +57,7 @@ def chain_bytes(layers: list[Linear], activation: Activation, layout: Layout, dt
     return bytes(model.SerializeToString())
 
 
-def exported_bytes(model: OwnModel, engine: str) -> bytes:
+def exported_bytes(model: AnyModel, engine: str) -> bytes:
     """A module of the user's own as a serialised ONNX model, float32: input `x` (B, F), output `z` (B, C), B open.
 
     Raises EngineUnavailableError, for the engine of that name, with the operator that cannot be exported.
@@ -73,7 +73,7 @@ def exported_bytes(model: OwnModel, engine: str) -> bytes:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                model.module,
+                model.as_module(),
                 (x_BF,),
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("B")},),

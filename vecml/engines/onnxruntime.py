@@ -6,7 +6,7 @@ from vecml.config import Isa, Layout, Precision, Setting
 from vecml.engines.base import Loaded
 from vecml.engines.checks import unsupported
 from vecml.engines.libraries import missing
-from vecml.model.network import AnyModel, OwnModel
+from vecml.model.network import AnyModel
 
 
 class OnnxruntimeEngine:
@@ -28,11 +28,12 @@ class OnnxruntimeEngine:
         if reason := unsupported(self, setting):
             return reason
         libraries = ["onnxruntime", "onnx"]
-        if isinstance(model, OwnModel):
+        chain = model.chain
+        if chain is None:
             if setting.precision == "float64":
                 return "it runs modules of your own in float32"
             libraries += ["onnxscript", "torch"]
-        elif setting.precision == "float64" and model.architecture.hidden and model.architecture.activation == "gelu":
+        elif setting.precision == "float64" and chain.architecture.hidden and chain.architecture.activation == "gelu":
             return "ONNX Runtime has no float64 kernel for Erf, which gelu needs"
         reasons = (missing(library, None if library == "torch" else self.extra) for library in libraries)
         return next((reason for reason in reasons if reason), None)

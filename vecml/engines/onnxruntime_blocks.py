@@ -11,7 +11,7 @@ from vecml.engines.graph_blocks import GraphLoaded
 from vecml.engines.onnx_graph import chain_bytes, exported_bytes
 from vecml.engines.weights import label_layers, logit_layers
 from vecml.errors import EngineUnavailableError, one_line
-from vecml.model.network import AnyModel, OwnModel
+from vecml.model.network import AnyModel
 
 QUIET = 4  # fatal alone: errors are raised, and what it would print about this machine is no news
 
@@ -19,14 +19,15 @@ QUIET = 4  # fatal alone: errors are raised, and what it would print about this 
 def load_onnxruntime(model: AnyModel, setting: Setting) -> GraphLoaded:
     """`model` as a session or two; raises EngineUnavailableError for what cannot be exported or has no kernel."""
     dtype = np.dtype(setting.precision)
-    if isinstance(model, OwnModel):
+    chain = model.chain
+    if chain is None:
         session = _session(exported_bytes(model, "onnxruntime"), model)
         return GraphLoaded(model, setting, dtype, lambda: SessionRunner(session, dtype), None)
-    activation = model.architecture.activation
-    session = _session(chain_bytes(label_layers(model), activation, setting.layout, dtype), model)
+    activation = chain.architecture.activation
+    session = _session(chain_bytes(label_layers(chain), activation, setting.layout, dtype), model)
     if model.architecture.n_classes > 2:
         return GraphLoaded(model, setting, dtype, lambda: SessionRunner(session, dtype), None)
-    whole = _session(chain_bytes(logit_layers(model), activation, setting.layout, dtype), model)
+    whole = _session(chain_bytes(logit_layers(chain), activation, setting.layout, dtype), model)
     return GraphLoaded(
         model, setting, dtype, lambda: SessionRunner(session, dtype), lambda: SessionRunner(whole, dtype)
     )

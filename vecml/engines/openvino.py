@@ -14,7 +14,7 @@ from vecml.engines.base import Loaded
 from vecml.engines.checks import unsupported
 from vecml.engines.libraries import missing
 from vecml.errors import one_line
-from vecml.model.network import AnyModel, OwnModel
+from vecml.model.network import AnyModel
 
 _TELEMETRY = "openvino_telemetry"
 _ABSENT = object()
@@ -36,7 +36,7 @@ class OpenvinoEngine:
         """Why it cannot run `model` under `setting` here, or None."""
         if reason := unsupported(self, setting) or missing_openvino(self.extra):
             return reason
-        if isinstance(model, OwnModel):
+        if model.chain is None:
             for library, extra in (("torch", None), ("onnx", "onnx"), ("onnxscript", "onnx")):
                 if reason := missing(library, extra):
                     return reason

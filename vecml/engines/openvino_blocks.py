@@ -16,7 +16,7 @@ from vecml.engines.onnx_graph import exported_bytes
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.engines.writeable import as_writeable
 from vecml.errors import EngineUnavailableError, one_line
-from vecml.model.network import AnyModel, OwnModel
+from vecml.model.network import AnyModel
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -32,7 +32,8 @@ def load_openvino(model: AnyModel, setting: Setting) -> GraphLoaded:
         "INFERENCE_PRECISION_HINT": _HINTS[setting.precision],  # else it takes bfloat16 where the CPU has it
     }
     whole: openvino.Model | None = None
-    if isinstance(model, OwnModel):
+    chain = model.chain
+    if chain is None:
         onnx = exported_bytes(model, "openvino")
         try:
             graph = core.read_model(onnx)
@@ -41,11 +42,11 @@ def load_openvino(model: AnyModel, setting: Setting) -> GraphLoaded:
                 f"engine openvino cannot run {model.architecture}: {one_line(error)}"
             ) from error
     else:
-        activation = model.architecture.activation
+        activation = chain.architecture.activation
         draw = by_row_graph if setting.precision == "bfloat16" else chain_graph
-        graph = draw(label_layers(model), activation, setting.layout)
+        graph = draw(label_layers(chain), activation, setting.layout)
         if model.architecture.n_classes == 2:
-            whole = draw(logit_layers(model), activation, setting.layout)
+            whole = draw(logit_layers(chain), activation, setting.layout)
 
     def runner(of: openvino.Model) -> "RequestRunner":
         kept = keeps_nan(of)

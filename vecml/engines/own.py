@@ -22,7 +22,7 @@ def check_runs(name: str, n_features: int, n_classes: int, setting: Setting) -> 
     if engine is None or engine.own_models:
         return
     from vecml.model.chain import chain_of  # noqa: PLC0415 -- torch, which a run with a plain network may do without
-    from vecml.model.own_module import build  # noqa: PLC0415
+    from vecml.model.module_checks import build  # noqa: PLC0415
 
     found = chain_of(build(name, n_features, n_classes), n_features, n_classes)
     if isinstance(found, str):

@@ -11,7 +11,7 @@ from vecml.engines.base import Loaded
 from vecml.engines.checks import unsupported
 from vecml.engines.libraries import missing
 from vecml.errors import one_line
-from vecml.model.network import AnyModel, OwnModel
+from vecml.model.network import AnyModel
 
 
 class TorchEngine:
@@ -34,13 +34,14 @@ class TorchEngine:
 
     def load(self, model: AnyModel, setting: Setting) -> Loaded:
         """Copy the weights to the device in the precision that is computed in, and start the threads."""
-        if isinstance(model, OwnModel):
+        chain = model.chain
+        if chain is None:
             from vecml.engines.torch_module import ModuleLoaded  # noqa: PLC0415 -- it imports torch
 
             return ModuleLoaded(model, setting, compiled=False)
         from vecml.engines.torch_blocks import TorchLoaded  # noqa: PLC0415 -- it imports torch
 
-        return TorchLoaded(model, setting)
+        return TorchLoaded(chain, setting)
 
 
 def missing_torch(setting: Setting) -> str | None:

@@ -28,7 +28,7 @@ from vecml.engines.torch_blocks import division
 from vecml.engines.torch_threads import one_torch_thread
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.errors import EngineUnavailableError
-from vecml.model.network import AnyModel, OwnModel
+from vecml.model.network import AnyModel
 
 UNROLLED = 16  # classes up to which comparing them one after the other compiles quickly
 
@@ -56,7 +56,7 @@ class ModuleLoaded:
         self._layout = setting.layout
         self._release = _matmul_precision(setting)
         # what the modules take: a module of the user's own rows, a chain what it is handed
-        self._takes: Layout = "rows" if isinstance(model, OwnModel) else setting.layout
+        self._takes: Layout = "rows" if model.chain is None else setting.layout
         self._logits_module, labels_module = _modules(model, setting.layout, self._dtype, self._device)
         rows, threads = division(model, setting, self._dtype.itemsize)
         self._blocks = Blocks(min(rows, setting.request_rows or rows), threads)
@@ -307,12 +307,13 @@ class _Lane:
 
 def _modules(model: AnyModel, layout: Layout, dtype: torch.dtype, device: torch.device) -> tuple[nn.Module, nn.Module]:
     """What gives the logits (C, B), and what gives the labels (B,)."""
-    if isinstance(model, OwnModel):
-        logits: nn.Module = ByClass(copy.deepcopy(model.module).to(dtype)).to(device)
+    chain = model.chain
+    if chain is None:
+        logits: nn.Module = ByClass(copy.deepcopy(model.as_module()).to(dtype)).to(device)
         return logits.eval(), Labelled(logits).eval()
-    activation = model.architecture.activation
-    logits = Chain(logit_layers(model), activation, layout, dtype).to(device)
-    labels = Labelled(Chain(label_layers(model), activation, layout, dtype)).to(device)
+    activation = chain.architecture.activation
+    logits = Chain(logit_layers(chain), activation, layout, dtype).to(device)
+    labels = Labelled(Chain(label_layers(chain), activation, layout, dtype)).to(device)
     return logits.eval(), labels.eval()
 
 

@@ -18,7 +18,7 @@ from vecml.engines.base import Loaded
 from vecml.engines.blocks import choose_block_rows
 from vecml.engines.registry import load_engine
 from vecml.environment import describe
-from vecml.model.network import AnyModel, Model
+from vecml.model.network import AnyModel
 from vecml.progress import stage
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the rule for a cache's size
@@ -69,7 +69,7 @@ def complete(model: AnyModel, setting: Setting, x: NDArray[np.floating], clock: 
     """
     n_rows = x.shape[1 if setting.layout == "columns" else 0]
     request = n_rows if setting.request_rows is None else min(n_rows, setting.request_rows)
-    if setting.block_rows is not None or setting.device != "cpu" or not isinstance(model, Model):
+    if setting.block_rows is not None or setting.device != "cpu" or model.chain is None:
         return Complete(setting)
     if request < LEAST_ROWS or setting.engine == "row_loop":
         return Complete(setting)
@@ -109,7 +109,7 @@ def choose(seconds: Sequence[Sequence[float]]) -> int | None:
 
 
 def _measured(
-    model: Model, setting: Setting, x: NDArray[np.floating], request: int, clock: Clock
+    model: AnyModel, setting: Setting, x: NDArray[np.floating], request: int, clock: Clock
 ) -> tuple[int | None, float]:
     """The best block size, or None for the engine's own rule; and the seconds of the engine's first load."""
     rule = choose_block_rows(model.architecture, np.dtype(_storage(setting.precision)).itemsize)

@@ -24,7 +24,7 @@ from vecml.measure.limits import fraction_of_limit, machine_limits, minimal_work
 from vecml.measure.single import Measurement, measure_single
 from vecml.model.evaluate import Evaluation, find_flips, over_replicas, reference_rows
 from vecml.model.evaluate import evaluate as evaluate_labels
-from vecml.model.network import AnyModel, Model, OwnModel
+from vecml.model.network import AnyModel, Model
 from vecml.numbers import percent
 from vecml.progress import stage
 from vecml.warnings import warn
@@ -150,21 +150,20 @@ def in_layout(x_FN: NDArray[Any], layout: Layout) -> NDArray[Any]:
 
 def _reference(model: AnyModel, x_FN: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The rows of x_FN (F, N) that the reference can afford, and its float64 logits for them."""
-    n_rows = x_FN.shape[1]
-    if isinstance(model, OwnModel):
-        from vecml.model.own_module import wide_logits  # noqa: PLC0415 -- torch, which others do without
-
+    n_rows, chain = x_FN.shape[1], model.chain
+    if chain is None:
         affordable = max(1, min(OWN_ROWS, OWN_MULTIPLY_ADDS // max(1, model.architecture.multiply_adds)))
         row_N = reference_rows(n_rows, affordable)
-        return row_N, wide_logits(model, x_FN[:, row_N])
-    row_N = reference_rows(n_rows, affordable_rows(model.architecture))
-    reference = load_engine(model, REFERENCE)
+        return row_N, model.wide_logits(x_FN[:, row_N])
+    row_N = reference_rows(n_rows, affordable_rows(chain.architecture))
+    reference = load_engine(chain, REFERENCE)
     return row_N, reference.logits(np.ascontiguousarray(x_FN[:, row_N])).astype(np.float64)
 
 
 def _fraction(model: AnyModel, setting: Setting, precision: str, measurement: Measurement) -> float | None:
     """What the timed calls made of the machine's limits, for what the engine really computed in; None where none is."""
-    if isinstance(model, OwnModel) or setting.device != "cpu" or not has_gemm(precision):
+    chain = model.chain
+    if chain is None or setting.device != "cpu" or not has_gemm(precision):
         return None
     try:
         limits = machine_limits(describe().machine_key, setting.threads, precision)
@@ -174,5 +173,5 @@ def _fraction(model: AnyModel, setting: Setting, precision: str, measurement: Me
     if product is None or copy is None:
         return None
     # So that it is a bound: the features come as float32, also where float64 is computed in; 16 bits may be half of it.
-    work = minimal_work(model.architecture.widths, 2 if precision in ("bfloat16", "float16") else 4)
+    work = minimal_work(chain.architecture.widths, 2 if precision in ("bfloat16", "float16") else 4)
     return fraction_of_limit(*work, measurement.rows_per_call, measurement.seconds_per_call, product, copy)

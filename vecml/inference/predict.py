@@ -16,7 +16,7 @@ from vecml.errors import DataError, SettingError
 from vecml.inference.infer import in_layout
 from vecml.inference.setting import resolve_setting
 from vecml.model.find import is_module
-from vecml.model.network import AnyModel, Model, OwnModel
+from vecml.model.network import AnyModel
 from vecml.model.store import Classifier
 from vecml.numbers import count
 from vecml.warnings import warn
@@ -108,7 +108,7 @@ def bare_model(model: "AnyModel | nn.Module", n_features: int) -> AnyModel:
 
     Raises SettingError when that is no classifier that vecml can run, or it is none of these.
     """
-    if isinstance(model, Model | OwnModel):
+    if isinstance(model, AnyModel):
         return model
     if not is_module(model):
         raise SettingError(

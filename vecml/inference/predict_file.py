@@ -30,7 +30,7 @@ from vecml.engines.blocks import choose_block_rows
 from vecml.engines.registry import check, load_engine
 from vecml.errors import DataError, SettingError, StoreError, one_line
 from vecml.inference.infer import in_layout
-from vecml.model.network import AnyModel, OwnModel
+from vecml.model.network import AnyModel
 from vecml.model.store import Classifier
 from vecml.numbers import count
 from vecml.progress import stage
@@ -77,7 +77,7 @@ def runnable(model: AnyModel, setting: Setting) -> tuple[Setting, str | None]:
     try:
         check(model, wanted)
     except SettingError as error:
-        engine = "torch" if isinstance(model, OwnModel) else "numpy"
+        engine = "torch" if model.chain is None else "numpy"
         other = Setting(engine=engine, threads=cpus)
         check(model, other)
         return other, f"the setting that is stored with the model cannot run here, {engine} runs it: {error.message}"

@@ -38,7 +38,7 @@ from vecml.measure.kernels import Kernel
 from vecml.measure.limits import fraction_of_limit, minimal_work
 from vecml.measure.records import Arm, ArmMeasurement, Measured, Plan, Role
 from vecml.measure.verdict import Rules, Verdict, Word, judge
-from vecml.model.network import Model, OwnModel
+from vecml.model.network import Model
 from vecml.progress import stage
 
 SECONDS = 85.0  # for the measurement, so that `vecml ladder` with training and imports takes less than two minutes
@@ -144,14 +144,15 @@ def climb(job: Job, budget: Budget) -> Ladder:
     Raises SettingError for a module of the user's own, which has no rungs, and where there is no row; StoreError and
     MeasureError as `vecml.comparison.compare.compare_settings` does.
     """
-    if isinstance(job.model, OwnModel):
+    model = job.model.chain
+    if model is None:
         raise SettingError(
-            f"{job.model.architecture.name} is a module of your own: the ladder takes it apart into layers, and cannot",
+            f"{job.model.architecture} is a module of your own: the ladder takes it apart into layers, and cannot",
             "vecml compare measures it as it is; vecml ladder without --run climbs vecml's own network",
         )
     if not job.x_FN.shape[1]:
         raise SettingError("there is no row to infer", "give it at least one")
-    model, n_rows = job.model, job.x_FN.shape[1]
+    n_rows = job.x_FN.shape[1]
     rungs, skipped = choose_rungs(model.architecture, n_rows)
     settings = {rung.name: rung.setting for rung in rungs}
     with shared_folder(5 * job.x_FN.nbytes) as folder:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from vecml.errors import ModelError, SettingError, one_line
 
@@ -102,10 +102,16 @@ def check_there(weights: str | None) -> None:
         raise ModelError(f"--weights {weights}: there is no such file", "name a safetensors file")
 
 
-def is_module(value: object) -> bool:
+def is_module(value: object) -> "TypeGuard[nn.Module]":
     """Whether it is a torch.nn.Module; torch is not imported for it, since whoever has one has imported it."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def running_script() -> str | None:
+    """The path of the script that runs as `__main__`; None in a notebook or where code was typed in."""
+    script = getattr(sys.modules[MAIN], "__file__", None)
+    return None if script is None else str(Path(script).resolve())
 
 
 @contextmanager

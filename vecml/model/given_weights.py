@@ -12,9 +12,9 @@ import torch
 from vecml.config import TrainingConfig
 from vecml.data.split import Split
 from vecml.errors import ModelError
-from vecml.model.module import layer_from
-from vecml.model.network import AnyModel, Architecture, Layer, Model
-from vecml.model.own_module import build, check_finite, fill, model_of, read_state
+from vecml.model.module_checks import build, check_finite
+from vecml.model.network import AnyModel, Architecture, Layer, Model, layer_from
+from vecml.model.own_module import fill, model_of, read_state
 
 KEY = re.compile(r"(.*\.)?(\d+)\.(weight|bias)")  # layers.0.weight; 0.weight, 2.weight ... of an nn.Sequential
 

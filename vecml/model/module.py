@@ -1,11 +1,14 @@
 """The classifier as a torch module: fresh for training, or filled from a `Model` for export and for torch's engine."""
 
-import numpy as np
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
 from vecml.config import Activation
-from vecml.model.network import Architecture, Layer, Model
+
+if TYPE_CHECKING:
+    from vecml.model.network import Architecture, Model
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -15,7 +18,7 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 }
 
 
-def new_module(architecture: Architecture) -> nn.Sequential:
+def new_module(architecture: "Architecture") -> nn.Sequential:
     """Linear, activation, ..., linear, with torch's own initial weights (float32, from torch's global generator).
 
     Takes (N, F) float32 and gives (N, C) logits.
@@ -26,7 +29,7 @@ def new_module(architecture: Architecture) -> nn.Sequential:
     return nn.Sequential(*parts[:-1])
 
 
-def module_of(model: Model) -> nn.Sequential:
+def module_of(model: "Model") -> nn.Sequential:
     """The module with `model`'s weights, in evaluation mode; (N, F) float32 to (N, C) logits."""
     module = new_module(model.architecture)
     for linear, layer in zip(linears(module), model.layers, strict=True):
@@ -39,12 +42,3 @@ def module_of(model: Model) -> nn.Sequential:
 def linears(module: nn.Sequential) -> list[nn.Linear]:
     """The linear layers of the module, first to last."""
     return [part for part in module if isinstance(part, nn.Linear)]
-
-
-def layer_from(weight_OI: np.ndarray, bias_O: np.ndarray) -> Layer:
-    """A `Layer` from arrays of any float dtype: float32 copies, contiguous and read-only."""
-    weight = np.array(weight_OI, dtype=np.float32, order="C")
-    bias = np.array(bias_O, dtype=np.float32, order="C")
-    weight.flags.writeable = False
-    bias.flags.writeable = False
-    return Layer(weight, bias)

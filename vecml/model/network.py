@@ -1,13 +1,14 @@
 """The classifier: plain arrays that every engine can run (`Model`), or a module of the user's own (`OwnModel`).
 
-An engine starts from either. The last layer of a `Model` gives one logit a class, and standardisation is already folded
-into its first layer, so that the input is the encoded table itself.
+Both answer the same questions, `AnyModel`, so that whoever has a model asks it and does not look at its kind. The last
+layer of a `Model` gives one logit a class, and standardisation is already folded into its first layer, so that the
+input is the encoded table itself. torch is imported only where a module is asked for.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,10 @@ class Architecture:
         hidden: widths of the hidden layers, one or more (none: a linear classifier).
         n_classes: C, two or more.
         activation: between the layers.
+        obstacle: None: nothing keeps it from being a chain of linear layers.
     """
 
+    obstacle: ClassVar[None] = None
     n_features: int
     hidden: tuple[int, ...]
     n_classes: int
@@ -62,6 +65,15 @@ class Layer:
     bias_O: NDArray[np.float32] = field(repr=False)
 
 
+def layer_from(weight_OI: np.ndarray, bias_O: np.ndarray) -> Layer:
+    """A `Layer` from arrays of any float dtype: float32 copies, contiguous and read-only."""
+    weight = np.array(weight_OI, dtype=np.float32, order="C")
+    bias = np.array(bias_O, dtype=np.float32, order="C")
+    weight.flags.writeable = False
+    bias.flags.writeable = False
+    return Layer(weight, bias)
+
+
 @dataclass(frozen=True)
 class Model:
     """A trained classifier over encoded features.
@@ -86,6 +98,36 @@ class Model:
             digest.update(layer.weight_OI.astype("<f4").tobytes())
             digest.update(layer.bias_O.astype("<f4").tobytes())
         return digest.hexdigest()
+
+    @property
+    def chain(self) -> "Model":
+        """Itself."""
+        return self
+
+    def as_module(self) -> "nn.Module":
+        """A new module with its weights."""
+        from vecml.model.module import module_of  # noqa: PLC0415 -- torch, which a plain model need not wait for
+
+        return module_of(self)
+
+    def wide_logits(self, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Computed in NumPy."""
+        from vecml.model.wide import wide_logits  # noqa: PLC0415 -- scipy, which only its activations need
+
+        return wide_logits(self, x_FN)
+
+    def serialise(self) -> tuple[bytes, dict[str, Any]]:
+        """`layers.0.weight`, `layers.0.bias` ..., and the architecture's fields."""
+        from safetensors.numpy import save  # noqa: PLC0415 -- only whoever saves or loads needs it
+
+        arrays = {}
+        for index, layer in enumerate(self.layers):
+            arrays[f"layers.{index}.weight"] = layer.weight_OI
+            arrays[f"layers.{index}.bias"] = layer.bias_O
+        return save(arrays), asdict(self.architecture)
+
+    def check_rebuildable(self) -> None:
+        """Returns: arrays are all that it is made of."""
 
 
 @dataclass(frozen=True)
@@ -112,22 +154,37 @@ class OwnArchitecture:
         return self.name
 
 
-@dataclass(frozen=True)
-class OwnModel:
-    """A trained module of the user's own.
+@runtime_checkable
+class AnyModel(Protocol):
+    """What both kinds of model answer."""
 
-    Attributes:
-        architecture: its shape.
-        module: float32, in evaluation mode, on the CPU; takes encoded features (N, F) and gives logits (N, C).
-            Standardisation is part of it. Nobody changes it; who needs another precision or device copies it.
-        classes: the labels' names.
-        digest: hash of architecture, weights and class names (32 hex digits).
-    """
+    @property
+    def architecture(self) -> Architecture | OwnArchitecture:
+        """Its shape."""
 
-    architecture: OwnArchitecture
-    module: "nn.Module" = field(repr=False)
-    classes: tuple[str, ...]
-    digest: str
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels' names; `classes[i]` belongs to logit i."""
 
+    @property
+    def digest(self) -> str:
+        """Hash of architecture, weights and class names (32 hex digits)."""
 
-AnyModel = Model | OwnModel
+    @property
+    def chain(self) -> Model | None:
+        """The model as a chain of linear layers; None where it is none, so that only its module can be run."""
+
+    def as_module(self) -> "nn.Module":
+        """A torch module in evaluation mode: encoded features (N, F), float32, to logits (N, C). Do not change it."""
+
+    def wide_logits(self, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Its logits, float64 (N, C), for the columns of x_FN (F, N), when it computes in float64."""
+
+    def serialise(self) -> tuple[bytes, dict[str, Any]]:
+        """Its weights as a safetensors file, and the description of its architecture in JSON's types.
+
+        `vecml.model.store.rebuild` makes the model of them again.
+        """
+
+    def check_rebuildable(self) -> None:
+        """Raise SettingError, saying why, when a worker process could not make the model anew from `serialise`."""

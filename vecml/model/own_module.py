@@ -4,11 +4,11 @@ Everything else becomes an `OwnModel`: the module with standardisation before it
 made anew by its class, which the user names; some answers that are saved beside it show whether the class is the same.
 """
 
-import contextlib
 import copy
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,10 @@ from torch import nn
 
 from vecml.errors import ModelError, SettingError, TrainingError, one_line
 from vecml.model.chain import chain_of
-from vecml.model.find import make
-from vecml.model.module import layer_from
-from vecml.model.network import AnyModel, Architecture, Model, OwnArchitecture, OwnModel
+from vecml.model.find import MAIN, SCRIPT, make, running_script
+from vecml.model.module_checks import LOOKED_AT, check_finite, differs, look_at
+from vecml.model.network import AnyModel, Architecture, Model, OwnArchitecture, layer_from
 
-LOOKED_AT = 5  # rows
-ALONE = 1e-3  # a row by itself may differ from the same row among others by rounding, as a share of the largest logit
 BLOCK_ROWS = 8_192
 ANSWERS = 3
 
@@ -53,129 +51,80 @@ class Standardised(nn.Module):
         return logits_NC
 
 
-def build(name: str, n_features: int, n_classes: int, script: str | None = None) -> nn.Module:
-    """Make a module of the class `name` (of `script`, or importable) for `n_features` and `n_classes`, and check it.
+@dataclass(frozen=True)
+class OwnModel:
+    """A trained module of the user's own; an `AnyModel`.
 
-    It computes in float32 on the CPU, and is in evaluation mode. Raises SettingError as `find_class`, `make` and
-    `look_at` do, and where its answers depend on more than its state.
+    Attributes:
+        architecture: its shape.
+        module: float32, in evaluation mode, on the CPU; takes encoded features (N, F) and gives logits (N, C).
+            Standardisation is part of it. Nobody changes it; who needs another precision or device copies it.
+        classes: the labels' names.
+        digest: hash of architecture, weights and class names (32 hex digits).
     """
-    module = make(name, n_features, n_classes, script).eval()
-    look_at(module, n_features, n_classes, f"--architecture {name}")
-    with torch.random.fork_rng(devices=[]):  # what is drawn for it is nobody's business
-        another = make(name, n_features, n_classes, script).eval()
-    _look_at_another(module, another, n_features, f"--architecture {name}")
-    return module
 
+    architecture: OwnArchitecture
+    module: nn.Module = field(repr=False)
+    classes: tuple[str, ...]
+    digest: str
 
-def _look_at_another(module: nn.Module, other: nn.Module, n_features: int, what: str) -> None:
-    """Raise SettingError when `other`, made anew, does not answer as `module` does once it has its state."""
-    x_NF = torch.from_numpy(np.random.default_rng(0).standard_normal((LOOKED_AT, n_features)).astype(np.float32))
-    with torch.no_grad():
-        _settle(other, x_NF)
-        try:
-            other.load_state_dict(module.state_dict())
-            same = not _far(other(x_NF), module(x_NF))
-        except RuntimeError:  # another one has other tensors
-            same = False
-    if not same:
-        raise SettingError(
-            f"{what}: another one with the same state gives other logits, so a saved one could not be loaded",
-            "register what is drawn at random as a buffer that is saved (not persistent=False), or fix its seed",
+    @property
+    def chain(self) -> None:
+        """None."""
+        return None
+
+    def as_module(self) -> nn.Module:
+        """The module itself."""
+        return self.module
+
+    def wide_logits(self, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Computed by a copy of the module in float64."""
+        return _in_blocks(copy.deepcopy(self.module).double(), x_FN, torch.float64)
+
+    def serialise(self) -> tuple[bytes, dict[str, Any]]:
+        """The module's state, buffers included, and what `rebuilt` needs beside it."""
+        from safetensors.torch import save  # noqa: PLC0415 -- only whoever saves or loads needs it
+
+        shape = self.architecture
+        description = {
+            "kind": "own",
+            "name": shape.name,
+            "n_features": shape.n_features,
+            "n_classes": shape.n_classes,
+            "standardised": isinstance(self.module, Standardised),
+            "digest": shape.digest,
+            "multiply_adds": shape.multiply_adds,
+            "obstacle": shape.obstacle,
+            "answers": _answers(self.module, shape.n_features),
+        }
+        state = self.module.state_dict()
+        return save({key: value.detach().contiguous().clone() for key, value in state.items()}), description
+
+    def check_rebuildable(self) -> None:
+        """Makes the module anew, as a worker process would."""
+        name = self.architecture.name
+        module, _, qualified = name.partition(":")
+        hint = (
+            "a worker calls the class with (n_features, n_classes); define it in a module (in Jupyter: %%writefile,"
+            " import)"
         )
-
-
-def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> None:
-    """Raise SettingError, `what` first, if `module` is no classifier of `n_features` and `n_classes` that vecml runs.
-
-    In evaluation mode it must give finite or infinite float32 logits (N, C) for float32 features (N, F), each row by
-    itself and the same each time; a copy of it must do so in float64; its weights must be finite float32 tensors, and
-    all of its state tensors.
-    """
-    rng = np.random.default_rng(0)
-    x_NF = torch.from_numpy(rng.standard_normal((LOOKED_AT, n_features)).astype(np.float32))
-    with torch.no_grad():
-        _settle(module, x_NF)
-        given_NF, before = x_NF.clone(), {key: copy.deepcopy(value) for key, value in module.state_dict().items()}
+        script = running_script() if module == MAIN else None
+        if module == SCRIPT:
+            raise SettingError(
+                "the script compares again when a worker reads it", 'put the call under if __name__ == "__main__":'
+            )
+        if module == MAIN and script is None:
+            raise SettingError(f"module {qualified} was typed in: a worker process could not find its class", hint)
+        if "<" in qualified:
+            raise SettingError(f"module {qualified} has a class that a worker process could not find by its name", hint)
         try:
-            logits_NC = module(x_NF)
-        except (Exception, SystemExit) as error:
-            raise SettingError(
-                f"{what}: it fails on {LOOKED_AT} rows of {n_features} features: {one_line(error, named=True)}",
-                "it takes encoded features (rows, features), float32",
-            ) from error
-        if not torch.equal(x_NF, given_NF):
-            raise SettingError(f"{what}: it changes the rows that it is given", "let it work on a copy: x = x.clone()")
-        if changed := _changed(before, module.state_dict()):
-            raise SettingError(
-                f"{what}: its {changed} changes when it is called, in evaluation mode too",
-                "what is saved must be what answers: keep it as it is unless self.training",
-            )
-        wanted = f"({LOOKED_AT}, {n_classes}) float32"
-        if not isinstance(logits_NC, torch.Tensor):
-            raise SettingError(f"{what}: it gives a {type(logits_NC).__name__}, not logits: {wanted}")
-        if tuple(logits_NC.shape) != (LOOKED_AT, n_classes) or logits_NC.dtype != torch.float32:
-            given = f"{tuple(logits_NC.shape)} {str(logits_NC.dtype).removeprefix('torch.')}"
-            raise SettingError(
-                f"{what}: it gives {given} for {LOOKED_AT} rows of {n_features} features, not {wanted}",
-                "one logit a class, two for two classes",
-            )
-        _check_state(module, what)
-        if not torch.equal(torch.nan_to_num(module(x_NF)), torch.nan_to_num(logits_NC)):
-            raise SettingError(
-                f"{what}: it gives other logits for the same rows each time", "random layers must be off in eval mode"
-            )
-        alone_NC = torch.cat([module(row_F[None]) for row_F in x_NF])
-        if _far(alone_NC, logits_NC):
-            raise SettingError(f"{what}: its logits for a row depend on the other rows of the call")
-        try:
-            wide_NC = copy.deepcopy(module).double()(x_NF.double())
-        except (Exception, SystemExit) as error:
-            raise SettingError(
-                f"{what}: a copy of it does not run in float64, which the reference needs:"
-                f" {one_line(error, named=True)}",
-                "let tensors that it makes take the dtype of its input: x.new_zeros(...)",
-            ) from error
-        if wide_NC.dtype != torch.float64 or _far(wide_NC, logits_NC):
-            raise SettingError(f"{what}: a copy of it in float64 gives other logits", "it may round to float32 itself")
-
-
-def _check_state(module: nn.Module, what: str) -> None:
-    """Raise SettingError for a state that is not finite tensors, and for parameters that are not float32."""
-    for key, value in module.state_dict().items():
-        if not isinstance(value, torch.Tensor):
-            raise SettingError(f"{what}: its state {key} is a {type(value).__name__}, not a tensor")
-        if value.is_floating_point() and not bool(value.isfinite().all()):
-            raise SettingError(f"{what}: its {key} is not finite", "give it initial weights that are")
-    for key, parameter in module.named_parameters():
-        if parameter.dtype != torch.float32:
-            raise SettingError(f"{what}: its {key} is {str(parameter.dtype).removeprefix('torch.')}, not float32")
-
-
-def _settle(module: nn.Module, x_NF: torch.Tensor) -> None:
-    """A first call, in which lazy layers get their shapes; what is wrong with it is told by the next one."""
-    with contextlib.suppress(Exception, SystemExit):
-        module(x_NF.clone())
-
-
-def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> str | None:
-    """The first tensor of a module's state that is another one now."""
-    for key, value in after.items():
-        old = before.get(key)
-        if not isinstance(value, torch.Tensor) or not isinstance(old, torch.Tensor):
-            continue
-        if value.shape != old.shape or not torch.equal(torch.nan_to_num(value), torch.nan_to_num(old)):
-            return key
-    return None
-
-
-def _far(one_NC: torch.Tensor, other_NC: torch.Tensor) -> bool:
-    """Whether they differ by more than rounding could, where both are finite."""
-    one_NC, other_NC = one_NC.double(), other_NC.double()
-    off_NC = (one_NC - other_NC).abs()
-    finite_NC = off_NC.isfinite()
-    if not bool(finite_NC.any()):
-        return False
-    return bool((off_NC[finite_NC] > ALONE * other_NC[finite_NC].abs().max().clamp_min(1e-6)).any())
+            weights, description = self.serialise()
+            rebuilt(description, weights, self.classes, "the module", script)
+        except (SettingError, ModelError) as error:
+            if module == MAIN and "compares again" in error.message:
+                raise
+            said = error.message.removeprefix(f"--architecture {name}: ")
+            raise SettingError(f"module {name} cannot be made anew in a worker process: {said}", hint) from error
 
 
 def model_of(
@@ -250,33 +199,10 @@ def model_from(module: nn.Module, n_features: int) -> AnyModel:
     return model_of(name, own, n_features, tuple(map(str, range(logits_NC.shape[1]))), look=True)
 
 
-def state_bytes(model: OwnModel) -> bytes:
-    """The module's state, buffers included, as a safetensors file."""
-    from safetensors.torch import save  # noqa: PLC0415 -- only whoever saves or loads needs it
-
-    return save({key: value.detach().contiguous().clone() for key, value in model.module.state_dict().items()})
-
-
-def description_of(model: OwnModel) -> dict[str, Any]:
-    """The facts that `rebuilt` needs beside the state, in JSON's own types."""
-    shape = model.architecture
-    return {
-        "kind": "own",
-        "name": shape.name,
-        "n_features": shape.n_features,
-        "n_classes": shape.n_classes,
-        "standardised": isinstance(model.module, Standardised),
-        "digest": shape.digest,
-        "multiply_adds": shape.multiply_adds,
-        "obstacle": shape.obstacle,
-        "answers": _answers(model.module, shape.n_features),
-    }
-
-
 def rebuilt(
     told: Mapping[str, Any], state: bytes, classes: tuple[str, ...], place: str, script: str | None = None
 ) -> OwnModel:
-    """The model that `description_of` and `state_bytes` tell of, its class imported and made anew.
+    """The model that `OwnModel.serialise` gave.
 
     Args:
         told: with a name that the user has given: it is imported.
@@ -306,7 +232,7 @@ def rebuilt(
         raise ModelError(changed.message, changed.hint)
     expected_NC = torch.tensor(told["answers"], dtype=torch.float32)
     given_NC = torch.tensor(_answers(model.module, n_features))
-    if expected_NC.shape != given_NC.shape or _far(given_NC, expected_NC):
+    if expected_NC.shape != given_NC.shape or differs(given_NC, expected_NC):
         raise ModelError(changed.message.format("it gives other logits"), changed.hint)
     return model
 
@@ -348,24 +274,9 @@ def fill(module: nn.Module, state: Mapping[str, torch.Tensor], place: str, name:
             own[key].copy_(rounded)
 
 
-def check_finite(key: str, value: torch.Tensor, place: str) -> None:
-    """Raise ModelError when the tensor `value` (any shape and dtype) called `key` has a NaN or an infinity."""
-    if not value.is_floating_point():
-        return
-    wide = value.double()  # types of 8 bits cannot be asked themselves
-    if not bool(wide.isfinite().all()):
-        kind = "NaN" if bool(wide.isnan().any()) else "infinite"
-        raise ModelError(f"{place}: a model with {kind} weights: {key}", "take the weights from an earlier step")
-
-
-def wide_logits(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The logits of the model's module for the columns of x_FN (F, N), computed in float64: float64 (N, C)."""
-    return _in_blocks(copy.deepcopy(model.module).double(), x_FN, torch.float64)
-
-
-def own_logits(model: OwnModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
+def own_logits(model: AnyModel, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
     """The logits of the model's module itself, computed in float32, for the columns of x_FN (F, N): float64 (N, C)."""
-    return _in_blocks(model.module, x_FN, torch.float32)
+    return _in_blocks(model.as_module(), x_FN, torch.float32)
 
 
 def _in_blocks(module: nn.Module, x_FN: NDArray[np.floating], dtype: torch.dtype) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from vecml.atomic import write_bytes
 from vecml.config import Activation
 from vecml.data.encoding import Encoding
 from vecml.errors import ModelError
-from vecml.model.network import AnyModel, Architecture, Layer, Model, OwnModel
+from vecml.model.network import AnyModel, Architecture, Layer, Model
 
 FORMAT = 1
 DESCRIPTION = "model.json"
@@ -47,26 +47,8 @@ class Classifier:
 
 def serialise(classifier: Classifier) -> dict[str, bytes]:
     """The files of a saved classifier, by name, in the order in which they are to be written."""
-    from safetensors.numpy import save  # noqa: PLC0415 -- only whoever saves or loads needs it
-
     model = classifier.model
-    architecture: dict[str, Any]
-    if isinstance(model, OwnModel):
-        from vecml.model.own_module import description_of, state_bytes  # noqa: PLC0415 -- torch, which a plain model need not
-
-        weights, architecture = state_bytes(model), description_of(model)
-    else:
-        arrays = {}
-        for index, layer in enumerate(model.layers):
-            arrays[f"layers.{index}.weight"] = layer.weight_OI
-            arrays[f"layers.{index}.bias"] = layer.bias_O
-        weights = save(arrays)
-        architecture = {
-            "n_features": model.architecture.n_features,
-            "hidden": model.architecture.hidden,
-            "n_classes": model.architecture.n_classes,
-            "activation": model.architecture.activation,
-        }
+    weights, architecture = model.serialise()
     files = {WEIGHTS: weights, PREPROCESSING: _json(classifier.encoding.to_json_dict())}
     description = {
         "format": FORMAT,
@@ -137,11 +119,10 @@ def _checked(
                 f"{place / name} is not the file that was saved: its SHA-256 differs from {DESCRIPTION}'s",
                 "take the model from its run again",
             )
-    model: AnyModel
-    if description["architecture"].get("kind") == OWN:
-        model = _own(description, content[WEIGHTS], place, architecture_name)
-    else:
-        model = _plain(description, content[WEIGHTS], place)
+    architecture = description["architecture"]
+    if architecture.get("kind") == OWN:
+        _check_name(str(architecture["name"]), place, architecture_name)
+    model = rebuild(architecture, content[WEIGHTS], tuple(map(str, description["classes"])), place)
     if model.digest != description["model_digest"]:
         raise ModelError(
             f"{place / DESCRIPTION} was altered: the model's digest differs", "take the model from its run again"
@@ -161,9 +142,37 @@ def _checked(
     return Classifier(model, encoding)
 
 
-def _own(description: dict[str, Any], state: bytes, place: Path, name: str | None) -> OwnModel:
-    """A module of the user's own, whose class the user must have named."""
-    made_by = str(description["architecture"]["name"])
+def rebuild(
+    architecture: dict[str, Any], weights: bytes, classes: tuple[str, ...], place: Path, script: str | None = None
+) -> AnyModel:
+    """The model that `AnyModel.serialise` gave these two of.
+
+    Args:
+        architecture: the description. The class that it names is imported: the user must have named it.
+        weights: a safetensors file's content.
+        classes: the labels' names.
+        place: the folder that both are from, for errors.
+        script: the path of the running script, when the class is one of it.
+
+    Raises ModelError for what is damaged, SettingError when the class cannot be made.
+    """
+    if architecture.get("kind") == OWN:
+        from vecml.model.own_module import rebuilt  # noqa: PLC0415 -- torch, which a plain model need not wait for
+
+        return rebuilt(architecture, weights, classes, str(place / WEIGHTS), script)
+    if architecture["activation"] not in get_args(Activation):
+        raise ModelError(f"{place / DESCRIPTION}: there is no activation {architecture['activation']!r}")
+    shape = Architecture(
+        int(architecture["n_features"]),
+        tuple(map(int, architecture["hidden"])),
+        int(architecture["n_classes"]),
+        architecture["activation"],
+    )
+    return Model(shape, _layers(weights, shape, place), classes)
+
+
+def _check_name(made_by: str, place: Path, name: str | None) -> None:
+    """Raise ModelError unless the user has named the class of a module of their own."""
     if name is None:
         raise ModelError(
             f"{place / DESCRIPTION} was made by {made_by}, which is code: nothing is imported because a file says so",
@@ -171,20 +180,6 @@ def _own(description: dict[str, Any], state: bytes, place: Path, name: str | Non
         )
     if name != made_by:
         raise ModelError(f"{place / DESCRIPTION} was made by {made_by}, not by {name}")
-    from vecml.model.own_module import rebuilt  # noqa: PLC0415 -- torch, which a plain model need not wait for
-
-    classes = tuple(map(str, description["classes"]))
-    return rebuilt(description["architecture"], state, classes, str(place / WEIGHTS))
-
-
-def _plain(description: dict[str, Any], weights: bytes, place: Path) -> Model:
-    shape = description["architecture"]
-    if shape["activation"] not in get_args(Activation):
-        raise ModelError(f"{place / DESCRIPTION}: there is no activation {shape['activation']!r}")
-    architecture = Architecture(
-        int(shape["n_features"]), tuple(map(int, shape["hidden"])), int(shape["n_classes"]), shape["activation"]
-    )
-    return Model(architecture, _layers(weights, architecture, place), tuple(description["classes"]))
 
 
 def _layers(content: bytes, architecture: Architecture, place: Path) -> tuple[Layer, ...]:

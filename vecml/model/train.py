@@ -20,8 +20,8 @@ from vecml.data.selection import drop_flag
 from vecml.data.split import Part, Split
 from vecml.errors import TrainingError, VecmlError, one_line
 from vecml.model.adam import Adam
-from vecml.model.module import layer_from, linears, new_module
-from vecml.model.network import AnyModel, Architecture, Layer, Model
+from vecml.model.module import linears, new_module
+from vecml.model.network import AnyModel, Architecture, Layer, Model, layer_from
 from vecml.model.replicas import stack_size, train_stack
 
 GATHER_BATCHES = 64  # batches gathered at once: the index costs one call for many steps, the copy stays small
@@ -118,7 +118,8 @@ def _seeded_module(architecture: Architecture, seed: int) -> nn.Sequential:
 
 def _train_own(split: Split, config: TrainingConfig, name: str, device: str) -> Training:
     """As `train`, of a module class of the user's own; its dropout draws from torch's generator, seeded here."""
-    from vecml.model.own_module import build, model_of  # noqa: PLC0415 -- only whoever has a class needs it
+    from vecml.model.module_checks import build  # noqa: PLC0415 -- only whoever has a class needs it
+    from vecml.model.own_module import model_of  # noqa: PLC0415 -- only whoever has a class needs it
 
     part, n_features = split.train, len(split.train.x_FN)
     statistics = standardisation(part.x_FN)
