@@ -131,7 +131,7 @@ def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> str |
 
 
 def differs(one_NC: torch.Tensor, other_NC: torch.Tensor) -> bool:
-    """Whether they differ by more than rounding could, where both are finite."""
+    """Whether two tensors of logits (N, C) differ by more than rounding could, where both are finite."""
     one_NC, other_NC = one_NC.double(), other_NC.double()
     off_NC = (one_NC - other_NC).abs()
     finite_NC = off_NC.isfinite()

@@ -101,23 +101,23 @@ class Model:
 
     @property
     def chain(self) -> "Model":
-        """Itself."""
+        """Return the model itself, which is a chain."""
         return self
 
     def as_module(self) -> "nn.Module":
-        """A new module with its weights."""
+        """Make a new module with its weights."""
         from vecml.model.module import module_of  # noqa: PLC0415 -- torch, which a plain model need not wait for
 
         return module_of(self)
 
     def wide_logits(self, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Computed in NumPy."""
+        """Compute the logits of x_FN (F, N) in NumPy: float64 (N, C)."""
         from vecml.model.wide import wide_logits  # noqa: PLC0415 -- scipy, which only its activations need
 
         return wide_logits(self, x_FN)
 
     def serialise(self) -> tuple[bytes, dict[str, Any]]:
-        """`layers.0.weight`, `layers.0.bias` ..., and the architecture's fields."""
+        """Return `layers.0.weight`, `layers.0.bias` ... as a safetensors file, and the architecture's fields."""
         from safetensors.numpy import save  # noqa: PLC0415 -- only whoever saves or loads needs it
 
         arrays = {}
@@ -127,7 +127,7 @@ class Model:
         return save(arrays), asdict(self.architecture)
 
     def check_rebuildable(self) -> None:
-        """Returns: arrays are all that it is made of."""
+        """Return: a plain model consists of arrays only, which every process can read."""
 
 
 @dataclass(frozen=True)
@@ -156,32 +156,32 @@ class OwnArchitecture:
 
 @runtime_checkable
 class AnyModel(Protocol):
-    """What both kinds of model answer."""
+    """The questions that both kinds of model answer, `Model` and `OwnModel`."""
 
     @property
     def architecture(self) -> Architecture | OwnArchitecture:
-        """Its shape."""
+        """Return its shape."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The labels' names; `classes[i]` belongs to logit i."""
+        """Return the labels' names; `classes[i]` belongs to logit i."""
 
     @property
     def digest(self) -> str:
-        """Hash of architecture, weights and class names (32 hex digits)."""
+        """Return the hash of architecture, weights and class names (32 hex digits)."""
 
     @property
     def chain(self) -> Model | None:
-        """The model as a chain of linear layers; None where it is none, so that only its module can be run."""
+        """Return the model as a chain of linear layers; None where it is none, so that only its module can be run."""
 
     def as_module(self) -> "nn.Module":
-        """A torch module in evaluation mode: encoded features (N, F), float32, to logits (N, C). Do not change it."""
+        """Return a torch module in evaluation mode: float32 (N, F) to logits (N, C). Do not change it."""
 
     def wide_logits(self, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Its logits, float64 (N, C), for the columns of x_FN (F, N), when it computes in float64."""
+        """Compute its logits in float64 for the columns of x_FN (F, N): float64 (N, C)."""
 
     def serialise(self) -> tuple[bytes, dict[str, Any]]:
-        """Its weights as a safetensors file, and the description of its architecture in JSON's types.
+        """Return its weights as a safetensors file, and the description of its architecture in JSON's types.
 
         `vecml.model.store.rebuild` makes the model of them again.
         """

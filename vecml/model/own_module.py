@@ -70,19 +70,19 @@ class OwnModel:
 
     @property
     def chain(self) -> None:
-        """None."""
+        """Return None: only the module can be run."""
         return None
 
     def as_module(self) -> nn.Module:
-        """The module itself."""
+        """Return the module itself."""
         return self.module
 
     def wide_logits(self, x_FN: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Computed by a copy of the module in float64."""
+        """Compute the logits of x_FN (F, N) by a copy of the module in float64: float64 (N, C)."""
         return _in_blocks(copy.deepcopy(self.module).double(), x_FN, torch.float64)
 
     def serialise(self) -> tuple[bytes, dict[str, Any]]:
-        """The module's state, buffers included, and what `rebuilt` needs beside it."""
+        """Return the module's state, buffers included, as a safetensors file, and what `rebuilt` needs beside it."""
         from safetensors.torch import save  # noqa: PLC0415 -- only whoever saves or loads needs it
 
         shape = self.architecture
@@ -101,7 +101,7 @@ class OwnModel:
         return save({key: value.detach().contiguous().clone() for key, value in state.items()}), description
 
     def check_rebuildable(self) -> None:
-        """Makes the module anew, as a worker process would."""
+        """Make the module anew, as a worker process would; raises SettingError where that fails."""
         name = self.architecture.name
         module, _, qualified = name.partition(":")
         hint = (
