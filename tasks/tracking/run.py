@@ -9,11 +9,10 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -27,6 +26,7 @@ from vecml import record as records
 from vecml.device import device_name
 from vecml.environment import Environment, describe, git_commit, process_identity
 from vecml.errors import StoreError, VecmlError, interrupted, one_line
+from vecml.progress import stage
 from vecml.record import TrackedRun
 from vecml.warnings import warn
 
@@ -84,13 +84,17 @@ class ResultWriter:
     def run(self) -> TrackedRun:
         return self.opened.run
 
-    def log_at_once(self, logged: Logged) -> None:
+    def log(self, logged: Logged) -> None:
         """Log everything.
 
         All files are on the disk before anything is logged: when that fails, the StoreError says where they are kept.
         """
         store, run_id = self.opened.store, self.run.run_id
-        with store_errors(store.location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
+        with (
+            stage("storing the result"),
+            store_errors(store.location),
+            tempfile.TemporaryDirectory(prefix="vecml-") as scratch,
+        ):
             folder = Path(scratch) / "run"
             for path, content in logged.files.items():
                 _write(folder / path, content)
@@ -99,22 +103,18 @@ class ResultWriter:
                 store.client.log_artifacts(run_id, str(folder))
 
 
-Writer = TypeVar("Writer", bound=ResultWriter)
-
-
 @contextmanager
-def tracked_result(kind: str, name: str | None, writer: Callable[[OpenRun], Writer]) -> Iterator[Writer]:
+def tracked_result(kind: str, name: str | None) -> Iterator[ResultWriter]:
     """A result's writer for the block, in a new run on the CPU, which ends as in `tracked_run`.
 
     Args:
         kind: of `vecml.record`: `LADDER`, `LAB`, `OPTIMIZE`.
         name: None lets MLflow make one.
-        writer: the class that writes results of the kind.
 
     Raises StoreError when the store cannot be opened or written.
     """
     with tracked_run(kind, name, device_name("cpu"), None) as opened:
-        yield writer(opened)
+        yield ResultWriter(opened)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.tracking.optimized import metrics, params, tracked_optimization
+from tasks.tracking.results import logged_optimization, optimization_metrics, optimization_params
+from tasks.tracking.run import tracked_result
 from tasks.tracking.store import open_store
 from tests.optimize.made_modules import SLOW
 from vecml import keys
@@ -92,8 +93,8 @@ def test_the_store(found: Optimization, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("VECML_HOME", str(tmp_path))
     made = judged(found, numpy="faster", numba="slower")
-    with tracked_optimization("name") as writer:
-        writer.log(made)
+    with tracked_result(keys.OPTIMIZE, "name") as writer:
+        writer.log(logged_optimization(made))
     client = open_store().client
     run = client.get_run(writer.run.run_id)
     assert (run.info.status, run.data.tags["vecml.kind"], run.data.tags["vecml.winner"]) == (
@@ -101,10 +102,10 @@ def test_the_store(found: Optimization, tmp_path: Path, monkeypatch: pytest.Monk
         "optimize",
         "numpy",
     )
-    assert run.data.params == params(made)
+    assert run.data.params == optimization_params(made)
     assert run.data.params["target"] == "slow.py:squares"
     assert set(run.data.params) == set(keys.OPTIMIZE_PARAMS)
-    assert run.data.metrics == metrics(made)
+    assert run.data.metrics == optimization_metrics(made)
     assert set(run.data.metrics) <= set(keys.OPTIMIZE_METRICS)
     assert (run.data.metrics["optimize/ratio"], run.data.metrics["optimize/break_even_calls"]) == (20.0, 7.0)
     names = {one.path for one in client.list_artifacts(writer.run.run_id)}
@@ -115,7 +116,7 @@ def test_every_metric_is_what_its_key_says(found: Optimization) -> None:
     made = judged(found, numpy="faster", numba="slower")
     base = Gain(None, "the baseline", None, None, None, 0.02, 0.1, None, 3 * 10**8)
     profile = dataclasses.replace(made.profile, loop_share=0.75)
-    assert metrics(dataclasses.replace(made, base=base, profile=profile)) == {
+    assert optimization_metrics(dataclasses.replace(made, base=base, profile=profile)) == {
         "optimize/call_s": 0.02,
         "optimize/loop_share": 0.75,
         "optimize/bound": 4,
@@ -134,7 +135,9 @@ def test_every_metric_is_what_its_key_says(found: Optimization) -> None:
 def test_without_a_winner_and_a_measurement_their_metrics_are_left_out(found: Optimization) -> None:
     """The profile's bound is infinite where all of the time is in loops."""
     profile = dataclasses.replace(found.profile, loop_share=1.0)
-    logged = metrics(dataclasses.replace(found, tried=(), winner=None, base=None, comparison=None, profile=profile))
+    logged = optimization_metrics(
+        dataclasses.replace(found, tried=(), winner=None, base=None, comparison=None, profile=profile)
+    )
     assert logged == {
         "optimize/call_s": found.observation.seconds,
         "optimize/loop_share": 1,

@@ -7,9 +7,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tasks.tracking.lab import tracked_lab
-from tasks.tracking.ladder import tracked_ladder
-from tasks.tracking.run import Logged, ResultWriter, tracked_result
+from tasks.tracking.results import logged_lab, logged_ladder
+from tasks.tracking.run import Logged, tracked_result
 from tasks.tracking.store import open_store
 from tests.made_ladder import made_ladder
 from vecml import keys
@@ -36,8 +35,8 @@ def files_of(run: Run) -> set[str]:
 
 def test_a_ladder_logs_every_key(tmp_path: Path) -> None:
     made = made_ladder()
-    with tracked_ladder("größer 🦊") as writer:
-        writer.log(made, "a note", b"\x89PNG")
+    with tracked_result(keys.LADDER, "größer 🦊") as writer:
+        writer.log(logged_ladder(made, "a note", b"\x89PNG"))
     run = run_of(writer.run.run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "größer 🦊")
     assert run.data.tags["vecml.kind"] == "ladder"
@@ -69,7 +68,7 @@ def test_a_ladder_logs_every_key(tmp_path: Path) -> None:
 
 
 def test_a_ladder_that_fails_is_failed() -> None:
-    with pytest.raises(ValueError, match="no"), tracked_ladder(None) as writer:
+    with pytest.raises(ValueError, match="no"), tracked_result(keys.LADDER, None) as writer:
         raise ValueError("no")
     assert run_of(writer.run.run_id).info.status == "FAILED"
 
@@ -85,8 +84,8 @@ def test_a_lab_logs_every_key() -> None:
         *("ufunc", "A title", "an idea", "values", "2026-01-02T03:04:05+00:00", True, cells, {}, Limits(), 3, {}),
         sentences=("One.", "Two.", "Three."),
     )
-    with tracked_lab(None) as writer:
-        writer.log([outcome], {"ufunc": b"\x89PNG"}, "<p>", quick=True)
+    with tracked_result(keys.LAB, None) as writer:
+        writer.log(logged_lab([outcome], {"ufunc": b"\x89PNG"}, "<p>", quick=True))
     run = run_of(writer.run.run_id)
     assert run.data.tags["vecml.kind"] == "lab"
     assert run.data.params == {"experiments": "ufunc", "quick": "True"}
@@ -106,10 +105,8 @@ def test_a_lab_logs_every_key() -> None:
 
 def test_more_figures_than_mlflow_takes_at_once_are_all_logged() -> None:
     figures = {f"lab/{index}/cells": float(index) for index in range(2_001)}
-    with tracked_result(keys.LAB, None, ResultWriter) as writer:
-        writer.log_at_once(
-            Logged({"a/b.txt": "é", "c": b"\xff"}, {"quick": "True"}, figures, {"tag": "one"}, "n" * 9_000)
-        )
+    with tracked_result(keys.LAB, None) as writer:
+        writer.log(Logged({"a/b.txt": "é", "c": b"\xff"}, {"quick": "True"}, figures, {"tag": "one"}, "n" * 9_000))
     run = run_of(writer.run.run_id)
     assert run.data.metrics == figures
     assert run.data.params == {"quick": "True"}
@@ -128,8 +125,8 @@ def test_a_store_that_fails_leaves_every_file_of_a_ladder(
         raise OSError("no room")
 
     monkeypatch.setattr(MlflowClient, broken, breaking)
-    with pytest.raises(StoreError, match="no room") as caught, tracked_ladder(None) as writer:
-        writer.log(made_ladder(), "a note", b"\x89PNG")
+    with pytest.raises(StoreError, match="no room") as caught, tracked_result(keys.LADDER, None) as writer:
+        writer.log(logged_ladder(made_ladder(), "a note", b"\x89PNG"))
     kept = tmp_path / f"vecml-unsaved-{writer.run.run_id}"
     assert str(kept) in str(caught.value.hint)
     assert {str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()} == {
@@ -144,10 +141,10 @@ def test_a_disk_without_room_for_the_files_is_an_error_of_one_line(monkeypatch: 
     def full(*_args: object, **_more: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with tracked_ladder(None) as writer:
+    with tracked_result(keys.LADDER, None) as writer:
         made = made_ladder()
         with monkeypatch.context() as patched:
             patched.setattr(Path, "write_bytes", full)
             with pytest.raises(StoreError, match="No space left on device"):
-                writer.log(made, "a note", None)
+                writer.log(logged_ladder(made, "a note", None))
     assert not run_of(writer.run.run_id).data.metrics

@@ -68,12 +68,14 @@ def _measure(
     from flows.signals import leaving_in_order
 
     with leaving_in_order():
-        from tasks.tracking.lab import tracked_lab
+        from tasks.tracking.results import logged_lab
+        from tasks.tracking.run import tracked_result
+        from vecml import keys
         from vecml.atomic import write_bytes
         from vecml.lab.run import run
         from vecml.report.lab import page, picture, to_json_dict
 
-        with tracked_lab(name) as writer:
+        with tracked_result(keys.LAB, name) as writer:
             outcomes = [run(experiment, quick=quick) for experiment in experiments]
             pictures = {}
             for outcome in outcomes:
@@ -88,7 +90,7 @@ def _measure(
                 for file_name, content in pictures.items():
                     write_bytes(out / f"{file_name}.png", content)
                 write_bytes(out / "lab.html", html.encode())
-            writer.log(outcomes, pictures, html, quick=quick)
+            writer.log(logged_lab(outcomes, pictures, html, quick=quick))
         return outcomes, writer.run.url
 
 

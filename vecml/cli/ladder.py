@@ -49,8 +49,10 @@ def _measure(
     from flows.signals import leaving_in_order
 
     with leaving_in_order():
-        from tasks.tracking.ladder import tracked_ladder
         from tasks.tracking.read import read_run
+        from tasks.tracking.results import logged_ladder
+        from tasks.tracking.run import tracked_result
+        from vecml import keys
         from vecml.atomic import write_bytes
         from vecml.comparison.subject import job_of_run, job_of_training
         from vecml.config import PipelineConfig
@@ -68,13 +70,13 @@ def _measure(
             job = job_of_run(recorded, rows)
             if rows is None:
                 job = job_of_run(recorded, choose_rows(job.model.architecture))
-        with tracked_ladder(name) as writer:
+        with tracked_result(keys.LADDER, name) as writer:
             result = climb(job, plan_ladder(quick=quick, began=began))
             content = drawn_picture(result)
             write_json(json, lambda: json_text.dumps(to_json_dict(result)))
             if picture is not None:
                 write_bytes(picture, content)
-            writer.log(result, note(result), content)
+            writer.log(logged_ladder(result, note(result), content))
         return result, writer.run.url
 
 

@@ -61,7 +61,9 @@ def optimize(
     Your code runs in worker processes with a time limit; your files are read, and written to with --apply only.
     Everything is tracked in MLflow as one run.
     """
-    from tasks.tracking.optimized import tracked_optimization
+    from tasks.tracking.results import logged_optimization
+    from tasks.tracking.run import tracked_result
+    from vecml import keys
     from vecml.optimize.steps import Request, optimize
     from vecml.optimize.steps import check as judged
     from vecml.optimize.target import find_place, parsed
@@ -69,12 +71,12 @@ def optimize(
     request = Request(target, inputs, tuple(candidate or ()), rtol, budget, limit)
     parsed(find_place(target, "TARGET"))
     err = console(sys.stderr)
-    with tracked_optimization(name) as writer:
+    with tracked_result(keys.OPTIMIZE, name) as writer:
         found = optimize(request, lambda text: err.print(text, markup=False, soft_wrap=True))
         try:
             _write(found, patch, json)
         finally:
-            writer.log(found)
+            writer.log(logged_optimization(found))
     url = writer.run.url
     if not is_printed(json):
         _show(found, url)
