@@ -128,9 +128,10 @@ def compare_settings(
             label_N = write_files(job, settings, folder)
         groups = make_groups(settings, folder, probe_rows(job.model, x_FN, label_N), openers)
         sitting = sit(groups, budget, equivalence=_equivalence(settings), resumed=resumed, keep=keep)
-    keep_limits(sitting.environment.machine_key, measured_limits(sitting.measured, min))
+    keep_limits(sitting.machine_key, measured_limits(sitting.measured, min))
     return Comparison(
         **sitting.recorded(),
+        rules=sitting.rules,
         budget=budget.text,
         subject=_subject(job),
         settings=settings,

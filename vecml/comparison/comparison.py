@@ -59,37 +59,46 @@ class Load:
     foreign_cpus: float | None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Several settings, or functions, measured beside each other.
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The part that the records of all measurements have alike.
 
     Attributes:
         created: when it began: ISO 8601, UTC.
         vecml: the version that measured.
+        environment: the machine and the libraries (`Environment.to_json_dict`).
+        load_before, load_after: how busy other programs kept the machine.
+        measured: every raw block.
+    """
+
+    created: str
+    vecml: str
+    environment: Mapping[str, Any] = field(repr=False)
+    load_before: Load
+    load_after: Load
+    measured: Measured = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Record):
+    """Several settings, or functions, measured beside each other.
+
+    Attributes:
         budget: as the user gave it.
         subject: the model and the data.
         settings: by the arm's name; empty for functions.
         skipped: by the name of each setting that could not run, the reason.
         simplest: the arms' names, the simplest first; among tied arms the simplest is recommended.
-        environment: the machine and the libraries (`Environment.to_json_dict`).
-        load_before, load_after: how busy other programs kept the machine.
         rules: the bounds and levels of the verdicts.
-        measured: every raw block.
         faults: by an arm's name, why it is invalid however fast it is.
     """
 
-    created: str
-    vecml: str
     budget: str
     subject: Subject
     settings: Mapping[str, Setting]
     skipped: Mapping[str, str]
     simplest: tuple[str, ...]
-    environment: Mapping[str, Any] = field(repr=False)
-    load_before: Load
-    load_after: Load
     rules: Rules
-    measured: Measured = field(repr=False)
     faults: Mapping[str, str]
 
 

@@ -29,7 +29,7 @@ class Document:
     Attributes:
         version, kind: 1, `comparison`.
         created, vecml, budget, subject, settings, skipped, simplest, environment, load_before, load_after, rules,
-            faults: as in `Comparison`.
+            faults: as in `Record` and `Comparison`.
         plan, launches, seconds, windows, replaced: as in `Measured`.
         arms: baselines and arms with their raw blocks.
         null_arm: the baseline's copy of the first group, with its raw blocks.
@@ -118,23 +118,8 @@ def _document(comparison: Comparison) -> Document:
     return Document(
         version=VERSION,
         kind=KIND,
-        created=comparison.created,
-        vecml=comparison.vecml,
-        budget=comparison.budget,
-        subject=comparison.subject,
-        settings=dict(comparison.settings),
-        skipped=dict(comparison.skipped),
-        simplest=comparison.simplest,
-        environment=dict(comparison.environment),
-        load_before=comparison.load_before,
-        load_after=comparison.load_after,
-        rules=comparison.rules,
-        faults=dict(comparison.faults),
-        plan=measured.plan,
-        launches=measured.launches,
-        seconds=measured.seconds,
-        windows=measured.windows,
-        replaced=measured.replaced,
+        **_alike(comparison, Comparison),
+        **_alike(measured, Measured),
         arms=tuple(arm for arm in measured.arms if arm.role in ("baseline", "arm")),
         null_arm=nulls[0] if nulls else None,
         further_null_arms=nulls[1:],
@@ -146,27 +131,15 @@ def _document(comparison: Comparison) -> Document:
 def _comparison(document: Document) -> Comparison:
     nulls = () if document.null_arm is None else (document.null_arm, *document.further_null_arms)
     return Comparison(
-        created=document.created,
-        vecml=document.vecml,
-        budget=document.budget,
-        subject=document.subject,
-        settings=document.settings,
-        skipped=document.skipped,
-        simplest=document.simplest,
-        environment=document.environment,
-        load_before=document.load_before,
-        load_after=document.load_after,
-        rules=document.rules,
-        measured=Measured(
-            plan=document.plan,
-            arms=(*document.arms, *nulls, *document.limit_arms),
-            launches=document.launches,
-            windows=document.windows,
-            replaced=document.replaced,
-            seconds=document.seconds,
-        ),
-        faults=document.faults,
+        **_alike(document, Comparison),
+        measured=Measured(**_alike(document, Measured), arms=(*document.arms, *nulls, *document.limit_arms)),
     )
+
+
+def _alike(record: Any, kind: type[Comparison | Measured]) -> dict[str, Any]:
+    """The fields of `record` that a document and `kind` have alike, by name: all but `measured` and `arms`."""
+    names = Document.__dataclass_fields__.keys() & kind.__dataclass_fields__.keys() - {"arms"}
+    return {name: getattr(record, name) for name in names}
 
 
 def _check(document: Document, name: str) -> None:

@@ -118,6 +118,7 @@ def compare_functions(
             faults[measured.name] = "its result changed from call to call over the same input"
     return Comparison(
         **sitting.recorded(),
+        rules=sitting.rules,
         budget=budget,
         subject=Subject("functions", len(x) if hasattr(x, "__len__") else 1),
         settings={},

@@ -9,7 +9,7 @@ import math
 import os
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from vecml import cache
 from vecml.comparison.arms import OPENER, thread_variables
 from vecml.comparison.budget import GATES, ROUNDS, Budget, launches_for
 from vecml.comparison.compare import Job, write_files
-from vecml.comparison.comparison import Load
+from vecml.comparison.comparison import Record
 from vecml.comparison.files import shared_folder
 from vecml.comparison.sitting import Sitting, sit
 from vecml.config import Setting
@@ -61,16 +61,12 @@ SIMULATED_PER_MINUTE = 500
 CHOOSING_KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
-@dataclass(frozen=True)
-class Qualification:
+@dataclass(frozen=True, kw_only=True)
+class Qualification(Record):
     """How well this machine measures.
 
     Attributes:
-        created: when it began: ISO 8601, UTC.
-        vecml: the version that measured.
         minutes: time of the real measurement.
-        environment: the machine and the libraries.
-        load_before, load_after: how busy other programs kept the machine.
         launches: number of complete launches.
         replaced: number of launches that were replaced because of a slow canary.
         figures: of the real and the simulated comparisons, each beside its target.
@@ -78,15 +74,9 @@ class Qualification:
         gates: by number of launches, the |ratio - 1| that the same code against itself exceeds in one comparison of 20.
         resolves: by budget in seconds, the difference that is found nine times in ten.
         launches_for: by budget in seconds, the number of launches of a comparison of two arms.
-        measured: every raw block.
     """
 
-    created: str
-    vecml: str
     minutes: float
-    environment: Mapping[str, Any] = field(repr=False)
-    load_before: Load
-    load_after: Load
     launches: int
     replaced: int
     figures: tuple[Figure, ...]
@@ -94,7 +84,6 @@ class Qualification:
     gates: Mapping[int, float]
     resolves: Mapping[float, float]
     launches_for: Mapping[float, int]
-    measured: Measured = field(repr=False)
 
     @property
     def status(self) -> str:
@@ -129,14 +118,10 @@ def qualify(minutes: float, *, keep: bool = True, seed: int = 0) -> Qualificatio
     if keep:
         by_count = {str(count): gate for count, gate in gates.items()}
         content = {"launch_sd": sd, "gates": by_count, "created": sitting.created}
-        cache.write(GATES, sitting.environment.machine_key, content)
+        cache.write(GATES, sitting.machine_key, content)
     return Qualification(
-        created=sitting.created,
-        vecml=sitting.vecml,
+        **sitting.recorded(),
         minutes=minutes,
-        environment=sitting.environment.to_json_dict(),
-        load_before=sitting.load_before,
-        load_after=sitting.load_after,
         launches=measured.launches,
         replaced=len(measured.replaced),
         figures=tuple(figures),
@@ -144,7 +129,6 @@ def qualify(minutes: float, *, keep: bool = True, seed: int = 0) -> Qualificatio
         gates=gates,
         resolves=resolves,
         launches_for=counts,
-        measured=measured,
     )
 
 

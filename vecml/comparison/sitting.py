@@ -10,14 +10,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from vecml import __version__
 from vecml.comparison.budget import Budget, machine_rules
-from vecml.comparison.comparison import Load
-from vecml.environment import Environment, changes, describe
+from vecml.comparison.comparison import Load, Record
+from vecml.environment import changes, describe
 from vecml.measure.context import read_counters, window
 from vecml.measure.coordinator import Progress, measure
 from vecml.measure.lock import only_measurement
@@ -31,27 +31,18 @@ BUSY_CPUS = 0.25
 LOAD_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class Sitting:
-    """A measurement, and the machine before and after it.
+@dataclass(frozen=True, kw_only=True)
+class Sitting(Record):
+    """A measurement, and the machine before and after it; `environment` is the one when it began.
 
     Attributes:
-        created: when it began: ISO 8601, UTC.
-        vecml: the version that measured.
-        environment: the machine and the libraries when it began.
-        load_before, load_after: how busy other programs kept the machine.
+        machine_key: of that environment.
         rules: this machine's rules for verdicts after as many launches as were measured.
-        measured: every raw block.
         change: why no result counts, because the environment is another one than at the beginning; None: it is not.
     """
 
-    created: str
-    vecml: str
-    environment: Environment = field(repr=False)
-    load_before: Load
-    load_after: Load
+    machine_key: str
     rules: Rules
-    measured: Measured = field(repr=False)
     change: str | None
 
     def faults(self, names: Iterable[str], found: Mapping[str, str]) -> dict[str, str]:
@@ -59,9 +50,8 @@ class Sitting:
         return dict(found) if self.change is None else dict.fromkeys(names, self.change)
 
     def recorded(self) -> dict[str, Any]:
-        """The fields that the record of every measurement has, by name: arguments of `Comparison`, say."""
-        names = ("created", "vecml", "load_before", "load_after", "rules", "measured")
-        return {**{name: getattr(self, name) for name in names}, "environment": self.environment.to_json_dict()}
+        """The fields of `Record` by name: arguments of `Comparison`, say."""
+        return {one.name: getattr(self, one.name) for one in dataclasses.fields(Record)}
 
 
 def sit(
@@ -103,7 +93,8 @@ def sit(
     return Sitting(
         created=created,
         vecml=__version__,
-        environment=environment,
+        environment=environment.to_json_dict(),
+        machine_key=environment.machine_key,
         load_before=before,
         load_after=after,
         rules=dataclasses.replace(machine_rules(environment.machine_key, measured.launches), equivalence=equivalence),

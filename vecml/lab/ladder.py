@@ -8,7 +8,7 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vecml.comparison.arms import limit_arm, make_group, null_name, thread_variables
 from vecml.comparison.budget import Budget
 from vecml.comparison.compare import Job, probe_rows, write_files
-from vecml.comparison.comparison import Load, measured_limits, median_call_seconds
+from vecml.comparison.comparison import Record, measured_limits, median_call_seconds
 from vecml.comparison.files import shared_folder
 from vecml.comparison.gate import faults
 from vecml.comparison.sitting import sit
@@ -47,27 +47,20 @@ NULL = null_name(ROW_LOOP)
 STOPPED_PAYING = ("undetected", "equivalent", "slower")
 
 
-@dataclass(frozen=True)
-class Ladder:
-    """A ladder that was measured.
+@dataclass(frozen=True, kw_only=True)
+class Ladder(Record):
+    """A ladder that was measured; `measured` has the times of whole calls.
 
     Attributes:
-        created: when it began: ISO 8601, UTC.
-        vecml: the version that measured.
         data_source, model_digest, run_id: as in `vecml.comparison.comparison.Subject`.
         widths: of the network's layers.
         n_rows: number of rows of the input; a slow rung labels fewer of them.
         rungs: the rungs that were measured, in order.
         skipped: by the name of each rung that this machine lacks, the reason.
-        environment: the machine and the libraries.
-        load_before, load_after: how busy other programs kept the machine.
         rules: the bounds and levels of the verdicts.
-        measured: every raw block, with times of whole calls.
         faults: by a rung's name, why it is invalid however fast it is.
     """
 
-    created: str
-    vecml: str
     data_source: str
     model_digest: str
     run_id: str | None
@@ -75,11 +68,7 @@ class Ladder:
     n_rows: int
     rungs: tuple[Rung, ...]
     skipped: Mapping[str, str]
-    environment: Mapping[str, Any] = field(repr=False)
-    load_before: Load
-    load_after: Load
     rules: Rules
-    measured: Measured = field(repr=False)
     faults: Mapping[str, str]
 
 
@@ -162,6 +151,7 @@ def climb(job: Job, budget: Budget) -> Ladder:
         sitting = sit([make_arms(rungs, folder, _probe(model, job.x_FN, label_N, rungs))], budget)
     return Ladder(
         **sitting.recorded(),
+        rules=sitting.rules,
         data_source=job.data_source,
         model_digest=model.digest,
         run_id=job.run_id,

@@ -65,7 +65,7 @@ def run(experiment: Experiment, *, quick: bool) -> Outcome:
         cells=tuple(cells(plan.points, sitting, limits)),
         limits=limits,
         launches=sitting.measured.launches,
-        environment=sitting.environment.to_json_dict(),
+        environment=sitting.environment,
         load_before=sitting.load_before,
         load_after=sitting.load_after,
     )

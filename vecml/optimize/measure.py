@@ -135,6 +135,7 @@ def measure_calls(
     sitting = sit([make_group(list(places), arm)], Budget(plan, budget, None, "default"))
     return Comparison(
         **sitting.recorded(),
+        rules=sitting.rules,
         budget=budget,
         subject=Subject("functions", 1),
         settings={},
