@@ -25,54 +25,30 @@ from vecml.hardware import program_output, read_text, sysctl
 
 PROTOCOL_VERSION = 2  # of measuring: results of different protocols are not compared; 2: more libraries compute
 
-_MACHINE_KEY = (
+_HARDWARE = (
     "cpu_model",
     "architecture",
     "instruction_sets",
     "logical_cpus",
     "physical_cpus",
-    "usable_cpus",
-    "cpu_quota",
     "l1d_bytes",
     "l2_bytes",
     "l3_bytes",
     "gpus",
 )
+_ALLOWED = ("usable_cpus", "cpu_quota")
+_COMPUTING = ("vecml", "numpy", "torch", "scipy", "onnxruntime", "openvino", "halide")  # packages
+_RECORDING = ("mlflow", "prefect", "pyarrow")
+_MACHINE_KEY = (*_HARDWARE, *_ALLOWED)
+_SOFTWARE_KEY = ("os_name", "python", *_COMPUTING, "blas", "gpu_driver")
 # What a difference in a field means for two results. "blocks": other hardware, they stand side by side only on purpose.
 # "invalidates": what computes, or what we may use of the hardware; it must not change during a comparison. "warns": it
 # is said, and bears on neither speed nor answers as far as is known.
 EFFECTS: dict[str, Literal["blocks", "invalidates", "warns"]] = {
-    "cpu_model": "blocks",
-    "architecture": "blocks",
-    "instruction_sets": "blocks",
-    "logical_cpus": "blocks",
-    "physical_cpus": "blocks",
-    "l1d_bytes": "blocks",
-    "l2_bytes": "blocks",
-    "l3_bytes": "blocks",
-    "gpus": "blocks",
-    "usable_cpus": "invalidates",
-    "cpu_quota": "invalidates",
-    "os_name": "invalidates",
-    "python": "invalidates",
-    "vecml": "invalidates",
-    "numpy": "invalidates",
-    "torch": "invalidates",
-    "scipy": "invalidates",
-    "onnxruntime": "invalidates",
-    "openvino": "invalidates",
-    "halide": "invalidates",
-    "blas": "invalidates",
-    "gpu_driver": "invalidates",
-    "memory_bytes": "warns",
-    "kernel": "warns",
-    "mlflow": "warns",
-    "prefect": "warns",
-    "pyarrow": "warns",
+    **dict.fromkeys(_HARDWARE, "blocks"),
+    **dict.fromkeys((*_ALLOWED, *_SOFTWARE_KEY), "invalidates"),
+    **dict.fromkeys(("memory_bytes", "kernel", *_RECORDING), "warns"),
 }
-_COMPUTING = ("python", "vecml", "numpy", "torch", "scipy", "onnxruntime", "openvino", "halide")
-_VERSIONS = (*_COMPUTING, "mlflow", "prefect", "pyarrow")
-_SOFTWARE_KEY = ("os_name", *_COMPUTING, "blas", "gpu_driver")
 
 
 @dataclass(frozen=True)
@@ -145,7 +121,7 @@ class Environment:
     @property
     def versions(self) -> dict[str, str | None]:
         """Python's version and those of the packages, None where one is not installed."""
-        return {name: getattr(self, name) for name in _VERSIONS}
+        return {name: getattr(self, name) for name in ("python", *_COMPUTING, *_RECORDING)}
 
     def to_json_dict(self) -> dict[str, object]:
         """Every fact and the keys, in types that JSON has."""
@@ -182,16 +158,7 @@ def describe(root: Path = hardware.ROOT) -> Environment:
         os_name=platform.system() or None,
         kernel=platform.release() or None,
         python=platform.python_version(),
-        vecml=_version("vecml"),
-        numpy=_version("numpy"),
-        torch=_version("torch"),
-        scipy=_version("scipy"),
-        onnxruntime=_version("onnxruntime"),
-        openvino=_version("openvino"),
-        halide=_version("halide"),
-        mlflow=_version("mlflow"),
-        prefect=_version("prefect"),
-        pyarrow=_version("pyarrow"),
+        **{name: _version(name) for name in (*_COMPUTING, *_RECORDING)},
         blas=_blas(),
         gpu_driver=hardware.gpu_driver(root),
     )

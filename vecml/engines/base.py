@@ -34,7 +34,7 @@ class Loaded(Protocol):
 
 
 class Engine(Protocol):
-    """A library's way to run the model.
+    """A library's way to run the model; every engine is a subclass.
 
     Attributes:
         name: what the user calls it.
@@ -48,12 +48,12 @@ class Engine(Protocol):
     """
 
     name: str
-    layouts: tuple[Layout, ...]
+    layouts: tuple[Layout, ...] = ("columns", "rows")
     precisions: tuple[Precision, ...]
     devices: Mapping[str, tuple[Precision, ...]]
-    isas: tuple[Isa, ...]
-    own_models: bool
-    extra: str | None
+    isas: tuple[Isa, ...] = ("native",)
+    own_models: bool = False
+    extra: str | None = None
 
     def unavailable(self, model: Any, setting: Setting) -> str | None:
         """Why this engine cannot run `model` under `setting` here, in words for the user, or None; never raises.

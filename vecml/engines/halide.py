@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from vecml import hardware
-from vecml.config import ISAS, Isa, Layout, Precision, Setting
-from vecml.engines.base import Loaded
+from vecml.config import ISAS, Isa, Precision, Setting
+from vecml.engines.base import Engine, Loaded
 from vecml.engines.checks import unsupported
 from vecml.engines.libraries import missing
 from vecml.model.network import Model
@@ -20,16 +20,14 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 }
 
 
-class HalideEngine:
+class HalideEngine(Engine):
     """The engine `halide`: a kernel compiled for the model's shape and this CPU; no toolchain is needed."""
 
     name = "halide"
-    layouts: tuple[Layout, ...] = ("columns", "rows")
-    precisions: tuple[Precision, ...] = ("float32", "float64")
+    precisions = ("float32", "float64")
     devices: Mapping[str, tuple[Precision, ...]] = {"cpu": precisions}
     isas: tuple[Isa, ...] = ISAS  # type: ignore[assignment]
-    own_models = False
-    extra: str | None = "halide"
+    extra = "halide"
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every chain
         return unsupported(self, setting) or missing_instructions(setting.isa) or missing("halide", self.extra)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.config import Isa, Layout, Precision, Setting
+from vecml.config import Layout, Precision, Setting
 from vecml.engines.argmax import Highest
+from vecml.engines.base import Engine
 from vecml.engines.blas import one_blas_thread
 from vecml.engines.blocks import Blocks, choose_block_rows
 from vecml.engines.checks import check_labels, count_rows, unsupported
@@ -21,16 +22,12 @@ from vecml.model.network import Model
 Array = NDArray[Any]
 
 
-class NumpyEngine:
+class NumpyEngine(Engine):
     """The engine `numpy`: CPU, float32 or float64."""
 
     name = "numpy"
-    layouts: tuple[Layout, ...] = ("columns", "rows")
-    precisions: tuple[Precision, ...] = ("float32", "float64")
+    precisions = ("float32", "float64")
     devices: Mapping[str, tuple[Precision, ...]] = {"cpu": precisions}
-    isas: tuple[Isa, ...] = ("native",)
-    own_models = False
-    extra: str | None = None
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
         return unsupported(self, setting)

@@ -2,26 +2,24 @@
 
 from collections.abc import Mapping
 
-from vecml.config import Isa, Layout, Precision, Setting
-from vecml.engines.base import Loaded
+from vecml.config import Precision, Setting
+from vecml.engines.base import Engine, Loaded
 from vecml.engines.checks import unsupported
 from vecml.engines.libraries import missing
 from vecml.model.network import AnyModel
 
 
-class OnnxruntimeEngine:
+class OnnxruntimeEngine(Engine):
     """ONNX Runtime on a CPU.
 
     Its CPU kernels compute float16 by way of float32, and there are none for bfloat16: neither is offered.
     """
 
     name = "onnxruntime"
-    layouts: tuple[Layout, ...] = ("columns", "rows")
-    precisions: tuple[Precision, ...] = ("float32", "float64")
+    precisions = ("float32", "float64")
     devices: Mapping[str, tuple[Precision, ...]] = {"cpu": precisions}
-    isas: tuple[Isa, ...] = ("native",)
     own_models = True
-    extra: str | None = "onnx"
+    extra = "onnx"
 
     def unavailable(self, model: AnyModel, setting: Setting) -> str | None:
         """Why it cannot run `model` under `setting` here, or None."""

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Mapping
 from typing import cast
 
-from vecml.config import Isa, Layout, Precision, Setting
-from vecml.engines.base import Loaded
+from vecml.config import Precision, Setting
+from vecml.engines.base import Engine, Loaded
 from vecml.engines.checks import unsupported
 from vecml.engines.libraries import missing
 from vecml.errors import one_line
@@ -21,16 +21,14 @@ _ABSENT = object()
 _importing = threading.Lock()
 
 
-class OpenvinoEngine:
+class OpenvinoEngine(Engine):
     """OpenVINO on a CPU, where it computes float64 as float32: that is not offered."""
 
     name = "openvino"
-    layouts: tuple[Layout, ...] = ("columns", "rows")
-    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    precisions = ("float32", "bfloat16")
     devices: Mapping[str, tuple[Precision, ...]] = {"cpu": precisions}
-    isas: tuple[Isa, ...] = ("native",)
     own_models = True
-    extra: str | None = "openvino"
+    extra = "openvino"
 
     def unavailable(self, model: AnyModel, setting: Setting) -> str | None:
         """Why it cannot run `model` under `setting` here, or None."""

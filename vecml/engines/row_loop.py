@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.config import Activation, Isa, Layout, Precision, Setting
+from vecml.config import Activation, Layout, Precision, Setting
+from vecml.engines.base import Engine
 from vecml.engines.checks import check_labels, count_rows, unsupported
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import Architecture, Model
@@ -33,16 +34,12 @@ def affordable_rows(architecture: Architecture) -> int:
     return max(1, REFERENCE_MULTIPLY_ADDS // cost)
 
 
-class RowLoopEngine:
+class RowLoopEngine(Engine):
     """The engine `row_loop`: CPU, float64, one thread."""
 
     name = "row_loop"
-    layouts: tuple[Layout, ...] = ("columns", "rows")
-    precisions: tuple[Precision, ...] = ("float64",)
+    precisions = ("float64",)
     devices: Mapping[str, tuple[Precision, ...]] = {"cpu": precisions}
-    isas: tuple[Isa, ...] = ("native",)
-    own_models = False
-    extra: str | None = None
 
     def unavailable(self, model: Model, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
         return unsupported(self, setting)

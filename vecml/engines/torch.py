@@ -6,28 +6,25 @@ torch itself is imported when it is asked for the first time, so that the comman
 import warnings
 from collections.abc import Mapping
 
-from vecml.config import Isa, Layout, Precision, Setting
-from vecml.engines.base import Loaded
+from vecml.config import Precision, Setting
+from vecml.engines.base import Engine, Loaded
 from vecml.engines.checks import unsupported
 from vecml.engines.libraries import missing
 from vecml.errors import one_line
 from vecml.model.network import AnyModel
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """torch on a CPU, on CUDA and on Apple's MPS."""
 
     name = "torch"
-    layouts: tuple[Layout, ...] = ("columns", "rows")
-    precisions: tuple[Precision, ...] = ("float32", "float64", "tf32", "bfloat16", "float16")
+    precisions = ("float32", "float64", "tf32", "bfloat16", "float16")
     devices: Mapping[str, tuple[Precision, ...]] = {
         "cpu": ("float32", "float64", "bfloat16"),
         "cuda": ("float32", "float64", "tf32", "bfloat16", "float16"),
         "mps": ("float32", "float16"),
     }
-    isas: tuple[Isa, ...] = ("native",)
     own_models = True
-    extra: str | None = None
 
     def unavailable(self, model: AnyModel, setting: Setting) -> str | None:  # noqa: ARG002 -- it runs every model
         return unsupported(self, setting) or missing_torch(setting)

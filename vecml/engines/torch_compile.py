@@ -4,8 +4,8 @@ import os
 import shutil
 from collections.abc import Mapping
 
-from vecml.config import Isa, Layout, Precision, Setting
-from vecml.engines.base import Loaded
+from vecml.config import Precision, Setting
+from vecml.engines.base import Engine, Loaded
 from vecml.engines.checks import unsupported
 from vecml.engines.torch import missing_torch
 from vecml.model.network import AnyModel
@@ -13,19 +13,16 @@ from vecml.model.network import AnyModel
 COMPILERS = ("g++", "clang++")
 
 
-class TorchCompileEngine:
+class TorchCompileEngine(Engine):
     """torch.compile on a CPU, by a C++ compiler, and on CUDA, by Triton."""
 
     name = "torch_compile"
-    layouts: tuple[Layout, ...] = ("columns", "rows")
-    precisions: tuple[Precision, ...] = ("float32", "float64", "tf32", "bfloat16", "float16")
+    precisions = ("float32", "float64", "tf32", "bfloat16", "float16")
     devices: Mapping[str, tuple[Precision, ...]] = {
         "cpu": ("float32", "float64", "bfloat16"),
         "cuda": ("float32", "float64", "tf32", "bfloat16", "float16"),
     }
-    isas: tuple[Isa, ...] = ("native",)
     own_models = True
-    extra: str | None = None
 
     def unavailable(self, model: AnyModel, setting: Setting) -> str | None:  # noqa: ARG002 -- it asks no model
         """Why it cannot run under `setting` here, or None; what cannot be compiled shows when it is loaded."""
