@@ -153,6 +153,7 @@ def test_a_file_may_not_hold_an_unknown_key(tmp_path: Path) -> None:
         (("--from", "none.json", "--engines", "numpy,torch"), "--engines with --from: nothing is measured"),
         (("--architecture", "a:B", "--activation", "relu"), "--activation relu: --architecture a:B has its own layers"),
         (("--engines", "tensorflow,numpy"), "--engines tensorflow: there is no such engine"),
+        (("--engines", ""), "--engines: name at least one engine"),
     ],
 )
 def test_flags_that_a_comparison_refuses(flags: tuple[str, ...], message: str) -> None:

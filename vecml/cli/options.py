@@ -59,7 +59,7 @@ class Fields:
         return {
             name: columns(value) if _repeats(self.model.model_fields[name]) else value
             for name, value in values.items()
-            if value
+            if value not in (None, [])
         }
 
 
