@@ -1,6 +1,6 @@
 """Reads docs/tutorial.md: the files to save, the commands to run, and what they should print.
 
-The rule for outputs, in this order:
+The rule for outputs (of stdout: progress and warnings go to stderr), in this order:
 
 1. How many spaces and line ends there are does not matter: a terminal's width decides that.
 2. The folder that the tutorial works in is written as `~/shop`.
