@@ -23,7 +23,7 @@ def test_the_slope_and_its_certainty_are_those_of_the_tests_for_a_trend() -> Non
     for n in (20, 47):
         x = rng.normal(0, 1, n)
         y = 0.3 * x + rng.normal(0, 1, n)
-        slope, z = canary_module._trend(x, y)
+        slope, z = canary_module._theil_sen(x, y)
         found = theil_sen(x, y)
         assert slope == pytest.approx(found.slope)
         assert 2 * (1 - NormalDist().cdf(abs(z))) == pytest.approx(found.p_value, abs=0.03)
@@ -35,7 +35,7 @@ def test_the_slope_is_drawn_towards_one_where_it_is_not_sure() -> None:
     rate = 0.6 * canary + rng.normal(0, 0.001, 25)
     assert control(rate, canary).slope == pytest.approx(0.6, abs=0.01)
     unsure = 0.6 * canary + rng.normal(0, 0.05, 25)
-    found, _ = canary_module._trend(canary, unsure)
+    found, _ = canary_module._theil_sen(canary, unsure)
     assert min(found, 1) < control(unsure, canary).slope < max(found, 1)
 
 

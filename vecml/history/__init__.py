@@ -1,1 +1,1 @@
-"""Series over days: where they changed, and whether it was the machine or the program. Numbers in, records out."""
+"""Find where the speed of a setting changed over the days, and whether the machine or the program was the cause."""

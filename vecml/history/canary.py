@@ -1,9 +1,10 @@
-"""The canary, a fixed piece of work that every sitting does, as a control variate; and what it tells of a change.
+"""The canary as a control variate: correct the rates for the machine's speed, and name the cause of a change.
 
-A machine that runs 5 % slower today slows canary and program alike. Once twenty sittings show that the two go together,
-what the canary tells is taken out of the rate, and what is left spreads less. Before that nothing is taken out: a slope
-from few sittings adds more noise than it removes. Until it is clear whether they go together, a change counts as one of
-the program only if it shows in the rate as it is and in the rate against the canary, whose slope is then 1.
+The canary is a fixed piece of work that every sitting does. A machine that runs 5 % slower today slows canary and
+program alike. Once twenty sittings show that the two move together, the part of the rate that the canary explains is
+subtracted, and the rest spreads less. Before that nothing is subtracted: a slope from few sittings adds more noise than
+it removes. Until it is clear whether they move together, a change counts as one of the program only if it shows both in
+the rate itself and in the rate corrected with a slope of 1.
 
 Source: B. L. Nelson, "Control variate remedies", Operations Research 38 (1990), 974-992 (and what an estimated slope
 costs). The slope is that of `vecml.statistics.theil_sen`, with the normal distribution of Kendall's S, which is exact
@@ -29,19 +30,19 @@ FEWEST_SITTINGS = 20
 LEVEL = 0.05  # one-sided: a canary that is faster where the program is slower explains nothing
 LEAST_SLOPE, MOST_SLOPE = 0.3, 1.25
 PRIOR_SD = 0.25  # of the slope, about 1
-LOOKED_BACK = 200  # sittings, for the slope: pairs of them are formed
-BESIDE = 12  # sittings on either side that a shift is taken from
-COMPARABLE = (0.5, 2.0)  # a canary's shift over the rate's, for a changed machine
-ALONE = 0.4  # of a shift that is left in the rate itself; with less only the canary changed
+LOOKED_BACK = 200  # latest sittings that the slope is estimated from, by pairs
+BESIDE = 12  # sittings on either side that a shift is estimated from
+COMPARABLE = (0.5, 2.0)  # bounds of the canary's shift over the rate's, for a changed machine
+ALONE = 0.4  # share of the corrected shift that the rate itself must show; with less only the canary changed
 
 
 @dataclass(frozen=True)
 class Control:
-    """What is taken out of a series.
+    """The correction of a series of rates by its canary.
 
     Attributes:
-        slope: of the rate's logarithm on the canary's; 0 where nothing is taken out.
-        sittings: with a canary, that it comes from.
+        slope: slope of the rate's logarithm on the canary's; 0 where the rates are not corrected.
+        sittings: number of sittings with a canary that the slope was estimated from.
         is_open: whether it is not clear yet if the canary explains anything.
     """
 
@@ -50,7 +51,7 @@ class Control:
     is_open: bool = False
 
     def applied(self, rate_N: Floats, canary_N: Floats) -> Floats:
-        """rate_N (float64, logarithms) without what canary_N tells; where there is none (NaN) it stays as it is."""
+        """Correct rate_N by canary_N, both float64 logarithms; a rate without a canary (NaN) stays as it is."""
         if self.slope == 0:
             return rate_N
         away_N = canary_N - np.nanmedian(canary_N)
@@ -58,7 +59,7 @@ class Control:
 
 
 def control(rate_N: Floats, canary_N: Floats) -> Control:
-    """The control that the sittings show: rate_N and canary_N are float64 logarithms, NaN where there is no canary."""
+    """Estimate the correction from rate_N and canary_N, float64 logarithms; NaN where a sitting has no canary."""
     known_N = np.flatnonzero(~np.isnan(canary_N))
     if len(known_N) < FEWEST_SITTINGS:
         return Control(0.0, len(known_N), is_open=len(known_N) > len(rate_N) // 2)
@@ -66,7 +67,7 @@ def control(rate_N: Floats, canary_N: Floats) -> Control:
     spread = float(np.std(canary_N[latest_N]))
     if spread == 0:
         return Control(0.0, len(known_N))
-    slope, z = _trend(canary_N[latest_N], rate_N[latest_N])
+    slope, z = _theil_sen(canary_N[latest_N], rate_N[latest_N])
     left_N = rate_N[latest_N] - slope * canary_N[latest_N]
     variance = (robust_sd(left_N) / spread) ** 2 / len(latest_N)
     if slope < LEAST_SLOPE or z < NormalDist().inv_cdf(1 - LEVEL):
@@ -80,8 +81,8 @@ def _pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(n, 1)
 
 
-def _trend(x_N: Floats, y_N: Floats) -> tuple[float, float]:
-    """Theil's and Sen's slope of y on x, which differ, and Kendall's S over its standard deviation."""
+def _theil_sen(x_N: Floats, y_N: Floats) -> tuple[float, float]:
+    """Give the Theil-Sen slope of y on x, and Kendall's S over its standard deviation; x must not be constant."""
     n = len(x_N)
     first_P, second_P = _pairs(n)
     run_P, rise_P = x_N[second_P] - x_N[first_P], y_N[second_P] - y_N[first_P]
@@ -92,9 +93,9 @@ def _trend(x_N: Floats, y_N: Floats) -> tuple[float, float]:
 
 
 def shift(value_N: Floats, start: int, place: int, end: int) -> float | None:
-    """Median of value_N (N,), float64, after `place` less the median before, of up to `BESIDE` values on either side.
+    """Give the median of value_N (float64) after `place` minus the median before it, `BESIDE` values on either side.
 
-    Only values from `start` to before `end` count. None where a side has no value that is a number.
+    Only values from `start` to before `end` count. Returns None where a side has no value that is a number.
     """
     before_N, after_N = value_N[max(start, place - BESIDE) : place], value_N[place : min(end, place + BESIDE)]
     before_N, after_N = before_N[~np.isnan(before_N)], after_N[~np.isnan(after_N)]
@@ -111,14 +112,15 @@ def comparable(of_rate: float, of_canary: float | None) -> bool:
 
 
 def cause(rate_N: Floats, canary_N: Floats, slope: float, start: int, place: int, end: int) -> Cause:
-    """What a change at `place` is of, within the sittings from `start` to before `end`.
+    """Name the cause of a change at `place`, within the sittings from `start` to before `end`.
 
     Args:
-        rate_N, canary_N: float64 logarithms, nothing taken out; NaN where there is no canary.
-        slope: of the control under which the change was found.
+        rate_N, canary_N: float64 logarithms, not corrected; NaN where there is no canary.
+        slope: slope of the correction under which the change was found.
 
     Returns:
-        `machine` where the canary changed as well, `canary` where only that did, `unknown` without one.
+        `machine` where the canary changed as well, `canary` where only the canary did, `program` where only the rate
+        did, `unknown` without a canary.
     """
     of_rate, of_canary = shift(rate_N, start, place, end), shift(canary_N, start, place, end)
     if of_canary is None or of_rate is None:

@@ -1,4 +1,4 @@
-"""A series' changes with their size, their cause and what else changed there; and how it stands tonight."""
+"""Describe the changes of a series: their size, their cause, the libraries that changed; and its state tonight."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ from vecml.history.series import Point, Series
 Floats = NDArray[np.float64]
 State = Literal["too short", "steady", "suspected", "regressed"]
 
-RECENT = 7  # sittings that a regression is news for
-LEAST_MACHINE_SHIFT = 0.06  # of canary and rate; a machine drifts by less
-BESIDE = 3  # sittings within which two changes are the same one
+RECENT = 7  # number of sittings for which a regression is reported
+LEAST_MACHINE_SHIFT = 0.06  # of canary and rate, in logarithms; a machine drifts by less
+BESIDE = 3  # two changes at most this many sittings apart are the same change
 Z = 1.96
 
 
@@ -37,13 +37,13 @@ class Change:
 
     Attributes:
         place: number of the first sitting of the new level, from 0.
-        at: when that was.
-        earliest, latest: between which sittings' times it lies, by 95 % of the posterior.
-        ratio, low, high: new rate over the old one, with its 95 % interval.
+        at: time of that sitting.
+        earliest, latest: times of the sittings between which the change lies with a probability of 95 %.
+        ratio, low, high: new rate over the old rate, with its 95 % interval.
         cause: `program`, or `machine` where the canary changed alike; `unknown` without a canary.
         canary_ratio: the canary's speed after over before; None without one.
         software_changed: whether the software_key changed there.
-        libraries: what changed, as `numpy 2.3.5 to 2.4.6`; empty where nothing did, or no versions were recorded.
+        libraries: the changed libraries, as `numpy 2.3.5 to 2.4.6`; empty without recorded versions.
     """
 
     place: int
@@ -60,7 +60,7 @@ class Change:
 
     @property
     def slower(self) -> bool:
-        """Whether the new rate is the lower one."""
+        """Whether the new rate is lower than the old one."""
         return self.ratio < 1
 
 
@@ -69,7 +69,7 @@ class Mark:
     """A change of software on a series.
 
     Attributes:
-        place, at: of the first sitting with it.
+        place, at: number and time of the first sitting with the new software.
         libraries: as in `Change`.
     """
 
@@ -80,17 +80,17 @@ class Mark:
 
 @dataclass(frozen=True)
 class History:
-    """What came of a series.
+    """The analysis of a series.
 
     Attributes:
-        series: it.
-        changes: of its level, by time.
+        series: the series.
+        changes: changes of its level, by time.
         marks: changes of its software, by time.
-        control: what the canary explains.
-        state: how it stands after its latest sitting.
-        missing: sittings that are missing before anything can be told.
-        regression: the change that `regressed` speaks of.
-        suspicion: log odds of a slowdown after the latest sitting; None where it is too short.
+        control: the correction by the canary.
+        state: its state after the latest sitting.
+        missing: number of sittings that it lacks for an analysis.
+        regression: the slowdown that makes the state `regressed`; None in any other state.
+        suspicion: log odds of a slowdown after the latest sitting; None where the series is too short.
     """
 
     series: Series
@@ -104,14 +104,14 @@ class History:
 
 
 def logs_of(points: Sequence[Point]) -> tuple[Floats, Floats]:
-    """rate_N and canary_N of the points, float64 logarithms; NaN where there is no canary."""
+    """Give rate_N and canary_N of the points, float64 logarithms; NaN where there is no canary."""
     rate_N = np.array([point.log_rate for point in points], dtype=np.float64)
     canary_N = np.array([math.nan if point.log_canary is None else point.log_canary for point in points])
     return rate_N, canary_N
 
 
 def history_of(series: Series) -> History:
-    """Changes, marks and state of a series."""
+    """Analyse a series: its changes, its marks and its state."""
     points, marks = series.points, marks_of(series.points)
     if len(points) < FEWEST_SITTINGS:
         missing = FEWEST_SITTINGS - len(points)
@@ -127,7 +127,7 @@ def history_of(series: Series) -> History:
 
 
 def marks_of(points: Sequence[Point]) -> tuple[Mark, ...]:
-    """Where the software changed."""
+    """List the places in the series where the software changed."""
     return tuple(
         Mark(place, points[place].at, library_changes(points[place - 1].libraries, points[place].libraries))
         for place in range(1, len(points))
@@ -136,7 +136,7 @@ def marks_of(points: Sequence[Point]) -> tuple[Mark, ...]:
 
 
 def library_changes(before: Mapping[str, str] | None, after: Mapping[str, str] | None) -> tuple[str, ...]:
-    """What differs, as `numpy 2.3.5 to 2.4.6`, `openvino 2026.4 added`, `halide 21.0 removed`."""
+    """List the libraries that differ, as `numpy 2.3.5 to 2.4.6`, `openvino 2026.4 added`, `halide 21.0 removed`."""
     if before is None or after is None:
         return ()
     found = []
@@ -153,14 +153,14 @@ def library_changes(before: Mapping[str, str] | None, after: Mapping[str, str] |
 def change_at(
     points: Sequence[Point], evidence: Evidence, bounds: tuple[int, int, int], why: Cause, *, raw: bool = False
 ) -> Change:
-    """The record of a change.
+    """Make the record of a change.
 
     Args:
-        points: of the whole series.
-        evidence: that it was found under.
-        bounds: first sitting of the level before, of the new level, and the first one after it.
-        why: its cause.
-        raw: whether its size is taken from the rates as they are, not from `evidence`, for a changed machine.
+        points: all points of the series.
+        evidence: the evidence under which the change was found.
+        bounds: numbers of the first sitting of the old level, of the new level, and after the new level.
+        why: the cause.
+        raw: whether the size comes from the uncorrected rates instead of `evidence`; so for a changed machine.
     """
     start, place, end = bounds
     rate_N, canary_N = logs_of(points)
@@ -188,7 +188,7 @@ def change_at(
 def _changes(
     points: Sequence[Point], rate_N: Floats, canary_N: Floats, seen: Sequence[int]
 ) -> tuple[tuple[Change, ...], Control]:
-    """Changes of the program from the rates without what the canary tells, of the machine from the canary itself."""
+    """Find changes of the program in the corrected rates, and changes of the machine in the canary itself."""
     n = len(points)
     places, evidence, fitted = hindsight(rate_N, canary_N, seen)
     found: dict[int, Change] = {}
@@ -207,7 +207,7 @@ def _changes(
 
 
 def _machine_changes(points: Sequence[Point], rate_N: Floats, canary_N: Floats) -> list[Change]:
-    """Where the canary changed and the rate did alike."""
+    """Find the changes of the canary that the rate followed."""
     known_N = np.flatnonzero(~np.isnan(canary_N))
     if len(known_N) < FEWEST_SITTINGS:
         return []
@@ -240,7 +240,7 @@ def _software_near(points: Sequence[Point], low: int, place: int, high: int) -> 
 
 
 def _regression(changes: Sequence[Change], noticed: Sequence[tuple[int, int]], n: int) -> Change | None:
-    """The latest slowdown of the program, if it is news and stands in hindsight too."""
+    """Give the latest slowdown of the program, if a recent night noticed it and all sittings together still show it."""
     if not changes:
         return None
     last = changes[-1]

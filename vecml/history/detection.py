@@ -1,13 +1,13 @@
-"""Changes of level: night by night, with what is known by then, and in hindsight.
+"""Find changes of level: night by night from the sittings known by then, and in hindsight from all sittings.
 
-Night by night: is the level lower since one of the latest sittings than in those before, back to the last change? What
-speaks for each of these places is added up (R. P. Adams and D. J. C. MacKay, "Bayesian online changepoint detection",
-2007, arXiv:0710.3742; with a flat prior of the place). An alarm takes three sittings of the new level.
+Night by night: is the level lower since one of the latest sittings than in the sittings before it, back to the last
+change? The evidence for each of these places is summed (R. P. Adams and D. J. C. MacKay, "Bayesian online changepoint
+detection", 2007, arXiv:0710.3742; with a flat prior of the place). An alarm needs three sittings of the new level.
 
-In hindsight changes are looked for in overlapping windows as well, so that a dip is found (S. Kovács et al., "Seeded
-binary segmentation", Biometrika 110 (2023), 249-256), and between those that are known (binary segmentation: A. J.
-Scott and M. Knott, Biometrics 30 (1974), 507-512); every one is put where all sittings around it say, and dropped where
-they do not speak for it.
+In hindsight changes are also searched in overlapping windows, which find a dip (S. Kovács et al., "Seeded binary
+segmentation", Biometrika 110 (2023), 249-256), and between the known changes (binary segmentation: A. J. Scott and M.
+Knott, Biometrics 30 (1974), 507-512). Every change moves to the place with the most evidence between its neighbours; a
+change with too little evidence is dropped.
 
 The thresholds come from simulated histories under a noise model of their own (tests/history/calibration.py): Student's
 t with 4 degrees of freedom, SD 2 to 4 %, one outlier in twelve, lognormal, and a machine that drifts by a first-order
@@ -31,9 +31,9 @@ Floats = NDArray[np.float64]
 LEAST_BEFORE = 12  # sittings of the old level
 LEAST_AFTER = 3  # of the new one, for an alarm
 FEWEST_SITTINGS = LEAST_BEFORE + LEAST_AFTER
-WINDOW = 12  # sittings back that a change may lie, night by night: one that takes longer to tell is left to hindsight
+WINDOW = 12  # latest sittings in which a night looks for a change; older changes are left to hindsight
 SEED_WINDOW = 24
-GROWTH = 1.2  # a control is fitted anew whenever there are so many times the sittings
+GROWTH = 1.2  # the correction is fitted anew when the number of sittings has grown by this factor
 
 ALARM = 4.9  # logarithm of the odds that a night's alarm takes
 SUSPICION = 0.5
@@ -42,13 +42,13 @@ HINDSIGHT = 1.0
 
 @dataclass(frozen=True)
 class Night:
-    """What is known after a sitting, from it and those before it.
+    """The odds of a change after one sitting, from this sitting and the earlier ones.
 
     Attributes:
-        index: of the sitting.
-        start: the first sitting of the level that held until then.
-        suspicion: log odds of a slowdown, from one sitting of a new level on.
-        slower, faster: log odds of a change, from three sittings on.
+        index: number of the sitting, from 0.
+        start: first sitting of the level that held until then.
+        suspicion: log odds of a slowdown whose new level has one sitting or more.
+        slower, faster: log odds of a change in this direction whose new level has three sittings or more.
         place: the likeliest first sitting of a slower level, for `suspicion`.
         noticed: the change that was found with this sitting, or None.
     """
@@ -67,10 +67,10 @@ class Noticed:
     """A change that was found on a night.
 
     Attributes:
-        place: the first sitting of the new level, as far as the night could tell.
+        place: the likeliest first sitting of the new level, by the sittings known on that night.
         index: the sitting with which it was found.
-        slower: or faster.
-        cause: by what was known then.
+        slower: whether the new level is slower; otherwise it is faster.
+        cause: the cause, by the sittings known on that night.
     """
 
     place: int
@@ -80,7 +80,7 @@ class Noticed:
 
 
 def nights(rate_N: Floats, canary_N: Floats) -> Iterator[Night]:
-    """Every night from the first that can tell anything on; none uses what came after it.
+    """Yield every night that has enough sittings before it; a night uses no later sitting.
 
     rate_N, canary_N: float64 logarithms in the order of time, canary_N NaN where there is none.
     """
@@ -100,7 +100,7 @@ def nights(rate_N: Floats, canary_N: Floats) -> Iterator[Night]:
 
 
 def night_from(rate_N: Floats, canary_N: Floats, start: int) -> Night:
-    """The night of the last sitting, the level before it having begun with the sitting `start`.
+    """Give the night of the last sitting, where the level before it began with the sitting `start`.
 
     rate_N, canary_N: float64 logarithms in the order of time, canary_N NaN where there is none.
     """
@@ -109,11 +109,11 @@ def night_from(rate_N: Floats, canary_N: Floats, start: int) -> Night:
 
 
 def hindsight(rate_N: Floats, canary_N: Floats, seen: Sequence[int] = ()) -> tuple[list[int], Evidence, Control]:
-    """The first sittings of new levels, with the evidence and the control that they were found under.
+    """Find the first sittings of new levels from all sittings, with the evidence and the correction that was used.
 
     Args:
         rate_N, canary_N: float64 logarithms in the order of time, canary_N NaN where there is none.
-        seen: places that the nights found, to begin with.
+        seen: places that the nights found; the search begins with them.
     """
     fitted, n = control(rate_N, canary_N), len(rate_N)
     evidence, *further = _evidences(rate_N, canary_N, fitted)
@@ -127,7 +127,7 @@ def hindsight(rate_N: Floats, canary_N: Floats, seen: Sequence[int] = ()) -> tup
 
 
 def segmented(evidence: Evidence, n: int, seen: Sequence[int] = ()) -> list[int]:
-    """The places of changes among `n` sittings, by all of them."""
+    """Find the places of changes among `n` sittings by all of the `evidence`, beginning with the places `seen`."""
     known = [place for place in seen if LEAST_AFTER <= place <= n - LEAST_AFTER]
     places = sorted({*known, *_seeds(evidence, known, n)})
     for _ in range(10):
@@ -140,13 +140,13 @@ def segmented(evidence: Evidence, n: int, seen: Sequence[int] = ()) -> list[int]
 
 
 def odds_within(evidence: Evidence, start: int, end: int) -> float:
-    """Log odds of a change anywhere within the sittings from `start` to before `end`, every place as likely."""
+    """Give the log odds of a change anywhere from `start` to before `end`, every place being equally likely."""
     place_J, log_J = _either(evidence, start, end)
     return total(log_J) - math.log(len(place_J)) if len(place_J) else -math.inf
 
 
 def place_interval(evidence: Evidence, start: int, place: int, end: int) -> tuple[int, int]:
-    """The sittings between which the change at `place` (`start` to before `end`) lies, with 95 % of the `evidence`."""
+    """Give the 95 % interval of the change at `place`, as two sittings from `start` to before `end`."""
     place_J, log_J = _either(evidence, start, end)
     if not len(place_J):
         return place, place
@@ -157,7 +157,7 @@ def place_interval(evidence: Evidence, start: int, place: int, end: int) -> tupl
 
 
 def _fits(n: int) -> Iterator[tuple[int, int]]:
-    """From which count of sittings to which one a control holds that was fitted with the first of them."""
+    """Yield ranges of the number of sittings; a correction fitted with the first number is used for the range."""
     first = LEAST_BEFORE
     while first <= n:
         last = max(first + 1, math.ceil(first * GROWTH))
@@ -171,7 +171,7 @@ def _fits(n: int) -> Iterator[tuple[int, int]]:
 
 
 def _evidences(rate_N: Floats, canary_N: Floats, fitted: Control) -> tuple[Evidence, ...]:
-    """Under all of which a change has to show."""
+    """Give the evidences that must all show a change."""
     own = Evidence(fitted.applied(rate_N, canary_N))
     if not fitted.is_open:
         return (own,)
@@ -206,7 +206,7 @@ def _noticed(evidence: Evidence, night: Night, rate_N: Floats, canary_N: Floats,
 
 
 def _seeds(evidence: Evidence, known: Sequence[int], n: int) -> list[int]:
-    """The changes in windows of `SEED_WINDOW` sittings, the clearest first, from windows in which none is known yet."""
+    """Find changes in windows of `SEED_WINDOW` sittings without a known change, the clearest change first."""
     windows = []
     for start in range(0, n - SEED_WINDOW + 1, SEED_WINDOW // 4):
         place_J, log_J = _either(evidence, start, start + SEED_WINDOW)
@@ -219,7 +219,7 @@ def _seeds(evidence: Evidence, known: Sequence[int], n: int) -> list[int]:
 
 
 def _either(evidence: Evidence, start: int, end: int) -> tuple[NDArray[np.intp], Floats]:
-    """Places of a change within a part, and what speaks for either direction at each."""
+    """Give the possible places of a change within a part, and the evidence for a change in either direction at each."""
     place_J = np.arange(start + LEAST_AFTER, end - LEAST_AFTER + 1)
     if end - start < FEWEST_SITTINGS or not len(place_J):
         return place_J[:0], np.empty(0)
@@ -228,7 +228,7 @@ def _either(evidence: Evidence, start: int, end: int) -> tuple[NDArray[np.intp],
 
 
 def _added(evidence: Evidence, places: Sequence[int], n: int) -> list[int]:
-    """The places, and between them every one that stands by itself."""
+    """Add to the places every change between two of them that has enough evidence."""
     kept = list(places)
     parts = list(itertools.pairwise([0, *places, n]))
     while parts:
@@ -242,7 +242,7 @@ def _added(evidence: Evidence, places: Sequence[int], n: int) -> list[int]:
 
 
 def _moved(evidence: Evidence, places: Sequence[int], n: int) -> list[int]:
-    """Each place where the sittings between its neighbours say; without those that they do not speak for."""
+    """Move each change to its likeliest place between its neighbours; drop a change with too little evidence."""
     kept = [place for place, following in itertools.pairwise([*places, n]) if following - place >= LEAST_AFTER]
     index = 0
     while index < len(kept):

@@ -29,7 +29,7 @@ MATCHES = (  # what two settings must have in common, the closest match first
 
 @dataclass(frozen=True)
 class Answers:
-    """What a run answered for each row, for a paired test of two accuracies.
+    """The labels that a run gave, right or wrong by row, for a paired test of two accuracies.
 
     Attributes:
         row_N: numbers of the rows in the file.
@@ -92,7 +92,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Against:
-    """What came of comparing a later run with the first run.
+    """The result of comparing a later run with the first run.
 
     Attributes:
         first, other: names of the two runs.
@@ -270,7 +270,7 @@ def _classify(
 
 
 def _repeated_as(one: RecordedSetting) -> tuple[object, ...]:
-    """What a recorded setting of another day must equal to count as a further sitting of this one.
+    """Give the key by which a recorded setting of another day counts as a further sitting of this one.
 
     The block size is left out: it may have been chosen anew.
     """

@@ -1,9 +1,9 @@
-"""How much more likely sittings are with a change of level at a place than without one.
+"""Bayes factors: how much more likely the sittings are with a change of level at a place than without a change.
 
-A sitting is clean, and normally distributed about its level, or one in ten is an outlier: exponentially far off, mostly
-slow. Levels and spread are not known, so they are integrated out; what is left is a ratio of two evidences, a Bayes
-factor. One outlier costs little, because the outlier's density takes it; several in a row that agree with each other
-are a new level.
+Most sittings are clean: normally distributed about their level. One in ten is an outlier: exponentially far off, mostly
+slow. Levels and spread are not known, so they are integrated out; the ratio of the two evidences is a Bayes factor. One
+outlier changes it little, because the outliers' density explains it; several in a row that agree with each other are a
+new level.
 
 Sources: P. Fearnhead, "Exact and efficient Bayesian inference for multiple changepoint problems", Statistics and
 Computing 16 (2006), 203-213 (evidence of a segment with its level integrated out); P. Fearnhead and G. Rigaill,
@@ -37,11 +37,11 @@ FARTHEST = 4.0  # in the table; what is farther off counts as this far
 
 @dataclass(frozen=True)
 class Split:
-    """What speaks for a change at each of several places, as natural logarithms of Bayes factors.
+    """The evidence for a change at each of several places, as natural logarithms of Bayes factors.
 
     Attributes:
         place_J: intp; the first sitting of the new level.
-        slower_J, faster_J: float64; for a change to less, and to more.
+        slower_J, faster_J: float64; evidence for a change to a lower rate, and to a higher rate.
     """
 
     place_J: Places
@@ -58,7 +58,7 @@ class Level:
 
 
 class Evidence:
-    """The likelihoods of a sequence of sittings, so that any split of any part of it is soon told."""
+    """The likelihoods of a sequence of sittings, stored as sums so that any part of it can be split quickly."""
 
     def __init__(self, value_N: Floats) -> None:
         """value_N: float64, logarithms of rates, in the order of time; at least one."""
@@ -78,7 +78,7 @@ class Evidence:
         self._slower_GG = np.where(index_G[:, None] > index_G, prior_G[np.abs(index_G[:, None] - index_G)], 0.0)
 
     def split(self, start: int, end: int, place_J: Places) -> Split:
-        """A change at each of place_J (intp, strictly between), within the sittings from `start` to before `end`."""
+        """Weigh a change at each of place_J (intp) between `start` and `end`, from the sittings before `end`."""
         before_JGS = self._sum_NGS[place_J] - self._sum_NGS[start]
         after_JGS = self._sum_NGS[end] - self._sum_NGS[place_J]
         top_before_J = before_JGS.max(axis=(1, 2))
@@ -96,7 +96,7 @@ class Evidence:
         return Split(place_J, slower_J + scale_J, faster_J + scale_J)
 
     def level(self, start: int, end: int) -> Level:
-        """The level of the sittings from `start` to before `end`, its spread integrated out."""
+        """Estimate the level of the sittings from `start` to before `end`; their spread is integrated out."""
         whole_GS = self._sum_NGS[end] - self._sum_NGS[start]
         weight_G = np.exp(whole_GS - whole_GS.max()) @ self._prior_S
         weight_G /= weight_G.sum()
@@ -105,7 +105,7 @@ class Evidence:
 
 
 def total(log_J: Floats) -> float:
-    """Logarithm of the sum of exp(log_J), float64; -inf for none."""
+    """Give the logarithm of the sum of exp(log_J), float64; -inf where log_J is empty."""
     if not len(log_J) or not np.isfinite(log_J.max()):
         return -math.inf
     top = float(log_J.max())
@@ -113,7 +113,7 @@ def total(log_J: Floats) -> float:
 
 
 def _range(value_N: Floats) -> tuple[float, float]:
-    """Where levels can lie: between the extreme medians of three neighbours, so that one outlier does not widen it."""
+    """Give the range of levels: between the extreme medians of three neighbours, so one outlier does not widen it."""
     if len(value_N) < 3:
         middle_N = value_N
     else:  # the last one stays, as the first of a new level
@@ -123,7 +123,7 @@ def _range(value_N: Floats) -> tuple[float, float]:
 
 
 def _shift_prior(shift_G: Floats) -> Floats:
-    """Density of a change's size, 0 for one that is too small."""
+    """Give the prior density of a change's size; 0 for a change that is too small."""
     size_G, sd = np.maximum(shift_G, LEAST_SHIFT), math.log(SHIFT_FACTOR)
     log_G = -0.5 * (np.log(size_G / SHIFT_CENTRE) / sd) ** 2 - np.log(size_G * sd * math.sqrt(2 * math.pi))
     return np.where(shift_G >= LEAST_SHIFT, np.exp(log_G), 0.0)
@@ -131,7 +131,7 @@ def _shift_prior(shift_G: Floats) -> Floats:
 
 @lru_cache(maxsize=1)
 def _densities() -> Floats:
-    """Logarithms of a sitting's density by its distance from its level (in STEP, from -FARTHEST) and the spread."""
+    """Tabulate the logarithm of a sitting's density by distance from its level (in STEP) and by spread."""
     distance_D = np.arange(-round(FARTHEST / STEP), round(FARTHEST / STEP) + 1) * STEP
     outlier_D = np.where(
         distance_D < 0,

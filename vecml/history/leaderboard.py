@@ -1,7 +1,7 @@
-"""Settings of all recorded devices in one order: by rows a second, and who cannot be told from the best.
+"""Rank the settings of all recorded devices by rows a second, and mark those that tie with the fastest.
 
-A place belongs to a setting on a machine's device. Rates of tables of another size, of another network, and of single
-requests are no rates of the same thing: each such group has an order of its own.
+A place belongs to a setting on a machine's device. Rates of other networks, of tables of another size, and of single
+requests are not comparable: each such group has a board of its own.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Literal
 
 from vecml.history.recorded import RecordedSetting, Setting, settings_alike
 
-FEWEST_LAUNCHES = 3  # of a comparison that may say who ties: with fewer there is no verdict
+FEWEST_LAUNCHES = 3  # of a comparison that may say which settings tie: with fewer there is no verdict
 SITTINGS = 5  # for an interval over sittings
 CONFIDENCE = 0.95
 Tie = Literal["best", "comparison", "intervals", "no", "unknown"]
@@ -22,21 +22,21 @@ Basis = Literal["sittings", "launches", "none"]
 
 @dataclass(frozen=True)
 class Place:
-    """A setting on a device.
+    """The place of a setting on a device.
 
     Attributes:
-        setting, machine_key, machine, device_name: what and where.
-        rows_per_s: median over the sittings with its latest software.
-        low, high: 95 % interval of it; None where there is none.
-        basis: where the interval comes from: the `sittings`, or the `launches` of the latest one, which knows nothing
-            of how the machine differs from day to day, so that it is indicative; or `none`.
-        sittings: that count; of other software there may be more.
-        accuracy, peak_rss_mb, break_even_rows: of the latest sitting; None where not known.
+        setting, machine_key, machine, device_name: the setting, and the machine and device that it ran on.
+        rows_per_s: median rate over the sittings with the latest software; None for an invalid setting.
+        low, high: 95 % interval of the rate; None where there is no interval.
+        basis: where the interval comes from: `sittings`; `launches` of the latest sitting, which is indicative only,
+            because it does not include how the machine varies from day to day; or `none`.
+        sittings: number of sittings with the latest software that count.
+        accuracy, peak_rss_mb, break_even_rows: figures of the latest sitting; None where not known.
         latest: when the latest sitting began.
-        run_id: the latest sitting's.
-        tie: `best`; `comparison` or `intervals` where it cannot be told from the best, by a comparison that measured
-            both side by side, or by the intervals; `no`; `unknown` where there is nothing to tell it by.
-        invalid: why the latest sitting does not count; then there is no rate.
+        run_id: run id of the latest sitting.
+        tie: `best`; `comparison` or `intervals` where it ties with the best, by a comparison that measured both side by
+            side, or by overlapping intervals; `no`; `unknown` where nothing says it.
+        invalid: the reason why the latest sitting does not count; None where it counts.
     """
 
     setting: Setting
@@ -58,20 +58,20 @@ class Place:
 
     @property
     def tied(self) -> bool:
-        """Whether it is the best, or cannot be told from it."""
+        """Whether it is the best setting or ties with the best."""
         return self.tie in ("best", "comparison", "intervals")
 
 
 @dataclass(frozen=True)
 class Board:
-    """An order.
+    """The ranking of comparable settings.
 
     Attributes:
-        architecture_digest: of the network.
-        scale: the least number of rows of its power of ten: 100000 for 100,000 to 999,999; None where not known.
-        request_rows: rows a call; None where a call takes all of them.
-        places: the valid ones, the fastest first, then the invalid ones.
-        subject: what was run the last time, for people; None where it is not known.
+        architecture_digest: hash of the network.
+        scale: number of rows, rounded down to a power of ten (100000 for 100,000 to 999,999); None where not known.
+        request_rows: rows of one call; None where a call takes the whole table.
+        places: the valid settings, the fastest first, then the invalid ones.
+        subject: what the latest sitting ran, for people; None where it is not known.
     """
 
     architecture_digest: str
@@ -86,7 +86,7 @@ class Board:
 
 
 def boards(recorded: Sequence[RecordedSetting]) -> tuple[Board, ...]:
-    """Every order that there is, the one with the latest sitting first; functions, without a setting, are left out."""
+    """Make all boards, the board with the latest sitting first; functions, which have no setting, are left out."""
     settings = [one for one in recorded if one.setting]
     groups: dict[tuple[str, int | None, int | None], list[tuple[Setting, RecordedSetting]]] = {}
     for setting, one in zip(settings_alike(settings), settings, strict=True):
@@ -101,11 +101,11 @@ def boards(recorded: Sequence[RecordedSetting]) -> tuple[Board, ...]:
 
 
 def median_interval(value_N: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-    """The interval of a median that takes nothing for granted: between two of the values themselves.
+    """Give a confidence interval of the median of value_N that assumes no distribution: two of the values themselves.
 
-    W. R. Thompson, "On confidence ranges for the median and other expectation distributions", Annals of Mathematical
-    Statistics 7 (1936), 122-128: it covers the median unless all values up to one end lie on its other side. Of five
-    values it is from the least to the greatest, which covers in 93.8 %; from six on it covers at least `confidence`.
+    Of five values it is the least and the greatest, which covers the median in 93.8 %; of six or more it covers it with
+    `confidence` at least. Source: W. R. Thompson, "On confidence ranges for the median and other expectation
+    distributions", Annals of Mathematical Statistics 7 (1936), 122-128.
 
     Returns None for fewer than five values.
     """
@@ -125,11 +125,9 @@ def _ranked(group: Sequence[tuple[Setting, RecordedSetting]]) -> tuple[Place, ..
     entries: dict[tuple[Setting, str, str], list[RecordedSetting]] = {}
     for setting, one in group:
         entries.setdefault((setting, one.machine_key, one.device_name), []).append(one)
-    made = [(_place(setting, sittings), sittings) for (setting, _, _), sittings in entries.items()]
-    valid = sorted(
-        (entry for entry in made if entry[0].invalid is None), key=lambda entry: -(entry[0].rows_per_s or 0.0)
-    )
-    invalid = sorted((place for place, _ in made if place.invalid is not None), key=lambda place: place.setting)
+    all_places = [(_place(setting, sittings), sittings) for (setting, _, _), sittings in entries.items()]
+    valid = sorted((one for one in all_places if one[0].invalid is None), key=lambda one: -(one[0].rows_per_s or 0.0))
+    invalid = sorted((place for place, _ in all_places if place.invalid is not None), key=lambda place: place.setting)
     if not valid:
         return tuple(invalid)
     best, of_best = valid[0]
@@ -139,7 +137,7 @@ def _ranked(group: Sequence[tuple[Setting, RecordedSetting]]) -> tuple[Place, ..
 
 
 def _place(setting: Setting, sittings: Sequence[RecordedSetting]) -> Place:
-    """What the sittings of one setting on one device come to."""
+    """Make the place of one setting on one device from its sittings."""
     latest = max(sittings, key=lambda one: one.started)
     counting = [one for one in sittings if one.invalid is None and one.software_key == latest.software_key]
     rates = [one.rows_per_s for one in counting if one.rows_per_s is not None]
@@ -170,14 +168,14 @@ def _interval(latest: RecordedSetting, rates: Sequence[float]) -> tuple[float | 
     if over_sittings is not None:
         return (*over_sittings, "sittings")
     if rates and latest.rows_per_s and latest.rows_per_s_low is not None and latest.rows_per_s_high is not None:
-        # As wide as the latest one's, about the median that is shown.
+        # The latest sitting's interval, moved to the median that is shown.
         scale = statistics.median(rates) / latest.rows_per_s
         return latest.rows_per_s_low * scale, latest.rows_per_s_high * scale, "launches"
     return None, None, "none"
 
 
 def _tie(place: Place, sittings: Sequence[RecordedSetting], best: Place, of_best: Sequence[RecordedSetting]) -> Tie:
-    """By the latest comparison that measured both, where it says; else by the intervals."""
+    """Decide by the latest comparison that measured both, where it says whether they tie; else by the intervals."""
     beside = {one.sitting: one for one in of_best if one.invalid is None}
     common = [
         one for one in sittings if one.invalid is None and one.sitting in beside and one.launches >= FEWEST_LAUNCHES
@@ -185,7 +183,7 @@ def _tie(place: Place, sittings: Sequence[RecordedSetting], best: Place, of_best
     if common:
         latest = max(common, key=lambda one: one.started)
         other = beside[latest.sitting]
-        if other.tied and latest.tied is not None:  # where the best was not the best there, it says nothing of today
+        if other.tied and latest.tied is not None:  # where today's best was not among the best, it says nothing
             return "comparison" if latest.tied else "no"
     if place.low is None or place.high is None or best.low is None or best.high is None:
         return "unknown"

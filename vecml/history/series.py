@@ -1,6 +1,6 @@
 """Sittings in the order of time: a series for each machine, network, number of rows and setting.
 
-A change of software is a mark on a series, not its end: whether an upgrade cost anything is what it is there to tell.
+A change of software is a mark on a series and does not end it: the series shows whether an upgrade cost speed.
 """
 
 import math
@@ -15,15 +15,15 @@ FEWEST_LAUNCHES = 2  # a quick look is one launch, whose luck moves a rate more 
 
 @dataclass(frozen=True)
 class Point:
-    """One sitting.
+    """One sitting in a series.
 
     Attributes:
-        at: when it began, with a time zone.
-        log_rate: natural logarithm of its rows a second.
-        log_canary: natural logarithm of its canary's speed (1 / seconds); None where there was none.
-        software_key: hash of the versions that compute.
-        libraries: those versions by name; None where they were not recorded.
-        run_id: of the setting's run; empty for one that is not recorded yet.
+        at: when the sitting began, with a time zone.
+        log_rate: natural logarithm of the rate in rows a second.
+        log_canary: natural logarithm of the canary's speed (1 / seconds); None where there was no canary.
+        software_key: hash of the versions of the libraries that compute.
+        libraries: version of each of these libraries, by name; None where they were not recorded.
+        run_id: id of the setting's run; empty where the sitting is not recorded yet.
     """
 
     at: datetime
@@ -43,13 +43,13 @@ class Series:
     """The sittings of one setting on one machine, in the order of time.
 
     Attributes:
-        setting: its params, without a block size that was chosen for the machine.
-        machine_key, architecture_digest: what it ran on, and which network.
-        n_rows: rows that were inferred; None where it is not known.
-        machine, device_name: for people.
-        subject: what was run the last time, for people; None where it is not known.
+        setting: params of the setting, without a block size that was chosen for the machine.
+        machine_key, architecture_digest: hashes of the machine and of the network.
+        n_rows: number of inferred rows; None where it is not known.
+        machine, device_name: names for people.
+        subject: what the latest sitting ran, for people; None where it is not known.
         points: the sittings that count, by time.
-        left_out: how many did not count, by the reason.
+        left_out: number of sittings that do not count, by reason.
     """
 
     setting: Setting
@@ -64,7 +64,7 @@ class Series:
 
 
 def point_of(recorded: RecordedSetting) -> Point:
-    """A sitting that counts (`left_out_for` gives None) as a point. Raises ValueError for one without a rate."""
+    """Make the point of a sitting that counts (`left_out_for` gives None). Raises ValueError without a rate."""
     if recorded.rows_per_s is None:
         raise ValueError(f"{recorded.name} of {recorded.sitting} has no rate")
     canary = recorded.canary_seconds
@@ -79,7 +79,7 @@ def point_of(recorded: RecordedSetting) -> Point:
 
 
 def left_out_for(recorded: RecordedSetting) -> str | None:
-    """Why a sitting does not count in a series, or None."""
+    """Give the reason why a sitting does not count in a series; None where it counts."""
     if recorded.invalid is not None:
         return "invalid"
     if recorded.launches < FEWEST_LAUNCHES:
@@ -88,7 +88,7 @@ def left_out_for(recorded: RecordedSetting) -> str | None:
 
 
 def series_of(recorded: Sequence[RecordedSetting]) -> tuple[Series, ...]:
-    """Every series, those with the latest sittings first. Functions, which have no setting, have none."""
+    """Sort recorded settings into series, the series with the latest sitting first; functions are left out."""
     settings = [one for one in recorded if one.setting]
     groups: dict[tuple[object, ...], list[tuple[Setting, RecordedSetting]]] = {}
     for setting, one in zip(settings_alike(settings), settings, strict=True):

@@ -1,4 +1,4 @@
-"""The alarm of a night: a suspicion is put to the proof by fresh sittings before anybody is woken."""
+"""The nightly alarm: fresh sittings confirm or dismiss a suspected slowdown before anybody is called."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,8 +10,8 @@ from vecml.history.evidence import Evidence
 from vecml.history.series import Point, Series
 
 MOST_FRESH = 3
-CONFIRMED = 4.5  # log odds of a new level of three sittings or more, fresh ones counted
-DISMISSED = 0.0  # log odds under which no further sitting is asked for
+CONFIRMED = 4.5  # log odds of a new level of three sittings or more, fresh sittings included
+DISMISSED = 0.0  # log odds below which no further sitting is measured
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Alarm:
     """A slowdown that fresh sittings confirmed.
 
     Attributes:
-        series: with the fresh sittings at its end.
-        change: what changed, how much, since when, and what else changed there. Its `cause` says whether a failing
-            nightly is called for (`program`, `unknown`) or the machine is to be looked at (`machine`).
-        fresh: how many fresh sittings were measured for it.
-        odds: natural logarithm of the odds.
+        series: the series, with the fresh sittings at its end.
+        change: the slowdown. For the causes `program` and `unknown` the nightly run should fail; for `machine` somebody
+            should look at the machine.
+        fresh: number of fresh sittings that were measured.
+        odds: natural logarithm of the odds of a slowdown.
     """
 
     series: Series
@@ -33,20 +33,20 @@ class Alarm:
 
 
 def watch(series: Series, fresh: Callable[[], Point], most: int = MOST_FRESH) -> Alarm | None:
-    """The alarm that tonight's sitting, the last of `series`, calls for; None where there is none.
+    """Decide whether tonight's sitting, the last of `series`, is a slowdown; give the alarm, or None.
 
-    Nothing is measured where the sitting is as usual. Else `fresh` is called up to `most` times, until it is clear. A
-    slowdown is told once: on later nights it is the level that the others are held against, provided that the fresh
-    sittings were recorded like any other.
+    Nothing is measured where the sitting is as usual. Otherwise `fresh` is called until the answer is clear, `most`
+    times at most. A slowdown gives one alarm only: later nights are compared with the new level, provided that the
+    fresh sittings are recorded like any other sitting.
 
     Args:
-        series: with tonight's sitting at its end; with fewer than `FEWEST_SITTINGS` sittings there is no alarm.
+        series: the series, with tonight's sitting at its end; a series of few sittings gives no alarm.
         fresh: measures one more sitting of the same setting, in fresh processes, and gives it as a point
-            (`vecml.history.series.point_of`). What it raises goes through.
-        most: times that it is called, at least 1.
+            (`vecml.history.series.point_of`). Its exceptions pass through.
+        most: the most calls of `fresh`, at least 1.
     """
     if len(series.points) < FEWEST_SITTINGS - 2:
-        return None  # with two fresh ones there would be enough
+        return None  # two fresh sittings would not make the series long enough
     night = list(nights(*logs_of(series.points)))[-1]
     if night.index != len(series.points) - 1:
         return None  # too soon after the last change
@@ -76,7 +76,7 @@ def is_suspect(night: Night) -> bool:
 
 
 def _alarm(series: Series, found: Night, fresh: int) -> Alarm | None:
-    """The alarm, or None where only the canary changed."""
+    """Make the alarm; None where only the canary changed."""
     rate_N, canary_N = logs_of(series.points)
     fitted = control(rate_N, canary_N)
     bounds = (found.start, found.place, len(series.points))
