@@ -12,7 +12,7 @@ from vecml.errors import SettingError
 from vecml.lab.catalogue import NAMES, chosen, experiment
 from vecml.lab.experiment import Cell, Outcome, crossing
 from vecml.lab.experiments import blas_threads, broadcasting, dtype, gil, locality, simd, ufunc
-from vecml.lab.work import difference, open_way, samples
+from vecml.lab.work import WayWork, difference, samples
 from vecml.measure.limits import Limits
 from vecml.measure.verdict import Verdict
 from vecml.report.lab import page, table, to_json_dict
@@ -98,7 +98,7 @@ def test_the_first_point_of_each_runs_and_its_ways_agree(name: str) -> None:
     point = points[0]
     taken = []
     for way in point.ways[:2]:
-        work = open_way({"experiment": name, "way": dict(way.payload), "allocations": found.allocations})
+        work = WayWork({"experiment": name, "way": dict(way.payload), "allocations": found.allocations})
         work.open()
         work.call()
         facts = work.finish()

@@ -16,13 +16,13 @@ from vecml.lab.rungs import (
     FLOAT64_ROWS,
     NAMES,
     OwnEngine,
+    RungWork,
     activated,
     by_product,
     by_ufuncs,
     choose_rows,
     choose_rungs,
     memory_bytes,
-    open_rung,
     touched_bytes,
 )
 from vecml.model.network import Architecture, Layer, Model
@@ -79,7 +79,7 @@ def test_a_rung_labels_its_first_rows_and_is_scored_on_them(tmp_path: Path) -> N
     write_files(Job(model, x_FN), {one.name: one.setting for one in found}, tmp_path)
     np.save(tmp_path / f"{FLOAT64_ROWS}.npy", np.ascontiguousarray(x_FN.T, dtype=np.float64))
     setting = {"engine": "ufuncs", "precision": "float64", "layout": "rows"}
-    work = open_rung({"folder": str(tmp_path), "setting": setting, "probe": None, "file": FLOAT64_ROWS, "rows": 40})
+    work = RungWork({"folder": str(tmp_path), "setting": setting, "probe": None, "file": FLOAT64_ROWS, "rows": 40})
     work.open()
     assert work.facts() == {"rung_rows": 40}
     work.call()

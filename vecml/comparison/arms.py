@@ -10,7 +10,7 @@ from vecml.config import Setting
 from vecml.measure.kernels import Kernel, has_gemm
 from vecml.measure.records import Arm, Role
 
-OPENER = "vecml.comparison.work:open_engine"
+OPENER = "vecml.comparison.work:EngineWork"
 LIMIT_OPENER = "vecml.measure.kernels:open_kernel"
 LARGEST_GROUP = 7  # arms that take turns in one round, the baseline and its copy among them
 

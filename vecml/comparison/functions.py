@@ -26,19 +26,17 @@ from vecml.device import usable_cpus
 from vecml.environment import describe
 from vecml.errors import SettingError
 from vecml.measure.records import Arm, Role
+from vecml.measure.work import Work
 from vecml.model.find import SCRIPT
 
-OPENER = "vecml.comparison.functions:open_function"
+OPENER = "vecml.comparison.functions:FunctionWork"
 FROM_MEMORY = "it answers from memory: its input was changed, and its result stayed"
 RELATIVE = 1e-5
 ABSOLUTE = 1e-8
 
 
-class FunctionWork:
-    """A function over one input as an arm; see `vecml.measure.worker.Work`."""
-
-    each = False
-    share = 1.0
+class FunctionWork(Work):
+    """A function over one input as an arm; see `vecml.measure.work.Work`."""
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self._folder = Path(payload["folder"])
@@ -52,9 +50,6 @@ class FunctionWork:
         """Take the input: an array of its own, mapped from the file, or what JSON gives."""
         self._x = _read_input(self._folder)
 
-    def facts(self) -> dict[str, Any]:
-        return {}
-
     def call(self) -> None:
         self._result = self._function(self._x)
 
@@ -67,13 +62,6 @@ class FunctionWork:
         changed = _changed(_read_input(self._folder), self._x)
         _write_result(self._function(changed), self._folder / f"changed-{self._number}")
         return {}
-
-    def close(self) -> None: ...
-
-
-def open_function(payload: Mapping[str, Any]) -> FunctionWork:
-    """The opener of an arm that is a function."""
-    return FunctionWork(payload)
 
 
 def compare_functions(

@@ -22,6 +22,7 @@ from vecml.engines.row_loop import affordable_rows
 from vecml.hardware import ROOT, read_text
 from vecml.inference.infer import REFERENCE
 from vecml.inference.precision import used_precision
+from vecml.measure.work import Work
 from vecml.model.evaluate import label_of
 from vecml.model.network import AnyModel
 
@@ -31,8 +32,8 @@ ROW_LOOP_SHARE = 6  # of what a third of a second affords
 REQUESTS = 1_024  # different ones, taken in turn
 
 
-class EngineWork:
-    """One setting's work; see `vecml.measure.worker.Work`.
+class EngineWork(Work):
+    """One setting's work; see `vecml.measure.work.Work`.
 
     Args:
         payload: `folder` of the comparison's files, `setting` (Setting's fields), `probe` (two row numbers, or None).
@@ -64,9 +65,6 @@ class EngineWork:
         if self._unavailable is not None:
             raise RuntimeError(f"engine {self._setting.engine} cannot run here: {self._unavailable}")
         self._loaded = self._engine.load(self._model, self._setting)
-
-    def facts(self) -> dict[str, Any]:
-        return {}
 
     def call(self) -> None:
         loaded = self._loaded
@@ -214,11 +212,6 @@ def rows_of_a_call(model: AnyModel, setting: Setting, n_rows: int) -> int:
     if setting.engine != REFERENCE.engine or setting.request_rows is not None or chain is None:
         return n_rows
     return min(n_rows, max(1, affordable_rows(chain.architecture) // ROW_LOOP_SHARE))
-
-
-def open_engine(payload: Mapping[str, Any]) -> EngineWork:
-    """The opener of an arm that is a setting."""
-    return EngineWork(payload)
 
 
 def pools() -> list[dict[str, Any]]:

@@ -27,10 +27,12 @@ class Loaded(Protocol):
         """z_NC, float32 or wider, rows by classes, for the correctness gate."""
 
     def synchronize(self) -> None:
-        """Return when everything that was asked of the device is done."""
+        """Return when everything that was asked of the device is done; by default a call returns with its answer."""
+        return
 
     def close(self) -> None:
         """Let go of device memory and thread settings; closing again does nothing, and nothing else is called then."""
+        return
 
 
 class Engine(Protocol):

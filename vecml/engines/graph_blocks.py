@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vecml.config import Setting
 from vecml.engines.argmax import Highest
+from vecml.engines.base import Loaded
 from vecml.engines.blocks import Blocks, choose_block_rows
 from vecml.engines.checks import check_labels, count_rows
 from vecml.errors import EngineUnavailableError, one_line
@@ -28,7 +29,7 @@ class Runner(Protocol):
         """Compute z from x; both contiguous, in the graph's dtype and shapes for one block, at most read from x."""
 
 
-class GraphLoaded:
+class GraphLoaded(Loaded):
     """A model as graphs of a library; see `vecml.engines.base.Loaded`.
 
     Args:
@@ -105,9 +106,6 @@ class GraphLoaded:
 
         self._blocks.run(n_rows, work)
         return z_NC
-
-    def synchronize(self) -> None:
-        """Nothing is left to do: a call returns when its labels are written."""
 
     def close(self) -> None:
         """End the threads and let go of the graphs; closing again does nothing."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Setting
+from vecml.engines.base import Loaded
 from vecml.engines.checks import check_labels, count_rows
 from vecml.engines.halide_kernel import MOST_TILE_ROWS, Kernel, Output, Shape, compiled, pack, pool_threads
 from vecml.engines.weights import label_layers, logit_layers
@@ -24,7 +25,7 @@ STAGED_BYTES, MOST_STAGED_ROWS = 32 << 20, 65_536
 LARGE = 1 << 31  # elements from which on Halide wants to be told
 
 
-class HalideLoaded:
+class HalideLoaded(Loaded):
     """A model under Halide; see `vecml.engines.base.Loaded`."""
 
     def __init__(self, model: Model, setting: Setting) -> None:
@@ -49,9 +50,6 @@ class HalideLoaded:
         z_CN = np.empty((self._n_classes, n_rows), self._dtype)
         self._run(x, "logits", n_rows, z_CN)
         return z_CN.T
-
-    def synchronize(self) -> None:
-        """Nothing is left to do: a call returns when its labels are written."""
 
     def close(self) -> None:
         """Let go of the kernels; closing again does nothing. The threads are the process's and sleep."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vecml.config import Layout, Precision, Setting
 from vecml.engines.argmax import Highest
-from vecml.engines.base import Engine
+from vecml.engines.base import Engine, Loaded
 from vecml.engines.blas import one_blas_thread
 from vecml.engines.blocks import Blocks, choose_block_rows
 from vecml.engines.checks import check_labels, count_rows, unsupported
@@ -36,7 +36,7 @@ class NumpyEngine(Engine):
         return NumpyLoaded(model, setting)
 
 
-class NumpyLoaded:
+class NumpyLoaded(Loaded):
     """A model under NumPy; see `vecml.engines.base.Loaded`."""
 
     def __init__(self, model: Model, setting: Setting) -> None:
@@ -77,9 +77,6 @@ class NumpyLoaded:
 
         self._blocks.run(n_rows, work)
         return z_NC
-
-    def synchronize(self) -> None:
-        """Nothing is left to do: a call returns when its labels are written."""
 
     def close(self) -> None:
         """End the threads and give BLAS its own back; closing again does nothing."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Activation, Layout, Precision, Setting
-from vecml.engines.base import Engine
+from vecml.engines.base import Engine, Loaded
 from vecml.engines.checks import check_labels, count_rows, unsupported
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import Architecture, Model
@@ -49,7 +49,7 @@ class RowLoopEngine(Engine):
         return RowLoopLoaded(model, setting)
 
 
-class RowLoopLoaded:
+class RowLoopLoaded(Loaded):
     """A model as nested lists; see `vecml.engines.base.Loaded`."""
 
     def __init__(self, model: Model, setting: Setting) -> None:
@@ -78,11 +78,6 @@ class RowLoopLoaded:
 
         self._run(x, n_rows, work)
         return z_NC
-
-    def synchronize(self) -> None:
-        """Nothing is left to do: a call returns when its labels are written."""
-
-    def close(self) -> None: ...
 
     def _run(self, x: NDArray[Any], n_rows: int, work: Callable[[int, list[float]], None]) -> None:
         """Call `work(index, row)` for every row, and say how far it is where that takes more than a moment.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vecml.config import Activation, Layout, Setting
 from vecml.device import usable_cpus
+from vecml.engines.base import Loaded
 from vecml.engines.blocks import Blocks, choose_block_rows, values_per_row
 from vecml.engines.checks import check_labels, count_rows
 from vecml.engines.gpu_memory import halving
@@ -31,7 +32,7 @@ Weights = list[tuple[torch.Tensor, torch.Tensor]]
 """weight_OI and bias_O1 of every layer, on the device, in the dtype that is computed in."""
 
 
-class TorchLoaded:
+class TorchLoaded(Loaded):
     """A model on a device; see `vecml.engines.base.Loaded`.
 
     The MPS path follows torch's documentation; it has not been run on such a device yet.
@@ -76,9 +77,6 @@ class TorchLoaded:
         self._run(n_rows, work)
         array: NDArray[np.floating] = z_NC.numpy()
         return array
-
-    def synchronize(self) -> None:
-        """Nothing is left to do: a call returns when its labels have arrived on the host."""
 
     def close(self) -> None:
         """End the threads, free the device's memory, give torch its matrix-product setting back; again: nothing."""

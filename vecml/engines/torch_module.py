@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from vecml.config import Activation, Layout, Setting
+from vecml.engines.base import Loaded
 from vecml.engines.blocks import Blocks
 from vecml.engines.checks import check_labels, count_rows
 from vecml.engines.gpu_memory import halving, ran_out
@@ -40,7 +41,7 @@ _ACTIVATIONS: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
-class ModuleLoaded:
+class ModuleLoaded(Loaded):
     """A model as modules on a device; see `vecml.engines.base.Loaded`."""
 
     def __init__(self, model: AnyModel, setting: Setting, *, compiled: bool) -> None:
@@ -100,9 +101,6 @@ class ModuleLoaded:
         self._run(n_rows, work, self._logit)
         array: NDArray[np.floating] = z_NC.numpy()
         return array
-
-    def synchronize(self) -> None:
-        """Nothing is left to do: a call returns when its labels have arrived on the host."""
 
     def close(self) -> None:
         """End the threads, free the device's memory, give torch its matrix-product setting back; again: nothing."""

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.comparison.work import ROW_LOOP_SHARE, EngineWork
-from vecml.config import Activation, Isa, Layout, Precision, Setting
+from vecml.config import Activation, Layout, Precision, Setting
 from vecml.device import available_devices, usable_cpus
+from vecml.engines.base import Engine, Loaded
 from vecml.engines.blas import one_blas_thread
 from vecml.engines.blocks import choose_block_rows
 from vecml.engines.registry import get_engine
@@ -28,7 +29,7 @@ ROW_LOOP, UFUNCS, BLAS, FLOAT32 = "row loop", "ufuncs", "whole-array BLAS", "flo
 BLOCKS, COLUMNS, THREADS, FUSED, GPU = "blocks", "columns", "threads", "fused", "GPU"
 NAMES = (ROW_LOOP, UFUNCS, BLAS, FLOAT32, BLOCKS, COLUMNS, THREADS, FUSED, GPU)
 
-OPENER = "vecml.lab.rungs:open_rung"
+OPENER = "vecml.lab.rungs:RungWork"
 FLOAT64_ROWS = "rows64"  # the file of the features by row in float64, which the first rungs are handed
 UFUNC_ROWS, WHOLE_ARRAY_ROWS = 50_000, 400_000  # of 10-32-2; fewer of a larger network
 MOST_ROWS, FEWEST_ROWS = 1_000_000, 20_000
@@ -165,15 +166,12 @@ def _empty(architecture: Architecture) -> Model:
     return Model(architecture, layers, tuple(map(str, range(architecture.n_classes))))
 
 
-class OwnEngine:
+class OwnEngine(Engine):
     """One of the two rungs that are none of vecml's engines, as an engine; see `vecml.engines.base.Engine`."""
 
-    layouts: tuple[Layout, ...] = ("rows",)
-    precisions: tuple[Precision, ...] = ("float32", "float64")
+    layouts = ("rows",)
+    precisions = ("float32", "float64")
     devices: Mapping[str, tuple[Precision, ...]] = {"cpu": precisions}
-    isas: tuple[Isa, ...] = ("native",)
-    own_models = False
-    extra: str | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -184,7 +182,7 @@ class OwnEngine:
         return OwnLoaded(model, setting)
 
 
-class OwnLoaded:
+class OwnLoaded(Loaded):
     """A model by ufuncs alone, or by one matrix product a layer over all rows; see `vecml.engines.base.Loaded`."""
 
     def __init__(self, model: Model, setting: Setting) -> None:
@@ -212,8 +210,6 @@ class OwnLoaded:
                 if index + 1 < len(self._layers):
                     value = activated(value, self._activation)
         return value
-
-    def synchronize(self) -> None: ...
 
     def close(self) -> None:
         self._release()
@@ -256,7 +252,10 @@ def activated(value: Array, activation: Activation) -> Array:
 
 
 class RungWork(EngineWork):
-    """The work of a rung: an engine labels the first rows of the rung's input."""
+    """The work of a rung: an engine labels the first rows of the rung's input.
+
+    The payload has the keys of `EngineWork`, `file` and `rows`.
+    """
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         engine = payload["setting"]["engine"]
@@ -267,8 +266,3 @@ class RungWork(EngineWork):
 
     def facts(self) -> dict[str, Any]:
         return {"rung_rows": self._n_rows}
-
-
-def open_rung(payload: Mapping[str, Any]) -> RungWork:
-    """The opener of a rung's arm; the payload has the keys of `EngineWork`, `file` and `rows`."""
-    return RungWork(payload)

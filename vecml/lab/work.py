@@ -8,19 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.lab.experiment import Call
+from vecml.measure.work import Work
 
-OPENER = "vecml.lab.work:open_way"
+OPENER = "vecml.lab.work:WayWork"
 SAMPLES = 64
 
 
-class WayWork:
-    """The work of one way; see `vecml.measure.worker.Work`.
+class WayWork(Work):
+    """The work of one way; see `vecml.measure.work.Work`.
 
     The payload has `experiment` (a name), `way` (the way's payload) and `allocations` (see `Experiment`).
     """
-
-    each = False
-    share = 1.0
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         from vecml.lab.catalogue import experiment  # noqa: PLC0415 -- which imports the experiments
@@ -33,9 +31,6 @@ class WayWork:
     def open(self) -> None:
         """Make the inputs; compile and start threads where the way does."""
         self._call = self._experiment.prepare(self._payload["way"])
-
-    def facts(self) -> dict[str, Any]:
-        return {}
 
     def call(self) -> None:
         self._result = self._opened()
@@ -55,18 +50,11 @@ class WayWork:
             tracemalloc.stop()
         return found
 
-    def close(self) -> None: ...
-
     @property
     def _opened(self) -> Call:
         if self._call is None:
             raise RuntimeError("the way was not opened")
         return self._call
-
-
-def open_way(payload: Mapping[str, Any]) -> WayWork:
-    """The opener of an experiment's arm."""
-    return WayWork(payload)
 
 
 def samples(result: Any) -> list[float]:

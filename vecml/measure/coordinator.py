@@ -98,14 +98,12 @@ class Progress:
         launch: number of the present launch, from 1.
         launches: expected number of launches.
         seconds: time since the beginning.
-        seconds_left: what is left of the budget; NaN where there is none.
         doing: `starting`, `warming up` or `measuring`.
     """
 
     launch: int
     launches: int
     seconds: float
-    seconds_left: float
     doing: str
 
 
@@ -447,7 +445,4 @@ class _Coordinator:
         return passed + passed / max(1, self._done) <= self._plan.budget_seconds
 
     def _say(self, doing: str) -> None:
-        passed = self._clock() - self._begin
-        budget = self._plan.budget_seconds
-        left = max(0.0, budget - passed) if budget is not None else math.nan
-        self._tell(Progress(self._done + 1, self._launches, passed, left, doing))
+        self._tell(Progress(self._done + 1, self._launches, self._clock() - self._begin, doing))

@@ -13,6 +13,7 @@ import numpy as np
 
 from vecml import hardware
 from vecml.errors import MeasureError
+from vecml.measure.work import Work
 
 GEMM_SIZES = (512, 1_024, 2_048)
 PRECISIONS = ("float64", "float32", "bfloat16", "float16")
@@ -63,11 +64,8 @@ class _Opened:
     close: Callable[[], object]
 
 
-class KernelWork:
-    """A kernel as an arm of a measurement; see `vecml.measure.worker.Work`."""
-
-    each = False
-    share = 1.0
+class KernelWork(Work):
+    """A kernel as an arm of a measurement; see `vecml.measure.work.Work`."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel

@@ -18,7 +18,7 @@ class Arm:
 
     Attributes:
         name: shown to people; no two arms of a measurement have the same.
-        opener: `package.module:function`; the worker calls it with `payload` and gets a `vecml.measure.worker.Work`.
+        opener: `package.module:function`; the worker calls it with `payload` and gets a `vecml.measure.work.Work`.
         payload: JSON.
         role: `baseline`, its `null` copy, an `arm`, or a `limit` of the machine, which takes part in few rounds.
         cpus: number of CPUs that it keeps busy; where other programs use them, its blocks count as disturbed.

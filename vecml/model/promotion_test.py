@@ -48,11 +48,6 @@ class Decision:
         """Share of the rows that the champion has right."""
         return self.champion_right / self.n_rows
 
-    @property
-    def challenger_accuracy(self) -> float:
-        """Share of the rows that the challenger has right."""
-        return self.challenger_right / self.n_rows
-
 
 def decide(champion_right_N: NDArray[np.bool_], challenger_right_N: NDArray[np.bool_]) -> Decision:
     """Decide by the same N rows, in the same order: bool (N,), which of them each has right.

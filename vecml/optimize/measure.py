@@ -20,9 +20,10 @@ from vecml.device import usable_cpus
 from vecml.errors import SettingError
 from vecml.measure.coordinator import FEWEST_LAUNCHES
 from vecml.measure.records import Arm, Plan, Role
+from vecml.measure.work import Work
 from vecml.optimize.target import Place, load, make_inputs
 
-OPENER = "vecml.optimize.measure:open_call"
+OPENER = "vecml.optimize.measure:CallWork"
 LAUNCH_SECONDS = 1.6  # for a worker's start, its imports and its inputs
 ROUNDS = 20
 FEWEST_ROUNDS = 3
@@ -31,11 +32,8 @@ QUICK_ROUNDS = 6
 SHARED = 1.3  # CPUs' worth from which a function counts as using all of them
 
 
-class CallWork:
-    """A function over the user's inputs as an arm; see `vecml.measure.worker.Work`."""
-
-    each = False
-    share = 1.0
+class CallWork(Work):
+    """A function over the user's inputs as an arm; see `vecml.measure.work.Work`."""
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self._place, self._inputs = Place(**payload["place"]), Place(**payload["inputs"])
@@ -50,9 +48,6 @@ class CallWork:
         if hasattr(self._function, "py_func"):
             self._function(*copy.deepcopy(self._args))
 
-    def facts(self) -> dict[str, Any]:
-        return {}
-
     def call(self) -> None:
         """Call it. Where the target changes its inputs, each call gets a copy; the copying counts for all arms."""
         args = copy.deepcopy(self._args) if self._copies else self._args
@@ -60,16 +55,6 @@ class CallWork:
 
     def answer(self) -> int:
         return _checksum(self._result)
-
-    def finish(self) -> dict[str, Any]:
-        return {}
-
-    def close(self) -> None: ...
-
-
-def open_call(payload: Mapping[str, Any]) -> CallWork:
-    """The opener of an arm that is a function of the user's."""
-    return CallWork(payload)
 
 
 def make_plan(budget: str, seconds: float, others: Sequence[float]) -> Plan:
