@@ -1,42 +1,14 @@
-"""docs/tutorial.md is true: run from top to bottom in an empty folder, it prints what it says."""
+"""The reader of docs/tutorial.md; tests/system/test_tutorial.py runs what it reads."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.docs.tutorial import Step, agrees, steps
-
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.system
-@pytest.mark.timeout(1200)
-def test_the_tutorial_from_top_to_bottom(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    unset = ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "VECML_HOME", "PYTHONPATH")
-    environment = {name: value for name, value in os.environ.items() if name not in unset} | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-        "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
-        "COLUMNS": "200",
-        "PYTHONWARNINGS": "ignore",
-    }
-    for step in steps(PAGE):
-        if step.name is not None:
-            (tmp_path / step.name).write_text(step.text, encoding="utf-8")
-            continue
-        done = subprocess.run(
-            ["bash", "-c", step.text], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"$ {step.text}\n{done.stdout}{done.stderr}"
-        assert agrees(step.output, done.stdout, tmp_path), f"$ {step.text}\n{done.stdout}"
+from tests.docs.tutorial import Step, agrees, steps, tutorial
 
 
 def test_every_block_is_saved_or_run() -> None:
-    found = steps(PAGE)
+    found = tutorial()
     assert [step.name for step in found if step.name] == ["make_table.py"]
     commands = [step.text for step in found if not step.name]
     for command in ("vecml run", "vecml compare", "vecml report", "vecml champion", "vecml predict"):

@@ -56,3 +56,8 @@ def agrees(expected: str, printed: str, folder: Path) -> bool:
     parts = [re.escape(normal(part)) for part in expected.split("...")]
     pattern = r"\s?.*\s?".join(parts)
     return re.fullmatch(pattern, normal(printed, folder), flags=re.DOTALL) is not None
+
+
+def tutorial() -> list[Step]:
+    """The steps of docs/tutorial.md."""
+    return steps((Path(__file__).parents[2] / "docs" / "tutorial.md").read_text(encoding="utf-8"))
