@@ -28,6 +28,7 @@ from vecml.comparison.work import EngineWork
 from vecml.config import Setting
 from vecml.errors import SettingError
 from vecml.model.own_module import OwnModel, model_from
+from vecml.warnings import VecmlWarning
 
 busy = pytest.mark.filterwarnings("ignore:VML011", "ignore:VML012")
 
@@ -143,9 +144,10 @@ def test_torch_passes_the_gate_and_what_is_wrong_does_not(tmp_path: Path, layout
 def test_a_module_from_python() -> None:
     module = Residual(4, 2)
     x_NF = np.random.default_rng(0).standard_normal((5_000, 4)).astype(np.float32)
-    found = vecml.compare(
-        module, x_NF, engines=("torch", "numpy"), layout=("columns", "rows"), threads=1, budget="quick"
-    )
+    with pytest.warns(VecmlWarning, match="VML013 numpy layout=(columns|rows) is left out: "):
+        found = vecml.compare(
+            module, x_NF, engines=("torch", "numpy"), layout=("columns", "rows"), threads=1, budget="quick"
+        )
     assert [arm.name for arm in figures(found)] == ["torch layout=columns", "torch layout=rows"]
     assert not found.faults
     assert all(arm.rows_scored == 5_000 and arm.flips == 0 for arm in figures(found))
