@@ -34,7 +34,7 @@ $(BASE): pyproject.toml constraints.txt requirements.txt
 	@touch $@
 
 $(READY): $(BASE)
-	@echo "adding the engines, the tools and the documentation's: about 350 MB the first time"
+	@echo "adding the engines, the tools and the documentation's: about 440 MB the first time"
 	@$(PIP) -c constraints.txt --no-build-isolation -e '.[dev,docs,all,bench]'
 	@touch $@
 
