@@ -5,6 +5,8 @@ known is None, and its text is `-`.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 UNKNOWN = "-"
 MOST_DIGITS = 4  # decimals of a percentage that would otherwise read 0 or 100
@@ -18,6 +20,13 @@ def number(value: float | None) -> str:
         if _reaches(abs(value), unit):
             return f"{_short(value / unit)}{letter}"
     return _short(value)
+
+
+def finite_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with None for numbers that JSON does not have (infinity, NaN)."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }
 
 
 def count(value: int, noun: str) -> str:

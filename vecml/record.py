@@ -41,6 +41,7 @@ from vecml.keys import (
 )
 from vecml.model.evaluate import Evaluation
 from vecml.model.train import Training
+from vecml.numbers import finite_values
 
 
 @dataclass(frozen=True)
@@ -304,7 +305,7 @@ def to_json(record: PipelineRecord) -> str:
             **config_params(record.config),
             **data_params(record.table, n_features),
         },
-        "metrics": {name: value if math.isfinite(value) else None for name, value in metrics(record).items()},
+        "metrics": finite_values(metrics(record)),
         "losses": list(record.training.losses),
         "replicas_accuracy": [] if replicas is None else replicas.accuracy_R.tolist(),
         "tags": end_tags(record),

@@ -13,13 +13,9 @@ from numpy.typing import NDArray
 
 from vecml.config import Setting
 from vecml.engines.argmax import Highest
-from vecml.engines.base import Loaded
-from vecml.engines.blocks import Blocks, choose_block_rows
-from vecml.engines.checks import check_labels, count_rows
+from vecml.engines.lanes import Array, InLanes
 from vecml.errors import EngineUnavailableError, one_line
 from vecml.model.network import AnyModel
-
-Array = NDArray[Any]
 
 
 class Runner(Protocol):
@@ -29,7 +25,7 @@ class Runner(Protocol):
         """Compute z from x; both contiguous, in the graph's dtype and shapes for one block, at most read from x."""
 
 
-class GraphLoaded(Loaded):
+class GraphLoaded(InLanes):
     """A model as graphs of a library; see `vecml.engines.base.Loaded`.
 
     Args:
@@ -48,26 +44,20 @@ class GraphLoaded(Loaded):
         label_runner: Callable[[], Runner],
         logit_runner: Callable[[], Runner] | None,
     ) -> None:
-        architecture = model.architecture
-        self._n_features, self._n_classes = architecture.n_features, architecture.n_classes
-        self._layout = setting.layout
-        self._dtype = dtype
-        rows = setting.block_rows or choose_block_rows(architecture, dtype.itemsize)
-        self._blocks = Blocks(rows, setting.threads)
+        super().__init__(model, setting, dtype)
         own = model.chain is None
         n_logits = self._n_classes if logit_runner is None else 1
-        self._label_lanes, self._logit_lanes = [], []
         for _ in range(setting.threads):
             lane = _Lane(label_runner(), self._n_features, n_logits, dtype, setting, own=own)
-            self._label_lanes.append(lane)
-            self._logit_lanes.append(
+            self.label_lanes.append(lane)
+            self.logit_lanes.append(
                 lane
                 if logit_runner is None
                 else _Lane(logit_runner(), self._n_features, self._n_classes, dtype, setting, own=own)
             )
 
         if own:
-            self._try_out(setting, str(architecture))
+            self._try_out(setting, str(model.architecture))
 
     def _try_out(self, setting: Setting, name: str) -> None:
         """Run a row and a few: some graphs can be read and compiled, and fail when they are called.
@@ -83,35 +73,6 @@ class GraphLoaded(Loaded):
             raise EngineUnavailableError(
                 f"engine {setting.engine} cannot run {name}: {one_line(error)}", "engine torch runs it as it is"
             ) from error
-
-    def labels(self, x: NDArray[np.float32], out_N: NDArray[np.int64]) -> None:
-        """Write the class index of every row of `x` into `out_N`."""
-        n_rows = count_rows(x, self._n_features, self._layout)
-        check_labels(out_N, n_rows)
-
-        def work(thread: int, rows: slice) -> None:
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # rows without an answer are class 0
-                self._label_lanes[thread].label(x, rows, out_N[rows])
-
-        self._blocks.run(n_rows, work)
-
-    def logits(self, x: NDArray[np.float32]) -> NDArray[np.floating]:
-        """z_NC in the graph's dtype."""
-        n_rows = count_rows(x, self._n_features, self._layout)
-        z_NC = np.empty((n_rows, self._n_classes), self._dtype)
-
-        def work(thread: int, rows: slice) -> None:
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                z_NC[rows] = self._logit_lanes[thread].logits(x, rows).T
-
-        self._blocks.run(n_rows, work)
-        return z_NC
-
-    def close(self) -> None:
-        """End the threads and let go of the graphs; closing again does nothing."""
-        self._blocks.close()
-        self._label_lanes.clear()
-        self._logit_lanes.clear()
 
 
 class _Lane:

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from vecml.config import Layout, Precision, Setting
 from vecml.engines.argmax import Highest
-from vecml.engines.base import Engine, Loaded
+from vecml.engines.base import Engine
 from vecml.engines.blas import one_blas_thread
-from vecml.engines.blocks import Blocks, choose_block_rows
-from vecml.engines.checks import check_labels, count_rows, unsupported
+from vecml.engines.checks import unsupported
+from vecml.engines.lanes import Array, InLanes
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.model.network import Model
-
-Array = NDArray[Any]
 
 
 class NumpyEngine(Engine):
@@ -36,52 +34,36 @@ class NumpyEngine(Engine):
         return NumpyLoaded(model, setting)
 
 
-class NumpyLoaded(Loaded):
+class NumpyLoaded(InLanes):
     """A model under NumPy; see `vecml.engines.base.Loaded`."""
 
     def __init__(self, model: Model, setting: Setting) -> None:
         architecture, dtype = model.architecture, np.dtype(setting.precision)
-        self._n_features, self._n_classes = architecture.n_features, architecture.n_classes
-        self._layout = setting.layout
-        self._dtype = dtype
-        self._label_layers = _rounded(label_layers(model), dtype)
-        self._logit_layers = _rounded(logit_layers(model), dtype)
-        rows = setting.block_rows or choose_block_rows(architecture, dtype.itemsize)
-        self._blocks = Blocks(rows, setting.threads)
-        self._scratch = [
-            _Scratch(architecture.widths, architecture.activation, dtype, setting.layout)
-            for _ in range(setting.threads)
-        ]
+        super().__init__(model, setting, dtype)
+        of_labels, of_logits = _rounded(label_layers(model), dtype), _rounded(logit_layers(model), dtype)
+        for _ in range(setting.threads):
+            scratch = _Scratch(architecture.widths, architecture.activation, dtype, setting.layout)
+            self.label_lanes.append(_Lane(scratch, of_labels))
+            self.logit_lanes.append(_Lane(scratch, of_logits))
         self._release_blas = one_blas_thread().hold()
-
-    def labels(self, x: NDArray[np.float32], out_N: NDArray[np.int64]) -> None:
-        """Write the class index of every row of `x` into `out_N`."""
-        n_rows = count_rows(x, self._n_features, self._layout)
-        check_labels(out_N, n_rows)
-
-        def work(thread: int, rows: slice) -> None:
-            scratch = self._scratch[thread]
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # rows without an answer are class 0
-                scratch.highest.label(scratch.logits(self._label_layers, x, rows), out_N[rows])
-
-        self._blocks.run(n_rows, work)
-
-    def logits(self, x: NDArray[np.float32]) -> NDArray[np.floating]:
-        """z_NC in the setting's precision."""
-        n_rows = count_rows(x, self._n_features, self._layout)
-        z_NC = np.empty((n_rows, self._n_classes), self._dtype)
-
-        def work(thread: int, rows: slice) -> None:
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                z_NC[rows] = self._scratch[thread].logits(self._logit_layers, x, rows).T
-
-        self._blocks.run(n_rows, work)
-        return z_NC
 
     def close(self) -> None:
         """End the threads and give BLAS its own back; closing again does nothing."""
-        self._blocks.close()
+        super().close()
         self._release_blas()
+
+
+class _Lane:
+    """Layers that are computed in one thread's memory."""
+
+    def __init__(self, scratch: "_Scratch", layers: list[Any]) -> None:
+        self._scratch, self._layers = scratch, layers
+
+    def logits(self, x: Array, rows: slice) -> Array:
+        return self._scratch.logits(self._layers, x, rows)
+
+    def label(self, x: Array, rows: slice, out_B: NDArray[np.int64]) -> None:
+        self._scratch.highest.label(self.logits(x, rows), out_B)
 
 
 class _Scratch:

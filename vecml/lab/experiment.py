@@ -183,20 +183,20 @@ class Experiment:
         name: on the command line, and of its module in `vecml.lab.experiments`.
         title: shown to people.
         idea: the claim that is tested, in one sentence.
-        axis: what the points' `x` counts.
         plan: gives the points; its argument says whether to be quick, with fewer of them.
         prepare: makes the call that is timed from a way's payload; it runs in the worker.
         tell: writes the three sentences, only from what was measured.
+        axis: what the points' `x` counts; empty where none is on a curve.
         allocations: whether the memory that a call allocates is measured.
     """
 
     name: str
     title: str
     idea: str
-    axis: str
     plan: Callable[[bool], Plan]
     prepare: Callable[[Mapping[str, Any]], Call]
     tell: Callable[[Outcome], tuple[str, str, str]]
+    axis: str = ""
     allocations: bool = False
 
 

@@ -5,9 +5,8 @@ before they are compared. The record holds every raw block, and the figures are 
 """
 
 import dataclasses
-import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from vecml.measure.limits import fraction_of_limit, minimal_work
 from vecml.measure.records import Arm, ArmMeasurement, Measured, Plan, Role
 from vecml.measure.verdict import Rules, Verdict, Word, judge
 from vecml.model.network import Model
+from vecml.numbers import finite_values
 from vecml.progress import stage
 
 SECONDS = 85.0  # for the measurement, so that `vecml ladder` with training and imports takes less than two minutes
@@ -329,7 +329,4 @@ def to_json_dict(ladder: Ladder) -> dict[str, Any]:
 
 def _verdict_dict(verdict: Verdict | None) -> dict[str, Any] | None:
     """The verdict's fields, with None for numbers that JSON does not have."""
-    if verdict is None:
-        return None
-    keep: Callable[[Any], Any] = lambda value: None if isinstance(value, float) and not math.isfinite(value) else value  # noqa: E731
-    return {key: keep(value) for key, value in dataclasses.asdict(verdict).items()}
+    return None if verdict is None else finite_values(dataclasses.asdict(verdict))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vecml.errors import DataError
 from vecml.lab.experiment import Cell, Outcome
-from vecml.numbers import number, percent, seconds, size, times
+from vecml.numbers import finite_values, number, percent, seconds, size, times
 from vecml.report.figure import BLUE, PLAIN, new_figure, png_bytes
 
 if TYPE_CHECKING:
@@ -16,53 +16,6 @@ if TYPE_CHECKING:
 HEADINGS = ("point", "way", "time", "x plain", "interval", "of limit", "verdict")
 COLOURS = (BLUE, "#D55E00", "#009E73", "#CC79A7", "#56B4E9")  # the palette of Okabe and Ito
 MARKERS, DASHES, HATCHES = "osD^v", ("-", "--", "-.", ":", (0, (1, 1))), ("", "///", "xxx", "...", "\\\\\\")
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>vecml lab</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a;
-  background: #fff; }
-img { max-width: 100%; height: auto; }
-div { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.85rem; }
-th, td { padding: 0.15rem 0.7rem 0.15rem 0; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
-.idea { color: #555; }
-</style>
-</head>
-<body>
-<main>
-<h1>What vectorising brings on this machine</h1>
-<p>{{ host }}. vecml measured it by its protocol: fresh processes take turns, and each pair gets a verdict.</p>
-<nav><ul>
-{% for one in outcomes %}<li><a href="#{{ one.name }}">{{ one.title }}</a></li>
-{% endfor %}</ul></nav>
-{% for one in outcomes %}
-<section id="{{ one.name }}">
-<h2>{{ one.title }}</h2>
-<p class="idea">The claim: {{ one.idea }}</p>
-{% for sentence in one.sentences %}<p>{{ sentence }}</p>
-{% endfor %}
-{% for line in one.lines %}<p>{{ line }}</p>
-{% endfor %}
-{% if one.picture %}<img alt="{{ one.title }}: the times of the table below, drawn"
- src="data:image/png;base64,{{ one.picture }}">{% endif %}
-{% if one.rows %}<div><table>
-<thead><tr>{% for heading in headings %}<th scope="col">{{ heading }}</th>{% endfor %}</tr></thead>
-<tbody>
-{% for row in one.rows %}<tr>{% for value in row %}<td>{{ value }}</td>{% endfor %}</tr>
-{% endfor %}</tbody>
-</table></div>{% endif %}
-</section>
-{% endfor %}
-</main>
-</body>
-</html>
-"""
 
 
 def table(outcome: Outcome) -> list[list[str]]:
@@ -112,9 +65,8 @@ def page(outcomes: Sequence[Outcome], pictures: Mapping[str, bytes]) -> str:
         outcomes: in order.
         pictures: PNG by experiment; one that is not there is not shown.
     """
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 -- only when a page is made
+    from vecml.report.page import template  # noqa: PLC0415 -- only when a page is made
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
     shown = [
         {
             "name": outcome.name,
@@ -129,7 +81,7 @@ def page(outcomes: Sequence[Outcome], pictures: Mapping[str, bytes]) -> str:
     ]
     facts = outcomes[0].environment if outcomes else {}
     host = f"{facts.get('cpu_model') or 'An unknown CPU'}, {facts.get('usable_cpus') or 'unknown'} CPUs"
-    return environment.from_string(PAGE).render(outcomes=shown, headings=HEADINGS, host=host) + "\n"
+    return template("lab").render(outcomes=shown, headings=HEADINGS, host=host) + "\n"
 
 
 def to_json_dict(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -158,16 +110,8 @@ def to_json_dict(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _cell_dict(cell: Cell) -> dict[str, Any]:
-    verdict = None if cell.verdict is None else _finite(dataclasses.asdict(cell.verdict))
-    return {**_finite(dataclasses.asdict(cell)), "verdict": verdict, "word": cell.word, "ratio": cell.ratio}
-
-
-def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the numbers that JSON cannot hold (infinity, NaN) by None."""
-    infinite = ("inf", "-inf", "nan")
-    return {
-        key: None if isinstance(value, float) and str(value) in infinite else value for key, value in values.items()
-    }
+    verdict = None if cell.verdict is None else finite_values(dataclasses.asdict(cell.verdict))
+    return {**finite_values(dataclasses.asdict(cell)), "verdict": verdict, "word": cell.word, "ratio": cell.ratio}
 
 
 def picture(outcome: Outcome) -> bytes:

@@ -78,7 +78,7 @@ def page(comparison: Comparison, about: About) -> str:
     """The page of a comparison, as HTML text: the answer, pictures, reasons, the environment, and the raw record."""
     content = content_of(comparison)
     answer, cells = sentence(comparison, content), table(comparison, content)
-    return _template("page").render(
+    return template("page").render(
         **_frame(about),
         asked=question(content),
         answer=answer,
@@ -130,7 +130,7 @@ def page_of_run(
         pictures: PNG bytes to show, by file name.
     """
     shown = {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
-    return _template("run").render(
+    return template("run").render(
         **_frame(about),
         kind=kind,
         tables=[
@@ -320,9 +320,12 @@ def _resource(name: str) -> str:
 
 
 @cache
-def _template(name: str) -> Template:
-    """`page` or `run`. A name that the template does not know is an error, not an empty place."""
-    loader = DictLoader({file: _resource(f"{file}.html.j2") for file in ("frame", "page", "run")})
+def template(name: str) -> Template:
+    """Load the template of a page: `page`, `run` or `lab`.
+
+    A name that it uses and does not get is an error, not an empty place.
+    """
+    loader = DictLoader({file: _resource(f"{file}.html.j2") for file in ("frame", "page", "run", "lab")})
     environment = Environment(
         loader=loader,
         autoescape=True,

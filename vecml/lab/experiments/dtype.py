@@ -125,7 +125,6 @@ EXPERIMENT = Experiment(
     name="dtype",
     title="Lighter types",
     idea="A lighter type moves fewer bytes and puts more values into a vector, for an error that can be measured.",
-    axis="",
     plan=plan,
     prepare=prepare,
     tell=tell,

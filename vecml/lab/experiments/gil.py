@@ -103,7 +103,6 @@ EXPERIMENT = Experiment(
     name="gil",
     title="The interpreter's lock",
     idea="Work that is done in C lets go of the GIL, so that Python's threads run side by side.",
-    axis="",
     plan=plan,
     prepare=prepare,
     tell=tell,

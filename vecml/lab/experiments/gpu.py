@@ -90,7 +90,6 @@ EXPERIMENT = Experiment(
     name="gpu",
     title="GPU and tensor cores",
     idea="Tensor cores multiply matrices of lighter types many times as fast.",
-    axis="",
     plan=plan,
     prepare=prepare,
     tell=tell,

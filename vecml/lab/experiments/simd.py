@@ -148,7 +148,6 @@ EXPERIMENT = Experiment(
     name="simd",
     title="SIMD: one instruction, many values",
     idea="Vector instructions work on 4, 8 or 16 values at once.",
-    axis="",
     plan=plan,
     prepare=prepare,
     tell=tell,
