@@ -264,3 +264,15 @@ def test_a_module_that_cannot_be_exported_is_refused_with_the_operator(name: str
         f"engine {name} cannot run mine:Bessel: its export to ONNX fails at prims.bessel_j0"
     )
     assert caught.value.hint == "engine torch runs every module"
+
+
+def test_onnx_runtime_finds_its_telemetry_switched_off() -> None:
+    """It reads the environment when it is imported, which is after the package of the engines."""
+    script = (
+        "import os; os.environ.pop('ORT_DISABLE_TELEMETRY', None)\n"
+        "import vecml.engines.onnxruntime_blocks, sys\n"
+        "assert 'onnxruntime' in sys.modules; print(os.environ['ORT_DISABLE_TELEMETRY'])\n"
+    )
+    pytest.importorskip("onnxruntime")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
