@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from tasks.tracking.comparison import ComparisonTracking
 from tasks.tracking.export_import import import_runs
 from tasks.tracking.read import read_run
-from tasks.tracking.recorded import artifact, recorded
 from tasks.tracking.sittings import read_sides, recorded_settings
+from tasks.tracking.stored_run import artifact, read_stored_run
 from vecml.cli.compare import _recompute
 from vecml.comparison import compare, session
 from vecml.comparison.comparison import families
@@ -71,7 +71,7 @@ def test_the_store_opens_and_history_goes_on(home: Path) -> None:
         before = recorded_settings()
     assert [one.name for one in before] == [ROW_LOOP, TORCH, NUMPY] * 2
     assert read_run("before-run").classifier.model.architecture.widths == (4, 8, 3)
-    assert artifact(recorded("before-1"), "comparison.json") == DOCUMENT.read_bytes()
+    assert artifact(read_stored_run("before-1"), "comparison.json") == DOCUMENT.read_bytes()
     (against,) = diff(*read_sides(["before-1", "before-2"]))
     assert [one.first for one in against.differences] == [NUMPY, TORCH, ROW_LOOP]
     old = from_json(DOCUMENT.read_bytes(), str(DOCUMENT))

@@ -316,7 +316,7 @@ def queries_for_percentile(percentile: float, confidence: float = 0.99) -> int:
 
 
 def supported_percentiles(n: int) -> tuple[float, ...]:
-    """Which percentiles of latency n samples support: those that need no more by `queries_for_percentile`.
+    """List the percentiles of latency that n samples support, by `queries_for_percentile`.
 
     Args:
         n: how many samples there are. The median, 0.5, needs just one; none support nothing.

@@ -1,8 +1,8 @@
 """Runs, metrics and models in MLflow; the only place that imports it.
 
-What MLflow reads from the environment when it is imported is set here, first: no telemetry, no catalogue from the
-internet, no pickle, no addresses of a server's runs in the standard output, which programs read, and a server that is
-gone is noticed within seconds, not minutes. Whoever set a value keeps it.
+MLflow reads these variables when it is imported, so they are set here first: no telemetry, no catalogue from the
+internet, no pickle, no addresses of runs in the standard output, which programs read; and a server that does not answer
+is noticed within seconds. A value that the user has set stays.
 """
 
 import os

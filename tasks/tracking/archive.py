@@ -1,11 +1,11 @@
-"""Runs in one file, to be carried to another machine: a zip whose manifest names all that is in it.
+"""Export files: a run and the runs below it in one zip file, whose manifest lists all its members.
 
-    manifest.json               what the file is, its schema version, vecml's, and size and SHA-256 of each other member
+    manifest.json               format, schema version, vecml's version; size and SHA-256 of each other member
     runs/ID/run.json            a run: name, status, times, params, tags, metrics with their whole history, data sets
-    runs/ID/artifacts/...       its artifacts, byte for byte
+    runs/ID/artifacts/...       the run's artifacts, byte for byte
 
-The same content gives the same bytes: members are sorted and carry no time. Whoever unpacks a file trusts nothing in
-it: names, sizes and digests are checked before anything else is done with it, and nothing in it is executed.
+The same content gives the same bytes: members are sorted and carry no time. `unpack` trusts nothing in a file: names,
+sizes and digests are checked before anything else is done, and nothing in the file is executed.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that a run was given: MLflow's fields, and what the run says of its use."""
+    """A data set of a run: MLflow's fields, and the tags that say what the run used it for."""
 
     __pydantic_config__ = _STRICT
 
@@ -66,15 +66,15 @@ class DataSet:
 
 @dataclass(frozen=True)
 class RunDocument:
-    """A run, but for its artifacts.
+    """A run without its artifacts.
 
     Attributes:
-        run_id: where it was made.
+        run_id: id of the run in the store that it was recorded in.
         parent: id of the run above it, or None.
         name, status: MLflow's; the run has ended.
         start_time, end_time: milliseconds since 1970; the end may be unknown.
-        params, tags: as they were logged, without what names the user, the process or a place on the disk.
-        metrics: for each, all that was logged: (time in milliseconds, step, value).
+        params, tags: as they were logged, without tags that name the user, the process or a folder.
+        metrics: all logged values of each metric: (time in milliseconds, step, value).
         data: data sets.
     """
 
@@ -94,7 +94,7 @@ class RunDocument:
 
 @dataclass(frozen=True)
 class Member:
-    """What the manifest says of a member: bytes, and their SHA-256 as 64 hex digits."""
+    """The manifest's entry for a member: its size in bytes, and its SHA-256 as 64 hex digits."""
 
     __pydantic_config__ = _STRICT
 
@@ -104,14 +104,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What stands in `manifest.json`, in this order.
+    """The content of `manifest.json`, in this order.
 
     Attributes:
-        format, version: of the file.
-        vecml: the version that packed it.
-        run_id: of the run, or of the comparison's parent.
-        store: as in `Parcel`.
-        members: by name, sorted.
+        format, version: format and schema version of the file.
+        vecml: version of the vecml that packed it.
+        run_id: id of the run, or of the comparison's parent run.
+        store: as in `Archive`.
+        members: the members by name, sorted.
     """
 
     __pydantic_config__ = _STRICT
@@ -129,16 +129,16 @@ _RUN = TypeAdapter(RunDocument)
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """A file whose content was checked.
+class Archive:
+    """An export file that was checked and unpacked.
 
     Attributes:
-        file: where it is.
-        digest: hash of the content, the same whichever vecml packed it.
-        store: the store that it is from, for people.
-        run: the run, or the comparison's parent.
+        file: path of the export file.
+        digest: hash of the content; it does not depend on the vecml that packed it.
+        store: name of the store that the run comes from, for people.
+        run: the run, or the comparison's parent run.
         children: the runs below it, in the order in which they began.
-        folder: what was unpacked.
+        folder: folder with the unpacked members.
     """
 
     file: Path
@@ -149,7 +149,7 @@ class Parcel:
     folder: Path = field(repr=False)
 
     def artifacts(self, run: RunDocument) -> Path | None:
-        """The folder of the run's artifacts; None where it has none."""
+        """Give the folder of the run's artifacts; None where it has none."""
         folder = self.folder / "runs" / run.run_id / ARTIFACTS
         return folder if folder.is_dir() else None
 
@@ -157,14 +157,14 @@ class Parcel:
 def pack(
     run: RunDocument, children: Sequence[RunDocument], artifacts: Mapping[str, Path], store: str
 ) -> tuple[bytes, str]:
-    """The file's bytes, and the digest of its content.
+    """Make an export file; give its bytes and the digest of its content.
 
     Args:
-        run, children: what goes in; the children's parent is the run.
-        artifacts: for each run id the folder of its artifacts; every file below it goes in.
-        store: where they come from, for people, without passwords.
+        run, children: the run, and the runs below it.
+        artifacts: folder of the artifacts of each run id; every file below it goes in.
+        store: name of the store that the runs come from, for people, without passwords.
 
-    Raises StoreError for more than `unpack` takes.
+    Raises StoreError for more bytes or members than `unpack` accepts.
     """
     members: dict[str, bytes | Path] = {}
     for document in (run, *children):
@@ -190,7 +190,7 @@ def pack(
 
 
 def as_value(number: float) -> Value:
-    """A metric's value as a document holds it."""
+    """Give a metric's value as a document holds it: JSON has no number for nan and infinity."""
     if math.isnan(number):
         return "nan"
     if math.isinf(number):
@@ -198,8 +198,8 @@ def as_value(number: float) -> Value:
     return float(number)
 
 
-def is_a_parcel(path: Path) -> bool:
-    """Whether the file is an export, by its beginning: for whoever is about to overwrite it. Raises OSError."""
+def is_export(path: Path) -> bool:
+    """Whether the file begins like an export, so that it may be overwritten by one. Raises OSError."""
     with path.open("rb") as file:
         if file.read(4) != b"PK\x03\x04":
             return False
@@ -210,11 +210,11 @@ def is_a_parcel(path: Path) -> bool:
         return False
 
 
-def unpack(file: Path, folder: Path) -> Parcel:
-    """Check everything that the file holds, and put it below the new `folder`.
+def unpack(file: Path, folder: Path) -> Archive:
+    """Check the whole content of the file, and unpack it into the new `folder`.
 
-    Raises StoreError that says what is wrong: a file of another kind or another schema version, a name that leads
-    elsewhere, a member too many or too few, a size or a digest that is not the manifest's, more than the limits.
+    Raises StoreError for a file of another format or schema version, a name that leads out of the folder, a member that
+    is missing or not in the manifest, a wrong size or digest, or more than the limits.
     """
     shown = str(file)
     with _reading(shown), zipfile.ZipFile(file) as archive:
@@ -229,8 +229,8 @@ def unpack(file: Path, folder: Path) -> Parcel:
             raise _wrong(shown, f"{name!r} is {'not in its manifest' if name in entries else 'missing'}")
         _check_tree(shown, listed)
         folder.mkdir(parents=True)
-        for name, told in listed.items():
-            _unpack_member(shown, archive, entries[name], told, folder / name)
+        for name, member in listed.items():
+            _unpack_member(shown, archive, entries[name], member, folder / name)
     documents = _documents(shown, folder, listed)
     root = documents.pop(manifest.run_id, None)
     if root is None or root.parent is not None:
@@ -239,12 +239,12 @@ def unpack(file: Path, folder: Path) -> Parcel:
         if child.parent != root.run_id:
             raise _wrong(shown, f"run {child.run_id} is not below {root.run_id}")
     children = sorted(documents.values(), key=lambda child: (child.start_time, child.run_id))
-    return Parcel(file, _digest(root.run_id, listed), manifest.store, root, tuple(children), folder)
+    return Archive(file, _digest(root.run_id, listed), manifest.store, root, tuple(children), folder)
 
 
 @contextmanager
 def _reading(shown: str) -> Iterator[None]:
-    """Within the block, what a file can be that is no zip becomes a StoreError."""
+    """Turn the errors of a missing, damaged or unreadable zip file into StoreErrors during the `with` block."""
     try:
         yield
     except FileNotFoundError:
@@ -258,7 +258,7 @@ def _reading(shown: str) -> Iterator[None]:
 
 
 def _entries(shown: str, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """The zip's directory by name; files only, each once."""
+    """Give the zip's directory by name; refuse folders, links, encrypted members and names that occur twice."""
     entries: dict[str, zipfile.ZipInfo] = {}
     _check_limit(shown, len(archive.filelist) - 1, LIMIT_MEMBERS, "members")
     for entry in archive.infolist():
@@ -294,9 +294,9 @@ def _manifest(shown: str, archive: zipfile.ZipFile, entries: Mapping[str, zipfil
         raise _wrong(shown, f"{MANIFEST}: {_first(error)}") from None
 
 
-def _unpack_member(shown: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, told: Member, target: Path) -> None:
-    """Write the member, at most as long as the manifest says, and compare its digest."""
-    name, size = entry.filename, told.size
+def _unpack_member(shown: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, member: Member, target: Path) -> None:
+    """Write the member, at most as many bytes as the manifest says, and compare its digest."""
+    name, size = entry.filename, member.size
     if entry.file_size != size:
         raise _wrong(shown, f"{name!r} has {entry.file_size:,} bytes, and its manifest says {size:,}")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -306,19 +306,19 @@ def _unpack_member(shown: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo,
             left -= len(chunk)
             digest.update(chunk)
             file.write(chunk)
-    if left != 0 or digest.hexdigest() != told.sha256:
+    if left != 0 or digest.hexdigest() != member.sha256:
         raise _wrong(shown, f"{name!r} is not what was exported: its SHA-256 is not the manifest's")
 
 
 def _chunks(source: IO[bytes], limit: int) -> Iterator[bytes]:
-    """The stream in pieces, `limit` bytes of it at most."""
+    """Yield the stream in pieces, `limit` bytes of it at most."""
     while limit > 0 and (chunk := source.read(min(CHUNK, limit))):
         limit -= len(chunk)
         yield chunk
 
 
 def _documents(shown: str, folder: Path, listed: Mapping[str, Member]) -> dict[str, RunDocument]:
-    """The runs by their ids; an artifact of no run is refused."""
+    """Read the runs by their ids; refuse an artifact that belongs to no run."""
     documents = {}
     for name in listed:
         _, run_id, kind, *_ = PurePosixPath(name).parts
@@ -377,7 +377,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _check_tree(shown: str, names: Mapping[str, Any]) -> None:
-    """Refuse a member that would have to be a file and a folder."""
+    """Refuse a name that is both a file and a folder of other members."""
     for name in names:
         for above in PurePosixPath(name).parents:
             if str(above) in names:
@@ -410,10 +410,10 @@ def _json(content: Any, sort: bool = True) -> bytes:
 
 
 def _first(error: ValidationError) -> str:
-    """What is wrong first, without what the file holds there."""
-    told = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(str(part)[:40] for part in told["loc"])
-    return f"{place}: {told['msg']}"
+    """Give the place and the message of the first fault, without the file's own text."""
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part)[:40] for part in fault["loc"])
+    return f"{place}: {fault['msg']}"
 
 
 def _wrong(shown: str, fault: str) -> StoreError:

@@ -49,8 +49,8 @@ class ComparisonWriter:
 
     Attributes:
         opened: its parent run.
-        file: where it is kept until it is logged.
-        kept: what was kept of it when it was stopped.
+        file: the file that keeps its launches until they are logged.
+        kept: the content of that file, where a stopped comparison goes on.
     """
 
     opened: OpenRun
@@ -62,18 +62,18 @@ class ComparisonWriter:
         return self.opened.run
 
     def keep(self, measured: Measured) -> None:
-        """Keep all launches so far until the comparison is logged."""
+        """Save all launches so far in the file until the comparison is logged."""
         if self.file is not None:
             self.file.keep_launches(measured)
 
     def log(self, comparison: Comparison, note: str | None = None) -> None:
         """Log the parent's params, tags and artifacts, then a child run for each setting.
 
-        Everything is on the disk before any of it is logged: when that fails, the StoreError says where it is kept.
+        All files are on the disk before anything is logged; when logging fails, the StoreError names their folder.
 
         Args:
             comparison: the whole record.
-            note: the parent run's description, in Markdown; None: the comparison's own.
+            note: the parent run's description, in Markdown; None takes the comparison's own.
         """
         store = self.opened.store
         note = description(comparison) if note is None else note
@@ -100,12 +100,12 @@ class ComparisonWriter:
                 store.client.log_artifacts(self.run.run_id, str(drawn))
 
     def _draw(self, comparison: Comparison, folder: Path) -> bool:
-        """The report and the pictures for MLflow, into the new `folder`; whether the figures can be drawn."""
+        """Write report and pictures for MLflow into the new `folder`; False where the figures cannot be drawn."""
         run = self.run
         about = About(run.name, run.run_id, run.url, created=comparison.created)
         try:
             report, drawn = page(comparison, about), pictures(comparison)
-        except (ValueError, ArithmeticError) as error:  # of figures that nobody thought of: they are stored already
+        except (ValueError, ArithmeticError) as error:  # unforeseen figures; they are stored already
             warn("VML010", f"the report of run {run.name} could not be drawn: {type(error).__name__}: {error}")
             return False
         (folder / PICTURES).mkdir(parents=True)
@@ -121,7 +121,7 @@ class ComparisonWriter:
         client.log_artifacts(run_id, str(folder))
 
     def _finished_children(self) -> set[str]:
-        """Names of the settings that were logged before this run was stopped; what was half logged is deleted."""
+        """Give the names of the settings that were logged before this run was stopped; delete half-logged ones."""
         store, finished = self.opened.store, set()
         for run in child_runs(store, self.run.run_id):
             if run.info.status == "FINISHED":
@@ -131,7 +131,7 @@ class ComparisonWriter:
         return finished
 
     def _log_child(self, comparison: Comparison, arm: ArmFigures) -> None:
-        """The setting's run. It is FINISHED whatever the verdict: that a setting is invalid is a result too."""
+        """Log the setting's run. It is FINISHED whatever the verdict: that a setting is invalid is a result too."""
         store, setting = self.opened.store, arm.setting
         tags = {**self.opened.tags, **records.child_tags(comparison, arm), PARENT: self.run.run_id}
         if setting is not None:
@@ -144,11 +144,7 @@ class ComparisonWriter:
 
 @dataclass(frozen=True)
 class ComparisonTracking:
-    """Records comparisons in MLflow; see `vecml.comparison.session.Tracking`.
-
-    Attributes:
-        flow_run_id: the Prefect flow run that they belong to.
-    """
+    """Records comparisons in MLflow, for a Prefect flow run if one is given; see `vecml.comparison.session`."""
 
     flow_run_id: str | None = None
 
@@ -157,7 +153,7 @@ class ComparisonTracking:
 
     @contextmanager
     def open(self, name: str | None, file: Unfinished) -> Iterator[ComparisonWriter]:
-        """The writer of a comparison. What was measured earlier and could not be logged is logged first."""
+        """Give the writer of a comparison for the `with` block; first log earlier comparisons that could not be."""
         log_unlogged(file)
         with tracked_comparison(name, self.flow_run_id, file) as writer:
             yield writer
@@ -167,12 +163,12 @@ class ComparisonTracking:
 def tracked_comparison(
     name: str | None, flow_run_id: str | None = None, file: Unfinished | None = None
 ) -> Iterator[ComparisonWriter]:
-    """A comparison's parent run round the block: FINISHED when it ends, FAILED or KILLED when it is left otherwise.
+    """Open a comparison's parent run for the `with` block; it ends as in `tracked_run`.
 
     Args:
-        name: None lets MLflow make one.
-        flow_run_id: the Prefect flow run that it belongs to.
-        file: where its launches are kept; the run of one that was stopped goes on.
+        name: name of the run; None lets MLflow make one.
+        flow_run_id: id of the Prefect flow run that it belongs to.
+        file: the file that keeps its launches; if it holds a stopped comparison, that run goes on.
 
     Raises StoreError when the store cannot be opened or written.
     """
@@ -183,8 +179,10 @@ def tracked_comparison(
         with tracked_run(keys.COMPARE, name, device_name("cpu"), flow_run_id, resume) as opened:
             if kept is not None and kept.measured is not None:
                 launches = count(kept.launches, "complete launch")
-                told = f"going on with run {opened.run.name}, which was stopped: {launches} kept; --fresh starts anew"
-                warn("VML016", told)
+                warn(
+                    "VML016",
+                    f"going on with run {opened.run.name}, which was stopped: {launches} kept; --fresh starts anew",
+                )
             if file is not None:
                 file.begin(store, opened.run.run_id, kept)
             yield ComparisonWriter(opened, file, kept)
@@ -196,9 +194,9 @@ def tracked_comparison(
 
 
 def log_unlogged(except_for: Unfinished | None = None) -> list[str]:
-    """Log what was measured to its end and could not be logged when its store was away; the runs' names.
+    """Log the finished comparisons that could not be logged because their store did not answer; give the runs' names.
 
-    `except_for` goes on by itself, as long as it is of this sitting.
+    The file `except_for` is left out if its comparison goes on in this sitting.
     """
     location, logged = locate(), []
     going_on = except_for is not None and except_for.resumable(location.shown) is not None
@@ -214,7 +212,7 @@ def log_unlogged(except_for: Unfinished | None = None) -> list[str]:
 
 
 def _shortened(note: str) -> str:
-    """The note, or as many whole lines of it as MLflow takes."""
+    """Cut the note to as many whole lines as MLflow accepts."""
     if len(note) <= LONGEST_NOTE:
         return note
     return note[: LONGEST_NOTE - len(REST)].rpartition("\n")[0] + REST

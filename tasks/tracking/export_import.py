@@ -1,9 +1,9 @@
-"""Runs carried between stores that cannot meet, as one file: `vecml export` and `vecml import`.
+"""Carry runs between stores as files: `vecml export` and `vecml import`.
 
-A comparison goes with all its settings. An import is checked whole before anything is written; what it makes has no
-kind and is RUNNING until the end, so that whatever interrupts it leaves nothing that could be taken for a run, and the
-next import clears it away. Which run an import is of stays known: the same run is never there twice, or its sitting
-would count twice.
+A comparison goes with all its settings. An import checks every file before it writes anything. The new runs have no
+kind and are RUNNING until the import is complete, so that an interrupted import leaves nothing that looks like a run of
+vecml; the next import deletes the remains. A run keeps its original id in a tag, so that it is never imported
+twice: its sitting would count twice.
 """
 
 import tempfile
@@ -20,42 +20,42 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.tracking.archive import (
     LONGEST_STORE,
+    Archive,
     DataSet,
-    Parcel,
     RunDocument,
     Value,
     as_value,
-    is_a_parcel,
+    is_export,
     pack,
     unpack,
 )
 from tasks.tracking.location import Location
-from tasks.tracking.recorded import comparison_of, recorded
 from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, runs_url
 from tasks.tracking.store import LOCK_SECONDS, PARENT, Store, child_runs, open_store, search, store_errors
+from tasks.tracking.stored_run import comparison_of, read_stored_run
 from vecml.atomic import write_bytes
 from vecml.environment import is_alive, process_identity
 from vecml.errors import SettingError, StoreError
 from vecml.keys import IMPORT_DIGEST, IMPORTED_FROM, IMPORTING, KIND, PROCESS
 from vecml.progress import stage
 
-# What belongs to the run wherever it is. MLflow's other tags name users, sources and folders; the process that ran it
-# has ended, and is known to its own machine only.
+# MLflow's tags that are exported. Its other tags name users, sources and folders. PROCESS means something on its own
+# machine only.
 KEPT = (NOTE,)
 LEFT_OUT = (PROCESS, IMPORTED_FROM, IMPORT_DIGEST, IMPORTING)
 BATCH_PARAMS = 25  # and 1 MB
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What an export wrote.
+class ExportResult:
+    """The result of an export.
 
     Attributes:
-        name, run_id, kind: of the run.
-        children: how many runs below it went in.
-        file: where.
-        size: of the file, in bytes.
-        digest: of its content; an import shows the same.
+        name, run_id, kind: name, id and kind of the exported run.
+        children: number of runs below it in the file.
+        file: path of the file.
+        size: size of the file in bytes.
+        digest: hash of the content; an import shows the same hash.
     """
 
     name: str
@@ -68,17 +68,17 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What became of a file.
+class ImportResult:
+    """The result of importing one file.
 
     Attributes:
-        file: which.
-        name, run_id, kind: of the run in this store.
-        children: runs below it.
-        original: the id that the run was made under.
-        digest: of the file's content.
+        file: path of the file.
+        name, run_id, kind: name, id and kind of the run in this store.
+        children: number of runs below it.
+        original: the id under which the run was recorded first.
+        digest: hash of the file's content.
         url: the run's page in MLflow's UI.
-        known: whether the run was here already.
+        known: whether the run was in this store already.
     """
 
     file: Path
@@ -92,16 +92,16 @@ class Imported:
     known: bool
 
 
-def export_run(asked: str, file: Path) -> Exported:
-    """Write the run of this id, of an id that begins so, or of this name into `file`; a setting's comparison, whole.
+def export_run(asked: str, file: Path) -> ExportResult:
+    """Export the run that `asked` names (see `find_run`) to `file`; for a setting, its whole comparison.
 
-    A file that is there is replaced if it is an export.
+    An existing file is replaced if it is an export.
 
-    Raises SettingError for a file that cannot be written; StoreError where there is no such run, with the nearest,
-    or one that has not ended.
+    Raises SettingError for a file that cannot be written; StoreError where there is no such run, or where it has not
+    ended.
     """
     _check_target(file)
-    run = comparison_of(recorded(asked))
+    run = comparison_of(read_stored_run(asked))
     store = run.store
     with (
         stage("reading the run"),
@@ -122,26 +122,25 @@ def export_run(asked: str, file: Path) -> Exported:
                 store.client.download_artifacts(one.info.run_id, item.path, str(folders[document.run_id]))
         content, digest = pack(parent, children, folders, _origin(store, whole)[1])
     write_bytes(file, content)
-    return Exported(run.name, run.run_id, run.kind, len(children), file, len(content), digest)
+    return ExportResult(run.name, run.run_id, run.kind, len(children), file, len(content), digest)
 
 
-def import_runs(files: Sequence[Path]) -> list[Imported]:
-    """Put the runs of these files into this process's store, each with its own name, times, values and artifacts.
+def import_runs(files: Sequence[Path]) -> list[ImportResult]:
+    """Import the runs of these files into this process's store, with their names, times, values and artifacts.
 
-    All files are checked before anything is written. A run that is in the store already, by an earlier import or
-    because it was made there, is not made again.
+    All files are checked before anything is written. A run that is in the store already is not imported again.
 
-    Raises StoreError for a file that cannot be taken, and where the store cannot be written.
+    Raises StoreError for a file that cannot be imported, and where the store cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
         with stage("checking the files"):
-            parcels = [unpack(file, Path(scratch) / str(number)) for number, file in enumerate(files)]
+            archives = [unpack(file, Path(scratch) / str(number)) for number, file in enumerate(files)]
         store = open_store()
-        with _alone(store.location), store_errors(store.location):
-            _clear(store)
-            for parcel in parcels:
-                _known(store, parcel)
-            return [_import(store, parcel) for parcel in parcels]
+        with _import_lock(store.location), store_errors(store.location):
+            _delete_remains(store)
+            for archive in archives:
+                _find_known(store, archive)
+            return [_import(store, archive) for archive in archives]
 
 
 def _document(store: Store, run: Run, parent: str | None) -> RunDocument:
@@ -158,14 +157,14 @@ def _document(store: Store, run: Run, parent: str | None) -> RunDocument:
         start_time=info.start_time,
         end_time=info.end_time,
         params=dict(data.params),
-        tags=_carried(data.tags),
+        tags=_exported_tags(data.tags),
         metrics={key: _history(store.client, info.run_id, key) for key in data.metrics},
         data=_data(run),
     )
 
 
-def _carried(tags: Mapping[str, str]) -> dict[str, str]:
-    """Those that go from store to store."""
+def _exported_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Give the tags that are exported."""
     return {
         name: text
         for name, text in tags.items()
@@ -197,26 +196,26 @@ def _data(run: Run) -> tuple[DataSet, ...]:
 
 
 def _origin(store: Store, run: Run) -> tuple[str, str]:
-    """The id that the run was made under, and the store that it was made in, for people.
+    """Give the id and the store in which the run was recorded first, the store by a name for people.
 
-    Of a local store the folder and the one above it: what is further up may name a user.
+    A local store is named by its folder and the one above it: folders further up may name a user.
     """
-    told = run.data.tags.get(IMPORTED_FROM)
-    if told is not None:
-        run_id, _, shown = told.partition(" in ")
+    origin = run.data.tags.get(IMPORTED_FROM)
+    if origin is not None:
+        run_id, _, shown = origin.partition(" in ")
         return run_id, shown
     folder = store.location.folder
     return run.info.run_id, "/".join(folder.parts[-2:]) if folder else store.location.shown[:LONGEST_STORE]
 
 
 def _check_target(file: Path) -> None:
-    """Refuse to write where it cannot be, or over a file that is no export. Raises SettingError."""
+    """Raise SettingError where `file` cannot be written, or where it exists and is no export."""
     if not file.resolve().parent.is_dir():
         raise SettingError(f"{file}: there is no folder {file.parent}", "make it, or name another")
     if file.is_dir():
         raise SettingError(f"{file} is a folder", "name a file in it")
     try:
-        known = not file.exists() or is_a_parcel(file)
+        known = not file.exists() or is_export(file)
     except OSError as error:
         raise SettingError(f"{file}: {error.strerror or error}", "name another file") from None
     if not known:
@@ -224,8 +223,8 @@ def _check_target(file: Path) -> None:
 
 
 @contextmanager
-def _alone(location: Location) -> Iterator[None]:
-    """One import at a time in a local store; a server is shared by machines that no lock spans."""
+def _import_lock(location: Location) -> Iterator[None]:
+    """Let only one process import into a local store; a server is shared by machines, which no file lock reaches."""
     lock = nullcontext() if location.folder is None else FileLock(location.folder / ".import.lock", LOCK_SECONDS)
     try:
         with lock:
@@ -236,8 +235,8 @@ def _alone(location: Location) -> Iterator[None]:
         ) from None
 
 
-def _clear(store: Store) -> None:
-    """Delete what imports left that were interrupted. Under the lock of a local store none can be going on."""
+def _delete_remains(store: Store) -> None:
+    """Delete the runs that interrupted imports left; the caller holds a local store's lock, so no import is active."""
     for run in search(store, f"tags.`{IMPORTING}` = 'yes'"):
         if store.location.folder is None and is_alive(run.data.tags.get(PROCESS, "")) is not False:
             continue
@@ -246,17 +245,17 @@ def _clear(store: Store) -> None:
         store.client.delete_run(run.info.run_id)
 
 
-def _known(store: Store, parcel: Parcel) -> Run | None:
-    """The run, if it is in the store: made there, or imported before. Raises StoreError for another state of it."""
-    original = parcel.run.run_id
+def _find_known(store: Store, archive: Archive) -> Run | None:
+    """Find the run if the store has it already; raise StoreError if it was imported with other content."""
+    original = archive.run.run_id
     for run in search(store, f"attributes.run_id = '{original}'"):
         return run
     for run in search(store, f"tags.`{IMPORTED_FROM}` LIKE '{original} in %'"):
         if IMPORTING in run.data.tags:
             continue
-        if run.data.tags.get(IMPORT_DIGEST) != parcel.digest:
+        if run.data.tags.get(IMPORT_DIGEST) != archive.digest:
             raise StoreError(
-                f"{parcel.file}: run {parcel.run.name} is here already as run {run.info.run_name} "
+                f"{archive.file}: run {archive.run.name} is here already as run {run.info.run_name} "
                 f"({run.info.run_id}), with other content",
                 "delete that run in MLflow's UI to take this file's instead",
             )
@@ -264,62 +263,61 @@ def _known(store: Store, parcel: Parcel) -> Run | None:
     return None
 
 
-def _import(store: Store, parcel: Parcel) -> Imported:
-    known = _known(store, parcel)
-    run = known or store.client.get_run(_make(store, parcel))
+def _import(store: Store, archive: Archive) -> ImportResult:
+    known = _find_known(store, archive)
+    run = known or store.client.get_run(_create_runs(store, archive))
     page, _, view = runs_url(store).partition("/runs?")
-    return Imported(
-        file=parcel.file,
+    return ImportResult(
+        file=archive.file,
         name=str(run.info.run_name),
         run_id=str(run.info.run_id),
         kind=run.data.tags.get(KIND, ""),
-        children=len(parcel.children),
-        original=parcel.run.run_id,
-        digest=parcel.digest,
+        children=len(archive.children),
+        original=archive.run.run_id,
+        digest=archive.digest,
         url=f"{page}/runs/{run.info.run_id}?{view}",
         known=known is not None,
     )
 
 
-def _make(store: Store, parcel: Parcel) -> str:
-    """Make the run and those below it; the new run's id. What fails half-way is deleted again."""
-    made: list[str] = []
+def _create_runs(store: Store, archive: Archive) -> str:
+    """Create the run and the runs below it, and give the new run's id; on a failure, delete what was created."""
+    created: list[str] = []
     complete = False
-    origin = {IMPORT_DIGEST: parcel.digest, IMPORTING: "yes"}
+    origin = {IMPORT_DIGEST: archive.digest, IMPORTING: "yes"}
     try:
-        with stage("importing the run", len(parcel.children) + 1) as done:
-            parent = _create(store, parcel, parcel.run, origin)
-            made.append(parent)
-            _fill(store, parcel, parcel.run, parent)
-            for child in parcel.children:
-                made.append(_create(store, parcel, child, {PARENT: parent}))
-                _fill(store, parcel, child, made[-1])
+        with stage("importing the run", len(archive.children) + 1) as done:
+            parent = _create_run(store, archive, archive.run, origin)
+            created.append(parent)
+            _log_content(store, archive, archive.run, parent)
+            for child in archive.children:
+                created.append(_create_run(store, archive, child, {PARENT: parent}))
+                _log_content(store, archive, child, created[-1])
                 done(1)
-        for child, run_id in zip(parcel.children, made[1:], strict=True):
+        for child, run_id in zip(archive.children, created[1:], strict=True):
             _end(store, child, run_id)
             store.client.delete_tag(run_id, PROCESS)
-        _end(store, parcel.run, parent)
+        _end(store, archive.run, parent)
         store.client.delete_tag(parent, IMPORTING)
         complete = True
         store.client.delete_tag(parent, PROCESS)
     finally:
         if not complete:
-            for run_id in reversed(made):
+            for run_id in reversed(created):
                 with suppress(MlflowException, SQLAlchemyError, OSError):  # the next import clears what is left
                     store.client.delete_run(run_id)
     return parent
 
 
-def _create(store: Store, parcel: Parcel, run: RunDocument, more: Mapping[str, str]) -> str:
-    """A run without a kind, which this process is at work on; its id."""
-    own = {PROCESS: process_identity(), IMPORTED_FROM: f"{run.run_id} in {parcel.store}", **more}
-    tags = {name: text for name, text in _carried(run.tags).items() if name != KIND} | own
-    made = store.client.create_run(store.experiment.experiment_id, run.start_time, tags, run.name)
-    return str(made.info.run_id)
+def _create_run(store: Store, archive: Archive, run: RunDocument, more: Mapping[str, str]) -> str:
+    """Create a run without a kind, marked as this process's, and give its id."""
+    own = {PROCESS: process_identity(), IMPORTED_FROM: f"{run.run_id} in {archive.store}", **more}
+    tags = {name: text for name, text in _exported_tags(run.tags).items() if name != KIND} | own
+    new = store.client.create_run(store.experiment.experiment_id, run.start_time, tags, run.name)
+    return str(new.info.run_id)
 
 
-def _fill(store: Store, parcel: Parcel, run: RunDocument, run_id: str) -> None:
-    """Log all that the run holds."""
+def _log_content(store: Store, archive: Archive, run: RunDocument, run_id: str) -> None:
     client = store.client
     params = as_params(run.params)
     for start in range(0, len(params), BATCH_PARAMS):
@@ -333,7 +331,7 @@ def _fill(store: Store, parcel: Parcel, run: RunDocument, run_id: str) -> None:
         client.log_batch(run_id, metrics=metrics[start : start + BATCH_METRICS])
     if run.data:
         client.log_inputs(run_id, [_as_input(one) for one in run.data])
-    folder = parcel.artifacts(run)
+    folder = archive.artifacts(run)
     if folder is not None:
         client.log_artifacts(run_id, str(folder))
 
@@ -344,7 +342,7 @@ def _as_input(one: DataSet) -> DatasetInput:
 
 
 def _end(store: Store, run: RunDocument, run_id: str) -> None:
-    """Give the run its status and its end, and then its kind."""
+    """Set the run's status and end, and then its kind."""
     if run.end_time is None:
         store.client.update_run(run_id, run.status)
     else:

@@ -25,7 +25,7 @@ def can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
-class Forked:
+class ForkedProcess:
     """A forked child that runs `work(question, answer)` in a session of its own.
 
     Args:
@@ -58,7 +58,7 @@ class Forked:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Its exit code, None while it runs."""
+        """Give the exit code; None while the process runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -66,7 +66,7 @@ class Forked:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit code, once it has ended; raises subprocess.TimeoutExpired after `timeout` seconds."""
+        """Wait for the exit code; raises subprocess.TimeoutExpired after `timeout` seconds."""
         limit = None if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
             if timeout is not None and limit is not None and time.monotonic() > limit:
@@ -82,7 +82,7 @@ def _child(
     errors: int,
     mask: set[int | signal.Signals],
 ) -> None:
-    """Everything of the child; it leaves here, without its parent's exit handlers."""
+    """Run in the child from the fork to its exit, which skips the parent's exit handlers."""
     code = 1
     try:
         os.setsid()  # Ctrl-C is for the run, which ends this process by closing its question

@@ -1,7 +1,7 @@
-"""Where runs are kept: the embedded store in `mlruns/`, or what MLFLOW_TRACKING_URI names. Imports no MLflow.
+"""Where runs are stored: the local store in `mlruns/`, or the store that MLFLOW_TRACKING_URI names. Imports no MLflow.
 
 `mlruns/` lies in the folder that VECML_HOME names (set on a worker), else in the current one: a run from the terminal
-and one from a worker land in the same place.
+and a run from a worker land in the same store.
 """
 
 import os
@@ -19,10 +19,10 @@ PORT_VARIABLE = "VECML_UI_PORT"  # set for runs whose UI is brought up with anot
 
 @dataclass(frozen=True)
 class Location:
-    """A tracking store.
+    """The place of a tracking store.
 
     Attributes:
-        uri: what MLflow is given.
+        uri: the tracking URI for MLflow.
         folder: the local `mlruns/`, or None for a store that MLFLOW_TRACKING_URI names.
     """
 
@@ -36,7 +36,7 @@ class Location:
 
     @property
     def artifact_root(self) -> str | None:
-        """Where a new experiment's artifacts go: beside the database; None leaves it to the server."""
+        """The folder of a new experiment's artifacts, beside the database; None lets the server choose."""
         if self.folder:
             return str(self.folder / "artifacts")
         if self.uri.startswith("sqlite:///"):
@@ -45,7 +45,7 @@ class Location:
 
     @property
     def has_server(self) -> bool:
-        """Whether a server keeps the store, with a UI of its own; a database is opened with `vecml ui`."""
+        """Whether the store is a server, which has its own UI; a database is opened with `vecml ui`."""
         return self.uri.startswith(("http://", "https://"))
 
     @property
@@ -66,7 +66,7 @@ def locate() -> Location:
 
 
 def prepare(location: Location) -> None:
-    """Make the local store's folder and see that it can be written; nothing to do for another store.
+    """Make the local store's folder and check that it can be written; for another store, check its address.
 
     Raises StoreError naming the folder and the cause.
     """
@@ -93,7 +93,7 @@ def prepare(location: Location) -> None:
 
 
 def _check_address(uri: str) -> None:
-    """Raise StoreError for an address that MLflow keeps no runs at."""
+    """Raise StoreError for an address that is no tracking store of MLflow."""
     known = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
     if uri.partition(":")[0].partition("+")[0] not in known or ":" not in uri:
         raise StoreError(
@@ -108,9 +108,9 @@ def sqlite_uri(path: Path) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """The text with stars for what an address says of its user, and for passwords and tokens among its parameters.
+    """Replace the users, passwords and tokens of all addresses in the text by stars.
 
-    Messages of other libraries quote addresses whole. Rather a star too many: an `@` later in an address counts too.
+    Error messages of other libraries quote whole addresses. In doubt, more is replaced: up to an address's last `@`.
     """
     text = re.sub(r"(\w://)[^\s'\"]*@", r"\1***@", text)
     return re.sub(r"(?i)([?&](?:password|passwd|token|api_?key|secret)=)[^&\s'\"]+", r"\1***", text)

@@ -1,6 +1,6 @@
-"""Whether a run's model becomes champion: its setting is chosen, its labels are held against the champion's, it moves.
+"""Promote a run's model to champion: choose its setting, compare its labels with the champion's, move the alias.
 
-All of it under one lock where the store is local, and under checks of the alias everywhere (`tasks.tracking.registry`).
+In a local store one lock covers all of it; in any store the alias is checked (`tasks.tracking.registry`).
 """
 
 import dataclasses
@@ -15,22 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.tracking.read import open_existing, read_run
-from tasks.tracking.recorded import COMPARISON, Recorded, artifact, comparison_of, recorded
 from tasks.tracking.registry import (
     MODEL_DIGEST,
     NAME,
     RUN_NAME,
     Version,
     check_name,
+    delete_version,
+    find_version,
     move_champion,
-    one_at_a_time,
-    promoted_tags,
+    promotion_lock,
+    promotion_tags,
+    read_registered_model_in,
     register,
-    standing_in,
-    version_at,
-    withdraw,
 )
 from tasks.tracking.store import Store, search, store_errors
+from tasks.tracking.stored_run import COMPARISON, StoredRun, artifact, comparison_of, read_stored_run
 from vecml import __version__
 from vecml.comparison.comparison import Comparison, families, figures, recommended
 from vecml.comparison.document import from_json
@@ -51,13 +51,13 @@ WRONG_CHAMPION = "--force promotes without the test, which is then written down"
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The way to run a model.
+class ChosenSetting:
+    """The setting that was chosen to run a model.
 
     Attributes:
-        setting: nothing "auto" in it.
-        why: one sentence.
-        comparison: the run id of the comparison that it comes from, or None.
+        setting: a complete setting, without `auto`.
+        why: the reason, one sentence.
+        comparison: run id of the comparison that it comes from, or None.
     """
 
     setting: Setting
@@ -67,23 +67,23 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What became of a run's model.
+    """The result of an attempt to promote a run's model.
 
     Attributes:
-        promoted: whether it is champion now.
-        reason: one sentence.
-        run: the pipeline run's name.
-        chosen: the setting that stands beside the model.
-        decision: the paired test; None for the first champion, or where it could not be had and was forced.
-        former: the champion that it was held against, or None.
-        version: the new champion; None where it was refused.
-        forced: whether it was promoted against the test.
+        promoted: whether the model is champion now.
+        reason: the reason, one sentence.
+        run: name of the pipeline run.
+        chosen: the setting that is stored beside the model.
+        decision: the paired test; None for the first champion, or where no test was possible and --force was given.
+        former: the champion that the model was compared with, or None.
+        version: the new champion; None where the model was refused.
+        forced: whether the model was promoted against the test or without it.
     """
 
     promoted: bool
     reason: str
     run: str
-    chosen: Chosen
+    chosen: ChosenSetting
     decision: Decision | None
     former: Version | None
     version: Version | None
@@ -101,19 +101,19 @@ def promote(
     """Make the model of a pipeline run the champion of `name`, if it is not worse and its setting is valid.
 
     Args:
-        asked: the run's id, the beginning of one, or its name.
-        name: the registered model.
+        asked: the run's id, the beginning of its id, or its name.
+        name: name of the registered model.
         comparison: the comparison whose setting is taken; None: the run's latest, else the run's own setting.
         architecture: `package.module:Class` of a model that is a module of the user's own.
-        force: promote whatever the test says; its numbers are kept all the same.
+        force: promote whatever the test says; the test's numbers are stored all the same.
 
-    Raises StoreError, ModelError as `read_run` does, for a model that is champion already, and when the alias moved
-    meanwhile; MeasureError where no setting is valid; DataError where the two cannot be held against each other.
+    Raises StoreError and ModelError as `read_run` does; StoreError also for a model that is champion already, and where
+    the alias moved meanwhile; MeasureError without a valid setting; DataError where the two cannot be compared.
     """
     check_name(name)
     store, run = open_existing(asked), read_run(asked, architecture)
-    with one_at_a_time(store.location):
-        former = standing_in(store, name).champion
+    with promotion_lock(store.location):
+        former = read_registered_model_in(store, name).champion
         chosen = choose_setting(store, run, comparison)
         decision, forced = None, False
         if former is not None:
@@ -141,20 +141,20 @@ def promote(
         try:
             move_champion(store, version, former)
         except StoreError:
-            withdraw(store, version)
+            delete_version(store, version)
             raise
         return Promotion(True, reason, run.name, chosen, decision, former, version, forced)
 
 
-def choose_setting(store: Store, run: RecordedRun, asked: str | None = None) -> Chosen:
-    """The best valid setting of a comparison of the run's model: the one that is asked for, else the latest.
+def choose_setting(store: Store, run: RecordedRun, asked: str | None = None) -> ChosenSetting:
+    """Choose the best valid setting from the comparison `asked`, else from the latest one of the run's model.
 
     Without a comparison it is the run's own setting, if that is valid.
 
-    Raises StoreError for a comparison that is none, or of another model; MeasureError where nothing is valid.
+    Raises StoreError where `asked` is no comparison, or one of another model; MeasureError without a valid setting.
     """
     if asked is not None:
-        one = comparison_of(recorded(asked))
+        one = comparison_of(read_stored_run(asked))
         if one.kind != COMPARE or one.status != "FINISHED":
             raise StoreError(f"run {one.name} is no comparison that has come to its end", "vecml compare makes one")
         return _best(one, run)
@@ -164,10 +164,10 @@ def choose_setting(store: Store, run: RecordedRun, asked: str | None = None) -> 
     )
     with store_errors(store.location):
         latest = search(store, query, 1)
-    return _best(recorded(latest[0].info.run_id), run) if latest else _own(recorded(run.run_id), run)
+    return _best(read_stored_run(latest[0].info.run_id), run) if latest else _own(read_stored_run(run.run_id), run)
 
 
-def _best(found: Recorded, run: RecordedRun) -> Chosen:
+def _best(found: StoredRun, run: RecordedRun) -> ChosenSetting:
     content = artifact(found, COMPARISON)
     if content is None:
         raise StoreError(
@@ -200,17 +200,18 @@ def _best(found: Recorded, run: RecordedRun) -> Chosen:
     setting = comparison.settings[name]
     if setting.request_rows is not None:
         why += f", which measured single requests of {setting.request_rows:,} rows only"
-        setting = dataclasses.replace(setting, request_rows=None)  # what labels files takes whole blocks
-    return Chosen(setting, why, found.run_id)
+        setting = dataclasses.replace(setting, request_rows=None)  # `vecml predict` labels whole blocks
+    return ChosenSetting(setting, why, found.run_id)
 
 
 def _first_failure(comparison: Comparison) -> str:
-    told = [f"{one.name}: {one.failure}" for one in figures(comparison) if one.failure is not None]
-    return told[0] if told else "nothing was measured"
+    return next(
+        (f"{one.name}: {one.failure}" for one in figures(comparison) if one.failure is not None), "nothing was measured"
+    )
 
 
-def _own(found: Recorded, run: RecordedRun) -> Chosen:
-    """The setting of the run itself, whose labels must be the reference's but for near ties."""
+def _own(found: StoredRun, run: RecordedRun) -> ChosenSetting:
+    """Take the run's own setting, if its labels are the reference's but for near ties."""
     setting = setting_of(found.params, run.name)
     used = found.tags.get("vecml.precision_used", setting.precision)
     if used != setting.precision:
@@ -226,11 +227,11 @@ def _own(found: Recorded, run: RecordedRun) -> Chosen:
             f" no near ties in {setting.precision}",
             f"compare its settings: vecml compare --run {run.name}",
         )
-    return Chosen(setting, "the run's own setting: its model was not compared yet")
+    return ChosenSetting(setting, "the run's own setting: its model was not compared yet")
 
 
 def setting_of(params: Mapping[str, str], name: str) -> Setting:
-    """The way that the run `name` ran its inference, from its params. Raises StoreError where they do not say it."""
+    """Read the setting of the run `name` from its `params`. Raises StoreError where they hold no valid setting."""
     values: dict[str, Any] = {key: params[key] for key in SETTING_PARAMS if key in params}
     try:
         for key in ("device_index", "threads", "block_rows", "request_rows"):
@@ -242,7 +243,7 @@ def setting_of(params: Mapping[str, str], name: str) -> Setting:
 
 
 def _wrong_flips(labels: Mapping[str, NDArray[Any]], run: RecordedRun, setting: Setting) -> int:
-    """How many of the labels that differ from the reference's are further off than rounding allows."""
+    """Count the labels whose difference from the reference's labels is larger than rounding explains."""
     job = job_of_run(run)
     at = np.searchsorted(labels["row_N"], labels["flip_row"])
     logits = reference_logits(job.model, np.ascontiguousarray(job.x_FN[:, at]))
@@ -253,7 +254,7 @@ def _wrong_flips(labels: Mapping[str, NDArray[Any]], run: RecordedRun, setting: 
     return int(np.count_nonzero(gap_N > allowed_NC[row_N, best_N] + allowed_NC[row_N, own_N]))
 
 
-def _labels(found: Recorded) -> dict[str, NDArray[Any]]:
+def _labels(found: StoredRun) -> dict[str, NDArray[Any]]:
     content = artifact(found, LABELS)
     if content is None:
         raise StoreError(f"run {found.name} has no {LABELS}", "run it again: vecml run")
@@ -265,10 +266,10 @@ def _labels(found: Recorded) -> dict[str, NDArray[Any]]:
 
 
 def _compared(former: Version, run: RecordedRun, architecture: str | None) -> Decision:
-    """The paired test: by the labels of both runs where they are of the same rows, else by the champion's model."""
+    """Make the paired test: from both runs' labels if they have the same rows, else from the champion's model."""
     if not former.run_id:
         raise StoreError(f"{former.address} names no run", "it was registered by another program")
-    before, own = recorded(former.run_id), _labels(recorded(run.run_id))
+    before, own = read_stored_run(former.run_id), _labels(read_stored_run(run.run_id))
     right_N = own["label_N"] == own["true_N"]
     if before.tags.get("vecml.data_digest") == run.data_digest:
         theirs = _labels(before)
@@ -279,7 +280,7 @@ def _compared(former: Version, run: RecordedRun, architecture: str | None) -> De
 
 
 def _right_on(champion: RecordedRun, run: RecordedRun, own: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-    """Which rows of the run's test part the champion's model has right: by its own encoding, in float64."""
+    """Say which rows of the run's test part the champion's model labels right, with its own encoding, in float64."""
     encoding, classes = champion.classifier.encoding, run.classifier.encoding.classes
     if set(encoding.classes) != set(classes):
         raise DataError(
@@ -316,14 +317,14 @@ def _reason(former: Version | None, decision: Decision | None, forced: bool) -> 
 
 def _tags(
     run: RecordedRun,
-    chosen: Chosen,
+    chosen: ChosenSetting,
     decision: Decision | None,
     former: Version | None,
     *,
     forced: bool,
     reason: str,
 ) -> dict[str, str]:
-    own = _labels(recorded(run.run_id))
+    own = _labels(read_stored_run(run.run_id))
     tags = {
         "vecml.why": chosen.why,
         "vecml.comparison": chosen.comparison or NONE,
@@ -335,7 +336,7 @@ def _tags(
         "vecml.test_rows": str(len(own["true_N"])),
         "vecml.reason": reason,
         "vecml.forced": "yes" if forced else "no",
-        **promoted_tags(former),
+        **promotion_tags(former),
     }
     if decision is not None:
         tags |= {
@@ -349,14 +350,14 @@ def _tags(
 
 
 @dataclass(frozen=True)
-class Named:
-    """A model that is kept, and the way to run it.
+class StoredModel:
+    """A stored model and the setting to run it.
 
     Attributes:
-        address: what names it for good: `models:/vecml/3`, or the run's id.
+        address: the permanent address of the model: `models:/vecml/3`, or the run's id.
         run: the pipeline run that it comes from.
-        setting: stored beside the model, or the run's own.
-        why: why that setting was chosen.
+        setting: the setting that is stored beside the model, or the run's own.
+        why: the reason why this setting was chosen.
     """
 
     address: str
@@ -365,16 +366,17 @@ class Named:
     why: str
 
 
-def named_model(asked: str, architecture: str | None = None) -> Named:
-    """The model that `models:/NAME@champion`, `models:/NAME/VERSION`, a run's id or its name means.
+def find_model(asked: str, architecture: str | None = None) -> StoredModel:
+    """Find the model that `asked` names: `models:/NAME@champion`, `models:/NAME/VERSION`, a run's id or its name.
 
-    Raises SettingError for an address that is none, StoreError where there is no such model, ModelError where it is
-    damaged, or not the one that was registered.
+    Raises SettingError for a malformed address, StoreError where there is no such model, ModelError where the model is
+    damaged, or is not the model that was registered.
     """
     if not asked.strip().startswith("models:"):
         run = read_run(asked, architecture)
-        return Named(run.run_id, run, setting_of(recorded(run.run_id).params, run.name), "the run's own setting")
-    version = version_at(asked)
+        setting = setting_of(read_stored_run(run.run_id).params, run.name)
+        return StoredModel(run.run_id, run, setting, "the run's own setting")
+    version = find_version(asked)
     if not version.run_id:
         raise StoreError(f"{version.address} names no run", "it was registered by another program: vecml champion RUN")
     run = read_run(version.run_id, architecture)
@@ -383,5 +385,5 @@ def named_model(asked: str, architecture: str | None = None) -> Named:
             f"{version.address} is another model than run {run.name}'s: its digest differs",
             "register the run again: vecml champion RUN",
         )
-    setting = version.setting or setting_of(recorded(run.run_id).params, run.name)
-    return Named(version.address, run, setting, version.tags.get("vecml.why", "the run's own setting"))
+    setting = version.setting or setting_of(read_stored_run(run.run_id).params, run.name)
+    return StoredModel(version.address, run, setting, version.tags.get("vecml.why", "the run's own setting"))

@@ -1,7 +1,7 @@
-"""The trained classifier as an MLflow model: pt2 for the user's other tools, and beside it the form that vecml loads.
+"""Export the classifier as an MLflow model: pt2 for the user's other tools, and beside it the form that vecml loads.
 
-torch.export with a dynamic batch, signature and input example; pinned requirements, given by us because MLflow's own
-inference of them takes seconds and guesses wrong.
+The model has a dynamic batch, a signature and an input example. The requirements are pinned here, because MLflow would
+take seconds to infer them and infer wrong ones.
 """
 
 from importlib.metadata import version
@@ -21,7 +21,7 @@ PINNED = ("mlflow", "numpy", "torch")
 
 
 def requirements() -> list[str]:
-    """What the pt2 model needs to be loaded, pinned to what is installed (without a build's local suffix)."""
+    """List the packages that load the pt2 model, pinned to the installed versions (without a build's local suffix)."""
     return [f"{name}=={version(name).partition('+')[0]}" for name in PINNED]
 
 
@@ -35,7 +35,7 @@ def export(classifier: Classifier, example_NF: NDArray[np.float32], folder: Path
 
 
 def warm_up(scratch: Path, n_rows: int) -> None:
-    """Export a toy into `scratch`, with `n_rows` rows as example, and draw a picture: all imports are made then."""
+    """Export a toy model with `n_rows` example rows into `scratch` and draw a picture, so that all imports are done."""
     layers = (layer_from(np.zeros((2, 1)), np.zeros(2)), layer_from(np.zeros((2, 2)), np.zeros(2)))
     toy = Model(Architecture(1, (2,), 2, "relu"), layers, ("0", "1"))
     _save(toy, np.zeros((n_rows, 1), np.float32), scratch / "toy", MLflowModel())

@@ -1,7 +1,6 @@
-"""A pipeline run read back from its store: the model in vecml's own form, and what was asked for.
+"""Find a run by its id, the beginning of its id, or its name; read a pipeline run's model and configuration.
 
-A run is named by its id, by the beginning of it, or by its name. Nothing is opened that is not there: who looks for a
-run in the wrong folder gets no empty `mlruns/` made.
+Nothing here creates a store: a search in the wrong folder leaves no empty `mlruns/` there.
 """
 
 import difflib
@@ -29,12 +28,11 @@ KINDS = {COMPARE: "a comparison", SETTING: "a setting of a comparison"}
 
 
 def read_run(run_id: str, architecture: str | None = None) -> RecordedRun:
-    """The pipeline run of this id, of an id that begins so (8 characters or more), or of this name.
+    """Read the pipeline run that `run_id` names (see `find_run`).
 
     architecture: `package.module:Class` of a run whose model is a module of the user's own; it is imported.
 
-    Raises StoreError when there is no such run, more than one, or one without a model; ModelError when the model is
-    damaged.
+    Raises StoreError where no run or several fit, or where the run has no model; ModelError where it is damaged.
     """
     store = open_existing(run_id)
     with store_errors(store.location):
@@ -89,7 +87,7 @@ def open_existing(asked: str | None = None) -> Store:
 
 
 def _nearest(store: Store, asked: str, kinds: Sequence[str]) -> str:
-    """A hint: runs of these kinds whose names or ids are like what was asked for, else the latest."""
+    """Write a hint: the runs of these kinds whose names or ids resemble `asked`, else the latest runs."""
     recent = [run for kind in kinds for run in search(store, f"tags.`{KIND}` = '{kind}'", LOOKED_THROUGH)]
     recent.sort(key=lambda run: -run.info.start_time)
     if not recent:
@@ -105,7 +103,7 @@ def _nearest(store: Store, asked: str, kinds: Sequence[str]) -> str:
 
 
 def _check_has_a_model(run: Run) -> None:
-    """Raise StoreError for a run of another kind, and for one that has not come to its end."""
+    """Raise StoreError for a run of another kind, and for one that is not FINISHED."""
     name, kind, status = run.info.run_name, run.data.tags.get(KIND, ""), run.info.status
     if kind != PIPELINE:
         raise StoreError(
@@ -138,7 +136,7 @@ def _classifier(run: Run, folder: Path, architecture: str | None) -> Classifier:
     name = run.info.run_name
     try:
         classifier = load(folder / "model", architecture)
-    except ModelError as error:  # the folder that it names is a copy, and goes
+    except ModelError as error:  # its message names a temporary copy
         raise ModelError(f"run {name}: {error.message.replace(f'{folder}/', '')}", error.hint) from None
     if classifier.model.digest != run.data.tags.get("vecml.model_digest"):
         raise ModelError(f"run {name}: model/ holds another model than the run's", "run it again: vecml run")

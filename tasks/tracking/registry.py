@@ -1,8 +1,8 @@
 """MLflow's model registry: versions of a registered model, and which of them is the champion.
 
-A version is complete when it is there: everything that is said of it is given with its creation, and only then does an
-alias come to point at it. The aliases are moved in an order that a kill cannot hurt: `challenger` to the champion that
-is about to be replaced, then `champion`. Between the two, both name the old champion, which is as good as before.
+A version is created with all its tags, and only then does an alias name it, so that no reader sees a part of it. The
+aliases are moved in an order in which a kill does no harm: first `challenger` to the champion that is about to be
+replaced, then `champion` to the new version. In between both name the old champion.
 """
 
 import json
@@ -38,10 +38,10 @@ class Version:
     """A version of a registered model.
 
     Attributes:
-        name, number: of the registered model, and of the version in it.
-        run_id: of the pipeline run that it comes from; empty where whoever registered it did not say.
-        tags: what is said of it; docs/champion.md has them.
-        created: ISO 8601, UTC.
+        name, number: name of the registered model, and number of the version.
+        run_id: id of the pipeline run that it comes from; empty where it was registered without one.
+        tags: the version's tags; docs/champion.md lists them.
+        created: when it was created, ISO 8601, UTC.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Version:
 
     @property
     def address(self) -> str:
-        """What names just this version, whatever becomes champion."""
+        """The permanent address of this version, whichever version is champion."""
         return f"models:/{self.name}/{self.number}"
 
     @property
     def setting(self) -> Setting | None:
-        """The way to run it that was chosen; None where none was stored. Raises StoreError for one that is damaged."""
+        """The stored setting, or None. Raises StoreError where it is damaged."""
         stored = self.tags.get(SETTING_TAG)
         if stored is None:
             return None
@@ -72,13 +72,13 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Who is champion, who was before, and every version.
+class RegisteredModel:
+    """A registered model: its champion, the champion before it, and all versions.
 
     Attributes:
-        name: the registered model's.
-        champion, challenger: None where the alias is not there.
-        versions: all of them, the latest first.
+        name: name of the registered model.
+        champion, challenger: the versions with these aliases; None where there is no such alias.
+        versions: all versions, the latest first.
     """
 
     name: str
@@ -87,30 +87,30 @@ class Standing:
     versions: tuple[Version, ...]
 
 
-def standing(name: str = NAME) -> Standing:
-    """What the registry says of a registered model; nothing in it where there is none. Raises StoreError."""
+def read_registered_model(name: str = NAME) -> RegisteredModel:
+    """Read a registered model; one without versions where it does not exist. Raises StoreError."""
     check_name(name)
     location = locate()
     if location.folder is not None and not (location.folder / "mlflow.db").exists():
-        return Standing(name, None, None, ())
-    return standing_in(open_store(location), name)
+        return RegisteredModel(name, None, None, ())
+    return read_registered_model_in(open_store(location), name)
 
 
-def standing_in(store: Store, name: str) -> Standing:
-    """As `standing`, in this store."""
+def read_registered_model_in(store: Store, name: str) -> RegisteredModel:
+    """Read a registered model from an open store, as `read_registered_model` does."""
     with store_errors(store.location):
         aliases = _aliases(store, name)
         found = store.client.search_model_versions(f"name = '{name}'", max_results=10_000)
     versions = {version.number: version for version in map(_version, found)}
     named = {alias: versions.get(number) for alias, number in aliases.items()}
     ordered = tuple(versions[number] for number in sorted(versions, reverse=True))
-    return Standing(name, named.get(CHAMPION), named.get(CHALLENGER), ordered)
+    return RegisteredModel(name, named.get(CHAMPION), named.get(CHALLENGER), ordered)
 
 
-def version_at(address: str) -> Version:
-    """The version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` names.
+def find_version(address: str) -> Version:
+    """Find the version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` names.
 
-    Raises SettingError for another address, StoreError where there is none, saying what there is.
+    Raises SettingError for any other address, StoreError where there is no such version; its hint names what there is.
     """
     match = ADDRESS.fullmatch(address.strip())
     if match is None:
@@ -119,21 +119,21 @@ def version_at(address: str) -> Version:
             f"models:/{NAME}@{CHAMPION}, models:/{NAME}/1, or a run's name or id",
         )
     name, number, alias = match.groups()
-    told = standing(name)
-    if not told.versions:
+    model = read_registered_model(name)
+    if not model.versions:
         raise StoreError(
             f"there is no model {name!r} in the registry of {locate().shown}", "vecml champion RUN registers one"
         )
     if alias is None:
-        for version in told.versions:
+        for version in model.versions:
             if version.number == int(number):
                 return version
-        there = ", ".join(str(version.number) for version in told.versions[:10])
+        there = ", ".join(str(version.number) for version in model.versions[:10])
         raise StoreError(f"model {name!r} has no version {number}", f"it has {there}")
     store = open_store()
     with store_errors(store.location):
         aliases = _aliases(store, name)
-    for version in told.versions:
+    for version in model.versions:
         if version.number == aliases.get(alias):
             return version
     hint = "vecml champion RUN makes one" if alias == CHAMPION else f"aliases: {', '.join(sorted(aliases)) or 'none'}"
@@ -141,11 +141,11 @@ def version_at(address: str) -> Version:
 
 
 def register(store: Store, name: str, run_id: str, setting: Setting, tags: Mapping[str, str]) -> Version:
-    """A new version of `name`, made if it is not there, from a run's model; complete from its first moment.
+    """Register a run's model as a new version of `name`, with all its tags; create `name` on first use.
 
     Raises StoreError where the store cannot be written.
     """
-    told = {
+    all_tags = {
         SETTING_TAG: json.dumps(asdict(setting)),
         **{f"vecml.{one}": text(getattr(setting, one)) for one in SETTING_FIELDS},
         **tags,
@@ -157,14 +157,13 @@ def register(store: Store, name: str, run_id: str, setting: Setting, tags: Mappi
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         source, model_id = _source(store, run_id)
-        made = store.client.create_model_version(name, source, run_id, tags=told, model_id=model_id)
-    return _version(made)
+        return _version(store.client.create_model_version(name, source, run_id, tags=all_tags, model_id=model_id))
 
 
 def move_champion(store: Store, new: Version, former: Version | None) -> None:
-    """Make `new` the champion, if that is still `former` (None: no champion), which becomes the challenger.
+    """Make `new` the champion if the champion is still `former` (or None); `former` becomes the challenger.
 
-    Raises StoreError when the alias moved meanwhile, before or right after; the new version is then not the champion.
+    Raises StoreError if another process moved the alias before or right after; `new` is then not the champion.
     """
     with store_errors(store.location):
         _check_unmoved(store, new.name, former)
@@ -175,28 +174,27 @@ def move_champion(store: Store, new: Version, former: Version | None) -> None:
         _check_unmoved(store, new.name, new)
 
 
-def withdraw(store: Store, version: Version) -> None:
-    """Take away a version that did not become champion; one that an alias names stays."""
+def delete_version(store: Store, version: Version) -> None:
+    """Delete a version that did not become champion; a version that an alias names stays."""
     with store_errors(store.location):
         if version.number not in _aliases(store, version.name).values():
             store.client.delete_model_version(version.name, str(version.number))
 
 
-def roll_back(name: str = NAME) -> Standing:
-    """Make the champion's predecessor champion again; what it replaced becomes the challenger.
+def roll_back(name: str = NAME) -> RegisteredModel:
+    """Make the champion's predecessor the champion again; the present champion becomes the challenger.
 
-    Raises StoreError where there is no champion or nothing before it, and when the alias moved meanwhile.
+    Raises StoreError where there is no champion or no predecessor, and where another process moved the alias.
     """
-    told = standing(name)
-    if told.champion is None:
+    if read_registered_model(name).champion is None:
         raise no_champion(name)
     store = open_store()
-    with one_at_a_time(store.location):
-        told = standing_in(store, name)
-        now = told.champion
+    with promotion_lock(store.location):
+        model = read_registered_model_in(store, name)
+        now = model.champion
         if now is None:
             raise no_champion(name)
-        before = _predecessor(told)
+        before = _predecessor(model)
         if before is None:
             raise StoreError(
                 f"version {now.number} of model {name!r} is its first champion: there is none to go back to",
@@ -206,17 +204,17 @@ def roll_back(name: str = NAME) -> Standing:
         with store_errors(store.location):
             note = f"{_now()}: back to version {before.number}"
             store.client.set_model_version_tag(name, str(now.number), ROLLED_BACK, note)
-        return standing_in(store, name)
+        return read_registered_model_in(store, name)
 
 
 def no_champion(name: str) -> StoreError:
-    """The error for a registry without a champion."""
+    """Make the error for a registered model without a champion."""
     return StoreError(f"model {name!r} has no champion in {locate().shown}", "vecml champion RUN makes one")
 
 
 @contextmanager
-def one_at_a_time(location: Location) -> Iterator[None]:
-    """Round the block that decides and moves: on a local store one process at a time; elsewhere nothing is held."""
+def promotion_lock(location: Location) -> Iterator[None]:
+    """Let only one process promote in a local store during the `with` block; another store has no such lock."""
     if location.folder is None:
         yield
         return
@@ -241,20 +239,20 @@ def check_name(name: str) -> None:
         raise SettingError(f"--name {name!r}: no name for a model", "without / : @ % quotes and backslashes")
 
 
-def promoted_tags(former: Version | None) -> dict[str, str]:
-    """Whom a version replaces, and when."""
+def promotion_tags(former: Version | None) -> dict[str, str]:
+    """Make the tags that say which version a new champion replaces, and when."""
     return {REPLACED: "none" if former is None else str(former.number), PROMOTED_AT: _now()}
 
 
-def _predecessor(told: Standing) -> Version | None:
-    """The one that the champion replaced: going back twice goes two back. The challenger where that is not told."""
-    champion, challenger = told.champion, told.challenger
+def _predecessor(model: RegisteredModel) -> Version | None:
+    """Give the version that the champion replaced, by its tag; without the tag, the challenger."""
+    champion, challenger = model.champion, model.challenger
     if champion is None:
         return None
     replaced = champion.tags.get(REPLACED)
     if replaced is None:
         return challenger if challenger is not None and challenger.number != champion.number else None
-    return next((version for version in told.versions if str(version.number) == replaced), None)
+    return next((version for version in model.versions if str(version.number) == replaced), None)
 
 
 def _check_unmoved(store: Store, name: str, expected: Version | None) -> None:
@@ -270,7 +268,7 @@ def _check_unmoved(store: Store, name: str, expected: Version | None) -> None:
 
 
 def _aliases(store: Store, name: str) -> dict[str, int]:
-    """Version numbers by alias; none where there is no such model."""
+    """Read the version numbers by alias; none where there is no such model."""
     try:
         aliases = store.client.get_registered_model(name).aliases
     except MlflowException as error:
@@ -280,15 +278,15 @@ def _aliases(store: Store, name: str) -> dict[str, int]:
     return {str(alias): int(number) for alias, number in dict(aliases).items()}
 
 
-def _version(made: ModelVersion) -> Version:
-    created = datetime.fromtimestamp(made.creation_timestamp / 1000, UTC).isoformat(timespec="seconds")
-    return Version(str(made.name), int(made.version), made.run_id or "", dict(made.tags), created)
+def _version(stored: ModelVersion) -> Version:
+    created = datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC).isoformat(timespec="seconds")
+    return Version(str(stored.name), int(stored.version), stored.run_id or "", dict(stored.tags), created)
 
 
 def _source(store: Store, run_id: str) -> tuple[str, str | None]:
-    """Where MLflow takes the model from, and its id: the run's logged model, else (an imported run) our own form.
+    """Give the place and the id of the run's logged model; for an imported run, the place of vecml's own form.
 
-    By its place, not as `models:/ID`: MLflow would look that up in the store of its environment, not in this one.
+    MLflow would look `models:/ID` up in the store of its environment instead of this one, so the place is given.
     """
     found = store.client.search_logged_models([store.experiment.experiment_id], f"source_run_id = '{run_id}'")
     for model in found:

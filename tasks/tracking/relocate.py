@@ -1,7 +1,7 @@
-"""A local store that was moved or copied: the addresses of its artifacts are absolute, and are made to name its own.
+"""Update the artifacts' addresses of a local store that was moved or copied: MLflow stores absolute addresses.
 
-Which folder they name is told by our experiment's address: one query, at each opening. Where that is another
-`mlruns/artifacts`, what lies below it is looked for here. Where everything is there and nothing here, the artifacts are
+One query at each opening reads the artifact folder of vecml's experiment. Where that is another `mlruns/artifacts`, the
+artifacts are searched in the folder of this store. Where some are in the former folder and none in this one, they are
 elsewhere on purpose, and nothing is changed.
 """
 
@@ -31,7 +31,7 @@ FILES = (
 
 @dataclass(frozen=True)
 class _Address:
-    """An address below the former folder: where it stands, what it becomes, whether its files are here, and there."""
+    """An address below the former folder: its cell, its new value, and whether its files are in either folder."""
 
     table: str
     column: str
@@ -41,52 +41,52 @@ class _Address:
     there: bool
 
 
-def mend(folder: Path) -> None:
-    """See that the addresses in `folder`/mlflow.db name `folder`/artifacts; say so where they had to be changed.
+def update_addresses(folder: Path) -> None:
+    """Make the addresses in `folder`/mlflow.db name `folder`/artifacts; warn (VML015) where they were changed.
 
-    An address is changed if its files are here, or if they are nowhere; all of them in one transaction. Call it under
-    the store's lock. Raises StoreError when the database cannot be written.
+    An address is changed if its files are in the new folder or in neither, all in one transaction. Call it under the
+    store's lock. Raises StoreError where the database cannot be written.
     """
     here = str(folder / ARTIFACTS)
     try:
-        with closing(_opened(folder)) as database:
-            former = _named(database)
+        with closing(_connect(folder)) as database:
+            former = _artifact_folder(database)
     except sqlite3.Error:  # MLflow, which is about to open it, says what is wrong
         return
-    if former is None or former == here or not _is_ours(former):
+    if former is None or former == here or not _is_default(former):
         return
     try:
-        with closing(_opened(folder)) as database, database:
+        with closing(_connect(folder)) as database, database:
             database.execute("BEGIN IMMEDIATE")
-            runs = _mended(database, former, here)
+            runs = _update_all(database, former, here)
     except sqlite3.Error as error:
         raise StoreError(
-            f"{folder} was moved from {Path(former).parent}, and its addresses could not be mended: {error}",
+            f"{folder} was moved from {Path(former).parent}, and its addresses could not be updated: {error}",
             "end what else uses mlflow.db there, and try again",
         ) from None
     if runs:
         warn("VML015", f"the store was moved: addresses of {count(runs, 'run')} now name {here}")
 
 
-def _opened(folder: Path) -> sqlite3.Connection:
+def _connect(folder: Path) -> sqlite3.Connection:
     address = f"file:{quote(str(folder / DATABASE))}?mode=rw"
     return sqlite3.connect(address, timeout=WAIT_SECONDS, isolation_level=None, uri=True)
 
 
-def _named(database: sqlite3.Connection) -> str | None:
-    """The folder that our experiment's artifacts are said to be in; None where there is no such experiment."""
+def _artifact_folder(database: sqlite3.Connection) -> str | None:
+    """Read the artifact folder of vecml's experiment; None where there is no such experiment."""
     row = database.execute("SELECT artifact_location FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()
     return None if row is None or row[0] is None else str(row[0])
 
 
-def _is_ours(address: str) -> bool:
-    """Whether it is an address that vecml gives by itself; any other was given on purpose."""
+def _is_default(address: str) -> bool:
+    """Whether vecml gives such an address by default; any other address was chosen on purpose."""
     path = Path(address)
     return path.is_absolute() and path.parts[-2:] == ("mlruns", ARTIFACTS)
 
 
-def _mended(database: sqlite3.Connection, former: str, here: str) -> int:
-    """Change the addresses; how many runs' it were."""
+def _update_all(database: sqlite3.Connection, former: str, here: str) -> int:
+    """Change the addresses; give the number of runs whose address was changed."""
     found = [one for table, column in FILES for one in _addresses(database, table, column, former, here)]
     if any(one.there for one in found) and not any(one.here for one in found):
         return 0
@@ -99,7 +99,7 @@ def _mended(database: sqlite3.Connection, former: str, here: str) -> int:
 
 
 def _addresses(database: sqlite3.Connection, table: str, column: str, former: str, here: str) -> Iterator[_Address]:
-    """Those of a column that lie below the former folder; none where this MLflow's tables have no such column."""
+    """Yield the addresses of a column below the former folder; none where the table has no such column."""
     columns = database.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
     if (column,) not in columns:
         return

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tasks.tracking.run import Logged
+from tasks.tracking.run import RunContent
 from vecml import keys
 from vecml.lab.experiment import Outcome
 from vecml.lab.ladder import Ladder, best, figures, gain
@@ -16,41 +16,41 @@ from vecml.report import lab as lab_report
 from vecml.report import optimize as optimize_report
 
 
-def logged_lab(outcomes: Sequence[Outcome], pictures: Mapping[str, bytes], page: str, *, quick: bool) -> Logged:
-    """Give what a lab is logged as: figures of each experiment, the pictures (PNG by name), and the HTML page."""
+def lab_content(outcomes: Sequence[Outcome], pictures: Mapping[str, bytes], page: str, *, quick: bool) -> RunContent:
+    """Prepare a lab for its run: figures of each experiment, the `pictures` (PNG by name), and the HTML `page`."""
     files: dict[str, str | bytes] = {
         "lab.json": json.dumps(lab_report.to_json_dict(outcomes)) + "\n",
         "lab.html": page,
         **{f"pictures/{name}.png": content for name, content in pictures.items()},
     }
-    return Logged(files, lab_params(outcomes, quick=quick), lab_metrics(outcomes), {}, lab_note(outcomes))
+    return RunContent(files, lab_params(outcomes, quick=quick), lab_metrics(outcomes), {}, lab_note(outcomes))
 
 
-def logged_ladder(ladder: Ladder, note: str, picture: bytes | None) -> Logged:
-    """Give what a ladder is logged as; `note` is the run's description in Markdown, `picture` the content of a PNG."""
+def ladder_content(ladder: Ladder, note: str, picture: bytes | None) -> RunContent:
+    """Prepare a ladder for its run; `note` is the run's description in Markdown, `picture` the content of a PNG."""
     files: dict[str, str | bytes] = {
         "ladder.json": json.dumps(ladder_json(ladder)) + "\n",
         "environment.json": json.dumps(dict(ladder.environment), indent=1) + "\n",
     }
     if picture is not None:
         files["pictures/ladder.png"] = picture
-    return Logged(files, ladder_params(ladder), ladder_metrics(ladder), ladder_end_tags(ladder), note)
+    return RunContent(files, ladder_params(ladder), ladder_metrics(ladder), ladder_end_tags(ladder), note)
 
 
-def logged_optimization(found: Optimization) -> Logged:
-    """Give what an optimisation is logged as, with its report, and with the winner's patch where there is one."""
+def optimization_content(found: Optimization) -> RunContent:
+    """Prepare an optimisation for its run, with its report, and with the winner's patch where there is one."""
     params, metrics, tags = optimization_params(found), optimization_metrics(found), optimization_end_tags(found)
-    return Logged(optimization_files(found), params, metrics, tags, optimize_report.note(found))
+    return RunContent(optimization_files(found), params, metrics, tags, optimize_report.note(found))
 
 
 def lab_params(outcomes: Sequence[Outcome], *, quick: bool) -> dict[str, str]:
-    """`LAB_PARAMS` of `vecml.keys`."""
+    """Give the values of `LAB_PARAMS` of `vecml.keys`."""
     values = (tuple(outcome.name for outcome in outcomes), quick)
     return {name: keys.text(value) for name, value in zip(keys.LAB_PARAMS, values, strict=True)}
 
 
 def lab_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Every experiment's `LAB_METRICS` of `vecml.keys`: the best valid ratio, and how many cells were what."""
+    """Give each experiment's `LAB_METRICS` of `vecml.keys`: the best valid ratio, and numbers of cells by verdict."""
     values: dict[str, float | None] = {}
     for outcome in outcomes:
         words = [cell.word for cell in outcome.cells]
@@ -63,13 +63,13 @@ def lab_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
 
 
 def lab_note(outcomes: Sequence[Outcome]) -> str:
-    """The run's description, in Markdown: the experiments' sentences."""
+    """Write the run's description, in Markdown: the sentences of all experiments."""
     parts = [f"### {outcome.title}\n\n{' '.join(outcome.sentences)}\n" for outcome in outcomes if outcome.sentences]
     return "\n".join(parts)
 
 
 def ladder_params(ladder: Ladder) -> dict[str, str]:
-    """`LADDER_PARAMS` of `vecml.keys`."""
+    """Give the values of `LADDER_PARAMS` of `vecml.keys`."""
     values = (
         *(ladder.data_source, ladder.n_rows, ladder.widths[0], ladder.widths[-1]),
         "-".join(map(str, ladder.widths)),
@@ -79,7 +79,7 @@ def ladder_params(ladder: Ladder) -> dict[str, str]:
 
 
 def ladder_metrics(ladder: Ladder) -> dict[str, float]:
-    """`BEST_RUNG_METRICS` of `vecml.keys`, and every rung's `RUNG_METRICS`, of both those that are known."""
+    """Give the known values of `BEST_RUNG_METRICS` and of each rung's `RUNG_METRICS` of `vecml.keys`."""
     found = figures(ladder)
     top = best(found)
     of_best: tuple[float | None, ...] = (
@@ -106,7 +106,7 @@ def ladder_metrics(ladder: Ladder) -> dict[str, float]:
 
 
 def ladder_end_tags(ladder: Ladder) -> dict[str, str]:
-    """`LADDER_END_TAGS` of `vecml.keys`."""
+    """Give the values of `LADDER_END_TAGS` of `vecml.keys`."""
     found = figures(ladder)
     top = best(found)
     idle = tuple(rung.name for rung in found if rung.stopped_paying)
@@ -115,19 +115,19 @@ def ladder_end_tags(ladder: Ladder) -> dict[str, str]:
 
 
 def optimization_files(found: Optimization) -> dict[str, str]:
-    """The artifacts by name: the report, the record, and where there are any the winner's patch and the environment."""
+    """Make the artifacts by name: report and record; the winner's patch and the environment if there are any."""
     content = json.dumps(optimization_json(found), indent=1, allow_nan=False)
-    made = {"report.txt": optimize_report.as_text(found), "optimize.json": content + "\n"}
+    files = {"report.txt": optimize_report.as_text(found), "optimize.json": content + "\n"}
     if found.best is not None and found.best.candidate.diff:
-        made["winner.patch"] = found.best.candidate.diff
+        files["winner.patch"] = found.best.candidate.diff
     environment = {} if found.comparison is None else dict(found.comparison.environment)
     if environment:
-        made["environment.json"] = json.dumps(environment, indent=1) + "\n"
-    return made
+        files["environment.json"] = json.dumps(environment, indent=1) + "\n"
+    return files
 
 
 def optimization_params(found: Optimization) -> dict[str, str]:
-    """`OPTIMIZE_PARAMS` of `vecml.keys`, what was asked: names of files and functions, without their folders."""
+    """Give the values of `OPTIMIZE_PARAMS` of `vecml.keys`; files are named without their folders."""
     request = found.request
     values = (
         found.place.text,
@@ -140,7 +140,7 @@ def optimization_params(found: Optimization) -> dict[str, str]:
 
 
 def optimization_metrics(found: Optimization) -> dict[str, float]:
-    """`OPTIMIZE_METRICS` of `vecml.keys`, those that are known and finite."""
+    """Give the known and finite values of `OPTIMIZE_METRICS` of `vecml.keys`."""
     best = None if found.best is None else found.best.gain
     base = found.base
     values = (
@@ -162,7 +162,7 @@ def optimization_metrics(found: Optimization) -> dict[str, float]:
 
 
 def optimization_end_tags(found: Optimization) -> dict[str, str]:
-    """`OPTIMIZE_END_TAGS` of `vecml.keys`: the winner and its verdict (`none` without one), and the launches."""
+    """Give the values of `OPTIMIZE_END_TAGS` of `vecml.keys`: winner, its verdict (`none` without one), launches."""
     best = None if found.best is None else found.best.gain
     launches = 0 if found.comparison is None else found.comparison.measured.launches
     values = (found.winner, None if best is None else best.verdict, launches)

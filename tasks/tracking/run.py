@@ -1,7 +1,7 @@
-"""A run in MLflow, whatever its kind: created once, ended once, and true whatever happens between.
+"""Runs in MLflow, of any kind: each is created once and ended once, with a status that is true.
 
-An exception ends it FAILED with the message in a tag; an interrupt, a termination or a cancellation ends it KILLED.
-What even that cannot catch (SIGKILL, a power cut) is closed by whoever opens the store next.
+An exception ends a run as FAILED with the message in a tag; an interrupt, a termination or a cancellation ends it as
+KILLED. A run whose process was killed at once (SIGKILL, a power cut) is ended by the next process that opens the store.
 """
 
 import shutil
@@ -30,10 +30,10 @@ from vecml.progress import stage
 from vecml.record import TrackedRun
 from vecml.warnings import warn
 
-UI_VIEW = "workflowType=machine_learning"  # without it MLflow's UI shows what is for language models
+UI_VIEW = "workflowType=machine_learning"  # without it MLflow's UI shows its pages for language models
 NOTE = "mlflow.note.content"
-LONGEST_NOTE = 8_000  # what MLflow takes of a tag
-BATCH_METRICS = 900  # MLflow takes 1,000 at once, params and tags of the batch among them
+LONGEST_NOTE = 8_000  # characters; the longest tag that MLflow accepts
+BATCH_METRICS = 900  # MLflow accepts 1,000 values in one call, params and tags included
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class OpenRun:
     """A run that is RUNNING.
 
     Attributes:
-        store: where it is kept.
+        store: the store that holds it.
         run: its ids and its page.
-        environment: what it runs on.
-        tags: what it was created with.
+        environment: the machine and the libraries.
+        tags: the tags that it was created with.
     """
 
     store: Store
@@ -54,13 +54,13 @@ class OpenRun:
 
 
 @dataclass(frozen=True)
-class Logged:
-    """Everything that a result is logged as, for a run without runs below it.
+class RunContent:
+    """The whole content of a run without runs below it.
 
     Attributes:
-        files: by its path below the artifacts: text or bytes.
-        params, metrics, tags: by key.
-        note: the run's description, in Markdown; as much of it is logged as MLflow takes.
+        files: the artifacts by path: text or bytes.
+        params, metrics, tags: values by key.
+        note: the run's description, in Markdown; it is cut to the length that MLflow accepts.
     """
 
     files: Mapping[str, str | bytes]
@@ -72,11 +72,7 @@ class Logged:
 
 @dataclass(frozen=True)
 class ResultWriter:
-    """Writes one result that is one run: a ladder, a lab, an optimisation.
-
-    Attributes:
-        opened: its run.
-    """
+    """Writes one result into the run `opened`: a ladder, a lab or an optimisation."""
 
     opened: OpenRun
 
@@ -84,10 +80,10 @@ class ResultWriter:
     def run(self) -> TrackedRun:
         return self.opened.run
 
-    def log(self, logged: Logged) -> None:
-        """Log everything.
+    def log(self, content: RunContent) -> None:
+        """Log the content of the run.
 
-        All files are on the disk before anything is logged: when that fails, the StoreError says where they are kept.
+        All files are on the disk before anything is logged; when logging fails, the StoreError names their folder.
         """
         store, run_id = self.opened.store, self.run.run_id
         with (
@@ -96,20 +92,18 @@ class ResultWriter:
             tempfile.TemporaryDirectory(prefix="vecml-") as scratch,
         ):
             folder = Path(scratch) / "run"
-            for path, content in logged.files.items():
-                _write(folder / path, content)
+            for path, file in content.files.items():
+                _write(folder / path, file)
             with kept_on_failure(store, run_id, folder):
-                _log_values(store, run_id, logged)
+                _log_values(store, run_id, content)
                 store.client.log_artifacts(run_id, str(folder))
 
 
 @contextmanager
 def tracked_result(kind: str, name: str | None) -> Iterator[ResultWriter]:
-    """A result's writer for the block, in a new run on the CPU, which ends as in `tracked_run`.
+    """Give a result's writer for the `with` block, in a new run on the CPU, which ends as in `tracked_run`.
 
-    Args:
-        kind: of `vecml.record`: `LADDER`, `LAB`, `OPTIMIZE`.
-        name: None lets MLflow make one.
+    `kind` is `LADDER`, `LAB` or `OPTIMIZE` of `vecml.keys`; without a `name` MLflow makes one.
 
     Raises StoreError when the store cannot be opened or written.
     """
@@ -121,14 +115,14 @@ def tracked_result(kind: str, name: str | None) -> Iterator[ResultWriter]:
 def tracked_run(
     kind: str, name: str | None, device: str, flow_run_id: str | None, resume: str | None = None
 ) -> Iterator[OpenRun]:
-    """A new run round the block: FINISHED when the block ends, FAILED or KILLED when it is left otherwise.
+    """Open a new run for the `with` block: FINISHED when the block ends, FAILED or KILLED when an exception leaves it.
 
     Args:
-        kind: of `vecml.record`: `PIPELINE`, `COMPARE`, `LADDER` ...
-        name: None lets MLflow make one.
-        device: its own name, for people.
-        flow_run_id: the Prefect flow run that it belongs to.
-        resume: id of a run that was stopped and goes on; where the store no longer has it, a new one is made.
+        kind: `PIPELINE`, `COMPARE`, `LADDER` ... of `vecml.keys`.
+        name: name of the run; None lets MLflow make one.
+        device: name of the device, for people.
+        flow_run_id: id of the Prefect flow run that it belongs to.
+        resume: id of a stopped run that goes on; if it was deleted, a new run is created.
 
     Raises StoreError when the store cannot be opened or written.
     """
@@ -144,12 +138,12 @@ def tracked_run(
 def created_run(
     store: Store, name: str | None, tags: Mapping[str, str], resume: str | None = None
 ) -> Iterator[TrackedRun]:
-    """A run with these tags round the block, a new one or the one that is resumed; it ends as in `tracked_run`.
+    """Open a run with these tags for the `with` block; it ends as in `tracked_run`.
 
-    Raises StoreError.
+    `name` and `resume` are as for `tracked_run`. Raises StoreError.
     """
     with store_errors(store.location):
-        created = _reopened(store, resume, tags) if resume else None
+        created = _reopen(store, resume, tags) if resume else None
         if created is None:
             created = store.client.create_run(store.experiment.experiment_id, tags=dict(tags), run_name=name)
     run = _describe(store, created.info.run_id, created.info.run_name)
@@ -168,7 +162,7 @@ def created_run(
 
 @contextmanager
 def kept_on_failure(store: Store, run_id: str, folder: Path) -> Iterator[None]:
-    """Round the block that stores what `folder` holds: when that fails, the StoreError says where a copy is kept."""
+    """Copy `folder` to the user's folder if the `with` block fails to store it; the StoreError names the copy."""
     try:
         with store_errors(store.location):
             yield
@@ -179,17 +173,17 @@ def kept_on_failure(store: Store, run_id: str, folder: Path) -> Iterator[None]:
 
 
 def runs_url(store: Store) -> str:
-    """The page of our runs in MLflow's UI (not the overview, which it opens by itself), with our columns."""
+    """Give the address of the page of all our runs in MLflow's UI, with our columns."""
     return f"{_experiment_page(store)}/runs?{UI_VIEW}&{QUERY}"
 
 
 def as_params(values: Mapping[str, str]) -> list[Param]:
-    """In MLflow's own type."""
+    """Convert params to MLflow's own type."""
     return [Param(name, value) for name, value in values.items()]
 
 
 def as_tags(values: Mapping[str, str]) -> list[RunTag]:
-    """In MLflow's own type."""
+    """Convert tags to MLflow's own type."""
     return [RunTag(name, value) for name, value in values.items()]
 
 
@@ -198,18 +192,18 @@ def _write(path: Path, content: str | bytes) -> None:
     path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
-def _log_values(store: Store, run_id: str, logged: Logged) -> None:
-    """Params and tags go with the first batch, so that what fits one is logged whole or not at all."""
+def _log_values(store: Store, run_id: str, content: RunContent) -> None:
+    """Log params and tags with the first batch of metrics, so that a small result is logged whole or not at all."""
     now = int(time.time() * 1000)
-    values = [Metric(name, value, now, 0) for name, value in logged.metrics.items()]
-    params, tags = as_params(logged.params), as_tags({**logged.tags, NOTE: logged.note[:LONGEST_NOTE]})
+    values = [Metric(name, value, now, 0) for name, value in content.metrics.items()]
+    params, tags = as_params(content.params), as_tags({**content.tags, NOTE: content.note[:LONGEST_NOTE]})
     store.client.log_batch(run_id, metrics=values[:BATCH_METRICS], params=params, tags=tags)
     for start in range(BATCH_METRICS, len(values), BATCH_METRICS):
         store.client.log_batch(run_id, metrics=values[start : start + BATCH_METRICS])
 
 
-def _reopened(store: Store, run_id: str, tags: Mapping[str, str]) -> Run | None:
-    """The run, RUNNING again and this process's; None where it is gone."""
+def _reopen(store: Store, run_id: str, tags: Mapping[str, str]) -> Run | None:
+    """Make the run RUNNING again, with these tags; None where it was deleted."""
     try:
         run = store.client.get_run(run_id)
     except MlflowException as error:
@@ -226,7 +220,7 @@ def _reopened(store: Store, run_id: str, tags: Mapping[str, str]) -> Run | None:
 
 
 def _keep(folder: Path, home: Path, run_id: str) -> str:
-    """Copy a run's files to where the user finds them; says where, or nothing if even that fails."""
+    """Copy a run's files to `home`; give a sentence that names the copy, or an empty one if it fails."""
     kept = home / f"vecml-unsaved-{run_id}"
     try:
         shutil.copytree(folder, kept)
@@ -236,20 +230,20 @@ def _keep(folder: Path, home: Path, run_id: str) -> str:
 
 
 def _end(store: Store, run: TrackedRun, status: str, reason: str) -> None:
-    """End the run; where even that fails, say so and let the first error go on."""
+    """End the run; if this fails, warn (VML010), so that the first error is raised."""
     try:
         with _termination_waits(), store_errors(store.location):
-            stores.close(store, run.run_id, status, reason)
+            stores.end_run(store, run.run_id, status, reason)
     except StoreError as error:
         warn("VML010", f"run {run.name} could not be ended as {status}: {error}; the next start closes it")
 
 
 @contextmanager
 def _termination_waits() -> Iterator[None]:
-    """Within the block a second SIGTERM or SIGHUP is ignored: it would leave the run RUNNING.
+    """Ignore a second SIGTERM or SIGHUP during the `with` block: it would leave the run RUNNING.
 
-    A service manager signals a worker's whole group, and the worker then its flow's process once more. Ctrl-C still
-    interrupts: whoever presses it again does not want to wait. Outside the main thread no handler interrupts anything.
+    A service manager signals a worker's whole group, and then the worker signals its flow's process again. Ctrl-C still
+    interrupts: a user who presses it again does not want to wait. Outside the main thread no signal handler runs.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -263,7 +257,7 @@ def _termination_waits() -> Iterator[None]:
 
 
 def _error_tag(error: BaseException) -> str:
-    """The error as the run's tag, without passwords; an error of another library is named by its type."""
+    """Write the error for the run's tag, without passwords; an error of another library with its type."""
     return without_passwords(one_line(error, named=not isinstance(error, VecmlError), whole=True, limit=None))
 
 

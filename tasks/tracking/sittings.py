@@ -1,8 +1,8 @@
-"""The one reader of recorded settings: for history and leaderboard all of them, for a diff those of the named runs.
+"""Read recorded settings: all of them for history and leaderboard, those of the named runs for a diff.
 
-Settings are read from metrics, params and tags alone; artifacts are opened only of the runs that a diff names.
-Each run comes from MLflow as some fifty small objects, none of them garbage, and a search for garbage among them would
-take as long as reading them: it is switched off meanwhile.
+Settings are read from metrics, params and tags; artifacts are opened only for the runs that a diff names. MLflow gives
+each run as some fifty small objects, none of them garbage, and a garbage collection would take as long as reading them:
+it is switched off meanwhile.
 """
 
 import gc
@@ -19,8 +19,8 @@ import numpy as np
 from mlflow.entities import Run
 
 from tasks.tracking.read import find_run, open_existing
-from tasks.tracking.recorded import read_artifact
 from tasks.tracking.store import PARENT, Store, child_runs, search, store_errors
+from tasks.tracking.stored_run import read_artifact
 from vecml.errors import StoreError, one_line
 from vecml.history.diff import Answers, Side
 from vecml.history.recorded import RecordedSetting

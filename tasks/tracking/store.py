@@ -1,7 +1,7 @@
-"""Opening the store: the database made once however many start at the same time, and dead runs closed.
+"""Open the store: create its database once, however many processes start at the same time, and end dead runs.
 
-The local store is SQLite with its rollback journal (this Python's SQLite is in the range of the WAL-reset corruption).
-Two processes that migrate a new database at once lose one of them, so the first opening is behind a file lock.
+The local store is SQLite with its rollback journal (this Python's SQLite may corrupt a database in WAL mode). If two
+processes migrate a new database at once, one of them fails, so a file lock guards the opening.
 """
 
 import logging
@@ -22,8 +22,8 @@ from requests.exceptions import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, sqlite_uri, without_passwords
-from tasks.tracking.relocate import mend
-from tasks.tracking.ui_columns import keep_view
+from tasks.tracking.relocate import update_addresses
+from tasks.tracking.ui_columns import store_view
 from vecml.environment import is_alive, process_identity
 from vecml.errors import StoreError, one_line
 from vecml.keys import ERROR, FLOW_RUN, PROCESS
@@ -45,14 +45,14 @@ class Store:
 
 
 def preload(location: Location) -> None:
-    """Import what opening the store will import anyway, for a start that has a better moment for it."""
+    """Import the modules that opening the store needs, at a moment when the start has to wait anyway."""
     if location.folder is not None:
         import_module("mlflow.store.tracking.sqlalchemy_store")
 
 
 @contextmanager
 def store_errors(location: Location) -> Iterator[None]:
-    """Within the block, what MLflow, the database or the disk complains of becomes a StoreError of one line."""
+    """Turn errors of MLflow, the database or the disk into a StoreError of one line during the `with` block."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, RequestException, OSError, ModuleNotFoundError) as error:
@@ -67,11 +67,11 @@ def store_errors(location: Location) -> Iterator[None]:
 
 
 def open_store(location: Location | None = None) -> Store:
-    """Open the store, made on first use, and close what died in it. Raises StoreError."""
+    """Open the store, create it on first use, and end its dead runs. Raises StoreError."""
     location = location or locate()
     prepare(location)
     with store_errors(location):
-        # What MLflow would write with a traceback is raised as well, and becomes a line of ours.
+        # MLflow logs errors with a traceback and raises them as well; the raised error becomes a line of ours.
         logging.getLogger("mlflow").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.CRITICAL)
         if location.folder is None:
@@ -80,7 +80,7 @@ def open_store(location: Location | None = None) -> Store:
             try:
                 with FileLock(location.folder / ".lock", timeout=LOCK_SECONDS):
                     _make_database(location.folder)
-                    mend(location.folder)
+                    update_addresses(location.folder)
                     store = _connect(location)
             except Timeout:
                 raise StoreError(
@@ -92,8 +92,7 @@ def open_store(location: Location | None = None) -> Store:
 
 
 def _make_database(folder: Path) -> None:
-    """Make mlflow.db, if it is not there, under another name first: a full disk in the middle of MLflow's migrations
-    would leave a database that nobody can open any more."""
+    """Create mlflow.db, under another name first: a full disk during MLflow's migrations would leave a broken one."""
     database = folder / "mlflow.db"
     if database.exists():
         return
@@ -123,7 +122,7 @@ def _connect(location: Location) -> Store:
             f"the experiment {EXPERIMENT!r} in {location.shown} was deleted",
             "restore it in MLflow's UI, or set MLFLOW_TRACKING_URI to another store",
         )
-    keep_view(client, experiment)
+    store_view(client, experiment)
     return Store(client, experiment, location)
 
 
@@ -150,7 +149,7 @@ def child_runs(store: Store, run_id: str) -> list[Run]:
     return search(store, f"tags.`{PARENT}` = '{run_id}'")
 
 
-def running(store: Store, flow_run_id: str | None = None) -> list[Run]:
+def running_runs(store: Store, flow_run_id: str | None = None) -> list[Run]:
     """Find the runs that the store calls RUNNING; where `flow_run_id` is given, only that flow run's."""
     query = "attributes.status = 'RUNNING'"
     if flow_run_id is not None:
@@ -158,28 +157,28 @@ def running(store: Store, flow_run_id: str | None = None) -> list[Run]:
     return search(store, query)
 
 
-def close(store: Store, run_id: str, status: str, reason: str) -> None:
+def end_run(store: Store, run_id: str, status: str, reason: str) -> None:
     """End a run as `status` (FAILED, KILLED) with `reason` in its error tag."""
     store.client.set_tag(run_id, ERROR, reason[:5000])
     store.client.set_terminated(run_id, status)
 
 
 def _close_dead_runs(store: Store) -> None:
-    """End as KILLED what is RUNNING although its process is provably gone; another machine's runs are left alone."""
+    """End RUNNING runs whose process has provably ended as KILLED; leave runs of other machines alone."""
     closed = []
-    for run in running(store):
+    for run in running_runs(store):
         identity = run.data.tags.get(PROCESS, "")
         if is_alive(identity) is False or (store.location.folder and _of_an_earlier_boot(identity, run)):
-            close(store, run.info.run_id, "KILLED", "the process ended without closing its run")
+            end_run(store, run.info.run_id, "KILLED", "the process ended without closing its run")
             closed.append(run.info.run_name)
     if closed:
-        warn("VML009", f"closed as KILLED, their processes being gone: {', '.join(closed)}")
+        warn("VML009", f"closed as KILLED, because their processes have ended: {', '.join(closed)}")
 
 
 def _of_an_earlier_boot(identity: str, run: Run) -> bool:
-    """Whether a run of a local store began before this machine did, under another boot.
+    """Whether a run of a local store began before this machine's latest boot.
 
-    A virtual machine that was restarted cannot prove that it is the same one; but a local store has only one machine.
+    A restarted virtual machine cannot prove that it is the same machine; but a local store belongs to one machine.
     """
-    told, own = identity.split(), process_identity().split()
-    return len(told) == len(own) and told[2] != own[2] and run.info.start_time < psutil.boot_time() * 1000
+    recorded, own = identity.split(), process_identity().split()
+    return len(recorded) == len(own) and recorded[2] != own[2] and run.info.start_time < psutil.boot_time() * 1000

@@ -1,8 +1,8 @@
-"""How MLflow's page of our runs looks when it is opened: which columns, how wide, in which order.
+"""The columns of our runs in MLflow's UI: which ones, how wide, in which order.
 
-By itself the table shows a run's name, time, data set and duration. MLflow 3.17 keeps views that users share as tags of
-the experiment, and opens the one that an address names. It documents neither, so a test with a real browser holds it to
-what is written here (tests/browser). An MLflow that knows no such view shows the columns that it shows anyway.
+By default the table shows a run's name, time, data set and duration. MLflow 3.17 stores shared views as tags of the
+experiment, and an address can name a view. MLflow does not document this, so a test with a real browser checks it
+(tests/browser). An MLflow without such views shows its default columns.
 """
 
 import json
@@ -14,7 +14,7 @@ KEY = "vecml"
 TAG = f"mlflow.sharedViewState.{KEY}"
 QUERY = f"viewStateShareKey={KEY}"
 
-# Pixels. The first five fit beside the panel that MLflow opens for somebody who is there for the first time.
+# Pixels. The first five columns fit beside the panel that MLflow opens on a first visit.
 COLUMNS = {
     "params.`engine`": 78,
     "params.`device`": 60,
@@ -27,13 +27,13 @@ COLUMNS = {
     "params.`threads`": 80,
     "params.`data_source`": 120,
 }
-# A comparison ends after its settings: by the time of the end it stands right above them, all of them rows of the
-# table. By the time of the start MLflow would fold them away below it, until each comparison is clicked on.
+# A comparison ends after its settings: sorted by the end, its row is right above theirs. Sorted by the start, MLflow
+# would hide the settings until the comparison is clicked.
 ORDER = "attributes.end_time"
 
 
 def view_state() -> str:
-    """The view as MLflow keeps it: a name for its list of saved views, and the state, as JSON in JSON."""
+    """Give the view as MLflow stores it: a name for its list of saved views, and the state, as JSON in JSON."""
     state = {
         "selectedColumns": list(COLUMNS),
         "columnOrder": list(COLUMNS),
@@ -44,8 +44,8 @@ def view_state() -> str:
     return json.dumps({"name": KEY, "createdAt": 0, "state": json.dumps(state)})
 
 
-def keep_view(client: MlflowClient, experiment: Experiment) -> None:
-    """Give the experiment the view, where it has none or another vecml's."""
+def store_view(client: MlflowClient, experiment: Experiment) -> None:
+    """Store the view in the experiment, unless it is there already."""
     state = view_state()
     if experiment.tags.get(TAG) != state:
         client.set_experiment_tag(experiment.experiment_id, TAG, state)

@@ -1,4 +1,4 @@
-"""A pipeline run in MLflow: its data as soon as they are read, everything else once there is a result."""
+"""Log a pipeline run in MLflow: its data set as soon as it is read, everything else with the result."""
 
 import json
 import shutil
@@ -37,12 +37,12 @@ MODEL_NAME = "classifier"
 
 @dataclass
 class RunWriter:
-    """Writes one run.
+    """Writes one pipeline run.
 
     Attributes:
-        store, run: where it is.
-        environment: what it runs on.
-        files: makes what is slow to make.
+        store, run: the store, and the run in it.
+        environment: the machine and the libraries.
+        files: the process that writes the slow files.
     """
 
     store: Store
@@ -51,7 +51,7 @@ class RunWriter:
     files: FileWriter
 
     def log_data(self, table: Table, split: Split) -> None:
-        """Log the data set: its params, and the MLflow input with the digest of all its bytes."""
+        """Log the data set: its params, and an MLflow input with the digest of all its bytes."""
         n_features = len(split.train.x_FN)
         schema = {"mlflow_colspec": [{"name": name, "type": "float"} for name in split.encoding.feature_names[:500]]}
         data = Dataset(
@@ -69,14 +69,14 @@ class RunWriter:
             )
 
     def log_setting(self, setting: Setting) -> None:
-        """Log the params of the inference's setting, once nothing in it is open."""
+        """Log the params of the inference's complete setting."""
         with store_errors(self.store.location):
             self.store.client.log_batch(self.run.run_id, params=as_params(records.setting_params(setting)))
 
     def log_result(self, result: PipelineRecord, note: str) -> None:
         """Log metrics, tags, artifacts and the model; `note` (Markdown) becomes the run's description.
 
-        Everything is on the disk before any of it is logged: when that fails, the StoreError says where it is kept.
+        All files are on the disk before anything is logged; when logging fails, the StoreError names their folder.
         """
         location = self.store.location
         with stage("storing the run"), store_errors(location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
@@ -124,7 +124,7 @@ class RunWriter:
 
 
 def _gather(result: PipelineRecord, folder: Path) -> None:
-    """Write what is quick to make of a run's files into the new `folder`."""
+    """Write the files of a run that are quick to make into the new `folder`."""
     save(Classifier(result.training.model, result.split.encoding), folder / "model")
     shutil.copy(folder / "model" / PREPROCESSING, folder)
     (folder / "config.json").write_text(result.config.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -136,14 +136,10 @@ def _gather(result: PipelineRecord, folder: Path) -> None:
 
 @contextmanager
 def tracked(config: PipelineConfig, device: str, flow_run_id: str | None) -> Iterator[RunWriter]:
-    """A run in MLflow round the block: FINISHED when the block ends, FAILED or KILLED when it is left otherwise.
+    """Open a pipeline run for the `with` block and log the params of `config`; it ends as in `tracked_run`.
 
-    Args:
-        config: what is run; its params are logged at once.
-        device: `cpu`, `cuda` or `mps`: where it trains.
-        flow_run_id: the Prefect flow run that it belongs to.
-
-    Raises StoreError when the store cannot be opened or written.
+    `device` is `cpu`, `cuda` or `mps`; `flow_run_id` is the id of the Prefect flow run. Raises StoreError when the
+    store cannot be opened or written.
     """
     writer = file_writer()
     try:
@@ -157,8 +153,8 @@ def tracked(config: PipelineConfig, device: str, flow_run_id: str | None) -> Ite
 
 
 def close_flow_run(flow_run_id: str, status: str, reason: str) -> None:
-    """End every run of a Prefect flow run that is still RUNNING: for hooks, in whichever process they run."""
+    """End the runs of a Prefect flow run that are still RUNNING; Prefect's hooks call it, in any process."""
     store = stores.open_store()
     with store_errors(store.location):
-        for run in stores.running(store, flow_run_id):
-            stores.close(store, run.info.run_id, status, reason)
+        for run in stores.running_runs(store, flow_run_id):
+            stores.end_run(store, run.info.run_id, status, reason)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tasks.tracking.comparison import tracked_comparison
-from tasks.tracking.recorded import recorded
 from tasks.tracking.store import open_store
+from tasks.tracking.stored_run import read_stored_run
 from tests.made_comparison import comparison_of
 from tests.report.made_reports import record_in
 from vecml.cli.report import report
@@ -69,7 +69,7 @@ def test_a_terminal_gets_a_browser_unless_told_otherwise(
 
 def test_a_setting_has_its_comparisons_page(run_id: str, tmp_path: Path) -> None:
     report(run_id, out=Path("one.html"))
-    report(recorded(run_id).children[0], out=Path("other.html"))
+    report(read_stored_run(run_id).children[0], out=Path("other.html"))
     assert (tmp_path / "one.html").read_text() == (tmp_path / "other.html").read_text()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.tracking.results import logged_optimization, optimization_metrics, optimization_params
+from tasks.tracking.results import optimization_content, optimization_metrics, optimization_params
 from tasks.tracking.run import tracked_result
 from tasks.tracking.store import open_store
 from tests.optimize.made_modules import SLOW
@@ -94,7 +94,7 @@ def test_the_store(found: Optimization, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("VECML_HOME", str(tmp_path))
     made = judged(found, numpy="faster", numba="slower")
     with tracked_result(keys.OPTIMIZE, "name") as writer:
-        writer.log(logged_optimization(made))
+        writer.log(optimization_content(made))
     client = open_store().client
     run = client.get_run(writer.run.run_id)
     assert (run.info.status, run.data.tags["vecml.kind"], run.data.tags["vecml.winner"]) == (

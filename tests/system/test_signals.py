@@ -51,7 +51,7 @@ def test_after_sigkill_no_server_is_left_and_the_next_start_closes_the_run(
     wait_for(lambda: not left_over(str(tmp_path)), 15, "the end of the server")
     done = vecml("run", *SMALL)
     assert done.returncode == 0, done.stderr
-    assert f"VML009 closed as KILLED, their processes being gone: {run.info.run_name}" in done.stderr
+    assert f"VML009 closed as KILLED, because their processes have ended: {run.info.run_name}" in done.stderr
     status = {found.info.run_id: found.info.status for found in runs_in(tmp_path)}
     assert status.pop(run.info.run_id) == "KILLED"
     assert list(status.values()) == ["FINISHED"]

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.tracking import archive as archive_module
-from tasks.tracking.archive import DataSet, Parcel, RunDocument, as_value, is_a_parcel, pack, unpack
+from tasks.tracking.archive import Archive, DataSet, RunDocument, as_value, is_export, pack, unpack
 from vecml import __version__
 from vecml.errors import StoreError
 
@@ -135,7 +135,7 @@ def test_its_manifest_says_what_it_is(file: Path) -> None:
     assert list(members) == sorted(contents)
     for name, content in contents.items():
         assert members[name] == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    assert is_a_parcel(file)
+    assert is_export(file)
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
@@ -214,7 +214,7 @@ def test_other_files_are_none(tmp_path: Path) -> None:
         archive.writestr("readme", "x")
     error = refused(zipped, tmp_path / "out")
     assert error.message == f"{zipped} is no export of a run: it has no manifest.json"
-    assert not is_a_parcel(zipped)
+    assert not is_export(zipped)
     named = tmp_path / "named.zip"
     with zipfile.ZipFile(named, "w") as archive:
         archive.writestr("manifest.json", '{"version": 1}')
@@ -222,7 +222,7 @@ def test_other_files_are_none(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("hello")
     assert refused(text, tmp_path / "out").message.startswith(f"{text} cannot be taken: it is no whole zip file (")
-    assert not is_a_parcel(text)
+    assert not is_export(text)
     gone = refused(tmp_path / "gone.zip", tmp_path / "out")
     assert gone.message == f"{tmp_path / 'gone.zip'}: there is no such file"
     assert gone.hint == "vecml export RUN FILE writes one"
@@ -337,5 +337,5 @@ def test_children_come_in_the_order_of_their_beginning(tmp_path: Path) -> None:
     later = replace(SETTING, run_id="0" * 32, start_time=SETTING.start_time + 1)
     path = tmp_path / "runs.zip"
     path.write_bytes(pack(RUN, (later, SETTING), {}, "")[0])
-    found: Parcel = unpack(path, tmp_path / "out")
+    found: Archive = unpack(path, tmp_path / "out")
     assert found.children == (SETTING, later)

@@ -22,8 +22,8 @@ from tasks.tracking.export_import import (
     IMPORT_DIGEST,
     IMPORTED_FROM,
     IMPORTING,
-    Exported,
-    Imported,
+    ExportResult,
+    ImportResult,
     export_run,
     import_runs,
 )
@@ -53,7 +53,7 @@ class There:
     run_id: str
     runs: list[dict[str, Any]]
     file: Path
-    written: Exported
+    written: ExportResult
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def made(store: Store, name: str, kind: str | None = PIPELINE, status: str = "FI
     return str(run.info.run_id)
 
 
-def carried(use: Use, asked: str, file: Path) -> tuple[Exported, Imported]:
+def carried(use: Use, asked: str, file: Path) -> tuple[ExportResult, ImportResult]:
     use("there")
     written = export_run(asked, file)
     use("here")
@@ -141,7 +141,7 @@ def carried(use: Use, asked: str, file: Path) -> tuple[Exported, Imported]:
     return written, found
 
 
-def imported(file: Path) -> Imported:
+def imported(file: Path) -> ImportResult:
     (found,) = import_runs([file])
     return found
 

@@ -7,8 +7,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tasks.tracking.results import logged_lab, logged_ladder
-from tasks.tracking.run import Logged, tracked_result
+from tasks.tracking.results import lab_content, ladder_content
+from tasks.tracking.run import RunContent, tracked_result
 from tasks.tracking.store import open_store
 from tests.made_ladder import made_ladder
 from vecml import keys
@@ -36,7 +36,7 @@ def files_of(run: Run) -> set[str]:
 def test_a_ladder_logs_every_key(tmp_path: Path) -> None:
     made = made_ladder()
     with tracked_result(keys.LADDER, "größer 🦊") as writer:
-        writer.log(logged_ladder(made, "a note", b"\x89PNG"))
+        writer.log(ladder_content(made, "a note", b"\x89PNG"))
     run = run_of(writer.run.run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "größer 🦊")
     assert run.data.tags["vecml.kind"] == "ladder"
@@ -85,7 +85,7 @@ def test_a_lab_logs_every_key() -> None:
         sentences=("One.", "Two.", "Three."),
     )
     with tracked_result(keys.LAB, None) as writer:
-        writer.log(logged_lab([outcome], {"ufunc": b"\x89PNG"}, "<p>", quick=True))
+        writer.log(lab_content([outcome], {"ufunc": b"\x89PNG"}, "<p>", quick=True))
     run = run_of(writer.run.run_id)
     assert run.data.tags["vecml.kind"] == "lab"
     assert run.data.params == {"experiments": "ufunc", "quick": "True"}
@@ -106,7 +106,7 @@ def test_a_lab_logs_every_key() -> None:
 def test_more_figures_than_mlflow_takes_at_once_are_all_logged() -> None:
     figures = {f"lab/{index}/cells": float(index) for index in range(2_001)}
     with tracked_result(keys.LAB, None) as writer:
-        writer.log(Logged({"a/b.txt": "é", "c": b"\xff"}, {"quick": "True"}, figures, {"tag": "one"}, "n" * 9_000))
+        writer.log(RunContent({"a/b.txt": "é", "c": b"\xff"}, {"quick": "True"}, figures, {"tag": "one"}, "n" * 9_000))
     run = run_of(writer.run.run_id)
     assert run.data.metrics == figures
     assert run.data.params == {"quick": "True"}
@@ -126,7 +126,7 @@ def test_a_store_that_fails_leaves_every_file_of_a_ladder(
 
     monkeypatch.setattr(MlflowClient, broken, breaking)
     with pytest.raises(StoreError, match="no room") as caught, tracked_result(keys.LADDER, None) as writer:
-        writer.log(logged_ladder(made_ladder(), "a note", b"\x89PNG"))
+        writer.log(ladder_content(made_ladder(), "a note", b"\x89PNG"))
     kept = tmp_path / f"vecml-unsaved-{writer.run.run_id}"
     assert str(kept) in str(caught.value.hint)
     assert {str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()} == {
@@ -146,5 +146,5 @@ def test_a_disk_without_room_for_the_files_is_an_error_of_one_line(monkeypatch: 
         with monkeypatch.context() as patched:
             patched.setattr(Path, "write_bytes", full)
             with pytest.raises(StoreError, match="No space left on device"):
-                writer.log(logged_ladder(made, "a note", None))
+                writer.log(ladder_content(made, "a note", None))
     assert not run_of(writer.run.run_id).data.metrics

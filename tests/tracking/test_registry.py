@@ -12,16 +12,16 @@ import pytest
 
 from tasks.tracking import write
 from tasks.tracking.comparison import tracked_comparison
-from tasks.tracking.promotion import named_model, promote
+from tasks.tracking.promotion import find_model, promote
 from tasks.tracking.registry import (
     CHALLENGER,
     CHAMPION,
+    delete_version,
+    find_version,
     move_champion,
+    read_registered_model,
     register,
     roll_back,
-    standing,
-    version_at,
-    withdraw,
 )
 from tasks.tracking.store import open_store
 from tasks.tracking.write import tracked
@@ -69,7 +69,7 @@ def test_a_better_one_is_promoted_a_worse_one_refused_and_back_again(telling_res
     assert made.reason == "it is the first: there was no champion to be held against"
     assert made.chosen.why == "the run's own setting: its model was not compared yet"
     assert promote("b").promoted
-    told = standing()
+    told = read_registered_model()
     assert told.champion is not None and told.challenger is not None  # noqa: PT018
     assert (told.champion.run_id, told.challenger.run_id) == (better, first)
     assert told.champion.setting == telling_result.inference.setting
@@ -80,7 +80,8 @@ def test_a_better_one_is_promoted_a_worse_one_refused_and_back_again(telling_res
     assert refused.reason.startswith("it is worse: ")
     assert refused.decision is not None
     assert (refused.decision.only_champion, refused.decision.only_challenger) == (24, 0)
-    assert [version.run_id for version in standing().versions] == [better, first]  # no version is left of it
+    versions = read_registered_model().versions
+    assert [version.run_id for version in versions] == [better, first]  # no version is left of it
 
     forced = promote("c", force=True)
     assert forced.promoted
@@ -107,11 +108,11 @@ def test_what_a_version_says(telling_result: PipelineResult) -> None:
     assert json.loads(version.tags["vecml.setting"])["engine"] == telling_result.inference.setting.engine
     assert float(version.tags["vecml.accuracy"]) == telling_result.evaluation.accuracy
     assert version.tags["vecml.only_challenger"] == "3"
-    assert version_at("models:/my model@champion") == version
-    assert version_at("models:/my model/2") == version
-    named = named_model("models:/my model@champion")
+    assert find_version("models:/my model@champion") == version
+    assert find_version("models:/my model/2") == version
+    named = find_model("models:/my model@champion")
     assert (named.address, named.run.name, named.setting) == ("models:/my model/2", "b", version.setting)
-    assert named_model("a").setting == telling_result.inference.setting
+    assert find_model("a").setting == telling_result.inference.setting
 
 
 def compared(result: PipelineResult, times: dict[str, float], faults: dict[str, str] | None = None) -> str:
@@ -142,7 +143,7 @@ def test_where_nothing_is_valid_it_is_refused(telling_result: PipelineResult) ->
     compared(telling_result, {"numpy": 0.02, "torch": 0.01}, {"numpy": fault, "torch": fault})
     with pytest.raises(MeasureError, match=rf"^comparison sitting of run a has no valid setting: numpy: {fault}$"):
         promote("a")
-    assert standing().versions == ()
+    assert read_registered_model().versions == ()
 
 
 def test_a_comparison_of_another_model_is_refused(telling_result: PipelineResult) -> None:
@@ -180,9 +181,9 @@ def test_an_alias_that_moved_meanwhile_is_said_and_nothing_moves(telling_result:
     assert caught.value.hint == "another promotion came first; run it again"
     with pytest.raises(StoreError, match=r"^the alias moved meanwhile: champion of model 'vecml' named no version and"):
         move_champion(store, third, None)
-    withdraw(store, third)
-    withdraw(store, second)
-    told = standing()
+    delete_version(store, third)
+    delete_version(store, second)
+    told = read_registered_model()
     assert (told.champion, told.challenger) == (second, first)
     assert told.versions == (second, first)
 
@@ -196,7 +197,7 @@ def test_a_promotion_that_was_killed_half_way_leaves_the_champion(telling_result
     second = register(store, "vecml", run_id, Setting("numpy"), {"vecml.replaced": "1"})
     move_champion(store, second, first)
     store.client.set_registered_model_alias("vecml", CHALLENGER, "2")  # and here it was killed
-    told = standing()
+    told = read_registered_model()
     assert told.champion == second
     back = roll_back().champion
     assert back is not None
@@ -217,7 +218,7 @@ def test_two_at_once_leave_one_consistent_winner(telling_result: PipelineResult,
     promote("a")
     with ThreadPoolExecutor(2) as pool, multiprocessing.get_context("spawn").Pool(2) as processes:
         made = list(pool.map(lambda name: processes.apply(_promoted, (str(home), name)), ("b", "c")))
-    told = standing()
+    told = read_registered_model()
     assert told.champion is not None and told.challenger is not None  # noqa: PT018
     assert made[1]  # c is better than either of the others
     assert told.champion.tags["vecml.run_name"] == "c"
@@ -232,27 +233,27 @@ def empty() -> None:
 
 @pytest.mark.usefixtures("empty")
 def test_an_empty_registry_is_clear() -> None:
-    assert standing().versions == ()
+    assert read_registered_model().versions == ()
     with pytest.raises(StoreError, match=r"^model 'vecml' has no champion in /") as caught:
         roll_back()
     assert caught.value.hint == "vecml champion RUN makes one"
     with pytest.raises(StoreError, match=r"^there is no model 'vecml' in the registry of /"):
-        version_at("models:/vecml@champion")
+        find_version("models:/vecml@champion")
 
 
 def test_addresses_and_names_that_cannot_be(telling_result: PipelineResult) -> None:
     for wrong in ("models:/a/b/c", "models:/", "models:/a@b@c", "models:/a/x"):
         with pytest.raises(SettingError, match=r"is no address of a model$"):
-            named_model(wrong)
+            find_model(wrong)
     for wrong in ("a/b", "a:b", " ", "a'b", "a\nb"):
         with pytest.raises(SettingError, match=r"^--name .*: no name for a model$"):
-            standing(wrong)
+            read_registered_model(wrong)
     stored(telling_result, "a")
     promote("a")
     with pytest.raises(StoreError, match=r"^model 'vecml' has no version 9$"):
-        version_at("models:/vecml/9")
+        find_version("models:/vecml/9")
     with pytest.raises(StoreError, match=r"^model 'vecml' has no best$") as caught:
-        version_at("models:/vecml@best")
+        find_version("models:/vecml@best")
     assert caught.value.hint == f"aliases: {CHAMPION}"
     with pytest.raises(StoreError, match=r"^version 1 of model 'vecml' is its first champion"):
         roll_back()

@@ -15,8 +15,8 @@ from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from tasks.tracking import relocate, write
 from tasks.tracking.comparison import tracked_comparison
 from tasks.tracking.read import read_run
-from tasks.tracking.recorded import artifact, recorded
 from tasks.tracking.store import open_store
+from tasks.tracking.stored_run import artifact, read_stored_run
 from tasks.tracking.write import tracked
 from tests.made_comparison import comparison_of
 from tests.tracking.test_read import NoFiles
@@ -101,7 +101,7 @@ def mended(home: Path, runs: int) -> Any:
 
 def check_reads(home: Path, telling_result: PipelineResult) -> None:
     assert read_run("red kite").model_digest == telling_result.training.model.digest
-    assert artifact(recorded("a comparison"), "comparison.json") == to_json(COMPARISON).encode()
+    assert artifact(read_stored_run("a comparison"), "comparison.json") == to_json(COMPARISON).encode()
 
 
 def test_a_moved_store_finds_its_artifacts(
@@ -146,7 +146,7 @@ def test_a_copy_uses_its_own_files_and_leaves_the_original(
     use(home)
     with mended(home, 4):
         check_reads(home, telling_result)
-    run_id = recorded("red kite").run_id
+    run_id = read_stored_run("red kite").run_id
     open_store().client.log_text(run_id, "mine", "more.txt")
     assert (home / "mlruns" / "artifacts" / run_id / "artifacts" / "more.txt").exists()
     assert content(checkout) == before
@@ -159,12 +159,12 @@ def test_a_run_whose_files_stayed_behind_keeps_its_address(checkout: Path, tmp_p
     home = tmp_path / "copy"
     shutil.copytree(checkout, home)
     use(checkout)
-    left = recorded("a comparison").run_id
+    left = read_stored_run("a comparison").run_id
     shutil.rmtree(home / "mlruns" / "artifacts" / left)
     use(home)
     with mended(home, 3):
         open_store()
-    assert artifact(recorded("a comparison"), "comparison.json") is not None
+    assert artifact(read_stored_run("a comparison"), "comparison.json") is not None
     assert [one for one in addresses(home) if str(checkout) in one] == [
         str(checkout / "mlruns" / "artifacts" / left / "artifacts")
     ]
@@ -176,7 +176,7 @@ def test_a_store_whose_artifacts_are_all_elsewhere_is_left_alone(checkout: Path,
     shutil.copytree(checkout, home, ignore=shutil.ignore_patterns("artifacts"))
     before = addresses(home)
     use(home)
-    assert artifact(recorded("a comparison"), "comparison.json") is not None
+    assert artifact(read_stored_run("a comparison"), "comparison.json") is not None
     assert addresses(home) == before
 
 
@@ -193,7 +193,7 @@ def test_an_address_that_was_given_on_purpose_is_left_alone(tmp_path: Path, use:
     before = addresses(home)
     shutil.move(home, tmp_path / "moved")
     use(tmp_path / "moved")
-    assert artifact(recorded(run.info.run_id), "x.txt") == b"x"
+    assert artifact(read_stored_run(run.info.run_id), "x.txt") == b"x"
     assert addresses(tmp_path / "moved") == before
 
 
@@ -216,7 +216,7 @@ def test_nothing_moved_costs_one_query_and_writes_nothing(checkout: Path, monkey
 
     monkeypatch.setattr(relocate.sqlite3, "connect", watched)
     before = (checkout / "mlruns" / "mlflow.db").read_bytes()
-    relocate.mend(checkout / "mlruns")
+    relocate.update_addresses(checkout / "mlruns")
     assert asked == ["SELECT artifact_location FROM experiments WHERE name = 'vecml'"]
     assert (checkout / "mlruns" / "mlflow.db").read_bytes() == before
 
@@ -236,7 +236,7 @@ def test_a_database_that_cannot_be_written_is_named(
         other.execute("ROLLBACK")
     assert caught.value.message == (
         f"{home / 'mlruns'} was moved from {checkout / 'mlruns'}, "
-        "and its addresses could not be mended: database is locked"
+        "and its addresses could not be updated: database is locked"
     )
     assert caught.value.hint == "end what else uses mlflow.db there, and try again"
     assert addresses(home) == before
@@ -248,17 +248,17 @@ def test_a_kill_in_the_middle_changes_nothing(
     """Until the transaction is committed the database is the old one, whatever ends the process."""
     home = tmp_path / "copy"
     shutil.copytree(checkout, home)
-    before, mending = addresses(home), relocate._mended
+    before, mending = addresses(home), relocate._update_all
 
     def interrupted(*args: Any) -> int:
         mending(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(relocate, "_mended", interrupted)
+    monkeypatch.setattr(relocate, "_update_all", interrupted)
     use(home)
     with pytest.raises(KeyboardInterrupt):
         open_store()
     assert addresses(home) == before
-    monkeypatch.setattr(relocate, "_mended", mending)
+    monkeypatch.setattr(relocate, "_update_all", mending)
     with mended(home, 4):
         open_store()

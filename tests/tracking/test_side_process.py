@@ -56,9 +56,9 @@ def test_a_forked_one_makes_them_too(folder: Path) -> None:
         "import sys, json, pathlib\n"
         "from tasks.tracking import side_process\n"
         "side_process.begin_early()\n"
-        "from tasks.tracking.forked import Forked\n"
+        "from tasks.tracking.forked import ForkedProcess\n"
         "writer = side_process.file_writer()\n"
-        "assert isinstance(writer.child.process, Forked), 'not forked'\n"
+        "assert isinstance(writer.child.process, ForkedProcess), 'not forked'\n"
         "writer.write(pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]))\n"
         "writer.close()\n"
     )

@@ -85,7 +85,7 @@ def test_the_next_start_closes_what_died_and_nothing_else(store: Store) -> None:
         "another container's": started(store, "container", process=f"{pid} {start} {boot} {machine} pid:[1]"),
         "unsigned": started(store, "unsigned"),
     }
-    with pytest.warns(VecmlWarning, match=r"^VML009 closed as KILLED, their processes being gone: gone$"):
+    with pytest.warns(VecmlWarning, match=r"^VML009 closed as KILLED, because their processes have ended: gone$"):
         open_store()
     assert read(store, gone).info.status == "KILLED"
     assert read(store, gone).data.tags[ERROR] == "the process ended without closing its run"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from tasks.tracking.promotion import Promotion
-    from tasks.tracking.registry import Standing, Version
+    from tasks.tracking.registry import RegisteredModel, Version
 
 EPILOG = """**Examples**
 
@@ -56,7 +56,7 @@ def champion(
     more is excluded; so is a setting whose labels are wrong. The former champion becomes the challenger.
     """
     _check(run, comparison, architecture, rollback=rollback, force=force)
-    from tasks.tracking.registry import CHAMPION, no_champion, roll_back, standing
+    from tasks.tracking.registry import CHAMPION, no_champion, read_registered_model, roll_back
 
     if run is not None:
         from tasks.tracking.promotion import promote
@@ -66,15 +66,15 @@ def champion(
         if not result.promoted:
             raise typer.Exit(REFUSED)
         return
-    now = roll_back(name) if rollback else standing(name)
+    now = roll_back(name) if rollback else read_registered_model(name)
     if now.champion is None and not json:
         raise no_champion(name)
     if json:
-        typer.echo(json_text.dumps(_standing_as_json(now), indent=1))
+        typer.echo(json_text.dumps(_model_as_json(now), indent=1))
         return
     if rollback and now.champion is not None:
         console().print(f"Back to version {now.champion.number}: models:/{name}@{CHAMPION} names it again.")
-    _show_standing(now)
+    _show_model(now)
 
 
 def _check(run: str | None, comparison: str | None, architecture: str | None, *, rollback: bool, force: bool) -> None:
@@ -118,7 +118,7 @@ def words(setting: Any) -> str:
     return f"{setting.engine} on {setting.device} ({', '.join(parts)})"
 
 
-def _show_standing(now: "Standing") -> None:
+def _show_model(now: "RegisteredModel") -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -135,7 +135,7 @@ def _show_standing(now: "Standing") -> None:
             console().print(Text(f"{mark}, version {named.number}: {named.tags['vecml.reason']}"))
 
 
-def _cells(version: "Version", now: "Standing") -> "Sequence[Text]":
+def _cells(version: "Version", now: "RegisteredModel") -> "Sequence[Text]":
     from rich.text import Text
 
     tags = version.tags
@@ -168,7 +168,7 @@ def _promotion_as_json(result: "Promotion") -> dict[str, Any]:
     }
 
 
-def _standing_as_json(now: "Standing") -> dict[str, Any]:
+def _model_as_json(now: "RegisteredModel") -> dict[str, Any]:
     return {
         "version": 1,
         "name": now.name,

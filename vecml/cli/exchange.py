@@ -11,7 +11,7 @@ from vecml.cli.terminal import console
 from vecml.numbers import count
 
 if TYPE_CHECKING:
-    from tasks.tracking.export_import import Exported, Imported
+    from tasks.tracking.export_import import ExportResult, ImportResult
 
 EXPORT_EPILOG = """**Examples**
 
@@ -78,7 +78,7 @@ def _below(children: int) -> str:
     return f" and its {count(children, 'setting')}"
 
 
-def _export_as_json(written: "Exported") -> dict[str, Any]:
+def _export_as_json(written: "ExportResult") -> dict[str, Any]:
     return {
         "version": 1,
         "file": str(written.file),
@@ -91,7 +91,7 @@ def _export_as_json(written: "Exported") -> dict[str, Any]:
     }
 
 
-def _import_as_json(one: "Imported") -> dict[str, Any]:
+def _import_as_json(one: "ImportResult") -> dict[str, Any]:
     return {
         "file": str(one.file),
         "run_id": one.run_id,

@@ -68,7 +68,7 @@ def _measure(
     from flows.signals import leaving_in_order
 
     with leaving_in_order():
-        from tasks.tracking.results import logged_lab
+        from tasks.tracking.results import lab_content
         from tasks.tracking.run import tracked_result
         from vecml import keys
         from vecml.atomic import write_bytes
@@ -90,7 +90,7 @@ def _measure(
                 for file_name, content in pictures.items():
                     write_bytes(out / f"{file_name}.png", content)
                 write_bytes(out / "lab.html", html.encode())
-            writer.log(logged_lab(outcomes, pictures, html, quick=quick))
+            writer.log(lab_content(outcomes, pictures, html, quick=quick))
         return outcomes, writer.run.url
 
 

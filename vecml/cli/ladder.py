@@ -50,7 +50,7 @@ def _measure(
 
     with leaving_in_order():
         from tasks.tracking.read import read_run
-        from tasks.tracking.results import logged_ladder
+        from tasks.tracking.results import ladder_content
         from tasks.tracking.run import tracked_result
         from vecml import keys
         from vecml.atomic import write_bytes
@@ -76,7 +76,7 @@ def _measure(
             write_json(json, lambda: json_text.dumps(to_json_dict(result)))
             if picture is not None:
                 write_bytes(picture, content)
-            writer.log(logged_ladder(result, note(result), content))
+            writer.log(ladder_content(result, note(result), content))
         return result, writer.run.url
 
 

@@ -61,7 +61,7 @@ def optimize(
     Your code runs in worker processes with a time limit; your files are read, and written to with --apply only.
     Everything is tracked in MLflow as one run.
     """
-    from tasks.tracking.results import logged_optimization
+    from tasks.tracking.results import optimization_content
     from tasks.tracking.run import tracked_result
     from vecml import keys
     from vecml.optimize.steps import Request, optimize
@@ -76,7 +76,7 @@ def optimize(
         try:
             _write(found, patch, json)
         finally:
-            writer.log(logged_optimization(found))
+            writer.log(optimization_content(found))
     url = writer.run.url
     if not is_printed(json):
         _show(found, url)

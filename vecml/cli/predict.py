@@ -50,11 +50,11 @@ def predict(
     from vecml.inference.predict_file import check_output
 
     check_output(out, data)
-    from tasks.tracking.promotion import named_model
+    from tasks.tracking.promotion import find_model
     from vecml.data.stream import open_file
     from vecml.inference.predict_file import predict_file, runnable
 
-    named = named_model(model, architecture)
+    named = find_model(model, architecture)
     setting, note = runnable(named.run.classifier.model, _wanted(named.setting, engine, threads))
     notes = [] if note is None else [note]
     file = open_file(data.expanduser(), named.run.classifier.encoding, columns(keep or []))

@@ -12,7 +12,7 @@ from vecml.cli.terminal import console
 from vecml.errors import SettingError
 
 if TYPE_CHECKING:
-    from tasks.tracking.recorded import Recorded
+    from tasks.tracking.stored_run import StoredRun
     from vecml.report.page import About
 
 EPILOG = """**Examples**
@@ -57,11 +57,11 @@ def report(
 
 def _page(asked: str) -> tuple[str, str]:
     """The beginning of a file's name for the run, and its page."""
-    from tasks.tracking.recorded import COMPARISON, artifact, comparison_of, recorded
+    from tasks.tracking.stored_run import COMPARISON, artifact, comparison_of, read_stored_run
     from vecml.comparison.document import from_json
     from vecml.report.page import About, file_stem, page, page_of_run
 
-    run = comparison_of(recorded(asked))
+    run = comparison_of(read_stored_run(asked))
     about = About(run.name, run.run_id, run.address, run.status, run.error, run.created)
     stem = file_stem(run.name, run.run_id)
     document = artifact(run, COMPARISON) if run.kind == "compare" else None
@@ -72,7 +72,7 @@ def _page(asked: str) -> tuple[str, str]:
     )
 
 
-def _with_note(about: "About", run: "Recorded") -> "About":
+def _with_note(about: "About", run: "StoredRun") -> "About":
     """The same, with a note where a comparison ended well and its record is gone."""
     if run.kind == "compare" and run.status == "FINISHED":
         return dataclasses.replace(
@@ -81,8 +81,8 @@ def _with_note(about: "About", run: "Recorded") -> "About":
     return about
 
 
-def _pictures(run: "Recorded") -> dict[str, bytes]:
-    from tasks.tracking.recorded import artifact
+def _pictures(run: "StoredRun") -> dict[str, bytes]:
+    from tasks.tracking.stored_run import artifact
 
     found = {name: artifact(run, f"pictures/{name}") for name in PICTURES}
     return {name: content for name, content in found.items() if content is not None}

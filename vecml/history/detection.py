@@ -146,7 +146,7 @@ def odds_within(evidence: Evidence, start: int, end: int) -> float:
 
 
 def place_interval(evidence: Evidence, start: int, place: int, end: int) -> tuple[int, int]:
-    """Give the 95 % interval of the change at `place`, as two sittings from `start` to before `end`."""
+    """Give the 95 % interval of the change at `place`, by the `evidence` of sittings from `start` to before `end`."""
     place_J, log_J = _either(evidence, start, end)
     if not len(place_J):
         return place, place

@@ -1,4 +1,4 @@
-"""A run of any kind as it stands in its store: what was logged, how it ended, what lies below it, and its artifacts."""
+"""Read a run of any kind from its store: its logged values, its status, the runs below it, and its artifacts."""
 
 import tempfile
 from collections.abc import Mapping
@@ -17,19 +17,19 @@ COMPARISON = "comparison.json"
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """One run.
+class StoredRun:
+    """A run of any kind, as the store holds it.
 
     Attributes:
-        kind: what stands under `vecml.kind`: `compare`, `setting`, `pipeline`; empty for a run of another program.
+        kind: the tag `vecml.kind`: `compare`, `setting`, `pipeline`; empty for a run of another program.
         name, run_id, status: MLflow's; the status is FINISHED, FAILED, KILLED or RUNNING.
-        error: why it is FAILED or KILLED, or None.
-        created: ISO 8601, UTC.
+        error: the reason why it is FAILED or KILLED, or None.
+        created: when it was created, ISO 8601, UTC.
         address: its page in MLflow's UI; for a local store, once `vecml ui` runs.
-        params, metrics, tags: what was logged; of a metric the last value.
+        params, metrics, tags: the logged values; the last value of a metric.
         children: ids of the runs below it, the latest first.
         parent: id of the run above it, or None.
-        store: where it is kept.
+        store: the store that holds it.
     """
 
     kind: str
@@ -47,39 +47,37 @@ class Recorded:
     store: Store = field(repr=False)
 
 
-def recorded(asked: str) -> Recorded:
-    """The run of this id, of an id that begins so (8 characters or more), or of this name, whatever its kind.
+def read_stored_run(asked: str) -> StoredRun:
+    """Read the run of any kind that `asked` names (see `find_run`); of several with one name, no setting.
 
-    Of several of the same name it is the finished one that is no setting of a comparison.
-
-    Raises StoreError when there is no such run, with the nearest, or when there are several.
+    Raises StoreError where no run fits, with the nearest names, and where several fit.
     """
     store = open_existing(asked)
     with store_errors(store.location):
-        return _recorded(store, find_run(store, asked, (COMPARE, PIPELINE)))
+        return _stored_run(store, find_run(store, asked, (COMPARE, PIPELINE)))
 
 
-def comparison_of(run: Recorded) -> Recorded:
-    """The comparison that a setting belongs to; any other run is its own.
+def comparison_of(run: StoredRun) -> StoredRun:
+    """Read the comparison that a setting's run belongs to; give any other run back as it is.
 
-    Raises StoreError where the comparison's run is gone.
+    Raises StoreError where the comparison's run was deleted.
     """
     if run.kind != SETTING or run.parent is None:
         return run
     with store_errors(run.store.location):
-        return _recorded(run.store, run.store.client.get_run(run.parent))
+        return _stored_run(run.store, run.store.client.get_run(run.parent))
 
 
-def artifact(run: Recorded, path: str) -> bytes | None:
-    """The content of one of the run's artifacts, `comparison.json` say; None where there is no such file.
+def artifact(run: StoredRun, path: str) -> bytes | None:
+    """Read one of the run's artifacts, for example `comparison.json`; None where there is no such file.
 
-    Raises StoreError when the store cannot be read.
+    Raises StoreError where the store cannot be read.
     """
     return read_artifact(run.store, run.run_id, path)
 
 
 def read_artifact(store: Store, run_id: str, path: str) -> bytes | None:
-    """As `artifact`, for a run that is known by its id."""
+    """Read an artifact of the run with this id, as `artifact` does."""
     folder = str(PurePosixPath(path).parent)
     with store_errors(store.location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
         there = store.client.list_artifacts(run_id, None if folder == "." else folder)
@@ -88,10 +86,10 @@ def read_artifact(store: Store, run_id: str, path: str) -> bytes | None:
         return Path(store.client.download_artifacts(run_id, path, scratch)).read_bytes()
 
 
-def _recorded(store: Store, run: Run) -> Recorded:
+def _stored_run(store: Store, run: Run) -> StoredRun:
     page, _, view = runs_url(store).partition("/runs?")
     tags = dict(run.data.tags)
-    return Recorded(
+    return StoredRun(
         kind=tags.get(KIND, ""),
         name=run.info.run_name,
         run_id=run.info.run_id,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tasks.tracking.comparison import tracked_comparison
-from tasks.tracking.recorded import COMPARISON, Recorded, artifact, comparison_of, recorded
 from tasks.tracking.run import created_run
 from tasks.tracking.store import open_store
+from tasks.tracking.stored_run import COMPARISON, StoredRun, artifact, comparison_of, read_stored_run
 from tests.made_comparison import comparison_of as made
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.document import from_json, to_json
@@ -35,13 +35,13 @@ def comparison() -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def run(home: Path, comparison: Comparison) -> Recorded:
+def run(home: Path, comparison: Comparison) -> StoredRun:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("VECML_HOME", str(home))
         with tracked_comparison(NAME) as writer:
             writer.log(comparison, "a note")
-        return recorded(writer.run.run_id)
+        return read_stored_run(writer.run.run_id)
 
 
 def bare(name: str, kind: str, status: str = "FINISHED", error: str | None = None) -> str:
@@ -56,11 +56,11 @@ def bare(name: str, kind: str, status: str = "FINISHED", error: str | None = Non
 
 def refused(asked: str) -> StoreError:
     with pytest.raises(StoreError) as caught:
-        recorded(asked)
+        read_stored_run(asked)
     return caught.value
 
 
-def test_a_comparison_is_read_back_whole(run: Recorded, comparison: Comparison) -> None:
+def test_a_comparison_is_read_back_whole(run: StoredRun, comparison: Comparison) -> None:
     assert (run.kind, run.name, run.status, run.error) == ("compare", NAME, "FINISHED", None)
     assert run.params["budget"] == "60s"
     assert run.tags["vecml.launches"] == "5"
@@ -75,14 +75,14 @@ def test_a_comparison_is_read_back_whole(run: Recorded, comparison: Comparison) 
 
 
 @pytest.mark.parametrize("asked", ["whole", "prefix", "name"])
-def test_it_is_found_by_whatever_names_it(run: Recorded, asked: str) -> None:
+def test_it_is_found_by_whatever_names_it(run: StoredRun, asked: str) -> None:
     named = {"whole": run.run_id, "prefix": run.run_id[:8], "name": f" {NAME} "}[asked]
-    assert recorded(named).run_id == run.run_id
+    assert read_stored_run(named).run_id == run.run_id
 
 
-def test_a_setting_leads_to_its_comparison(run: Recorded) -> None:
+def test_a_setting_leads_to_its_comparison(run: StoredRun) -> None:
     for child in run.children:
-        setting = recorded(child)
+        setting = read_stored_run(child)
         assert (setting.kind, setting.parent, setting.children) == ("setting", run.run_id, ())
         assert setting.metrics["infer/rows_per_s"] > 0
         assert comparison_of(setting).run_id == run.run_id
@@ -94,10 +94,10 @@ def test_a_name_means_the_comparison_before_a_setting_of_that_name() -> None:
         tags = {KIND: "setting", "mlflow.parentRunId": writer.run.run_id}
         with created_run(writer.opened.store, "torch", tags):
             pass
-    assert recorded("torch").run_id == writer.run.run_id
+    assert read_stored_run("torch").run_id == writer.run.run_id
 
 
-def test_several_settings_of_a_name_are_named_by_their_ids(run: Recorded) -> None:
+def test_several_settings_of_a_name_are_named_by_their_ids(run: StoredRun) -> None:
     with tracked_comparison(None) as writer:
         tags = {KIND: "setting", "mlflow.parentRunId": writer.run.run_id}
         with created_run(writer.opened.store, "numpy", tags) as second:
@@ -108,14 +108,14 @@ def test_several_settings_of_a_name_are_named_by_their_ids(run: Recorded) -> Non
 
 
 def test_a_failed_run_says_why() -> None:
-    found = recorded(bare("no luck", "compare", "FAILED", "the disk is full"))
+    found = read_stored_run(bare("no luck", "compare", "FAILED", "the disk is full"))
     assert (found.status, found.error) == ("FAILED", "the disk is full")
     assert artifact(found, COMPARISON) is None
     assert artifact(found, "pictures/loss.png") is None
     assert comparison_of(found) is found
 
 
-def test_an_unknown_run_is_answered_with_the_nearest_of_any_kind(run: Recorded) -> None:
+def test_an_unknown_run_is_answered_with_the_nearest_of_any_kind(run: StoredRun) -> None:
     bare("night train", "pipeline")
     assert refused("red kites 100 %").hint == f"did you mean {NAME}?"
     assert refused("night trains").hint == "did you mean night train?"
@@ -140,8 +140,8 @@ def test_a_comparison_that_is_gone(home: Path) -> None:
         tags = {KIND: "setting", "mlflow.parentRunId": writer.run.run_id}
         with created_run(writer.opened.store, "left alone", tags) as child:
             pass
-    setting = recorded(child.run_id)
+    setting = read_stored_run(child.run_id)
     assert comparison_of(setting).name == "to be deleted"
-    lost = Recorded(**{**vars(setting), "parent": "0" * 32})
+    lost = StoredRun(**{**vars(setting), "parent": "0" * 32})
     with pytest.raises(StoreError, match=r"^the tracking store .* failed: "):
         comparison_of(lost)
