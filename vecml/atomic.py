@@ -2,39 +2,47 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vecml.errors import StoreError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put `content` at `path` by way of a sibling temporary file, synced before it takes the name.
+    """Put `content` at `path`; raises StoreError as `published` does."""
+    with published(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def published(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside `path` to the block; when the block ends, it is synced and takes the name.
 
     Raises StoreError, naming the path and the cause, when it cannot be written; what was there is then untouched.
     """
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        _sync(temporary, os.O_RDWR)
+        temporary.chmod(0o644)
+        temporary.replace(path)
         temporary = None
-        _sync_folder(path.parent)
+        _sync(path.parent, os.O_RDONLY)  # the new name itself is only on the disk then
     except OSError as error:
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}", "make room or name another folder"
         ) from None
     finally:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """The new name itself is only on the disk once the folder is synced."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(place: Path, flags: int) -> None:
+    descriptor = os.open(place, flags)
     try:
         os.fsync(descriptor)
     finally:

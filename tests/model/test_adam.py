@@ -18,7 +18,7 @@ def test_it_takes_the_steps_of_torchs_adam(learning_rate: float) -> None:
     torchs = torch.optim.Adam(theirs.parameters(), lr=learning_rate)
     for _ in range(50):
         x = torch.randn(11, 7, dtype=torch.float64)
-        adam.zero_gradient()
+        adam.gradient_P.zero_()
         ours(x).square().sum().backward()
         adam.step()
         torchs.zero_grad()

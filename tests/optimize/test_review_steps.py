@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from tests.optimize.made_modules import SLOW, places
 from vecml.errors import DataError, SettingError
@@ -27,7 +28,7 @@ PROFILE = Profile((Line(1, 1, 1.0, "x"),), (HotLoop(1, 2, 1.0, "for"),), 1.0)
 def seen(folder: Path, text: str) -> Observation:
     target, inputs = places(folder, INPUTS + text)
     payload = {"target": vars(target), "inputs": vars(inputs), "rtol": 1e-6}
-    return Observation.from_json_dict(observe_task(payload, lambda stage: None))
+    return TypeAdapter(Observation).validate_python(observe_task(payload, lambda stage: None))
 
 
 def test_an_edit_during_the_measurement_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

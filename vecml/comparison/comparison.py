@@ -95,8 +95,8 @@ class Comparison(Record):
 
     budget: str
     subject: Subject
-    settings: Mapping[str, Setting]
-    skipped: Mapping[str, str]
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
     simplest: tuple[str, ...]
     rules: Rules
     faults: Mapping[str, str]
@@ -216,14 +216,19 @@ def _figures(
 
 def _rate_interval(arm: ArmMeasurement, rows: int) -> dict[str, float]:
     """Student's interval over the logarithms of the launches' rates; a launch's rate is that of its median block."""
-    taken: dict[int, list[float]] = {}
-    for launch, seconds in zip(arm.blocks.launch, call_seconds(arm), strict=True):
-        taken.setdefault(launch, []).append(seconds)
-    medians = [statistics.median(values) for values in taken.values()]
+    medians = list(launch_medians(arm, call_seconds(arm)).values())
     if len(medians) < FEWEST_LAUNCHES or not all(value > 0 for value in medians):
         return {}
     low, high = t_interval([math.log(rows / value) for value in medians])
     return {"rows_per_s_low": math.exp(low), "rows_per_s_high": math.exp(high)}
+
+
+def launch_medians(arm: ArmMeasurement, values: Sequence[float]) -> dict[int, float]:
+    """The median of each launch's values, of which there is one for every block."""
+    taken: dict[int, list[float]] = {}
+    for launch, value in zip(arm.blocks.launch, values, strict=True):
+        taken.setdefault(launch, []).append(value)
+    return {launch: statistics.median(found) for launch, found in taken.items()}
 
 
 def median_call_seconds(arm: ArmMeasurement) -> float | None:

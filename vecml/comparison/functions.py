@@ -109,8 +109,6 @@ def compare_functions(
         rules=sitting.rules,
         budget=budget,
         subject=Subject("functions", len(x) if hasattr(x, "__len__") else 1),
-        settings={},
-        skipped={},
         simplest=tuple(names),
         faults=faults,
     )

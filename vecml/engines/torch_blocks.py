@@ -6,6 +6,7 @@ to core. On a GPU two threads drive a stream each, so that one block is copied w
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,26 +33,43 @@ Weights = list[tuple[torch.Tensor, torch.Tensor]]
 """weight_OI and bias_O1 of every layer, on the device, in the dtype that is computed in."""
 
 
-class TorchLoaded(Loaded):
+class OnDevice(Loaded):
+    """A model on a device: what blocks and modules have alike. While it is there, CUDA computes in its precision."""
+
+    def __init__(self, model: AnyModel, setting: Setting) -> None:
+        self._device = torch.device(f"cuda:{setting.device_index}" if setting.device == "cuda" else setting.device)
+        self._dtype = getattr(torch, "float32" if setting.precision == "tf32" else setting.precision)
+        self._wide = torch.float64 if self._dtype == torch.float64 else torch.float32
+        self._n_features, self._n_classes = model.architecture.n_features, model.architecture.n_classes
+        self._layout = setting.layout
+        places: tuple[Any, ...] = ()
+        if setting.device == "cuda":
+            places = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+        self._before = [(place, place.fp32_precision) for place in places]
+        for place, _ in self._before:
+            place.fp32_precision = "tf32" if setting.precision == "tf32" else "ieee"
+
+    def _give_back(self) -> None:
+        """Give CUDA's products and convolutions their former precision back, once, and free the device's memory."""
+        if self._before:
+            for place, value in self._before:
+                place.fp32_precision = value
+            self._before = []  # another model may have set its own since
+            torch.cuda.empty_cache()
+
+
+class TorchLoaded(OnDevice):
     """A model on a device; see `vecml.engines.base.Loaded`.
 
     The MPS path follows torch's documentation; it has not been run on such a device yet.
     """
 
     def __init__(self, model: Model, setting: Setting) -> None:
-        architecture = model.architecture
-        self._device = torch.device(f"cuda:{setting.device_index}" if setting.device == "cuda" else setting.device)
-        self._dtype = getattr(torch, "float32" if setting.precision == "tf32" else setting.precision)
-        self._n_features, self._n_classes = architecture.n_features, architecture.n_classes
-        self._layout = setting.layout
-        self._matmul_precision: str | None = None
-        if setting.device == "cuda":
-            self._matmul_precision = torch.backends.cuda.matmul.fp32_precision
-            torch.backends.cuda.matmul.fp32_precision = "tf32" if setting.precision == "tf32" else "ieee"
+        super().__init__(model, setting)
         self._label_layers = self._on_device(label_layers(model))
         self._logit_layers = self._on_device(logit_layers(model))
         self._blocks = Blocks(*division(model, setting, self._dtype.itemsize))
-        self._widths, self._activation = architecture.widths, architecture.activation
+        self._widths, self._activation = model.architecture.widths, model.architecture.activation
         self._lanes = self._new_lanes()
 
     def labels(self, x: NDArray[np.float32], out_N: NDArray[np.int64]) -> None:
@@ -68,8 +86,7 @@ class TorchLoaded(Loaded):
     def logits(self, x: NDArray[np.float32]) -> NDArray[np.floating]:
         """z_NC: float64 where that is computed in, else float32."""
         n_rows = count_rows(x, self._n_features, self._layout)
-        wide = torch.float64 if self._dtype == torch.float64 else torch.float32
-        features, z_NC = _view(x), torch.empty((n_rows, self._n_classes), dtype=wide)
+        features, z_NC = _view(x), torch.empty((n_rows, self._n_classes), dtype=self._wide)
 
         def work(thread: int, rows: slice) -> None:
             self._lanes[thread].copy_logits(self._logit_layers, features, rows, z_NC)
@@ -84,10 +101,7 @@ class TorchLoaded(Loaded):
         self._lanes.clear()
         self._label_layers.clear()
         self._logit_layers.clear()
-        if self._matmul_precision is not None:
-            torch.backends.cuda.matmul.fp32_precision = self._matmul_precision
-            self._matmul_precision = None  # another model may have set its own since
-            torch.cuda.empty_cache()
+        self._give_back()
 
     def _run(self, n_rows: int, work: Callable[[int, slice], None]) -> None:
         """The block loop, with torch's own threads out of the way meanwhile; in smaller blocks when memory runs out."""

@@ -20,12 +20,11 @@ from torch import nn
 from torch.nn import functional
 
 from vecml.config import Activation, Layout, Setting
-from vecml.engines.base import Loaded
 from vecml.engines.blocks import Blocks
 from vecml.engines.checks import check_labels, count_rows
 from vecml.engines.gpu_memory import halving, ran_out
 from vecml.engines.onnx_graph import operator_of
-from vecml.engines.torch_blocks import division
+from vecml.engines.torch_blocks import OnDevice, division
 from vecml.engines.torch_threads import one_torch_thread
 from vecml.engines.weights import Linear, label_layers, logit_layers
 from vecml.errors import EngineUnavailableError
@@ -41,7 +40,7 @@ _ACTIVATIONS: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
-class ModuleLoaded(Loaded):
+class ModuleLoaded(OnDevice):
     """A model as modules on a device; see `vecml.engines.base.Loaded`."""
 
     def __init__(self, model: AnyModel, setting: Setting, *, compiled: bool) -> None:
@@ -49,13 +48,8 @@ class ModuleLoaded(Loaded):
 
         Raises EngineUnavailableError with the operator that cannot be compiled.
         """
-        architecture = model.architecture
-        self._name = str(architecture)
-        self._device = torch.device(f"cuda:{setting.device_index}" if setting.device == "cuda" else setting.device)
-        self._dtype = getattr(torch, "float32" if setting.precision == "tf32" else setting.precision)
-        self._n_features, self._n_classes = architecture.n_features, architecture.n_classes
-        self._layout = setting.layout
-        self._release = _matmul_precision(setting)
+        super().__init__(model, setting)
+        self._name = str(model.architecture)
         # what the modules take: a module of the user's own rows, a chain what it is handed
         self._takes: Layout = "rows" if model.chain is None else setting.layout
         self._logits_module, labels_module = _modules(model, setting.layout, self._dtype, self._device)
@@ -89,8 +83,7 @@ class ModuleLoaded(Loaded):
     def logits(self, x: NDArray[np.float32]) -> NDArray[np.floating]:
         """z_NC: float64 where that is computed in, else float32; the first call compiles."""
         n_rows = count_rows(x, self._n_features, self._layout)
-        wide = torch.float64 if self._dtype == torch.float64 else torch.float32
-        z_NC = torch.empty((n_rows, self._n_classes), dtype=wide)
+        z_NC = torch.empty((n_rows, self._n_classes), dtype=self._wide)
 
         def work(thread: int, rows: slice) -> None:
             lane = self._lanes[thread]
@@ -108,8 +101,7 @@ class ModuleLoaded(Loaded):
         self._lanes.clear()
         self._label = self._logit = _Call(nn.Identity())
         self._logits_module = nn.Identity()
-        self._release()
-        self._release = _nothing
+        self._give_back()
 
     def _run(self, n_rows: int, work: Callable[[int, slice], None], call: "_Call") -> None:
         """The block loop over what uses `call`, compiled before where that is to be; smaller blocks when memory runs
@@ -313,24 +305,3 @@ def _modules(model: AnyModel, layout: Layout, dtype: torch.dtype, device: torch.
     logits = Chain(logit_layers(chain), activation, layout, dtype).to(device)
     labels = Labelled(Chain(label_layers(chain), activation, layout, dtype)).to(device)
     return logits.eval(), labels.eval()
-
-
-def _matmul_precision(setting: Setting) -> Callable[[], None]:
-    """Let CUDA's products and convolutions compute in the setting's precision; what is returned gives it back."""
-    if setting.device != "cuda":
-        return _nothing
-    places: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-    before = [place.fp32_precision for place in places]
-    for place in places:
-        place.fp32_precision = "tf32" if setting.precision == "tf32" else "ieee"
-
-    def release() -> None:
-        for place, value in zip(places, before, strict=True):
-            place.fp32_precision = value
-        torch.cuda.empty_cache()
-
-    return release
-
-
-def _nothing() -> None:
-    """There is nothing to give back."""

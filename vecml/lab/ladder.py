@@ -272,15 +272,12 @@ def _against(measured: Measured, before: str, name: str, ladder: Ladder, count: 
 
 def _fraction(ladder: Ladder, setting: Setting, rate: float) -> float | None:
     """The rung's share of the limit with every CPU in float32, which is the same for all rungs."""
-    limits, cpus = measured_limits(ladder.measured, statistics.median), _limit_threads(ladder.measured)
+    limits = measured_limits(ladder.measured, statistics.median)
+    cpus = max((arm.cpus for arm in ladder.measured.arms if arm.role == "limit"), default=1)
     gemm, copy = limits.gemm("float32", cpus), limits.copy(cpus)
     if gemm is None or copy is None or setting.device != "cpu":
         return None
     return fraction_of_limit(*minimal_work(ladder.widths, 4), ladder.n_rows, ladder.n_rows / rate, gemm, copy)
-
-
-def _limit_threads(measured: Measured) -> int:
-    return max((arm.cpus for arm in measured.arms if arm.role == "limit"), default=1)
 
 
 def _probe(

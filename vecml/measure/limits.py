@@ -58,12 +58,9 @@ class Limits:
             raised[kind] = {name: max(rates.get(name, 0.0), theirs[kind].get(name, 0.0)) for name in names}
         return Limits(**raised)
 
-    def to_json_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
     def from_json_dict(cls, content: Mapping[str, Any]) -> "Limits":
-        """The limits of `to_json_dict`; raises ValueError that names a rate which is no positive number."""
+        """The limits that `asdict` made this of; raises ValueError that names a rate which is no positive number."""
         found = {}
         for kind in (entry.name for entry in fields(cls)):
             rates = content.get(kind, {})
@@ -165,7 +162,7 @@ def keep_limits(machine_key: str, limits: Limits, *, replace: bool = False) -> b
 
     def change(entry: dict[str, Any]) -> dict[str, Any]:
         known = None if replace else _from_entry(entry)
-        return (limits if known is None else known.raised_to(limits)).to_json_dict()
+        return asdict(limits if known is None else known.raised_to(limits))
 
     return cache.update(_CACHE_KIND, machine_key, change)
 

@@ -45,10 +45,6 @@ class Adam:
             parameter.grad = self.gradient_P[part].view_as(parameter)
             start = part.stop
 
-    def zero_gradient(self) -> None:
-        """Forget the gradients; backward adds to them in place."""
-        self.gradient_P.zero_()
-
     def step(self) -> None:
         """Move the parameters by what the gradients say."""
         first, second = self._betas

@@ -235,7 +235,7 @@ def _epoch(
         x_group, label_group = x_NF.index_select(0, chosen), label_N.index_select(0, chosen)
         for x_BF, label_B in zip(x_group.split(batch_size), label_group.split(batch_size), strict=True):
             loss = nn.functional.cross_entropy(module(x_BF), label_B)
-            optimizer.zero_gradient()
+            optimizer.gradient_P.zero_()  # backward adds to them in place
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(label_B)

@@ -67,9 +67,7 @@ def dtype_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[s
     target, inputs = Place(**payload["target"]), Place(**payload["inputs"])
     function, args = load(target), make_inputs(inputs)
     say(f"{target.text} in lighter dtypes")
-    found = dtypes_of(function, args, payload["rtol"])
-    finite = [{**vars(one), "error": one.error} for one in found]
-    return {"dtypes": finite}
+    return {"dtypes": [vars(one) for one in dtypes_of(function, args, payload["rtol"])]}
 
 
 def dtypes_of(function: Callable[..., Any], args: Sequence[Any], rtol: float) -> tuple[DtypeChoice, ...]:

@@ -123,8 +123,6 @@ def measure_calls(
         rules=sitting.rules,
         budget=budget,
         subject=Subject("functions", 1),
-        settings={},
-        skipped={},
         simplest=tuple(places),
         faults=sitting.faults(places, {}),
     )

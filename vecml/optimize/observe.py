@@ -11,6 +11,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from vecml.errors import DataError, one_line
 from vecml.optimize.agreement import difference, largest_error
@@ -68,13 +69,6 @@ class Observation:
     remarks: tuple[str, ...]
     changeable: tuple[str, ...] = ()
 
-    @classmethod
-    def from_json_dict(cls, content: Mapping[str, Any]) -> "Observation":
-        """Read the observation from the worker's answer."""
-        arguments = tuple(Argument(**{**one, "shape": tuple(one["shape"])}) for one in content["arguments"])
-        lists = {name: tuple(content[name]) for name in ("mutated", "shares", "remarks", "changeable")}
-        return cls(**{**content, **lists, "arguments": arguments})
-
 
 def observe(target: Place, inputs: Place, rtol: float, limit_seconds: float) -> Observation:
     """Call the target in a worker process, and record its time, its arguments and its effects.
@@ -92,7 +86,7 @@ def observe(target: Place, inputs: Place, rtol: float, limit_seconds: float) -> 
     from vecml.optimize.worker import ask  # noqa: PLC0415 -- the worker imports this module
 
     payload = {"target": vars(target), "inputs": vars(inputs), "rtol": rtol}
-    return Observation.from_json_dict(ask(TASK, payload, limit_seconds))
+    return TypeAdapter(Observation).validate_python(ask(TASK, payload, limit_seconds))
 
 
 def observe_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:

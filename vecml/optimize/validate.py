@@ -137,9 +137,7 @@ def search(  # noqa: PLR0913 -- tests name what they need
     """Look for an input at which the two functions differ; Hypothesis tries the same inputs each time.
 
     Args:
-        original, candidate: the functions.
-        args, names: the user's arguments, and the names of the parameters.
-        rtol: the largest relative difference of floating values.
+        original, candidate, args, names, rtol: as in `check`; the arguments are the user's.
         layouts: whether dtypes and memory layouts vary too.
         examples, seconds: the most inputs to try, and the most time to take.
 

@@ -2,9 +2,9 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from vecml.comparison.comparison import call_seconds
+from vecml.comparison.comparison import call_seconds, launch_medians
 from vecml.measure.pairs import disturbance
 from vecml.measure.records import ArmMeasurement
 from vecml.numbers import percent, seconds
@@ -62,7 +62,7 @@ def blocks_chart(content: Content, group: int, width: float) -> Drawing | None:
     across = _places(launches, rounds, left, width)
     below = [-change for found in changes for change in found if change < 0]
     above = [change for found in changes for change in found if change > 0]
-    steps = [value for arm, change in zip(arms, changes, strict=True) for value in _by_launch(arm, change).values()]
+    steps = [value for arm, change in zip(arms, changes, strict=True) for value in launch_medians(arm, change).values()]
     down, up = _reach(below, -min(steps)), _reach(above, max(steps))
     frame = _Frame(across, rounds, min(down, 1.0), up, left, width)
     marks: list[AnyMark] = _legend(width)
@@ -125,7 +125,7 @@ def _panel(
     if inside:
         marks.append(Dots(tuple(inside), "muted" if arm.role == "null" else "ink", 3.0))
     marks += [Mark(x, y, "cross", "muted", 5) for x, y in restless]
-    for launch, value in _by_launch(arm, change).items():
+    for launch, value in launch_medians(arm, change).items():
         start, stop = across[launch]
         y = up.at(value)
         marks.append(Line(((start + 1, y), (stop - 1, y)), "accent", 1.8))
@@ -146,14 +146,6 @@ def _disturbed(content: Content, arm: ArmMeasurement) -> list[tuple[int, int, in
         else:
             found.append((launch, first, last))
     return found
-
-
-def _by_launch(arm: ArmMeasurement, change: Sequence[float]) -> dict[int, float]:
-    """The median change of every launch."""
-    taken: dict[int, list[float]] = {}
-    for launch, value in zip(arm.blocks.launch, change, strict=True):
-        taken.setdefault(launch, []).append(value)
-    return {launch: statistics.median(values) for launch, values in taken.items()}
 
 
 def _rounds(arm: ArmMeasurement, launch: int) -> list[int]:
@@ -208,11 +200,7 @@ def _legend(width: float) -> list[AnyMark]:
 
 def _moved(mark: Dots | Line | Mark | Rect, x: float, y: float) -> AnyMark:
     match mark:
-        case Dots():
-            return Dots(tuple((left + x, top + y) for left, top in mark.points), mark.role, mark.size)
-        case Line():
-            return Line(tuple((left + x, top + y) for left, top in mark.points), mark.role, mark.width, mark.dashed)
-        case Mark():
-            return Mark(mark.x + x, mark.y + y, mark.shape, mark.role, mark.size, mark.hollow)
-        case Rect():
-            return Rect(mark.x + x, mark.y + y, mark.width, mark.height, mark.role, mark.radius, mark.hatched)
+        case Dots() | Line():
+            return replace(mark, points=tuple((left + x, top + y) for left, top in mark.points))
+        case _:
+            return replace(mark, x=mark.x + x, y=mark.y + y)

@@ -35,25 +35,6 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, repr=False)
-class ComparisonResult(Comparison):
-    """The record that `vecml.compare` returns; it shows itself in a terminal and in a Jupyter cell."""
-
-    def __str__(self) -> str:
-        return as_text(self)
-
-    def __repr__(self) -> str:
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        return as_html(self)
-
-
-def shown(comparison: Comparison) -> ComparisonResult:
-    """Turn a comparison into a result that prints itself as text and, in Jupyter, as HTML."""
-    return ComparisonResult(**vars(comparison))
-
-
 def sentence(comparison: Comparison, content: Content | None = None) -> str:
     """The answer in words: one sentence for each family of settings (one for each size of request)."""
     content = content or content_of(comparison)
@@ -175,6 +156,19 @@ def as_html(comparison: Comparison) -> str:
     )
     notes = "".join(f"<li>{escape(line)}</li>" for line in reasons(comparison, content))
     return f"<p>{escape(sentence(comparison, content))}</p><table><tr>{head}</tr>{body}</table><ul>{notes}</ul>"
+
+
+@dataclass(frozen=True, repr=False)
+class ComparisonResult(Comparison):
+    """The record that `vecml.compare` returns; it shows itself in a terminal and in a Jupyter cell."""
+
+    __str__ = __repr__ = as_text
+    _repr_html_ = as_html
+
+
+def shown(comparison: Comparison) -> ComparisonResult:
+    """Turn a comparison into a result that prints itself as text and, in Jupyter, as HTML."""
+    return ComparisonResult(**vars(comparison))
 
 
 def note(comparison: Comparison) -> str:

@@ -9,6 +9,7 @@ from vecml.errors import DataError
 from vecml.lab.experiment import Cell, Outcome
 from vecml.numbers import finite_values, number, percent, seconds, size, times
 from vecml.report.figure import BLUE, PLAIN, new_figure, png_bytes
+from vecml.report.ladder import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,14 +25,12 @@ def table(outcome: Outcome) -> list[list[str]]:
 
 
 def _row(cell: Cell) -> list[str]:
-    verdict = cell.verdict
-    known = verdict is not None and verdict.ratio_low is not None
     return [
         cell.point,
         cell.way,
         seconds(cell.seconds),
         "1" if cell.plain else times(cell.ratio),
-        f"{times(verdict.ratio_low)}-{times(verdict.ratio_high)}" if verdict is not None and known else "-",
+        interval(cell.verdict),
         percent(cell.fraction_of_limit),
         cell.word or "-",
     ]
@@ -98,7 +97,7 @@ def to_json_dict(outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "launches": outcome.launches,
                 "sentences": list(outcome.sentences),
                 "skipped": dict(outcome.skipped),
-                "limits": outcome.limits.to_json_dict(),
+                "limits": dataclasses.asdict(outcome.limits),
                 "cells": [_cell_dict(cell) for cell in outcome.cells],
                 "environment": dict(outcome.environment),
                 "load_before": outcome.load_before and dataclasses.asdict(outcome.load_before),

@@ -35,7 +35,7 @@ def _row(rung: RungFigures) -> list[str]:
         rung.name,
         number(rung.rows_per_s),
         "-" if before is None else times(before.ratio),
-        _interval(before),
+        interval(before),
         "1" if rung.first is None else times(rung.first.ratio),
         f"{rung.flips:,}",
         f"{rung.memory_bytes:,}",
@@ -44,7 +44,8 @@ def _row(rung: RungFigures) -> list[str]:
     ]
 
 
-def _interval(verdict: Verdict | None) -> str:
+def interval(verdict: Verdict | None) -> str:
+    """The interval of a verdict's ratio: `1.9-2.1`."""
     if verdict is None or verdict.ratio_low is None:
         return "-"
     return f"{times(verdict.ratio_low)}-{times(verdict.ratio_high)}"

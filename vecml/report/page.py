@@ -24,7 +24,7 @@ from vecml.comparison.document import to_json
 from vecml.numbers import count, percent, seconds
 from vecml.report import surroundings
 from vecml.report.chart_limits import standings
-from vecml.report.charts import Picture, charts
+from vecml.report.charts import charts
 from vecml.report.comparison import NOT_RECORDED, OF_FUNCTIONS, Table, answers, how, reasons, sentence, table
 from vecml.report.content import SHAPES, Content, content_of, word
 from vecml.report.drawing import clean
@@ -78,7 +78,9 @@ def page(comparison: Comparison, about: About) -> str:
     """The page of a comparison, as HTML text: the answer, pictures, reasons, the environment, and the raw record."""
     content = content_of(comparison)
     answer, cells = sentence(comparison, content), table(comparison, content)
-    return template("page").render(
+    return template(
+        "page"
+    ).render(
         **_frame(about),
         asked=question(content),
         answer=answer,
@@ -86,7 +88,7 @@ def page(comparison: Comparison, about: About) -> str:
         key_figures=_key_figures(content),
         settings=_settings(content, cells),
         settings_headings=cells.headings,
-        charts={name: _picture(picture) for name, picture in charts(content).items()},
+        charts={name: Markup(picture.wide + picture.narrow) for name, picture in charts(content).items()},  # noqa: S704 -- drawn by us
         is_latency=content.is_latency,
         is_functions=not comparison.settings,
         has_intervals=any(arm.rows_per_s_low is not None for arm in content.arms.values()),
@@ -283,10 +285,6 @@ def _verdicts(content: Content) -> Table:
             )
     headings = ("arm", "baseline", "ratio", "interval", "p", "could have seen", "pairs", "dropped")
     return Table(headings, tuple(rows))
-
-
-def _picture(picture: Picture) -> Markup:
-    return Markup(picture.wide + picture.narrow)  # noqa: S704 -- escaped where it is written
 
 
 def _sentence(text: str) -> str:

@@ -21,20 +21,6 @@ STAGE_NAMES = {
 }
 
 
-@dataclass(frozen=True, repr=False)
-class PipelineResult(PipelineRecord):
-    """A pipeline run's record; `print` and a Jupyter cell show sentence and table."""
-
-    def __str__(self) -> str:
-        return as_text(self)
-
-    def __repr__(self) -> str:
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        return as_html(self)
-
-
 def sentence(record: PipelineRecord) -> str:
     """The answer: the accuracy, the engine, the device and the speed."""
     evaluation, setting = record.evaluation, record.inference.setting
@@ -134,6 +120,14 @@ def as_html(record: PipelineRecord) -> str:
     )
     link = f"<a href='{escape(record.run.url)}'>{escape(record.run.url)}</a>"
     return f"<p>{escape(sentence(record))}</p><table>{body}</table><p>{link}</p>"
+
+
+@dataclass(frozen=True, repr=False)
+class PipelineResult(PipelineRecord):
+    """A pipeline run's record; `print` and a Jupyter cell show sentence and table."""
+
+    __str__ = __repr__ = as_text
+    _repr_html_ = as_html
 
 
 def shortened(name: str, width: int = 40) -> str:

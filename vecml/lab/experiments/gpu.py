@@ -3,21 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vecml.device import available_devices
-from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, against
+from vecml.lab.experiment import Call, Experiment, LazyArray, Outcome, Plan, Point, Way, against
+from vecml.lab.experiments.blas_threads import make_input
 
 SIZES = (1_024, 4_096)
 # Of sums of `size` products, relative to the largest: unit roundoffs of the inputs, and float32 sums.
 TOLERANCE = {"float32": 1e-5, "tf32": 2e-3, "bfloat16": 2e-2, "float16": 2e-3}
-
-
-def make_input(size: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Two square float32 matrices, values in [0, 1)."""
-    left_NN, right_NN = np.random.default_rng(seed).random((2, size, size), dtype=np.float32)
-    return left_NN, right_NN
 
 
 def prepare(way: Mapping[str, Any]) -> Call:
@@ -30,23 +22,12 @@ def prepare(way: Mapping[str, Any]) -> Call:
     left, right = (torch.from_numpy(value_NN).to("cuda", dtype) for value_NN in make_input(way["size"]))
     out = torch.empty_like(left)
 
-    def call() -> "_OnDevice":
+    def call() -> LazyArray:
         torch.mm(left, right, out=out)
         torch.cuda.synchronize()
-        return _OnDevice(out)
+        return LazyArray(lambda: out.float().cpu().numpy())
 
     return call
-
-
-class _OnDevice:
-    """A product that is copied back only when somebody looks at it."""
-
-    def __init__(self, tensor: Any) -> None:
-        self._tensor = tensor
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        del copy
-        return np.asarray(self._tensor.float().cpu().numpy(), dtype)
 
 
 def plan(quick: bool) -> Plan:
