@@ -6,10 +6,10 @@ from prefect.exceptions import PrefectException
 
 from vecml.comparison.comparison import Comparison
 from vecml.errors import one_line
-from vecml.record import TrackedRun
 from vecml.report.comparison import sentence as comparison_sentence
 from vecml.report.comparison import table as comparison_table
 from vecml.report.summary import PipelineResult, markdown, rows, sentence
+from vecml.tracked_run import TrackedRun
 from vecml.warnings import warn
 
 

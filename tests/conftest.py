@@ -40,7 +40,7 @@ def _result_of(
 ) -> "PipelineResult":
     """The result of a run over 300 rows of these classes, each with its share of them (all the same by default)."""
     # Here, so that a test that needs no result does not wait for torch.
-    from vecml import keys, record
+    from vecml import keys
     from vecml.comparison.auto import Choice
     from vecml.config import make_config
     from vecml.data.sources import load_table
@@ -50,6 +50,7 @@ def _result_of(
     from vecml.inference.setting import resolve_setting
     from vecml.model.train import train
     from vecml.report.summary import PipelineResult
+    from vecml.tracked_run import TrackedRun
 
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
@@ -71,9 +72,7 @@ def _result_of(
         evaluation=score(split, inference, training.replicas),
         seconds={stage: 0.001 * number for number, stage in enumerate(keys.STAGES, 1)},
         environment=describe(),
-        run=record.TrackedRun(
-            "id", "1", "name", "store", True, "http://127.0.0.1:5000/#/runs/id", "http://127.0.0.1:5000"
-        ),
+        run=TrackedRun("id", "1", "name", "store", True, "http://127.0.0.1:5000/#/runs/id", "http://127.0.0.1:5000"),
         choice=Choice(inference.setting, "torch: no other was faster", kept=False) if replicas > 1 else None,
     )
 

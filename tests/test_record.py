@@ -15,7 +15,7 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import binomtest, ttest_1samp
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
-from vecml import record
+from vecml import __version__, record
 from vecml.data.sources import load_table
 from vecml.keys import (
     CHILD_METRICS,
@@ -49,6 +49,7 @@ from vecml.keys import (
 )
 from vecml.model.network import Model
 from vecml.report.summary import PipelineResult
+from vecml.tracked_run import start_tags
 
 PAGE = (Path(__file__).parent.parent / "docs" / "keys.md").read_text(encoding="utf-8")
 
@@ -240,11 +241,11 @@ def test_every_end_tag_is_what_its_key_says(telling_result: PipelineResult) -> N
 def test_every_start_tag_is_what_its_key_says(telling_result: PipelineResult) -> None:
     environment = telling_result.environment
     process = "12 34 boot machine namespace"
-    tags = record.start_tags("a kind", environment, "a processor", process, "flow", "c0ffee+dirty")
+    tags = start_tags("a kind", environment, "a processor", process, "flow", "c0ffee+dirty")
     assert tags == {
         "vecml.kind": "a kind",
         "vecml.process": "12 34 boot machine namespace",
-        "vecml.version": record.__version__,
+        "vecml.version": __version__,
         "vecml.machine_key": environment.machine_key,
         "vecml.software_key": environment.software_key,
         "vecml.environment_key": environment.environment_key,
@@ -254,7 +255,7 @@ def test_every_start_tag_is_what_its_key_says(telling_result: PipelineResult) ->
     }
     assert set(tags) == set(START_TAGS)
     assert len(set(tags.values())) == len(tags)
-    alone = record.start_tags("a kind", environment, "a processor", process, None, None)
+    alone = start_tags("a kind", environment, "a processor", process, None, None)
     assert alone == {**tags, "prefect.flow_run_id": "none", "vecml.git_commit": "none"}
 
 

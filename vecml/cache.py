@@ -1,7 +1,7 @@
-"""What can be found out again, kept between runs: small JSON files under the user's cache folder, one an entry.
+"""A cache of results that can be measured again: small JSON files in the user's cache folder, one for each entry.
 
-An entry is there whole or not at all, and two processes that change it at once lose nothing. A cache never fails a run:
-what cannot be read is as good as absent, and what cannot be written is found out anew the next time.
+An entry is written whole or not at all, and two processes that change it at once lose nothing. The cache never fails a
+run: an entry that cannot be read counts as absent, and one that cannot be written is measured again the next time.
 """
 
 import json
@@ -16,40 +16,40 @@ import platformdirs
 from vecml.atomic import write_bytes
 from vecml.errors import StoreError
 
-FORMAT = 1  # of the files; one of another format is as good as absent
-LOCK_SECONDS = 10.0  # an entry is written in milliseconds: whoever holds its lock for longer hangs
+FORMAT = 1  # of the files; a file of another format counts as absent
+LOCK_SECONDS = 10.0  # an entry is written in milliseconds: a process that holds its lock for longer hangs
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def folder() -> Path:
-    """The folder of the entries: the one that VECML_CACHE names, else the system's place for the user's caches."""
+    """Give the folder of the entries: the one that VECML_CACHE names, else the system's folder for user caches."""
     named = os.environ.get("VECML_CACHE")
     return Path(named) if named else platformdirs.user_cache_path("vecml", appauthor=False)
 
 
 def read(kind: str, key: str) -> dict[str, Any] | None:
-    """The entry's content; None where there is none, or none that can be read.
+    """Read the entry's content; None where there is no readable entry.
 
-    `kind` and `key` are names of letters, digits, dots, dashes and underscores; another raises ValueError.
+    `kind` and `key` are names of letters, digits, dots, dashes and underscores; others raise ValueError.
     """
     return _content(_path(kind, key))
 
 
 def write(kind: str, key: str, value: Mapping[str, Any]) -> bool:
-    """Make `value`, in types that JSON has, the entry's content; False where the folder cannot be written."""
+    """Write `value`, in types that JSON has, as the entry's content; False where the folder cannot be written."""
     return update(kind, key, lambda _: dict(value))
 
 
 def update(kind: str, key: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bool:
-    """Make the entry's content what `change` makes of it, with no other process changing it in between.
+    """Replace the entry's content by what `change` returns, under a lock, so that no other process changes it.
 
     Args:
         kind, key: as for `read`.
-        change: takes the content, {} where there is none, and returns the new one; what it raises passes through. It
-            must not change the same entry in another way, which would wait for itself.
+        change: takes the content ({} where there is none) and returns the new content; its exceptions pass through. It
+            must not write the same entry itself: that would wait for the lock.
 
-    Returns False where the folder cannot be written or another process does not let go of the entry.
+    Returns False where the folder cannot be written or another process does not release the lock.
     """
     from filelock import FileLock  # noqa: PLC0415 -- 60 ms, and most runs only read
 
@@ -58,7 +58,7 @@ def update(kind: str, key: str, change: Callable[[dict[str, Any]], dict[str, Any
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-    except (OSError, NotImplementedError):  # a time-out is an OSError, a file system without locks the other
+    except (OSError, NotImplementedError):  # a time-out; a file system without locks
         return False
     try:
         value = change(_content(path) or {})
@@ -78,7 +78,7 @@ def _path(kind: str, key: str) -> Path:
 
 
 def _content(path: Path) -> dict[str, Any] | None:
-    """The value in the file, where it is an entry of this format."""
+    """Read the value in the file; None unless it is an entry of this format."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

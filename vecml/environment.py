@@ -1,6 +1,6 @@
-"""What this machine and these libraries are, and the keys that tell whether two results may stand side by side.
+"""Describe the machine and the libraries, with keys that say whether two results are comparable.
 
-Into a key goes only what stays the same from run to run and bears on speed or answers. Facts come from /proc, /sys and
+A key contains only facts that stay the same from run to run and affect speed or labels. Facts come from /proc, /sys and
 package metadata, so that nothing heavy is imported; a fact that cannot be read is None, and nothing here raises.
 """
 
@@ -41,9 +41,8 @@ _COMPUTING = ("vecml", "numpy", "torch", "scipy", "onnxruntime", "openvino", "ha
 _RECORDING = ("mlflow", "prefect", "pyarrow")
 _MACHINE_KEY = (*_HARDWARE, *_ALLOWED)
 _SOFTWARE_KEY = ("os_name", "python", *_COMPUTING, "blas", "gpu_driver")
-# What a difference in a field means for two results. "blocks": other hardware, they stand side by side only on purpose.
-# "invalidates": what computes, or what we may use of the hardware; it must not change during a comparison. "warns": it
-# is said, and bears on neither speed nor answers as far as is known.
+# The effect of a different field when two results are compared. "blocks": other hardware. "invalidates": the computing
+# libraries, or the usable part of the hardware; they must not change during a comparison. "warns": no known effect.
 EFFECTS: dict[str, Literal["blocks", "invalidates", "warns"]] = {
     **dict.fromkeys(_HARDWARE, "blocks"),
     **dict.fromkeys((*_ALLOWED, *_SOFTWARE_KEY), "invalidates"),
@@ -53,18 +52,18 @@ EFFECTS: dict[str, Literal["blocks", "invalidates", "warns"]] = {
 
 @dataclass(frozen=True)
 class Environment:
-    """The machine and the libraries that a result was made with. None: not there, or not to be read.
+    """The machine and the libraries of a result; a fact is None where it is absent or cannot be read.
 
     Attributes:
-        cpu_model: as the machine calls it.
+        cpu_model: name of the CPU.
         architecture: `x86_64`, `aarch64`, `arm64` ...
-        instruction_sets: those of `vecml.hardware.INSTRUCTION_SETS` that the CPU has, in that order.
-        logical_cpus, physical_cpus: of the machine, with and without hyperthreads.
-        usable_cpus: those that this process may run on (its affinity).
-        cpu_quota: CPUs' worth of time that the control group allows, 1.5 say; None when it is not limited.
-        memory_bytes: of the machine.
+        instruction_sets: the CPU's instruction sets among `vecml.hardware.INSTRUCTION_SETS`, in that order.
+        logical_cpus, physical_cpus: number of CPUs of the machine, with and without hyperthreads.
+        usable_cpus: number of CPUs that this process may run on (its affinity).
+        cpu_quota: CPU time that the control group allows, in CPUs, for example 1.5; None without a limit.
+        memory_bytes: memory of the machine.
         l1d_bytes, l2_bytes, l3_bytes: size of one cache of each level, as CPU 0 sees it.
-        gpus: the GPUs' names.
+        gpus: names of the GPUs.
         os_name, kernel: `Linux` and the kernel's release.
         python, vecml, numpy, torch, scipy, onnxruntime, openvino, halide, mlflow, prefect, pyarrow: versions installed.
         blas: name and version of the BLAS that numpy was built with.
@@ -101,16 +100,17 @@ class Environment:
 
     @property
     def machine_key(self) -> str:
-        """Hash (16 hex digits) of hardware, CPUs and quota; nothing that moves by itself, such as frequency or load.
+        """Hash (16 hex digits) of hardware, CPUs and quota, but not of frequency or load, which change by themselves.
 
-        Memory counts in quarter octaves: the kernel keeps back a little more or less of it from boot to boot.
+        Memory is rounded on a logarithmic scale (quarters of a factor of 2): the kernel reserves a little more or less
+        of it at each boot.
         """
         memory = None if self.memory_bytes is None else round(4 * math.log2(max(1, self.memory_bytes)))
         return _key({**self._facts(_MACHINE_KEY), "memory": memory})
 
     @property
     def software_key(self) -> str:
-        """Hash (16 hex digits) of the system's name and the versions that compute; those that record do not count."""
+        """Hash (16 hex digits) of the system's name and the versions of the computing libraries."""
         return _key(self._facts(_SOFTWARE_KEY))
 
     @property
@@ -120,11 +120,11 @@ class Environment:
 
     @property
     def versions(self) -> dict[str, str | None]:
-        """Python's version and those of the packages, None where one is not installed."""
+        """The versions of Python and of the packages, by name; None where a package is not installed."""
         return {name: getattr(self, name) for name in ("python", *_COMPUTING, *_RECORDING)}
 
     def to_json_dict(self) -> dict[str, object]:
-        """Every fact and the keys, in types that JSON has."""
+        """Give every fact and the keys, in types that JSON has."""
         facts = {name: list(fact) if isinstance(fact, tuple) else fact for name, fact in asdict(self).items()}
         return {
             "protocol_version": PROTOCOL_VERSION,
@@ -139,7 +139,7 @@ class Environment:
 
 
 def describe(root: Path = hardware.ROOT) -> Environment:
-    """The facts of this machine and process. `root` is where /proc and /sys are looked for; another in tests only."""
+    """Describe this machine and process. `root` is the folder of /proc and /sys; only tests give another one."""
     caches = [hardware.cache(level, root) for level in (1, 2, 3)]
     l1d, l2, l3 = (None if found is None else found.size_bytes for found in caches)
     return Environment(
@@ -165,7 +165,7 @@ def describe(root: Path = hardware.ROOT) -> Environment:
 
 
 def changes(before: Environment, after: Environment, effects: Sequence[str] = ("blocks", "invalidates")) -> list[str]:
-    """The fields that differ and whose effect (`EFFECTS`) is one of these, each as `name: before, now after`."""
+    """List the fields that differ and have one of these `effects` (see `EFFECTS`), as `name: before, now after`."""
     return [
         f"{name}: {getattr(before, name)}, now {getattr(after, name)}"
         for name, effect in EFFECTS.items()
@@ -174,9 +174,9 @@ def changes(before: Environment, after: Environment, effects: Sequence[str] = ("
 
 
 def known_conflicts(versions: Mapping[str, str | None] | None = None) -> list[str]:
-    """Libraries that are known to break each other, a sentence with the remedy for each; empty when there is none.
+    """List the conflicts between libraries that are known, each as a sentence with the remedy.
 
-    `versions` maps package names to versions; without it, those that are installed.
+    `versions` maps package names to versions; without it the installed versions are taken.
     """
 
     def installed(name: str) -> str | None:
@@ -191,15 +191,15 @@ def known_conflicts(versions: Mapping[str, str | None] | None = None) -> list[st
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit that `folder` is checked out at, with `+dirty` when a tracked file differs from it.
+    """Give the git commit of the checkout `folder`, with `+dirty` when a tracked file differs from it.
 
-    None where there is no git, no repository, no commit or no answer within seconds, and where git ignores `folder`
-    itself: a package installed below somebody's checkout is not part of it.
+    None where there is no git, no repository, no commit or no answer within seconds, and where git ignores `folder`: a
+    package installed below somebody's checkout is not part of it.
     """
 
     def git(*arguments: str) -> str | None:
-        # A repository's own configuration may name a program as its file-system monitor: it is not to be started.
-        # Without optional locks the index stays as it is. A hook's GIT_DIR would answer for another repository.
+        # A repository's configuration may name a program as its file-system monitor: it must not be started. Without
+        # optional locks the index stays as it is. GIT_DIR, set within a hook, would name another repository.
         command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
         variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         return program_output(command, variables)
@@ -212,9 +212,10 @@ def git_commit(folder: Path) -> str | None:
 
 
 def process_identity(root: Path = hardware.ROOT) -> str:
-    """The identity of this process among all others: pid, start time, boot id, machine and pid namespace, by spaces.
+    """Identify this process among all processes of all machines, as text with spaces between the parts.
 
-    The start time is in the kernel's own units (proc_pid_stat(5): ticks since boot); what cannot be told is `-`.
+    The parts are pid, start time (ticks since boot, proc_pid_stat(5)), boot id, machine and pid namespace; an unknown
+    part is `-`.
     """
     pid = os.getpid()
     start, _ = _start_and_state(pid, root)
@@ -222,10 +223,10 @@ def process_identity(root: Path = hardware.ROOT) -> str:
 
 
 def is_alive(identity: str, root: Path = hardware.ROOT) -> bool | None:
-    """Whether the process that `process_identity` described still runs. True and False are proven, None is not known.
+    """Whether the process that `process_identity` described still runs; None where neither can be proven.
 
-    A pid says something only within the boot and the pid namespace that gave it (pid_namespaces(7)): a container's pid
-    of the same machine, or any of another machine, is None. Another boot of the same machine has ended the process.
+    A pid has a meaning only within its boot and its pid namespace (pid_namespaces(7)): for a pid of another container
+    or of another machine the answer is None. Another boot of the same machine has ended the process.
     """
     match = re.fullmatch(r"([1-9][0-9]{0,8}) ([0-9]+) ([!-~]+) ([!-~]+) ([!-~]+)", identity)
     if match is None:
@@ -243,12 +244,12 @@ def is_alive(identity: str, root: Path = hardware.ROOT) -> bool | None:
         return exists
     found, state = _start_and_state(pid, root)
     if found == "-":
-        return False if _exists(pid) is False else None  # it may have ended between the two looks
-    return found == start and state not in {"Z", "X", "x"}  # ended, and only not yet collected by its parent
+        return False if _exists(pid) is False else None  # it may have ended meanwhile
+    return found == start and state not in {"Z", "X", "x"}  # a zombie has ended; its parent has not collected it yet
 
 
 def _key(facts: Mapping[str, object]) -> str:
-    """What is not there does not count, so that a fact added in a later version changes no key where it is absent."""
+    """Hash the facts that are known, so that a fact that a later version adds changes no key where it is absent."""
     known = {name: fact for name, fact in facts.items() if fact is not None}
     return hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=8).hexdigest()
 
@@ -261,7 +262,6 @@ def _version(package: str) -> str | None:
 
 
 def _release(version_text: str) -> tuple[int, ...]:
-    """`0.151.2rc1` -> (0, 151, 2)."""
     match = re.match(r"[0-9]+(\.[0-9]+)*", version_text)
     return tuple(map(int, match[0].split("."))) if match else ()
 
@@ -275,26 +275,25 @@ def _blas() -> str | None:
 
 
 def _boot_id(root: Path) -> str:
-    """Random for every boot of a kernel: random(4)."""
     text = read_text(root / "proc/sys/kernel/random/boot_id") or sysctl("kern.bootsessionuuid") or ""
     return text.strip() or "-"
 
 
 def _machine_id(root: Path) -> str:
-    """Hash of the installation (machine-id(5)) and of the network cards' own addresses, or `-`.
+    """Hash the installation (machine-id(5)) and the network cards' permanent addresses; `-` without such an address.
 
-    Either alone is copied with a disk image or a container; an address that a manufacturer gave (IEEE 802: the bit 0x02
-    of its first byte is clear) is not. Where there is none, as in many containers and virtual machines, nothing is
-    proven: a running process must never be taken for dead because two machines were cloned from one image.
+    A machine-id is copied with a disk image; an address from a manufacturer (IEEE 802: the bit 0x02 of its first byte
+    is clear) is not. Many containers and virtual machines have no such address, and then nothing can be proven: a
+    running process must never be declared dead because two machines were cloned from one image.
     """
     addresses = []
     for card in sorted((root / "sys/class/net").glob("*")):
         permanent = (card / "device").exists() and (read_text(card / "addr_assign_type") or "").strip() == "0"
         address = (read_text(card / "address") or "").strip()
         universal = re.fullmatch(r"[0-9a-f][048c](:[0-9a-f]{2}){5}", address) and address.strip("0:")
-        if permanent and universal and "/usb" not in str(card.resolve()):  # a docking station's comes and goes
+        if permanent and universal and "/usb" not in str(card.resolve()):  # a docking station comes and goes
             addresses.append(address)
-    if platform.system() == "Darwin" and not (uuid.getnode() >> 40) & 0b11:  # 0b01: made up by Python itself
+    if platform.system() == "Darwin" and not (uuid.getnode() >> 40) & 0b11:  # 0b01: Python invented it
         addresses.append(f"{uuid.getnode():012x}")
     if not addresses:
         return "-"
@@ -303,7 +302,7 @@ def _machine_id(root: Path) -> str:
 
 
 def _pid_namespace(root: Path) -> str:
-    """The namespace in which this process's pids count; `0` where the system has no such thing."""
+    """Give the pid namespace of this process; `0` on a system without pid namespaces."""
     if platform.system() != "Linux":
         return "0"
     try:
@@ -313,7 +312,7 @@ def _pid_namespace(root: Path) -> str:
 
 
 def _exists(pid: int) -> bool | None:
-    """Whether `pid` is in use, also by another user's process; None where the system cannot be asked."""
+    """Whether a process of any user has this pid; None on a system that cannot be asked."""
     if os.name != "posix":
         return None  # on Windows, os.kill would end the process
     try:
@@ -321,12 +320,12 @@ def _exists(pid: int) -> bool | None:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # there is one, and it is not ours
+        return True  # another user's process
     return True
 
 
 def _start_and_state(pid: int, root: Path) -> tuple[str, str]:
-    """The start time as digits and the state's letter of a process: proc_pid_stat(5), fields 22 and 3; `-` unread."""
+    """Give start time (digits) and state (a letter) of a process, fields 22 and 3 of proc_pid_stat(5), or `-`."""
     if platform.system() == "Linux":
         # The second field is the program's name in brackets, and may itself hold brackets and spaces.
         fields = (read_text(root / f"proc/{pid}/stat") or "").rpartition(")")[2].split()

@@ -1,7 +1,7 @@
-"""What the system says of the hardware: the one reader of /proc and /sys, so that everyone is told the same.
+"""Read facts about the hardware from the system; no other module reads /proc and /sys.
 
-`root` is where /proc, /sys and /dev are looked for; another than / in tests only. What cannot be read is None, and
-nothing here raises.
+`root` is the folder of /proc, /sys and /dev; only tests give another one than /. A fact that cannot be read is None,
+and nothing here raises.
 """
 
 import os
@@ -23,19 +23,14 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
 
 @dataclass(frozen=True)
 class Cache:
-    """One cache that holds data.
-
-    Attributes:
-        size_bytes: of the whole cache.
-        sharers: CPUs that it serves, at least 1.
-    """
+    """A data cache or unified cache: its size, and the number of CPUs that share it, at least 1."""
 
     size_bytes: int
     sharers: int
 
 
 def cpu_model(root: Path = ROOT) -> str | None:
-    """The CPU as the machine calls it: `AMD EPYC 9354 32-Core Processor`."""
+    """Read the name of the CPU: `AMD EPYC 9354 32-Core Processor`."""
     entries = _cpuinfo(root)
     if model := entries.get("model name"):
         return model
@@ -45,22 +40,22 @@ def cpu_model(root: Path = ROOT) -> str | None:
 
 
 def instruction_sets(root: Path = ROOT) -> tuple[str, ...]:
-    """Those of INSTRUCTION_SETS that the CPU has, in that order."""
-    there = flags(root)
-    return tuple(flag for flag in INSTRUCTION_SETS if flag in there)
+    """List the CPU's instruction sets among INSTRUCTION_SETS, in that order."""
+    cpu_flags = flags(root)
+    return tuple(flag for flag in INSTRUCTION_SETS if flag in cpu_flags)
 
 
 def flags(root: Path = ROOT) -> frozenset[str]:
-    """All of the CPU's flags, by the system's names; `neon` wherever it is."""
+    """Read all flags of the CPU by the system's names, with `neon` for every 64-bit Arm CPU."""
     entries = _cpuinfo(root)
     found = set(f"{entries.get('flags', '')} {entries.get('Features', '')}".split())
     if "asimd" in found or _is_apple_chip():
-        found.add("neon")  # 64-bit Arm has it always, and Linux calls it asimd there
+        found.add("neon")  # every 64-bit Arm CPU has it; Linux calls it asimd there
     return frozenset(found)
 
 
 def machine_cpus(*, hyperthreads: bool) -> int | None:
-    """CPUs of the machine, those that are a core's further threads counted or not."""
+    """Count the machine's CPUs: with `hyperthreads` every hardware thread, otherwise every core."""
     try:
         return psutil.cpu_count(logical=hyperthreads)
     except (OSError, RuntimeError, ValueError, psutil.Error):
@@ -68,7 +63,7 @@ def machine_cpus(*, hyperthreads: bool) -> int | None:
 
 
 def affinity_cpus() -> int | None:
-    """CPUs that this process may run on; its share of their time is `cpu_quota`."""
+    """Count the CPUs that this process may run on; `cpu_quota` may limit its share of their time."""
     try:
         return len(os.sched_getaffinity(0))
     except (AttributeError, OSError):  # macOS has no affinity
@@ -76,18 +71,18 @@ def affinity_cpus() -> int | None:
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """CPUs' worth of time that the control groups allow, 1.5 say; None: no limit.
+    """Read the CPU time that the control groups allow, in CPUs, for example 1.5; None without a limit.
 
-    The tightest limit between this process's own group and the root: cgroups(7), v2 `cpu.max`, v1 CFS quota.
+    It is the lowest limit from this process's own group up to the root: cgroups(7), v2 `cpu.max`, v1 CFS quota.
     """
     limits = [_group_quota(group) for group in control_groups(root)]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
 def control_groups(root: Path = ROOT) -> list[Path]:
-    """The folders of this process's control group and of all above it that may rule CPUs; some may not be there."""
+    """List the folders of this process's control group and of all groups above it; some may not exist."""
     groups: dict[Path, None] = {}
-    own = read_text(root / "proc/self/cgroup") or "0::/\n1:cpu:/"  # not to be read: the root's limits hold all the same
+    own = read_text(root / "proc/self/cgroup") or "0::/\n1:cpu:/"  # if it cannot be read, the root's limits still hold
     for line in own.splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -97,7 +92,7 @@ def control_groups(root: Path = ROOT) -> list[Path]:
             mounts = [root / "sys/fs/cgroup" / name for name in dict.fromkeys((controllers, "cpu"))]
         else:
             continue
-        # Within a container the path may be the host's, which is not to be seen there; what lies above it still holds.
+        # In a container the path may be the host's, which is not visible there; the limits above it still hold.
         parts = [part for part in path.split("/") if part not in ("", "..")]
         for mount in mounts:
             groups.update(dict.fromkeys(mount.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)))
@@ -105,16 +100,16 @@ def control_groups(root: Path = ROOT) -> list[Path]:
 
 
 def memory_bytes() -> int | None:
-    """Memory of the machine."""
+    """Read the size of the machine's memory."""
     try:
         return int(psutil.virtual_memory().total)
     except (OSError, RuntimeError, ValueError, KeyError, psutil.Error):
         return None
 
 
-@lru_cache(maxsize=8)  # asked for every model that is loaded, and it stays what it is
+@lru_cache(maxsize=8)  # every loading of a model asks for it, and it does not change
 def cache(level: int, root: Path = ROOT) -> Cache | None:
-    """The data or unified cache of `level` (1, 2 or 3) that CPU 0 has."""
+    """Read the data cache or unified cache of `level` (1, 2 or 3) of CPU 0."""
     for index in sorted((root / "sys/devices/system/cpu/cpu0/cache").glob("index*")):
         if (read_text(index / "level") or "").strip() != str(level):
             continue
@@ -125,12 +120,12 @@ def cache(level: int, root: Path = ROOT) -> Cache | None:
     size = _sysctl_number(f"hw.perflevel0.{name}cachesize") or _sysctl_number(f"hw.{name}cachesize")
     if size:
         return Cache(size, (_sysctl_number(f"hw.perflevel0.cpusperl{level}") if level > 1 else None) or 1)
-    # What the C library says of level 3 differs from one version of it to the next; of level 2 it does not.
+    # Versions of the C library disagree about level 3, but not about level 2.
     return _system_cache("SC_LEVEL2_CACHE_SIZE") if level == 2 else None
 
 
 def gpu_names(root: Path = ROOT) -> tuple[str, ...]:
-    """The GPUs' names: NVIDIA's, or Apple's by the name of the chip that it is part of."""
+    """Read the names of NVIDIA's GPUs; Apple's GPU has the name of its chip."""
     names = []
     for folder in sorted((root / "proc/driver/nvidia/gpus").glob("*")):
         match = re.search(r"^Model:\s*(.*\S)", read_text(folder / "information") or "", re.MULTILINE)
@@ -144,14 +139,14 @@ def gpu_names(root: Path = ROOT) -> tuple[str, ...]:
 
 
 def gpu_driver(root: Path = ROOT) -> str | None:
-    """Version of NVIDIA's kernel module."""
+    """Read the version of NVIDIA's kernel module."""
     text = read_text(root / "proc/driver/nvidia/version") or ""
     match = re.search(r"^NVRM version:.*?\s([0-9]+(?:\.[0-9]+)+)\s", text)
     return match[1] if match else None
 
 
 def read_text(path: Path) -> str | None:
-    """A file's text, or None where it cannot be read."""
+    """Read a file's text; None where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except (OSError, ValueError):
@@ -159,7 +154,7 @@ def read_text(path: Path) -> str | None:
 
 
 def program_output(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:
-    """The output of a program, stripped; None when it is absent, fails, or takes more than `seconds`."""
+    """Give the stripped output of a program; None where it is absent, fails, or takes more than five seconds."""
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False
@@ -170,7 +165,7 @@ def program_output(command: Sequence[str], environment: Mapping[str, str] | None
 
 
 def sysctl(name: str) -> str | None:
-    """A fact of macOS; None on any other system."""
+    """Read a sysctl value of macOS; None on any other system."""
     return program_output(["/usr/sbin/sysctl", "-n", name]) if platform.system() == "Darwin" else None
 
 
@@ -192,7 +187,7 @@ def _is_apple_chip() -> bool:
 
 
 def _cpuinfo(root: Path) -> dict[str, str]:
-    """The first CPU's entries of /proc/cpuinfo."""
+    """Read the first CPU's entries of /proc/cpuinfo."""
     entries: dict[str, str] = {}
     for line in (read_text(root / "proc/cpuinfo") or "").splitlines():
         name, _, value = line.partition(":")
@@ -208,7 +203,7 @@ def _group_quota(group: Path) -> float | None:
 
 
 def _count_cpus(cpu_list: str) -> int:
-    """How many CPUs the kernel's list names: "0-3,8" is 5; at least 1."""
+    """Count the CPUs of a list of the kernel, at least 1: "0-3,8" has 5."""
     count = 0
     for match in re.finditer(r"([0-9]+)(?:-([0-9]+))?", cpu_list):
         count += int(match[2] or match[1]) - int(match[1]) + 1

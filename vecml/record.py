@@ -1,6 +1,6 @@
-"""A result and the params, metrics and tags that it is logged as, under the keys of `vecml.keys`; pure.
+"""Convert results to the params, metrics and tags that MLflow stores, under the keys of `vecml.keys`.
 
-MLflow is not known here: the values are plain, and `tasks.tracking` hands them over.
+This module does not know MLflow: the values are plain, and `tasks.tracking` logs them.
 """
 
 import dataclasses
@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vecml import __version__
 from vecml.comparison.auto import Choice
 from vecml.comparison.comparison import ArmFigures, Comparison, families
 from vecml.config import PipelineConfig, Setting
@@ -26,14 +25,11 @@ from vecml.keys import (
     COMPUTING,
     CONFIG_PARAMS,
     DATA_PARAMS,
-    DEVICE_NAME,
     DIGEST_TAGS,
-    FLOW_RUN,
     KIND,
     NONE,
     PARENT_PARAMS,
     PLACE_TAGS,
-    PROCESS,
     SETTING,
     SETTING_PARAMS,
     STAGES,
@@ -42,43 +38,22 @@ from vecml.keys import (
 from vecml.model.evaluate import Evaluation
 from vecml.model.train import Training
 from vecml.numbers import finite_values
-
-
-@dataclass(frozen=True)
-class TrackedRun:
-    """The place of a run in the store, and how to open it.
-
-    Attributes:
-        run_id, experiment_id, name: MLflow's.
-        store: the tracking address, for people (a password in it is hidden).
-        local: whether it is a database, which `vecml ui` opens; a server has its own UI.
-        url: the run's page in MLflow's UI; for a local store, once `vecml ui` runs.
-        runs_url: the page of all our runs.
-    """
-
-    run_id: str
-    experiment_id: str
-    name: str
-    store: str
-    local: bool
-    url: str
-    runs_url: str
+from vecml.tracked_run import TrackedRun
 
 
 @dataclass(frozen=True)
 class PipelineRecord:
-    """Everything that a pipeline run found out.
+    """All results of a pipeline run.
 
     Attributes:
-        config: what was asked.
-        table: what was read, without its rows: source, classes and digest (`columns` is empty).
-        n_rows: labelled rows of the table.
-        split: parts and encoding.
-        training, inference, evaluation: what those tasks gave.
-        seconds: wall time of each of `STAGES`, of the computation alone.
+        config: the configuration.
+        table: the table without its rows: source, classes, digest and number of rows (`columns` is empty).
+        split: training part, test part and encoding.
+        training, inference, evaluation: the results of these tasks.
+        seconds: wall time of each of `STAGES`, only of the computation.
         environment: the machine and the libraries.
-        run: where it is tracked.
-        choice: why the engine was chosen; None where the user named one.
+        run: the run in MLflow.
+        choice: the engine that was chosen, and why; None where the user named one.
     """
 
     config: PipelineConfig
@@ -94,12 +69,12 @@ class PipelineRecord:
 
 
 def setting_params(setting: Setting) -> dict[str, str]:
-    """The params of a way to run inference: `SETTING_PARAMS`."""
+    """Give the params of a setting: `SETTING_PARAMS`."""
     return {name: text(getattr(setting, name)) for name in SETTING_PARAMS}
 
 
 def config_params(config: PipelineConfig) -> dict[str, str]:
-    """The params that are known before anything is read: `CONFIG_PARAMS`; `none` for what does not count in the run."""
+    """Give the params that are known before anything is read, `CONFIG_PARAMS`; `none` where the run ignores one."""
     values = {name: getattr(config, name) for name in CONFIG_PARAMS}
     if config.architecture is not None:
         values |= {"hidden": None, "activation": None}
@@ -109,13 +84,13 @@ def config_params(config: PipelineConfig) -> dict[str, str]:
 
 
 def data_params(table: Table, n_features: int) -> dict[str, str]:
-    """The params of the data, `DATA_PARAMS`; `n_features` counts them encoded, as the network sees them."""
+    """Give the params of the data, `DATA_PARAMS`; `n_features` is the number of encoded features."""
     values = (table.source, table.n_rows, n_features, len(table.classes))
     return {name: text(value) for name, value in zip(DATA_PARAMS, values, strict=True)}
 
 
 def metrics(record: PipelineRecord) -> dict[str, float]:
-    """Every metric but the loss by epoch; what there is none of is left out: peak memory, a limit, replicas."""
+    """Give every metric but the loss by epoch; unknown ones are left out, for example peak memory or replicas."""
     evaluation, measurement = record.evaluation, record.inference.measurement
     replicas = evaluation.replicas
     values: dict[str, float | None] = {
@@ -140,29 +115,8 @@ def metrics(record: PipelineRecord) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def start_tags(
-    kind: str, environment: Environment, device_name: str, process: str, flow_run_id: str | None, commit: str | None
-) -> dict[str, str]:
-    """The tags of `START_TAGS`, with which a run is created.
-
-    `kind` says what the run is (`PIPELINE` ...), `process` and `flow_run_id` who runs it, `environment` and
-    `device_name` where, and `commit` with which code.
-    """
-    return {
-        KIND: kind,
-        PROCESS: process,
-        "vecml.version": __version__,
-        "vecml.machine_key": environment.machine_key,
-        "vecml.software_key": environment.software_key,
-        "vecml.environment_key": environment.environment_key,
-        DEVICE_NAME: device_name,
-        FLOW_RUN: text(flow_run_id),
-        "vecml.git_commit": text(commit),
-    }
-
-
 def end_tags(record: PipelineRecord) -> dict[str, str]:
-    """The tags that only a finished run has; why the engine was chosen is left out where the user named one."""
+    """Give the tags that only a finished run has; the reason of the engine's choice only where vecml chose it."""
     choice = {} if record.choice is None else {CHOICE: record.choice.reason}
     return {
         **choice,
@@ -175,7 +129,7 @@ def end_tags(record: PipelineRecord) -> dict[str, str]:
 
 
 def parent_params(comparison: Comparison) -> dict[str, str]:
-    """The params of a comparison, `PARENT_PARAMS`; n_rows counts the rows that every setting inferred."""
+    """Give the params of a comparison, `PARENT_PARAMS`; n_rows is the number of rows that every setting inferred."""
     subject, arms = comparison.subject, comparison.measured.arms
     n_features = subject.widths[0] if subject.widths else None
     values = (
@@ -188,20 +142,17 @@ def parent_params(comparison: Comparison) -> dict[str, str]:
 
 
 def parent_end_tags(comparison: Comparison) -> dict[str, str]:
-    """The tags that only a finished comparison has: `PARENT_END_TAGS`."""
+    """Give the tags that only a finished comparison has: `PARENT_END_TAGS`."""
     return {"vecml.launches": str(comparison.measured.launches), **_place(comparison), **_digests(comparison)}
 
 
 def child_params(arm: ArmFigures) -> dict[str, str]:
-    """The params of a comparison's setting, `CHILD_PARAMS`; none for a function."""
+    """Give the params of a comparison's setting, `CHILD_PARAMS`; none for a function."""
     return {} if arm.setting is None else setting_params(arm.setting)
 
 
 def child_metrics(arm: ArmFigures) -> dict[str, float]:
-    """The metrics of a comparison's setting, of `CHILD_METRICS` those that are known, and finite.
-
-    A baseline's ratio to itself is 1, if it ran at all.
-    """
+    """Give the known and finite values of `CHILD_METRICS` of a comparison's setting; a baseline's ratio is 1."""
     verdict = arm.verdict
     own = None if arm.rows_per_s is None else 1.0
     values: dict[str, float | None] = {
@@ -224,7 +175,7 @@ def child_metrics(arm: ArmFigures) -> dict[str, float]:
 
 
 def child_tags(comparison: Comparison, arm: ArmFigures) -> dict[str, str]:
-    """The tags of a comparison's setting: `CHILD_END_TAGS`, and of `START_TAGS` the kind, the version and the keys."""
+    """Give the tags of a comparison's setting: `CHILD_END_TAGS`, and kind, version and keys of `START_TAGS`."""
     if arm.verdict is None:
         verdict, reason, baseline = "invalid" if arm.failure else "baseline", text(arm.failure), arm.name
     else:
@@ -247,16 +198,16 @@ def child_tags(comparison: Comparison, arm: ArmFigures) -> dict[str, str]:
 
 
 def _tied(comparison: Comparison, arm: ArmFigures) -> str:
-    """Whether it is the fastest or cannot be told from it; none where nothing was told apart, for want of launches."""
+    """Say whether the setting is the fastest or ties with it; none where too few launches gave no verdicts."""
     for family in families(comparison):
         if arm.name in (family.baseline, *(verdict.arm for verdict in family.verdicts)):
-            told = any(verdict.verdict not in (None, "invalid") for verdict in family.verdicts)
-            return ("yes" if arm.name in family.tied else "no") if told else NONE
+            has_verdicts = any(verdict.verdict not in (None, "invalid") for verdict in family.verdicts)
+            return ("yes" if arm.name in family.tied else "no") if has_verdicts else NONE
     return "no"
 
 
 def _place(comparison: Comparison) -> dict[str, str]:
-    """Machine and libraries in words: what differs between two runs is then seen without opening an artifact."""
+    """Name machine and libraries, so that differences between two runs are visible without opening an artifact."""
     facts = comparison.environment
     host = f"{facts.get('cpu_model') or 'unknown CPU'}, {facts.get('usable_cpus') or 'unknown'} CPUs"
     if facts.get("gpus"):
@@ -272,10 +223,10 @@ def _digests(comparison: Comparison) -> dict[str, str]:
 
 
 def labels_npz(record: PipelineRecord) -> bytes:
-    """The test rows' labels as an .npz without pickle, so that two runs can be compared row by row.
+    """Write the test rows' labels as an .npz without pickle, so that two runs can be compared row by row.
 
     row_N int64 (row of the file, from 0), true_N and label_N int32 (index into `classes`), classes (text), and for each
-    flip its row, its label, the reference engine's and the margin of the reference's logits.
+    flip its row, its label, the reference engine's label and the margin of the reference's logits.
     """
     test, flips = record.split.test, record.evaluation.flips
     content = io.BytesIO()
@@ -294,7 +245,7 @@ def labels_npz(record: PipelineRecord) -> bytes:
 
 
 def to_json(record: PipelineRecord) -> str:
-    """The run as JSON, for programs: `version` 1, then the logged params, metrics and tags under their own keys."""
+    """Write the run as JSON, for programs: `version` 1, then the logged params, metrics and tags under their keys."""
     n_features, replicas = record.training.model.architecture.n_features, record.evaluation.replicas
     content = {
         "version": 1,

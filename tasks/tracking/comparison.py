@@ -33,10 +33,10 @@ from vecml.device import device_name
 from vecml.measure.records import Measured
 from vecml.numbers import count
 from vecml.progress import stage
-from vecml.record import TrackedRun
 from vecml.report.charts import pictures
 from vecml.report.comparison import note as description
 from vecml.report.page import About, page
+from vecml.tracked_run import TrackedRun
 from vecml.warnings import warn
 
 REPORT, PICTURES = "report.html", "pictures"

@@ -22,12 +22,11 @@ from tasks.tracking.location import without_passwords
 from tasks.tracking.store import Store, store_errors
 from tasks.tracking.ui_columns import QUERY
 from vecml import keys
-from vecml import record as records
 from vecml.device import device_name
 from vecml.environment import Environment, describe, git_commit, process_identity
 from vecml.errors import StoreError, VecmlError, interrupted, one_line
 from vecml.progress import stage
-from vecml.record import TrackedRun
+from vecml.tracked_run import TrackedRun, start_tags
 from vecml.warnings import warn
 
 UI_VIEW = "workflowType=machine_learning"  # without it MLflow's UI shows its pages for language models
@@ -129,7 +128,7 @@ def tracked_run(
     store = stores.open_store()
     environment = describe()
     commit = git_commit(Path.cwd())
-    tags = records.start_tags(kind, environment, device, process_identity(), flow_run_id, commit)
+    tags = start_tags(kind, environment, device, process_identity(), flow_run_id, commit)
     with created_run(store, name, tags, resume) as run:
         yield OpenRun(store, run, environment, tags)
 

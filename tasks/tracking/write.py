@@ -28,7 +28,8 @@ from vecml.device import device_name
 from vecml.environment import Environment
 from vecml.model.store import PREPROCESSING, Classifier, save
 from vecml.progress import stage
-from vecml.record import PipelineRecord, TrackedRun
+from vecml.record import PipelineRecord
+from vecml.tracked_run import TrackedRun
 
 __all__ = ["RunWriter", "close_flow_run", "runs_url", "tracked"]
 

@@ -24,8 +24,8 @@ from vecml.errors import ModelError, StoreError
 from vecml.inference.predict import predict
 from vecml.keys import ERROR, KIND
 from vecml.model.store import Classifier
-from vecml.record import TrackedRun
 from vecml.report.summary import PipelineResult
+from vecml.tracked_run import TrackedRun
 
 
 class NoFiles:

@@ -92,7 +92,7 @@ def chosen_of(config: ComparisonConfig, model: AnyModel, x_FN: NDArray[np.floati
 def choose_runnable(
     settings: Sequence[Setting], baseline: str | None, model: AnyModel, x_FN: NDArray[np.floating]
 ) -> Chosen:
-    """Of `settings` those that can run `model` here; see `choose` and `tune`."""
+    """Choose the settings that can run `model` here, `baseline` first, with block sizes tuned on x_FN (F, N)."""
     return tune(choose(settings, baseline, lambda setting: check(model, setting)), model, x_FN)
 
 
