@@ -205,10 +205,9 @@ def launch_spread(measured: Measured) -> tuple[float, dict[int, float]]:
 def real_figures(measured: Measured, rules: Rules, sd: float) -> list[Figure]:
     """The figures of the real measurement: the same code against itself, and the planted differences."""
     size = launches_for(SHORT, 3)
-    figures: list[Figure] = []
     null = _tally([_as_arm(one) for one in disjoint(measured, size)], "A'", 0.0, rules)
     what = f"real A/A, {size} launches"
-    figures += [
+    figures = [
         false_alarms(what, null, None),
         coverage(what, null, None),
         large_verdicts(what, null),
@@ -221,8 +220,8 @@ def real_figures(measured: Measured, rules: Rules, sd: float) -> list[Figure]:
         figures += [
             coverage(f"real, {percent(planted, 0)} planted, {size} launches", covered, None),
             bias(f"real, {percent(planted, 0)} planted", covered),
+            _power(measured, planted, rules, sd),
         ]
-        figures.append(_power(measured, planted, rules, sd))
     return figures
 
 

@@ -17,12 +17,9 @@ def missing(library: str, extra: str | None) -> str | None:
         importlib.import_module(library)
     except ModuleNotFoundError as error:
         if error.name == library:
-            return f"{library} is not installed{_how(extra)}"
+            hint = f": pip install 'vecml[{extra}]'" if extra else ""
+            return f"{library} is not installed{hint}"
         return f"{library} cannot be imported: {one_line(error)}"
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- what a library that does not fit this machine raises is its own
         return f"{library} cannot be imported: {one_line(error)}"
     return None
-
-
-def _how(extra: str | None) -> str:
-    return f": pip install 'vecml[{extra}]'" if extra else ""

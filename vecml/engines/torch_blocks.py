@@ -180,7 +180,8 @@ class Lane:
             self._highest(z_CB, self._label_B)
             if self._staged:
                 self._host_label_B.copy_(self._label_B, non_blocking=self._stream is not None)
-                self._wait()
+                if self._stream is not None:
+                    self._stream.synchronize()
                 out_B.copy_(self._host_label_B)
             else:
                 out_B.copy_(self._label_B)
@@ -197,10 +198,6 @@ class Lane:
     def _scope(self) -> Iterator[None]:
         with torch.inference_mode(), torch.cuda.stream(self._stream):  # a stream of None is no stream
             yield
-
-    def _wait(self) -> None:
-        if self._stream is not None:
-            self._stream.synchronize()
 
     def _logits(self, layers: Weights, features: torch.Tensor, rows: slice) -> torch.Tensor:
         """z_CB of the rows; it lies in this lane's memory until its next call."""

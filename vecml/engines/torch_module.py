@@ -76,7 +76,7 @@ class ModuleLoaded(OnDevice):
             lane = self._lanes[thread]
             with lane.scope():
                 found = self._label(self._features(lane, x, rows))
-                lane.give(found[: rows.stop - rows.start], label_N[rows])
+                label_N[rows].copy_(found[: rows.stop - rows.start])  # waits for the device
 
         self._run(n_rows, work, self._label)
 
@@ -89,7 +89,7 @@ class ModuleLoaded(OnDevice):
             lane = self._lanes[thread]
             with lane.scope():
                 found = self._logit(self._features(lane, x, rows))
-                lane.give(found[:, : rows.stop - rows.start].T, z_NC[rows])
+                z_NC[rows].copy_(found[:, : rows.stop - rows.start].T)
 
         self._run(n_rows, work, self._logit)
         array: NDArray[np.floating] = z_NC.numpy()
@@ -289,10 +289,6 @@ class _Lane:
             self._host[part].copy_(features)
             self._memory.copy_(self._host, non_blocking=True)
         return self._memory
-
-    def give(self, value: torch.Tensor, out: torch.Tensor) -> None:
-        """Copy what was computed into memory of the host; return when it is there."""
-        out.copy_(value)
 
 
 def _modules(model: AnyModel, layout: Layout, dtype: torch.dtype, device: torch.device) -> tuple[nn.Module, nn.Module]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from vecml.device import usable_cpus
 from vecml.lab.experiment import Call, Experiment, Outcome, Plan, Point, Way, against
+from vecml.numbers import count
 
 QUICK_SIZES = (32, 128, 512, 1_024)
 SIZES = (16, 32, 64, 96, 128, 192, 256, 384, 512, 1_024, 2_048)
@@ -47,11 +48,6 @@ def thread_counts(cpus: int) -> list[int]:
     return [*powers, cpus][-MOST_WAYS:] if len(powers) < MOST_WAYS else [1, *[*powers, cpus][1 - MOST_WAYS :]]
 
 
-def name_of(threads: int) -> str:
-    """A way's name."""
-    return "1 thread" if threads == 1 else f"{threads} threads"
-
-
 def plan(quick: bool) -> Plan:
     """A point for each size; nothing on a machine of one CPU."""
     counts = thread_counts(usable_cpus())
@@ -62,7 +58,9 @@ def plan(quick: bool) -> Plan:
             Point(
                 f"{size} x {size}",
                 size,
-                tuple(Way(name_of(count), {"size": size}, count, tolerance=TOLERANCE) for count in counts),
+                tuple(
+                    Way(count(threads, "thread"), {"size": size}, threads, tolerance=TOLERANCE) for threads in counts
+                ),
                 12 * size * size,
                 2 * size**3,
             )
