@@ -94,9 +94,9 @@ class Together:
         self._ended = Ended()
 
     def run(self, started: Callable[[], None]) -> Ended:
-        """Run them until all have ended and nothing of them is left; returns how they ended. For the main thread.
+        """Run the processes until they and their child processes have ended; return why and how they ended.
 
-        `started` is called once, when all of them have been started.
+        Call it in the main thread, since it sets signal handlers. It calls `started` once all processes are started.
         """
         before = {number: signal.signal(number, self._signalled) for number in SIGNALS}
         try:

@@ -31,7 +31,7 @@ FILES = (
 
 @dataclass(frozen=True)
 class _Address:
-    """An address below the former folder: its cell, its new value, and whether its files are in either folder."""
+    """An address in a database cell, its new value, and whether its files are in the new or in the former folder."""
 
     table: str
     column: str
@@ -80,13 +80,13 @@ def _artifact_folder(database: sqlite3.Connection) -> str | None:
 
 
 def _is_default(address: str) -> bool:
-    """Whether vecml gives such an address by default; any other address was chosen on purpose."""
+    """Whether vecml gives such an address by default; if not, the user chose it."""
     path = Path(address)
     return path.is_absolute() and path.parts[-2:] == ("mlruns", ARTIFACTS)
 
 
 def _update_all(database: sqlite3.Connection, former: str, here: str) -> int:
-    """Change the addresses; give the number of runs whose address was changed."""
+    """Replace `former` by `here` in the addresses, unless files are in `former` only; return how many runs changed."""
     found = [one for table, column in FILES for one in _addresses(database, table, column, former, here)]
     if any(one.there for one in found) and not any(one.here for one in found):
         return 0
@@ -99,7 +99,7 @@ def _update_all(database: sqlite3.Connection, former: str, here: str) -> int:
 
 
 def _addresses(database: sqlite3.Connection, table: str, column: str, former: str, here: str) -> Iterator[_Address]:
-    """Yield the addresses of a column below the former folder; none where the table has no such column."""
+    """Yield the addresses in a column that lie below the folder `former`; none if the table has no such column."""
     columns = database.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
     if (column,) not in columns:
         return

@@ -60,9 +60,9 @@ def doctor(
 
 
 def examine(measure: bool = False) -> dict[str, Any]:
-    """Examine this machine: sections of name and text, with the version of this form under `version`.
+    """Examine this machine: return sections of names and texts, and the version of this format under `version`.
 
-    The limits are those that are known of this machine, or with `measure` new ones, which are kept.
+    With `measure`, the machine's limits are measured and kept; without, those that were kept before are returned.
     """
     from vecml.device import available_devices, device_name
     from vecml.engines.registry import ENGINES, availability
@@ -114,7 +114,7 @@ def _limits(machine_key: str, measure: bool) -> dict[str, str]:
 
 
 def _gates(machine_key: str) -> dict[str, str]:
-    """What this machine's qualification found."""
+    """Return texts of the machine's A/A gate and noise; a machine that was not qualified has only the default gate."""
     from vecml import cache
     from vecml.comparison.budget import GATES, launch_sd, machine_rules
 
@@ -132,7 +132,7 @@ def _gates(machine_key: str) -> dict[str, str]:
 
 
 def _rates(limits: "Limits") -> dict[str, str]:
-    """`GEMM float32`: `95.5 GFLOP/s with 1 thread, 187.0 with 2 threads`, and so on."""
+    """Return texts such as `95.5 GFLOP/s with 1 thread, 187.0 with 2 threads` under `GEMM float32` and so on."""
     products: dict[str, dict[str, float]] = {}
     for key, rate in limits.gemm_flops_per_s.items():
         precision, _, threads = key.partition("/")
@@ -175,7 +175,7 @@ def _store() -> dict[str, str]:
 
 
 def _integrity(path: Any) -> str:
-    """SQLite's own opinion of the database."""
+    """Check the database with SQLite's `integrity_check`; return `sound`, `damaged: REASON`, or that there is none."""
     if not path.exists():
         return "not there yet: the first run makes it"
     try:

@@ -49,12 +49,12 @@ class Choice:
 def choose_engine(
     model: AnyModel, x_FN: NDArray[np.floating], candidates: Sequence[Setting], budget: str = "90s"
 ) -> Choice:
-    """The fastest of `candidates` for `model` and tables of about as many rows as x_FN (F, N) has.
+    """Choose the fastest of `candidates` for `model` and tables of about as many rows as x_FN (F, N) has.
 
-    What an earlier comparison found on this machine, with these libraries, is taken without measuring.
+    Nothing is measured if an earlier comparison on this machine with these libraries found the answer.
 
     Args:
-        model: what is run.
+        model: the classifier to run.
         x_FN: float32 or float64 features to measure with.
         candidates: settings of one layout and precision; those that cannot run `model` here are left out.
         budget: wall time of the comparison, `60s` or `5m`.
@@ -80,15 +80,15 @@ def choose_engine(
 
 
 def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool]:
-    """Choose by a comparison: the setting, the reason in one line, and whether the next run will choose alike.
+    """Choose a setting by a comparison; return it, the reason in one line, and whether the choice is certain.
 
-    Of those that cannot be told from the best it is the one with the highest estimate, or a simpler one within the A/A
-    gate of that: a short comparison tells little apart, and whoever asks for the fastest wants the likeliest.
+    Several settings may be tied: no verdict says which of them is faster. Then it chooses the one with the highest
+    estimate, or the simplest one whose estimate differs from that by less than the A/A gate.
 
-    It is certain where the verdicts name a best one. Where they do not, or leave out one that is faster by far, because
-    the machine was disturbed, the fastest with right answers is taken; that is certain only where it leads by far.
+    The choice is certain where the verdicts name a best setting. Because of disturbances they may name none, or leave
+    out one that is far faster. Then it chooses the highest rate; that is certain only if the second is far slower.
 
-    Raises MeasureError when none gave right answers.
+    Raises MeasureError when no setting gave right answers.
     """
     found = {arm.name: arm for arm in figures(comparison)}
     family = families(comparison)[0]
@@ -109,7 +109,7 @@ def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool
 
 
 def _quickest(comparison: Comparison, family: Family, found: Mapping[str, ArmFigures]) -> str | None:
-    """Of the tied, the simplest within the gate of the highest estimate; None where nothing is valid."""
+    """Return the simplest tied setting whose estimate is within the gate of the highest; None if none is tied."""
     estimates = {}
     for name in family.tied:
         verdict = found[name].verdict
@@ -120,7 +120,7 @@ def _quickest(comparison: Comparison, family: Family, found: Mapping[str, ArmFig
 
 
 def _leads(arm: ArmFigures, other: ArmFigures) -> bool:
-    """Whether it is faster by far."""
+    """Whether the rate of `arm` is more than `BY_FAR` times the rate of `other`."""
     return (arm.rows_per_s or 0.0) > BY_FAR * (other.rows_per_s or 0.0)
 
 
@@ -142,17 +142,16 @@ def _reason(found: Mapping[str, ArmFigures], name: str, baseline: str, *, distur
             text += f", ready in {arm.load_seconds:.1f} s"
             saving = 1 / base.rows_per_s - 1 / arm.rows_per_s
             if saving > 0:
-                text += f"; worth it from {_rounded(arm.load_seconds / saving):,} rows"
+                text += f"; worth it from {_to_two_digits(arm.load_seconds / saving):,} rows"
     return text + (" (the machine was disturbed: no verdict)" if disturbed else "")
 
 
-def _rounded(rows: float) -> int:
-    """To two digits: more would pretend."""
+def _to_two_digits(rows: float) -> int:
     return int(float(f"{rows:.1e}")) if rows >= 1 else 1
 
 
 def _is_right(comparison: Comparison, arm: ArmFigures) -> bool:
-    """Whether its answers are right, whatever the machine did meanwhile."""
+    """Whether the arm ran and gave right answers, even if the machine was disturbed meanwhile."""
     measured = next(one for one in comparison.measured.arms if one.name == arm.name)
     return arm.name not in comparison.faults and measured.failure is None
 
@@ -194,7 +193,7 @@ def _key(model: AnyModel, x_FN: NDArray[np.floating], candidates: Sequence[Setti
 
 
 def _kept(key: str, runnable: Sequence[Setting]) -> Choice | None:
-    """What is known under `key`, if it still is one of the ways that can run."""
+    """Read the choice of an earlier comparison from the cache; None without one, or if its setting cannot run now."""
     entry: dict[str, Any] | None = cache.read(_CACHE_KIND, key)
     if entry is None or entry.get("format") != _FORMAT:
         return None

@@ -153,7 +153,7 @@ def _measure_for(minutes: float) -> Sitting:
 
 
 def part_of(measured: Measured, launches: Sequence[int]) -> Measured:
-    """The measurement as it would be if it had these launches only."""
+    """Return a copy of the measurement with these launches only."""
     chosen = set(launches)
     arms = []
     for arm in measured.arms:
@@ -174,10 +174,10 @@ def disjoint(measured: Measured, size: int) -> list[Measured]:
 
 
 def launch_spread(measured: Measured) -> tuple[float, dict[int, float]]:
-    """The standard deviation of a launch's A/A log-ratio, and the A/A gates by number of launches.
+    """Compute from an A/A comparison how much its launches differ: their spread, and a gate for each launch count.
 
-    A gate is the 95th percentile of |estimate| over separate comparisons where there are twenty or more; else what it
-    would be if estimates of this spread were normal. Raises MeasureError where too few launches gave pairs.
+    The spread is the standard deviation of a launch's log-ratio of the two equal arms. 95 % of the A/A comparisons with
+    so many launches differ by less than the gate (0.02 is 2 %). Raises MeasureError if too few launches gave pairs.
     """
     baseline = _arm(measured, "baseline")
     estimates = list(paired(baseline, _arm(measured, "null"), measured.windows).estimates().values())

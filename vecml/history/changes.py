@@ -36,7 +36,7 @@ class Change:
     """A change of level.
 
     Attributes:
-        place: number of the first sitting of the new level, from 0.
+        place: index of the first sitting of the new level, from 0.
         at: time of that sitting.
         earliest, latest: times of the sittings between which the change lies with a probability of 95 %.
         ratio, low, high: new rate over the old rate, with its 95 % interval.
@@ -69,7 +69,7 @@ class Mark:
     """A change of software on a series.
 
     Attributes:
-        place, at: number and time of the first sitting with the new software.
+        place, at: index and time of the first sitting with the new software.
         libraries: as in `Change`.
     """
 
@@ -104,7 +104,7 @@ class History:
 
 
 def logs_of(points: Sequence[Point]) -> tuple[Floats, Floats]:
-    """Give rate_N and canary_N of the points, float64 logarithms; NaN where there is no canary."""
+    """Return the natural logarithms rate_N and canary_N of the points, float64; NaN where there is no canary."""
     rate_N = np.array([point.log_rate for point in points], dtype=np.float64)
     canary_N = np.array([math.nan if point.log_canary is None else point.log_canary for point in points])
     return rate_N, canary_N
@@ -158,9 +158,9 @@ def change_at(
     Args:
         points: all points of the series.
         evidence: the evidence under which the change was found.
-        bounds: numbers of the first sitting of the old level, of the new level, and after the new level.
+        bounds: indices of the first sitting of the old level, of the new level, and after the new level.
         why: the cause.
-        raw: whether the size comes from the uncorrected rates instead of `evidence`; so for a changed machine.
+        raw: whether to compute the size from the uncorrected rates, as for a change of the machine.
     """
     start, place, end = bounds
     rate_N, canary_N = logs_of(points)
@@ -188,7 +188,7 @@ def change_at(
 def _changes(
     points: Sequence[Point], rate_N: Floats, canary_N: Floats, seen: Sequence[int]
 ) -> tuple[tuple[Change, ...], Control]:
-    """Find changes of the program in the corrected rates, and changes of the machine in the canary itself."""
+    """Find the changes of program and machine, and the correction by the canary; the search begins with `seen`."""
     n = len(points)
     places, evidence, fitted = hindsight(rate_N, canary_N, seen)
     found: dict[int, Change] = {}
@@ -200,7 +200,7 @@ def _changes(
         near = [place for place in found if abs(place - change.place) <= BESIDE]
         if any(found[place].cause == "machine" for place in near):
             continue
-        for place in near:  # what the control left of the machine's change
+        for place in near:  # the correction removed only a part of the machine's change
             del found[place]
         found[change.place] = change
     return tuple(found[place] for place in sorted(found)), fitted
@@ -228,19 +228,19 @@ def _machine_changes(points: Sequence[Point], rate_N: Floats, canary_N: Floats) 
 
 
 def _bounds(places: Sequence[int], n: int) -> list[tuple[int, int]]:
-    """For each place the first sittings of the level before it and of the level after the next change."""
+    """List for each change the index where the level before it begins and the index where the new level ends."""
     edges = [0, *places, n]
     return [(edges[index], edges[index + 2]) for index in range(len(places))]
 
 
 def _software_near(points: Sequence[Point], low: int, place: int, high: int) -> Mark | None:
-    """The change of software within the change's interval that is nearest to its place."""
+    """Find the change of software that is nearest to `place`, among those from sitting `low` to `high`."""
     inside = [mark for mark in marks_of(points) if low <= mark.place <= high]
     return min(inside, key=lambda mark: abs(mark.place - place), default=None)
 
 
 def _regression(changes: Sequence[Change], noticed: Sequence[tuple[int, int]], n: int) -> Change | None:
-    """Give the latest slowdown of the program, if a recent night noticed it and all sittings together still show it."""
+    """Return the last change, if it is a slowdown of the program that one of the latest `RECENT` sittings noticed."""
     if not changes:
         return None
     last = changes[-1]

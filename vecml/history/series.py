@@ -64,7 +64,7 @@ class Series:
 
 
 def point_of(recorded: RecordedSetting) -> Point:
-    """Make the point of a sitting that counts (`left_out_for` gives None). Raises ValueError without a rate."""
+    """Make the point of a sitting for which `left_out_for` returns None. Raises ValueError if it has no rate."""
     if recorded.rows_per_s is None:
         raise ValueError(f"{recorded.name} of {recorded.sitting} has no rate")
     canary = recorded.canary_seconds

@@ -54,13 +54,13 @@ def tuned(model: AnyModel, setting: Setting, x: NDArray[np.floating], clock: Clo
 
 
 def complete(model: AnyModel, setting: Setting, x: NDArray[np.floating], clock: Clock = time.perf_counter) -> Complete:
-    """`setting` with the block size that suits `model` and tables of about this many rows on this machine.
+    """Complete `setting` with the fastest block size for `model` and tables of about this many rows on this machine.
 
-    The setting comes back as it is where it names a size, requests of fewer rows or a device that is not the CPU, the
-    engine's own rule is as good as any, or the table is too small for a choice. Measures up to a second the first time.
+    The block size stays as it is if the setting names one, the device is not the CPU, the table or request is too
+    small, or no size is faster than the engine's own rule. The first call for a setting measures for up to a second.
 
     Args:
-        model: what is run.
+        model: the classifier to run.
         setting: the way to run it.
         x: features (F, N) or (N, F) as the setting's layout says, float32 or float64.
         clock: seconds.

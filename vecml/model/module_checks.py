@@ -30,10 +30,10 @@ def build(name: str, n_features: int, n_classes: int, script: str | None = None)
 
 
 def _look_at_another(module: nn.Module, other: nn.Module, n_features: int, what: str) -> None:
-    """Raise SettingError when `other`, made anew, does not answer as `module` does once it has its state."""
+    """Raise SettingError if `other`, a new module of the same class, gives other logits with the state of `module`."""
     x_NF = torch.from_numpy(np.random.default_rng(0).standard_normal((LOOKED_AT, n_features)).astype(np.float32))
     with torch.no_grad():
-        _settle(other, x_NF)
+        _initialise_lazy_layers(other, x_NF)
         try:
             other.load_state_dict(module.state_dict())
             same = not differs(other(x_NF), module(x_NF))
@@ -56,7 +56,7 @@ def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> No
     rng = np.random.default_rng(0)
     x_NF = torch.from_numpy(rng.standard_normal((LOOKED_AT, n_features)).astype(np.float32))
     with torch.no_grad():
-        _settle(module, x_NF)
+        _initialise_lazy_layers(module, x_NF)
         given_NF, before = x_NF.clone(), {key: copy.deepcopy(value) for key, value in module.state_dict().items()}
         try:
             logits_NC = module(x_NF)
@@ -113,14 +113,14 @@ def _check_state(module: nn.Module, what: str) -> None:
             raise SettingError(f"{what}: its {key} is {str(parameter.dtype).removeprefix('torch.')}, not float32")
 
 
-def _settle(module: nn.Module, x_NF: torch.Tensor) -> None:
-    """A first call, in which lazy layers get their shapes; what is wrong with it is told by the next one."""
+def _initialise_lazy_layers(module: nn.Module, x_NF: torch.Tensor) -> None:
+    """Call the module once, so that lazy layers get their shapes; ignore an error, as the next call raises it again."""
     with contextlib.suppress(Exception, SystemExit):
         module(x_NF.clone())
 
 
 def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> str | None:
-    """The first tensor of a module's state that is another one now."""
+    """Return the key of the first tensor of a module's state that has other values now; None if there is none."""
     for key, value in after.items():
         old = before.get(key)
         if not isinstance(value, torch.Tensor) or not isinstance(old, torch.Tensor):

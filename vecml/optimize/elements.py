@@ -4,7 +4,7 @@ import ast
 
 from vecml.optimize.expressions import index_values, subscript, vectorise
 from vecml.optimize.nest import SUMS, Nest, masked_or, sum_axes
-from vecml.optimize.syntax import index_parts, is_empty_list, is_read, is_view, sign, used_only_as_array
+from vecml.optimize.syntax import index_parts, is_empty_list, is_read, sign, takes_slice, used_only_as_array
 from vecml.optimize.values import NotRecognisedError, Scope, Value
 
 
@@ -36,8 +36,8 @@ def store(nest: Nest, target: ast.Subscript, node: ast.expr, mask: Value | None)
 
 
 def _store_masked(nest: Nest, name: str, place: str, code: str, mask: str) -> None:
-    """Write where the mask holds, and cast as an assignment does; np.where would cast the other elements too."""
-    if is_view(place):
+    """Add code that assigns where the mask is true and casts only there; np.where alone would cast all elements."""
+    if takes_slice(place):
         nest.lines.append(f"np.copyto({place}, {code}, where={mask}, casting='unsafe')")
     else:
         nest.lines.append(f"{place} = np.where({mask}, np.asarray({code}).astype({name}.dtype), {place})")

@@ -17,7 +17,7 @@ PAIRS = {"min": "<", "max": ">"}
 
 
 def vectorise(node: ast.expr, scope: Scope) -> Value:
-    """The value of `node` in every turn; raises NotRecognisedError with the reason."""
+    """Rewrite `node` as an expression of its values in all turns; raises NotRecognisedError with the reason."""
     if not _depends(node, scope):
         return Value(ast.unparse(node), rank=_known_rank(node, scope))
     match node:
@@ -35,7 +35,7 @@ def vectorise(node: ast.expr, scope: Scope) -> Value:
             symbol = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~"}[type(node.op)]
             return value_like(value, f"{symbol}({value.code})")
         case ast.BoolOp():
-            codes, layout = align([_truth(part, scope) for part in node.values])
+            codes, layout = align([_boolean_operand(part, scope) for part in node.values])
             return value_like(layout, (" & " if isinstance(node.op, ast.And) else " | ").join(codes))
         case ast.Compare():
             return _compare(node, scope)
@@ -50,7 +50,7 @@ def vectorise(node: ast.expr, scope: Scope) -> Value:
 
 
 def truth(node: ast.expr, scope: Scope) -> Value:
-    """Whether Python takes the value of `node` for true, in every turn: a boolean, unlike the value itself."""
+    """Vectorise a condition: a boolean in each turn, also where Python would test a number for being 0."""
     value = vectorise(node, scope)
     if value.rank:
         raise NotRecognisedError(f"{shorten(node)} is an array in each turn, and no condition")
@@ -62,12 +62,12 @@ def truth(node: ast.expr, scope: Scope) -> Value:
 
 
 def negate(test: Value) -> Value:
-    """The opposite of a condition; Python's own booleans need `not`, because ~True is -2."""
+    """Negate a condition; one that is the same in every turn is a Python bool and needs `not`, since ~True is -2."""
     return value_like(test, f"~({test.code})" if test.deps else f"not ({test.code})")
 
 
 def index_values(node: ast.expr, scope: Scope) -> list[Value]:
-    """The parts of an index, each a number in every turn; trailing full slices are left off."""
+    """Vectorise each part of an index but for `:` at its end; a part must be a single number in each turn."""
     parts = elements(node)
     while parts and isinstance(parts[-1], ast.Slice) and ast.unparse(parts[-1]) == ":":
         parts.pop()
@@ -80,7 +80,7 @@ def index_values(node: ast.expr, scope: Scope) -> list[Value]:
 
 
 def subscript(base: str, values: list[Value], scope: Scope) -> Value:
-    """`base` at these indices: by slices where they are plain loop variables in order, else by arrays of indices."""
+    """Index `base`: with slices if the indices are loop variables from outer to inner loops, else with arrays."""
     names = [value.loop for value in values if value.deps]
     deps = frozenset().union(*(value.deps for value in values))
     if all(name is not None for name in names):
@@ -130,7 +130,7 @@ def _is_pure(node: ast.Call) -> bool:
 
 
 def _called(node: ast.Call) -> tuple[str | None, str]:
-    """The module and the name of what is called: (`np`, `linalg.norm`), (None, `len`)."""
+    """Split the called function into module and name: (`np`, `linalg.norm`), (None, `len`)."""
     text = ast.unparse(node.func)
     module, dot, name = text.partition(".")
     return (module, name) if dot else (None, text)
@@ -152,8 +152,8 @@ def _name(name: str, scope: Scope) -> Value:
     return scope.values[name]
 
 
-def _truth(node: ast.expr, scope: Scope) -> Value:
-    """Of `and` and `or`, whose parts may be any values in Python; only comparisons are booleans for certain."""
+def _boolean_operand(node: ast.expr, scope: Scope) -> Value:
+    """Vectorise an operand of `and` or `or`; refuse one that may be no boolean, as `a or 1` returns `a` itself."""
     inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else node
     if not isinstance(inner, ast.Compare | ast.BoolOp):
         raise NotRecognisedError(f"{shorten(node)} is not a comparison")
@@ -197,7 +197,7 @@ def _load(node: ast.Subscript, scope: Scope) -> Value:
 
 
 def _nested(node: ast.Subscript, scope: Scope) -> Value:
-    """`row[0]` of a row that changes with the loop, `x[i][j]` as `x[i, j]`."""
+    """Vectorise an index of a value that has another one: `x[i][j]`, or `row[0]` where each turn has another row."""
     if isinstance(node.value, ast.Subscript) and not isinstance(node.slice, ast.Slice):
         outer, inner = node.value.slice, node.slice
         parts = [*elements(outer), *elements(inner)]
@@ -214,7 +214,7 @@ def _nested(node: ast.Subscript, scope: Scope) -> Value:
 
 
 def _window(name: str, cut: ast.Slice, rank: int, scope: Scope) -> Value:
-    """`x[i:i + width]` as the rows of a sliding window."""
+    """Vectorise `x[i:i + width]` with NumPy's sliding windows; a slice of any other form is refused."""
     lower, upper = cut.lower, cut.upper
     moves = (
         cut.step is None
@@ -263,7 +263,7 @@ def _call(node: ast.Call, scope: Scope) -> Value:
 
 
 def _reduced(function: str, value: Value, node: ast.Call) -> Value:
-    """Over a value's own axes, those that one turn of the loop has."""
+    """Apply a reduction such as `np.sum` to the axes that the value has in one turn, not to those of the loops."""
     if not value.rank:
         raise NotRecognisedError(f"{shorten(node)} is taken of a single number")
     axis = "-1" if value.rank == 1 else str(tuple(range(-value.rank, 0)))

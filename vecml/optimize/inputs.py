@@ -31,7 +31,7 @@ class Variant:
     """One set of arguments, and how it was made.
 
     Attributes:
-        args: for one call; a fresh set is made with `fresh`.
+        args: the arguments of one call; `fresh` copies them for another call.
         remarks: what is particular about them: `x in Fortran order`, `x and y are the same array`.
     """
 
@@ -40,11 +40,11 @@ class Variant:
 
 
 def variants(args: Sequence[Any], names: Sequence[str], *, layouts: bool = True) -> st.SearchStrategy[Variant]:
-    """Sets of arguments in the image of the user's.
+    """Generate sets of arguments that resemble the user's.
 
     Args:
-        args: the user's.
-        names: of the parameters.
+        args: the user's arguments.
+        names: the names of the parameters.
         layouts: whether dtypes and layouts vary too: a compiler takes a second for each of them.
     """
     shapes = tuple(_shape(value) for value in args)
@@ -52,9 +52,9 @@ def variants(args: Sequence[Any], names: Sequence[str], *, layouts: bool = True)
 
 
 def fresh(args: Sequence[Any]) -> tuple[Any, ...]:
-    """A deep copy of the arguments: arrays with the same layouts, and what is one object in two places is one again.
+    """Copy the arguments deeply; arrays keep their layouts, and one object in two places stays one object.
 
-    What cannot be copied (a lock, an open file) is passed on as it is.
+    Objects that cannot be copied (a lock, an open file) are returned themselves.
     """
     memo: dict[int, Any] = {}
     seen: set[int] = set()
@@ -100,14 +100,14 @@ def _variant(
 
 
 def _cuts(given: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, int], ...]:
-    """The longest first axis of the user's arrays, and the lengths to cut it to."""
+    """List pairs of the length of the longest first axis in `given`, and a shorter length to cut it to."""
     length = max((shape[0] for shape in given if shape), default=0)
     lengths = {length - 1, length // 2 + 1, *CUTS}
     return tuple((length, one) for one in sorted(lengths) if MOST < one < length)
 
 
 def _cut(value: Any, old: int, new: int) -> Any:
-    """With every axis of the length `old`, and a number that is this length, cut to `new`."""
+    """Return `value` with each axis of the length `old` cut to `new`; an integer that equals `old` becomes `new`."""
     if isinstance(value, np.ndarray):
         return value[tuple(slice(new if length == old else None) for length in value.shape)].copy(order="K")
     if isinstance(value, list):
@@ -119,7 +119,7 @@ def _cut(value: Any, old: int, new: int) -> Any:
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    """Of an array or a list of numbers, nested or not; () for anything else, rows of unlike lengths too."""
+    """Return the shape of an array or of a list of numbers, nested or not; () for anything else, and ragged lists."""
     if isinstance(value, np.ndarray):
         return tuple(value.shape)
     like = _like(value) if isinstance(value, list) else None
@@ -135,7 +135,7 @@ def _like(value: list[Any]) -> NDArray[Any] | None:
 
 
 def _sizes(draw: st.DrawFn, given: tuple[tuple[int, ...], ...]) -> dict[int, tuple[int, ...]]:
-    """Shapes by the argument's number: axes that have one length in the user's inputs mostly keep one together."""
+    """Draw a shape for each argument, by its index; axes that are equally long in `given` mostly stay so."""
     mode = draw(st.sampled_from(("together", "together", "by axis", "one of length 1")))
     drawn: dict[Any, int] = {}
     shapes: dict[int, tuple[int, ...]] = {}
@@ -217,7 +217,7 @@ def _filled(draw: st.DrawFn, like: NDArray[Any], shape: tuple[int, ...], scale: 
 
 
 def _laid_out(draw: st.DrawFn, array: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    """In another layout, or of another dtype of its kind."""
+    """Draw a layout and a dtype of the same kind; return the array with them, and a remark on what is particular."""
     said: list[str] = []
     dtypes = {"f": (array.dtype, array.dtype, np.float64, np.float32), "i": (array.dtype, array.dtype, np.int64)}
     dtype = draw(st.sampled_from(dtypes.get(array.dtype.kind, (array.dtype,))))
@@ -238,9 +238,9 @@ def _laid_out(draw: st.DrawFn, array: NDArray[Any]) -> tuple[NDArray[Any], str]:
 
 
 def _copy_plain(value: Any, memo: dict[int, Any], seen: set[int]) -> None:
-    """Enter copies of the arrays and of the flat lists in it, by identity, for `copy.deepcopy` to take.
+    """Copy the arrays and the flat lists in `value` into `memo`, by their `id()`, so that `copy.deepcopy` uses these.
 
-    By itself it would lose an array's strides, and be slow with a long list.
+    Its own copies of arrays would lose their strides, and it is slow with a long list.
     """
     if value is None or isinstance(value, str | bytes | int | float | complex | np.generic) or id(value) in seen:
         return

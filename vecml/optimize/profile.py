@@ -22,10 +22,10 @@ class Line:
     """A line of the target.
 
     Attributes:
-        number: in the file, from 1.
-        hits: times that it ran.
-        share: of the target's time, 0 to 1.
-        text: stripped.
+        number: its number in the file, from 1.
+        hits: how many times it ran.
+        share: its share of the target's time, 0 to 1.
+        text: its code without the indentation.
     """
 
     number: int
@@ -39,9 +39,9 @@ class HotLoop:
     """A loop of the target that is in no other.
 
     Attributes:
-        first, last: its lines.
-        share: of the target's time, 0 to 1, what it calls included.
-        text: its head.
+        first, last: numbers of its first and last line.
+        share: its share of the target's time, 0 to 1, with the functions that it calls.
+        text: its first line.
     """
 
     first: int
@@ -55,9 +55,9 @@ class Profile:
     """The shares of the target's time, by lines and by loops.
 
     Attributes:
-        lines: the hottest, in the file's order.
-        loops: those that are in no other, in the file's order.
-        loop_share: of the time, 0 to 1: all of `loops` together.
+        lines: the lines that take most time, in the file's order.
+        loops: the loops that are in no other loop, in the file's order.
+        loop_share: share of the time that all `loops` take together, 0 to 1.
     """
 
     lines: tuple[Line, ...]
@@ -66,12 +66,12 @@ class Profile:
 
     @property
     def bound(self) -> float:
-        """Amdahl: the most that vectorising the loops can gain, were they to take no time at all; inf where all is."""
+        """The speedup if the loops took no time (Amdahl's law); inf if the function spends all its time in them."""
         return amdahl(self.loop_share)
 
 
 def amdahl(share: float) -> float:
-    """1 / (1 - share): the gain when that share of the time is saved altogether; inf for all of it."""
+    """Return 1 / (1 - share), the speedup if this share of the time is saved completely; inf for a share of 1."""
     return 1 / (1 - share) if share < 1 else float("inf")
 
 
@@ -97,7 +97,7 @@ def profile(target: Place, source: str, inputs: Place, limit_seconds: float) -> 
 
 
 def profile_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
-    """Do the work of `profile` in the worker process: (line, hits, ticks) of every line of the target that ran."""
+    """Profile the target in the worker process: `lines` has [number, hits, ticks] for each line that ran."""
     from line_profiler import LineProfiler  # noqa: PLC0415 -- an extra
 
     target, inputs = Place(**payload["target"]), Place(**payload["inputs"])
@@ -112,7 +112,7 @@ def profile_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict
 
 
 def profile_of(source: str, function: ast.FunctionDef, rows: Iterable[tuple[int, int, float]]) -> Profile:
-    """The profile from raw rows (line, hits, ticks); pure."""
+    """Make the profile from rows of (line number, times that it ran, time in any unit) for the lines of `source`."""
     rows = list(rows)
     text = source.split("\n")
     total = sum(ticks for _, _, ticks in rows) or 1.0
@@ -132,7 +132,7 @@ def profile_of(source: str, function: ast.FunctionDef, rows: Iterable[tuple[int,
 
 
 def outer_loops(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Statements that loop and are in no other loop: for, while, and those whose line has a comprehension."""
+    """List the statements that loop and are in no other loop: `for`, `while`, and those with a comprehension."""
     found: list[ast.stmt] = []
     for statement in body:
         if isinstance(statement, ast.For | ast.While):

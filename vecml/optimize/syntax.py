@@ -39,7 +39,7 @@ def index_parts(target: ast.Subscript) -> tuple[ast.expr, list[ast.expr]]:
 
 
 def elements(node: ast.expr) -> list[ast.expr]:
-    """The elements of a tuple; any other expression is the only one."""
+    """List the elements of a tuple; the list of any other expression holds only itself."""
     return list(node.elts) if isinstance(node, ast.Tuple) else [node]
 
 
@@ -49,7 +49,7 @@ def shown_index(node: ast.expr) -> str:
 
 
 def size_reads(node: ast.AST) -> set[int]:
-    """The ids of the nodes of which only a size is read: `len(x)`, `x.shape`, `x.size`, `x.ndim`."""
+    """The `id()` of each node that is read for its size only: inside `len(x)`, `x.shape`, `x.size`, `x.ndim`."""
     return {
         id(inner)
         for part in ast.walk(node)
@@ -77,7 +77,7 @@ def _base(node: ast.expr) -> ast.expr:
 
 
 def stores(loop: ast.For) -> Iterator[tuple[str, str]]:
-    """The name of each array that the loop writes, with the index as text."""
+    """Yield the name of each array that the loop writes, with the index as text."""
     for part in ast.walk(loop):
         if not isinstance(part, ast.Assign | ast.AugAssign):
             continue
@@ -151,7 +151,7 @@ def is_size(node: ast.expr, function: ast.FunctionDef) -> bool:
 
 
 def _is_size_name(name: str, function: ast.FunctionDef) -> bool:
-    """Whether every value that the function gives the name is a length; an argument may be anything."""
+    """Whether the name is no argument and each value that the function assigns to it is a length."""
     arguments = {part.arg for part in ast.walk(function.args) if isinstance(part, ast.arg)}
     written = [
         part
@@ -179,7 +179,7 @@ def _is_size_name(name: str, function: ast.FunctionDef) -> bool:
 
 
 def is_read(name: str, loop: ast.For) -> bool:
-    """Whether the loop reads an array's values; its size, and the array as the target of a write, do not count."""
+    """Whether the loop reads values of the array `name`; if it reads only the size, or only writes, it does not."""
     passed = size_reads(loop)
     for part in ast.walk(loop):
         if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store):
@@ -187,9 +187,9 @@ def is_read(name: str, loop: ast.For) -> bool:
     return any(isinstance(part, ast.Name) and part.id == name and id(part) not in passed for part in ast.walk(loop))
 
 
-def is_view(place: str) -> bool:
-    """Whether the code takes a slice of an array, which is a view; arrays of indices would give a copy."""
-    node = ast.parse(place, mode="eval").body
+def takes_slice(code: str) -> bool:
+    """Whether the code is an array with a slice in its index, as `y[1:n]`: a view, where index arrays give a copy."""
+    node = ast.parse(code, mode="eval").body
     parts = elements(node.slice) if isinstance(node, ast.Subscript) else []
     return any(isinstance(part, ast.Slice) for part in parts)
 
@@ -234,7 +234,7 @@ def is_empty_list(name: str, function: ast.FunctionDef, loop: ast.For) -> bool:
 
 
 def used_only_as_array(name: str, function: ast.FunctionDef, loop: ast.For) -> bool:
-    """Whether each use of the name after the loop makes an array of it."""
+    """Whether the name is used after the loop, and only as the argument of `np.array` or `np.asarray`."""
     wrapped = {
         id(part.args[0])
         for part in ast.walk(function)

@@ -39,8 +39,8 @@ class Roof:
     """The limits of one precision and number of threads.
 
     Attributes:
-        precision, threads: of the product; the copy has the same threads.
-        flops_per_s, bytes_per_s: as measured.
+        precision, threads: of the matrix product; the copy of memory ran with as many threads.
+        flops_per_s, bytes_per_s: the measured rates of the matrix product and of the copy.
     """
 
     precision: str
@@ -51,14 +51,14 @@ class Roof:
 
 @dataclass(frozen=True)
 class Standing:
-    """The place of one setting below its roof.
+    """The point of one setting in the roofline chart.
 
     Attributes:
-        name: the setting's.
-        flops_per_byte: operations for each byte of the least work that its rows need.
-        flops_per_s: operations of that work a second.
-        fraction: share of what the roof allows at this place.
-        roof: the limits of its precision and threads.
+        name: the name of the setting.
+        flops_per_byte: arithmetic intensity of the least work that the inference needs.
+        flops_per_s: floating-point operations of that work that the setting does in a second.
+        fraction: rate of the setting as a share of the rate that the roof allows, 0 to 1.
+        roof: the limits of its precision and number of threads.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Standing:
 
 
 def standings(content: Content) -> tuple[Standing, ...]:
-    """Every setting with a rate and a roof, the fastest first; empty for functions and for unknown layers."""
+    """List the points of the settings with a rate and a roof, the fastest first; none for a subject without layers."""
     comparison = content.comparison
     subject = comparison.subject
     if len(subject.widths) < 2:
@@ -205,7 +205,7 @@ def _names(
 
 
 def _legend(content: Content, found: tuple[Standing, ...], width: float, top: float) -> tuple[list[AnyMark], float]:
-    """The legend below the plot, a line for each setting, and the y at which it ends."""
+    """Draw the legend below the plot, a line for each setting; return its marks and the y in pixels where it ends."""
     marks: list[AnyMark] = []
     tied = _tied(content)
     for place, one in enumerate(found):

@@ -223,7 +223,7 @@ def round_steps(low: float, high: float, count: int) -> tuple[float, ...]:
 
 
 def round_factors(low: float, high: float, count: int) -> tuple[float, ...]:
-    """At most about `count` round values on a logarithmic axis: powers of ten, with 2 and 5 between where few fit."""
+    """List at most `count` powers of ten from `low` to `high` for a log axis, with 2 and 5 times them if all fit."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1, 2, 5), (1,)):
         found = [factor * 10.0**power for power in decades for factor in factors if low <= factor * 10.0**power <= high]

@@ -108,8 +108,8 @@ def plan(quick: bool) -> Plan:  # noqa: ARG001 -- the points are few either way
 
 
 def switchable() -> tuple[str, ...]:
-    """The instruction sets that this NumPy chooses when it starts, on this CPU."""
-    umath = import_module("numpy._core._multiarray_umath")  # where NumPy tells it
+    """List the names of the instruction sets for which NumPy has kernels of its own and which this CPU has."""
+    umath = import_module("numpy._core._multiarray_umath")
 
     there: Mapping[str, bool] = getattr(umath, "__cpu_features__", {})
     return tuple(name for name in getattr(umath, "__cpu_dispatch__", ()) if there.get(name))
