@@ -1,7 +1,7 @@
 """The order of the tasks, and the temporary server they run with.
 
-What Prefect reads from the environment when it is imported is set here, first: no telemetry, and patience with a first
-start, whose migrations take longer than Prefect's own limit. Whoever set a value keeps it.
+Prefect reads these variables when it is imported, so they are set here first: no telemetry, and a longer time limit for
+a first start, whose migrations take longer than Prefect's default. A value that the user has set stays.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a flow run shows in Prefect's UI: a link to its MLflow run and a short table of results."""
+"""Show a flow run's results in Prefect's UI: a link to its MLflow run and a short table."""
 
 from httpx import HTTPError
 from prefect.artifacts import create_link_artifact, create_table_artifact
@@ -26,7 +26,7 @@ def publish_comparison(comparison: Comparison, run: TrackedRun) -> None:
 
 
 def _attach(run: TrackedRun, table: list[dict[str, str]], description: str) -> None:
-    """A server that fails now costs only the link and the table (VML010)."""
+    """Attach link and table; if the server fails now, warn (VML010): the result itself is stored already."""
     name = markdown(run.name)
     where = "after `vecml ui`" if run.local else markdown(run.store)
     try:

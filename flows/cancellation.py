@@ -1,8 +1,8 @@
-"""Cancelling a run from Prefect's UI, wherever it runs.
+"""Cancel a run from Prefect's UI, on a worker or in a terminal.
 
-A worker ends its flow's process itself. Nobody does that for a run that was started from a terminal: so such a run
-looks every other second whether it was cancelled, and stops itself as SIGTERM would stop it. Either way its MLflow run
-ends KILLED: by the run itself, or, when it was given no time for that, by the hook in the worker's process.
+A worker ends its flow's process itself. A run that was started from a terminal has no worker: it asks the server every
+two seconds whether it was cancelled, and stops itself as SIGTERM would stop it. Either way its MLflow run ends KILLED:
+by the run itself, or, if it had no time for that, by the hook in the worker's process.
 """
 
 import os
@@ -31,12 +31,12 @@ _cancelled_here: set[str] = set()
 
 @contextmanager
 def stop_when_cancelled() -> Iterator[None]:
-    """End a run that no worker looks after once its flow run is cancelled, during the `with` block."""
+    """Stop a run without a worker when its flow run is cancelled, during the `with` block."""
     if _flow_run().deployment_id or threading.current_thread() is not threading.main_thread():
         yield
         return
     over = threading.Event()
-    # With this thread's settings: another thread would know of no server, and Prefect would start one for it.
+    # The thread gets this thread's settings: without them it would know no server, and Prefect would start one.
     watch = partial(copy_context().run, _watch, _flow_run().id, over)
     watcher = threading.Thread(target=watch, name="vecml-cancel", daemon=True)
     watcher.start()
@@ -48,7 +48,7 @@ def stop_when_cancelled() -> Iterator[None]:
 
 
 def _flow_run() -> FlowRun:
-    """The flow run that this is; `prefect.runtime` would ask the server."""
+    """Give the current flow run; `prefect.runtime` would ask the server."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         raise RuntimeError("not inside a flow run")

@@ -45,8 +45,8 @@ def compare_flow(config: ComparisonConfig = ComparisonConfig()) -> Comparison:  
 def compare(config: ComparisonConfig | None = None) -> ComparisonResult:
     """Run the comparison as a flow from Python, on the user's Prefect server or, without one, a temporary one.
 
-    Raises VecmlError for bad input, RegressionError where that is asked for, StoreError or ServerError when a store or
-    server fails.
+    Raises VecmlError for bad input, RegressionError with `fail_on_regression`, StoreError or ServerError when a store
+    or server fails.
     """
     with leaving_in_order(), serving(), without_heartbeat():
         return shown(compare_flow(config or ComparisonConfig()))

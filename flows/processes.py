@@ -1,9 +1,8 @@
 """Several child processes that run together and end together.
 
-When a signal comes or one of them ends, all are ended in an order: first what one of them has started, then that one,
-so that it can still tell the others how its work ended; then the others. Nothing is waited for without a limit. What a
-process has put into a session of its own, where a signal to the process does not reach it, is found by a mark in its
-environment and ended too.
+When a signal comes or one of them ends, all are ended in an order: first the children of one process, then this
+process, so that it can still tell the others how its work ended; then the others. Every wait has a limit. Processes
+that were started in a session of their own, where no signal reaches them, are found by a mark in their environment.
 """
 
 import os
@@ -23,7 +22,7 @@ import psutil
 from vecml.child import spawn
 
 MARK: Final = "VECML_UP"
-FIRST_SECONDS: Final = 15.0  # the time that the first one has before the others are ended, and its children before it
+FIRST_SECONDS: Final = 15.0  # the time that the first process has to end, and its children before it
 KILL_SECONDS: Final = 5.0  # the time that the others have between SIGTERM and SIGKILL
 LEFT_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.1
@@ -35,13 +34,7 @@ Hear = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Service:
-    """One of the processes.
-
-    Attributes:
-        name: its log and its lines have this name.
-        command: the program and its arguments.
-        environment: the whole of its environment.
-    """
+    """A process to run: the name of its log and lines, the command with its arguments, the whole environment."""
 
     name: str
     command: Sequence[str]
@@ -65,22 +58,18 @@ class Ended:
     said: str = ""
 
 
-class Together:
-    """Processes that run until a signal comes, one of them ends, or `end` is called.
-
-    Attributes:
-        ending: whether they are being ended.
-    """
+class ProcessGroup:
+    """Processes that run until a signal comes, one of them ends, or `end` is called; then `ending` is True."""
 
     def __init__(self, services: Sequence[Service], home: Path, logs: Path, first: str, hear: Hear) -> None:
-        """Start nothing yet.
+        """Prepare the processes; `run` starts them.
 
         Args:
             services: the processes to run.
             home: the folder that they run in.
             logs: an existing folder; each process gets a new file in it, `NAME.log`.
             first: the name of the service that ends before the others.
-            hear: is called with a service's name and line for each line that it writes.
+            hear: is called with a service's name and each line that the service writes.
         """
         self.ending = False
         self._at_once = False
@@ -113,7 +102,7 @@ class Together:
         return self._ended
 
     def end(self) -> None:
-        """Have them ended in their order; when this is called again, all at once. May be called from any thread."""
+        """End the processes in their order; a second call ends all at once. May be called from any thread."""
         self._at_once, self.ending = self.ending, True
 
     def _signalled(self, number: int, _frame: FrameType | None) -> None:
@@ -140,7 +129,7 @@ class Together:
                 listening[number].read()
 
     def _end_in_order(self) -> Iterator[None]:
-        """What is done to end them; yields while it waits."""
+        """End the processes in their order; yields while it waits."""
         first = self._running[self._first].child
         # Prefect's worker kills its flows when it ends itself, so they end before it.
         below = _children(first.pid) if first.code is None else []
@@ -160,14 +149,7 @@ class Together:
 
 
 class _Running:
-    """A service that was started, and its output so far.
-
-    Attributes:
-        name: the service's.
-        child: the process.
-        open: whether more output may come.
-        last_lines: the last lines of its output.
-    """
+    """A started service: its process, its last lines, and whether more output may come (`open`)."""
 
     def __init__(self, service: Service, mark: str, home: Path, logs: Path, hear: Hear) -> None:
         self.name = service.name
@@ -180,7 +162,7 @@ class _Running:
         self.child = spawn(service.command, environment, folder=home, errors_too=True)
 
     def read(self) -> None:
-        """Take what it has written, into its log and to whoever hears its lines; waits until there is something."""
+        """Wait for output, write it to the log, and pass its lines to `hear`."""
         content = self.child.read()
         self.open = bool(content)
         *lines, self._rest = (self._rest + content).split(b"\n")
@@ -193,26 +175,25 @@ class _Running:
             self._hear(self.name, text)
 
     def read_rest(self) -> None:
-        """Take all that it has written so far; does not wait."""
+        """Read all output so far, without waiting."""
         while self.open and self.child.readable(0):
             self.read()
 
     def close(self) -> None:
-        """End it if it still runs, and close its log."""
         self.read_rest()
         self.child.close()
         self._log.close()
 
 
 def _until(done: Callable[[], bool], seconds: float) -> Iterator[None]:
-    """Yields until `done` says so, or `seconds` have passed."""
+    """Yield until `done` returns True, or until `seconds` have passed."""
     limit = time.monotonic() + seconds
     while not done() and time.monotonic() < limit:
         yield
 
 
 def _end_marked(mark: str) -> None:
-    """End what still runs and was started, however indirectly, with this mark in its environment; gently first."""
+    """End the processes with this mark in their environment that still run: SIGTERM first, then SIGKILL."""
     left = [process for process in psutil.process_iter() if _has_mark(process, mark)]
     for process in left:
         _send(process, signal.SIGTERM)
@@ -225,7 +206,7 @@ def _end_marked(mark: str) -> None:
 def _has_mark(process: psutil.Process, mark: str) -> bool:
     try:
         return process.environ().get(MARK) == mark and process.pid != os.getpid()
-    except (psutil.Error, OSError):  # it is another user's, or gone
+    except (psutil.Error, OSError):  # another user's process, or one that has ended
         return False
 
 

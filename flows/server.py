@@ -1,12 +1,12 @@
-"""Prefect's server on this machine, as a process of vecml's: a temporary one for a run, a standing one for `vecml up`.
+"""Prefect's server on this machine, in a child process: a temporary one for a run, a permanent one for `vecml up`.
 
-`python -m flows.server --descriptor FD` is the temporary one. It starts before anything heavy is imported, serves on a
-socket that its parent has bound, and ends when its standard input ends: whatever happens to the parent, SIGKILL
-included, no server is left over. It has no UI and runs only the services that a run needs. Its database is Prefect's
-own, so a real server's UI shows the runs later.
+`python -m flows.server --descriptor FD` is the temporary server. It starts before anything heavy is imported, serves on
+a socket that its parent has bound, and ends when its standard input ends, so that even a parent that was killed leaves
+no server behind. It has no UI and runs only the services that a run needs. Its database is Prefect's own, so a
+permanent server's UI shows the runs later.
 
-`python -m flows.server PORT` is the standing one. It is what `prefect server start` serves, with the UI, but it answers
-only to the names of this machine, and ends within seconds although a browser still listens to it.
+`python -m flows.server PORT` is the permanent server: the same as `prefect server start`, with the UI, but it answers
+only to the names of this machine, and ends within seconds although a browser is still connected.
 """
 
 import atexit
@@ -32,7 +32,7 @@ from vecml.errors import ServerError
 if TYPE_CHECKING:
     from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
-STARTUP_SECONDS = 180.0  # the first start migrates databases: half a minute was seen on a quiet machine
+STARTUP_SECONDS = 180.0  # the first start migrates databases, which takes half a minute on an idle machine
 SLOW_SECONDS = 8.0
 STOP_SECONDS = 5.0
 CLOSING_SECONDS = 2
@@ -56,7 +56,7 @@ _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 class TemporaryServer:
-    """A Prefect server of this process's own.
+    """A Prefect server that belongs to this process.
 
     `start` returns at once; `wait` returns when the server answers; `stop` ends it. `url` is for PREFECT_API_URL.
     """
@@ -83,7 +83,7 @@ class TemporaryServer:
     def wait(self, while_waiting: Callable[[float], None]) -> None:
         """Return once the server is healthy; `while_waiting` is called with the seconds waited so far.
 
-        Raises ServerError, with the server's last words, when it ends or does not answer in time.
+        Raises ServerError, with the server's last lines, when it ends or does not answer in time.
         """
         if self._child is None:
             return
@@ -102,7 +102,7 @@ class TemporaryServer:
         raise ServerError(f"Prefect's temporary server did not answer within {STARTUP_SECONDS:.0f} s", "try again")
 
     def stop(self) -> None:
-        """End the server, gently first; returns when it is gone."""
+        """End the server, first with SIGTERM, and wait until it has ended."""
         running, self._child = self._child, None
         if running is None:
             return
@@ -117,7 +117,7 @@ def answers(url: str) -> bool:
 
 
 def ask(request: urllib.request.Request) -> bytes | None:
-    """The answer of a server on this machine, reached past any proxy; None where there is none or an error."""
+    """Get the answer of a server on this machine, without any proxy; None for an error or no answer."""
     try:
         with _open(request, timeout=ANSWER_SECONDS) as response:
             content: bytes = response.read()
@@ -131,9 +131,9 @@ _running: TemporaryServer | None = None
 
 @contextmanager
 def serving(while_waiting: Callable[[float], None] = lambda _seconds: None) -> Iterator[None]:
-    """Provide a Prefect server during the `with` block: the user's own, or one that lives as long as this process.
+    """Provide a Prefect server during the `with` block: the user's own, or one that ends with this process.
 
-    Raises ServerError when a temporary one does not start.
+    `while_waiting` is called with the seconds waited so far. Raises ServerError when a temporary server does not start.
     """
     from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings  # noqa: PLC0415 -- heavy
 
@@ -165,9 +165,9 @@ def without_heartbeat() -> Iterator[None]:
 
 
 def configured_url() -> str | None:
-    """The Prefect API that the user has named: in the environment, in a file of the folder or in the active profile.
+    """Read the Prefect API that the user has configured: in the environment, in the folder or in the active profile.
 
-    Read without importing Prefect, which would cost more than a second before the server could start.
+    Prefect is not imported for it: that would take more than a second before the server could start.
     """
     here = Path.cwd()
     project = _toml(here / "pyproject.toml").get("tool", {}).get("prefect", {})
@@ -194,7 +194,7 @@ def _dotenv(path: Path) -> str | None:
 
 
 def go_past_proxies() -> None:
-    """Our own server is on this machine: nobody should look for it through a proxy."""
+    """Make this process and its children reach servers on this machine without a proxy."""
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
         os.environ[name] = ",".join([*hosts, *(host for host in HOSTS if host not in hosts)])
@@ -204,22 +204,22 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return {}  # Prefect itself will say what is wrong with it
+        return {}  # Prefect itself reports the fault
 
 
 def _app() -> "TrustedHostMiddleware":
-    """Prefect's server for a browser and workers of this machine."""
+    """Make Prefect's server, which only answers browsers and workers of this machine."""
     from fastapi.middleware.trustedhost import TrustedHostMiddleware  # noqa: PLC0415 -- the server's process needs it
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
-    # A page that a browser shows must not reach it by a name that it has made point here (DNS rebinding).
+    # A web page must not reach the server through a host name that it made point to this machine (DNS rebinding).
     return TrustedHostMiddleware(create_app(), allowed_hosts=list(HOSTS))
 
 
 def _serve_parent(descriptor: int) -> None:
-    """Serve on an inherited socket until told to end, or until the parent is gone."""
+    """Serve on an inherited socket until a signal comes or the parent ends."""
     os.dup2(2, 1)  # nobody reads standard output, and a full pipe would block the server
-    gc.disable()  # what the imports make stays: looking through it again and again costs a fifth of the start
+    gc.disable()  # imported modules are no garbage, and looking through them costs a fifth of the start
     import uvicorn  # noqa: PLC0415
 
     server = uvicorn.Server(uvicorn.Config(_app(), log_level="error", lifespan="on"))
@@ -237,7 +237,7 @@ def _serve_parent(descriptor: int) -> None:
     server.run(sockets=[socket.socket(fileno=descriptor)])
 
 
-def _serve_standing(port: int) -> None:
+def _serve_port(port: int) -> None:
     """Serve on a port of 127.0.0.1 until SIGTERM or SIGINT."""
     import uvicorn  # noqa: PLC0415
 
@@ -255,4 +255,4 @@ if __name__ == "__main__":
     if sys.argv[1] == DESCRIPTOR:
         _serve_parent(int(sys.argv[2]))
     else:
-        _serve_standing(int(sys.argv[1]))
+        _serve_port(int(sys.argv[1]))

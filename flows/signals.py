@@ -11,7 +11,7 @@ from types import FrameType
 def leaving_in_order() -> Iterator[None]:
     """Make SIGTERM and SIGHUP raise SystemExit(128 + number) during the `with` block, so that clean-up runs.
 
-    A handler that somebody else has set stays; outside the main thread nothing can be set, and nothing is.
+    An existing handler stays; outside the main thread Python allows no handlers, so nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -19,14 +19,14 @@ POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Triggered:
-    """A flow run that was asked for.
+class TriggeredRun:
+    """A flow run that was triggered.
 
     Attributes:
         queue: the work queue that it waits in.
-        flow_run_id, name: Prefect's.
+        flow_run_id, name: its id and name in Prefect.
         state: `SCHEDULED`, `RUNNING`, or how it ended: `COMPLETED`, `FAILED` ...
-        message: what Prefect says of that.
+        message: Prefect's message for this state.
     """
 
     queue: str
@@ -38,16 +38,16 @@ class Triggered:
 
 def trigger(
     deployment: str, queues: Sequence[str], config: Mapping[str, Any], wait_seconds: float | None = 0
-) -> list[Triggered]:
-    """Ask for a flow run of `deployment` in each of `queues`, all at once; then wait for all of them.
+) -> list[TriggeredRun]:
+    """Start a flow run of `deployment` in each of `queues`, all at once; then wait for all of them.
 
     Args:
-        deployment: `compare/devices`.
+        deployment: name of the deployment, for example `compare/devices`.
         queues: work queues; a worker serves one with `--work-queue`.
         config: the flow's `config`, in types that JSON has.
-        wait_seconds: for their ends; 0 does not wait, None waits for as long as they take.
+        wait_seconds: how long to wait for their ends; 0 does not wait, None has no limit.
 
-    Raises ServerError when there is no server or it does not answer, SettingError when it does not know the deployment.
+    Raises ServerError without a server or an answer, SettingError where the server does not know the deployment.
     """
     address = PREFECT_API_URL.value()
     if not address:
@@ -78,7 +78,7 @@ def trigger(
         ) from None
 
 
-def _triggered(queue: str, run: FlowRun) -> Triggered:
+def _triggered(queue: str, run: FlowRun) -> TriggeredRun:
     state = run.state
     word, message = ("SCHEDULED", "") if state is None else (state.type.value, state.message or "")
-    return Triggered(queue, str(run.id), run.name, word, message)
+    return TriggeredRun(queue, str(run.id), run.name, word, message)

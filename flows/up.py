@@ -1,6 +1,6 @@
-"""A Prefect server, a worker and MLflow's UI over the runs: brought up together on 127.0.0.1, ended together.
+"""A Prefect server, a worker and MLflow's UI: started together on 127.0.0.1, and ended together.
 
-Prefect's data lie in a folder of their own beside `mlruns/`, with the logs of all three. Nothing calls the internet.
+Prefect's data and the logs of all three are in the folder `.prefect/` beside `mlruns/`. Nothing calls the internet.
 """
 
 import os
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.processes import Ended, Service, Together
+from flows.processes import Ended, ProcessGroup, Service
 from flows.server import STARTUP_SECONDS, answers, go_past_proxies
-from flows.worker import NO_DEPLOY, POOL, works
+from flows.worker import NO_DEPLOY, POOL, worker_is_online
 from tasks.tracking.location import PORT_VARIABLE
 from vecml import child
 from vecml.errors import ServerError
@@ -34,21 +34,20 @@ QUIET = {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "PYTHONUNBUFFERED": "1",  # or what a process said last would be lost with it
+    "PYTHONUNBUFFERED": "1",  # otherwise the last lines of a process would be lost with it
 }
 
 
 @dataclass(frozen=True)
-class Asked:
+class UpRequest:
     """The request to `vecml up`.
 
     Attributes:
         home: the folder that holds `mlruns/`; flow runs work there.
-        prefect_port: of Prefect's server.
-        mlflow_port: of MLflow's UI.
-        runs: the command that serves MLflow's UI on that port and prints the runs' page first; None where a tracking
+        prefect_port, mlflow_port: ports of Prefect's server and of MLflow's UI.
+        runs: the command that serves MLflow's UI and prints the address of the runs' page first; None where a tracking
             server has a UI of its own.
-        queues: those of the work pool that this machine's worker serves; another machine's are left to that.
+        queues: the queues of the work pool that this machine's worker serves.
         deploy: whether the deployments of the folder's prefect.yaml are registered.
     """
 
@@ -65,20 +64,20 @@ class Asked:
 
     @property
     def logs(self) -> Path:
-        """The folder of the logs: one for each process."""
+        """The folder of the logs, one file for each process."""
         return self.home / FOLDER / "logs"
 
 
-def bring_up(asked: Asked, up: Callable[[str | None], None], hear: Callable[[str, str], None]) -> Ended:
-    """Start all of it, stay until it ends, and leave no process.
+def bring_up(asked: UpRequest, up: Callable[[str | None], None], hear: Callable[[str, str], None]) -> Ended:
+    """Start all processes, wait until they end, and leave none behind.
 
     Args:
-        asked: what to start.
-        up: is called once all of it is healthy, with the address of the runs' page; None where a server has its own.
-        hear: is told each line that a process writes, with the process's name.
+        asked: the request.
+        up: is called once all processes are healthy, with the address of the runs' page, or None without one.
+        hear: is called with a process's name and each line that it writes.
 
-    Returns how it was ended from outside. Raises ServerError when it is up in that folder already, when one of the
-    processes ends by itself, with what it said last, or when one is not healthy in time; the others are then ended.
+    Returns how they were ended from outside. Raises ServerError when `vecml up` runs in that folder already, when one
+    process ends by itself, or when one is not healthy in time; the others are then ended.
     """
     asked.logs.mkdir(parents=True, exist_ok=True)
     try:
@@ -90,8 +89,8 @@ def bring_up(asked: Asked, up: Callable[[str | None], None], hear: Callable[[str
         ) from None
 
 
-def services(asked: Asked) -> list[Service]:
-    """The processes, each with what it is told by its environment."""
+def services(asked: UpRequest) -> list[Service]:
+    """List the processes to start, each with its command and its environment."""
     deploy = [] if asked.deploy else [NO_DEPLOY]
     here = {name: value for name, value in child.environment().items() if name not in OF_ANOTHER_SERVER}
     here |= {
@@ -110,17 +109,17 @@ def services(asked: Asked) -> list[Service]:
         Service(
             WORKER,
             child.python("flows.worker", WORKER_NAME, ",".join(asked.queues), *deploy),
-            {**here, PORT_VARIABLE: str(asked.mlflow_port)},  # where its runs' links lead
+            {**here, PORT_VARIABLE: str(asked.mlflow_port)},  # for the links of its runs
         ),
     ]
     return found if asked.runs is None else [*found, Service(MLFLOW, asked.runs, here)]
 
 
-def _stay(asked: Asked, up: Callable[[str | None], None], hear: Callable[[str, str], None]) -> Ended:
+def _stay(asked: UpRequest, up: Callable[[str | None], None], hear: Callable[[str, str], None]) -> Ended:
     go_past_proxies()
     watch = _Watch(asked, up, hear)
-    together = Together(services(asked), asked.home, asked.logs, first=WORKER, hear=watch.hear)
-    ended = together.run(started=lambda: watch.start(together))
+    group = ProcessGroup(services(asked), asked.home, asked.logs, first=WORKER, hear=watch.hear)
+    ended = group.run(started=lambda: watch.start(group))
     if ended.died is not None:
         how = f"was ended by signal {-ended.status}" if ended.status < 0 else f"ended with {ended.status}"
         raise ServerError(
@@ -136,49 +135,44 @@ def _stay(asked: Asked, up: Callable[[str | None], None], hear: Callable[[str, s
 
 
 class _Watch:
-    """Looks until everything is healthy, then tells it once; gives up after a while.
+    """Checks in a thread until all processes are healthy, then calls `up`; `failed` lists those that were too slow."""
 
-    Attributes:
-        failed: what was not healthy in time.
-    """
-
-    def __init__(self, asked: Asked, up: Callable[[str | None], None], hear: Callable[[str, str], None]) -> None:
+    def __init__(self, asked: UpRequest, up: Callable[[str | None], None], hear: Callable[[str, str], None]) -> None:
         self.failed: list[str] = []
         self._asked = asked
         self._up = up
         self._hear = hear
         self._page: str | None = None
 
-    def start(self, together: Together) -> None:
-        """Look, in a thread, until `together` is being ended."""
-        threading.Thread(target=self._look, args=(together,), daemon=True).start()
+    def start(self, group: ProcessGroup) -> None:
+        threading.Thread(target=self._look, args=(group,), daemon=True).start()
 
     def hear(self, name: str, line: str) -> None:
-        """Pass a process's line on; the runs' page is read from MLflow's."""
+        """Pass a process's line on; read the address of the runs' page from MLflow's lines."""
         if name == MLFLOW and (match := re.search(r"http://127\.0\.0\.1:\S+/#/experiments/\S+", line)):
             self._page = match[0]
         self._hear(name, line)
 
-    def _look(self, together: Together) -> None:
+    def _look(self, group: ProcessGroup) -> None:
         waiting = self._probes(datetime.now(UTC))
         limit = time.monotonic() + STARTUP_SECONDS
-        while not together.ending:
+        while not group.ending:
             waiting = {name: healthy for name, healthy in waiting.items() if not healthy()}
             if not waiting:
                 self._up(self._page)
                 return
             if time.monotonic() > limit:
                 self.failed = list(waiting)
-                together.end()
+                group.end()
                 return
             time.sleep(POLL_SECONDS)
 
     def _probes(self, since: datetime) -> Mapping[str, Callable[[], bool]]:
-        """What tells whether each process is healthy."""
+        """Give for each process a function that says whether it is healthy."""
         api = f"{self._asked.prefect}/api"
         probes = {
             PREFECT: lambda: answers(f"{api}/health"),
-            WORKER: lambda: works(api, POOL, WORKER_NAME, since),
+            WORKER: lambda: worker_is_online(api, POOL, WORKER_NAME, since),
         }
         if self._asked.runs is not None:
             health = f"http://127.0.0.1:{self._asked.mlflow_port}/health"
@@ -187,10 +181,10 @@ class _Watch:
 
 
 def ui_command(port: int) -> list[str]:
-    """`vecml ui` in this interpreter: it opens the store, prints the runs' page and becomes MLflow's server."""
+    """Give the command of `vecml ui`, which opens the store, prints the runs' page and becomes MLflow's server."""
     return [sys.executable, "-P", "-m", "vecml", "ui", "--port", str(port)]
 
 
 def home_of(runs: Path | None) -> Path:
-    """The folder that flow runs work in: the one of the local `mlruns/`, else VECML_HOME, else the current one."""
+    """Give the folder that flow runs work in: that of the local `mlruns/`, else VECML_HOME, else the current folder."""
     return runs.parent if runs is not None else Path(os.environ.get("VECML_HOME") or Path.cwd()).expanduser().resolve()

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 POOL = "vecml"
 PREFECT = (sys.executable, "-P", "-m", "prefect")
 NO_DEPLOY = "--no-deploy"
-MOST_DEPLOYMENTS = 200  # the most that Prefect hands over at once
+MOST_DEPLOYMENTS = 200  # the most that Prefect returns at once
 
 
 def work(name: str, queues: Sequence[str], deploy: bool) -> None:
-    """Become the worker `name` of these queues, once the server knows them and, with `deploy`, the deployments."""
+    """Create pool and `queues`, with `deploy` register the deployments, then become the worker `name` of the queues."""
     _wait_for_server(f"{os.environ['PREFECT_API_URL']}/health")
-    from prefect.client.orchestration import get_client  # noqa: PLC0415 -- while it is imported the server comes up
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 -- heavy: the server is asked first
 
     with get_client(sync_client=True) as client:
         _make_pool(client)
@@ -45,7 +45,7 @@ def work(name: str, queues: Sequence[str], deploy: bool) -> None:
     os.execv(sys.executable, worker)  # noqa: S606 -- Prefect's worker takes this process's place, and its signals
 
 
-def works(api: str, pool: str, name: str, since: datetime) -> bool:
+def worker_is_online(api: str, pool: str, name: str, since: datetime) -> bool:
     """Whether the worker `name` of `pool` has reported to the Prefect server at `api` after `since`."""
     request = urllib.request.Request(  # noqa: S310 -- our own server
         f"{api}/work_pools/{pool}/workers/filter", data=b"{}", headers={"Content-Type": "application/json"}
@@ -69,7 +69,7 @@ def _wait_for_server(health: str) -> None:
 
 
 def _make_pool(client: "SyncPrefectClient") -> None:
-    """As `prefect work-pool create vecml --type process` does, which asks an address outside what there is."""
+    """Create the pool as `prefect work-pool create vecml --type process` does, but without a call to the internet."""
     from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
     from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
     from prefect.workers.process import ProcessWorker  # noqa: PLC0415
@@ -82,7 +82,7 @@ def _make_pool(client: "SyncPrefectClient") -> None:
 
 
 def _make_queues(client: "SyncPrefectClient", queues: Sequence[str]) -> None:
-    """A worker does not ask for a queue that is not there; `prefect deploy` makes those of prefect.yaml alone."""
+    """Create the queues: a worker ignores a missing queue, and `prefect deploy` creates only those of prefect.yaml."""
     from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
 
     for queue in queues:
@@ -93,7 +93,7 @@ def _make_queues(client: "SyncPrefectClient", queues: Sequence[str]) -> None:
 
 
 def _switched_on(client: "SyncPrefectClient") -> "set[tuple[UUID, str]]":
-    """The schedules that are on: the deployment's id, and when it runs."""
+    """List the active schedules, each as the deployment's id and the schedule's times."""
     return {
         (deployment.id, schedule.schedule.model_dump_json())
         for deployment in client.read_deployments(limit=MOST_DEPLOYMENTS)
@@ -103,7 +103,7 @@ def _switched_on(client: "SyncPrefectClient") -> "set[tuple[UUID, str]]":
 
 
 def _switch_on(client: "SyncPrefectClient", switched_on: "set[tuple[UUID, str]]") -> None:
-    """What the user has switched on stays on: registering a deployment anew makes its schedules anew, which are off."""
+    """Activate the user's active schedules again: registering a deployment creates its schedules anew, inactive."""
     for deployment in client.read_deployments(limit=MOST_DEPLOYMENTS):
         for schedule in deployment.schedules:
             if not schedule.active and (deployment.id, schedule.schedule.model_dump_json()) in switched_on:

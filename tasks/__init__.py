@@ -1,1 +1,1 @@
-"""One call into vecml each, as Prefect tasks."""
+"""The library's functions as Prefect tasks; `tasks.tracking` logs their results in MLflow."""

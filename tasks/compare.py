@@ -11,5 +11,5 @@ T = TypeVar("T")
 
 
 def as_task(name: str, function: Callable[P, T]) -> Callable[P, T]:
-    """`function` as a task called `name`; see `vecml.comparison.session.Step`."""
+    """Make `function` a Prefect task called `name`; see `vecml.comparison.session.Step`."""
     return task(name=name, cache_policy=NO_CACHE, persist_result=False)(function)

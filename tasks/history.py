@@ -1,4 +1,4 @@
-"""confirm: tonight's comparison against the history of its settings; a suspicion is measured again before it alarms."""
+"""The task confirm: compare tonight's comparison with its settings' history; a suspicion is measured again first."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,10 +21,10 @@ from vecml.warnings import warn
 
 @task(name="confirm", cache_policy=NO_CACHE, persist_result=False)
 def confirm(config: ComparisonConfig, job: Job, chosen: Chosen, run_id: str) -> tuple[Alarm, ...]:
-    """Hold the comparison `run_id` against the series that it belongs to.
+    """Compare the comparison `run_id` with the series of its settings.
 
-    Each suspicion is put to the proof by fresh sittings, which are recorded like any other. Gives the alarms whose
-    cause is the machine, each with the warning VML017. Raises RegressionError where it is the program.
+    Fresh sittings, which are recorded like any other, confirm or dismiss each suspicion. Returns the alarms whose cause
+    is the machine, each with the warning VML017. Raises RegressionError where the cause is the program.
     """
     fresh = _Fresh(config, job, chosen)
     recorded = recorded_settings()
@@ -49,7 +49,7 @@ class _Fresh:
         self._runs: list[str] = []
 
     def of(self, series: Series) -> Callable[[], Point]:
-        """A function that gives the series' next fresh sitting at each call."""
+        """Make a function that returns the next fresh sitting of the series at each call."""
         taken = 0
 
         def fresh() -> Point:

@@ -1,6 +1,6 @@
-"""The pipeline as Prefect tasks, in order: generate, split, train, choose-engine, vectorized-infer, evaluate.
+"""The steps of the pipeline as Prefect tasks: generate, split, train, choose-engine, vectorized-infer, evaluate.
 
-Each calls one function of the library and takes its time. `flows.pipeline` puts them together.
+Each task calls one function of the library and measures its time. `flows.pipeline` runs them in order.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ from vecml.model.train import train as train_model
 
 @task(name="generate", cache_policy=NO_CACHE, persist_result=False)
 def generate(config: PipelineConfig) -> Timed[Table]:
-    """Read the table that `config` names, or draw one."""
+    """Read the table that `config` names, or generate a random one."""
     return timed(load_table, config)
 
 
 @task(name="split", cache_policy=NO_CACHE, persist_result=False)
 def split(table: Table, config: PipelineConfig) -> Timed[Split]:
-    """Take the test rows apart and encode both parts with figures of the training part."""
+    """Split the rows into training and test part, and encode both by the training part's values."""
     return timed(split_table, table, config.test_fraction, config.seed)
 
 
@@ -43,7 +43,7 @@ def train(split: Split, config: PipelineConfig, device: str) -> Timed[Training]:
 
 @task(name="choose-engine", cache_policy=NO_CACHE, persist_result=False)
 def choose(model: AnyModel, test: Part, config: PipelineConfig) -> Choice:
-    """With `--engine auto`: compare the engines on the test part, or take what an earlier comparison found."""
+    """Choose the engine (`--engine auto`) by a comparison on the test part, or by an earlier comparison."""
     return choose_engine(model, test.x_FN, candidates(config), config.budget)
 
 
@@ -55,5 +55,5 @@ def vectorized_infer(model: AnyModel, test: Part, complete: Complete) -> Inferen
 
 @task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)
 def evaluate(split: Split, inference: Inference, replicas: Sequence[Model] = ()) -> Timed[Evaluation]:
-    """Score the test part's labels, and every one of the `replicas`."""
+    """Score the test part's labels, and the labels of each of the `replicas`."""
     return timed(score, split, inference, replicas)

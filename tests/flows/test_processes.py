@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.processes import SIGNALS, Ended, Service, Together
+from flows.processes import SIGNALS, Ended, ProcessGroup, Service
 
 # Says who it is, and when it is told to end, how long it took its time.
 SERVER = """
@@ -43,7 +43,7 @@ def service(name: str, code: str) -> Service:
 
 
 def run(
-    folder: Path, *services: Service, when_up: Callable[[Together], None] | None = None
+    folder: Path, *services: Service, when_up: Callable[[ProcessGroup], None] | None = None
 ) -> tuple[Ended, list[tuple[str, str]]]:
     """Run them, the one named `worker` ending first; what came of it, and the lines that were heard."""
     heard: list[tuple[str, str]] = []
@@ -55,7 +55,7 @@ def run(
             up.set()
             threading.Thread(target=when_up, args=(together,)).start()
 
-    together = Together(services, folder, folder, first="worker", hear=hear)
+    together = ProcessGroup(services, folder, folder, first="worker", hear=hear)
     before = [signal.getsignal(number) for number in SIGNALS]
     ended = together.run(started=lambda: None)
     assert [signal.getsignal(number) for number in SIGNALS] == before
@@ -115,7 +115,7 @@ def test_what_was_put_into_another_session_is_ended(tmp_path: Path, monkeypatch:
 
 
 def test_an_order_before_they_have_started_is_kept(tmp_path: Path) -> None:
-    together = Together([service("worker", SERVER)], tmp_path, tmp_path, first="worker", hear=lambda *_: None)
+    together = ProcessGroup([service("worker", SERVER)], tmp_path, tmp_path, first="worker", hear=lambda *_: None)
     together.end()
     assert together.run(started=lambda: None) == Ended()
 
@@ -125,10 +125,10 @@ def test_an_interrupted_command_leaves_nothing(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 from pathlib import Path
-from flows.processes import Service, Together
+from flows.processes import Service, ProcessGroup
 services = [Service(name, [sys.executable, "-c", {SERVER!r}], dict(os.environ)) for name in ("server", "worker")]
 home = Path({str(tmp_path)!r})
-together = Together(services, home, home, "worker", lambda *line: print(*line, flush=True))
+together = ProcessGroup(services, home, home, "worker", lambda *line: print(*line, flush=True))
 print(together.run(lambda: None).signal)
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)

@@ -13,7 +13,7 @@ from vecml.cli.terminal import console
 from vecml.errors import SettingError
 
 if TYPE_CHECKING:
-    from flows.up import Asked
+    from flows.up import UpRequest
     from tasks.tracking.location import Location
 
 PREFECT_PORT = 4200
@@ -61,7 +61,7 @@ def up(
         if mlflow_port == prefect_port:
             raise SettingError(f"--mlflow-port {mlflow_port}: Prefect's server has that port", "choose two ports")
         see_free(mlflow_port, "--mlflow-port")
-    from flows.up import Asked, home_of, ui_command
+    from flows.up import UpRequest, home_of, ui_command
 
     home = home_of(location.folder)
     if deploy and not (home / "prefect.yaml").exists():
@@ -71,10 +71,10 @@ def up(
         )
     prepare(location)
     runs = None if location.has_server else ui_command(mlflow_port)
-    _bring_up(Asked(home, prefect_port, mlflow_port, runs, served, deploy), location, verbose=verbose)
+    _bring_up(UpRequest(home, prefect_port, mlflow_port, runs, served, deploy), location, verbose=verbose)
 
 
-def _bring_up(asked: "Asked", location: "Location", *, verbose: bool) -> None:
+def _bring_up(asked: "UpRequest", location: "Location", *, verbose: bool) -> None:
     """Start the three, print their addresses when all are healthy, and stay until they end."""
     from flows.up import bring_up
 
