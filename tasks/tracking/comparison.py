@@ -45,12 +45,9 @@ REST = "\n\nEverything is in `comparison.json`.\n"
 
 @dataclass(frozen=True)
 class ComparisonWriter:
-    """Writes one comparison.
+    """Writes one comparison into the run `opened`.
 
-    Attributes:
-        opened: its parent run.
-        file: the file that keeps its launches until they are logged.
-        kept: the content of that file, where a stopped comparison goes on.
+    `file` keeps its launches until they are logged; `kept` is the file's content where a stopped comparison goes on.
     """
 
     opened: OpenRun

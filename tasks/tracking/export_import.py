@@ -164,7 +164,6 @@ def _document(store: Store, run: Run, parent: str | None) -> RunDocument:
 
 
 def _exported_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Give the tags that are exported."""
     return {
         name: text
         for name, text in tags.items()

@@ -158,7 +158,7 @@ def running_runs(store: Store, flow_run_id: str | None = None) -> list[Run]:
 
 
 def end_run(store: Store, run_id: str, status: str, reason: str) -> None:
-    """End a run as `status` (FAILED, KILLED) with `reason` in its error tag."""
+    """End a run with the status FAILED or KILLED, and write the reason into its error tag."""
     store.client.set_tag(run_id, ERROR, reason[:5000])
     store.client.set_terminated(run_id, status)
 

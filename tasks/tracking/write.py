@@ -38,13 +38,7 @@ MODEL_NAME = "classifier"
 
 @dataclass
 class RunWriter:
-    """Writes one pipeline run.
-
-    Attributes:
-        store, run: the store, and the run in it.
-        environment: the machine and the libraries.
-        files: the process that writes the slow files.
-    """
+    """Writes one pipeline run into the `store`; `files` is the process that writes its slow files."""
 
     store: Store
     run: TrackedRun
@@ -125,7 +119,7 @@ class RunWriter:
 
 
 def _gather(result: PipelineRecord, folder: Path) -> None:
-    """Write the files of a run that are quick to make into the new `folder`."""
+    """Write the run's quick files into the new `folder`."""
     save(Classifier(result.training.model, result.split.encoding), folder / "model")
     shutil.copy(folder / "model" / PREPROCESSING, folder)
     (folder / "config.json").write_text(result.config.model_dump_json(indent=1) + "\n", encoding="utf-8")
