@@ -77,9 +77,8 @@ def optimize(
             _write(found, patch, json)
         finally:
             writer.log(optimization_content(found))
-    url = writer.run.url
     if not is_printed(json):
-        _show(found, url)
+        _show(found, writer.run.url)
     if apply:
         _apply(found)
     if check:
