@@ -31,7 +31,7 @@ def generate(config: PipelineConfig) -> Timed[Table]:
 
 @task(name="split", cache_policy=NO_CACHE, persist_result=False)
 def split(table: Table, config: PipelineConfig) -> Timed[Split]:
-    """Split the rows into training and test part, and encode both by the training part's values."""
+    """Split the table into a training and a test part; encode both with the statistics of the training part."""
     return timed(split_table, table, config.test_fraction, config.seed)
 
 

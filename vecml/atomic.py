@@ -10,16 +10,16 @@ from vecml.errors import StoreError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put `content` at `path`; raises StoreError as `published` does."""
+    """Write a file as a whole or, on an error, leave the old one as it was. Raises StoreError if it cannot write."""
     with published(path) as temporary:
         temporary.write_bytes(content)
 
 
 @contextmanager
 def published(path: Path) -> Iterator[Path]:
-    """Give a temporary file beside `path` to the block; when the block ends, it is synced and takes the name.
+    """Yield the path of a temporary file to write; after the block it is synced to disk and renamed to `path`.
 
-    Raises StoreError, naming the path and the cause, when it cannot be written; what was there is then untouched.
+    Raises StoreError with the path and the cause if it cannot be written; the old file then stays as it was.
     """
     temporary: Path | None = None
     try:

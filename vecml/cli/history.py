@@ -74,9 +74,9 @@ def history(
 
 
 def chosen(recorded: "list[RecordedSetting]", architecture: str | None) -> "list[RecordedSetting]":
-    """The settings whose network's digest begins so; all of them for None.
+    """Select the settings whose network's digest begins with `architecture`; None selects all.
 
-    Raises SettingError where none does, naming the digests that there are.
+    Raises SettingError if there is none; its hint has some of the recorded digests.
     """
     if architecture is None:
         return recorded
@@ -103,7 +103,7 @@ def _of_setting(recorded: "list[RecordedSetting]", wanted: dict[str, str], asked
 
 
 def _wanted(text: str) -> dict[str, str]:
-    """`numpy threads=2` by param's name."""
+    """Read the argument of `--setting`, such as `numpy threads=2`, as values by the params' names."""
     from vecml.keys import SETTING_PARAMS
 
     wanted = {}
@@ -120,7 +120,7 @@ def _wanted(text: str) -> dict[str, str]:
 
 
 def _since(text: str, now: datetime) -> datetime:
-    """The time from which on sittings count."""
+    """Read the argument of `--since`, a date or a number of days before `now` such as `30d`, as a time."""
     if match := re.fullmatch(r"(\d{1,5})d", text.strip()):
         return now - timedelta(days=int(match[1]))
     try:

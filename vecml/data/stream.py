@@ -32,9 +32,9 @@ class Block:
     """Consecutive rows of a file.
 
     Attributes:
-        first_row: the number of its first row in the file, from 0.
-        columns: what the encoding needs, in its order, for `Encoding.transform`.
-        carried: the columns that are carried over, as they were read.
+        first_row: index of its first row in the file, from 0.
+        columns: the columns that the encoding needs, in its order, for `Encoding.transform`.
+        carried: the columns that are copied unchanged to the output.
     """
 
     first_row: int
@@ -47,10 +47,9 @@ class Block:
 
 
 def open_file(path: Path, encoding: Encoding, carried: Sequence[str] = ()) -> DataFile:
-    """Look at a file's columns, before anything of it is read.
+    """Check the names and types of a file's columns before its rows are read.
 
-    Raises DataError when it cannot be opened, a column is missing (with the nearest name), is of a type that cannot
-    be what it was in training, or occurs twice.
+    Raises DataError if it cannot be opened, or a column is missing, occurs twice or has another type than in training.
     """
     check_file(path)
     schema, n_rows = _schema(path)
@@ -68,11 +67,11 @@ def open_file(path: Path, encoding: Encoding, carried: Sequence[str] = ()) -> Da
 
 
 def blocks(file: DataFile, block_rows: int) -> Iterator[Block]:
-    """The file's rows in order, `block_rows` at a time; a thread reads ahead.
+    """Yield the file's rows in order as blocks of `block_rows` rows; a thread reads ahead.
 
-    Raises DataError for what is wrong with the file or with a value, naming its row.
+    Raises DataError if the file or a value cannot be used; for a value it names the row.
     """
-    source = _parquet if _is_parquet(file.path) else csv_tables if _is_csv(file.path) else _whole
+    source = _parquet if _is_parquet(file.path) else csv_tables if _is_csv(file.path) else _unstreamed
     with read_ahead(lambda: rebatch(source(file, block_rows), block_rows)) as tables:
         first_row = 0
         for table in tables:
@@ -83,7 +82,7 @@ def blocks(file: DataFile, block_rows: int) -> Iterator[Block]:
 
 
 def _columns(table: "pa.Table", encoding: Encoding, first_row: int) -> tuple[Column, ...]:
-    """As `raw_columns` gives them; an error names the row of the file, not of the block."""
+    """Call `raw_columns`; an error names the row in the file instead of the row in the block."""
     try:
         return raw_columns(table, encoding)
     except DataError as error:
@@ -91,7 +90,7 @@ def _columns(table: "pa.Table", encoding: Encoding, first_row: int) -> tuple[Col
 
 
 def _missing(missing: list[str], names: list[str], needed: list[str], source: str) -> DataError:
-    """The error for columns that are not there; of several with one counterpart each it shows how they seem renamed."""
+    """Make the error for the columns that are missing; its hint names the columns that are most like the first."""
     word = "column" if len(missing) == 1 else "columns"
     unknown = [name for name in names if name not in needed]
     hint = did_you_mean(missing[0], unknown or names, "other columns" if unknown else "columns")
@@ -99,7 +98,7 @@ def _missing(missing: list[str], names: list[str], needed: list[str], source: st
 
 
 def _check_types(schema: "pa.Schema", encoding: Encoding) -> None:
-    """What `raw_columns` would refuse by a column's type alone, before anything is read."""
+    """Raise DataError for a column that `raw_columns` would refuse for its type alone, before anything is read."""
     empty = schema.empty_table()
     for column in encoding.columns:
         kind = schema.field(column.name).type
@@ -120,7 +119,7 @@ def _is_csv(path: Path) -> bool:
 
 
 def _schema(path: Path) -> "tuple[pa.Schema, int | None]":
-    """Names and types of the file's columns (all text in a CSV), and its number of rows where that is known."""
+    """Return the names and types of the file's columns (all text in a CSV), and its number of rows or None."""
     if _is_parquet(path):
         with arrow_errors(path, "Parquet"):
             with pq.ParquetFile(path) as file:
@@ -149,15 +148,15 @@ def _parquet(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
 
 
 def _row_bytes(schema: "pa.Schema", names: list[str]) -> int | None:
-    """Bytes of a row in memory; None with columns, of text say, that a file may hold in far fewer than memory takes."""
+    """Return the bytes of a row in memory; None if a column, of text for example, has values of different sizes."""
     kinds = [schema.field(name).type for name in names]
     if not all(pa.types.is_primitive(kind) for kind in kinds):
         return None
     return int(sum(-(-kind.bit_width // 8) for kind in kinds))
 
 
-def _whole(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
-    """A format that is only read whole."""
+def _unstreamed(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
+    """Read a file whose format cannot be streamed; yield tables of at most `block_rows` rows."""
     text = [column.name for column in file.encoding.columns if column.kind == "category"]
     table = read_file(file.path, text=text).select(file.block_columns)
     for start in range(0, table.num_rows, block_rows):

@@ -17,7 +17,7 @@ QUIET = 4  # fatal alone: errors are raised, and what it would print about this 
 
 
 def load_onnxruntime(model: AnyModel, setting: Setting) -> GraphLoaded:
-    """`model` as a session or two; raises EngineUnavailableError for what cannot be exported or has no kernel."""
+    """Make one session for labels and logits, or two for two classes; raises EngineUnavailableError if it cannot."""
     dtype = np.dtype(setting.precision)
     chain = model.chain
     if chain is None:

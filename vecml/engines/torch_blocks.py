@@ -34,7 +34,7 @@ Weights = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 class OnDevice(Loaded):
-    """A model on a device: what blocks and modules have alike. While it is there, CUDA computes in its precision."""
+    """A model on a device; until it is closed, CUDA computes in its precision. For chains of layers and for modules."""
 
     def __init__(self, model: AnyModel, setting: Setting) -> None:
         self._device = torch.device(f"cuda:{setting.device_index}" if setting.device == "cuda" else setting.device)
@@ -49,8 +49,8 @@ class OnDevice(Loaded):
         for place, _ in self._before:
             place.fp32_precision = "tf32" if setting.precision == "tf32" else "ieee"
 
-    def _give_back(self) -> None:
-        """Give CUDA's products and convolutions their former precision back, once, and free the device's memory."""
+    def _restore_precision(self) -> None:
+        """Restore the former precision of CUDA's products and convolutions, only once; free the device's memory."""
         if self._before:
             for place, value in self._before:
                 place.fp32_precision = value
@@ -96,12 +96,12 @@ class TorchLoaded(OnDevice):
         return array
 
     def close(self) -> None:
-        """End the threads, free the device's memory, give torch its matrix-product setting back; again: nothing."""
+        """End the threads, free the device's memory, restore torch's matrix-product setting; twice does no harm."""
         self._blocks.close()
         self._lanes.clear()
         self._label_layers.clear()
         self._logit_layers.clear()
-        self._give_back()
+        self._restore_precision()
 
     def _run(self, n_rows: int, work: Callable[[int, slice], None]) -> None:
         """The block loop, with torch's own threads out of the way meanwhile; in smaller blocks when memory runs out."""

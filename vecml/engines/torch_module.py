@@ -101,7 +101,7 @@ class ModuleLoaded(OnDevice):
         self._lanes.clear()
         self._label = self._logit = _Call(nn.Identity())
         self._logits_module = nn.Identity()
-        self._give_back()
+        self._restore_precision()
 
     def _run(self, n_rows: int, work: Callable[[int, slice], None], call: "_Call") -> None:
         """The block loop over what uses `call`, compiled before where that is to be; smaller blocks when memory runs

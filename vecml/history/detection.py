@@ -45,8 +45,8 @@ class Night:
     """The odds of a change after one sitting, from this sitting and the earlier ones.
 
     Attributes:
-        index: number of the sitting, from 0.
-        start: first sitting of the level that held until then.
+        index: index of the sitting, from 0.
+        start: index of the first sitting of the level before the possible change.
         suspicion: log odds of a slowdown whose new level has one sitting or more.
         slower, faster: log odds of a change in this direction whose new level has three sittings or more.
         place: the likeliest first sitting of a slower level, for `suspicion`.
@@ -157,7 +157,7 @@ def place_interval(evidence: Evidence, start: int, place: int, end: int) -> tupl
 
 
 def _fits(n: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of the number of sittings; a correction fitted with the first number is used for the range."""
+    """Yield pairs (first, last): a correction fitted to `first` sittings is used until there are `last` sittings."""
     first = LEAST_BEFORE
     while first <= n:
         last = max(first + 1, math.ceil(first * GROWTH))
@@ -171,7 +171,7 @@ def _fits(n: int) -> Iterator[tuple[int, int]]:
 
 
 def _evidences(rate_N: Floats, canary_N: Floats, fitted: Control) -> tuple[Evidence, ...]:
-    """Give the evidences that must all show a change."""
+    """Return the evidences that must all show a change: with the fitted correction, and if it is open, with slope 1."""
     own = Evidence(fitted.applied(rate_N, canary_N))
     if not fitted.is_open:
         return (own,)
@@ -219,7 +219,7 @@ def _seeds(evidence: Evidence, known: Sequence[int], n: int) -> list[int]:
 
 
 def _either(evidence: Evidence, start: int, end: int) -> tuple[NDArray[np.intp], Floats]:
-    """Give the possible places of a change within a part, and the evidence for a change in either direction at each."""
+    """List the possible places of a change from sitting `start` to before `end`, and the log evidence at each (J,)."""
     place_J = np.arange(start + LEAST_AFTER, end - LEAST_AFTER + 1)
     if end - start < FEWEST_SITTINGS or not len(place_J):
         return place_J[:0], np.empty(0)
@@ -228,7 +228,7 @@ def _either(evidence: Evidence, start: int, end: int) -> tuple[NDArray[np.intp],
 
 
 def _added(evidence: Evidence, places: Sequence[int], n: int) -> list[int]:
-    """Add to the places every change between two of them that has enough evidence."""
+    """Return `places` with the changes that have enough evidence in the parts between them, in order."""
     kept = list(places)
     parts = list(itertools.pairwise([0, *places, n]))
     while parts:

@@ -32,7 +32,7 @@ class Answers:
     """The labels that a run gave, right or wrong by row, for a paired test of two accuracies.
 
     Attributes:
-        row_N: numbers of the rows in the file.
+        row_N: indices of the rows in the file.
         right_N: whether the label of each of these rows is right.
     """
 
@@ -149,7 +149,7 @@ def _against(first: Side, other: Side, others: Sequence[RecordedSetting], rules:
 
 
 def _refusals(first: Side, other: Side) -> list[str]:
-    """Reasons why no figure of one run may be compared with a figure of the other."""
+    """List the reasons why the figures of the two runs may not be compared."""
     found = []
     for side in (first, other):
         if side.error is not None and not side.settings:
@@ -270,9 +270,9 @@ def _classify(
 
 
 def _repeated_as(one: RecordedSetting) -> tuple[object, ...]:
-    """Give the key by which a recorded setting of another day counts as a further sitting of this one.
+    """Return a key; two recorded settings with the same key are sittings of the same setting.
 
-    The block size is left out: it may have been chosen anew.
+    The block size is not in the key: vecml may have chosen another one on another day.
     """
     setting = tuple(sorted((name, value) for name, value in one.setting.items() if name != CHOSEN))
     keys = (one.environment_key, one.architecture_digest, one.data_digest)
@@ -280,7 +280,7 @@ def _repeated_as(one: RecordedSetting) -> tuple[object, ...]:
 
 
 def _rates(setting: RecordedSetting, others: Sequence[RecordedSetting]) -> list[float]:
-    """The rates of a setting's sittings, each run once; its own rate comes first."""
+    """List the rates of the setting (first) and of the runs among `others` that repeat it, one rate for each run."""
     rates = {setting.run_id: setting.rows_per_s or math.nan}
     for one in others:
         if one.rows_per_s and one.invalid is None and _repeated_as(one) == _repeated_as(setting):
@@ -312,7 +312,7 @@ def _accuracy(first: Side, other: Side) -> str | None:
 
 
 def _differing(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The fields that both have and whose values differ, as `name: first, other`."""
+    """List the fields that both have and whose values differ, as `name: first, other`."""
     if not first or not other:
         return []
     names = [name for name in first if name in other and name not in NOT_COMPARED and not name.endswith("_key")]

@@ -29,10 +29,10 @@ from vecml.measure.work import Work
 
 
 def canary() -> float:
-    """Seconds of a small fixed piece of work, the same in every worker: arithmetic in a cache, a copy, some Python.
+    """Do a small fixed piece of work, the same in every worker, and return the seconds that it took.
 
-    It uses one thread and no BLAS, to show a slow process whatever the arm is. It takes a few milliseconds, so that the
-    workers can take turns faster than the machine changes its speed.
+    It has arithmetic in a cache, a copy and some Python, with one thread and no BLAS, so that it shows a slow process
+    whatever the arm runs. It takes a few milliseconds, less time than the machine needs to change its speed.
     """
     small, large, other = _canary_arrays()
     start = time.perf_counter()
@@ -57,7 +57,7 @@ class Server:
         self._latency: Counter[int] = Counter()
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do what a request asks for, and give the answer; errors pass through."""
+        """Do what a request asks for and return the answer; an error is not caught."""
         match request["do"]:
             case "start":
                 module, _, name = request["opener"].partition(":")
@@ -84,13 +84,13 @@ class Server:
 
     @property
     def work(self) -> Work:
-        """The arm's work; raises RuntimeError before `start`."""
+        """The work of the arm; raises RuntimeError before the request `start`."""
         if self._work is None:
             raise RuntimeError("the arm was not started")
         return self._work
 
     def _warm(self, calls: int, seconds: float, most_seconds: float) -> dict[str, Any]:
-        """Make at least so many calls for at least so long; no call begins after `most_seconds`."""
+        """Make at least `calls` calls for at least `seconds`, but begin none after `most_seconds`."""
         taken: list[float] = []
         start = time.perf_counter()
         while (elapsed := time.perf_counter() - start) < most_seconds and (len(taken) < calls or elapsed < seconds):
@@ -106,7 +106,7 @@ class Server:
     def _block(self, calls: int) -> dict[str, Any]:
         call = self.work.call
         gc.collect()  # short: what is left from before is frozen
-        switches, cpu = _switches(), time.process_time_ns()
+        switches, cpu = _involuntary_switches(), time.process_time_ns()
         if self.work.each:
             nanoseconds = self._each(call, calls)
         else:
@@ -115,7 +115,7 @@ class Server:
                 call()
             nanoseconds = time.perf_counter_ns() - start
         cpu = time.process_time_ns() - cpu
-        after = _switches()
+        after = _involuntary_switches()
         return {
             "seconds": nanoseconds / 1e9,
             "calls": calls if self.work.share == 1 else calls * self.work.share,
@@ -125,7 +125,7 @@ class Server:
         }
 
     def _each(self, call: Callable[[], None], calls: int) -> int:
-        """Nanoseconds of all calls together; each call is counted in the histogram of latencies."""
+        """Time each call for the histogram of latencies; return the nanoseconds of all calls together."""
         taken = [0] * calls
         clock = time.perf_counter_ns
         for index in range(calls):
@@ -136,8 +136,8 @@ class Server:
         return sum(taken)
 
 
-def _switches() -> int | None:
-    """How often the scheduler has taken the CPU away from this process."""
+def _involuntary_switches() -> int | None:
+    """Count this process's involuntary context switches so far; None on Windows."""
     try:
         import resource  # noqa: PLC0415 -- Windows has none
     except ImportError:
@@ -146,7 +146,7 @@ def _switches() -> int | None:
 
 
 def _end_with_parent() -> None:
-    """Let the kernel kill this process when its parent ends; where it cannot, the end of the requests ends it."""
+    """Let the kernel kill this process when its parent ends; elsewhere the process ends when its input is closed."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # 1: PR_SET_PDEATHSIG

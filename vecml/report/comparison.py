@@ -243,7 +243,7 @@ def _pair(verdict: Verdict) -> str:
 
 
 def _times(verdict: Verdict) -> str:
-    """`1.31 times as fast (1.25 to 1.38) as`."""
+    """Write the verdict's ratio, as `1.31 times as fast (1.25 to 1.38) as`."""
     interval = f" ({_interval(verdict)})" if verdict.ratio_low is not None else ""
     return f"{times(_of(verdict.ratio))} times as fast{interval} as"
 

@@ -1,4 +1,4 @@
-"""Broadcasting against tile: the same sum with and without a copy of the row for every line of the matrix."""
+"""Broadcasting against tile: add a row to every row of a matrix, with and without a copy of it for each of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,25 +16,25 @@ LARGEST = 131_072
 
 
 def make_input(n_rows: int, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """m_NW (N, W) and row_W (W,), float64."""
+    """Draw a matrix m_NW (N, W) and a row row_W (W,) of float64 values."""
     random = np.random.default_rng(seed)
     return random.random((n_rows, WIDTH)), random.random(WIDTH)
 
 
 def plain(m_NW: NDArray[np.float64], row_W: NDArray[np.float64], out_NW: NDArray[np.float64]) -> NDArray[np.float64]:
-    """m_NW + row_W in every line (N, W), float64, by a matrix of copies of the row."""
+    """Add row_W (W,) to every row of m_NW (N, W), into out_NW, with `np.tile`: a matrix of copies of the row."""
     return np.add(m_NW, np.tile(row_W, (len(m_NW), 1)), out=out_NW)
 
 
 def vectorised(
     m_NW: NDArray[np.float64], row_W: NDArray[np.float64], out_NW: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """m_NW + row_W in every line (N, W), float64, the row itself read again and again."""
+    """Add row_W (W,) to every row of m_NW (N, W), into out_NW, by broadcasting: the row is not copied."""
     return np.add(m_NW, row_W, out=out_NW)
 
 
 def prepare(way: Mapping[str, Any]) -> Call:
-    """One of the two, its result in memory that is there."""
+    """Make the call that adds with tile or by broadcasting, into an array that is allocated before."""
     m_NW, row_W = make_input(way["rows"])
     out_NW = np.empty_like(m_NW)
     function = plain if way["tile"] else vectorised
@@ -42,7 +42,7 @@ def prepare(way: Mapping[str, Any]) -> Call:
 
 
 def plan(quick: bool) -> Plan:
-    """A point for each number of lines."""
+    """Plan a point for each number of rows; at each, adding with tile is compared with broadcasting."""
     return Plan(
         tuple(
             Point(

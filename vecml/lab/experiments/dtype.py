@@ -17,26 +17,26 @@ STEPS = 63  # of int8 a value: the sum of two of them fits
 
 
 def make_input(n_values: int, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two arrays of float64 in [-1, 1)."""
+    """Draw two arrays x_N and y_N (N,) of uniform float64 values in [-1, 1)."""
     random = np.random.default_rng(seed)
     return 2 * random.random(n_values) - 1, 2 * random.random(n_values) - 1
 
 
 def plain(x_N: NDArray[np.float64], y_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    """x + y in float64."""
+    """Add x_N and y_N (N,) in float64."""
     return np.add(x_N, y_N)
 
 
 def vectorised(x_N: NDArray[np.float64], y_N: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
-    """x + y computed in `dtype`, as float64."""
-    call, back = added(x_N, y_N, dtype)
+    """Add x_N and y_N (N,) in `dtype`; return the sums converted to float64."""
+    call, back = addition(x_N, y_N, dtype)
     call()
     made: NDArray[np.float64] = back()
     return made
 
 
-def added(x_N: NDArray[np.float64], y_N: NDArray[np.float64], dtype: str) -> tuple[Call, Call]:
-    """The call that adds in `dtype`, and what gives its last sums as float64."""
+def addition(x_N: NDArray[np.float64], y_N: NDArray[np.float64], dtype: str) -> tuple[Call, Call]:
+    """Make two functions: one adds x_N and y_N (N,) in `dtype`, the other returns the last sums (N,) as float64."""
     if dtype == "bfloat16":
         import torch  # noqa: PLC0415 -- NumPy has no bfloat16; in workers only
 
@@ -54,8 +54,8 @@ def added(x_N: NDArray[np.float64], y_N: NDArray[np.float64], dtype: str) -> tup
 
 
 def prepare(way: Mapping[str, Any]) -> Call:
-    """The sum in the way's dtype; the conversions are made before."""
-    add, back = added(*make_input(way["size"]), way["dtype"])
+    """Make the call that adds in the way's dtype; the arrays are converted to that dtype before."""
+    add, back = addition(*make_input(way["size"]), way["dtype"])
 
     def call() -> LazyArray:
         add()
@@ -65,7 +65,7 @@ def prepare(way: Mapping[str, Any]) -> Call:
 
 
 def plan(quick: bool) -> Plan:  # noqa: ARG001 -- the points are few either way
-    """Arrays that the caches hold, and arrays that they do not; bfloat16 where torch is."""
+    """Plan one point with arrays that fit into the caches and one with larger ones; bfloat16 needs torch."""
     lacks = missing("torch", None)
     dtypes = [dtype for dtype in BYTES if dtype != "bfloat16" or lacks is None]
     points = tuple(

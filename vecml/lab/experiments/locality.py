@@ -20,33 +20,33 @@ STRIDED = 1 << 20
 
 
 def make_input(n_values: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Values (N,), float32, and a random order of their places (N,), int64."""
+    """Draw values x_N (N,), float32, and a random permutation index_N (N,) of their indices, int64."""
     random = np.random.default_rng(seed)
     return random.random(n_values, dtype=np.float32), random.permutation(n_values)
 
 
 def plain(x_N: NDArray[np.float32], index_N: NDArray[np.int64], out_N: NDArray[np.float32]) -> NDArray[np.float32]:
-    """x_N (N,) at the places of index_N (N,), into out_N (N,)."""
+    """Gather x_N[index_N] into out_N; all have the shape (N,)."""
     return np.take(x_N, index_N, out=out_N, mode="clip")
 
 
 def vectorised(x_N: NDArray[np.float32], out_N: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Copy x_N (N,) into out_N (N,); the values lie in the order in which they are needed."""
+    """Gather x_N (N,) into out_N (N,) with the indices in order, so that memory is read sequentially."""
     return np.take(x_N, np.arange(len(x_N)), out=out_N, mode="clip")
 
 
 def by_columns(m_NN: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The largest value of each column (N,) of a row-ordered matrix (N, N): values far apart."""
+    """Find the largest value of each column (N,) of a matrix (N, N) in C order: the values lie far apart."""
     return np.array([m_NN[:, index].max() for index in range(m_NN.shape[1])])
 
 
 def by_rows(m_NN: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The largest value of each row (N,) of a row-ordered matrix (N, N): values side by side."""
+    """Find the largest value of each row (N,) of a matrix (N, N) in C order: the values lie side by side."""
     return np.array([m_NN[index].max() for index in range(m_NN.shape[0])])
 
 
 def prepare(way: Mapping[str, Any]) -> Call:
-    """A gather, a matrix's maxima, or a copy with a stride."""
+    """Make the way's call: a gather, the maxima of a matrix's columns or rows, or a copy of a strided array."""
     if way["kind"] == "gather":
         x_N, index_N = make_input(way["size"])
         out_N = np.empty_like(x_N)
@@ -72,7 +72,7 @@ def _copied(x_N: NDArray[np.float32], out_N: NDArray[np.float32]) -> NDArray[np.
 
 
 def plan(quick: bool) -> Plan:
-    """The curve through the caches, then the matrix and the strides beside it."""
+    """Plan gathers from arrays of growing size (the curve), then the matrix and the strides, which are not in it."""
 
     def both(label: str, x: float | None, n_bytes: int, **payload: Any) -> Point:
         ways = (Way(GATHER, {**payload, "order": False}), Way(ORDER, {**payload, "order": True}))
@@ -88,7 +88,7 @@ def plan(quick: bool) -> Plan:
 
 
 def caches() -> dict[str, int]:
-    """Bytes of this machine's caches that hold data, by level, as far as the system tells."""
+    """Return the size in bytes of each data cache that the system reports, under `L1`, `L2` and `L3`."""
     found = {f"L{level}": hardware.cache(level) for level in (1, 2, 3)}
     return {name: cache.size_bytes for name, cache in found.items() if cache is not None}
 
