@@ -35,14 +35,14 @@ def check_threads(threads: int | None) -> None:
 
 
 def usable_cpus(root: Path = hardware.ROOT) -> int:
-    """CPUs that this process can keep busy: its affinity, and the control groups' quota in whole CPUs (at least 1)."""
+    """Count the CPUs that this process can keep busy, by its affinity and its control groups' quota; at least 1."""
     cpus = hardware.affinity_cpus() or 1
     quota = hardware.cpu_quota(root)
     return cpus if quota is None else max(1, min(cpus, int(quota)))
 
 
 def available_devices() -> tuple[str, ...]:
-    """`cpu`, and `cuda` and `mps` where torch sees one."""
+    """List the devices: `cpu`, and `cuda` and `mps` if torch finds one."""
     try:
         import torch  # noqa: PLC0415 -- a second or two, and only here
     except (ImportError, OSError):
@@ -54,7 +54,7 @@ def available_devices() -> tuple[str, ...]:
 
 
 def device_name(device: str, index: int = 0) -> str:
-    """The device's own name: `NVIDIA H200`, or the CPU's model as the system calls it."""
+    """Return the name of the product, as `NVIDIA H200`, or the CPU's model as the operating system calls it."""
     if device == "cuda":
         import torch  # noqa: PLC0415 -- whoever has a CUDA device in hand has it imported
 
@@ -64,9 +64,9 @@ def device_name(device: str, index: int = 0) -> str:
 
 
 def probe_weights() -> NDArray[np.float32]:
-    """weight_CF (PROBE_CLASSES, PROBE_FEATURES) of the probe's linear model: logit 0 is x0 - x1, the others are 0.
+    """Return the weights weight_CF (8, 32) of the linear model with which `precision_of` finds an engine's precision.
 
-    Larger than the question needs, so that a library takes the same route as for a real model.
+    Logit 0 is x0 - x1, the others are 0. Two features would do, but libraries may use other kernels for tiny models.
     """
     weight_CF = np.zeros((PROBE_CLASSES, PROBE_FEATURES), np.float32)
     weight_CF[0, :2] = 1, -1
@@ -74,13 +74,13 @@ def probe_weights() -> NDArray[np.float32]:
 
 
 def precision_of(logits: Callable[[NDArray[np.float64]], NDArray[np.floating]]) -> str:
-    """The precision that `logits` computes in: a name of `Precision`, or the bits of its mantissa where none fits.
+    """Find the precision that `logits` computes in: a name of `Precision`, or the bits of its mantissa if none fits.
 
     Row k of the probe is (1 + 2^-k, 1): their difference is 2^-k, unless the mantissa has fewer than k bits. tf32 and
     float16 have ten alike, and are told apart by a number that is too large for float16.
 
     Args:
-        logits: takes x_NF, float64, and gives z_NC of the linear model with `probe_weights` and no bias.
+        logits: returns z_NC for x_NF, float64, by the linear model with `probe_weights` and no bias.
     """
     x_NF = np.zeros((_PROBE_ROWS, PROBE_FEATURES))
     steps = 2.0 ** -np.arange(1, _PROBE_BITS + 1)

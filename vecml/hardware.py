@@ -100,7 +100,7 @@ def control_groups(root: Path = ROOT) -> list[Path]:
 
 
 def memory_bytes() -> int | None:
-    """Read the size of the machine's memory."""
+    """Read the bytes of the machine's memory; None if the system does not tell."""
     try:
         return int(psutil.virtual_memory().total)
     except (OSError, RuntimeError, ValueError, KeyError, psutil.Error):

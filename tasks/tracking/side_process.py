@@ -92,10 +92,10 @@ def input_example(x_FN: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def write_files(folder: Path, request: dict[str, Any]) -> None:
-    """Write `mlflow_model/` and `pictures/` into `folder`, which holds `classifier/` (a saved one) and `example.npy`.
+    """Write `mlflow_model/` and `pictures/` into `folder`.
 
     Args:
-        folder: the folder that is read and written.
+        folder: must hold the saved classifier in `classifier/`, and `example.npy`.
         request: run_id, model_id; losses (one float an epoch; empty where nothing was trained), confusion (rows of
             ints) and classes (names); for a module of the user's own also architecture and the import path.
     """
@@ -118,7 +118,7 @@ def write_files(folder: Path, request: dict[str, Any]) -> None:
 
 
 def _serve(scratch: Path, question: IO[bytes], answer: IO[bytes]) -> None:
-    """Import everything by an export into `scratch`; wait for the request; write the files."""
+    """Make an export into `scratch`, which imports all that is needed; then wait for a request and write its files."""
     gc.disable()  # the process lives for seconds, and imported modules are no garbage
     warnings.simplefilter("ignore")  # nobody would read them here, and as errors they would end the process
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the export is made on the CPU

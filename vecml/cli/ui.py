@@ -9,7 +9,7 @@ import typer
 from tasks.tracking.location import PORT_VARIABLE, UI_PORT
 from vecml.cli.options import command
 from vecml.cli.terminal import console
-from vecml.cli.up import see_free
+from vecml.cli.up import check_port_free
 
 
 @command(warns=False)
@@ -30,7 +30,7 @@ def ui(
 
         out.print(f"Runs are kept by a server, which has its own UI: {runs_url(open_store(location))}", soft_wrap=True)
         return
-    see_free(port, "--port")
+    check_port_free(port, "--port")
     from tasks.tracking.store import open_store
     from tasks.tracking.write import runs_url
 

@@ -56,11 +56,11 @@ def up(
     if not served:
         raise SettingError(f"--queues {queues!r}: it names no queue", "for example cpu, or cpu,cuda")
     location = locate()
-    see_free(prefect_port, "--prefect-port")
+    check_port_free(prefect_port, "--prefect-port")
     if not location.has_server:
         if mlflow_port == prefect_port:
             raise SettingError(f"--mlflow-port {mlflow_port}: Prefect's server has that port", "choose two ports")
-        see_free(mlflow_port, "--mlflow-port")
+        check_port_free(mlflow_port, "--mlflow-port")
     from flows.up import UpRequest, home_of, ui_command
 
     home = home_of(location.folder)
@@ -113,8 +113,8 @@ def _bring_up(asked: "UpRequest", location: "Location", *, verbose: bool) -> Non
     out.print("All of it has ended.")
 
 
-def see_free(port: int, flag: str) -> None:
-    """Raise SettingError for a port that something listens on, before anything is started."""
+def check_port_free(port: int, flag: str) -> None:
+    """Raise SettingError if a program listens on the port already; `flag` is the option that named the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -36,9 +36,9 @@ class Sitting(Record):
     """A measurement, and the machine before and after it; `environment` is the one when it began.
 
     Attributes:
-        machine_key: of that environment.
+        machine_key: hash of the machine in that environment.
         rules: this machine's rules for verdicts after as many launches as were measured.
-        change: why no result counts, because the environment is another one than at the beginning; None: it is not.
+        change: what changed in the environment meanwhile, so that no result counts; None if nothing changed.
     """
 
     machine_key: str
@@ -46,11 +46,11 @@ class Sitting(Record):
     change: str | None
 
     def faults(self, names: Iterable[str], found: Mapping[str, str]) -> dict[str, str]:
-        """Why arms are invalid, by their names: `found`, or for all of `names` that the environment changed."""
+        """Return the reason why each arm is invalid: `found`, or if the environment changed, that for all `names`."""
         return dict(found) if self.change is None else dict.fromkeys(names, self.change)
 
     def recorded(self) -> dict[str, Any]:
-        """The fields of `Record` by name: arguments of `Comparison`, say."""
+        """Return the fields of `Record` by name, for example as arguments of `Comparison`."""
         return {one.name: getattr(self, one.name) for one in dataclasses.fields(Record)}
 
 
@@ -105,7 +105,7 @@ def sit(
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """No other measurement of vecml's runs on this machine during the block; see `only_measurement`.
+    """Keep other measurements of vecml off this machine during the block; see `only_measurement`.
 
     Warns VML012 when it has to wait for another one.
     """
@@ -114,7 +114,7 @@ def alone() -> Iterator[None]:
 
 
 def load_now() -> Load:
-    """How busy other programs keep the machine, during half a second in which vecml does nothing."""
+    """Measure how busy other programs keep the machine; vecml does nothing for half a second meanwhile."""
     before = read_counters(())
     time.sleep(LOAD_SECONDS)
     foreign_cpus = window(before, read_counters(()), 0, 0, 0, 0).foreign_cpus

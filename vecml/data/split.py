@@ -26,9 +26,9 @@ class Part:
     """The encoded rows of the training or of the test part.
 
     Attributes:
-        x_FN: float32, by column and contiguous; F encoded features.
+        x_FN: float32 (F, N) in C order; F encoded features of N rows.
         label_N: int64 class indices.
-        row_N: int64 row numbers in the table's source (its file's, say), from 0 and ascending.
+        row_N: int64 row indices in the source of the table, for example its file; from 0, ascending.
         unseen_categories: how many values became zeros because the training part does not have their category.
     """
 
@@ -106,7 +106,7 @@ def split_rows(
 
 
 def _test_counts(count_C: NDArray[np.int64], classes: tuple[str, ...], test_fraction: float) -> NDArray[np.int64]:
-    """Test rows of each class: shares rounded by largest remainder, at least 1 and at most all but 1."""
+    """Count the test rows of each class (C,): its share by largest remainder, at least 1 and at most all but 1."""
     n_rows, n_classes = int(count_C.sum()), len(classes)
     few = [f"{name!r} has {count}" for name, count in zip(classes, count_C, strict=True) if count < 2]
     if few:
@@ -117,12 +117,12 @@ def _test_counts(count_C: NDArray[np.int64], classes: tuple[str, ...], test_frac
     if n_test < n_classes:
         raise DataError(
             f"{given}: a test part of {count(n_test, 'row')} cannot hold {n_classes} classes",
-            f"use at least --test-fraction {_rounded(n_classes / n_rows, math.ceil)}",
+            f"use at least --test-fraction {_short_fraction(n_classes / n_rows, math.ceil)}",
         )
     if n_train < n_classes:
         raise DataError(
             f"{given}: a training part of {count(n_train, 'row')} cannot hold {n_classes} classes",
-            f"use at most --test-fraction {_rounded(1 - n_classes / n_rows, math.floor)}",
+            f"use at most --test-fraction {_short_fraction(1 - n_classes / n_rows, math.floor)}",
         )
     share_C = count_C * (n_test / n_rows)
     test_C: NDArray[np.int64] = np.clip(np.floor(share_C).astype(np.int64), 1, count_C - 1)
@@ -141,8 +141,8 @@ def _too_few(few: list[str]) -> str:
     return f"classes with fewer than 2 rows cannot be split: {shown}"
 
 
-def _rounded(fraction: float, direction: Callable[[float], int]) -> float:
-    """Rounded in this direction to as few digits as leave it between 0 and 1."""
+def _short_fraction(fraction: float, direction: Callable[[float], int]) -> float:
+    """Round a fraction up or down (math.ceil or math.floor) to few digits, but not to 0 or 1, nor far off."""
     for digits in range(2, 12):
         rounded: float = direction(fraction * 10**digits) / 10**digits
         if 0 < rounded < 1 and abs(rounded - fraction) < 0.25 * min(fraction, 1 - fraction):

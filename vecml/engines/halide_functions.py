@@ -22,10 +22,10 @@ _MOST = {"float32": 80.0, "float64": 700.0}  # e to that is a number of the type
 
 
 def activation_of(name: Activation, compute_type: str) -> Callable[[Any], Any]:
-    """The activation as a function of an expression; NaN gives NaN.
+    """Return the activation as a function from a Halide expression to a Halide expression; NaN gives NaN.
 
-    relu is exact; the others' error is some ten units in the last place (gelu's in float64 some twenty) of the greater
-    of their value and their argument's share in it (tests hold them to SciPy).
+    relu is exact. The error of the others is about ten units in the last place (gelu in float64: twenty) of the greater
+    of their value and their argument's share in it; tests compare them with SciPy.
     """
     return {
         "relu": _relu,
@@ -41,24 +41,24 @@ def finite(z: Any) -> Any:
 
 
 def magnitude_bits(z: Any) -> Any:
-    """The bits of |z| as an integer: ordered as the magnitudes are, infinity above all numbers and NaN above that."""
+    """Return the bits of |z| as an integer, which grows with |z|; infinity is above all numbers, and NaN above that."""
     bits = z.type().bits()
     kind = hl.Int(bits)
     return hl.reinterpret(kind, z) & hl.cast(kind, hl.i64((1 << (bits - 1)) - 1))
 
 
 def signed_bits(z: Any) -> Any:
-    """The bits of z as a signed integer: among numbers of which one is positive, the greatest is the highest one's."""
+    """Return the bits of z as a signed integer; it is highest for the highest number, if one of them is positive."""
     return hl.reinterpret(hl.Int(z.type().bits()), z)
 
 
 def not_a_number(bits: Any) -> Any:
-    """Whether `magnitude_bits` are those of NaN."""
+    """Whether `bits`, from `magnitude_bits`, are those of NaN."""
     return bits > infinity_bits(bits.type().bits())
 
 
 def infinity_bits(bits: int) -> Any:
-    """The bits of infinity, as an integer of so many."""
+    """Return a Halide constant: the bits of infinity as an integer of 32 or 64 `bits`."""
     pattern = int(np.float32(np.inf).view(np.int32)) if bits == 32 else int(np.float64(np.inf).view(np.int64))
     return hl.cast(hl.Int(bits), hl.i64(pattern))
 
@@ -87,7 +87,7 @@ def _sigmoid(z: Any, compute_type: str) -> Any:
 
 
 def _tanh(z: Any, compute_type: str) -> Any:
-    """By exp; near zero, where that loses digits, z + z^3 P(z^2)."""
+    """Compute tanh with exp; near zero, where that loses digits, as z + z^3 P(z^2)."""
     one, two = _number(1, compute_type), _number(2, compute_type)
     size = hl.min(hl.abs(z), _number(30, compute_type))
     square = z * z

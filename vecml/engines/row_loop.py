@@ -28,14 +28,14 @@ Layers = list[tuple[list[list[float]], list[float]]]
 
 
 def affordable_rows(architecture: Architecture) -> int:
-    """How many rows a pass of this engine can afford; from the model's shape alone, so the same on every machine."""
+    """Count the rows that this engine labels in a moment, estimated from the layers alone: alike on every machine."""
     units = sum(architecture.widths[1:])
     cost = architecture.multiply_adds + UNIT_MULTIPLY_ADDS * units + ROW_MULTIPLY_ADDS
     return max(1, REFERENCE_MULTIPLY_ADDS // cost)
 
 
 class RowLoopEngine(Engine):
-    """The engine `row_loop`: CPU, float64, one thread."""
+    """The engine `row_loop`: it computes row by row with Python floats, on one thread of the CPU."""
 
     name = "row_loop"
     precisions = ("float64",)
@@ -80,9 +80,9 @@ class RowLoopLoaded(Loaded):
         return z_NC
 
     def _run(self, x: NDArray[Any], n_rows: int, work: Callable[[int, list[float]], None]) -> None:
-        """Call `work(index, row)` for every row, and say how far it is where that takes more than a moment.
+        """Call `work(index, row)` for every row, and show the progress if there are more rows than `affordable_rows`.
 
-        No stage for less: it costs its listener a timer, which is not to be part of a short call's time.
+        For fewer rows the progress display would take a considerable part of the call's time.
         """
         rows = enumerate(_each_row(x, self._layout))
         moment = affordable_rows(self._architecture)
@@ -110,7 +110,7 @@ class RowLoopLoaded(Loaded):
 
 
 def relu(z: float) -> float:
-    """0 below zero; NaN stays NaN."""
+    """Return z, or 0 if z is negative; NaN stays NaN."""
     return 0.0 if z < 0.0 else z
 
 
@@ -136,7 +136,7 @@ ACTIVATIONS: dict[Activation, Callable[[float], float]] = {
 
 
 def _highest(logits: list[float]) -> int:
-    """The class: of one logit whether it is above zero, of more which is highest; 0 where that is not finite."""
+    """Return the index of the highest logit, or for a single logit 1 if it is above 0; 0 if it is not finite."""
     if len(logits) == 1:
         return int(0.0 < logits[0] < math.inf)
     label, best = 0, logits[0]

@@ -228,7 +228,7 @@ def best(found: Sequence[RungFigures]) -> RungFigures | None:
 
 
 def gain(found: Sequence[RungFigures]) -> float | None:
-    """How many times as many rows a second the best rung labels as the first."""
+    """Compute the rate of the best rung over the rate of the first rung; None if one of them is not known."""
     top = best(found)
     if top is None or not found[0].rows_per_s or not top.rows_per_s:
         return None
@@ -283,7 +283,7 @@ def _fraction(ladder: Ladder, setting: Setting, rate: float) -> float | None:
 def _probe(
     model: Model, x_FN: NDArray[np.floating], label_N: NDArray[np.int64], rungs: Sequence[Rung]
 ) -> tuple[int, int] | None:
-    """The numbers of two rows that every rung labels, and whose labels differ."""
+    """Find the indices of two rows that every rung labels and whose labels differ; None if all labels are the same."""
     fewest = min(rung.rows for rung in rungs)
     return probe_rows(model, np.ascontiguousarray(x_FN[:, :fewest]), label_N[:fewest])
 

@@ -98,7 +98,7 @@ def paired(baseline: ArmMeasurement, arm: ArmMeasurement, windows: Iterable[Wind
 
 
 def disturbance(seen: Window, cpus: int) -> str | None:
-    """Why blocks of arms that need `cpus` CPUs do not count in this window, in words, or None when they do."""
+    """Return the reason why blocks of arms that need `cpus` CPUs do not count in this window; None if they count."""
     if seen.steal_share is not None and seen.steal_share > STEAL_SHARE:
         return "the hypervisor gave the CPUs to others"
     if seen.throttled_seconds is not None and seen.throttled_seconds > THROTTLED_SHARE * seen.seconds:

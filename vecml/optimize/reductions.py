@@ -11,7 +11,7 @@ EXTREMES = {"max": ("np.max", "np.fmax"), "min": ("np.min", "np.fmin")}
 
 
 def rewrite_guarded_extreme(nest: Nest, statement: ast.If, mask: Value | None) -> bool:
-    """Rewrite `if value > best: best = value`; False, and nothing done, where the statement is something else."""
+    """Rewrite `if value > best: best = value`; return False and do nothing if the statement has another form."""
     match statement:
         case ast.If(
             test=ast.Compare(left=left, ops=[ast.Gt() | ast.Lt() as op], comparators=[ast.Name(id=name)]),
@@ -28,12 +28,12 @@ def rewrite_gathering(nest: Nest, name: str, node: ast.expr, mask: Value | None)
 
     Args:
         nest: the loops, and the lines written so far.
-        name: set by the statement.
-        node: its right side.
-        mask: where the statement runs; None: in every turn.
+        name: the name that the statement sets.
+        node: the right side of the statement.
+        mask: the condition under which the statement runs; None: in every turn.
 
     Returns:
-        False, and nothing is done, where the right side has another form.
+        Whether the right side has such a form; if not, nothing is done.
     """
     match node:
         case ast.BinOp(left=ast.Name(id=left), op=op, right=right) if left == name and type(op) in SUMS:
@@ -54,9 +54,9 @@ def rewrite_gathering(nest: Nest, name: str, node: ast.expr, mask: Value | None)
 
 
 def accumulate(nest: Nest, name: str, op: ast.operator, node: ast.expr, mask: Value | None) -> None:
-    """Rewrite `name op= node`, a sum or a product, where `mask` holds (None: in every turn) in the `nest`.
+    """Rewrite `name op= node`, a sum or a product, in `nest`; it runs where `mask` is true, or with None always.
 
-    Raises NotRecognisedError with the reason where it cannot be rewritten.
+    Raises NotRecognisedError with the reason if it cannot be rewritten.
     """
     if type(op) not in SUMS:
         raise NotRecognisedError(f"{name} is carried from one turn of the loop to the next")
@@ -93,7 +93,7 @@ def _extreme(nest: Nest, name: str, which: str, node: ast.expr, mask: Value | No
 
 
 def _drop(nest: Nest, line: str, name: str) -> None:
-    """Remove the line that sets the name's first value, unless a later line reads the name."""
+    """Remove `line`, which sets the first value of `name`, from `nest.lines`, unless a later one reads the name."""
     at = len(nest.lines) - 1 - nest.lines[::-1].index(line)
     if not any(name in names_in(ast.parse(later)) for later in nest.lines[at + 1 :]):
         del nest.lines[at]
@@ -102,7 +102,7 @@ def _drop(nest: Nest, line: str, name: str) -> None:
 def _over_inner(
     nest: Nest, name: str, value: Value, function: str, initial: str | None = None
 ) -> tuple[Value | None, Value]:
-    """The value that an outer turn of the nest set the name to, None without one; and what the loops inside gather."""
+    """Return the value that an outer loop gave the name (or None), and `value` reduced over the loops inside that."""
     outer = nest.scope.values.get(name) if name in nest.scope.carried else None
     depth = outer.depth if outer else 0
     inner = [loop for loop in nest.scope.loops.values() if loop.depth > depth]

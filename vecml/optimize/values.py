@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 
 
 class NotRecognisedError(Exception):
-    """A loop is not of a form that can be rewritten; its text says why, of the loop."""
+    """A loop cannot be rewritten; the text says why."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A NumPy expression that stands for a Python value in every turn of the loops.
+    """A NumPy expression for all the values that a Python expression takes in the turns of the loops.
 
     Attributes:
-        code: the expression.
-        deps: names of the loop variables that it depends on; empty: the same in every turn.
-        depth: of the loops that its axes are laid out for.
-        rank: axes of its own, in one turn.
-        loop: for a plain loop variable over a range: its name.
+        code: the text of the NumPy expression.
+        deps: names of the loop variables that it depends on; empty: it is the same in every turn.
+        depth: number of loops, from the outermost, for which the code has axes.
+        rank: number of axes that the value has in one turn; they are the last axes of the code.
+        loop: the name of the loop variable if the value is just that; else None.
     """
 
     code: str
@@ -32,7 +32,7 @@ class Value:
     loop: str | None = None
 
     def at(self, depth: int) -> str:
-        """The code, laid out for `depth` loops."""
+        """The code with new axes for the loops below `self.depth`, up to `depth`."""
         missing = depth - self.depth
         if not missing or not self.deps:
             return self.code
@@ -48,11 +48,11 @@ class Loop:
     """A loop of the nest that is being rewritten.
 
     Attributes:
-        name: of its variable; unique in the nest.
-        depth: from 1, the outermost.
-        start, stop: code, of the range; `0` and the length for a loop over an array.
-        step: code.
-        counts_up: whether it certainly starts at 0 or above, and steps up; else a slice may count from the end.
+        name: name of its variable; unique in the nest.
+        depth: its place in the nest, from 1 for the outermost loop.
+        start, stop: code of the range's ends; `0` and the length for a loop over an array.
+        step: code of the range's step.
+        counts_up: whether it certainly starts at 0 or above and steps up; without that, a slice is not the same.
         stop_is_size: whether `stop` is certainly 0 or above.
     """
 
@@ -66,7 +66,7 @@ class Loop:
 
     @property
     def slice(self) -> str:
-        """The loop's range as a slice; a stop below 0 would count from the end, where the range is empty."""
+        """The loop's range as a slice; a stop below 0 becomes 0, since a slice would count it from the end."""
         start = "" if self.start == "0" else self.start
         stop = self.stop if self.stop_is_size else f"max(0, {self.stop})"
         return f"{start}:{stop}" if self.step == "1" else f"{start}:{stop}:{self.step}"
@@ -84,11 +84,11 @@ class Scope:
     """The names of a function while a nest of its loops is rewritten.
 
     Attributes:
-        ranks: axes of the names that are set before the nest; a name that is missing is not known.
-        values: of the names that the nest sets, so far.
-        carried: names that the nest sets, and that hold what an earlier turn left until then.
-        loops: by their variable's name, the outermost first.
-        stored: of each array that the nest writes, the index as text.
+        ranks: number of axes of each name that is set before the nest, as far as it is known.
+        values: the values of the names that the nest has set so far.
+        carried: names that the nest sets, but that may be read before, with the value of an earlier turn.
+        loops: the loops by the name of their variable, the outermost first.
+        stored: for each array that the nest writes, the index as text.
     """
 
     ranks: dict[str, int]
@@ -99,15 +99,15 @@ class Scope:
 
     @property
     def depth(self) -> int:
-        """How many loops deep it is now."""
+        """The number of loops around the statement that is being rewritten."""
         return len(self.loops)
 
 
 def align(values: list[Value]) -> tuple[list[str], Value]:
-    """Lay several values out beside each other, so that their axes meet.
+    """Add axes to several values so that they broadcast with each other.
 
     Returns:
-        The code of each value, in parentheses; and a value without code, of the layout that a combination of them has.
+        The code of each value, in parentheses; and a value without code, with the axes that their combination has.
     """
     depth = max((value.depth for value in values if value.deps), default=0)
     rank = max(value.rank for value in values)
@@ -124,7 +124,7 @@ def align(values: list[Value]) -> tuple[list[str], Value]:
 
 
 def value_like(layout: Value, code: str, rank: int | None = None) -> Value:
-    """A value with this code and the layout of another; `rank` where it has other axes of its own."""
+    """Make a value with this code and the axes of `layout`; `rank` is given if it has another rank."""
     return replace(layout, code=code, rank=layout.rank if rank is None else rank, loop=None)
 
 

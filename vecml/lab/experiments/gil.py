@@ -17,32 +17,32 @@ N_VALUES = 250_000
 
 
 def make_input(n_values: int, seed: int = 0) -> NDArray[np.float64]:
-    """Values (N,), float64, in [0, 1)."""
+    """Draw uniform values (N,), float64, in [0, 1)."""
     return np.random.default_rng(seed).random(n_values)
 
 
 def python_chunk(steps: int) -> float:
-    """A sum of squares, step by step, in Python."""
+    """Sum the squares of the numbers below `steps` in a Python loop, which holds the GIL."""
     return float(sum(index * index for index in range(steps)))
 
 
 def numpy_chunk(x_N: NDArray[np.float64]) -> float:
-    """The sum of the exponentials of x_N (N,), float64, by two ufuncs."""
+    """Sum the exponentials of x_N (N,), float64, in NumPy, which releases the GIL."""
     return float(np.exp(x_N).sum())
 
 
 def plain(chunk: Callable[[Any], float], parts: list[Any]) -> list[float]:
-    """The chunk's work over each part, one after the other."""
+    """Call `chunk` with each part, one after the other; return the results in order."""
     return [chunk(part) for part in parts]
 
 
 def vectorised(chunk: Callable[[Any], float], parts: list[Any], pool: ThreadPoolExecutor) -> list[float]:
-    """Do the same on the threads of the pool."""
+    """Call `chunk` with each part on the threads of the pool; return the results in order."""
     return list(pool.map(chunk, parts))
 
 
 def prepare(way: Mapping[str, Any]) -> Call:
-    """Cut the work into as many chunks as there are CPUs, for so many threads."""
+    """Make the way's call: a chunk of work for each CPU, on the way's number of threads."""
     parts: list[Any]
     chunk: Callable[[Any], float]
     if way["kind"] == PYTHON:
@@ -56,12 +56,12 @@ def prepare(way: Mapping[str, Any]) -> Call:
 
 
 def several(cpus: int) -> str:
-    """The other way's name."""
+    """Name the way with several threads."""
     return f"{cpus} threads"
 
 
 def plan(quick: bool) -> Plan:  # noqa: ARG001 -- the points are few either way
-    """Both kinds of work; nothing on a machine of one CPU."""
+    """Plan a point for Python and one for NumPy; on a machine with one CPU, none."""
     cpus = usable_cpus()
     if cpus < 2:
         return Plan((), {"threads": "this machine offers one CPU, which threads cannot share to any use"})

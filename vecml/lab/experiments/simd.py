@@ -20,7 +20,7 @@ BASELINE, DISPATCHED = "numpy, baseline SIMD", "numpy, dispatched"
 
 
 def make_input(n_values: int = N_VALUES, seed: int = 0) -> NDArray[np.float32]:
-    """Values (N,), float32, in [-1, 1)."""
+    """Draw uniform values (N,), float32, in [-1, 1)."""
     return (2 * np.random.default_rng(seed).random(n_values, dtype=np.float32) - 1).astype(np.float32)
 
 
@@ -30,7 +30,7 @@ def coefficients() -> list[float]:
 
 
 def plain(x_N: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The polynomial of x_N (N,), float32, by Horner's rule in NumPy: what every compiled kernel must give."""
+    """Evaluate the polynomial at x_N (N,), float32, by Horner's rule in NumPy: the reference for the kernels."""
     y_N = np.full_like(x_N, coefficients()[0])
     for coefficient in coefficients()[1:]:
         y_N = y_N * x_N + np.float32(coefficient)
@@ -38,14 +38,14 @@ def plain(x_N: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def vectorised(x_N: NDArray[np.float32], isa: str) -> NDArray[np.float32]:
-    """The polynomial of x_N (N,), float32, by the kernel that is compiled for `isa`."""
+    """Evaluate the polynomial at x_N (N,), float32, with the kernel that is compiled for `isa`."""
     out_N = np.empty_like(x_N)
     compiled(isa, x_N, out_N)()
     return out_N
 
 
 def compiled(isa: str, x_N: NDArray[np.float32], out_N: NDArray[np.float32]) -> Call:
-    """Compile the kernel for `isa`, and the call that writes the polynomial of x_N into out_N (float32, N >= 16)."""
+    """Compile the kernel for `isa`; return the call that writes the polynomial of x_N into out_N (float32, N >= 16)."""
     import halide as hl  # noqa: PLC0415 -- in workers only
 
     from vecml.engines.halide_kernel import target_of  # noqa: PLC0415
@@ -71,7 +71,7 @@ def compiled(isa: str, x_N: NDArray[np.float32], out_N: NDArray[np.float32]) -> 
 
 
 def prepare(way: Mapping[str, Any]) -> Call:
-    """A compiled kernel's call, or NumPy's exp."""
+    """Make the way's call: a compiled kernel, or NumPy's exp."""
     x_N = make_input()
     out_N = np.empty_like(x_N)
     if way["isa"] == "numpy":
@@ -80,7 +80,7 @@ def prepare(way: Mapping[str, Any]) -> Call:
 
 
 def plan(quick: bool) -> Plan:  # noqa: ARG001 -- the points are few either way
-    """A way for each instruction set that this CPU has, and NumPy with and without what it chooses when it starts."""
+    """Plan two points: a kernel compiled for each instruction set of this CPU, and NumPy with and without dispatch."""
     points, skipped = [], {}
     lacks = missing("halide", "halide")
     if lacks is None:
