@@ -156,7 +156,7 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> SettingError:
 
 
 def _model_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:
-    """The model that the field holds, if it holds one."""
+    """Return the pydantic model that is the type of the field `name`; None if its type is no model."""
     held = model.model_fields[name].annotation if name in model.model_fields else None
     return held if isinstance(held, type) and issubclass(held, BaseModel) else None
 

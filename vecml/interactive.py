@@ -104,7 +104,7 @@ def _job(model: "Classifier | AnyModel | nn.Module", x: Any) -> Job:
 
 
 def _open_as_0(value: Any) -> Any:
-    """In a list of numbers None leaves one open, which ComparisonConfig writes as 0."""
+    """Replace None in a list of numbers by 0, which ComparisonConfig understands as None."""
     return [0 if one is None else one for one in value] if isinstance(value, list | tuple) else value
 
 

@@ -158,11 +158,11 @@ def text(value: object) -> str:
 
 
 def rung_metrics(name: str) -> tuple[str, ...]:
-    """`RUNG_METRICS` with a rung's name in them, as a key takes it: `whole-array BLAS` as `whole_array_blas`."""
+    """List the metrics of a rung: `RUNG_METRICS` with its name, where `whole-array BLAS` becomes `whole_array_blas`."""
     own = name.lower().replace(" ", "_").replace("-", "_")
     return tuple(key.replace("<rung>", own) for key in RUNG_METRICS)
 
 
 def lab_metrics(experiment: str) -> tuple[str, ...]:
-    """`LAB_METRICS` with an experiment's name in them."""
+    """List the metrics of an experiment: `LAB_METRICS` with its name in them."""
     return tuple(key.replace("<experiment>", experiment) for key in LAB_METRICS)

@@ -132,7 +132,7 @@ def _three(value: float) -> str:
 
 
 def _short(value: float) -> str:
-    """At most three figures, without zeros at the end: `412`, `1.5`, `3`."""
+    """Write a number with at most three significant digits, without zeros at the end: `412`, `1.5`, `3`."""
     return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 

@@ -335,7 +335,7 @@ def supported_percentiles(n: int) -> tuple[float, ...]:
 
 
 def _numbers(value_N: Values, least: int, user: str) -> list[float]:
-    """As a list of Python's floats, with which a handful of values is summed faster than with NumPy."""
+    """Return a list of floats, which sums faster than a small array; raise DataError for NaN or too few values."""
     value_L: list[float] = np.asarray(value_N, dtype=np.float64).tolist()
     if len(value_L) < least:
         count = f"{len(value_L)} value" if len(value_L) == 1 else f"{len(value_L)} values"
@@ -391,7 +391,7 @@ def _interval(value_L: list[float], tail: float) -> tuple[float, float]:
 
 
 def _t_critical(freedom: float, tail: float) -> float:
-    """What Student's t exceeds with probability `tail`."""
+    """Return the value that Student's t exceeds with probability `tail`."""
     from scipy.special import stdtrit  # noqa: PLC0415 -- see the module's docstring
 
     return -float(stdtrit(freedom, tail))

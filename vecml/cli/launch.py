@@ -127,7 +127,7 @@ def _collecting_later() -> Iterator[None]:
 
 @contextmanager
 def _prefects_errors() -> Iterator[None]:
-    """Within the block, an error of the Prefect server, or its silence, becomes a ServerError of one line."""
+    """Turn errors of the Prefect server in the block, and its silence, into a ServerError of one line."""
     from httpx import HTTPError
 
     try:

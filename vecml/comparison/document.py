@@ -143,7 +143,7 @@ def _alike(record: Any, kind: type[Comparison | Measured]) -> dict[str, Any]:
 
 
 def _check(document: Document, name: str) -> None:
-    """What types alone do not say: columns of one length, times that can be, roles in their places."""
+    """Raise the error for a damaged document that has the right types, but impossible roles, groups or blocks."""
     nulls = () if document.null_arm is None else (document.null_arm, *document.further_null_arms)
     for kind, arms in (("arms", document.arms), ("null_arm", nulls), ("limit_arms", document.limit_arms)):
         for arm in arms:
@@ -189,7 +189,7 @@ def _without_reasons(found: Sequence[Family]) -> tuple[Family, ...]:
 
 
 def _difference(found: Sequence[Family], stored: Sequence[Family]) -> str:
-    """Which verdict is not the same."""
+    """Name the first stored verdict that differs from the one that was computed again."""
     ours = {(verdict.arm, verdict.group): verdict for family in found for verdict in family.verdicts}
     for family in stored:
         for verdict in family.verdicts:

@@ -216,7 +216,7 @@ def _read_result(path: Path) -> NDArray[Any] | str | None:
 
 
 def _faults(folder: Path, names: list[str]) -> dict[str, str]:
-    """By a function's name, what is wrong with its results; the first of `names` is the baseline."""
+    """Return what is wrong with the results of functions, by their names; the first of `names` is the baseline."""
     if _keeps_its_answer(folder, 0) and any(_keeps_its_answer(folder, at) is False for at in range(1, len(names))):
         return {names[0]: FROM_MEMORY}
     return {name: reason for number, name in enumerate(names) if (reason := _fault(folder, number))}
@@ -229,7 +229,7 @@ def _keeps_its_answer(folder: Path, number: int) -> bool | None:
 
 
 def _fault(folder: Path, number: int) -> str | None:
-    """How a function's results differ from those of number 0; None where they do not, or a result is missing."""
+    """Say how the results of function `number` differ from those of function 0; None if not, or if one is missing."""
     expected, found = _read_result(folder / "result-0"), _read_result(folder / f"result-{number}")
     if expected is None or found is None:
         return None

@@ -50,7 +50,7 @@ def fault(facts: Mapping[str, Any], setting: Setting, classes: Sequence[str]) ->
 
 
 def _changing(arm: ArmMeasurement) -> str | None:
-    """That the timed calls gave other labels over the same rows, or None where they did not."""
+    """Return a fault if the arm's timed calls did not all give the same labels for the same rows; else None."""
     answers = arm.blocks.answer
     different = len(set(answers))
     if different > 1:

@@ -226,7 +226,7 @@ def real_figures(measured: Measured, rules: Rules, sd: float) -> list[Figure]:
 
 
 def _power(measured: Measured, planted: float, rules: Rules, sd: float) -> Figure:
-    """How often a planted difference is found, in comparisons with just as many launches as should show it."""
+    """Measure how often comparisons find a planted difference, with the fewest launches that should find it."""
     size = next(
         (
             count

@@ -58,10 +58,10 @@ class Tracking(Protocol[W_co]):
 
 
 class Step(Protocol):
-    """How a step is called."""
+    """A function that wraps a step of the comparison, for example as a task of a flow."""
 
     def __call__(self, name: str, function: Callable[P, T]) -> Callable[P, T]:
-        """What is called in place of `function`, for example a Prefect task called `name`."""
+        """Return what is called instead of `function`, for example a Prefect task called `name`."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Chosen:
 
 
 def product(**choices: Sequence[object]) -> list[Setting]:
-    """Every combination of the values listed for Setting's fields, the last field changing fastest; doubles once."""
+    """Make every combination of the values given for Setting's fields, without duplicates; the last varies fastest."""
     names = list(choices)
     combinations = itertools.product(*choices.values())
     made = [Setting(**dict(zip(names, values, strict=True))) for values in combinations]  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def names_of(settings: Sequence[Setting]) -> list[str]:
 
 
 def settings_of(config: ComparisonConfig) -> list[Setting]:
-    """Every combination that is asked for; raises SettingError for what no setting can have."""
+    """Make every combination of the values in `config`; raises SettingError for a value that no setting can have."""
     for count in config.threads:
         check_threads(count)
     engines = list(dict.fromkeys(config.engines))

@@ -141,7 +141,7 @@ class EngineWork(Work):
         return rows
 
     def _outside_the_band(self, row_N: NDArray[np.int64]) -> int:
-        """How many of these rows (int64), whose labels are not the reference's, are no near ties in the precision."""
+        """Count the rows in row_N (int64), whose labels differ from the reference's, that rounding does not explain."""
         if not len(row_N):
             return 0
         n_classes = self._model.architecture.n_classes

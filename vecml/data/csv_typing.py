@@ -63,7 +63,7 @@ class Typing:
 
 
 def _infer(values: "pa.ChunkedArray") -> "pa.ChunkedArray | None":
-    """What Arrow's CSV reader takes these texts for; None where that is text."""
+    """Convert texts to the type that Arrow's CSV reader infers for them; None if that type is text."""
     texts = values.to_pylist()
     if any(value is not None and re.search(r'[",\r\n]', value) for value in texts):
         return None

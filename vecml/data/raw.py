@@ -58,7 +58,7 @@ def _found(columns: "Mapping[str, Any]", name: str, source: str) -> Any:
 
 
 def _arrays(data: object, kinds: Mapping[str, Kind]) -> tuple[str, "dict[str, Callable[[], pa.ChunkedArray]]"]:
-    """Where the data is from, and its columns by name, each made when it is called for."""
+    """Return a name for the source of the data, and by each column's name a function that makes the column."""
     pandas = sys.modules.get("pandas")  # a data frame of it means that it is loaded already
     if isinstance(data, str | Path):
         path = Path(data).expanduser()

@@ -111,7 +111,7 @@ class _Lane:
         self._highest.label(z_CB, out_B)
 
     def _cut(self, rows: int) -> None:
-        """Views for blocks of `rows` rows; contiguous ones, whatever the number."""
+        """Make contiguous views of the memory for blocks of `rows` rows; allocate more memory if it is too small."""
         if rows > self._capacity:
             self._capacity = rows
             self._staging_memory = np.empty(self._n_features * rows, self._dtype)

@@ -114,7 +114,7 @@ class _Ready:
         self.by_column = by_column
 
     def staged(self, rows_per_task: int, block: NDArray[Any], into: NDArray[Any]) -> None:
-        """Some rows through contiguous copies, filled up with zero rows to what the kernel takes at least."""
+        """Run the kernel on a contiguous copy of `block`, padded with zero rows to the fewest that the kernel takes."""
         rows = into.shape[-1]
         filled = max(rows, self.kernel.tile.rows)
         by_column = self.by_column

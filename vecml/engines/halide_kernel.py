@@ -196,10 +196,10 @@ def algorithm(shape: Shape, tile: Tile) -> _Algorithm:
 
 
 def schedule(made: _Algorithm, shape: Shape, tile: Tile) -> None:
-    """How it is computed: tile after tile of rows; of a layer, a tile of sums at a time stays in registers.
+    """Set the Halide schedule: compute tile by tile of rows, and in a layer keep one tile of sums in registers.
 
-    A layer's outputs lie in the first-level cache for the next one to read; what was fused entirely into registers
-    (each tile's share of the next layer at once) was a sixth slower.
+    The outputs of a layer stay in the level-1 cache, where the next layer reads them. To fuse two layers in registers
+    (to add each tile to the sums of the next layer at once) was a sixth slower.
     """
     r, j, k = hl.Var("r"), hl.Var("j"), hl.Var("k")
     row_tile = hl.Var("row_tile")
@@ -343,7 +343,7 @@ def _label(z: Any, r: Any, classes: int) -> Any:
 
 
 def _label_by_reduction(z: Any, r: Any, classes: int) -> tuple[Any, Any]:
-    """As `_label`, with a loop over the classes; and the stage that it runs in."""
+    """Make the same expression as `_label`, but with a loop over the classes; return also the stage of the loop."""
     top, over = hl.Func("top"), hl.RDom([(1, classes - 1)], "c")
     highest = hl.Expr(z[r, 0])
     top[r] = (highest, hl.i32(0), magnitude_bits(highest), signed_bits(highest))

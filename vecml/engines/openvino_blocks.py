@@ -22,7 +22,7 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 def load_openvino(model: AnyModel, setting: Setting) -> GraphLoaded:
-    """`model` compiled for each thread; raises EngineUnavailableError for what cannot be exported or read."""
+    """Compile `model` once for each thread; raises EngineUnavailableError if it cannot be exported or read."""
     core = openvino.Core()
     config = {
         "PERFORMANCE_HINT": "LATENCY",

@@ -126,7 +126,7 @@ class ModuleLoaded(OnDevice):
 
     @property
     def _shape(self) -> tuple[int, int]:
-        """Of a whole block as the modules take it."""
+        """Return the shape of a full block in the layout that the modules take."""
         rows = self._blocks.block_rows
         return (self._n_features, rows) if self._takes == "columns" else (rows, self._n_features)
 
@@ -272,7 +272,7 @@ class _Lane:
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """Without gradients, on this lane's stream."""
+        """Let torch compute without gradients and on this lane's CUDA stream during the block."""
         with torch.no_grad(), torch.cuda.stream(self._stream):  # a stream of None is no stream
             yield
 
@@ -292,7 +292,7 @@ class _Lane:
 
 
 def _modules(model: AnyModel, layout: Layout, dtype: torch.dtype, device: torch.device) -> tuple[nn.Module, nn.Module]:
-    """What gives the logits (C, B), and what gives the labels (B,)."""
+    """Make two modules in evaluation mode: one gives the logits (C, B) of a block, the other the labels (B,)."""
     chain = model.chain
     if chain is None:
         logits: nn.Module = ByClass(copy.deepcopy(model.as_module()).to(dtype)).to(device)

@@ -161,7 +161,7 @@ def _reference(model: AnyModel, x_FN: NDArray[np.float32]) -> tuple[NDArray[np.i
 
 
 def _fraction(model: AnyModel, setting: Setting, precision: str, measurement: Measurement) -> float | None:
-    """What the timed calls made of the machine's limits, for what the engine really computed in; None where none is."""
+    """Compute the rate of the timed calls as a share of the machine's limit in `precision`; None if it has no limit."""
     chain = model.chain
     if chain is None or setting.device != "cpu" or not has_gemm(precision):
         return None

@@ -28,11 +28,11 @@ class Way:
 
     Attributes:
         name: shown to people; the same at every point.
-        payload: JSON, the argument of the experiment's `prepare`.
+        payload: the argument of the experiment's `prepare`, of types that JSON has.
         threads: number of threads that its worker's native libraries may use, and of CPUs that it keeps busy.
-        environment: variables that are set before its worker imports anything.
-        tolerance: largest difference of its results from the plain twin's, relative to the largest of those.
-        bytes_per_call: bytes that it must read and write at least; None: as many as the point says.
+        environment: environment variables that are set before its worker imports anything.
+        tolerance: allowed difference from the results of the first way, relative to the largest of those.
+        bytes_per_call: least number of bytes that it must read and write; None: that of the point.
     """
 
     name: str

@@ -119,7 +119,7 @@ def cells(points: tuple[Point, ...], sitting: Sitting, limits: Limits) -> list[C
 
 
 def _faults(point: Point, arms: Mapping[str, ArmMeasurement]) -> dict[str, str]:
-    """What is wrong with each arm whose results are not the plain twin's, by its name."""
+    """Return, by the arm's name, what is wrong with each arm whose results differ too much from the plain twin's."""
     found = {}
     for way in point.ways[1:]:
         error = _error(point, way, arms)

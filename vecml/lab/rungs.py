@@ -58,7 +58,7 @@ class Rung:
 
 
 def choose_rows(architecture: Architecture | OwnArchitecture) -> int:
-    """How many rows a call of the quick rungs labels, by the network's size: a million for 10-32-2."""
+    """Choose the number of rows that a call of the fast rungs labels: a million for 10-32-2, fewer for larger nets."""
     return min(MOST_ROWS, max(FEWEST_ROWS, MULTIPLY_ADDS // architecture.multiply_adds))
 
 

@@ -58,7 +58,7 @@ class WayWork(Work):
 
 
 def samples(result: Any) -> list[float]:
-    """Up to 64 values of a result, evenly spread, with the first and the last; NaN and infinity become 1e300."""
+    """Pick up to 64 values of a result, evenly spaced, with the first and the last; NaN and infinity become 1e300."""
     flat: NDArray[np.float64] = np.asarray(result).reshape(-1)
     index_S = np.unique(np.linspace(0, len(flat) - 1, min(SAMPLES, len(flat))).astype(np.int64))
     taken_S = flat[index_S].astype(np.float64)

@@ -405,7 +405,7 @@ class _Coordinator:
         )
 
     def _count_rounds(self, regular: Sequence[_Turn], limits: Sequence[_Turn], group: int) -> int:
-        """How many rounds this launch has: as many as the budget allows, within the plan's bounds.
+        """Compute the number of rounds of this launch: as many as the budget allows, within the plan's bounds.
 
         Where it can be, it is a multiple of the number of arms, so that the order is balanced. It depends on how long
         launches take, never on their results. Where the wanted launches would have too few rounds, their number is

@@ -90,7 +90,7 @@ def _block(call: Callable[[], object], calls: int, clock: Callable[[], float]) -
 
 
 def _calibrate(call: Callable[[], object], clock: Callable[[], float]) -> int:
-    """How many calls take 10 ms together; the growing blocks that find it warm up as well."""
+    """Find how many calls take 10 ms together, by blocks of more and more calls, which also warm up the code."""
     calls = 1
     while (seconds := _block(call, calls, clock)) < SHORTEST_BLOCK_SECONDS:
         growth = 1.2 * SHORTEST_BLOCK_SECONDS / max(seconds, 0.1 * SHORTEST_BLOCK_SECONDS)

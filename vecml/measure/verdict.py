@@ -303,7 +303,7 @@ def _classify(
 
 
 def _condemns(verdict: Verdict, rules: Rules) -> str | None:
-    """Why the null arm makes its group invalid, or None when it does not."""
+    """Say why the verdict on the null arm makes its group invalid; None if it does not."""
     if verdict.ratio is None or verdict.p_value is None or verdict.verdict == "invalid":
         return None
     if verdict.p_value < rules.null_level and abs(math.log(verdict.ratio)) > math.log1p(rules.equivalence):
@@ -315,9 +315,9 @@ def _condemns(verdict: Verdict, rules: Rules) -> str | None:
 
 
 def _excess(found: _Evidence, baseline: ArmMeasurement, rules: Rules) -> float:
-    """How much further the arm's mean call is above its median block than the baseline's, in the rounds that count.
+    """Compute how much rare slow calls add to the arm's mean call, as a share, more than to the baseline's.
 
-    It is 0 where that is within `rare_size`, or may be chance.
+    Only rounds that count are used. It is 0 if the difference is at most `rare_size`, or is not significant.
     """
     kept = found.pairs.rounds()
     ours, theirs = slow_call_excesses(found.arm, kept), slow_call_excesses(baseline, kept)

@@ -29,7 +29,7 @@ class Work(Protocol):
         """A checksum of the last call's result."""
 
     def finish(self) -> dict[str, Any]:
-        """After the last block: the checks of the timed calls' answers, and what was really used, as JSON."""
+        """Check the answers of the timed calls after the last block; return that, and what was really used, as JSON."""
         return {}
 
     def close(self) -> None:

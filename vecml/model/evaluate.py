@@ -274,7 +274,7 @@ def _log_loss(
 
 
 def _roc_auc(label_N: NDArray[np.integer], logits_NC: NDArray[np.floating], normaliser_N: NDArray[np.float64]) -> float:
-    """Of class 1 for two classes, else the mean over the classes; the score is a monotone function of the softmax."""
+    """Compute the ROC AUC of class 1 for two classes, else the mean of one-against-rest over the classes; or NaN."""
     if np.isnan(normaliser_N).any():
         return float("nan")
     n_classes = logits_NC.shape[1]

@@ -311,7 +311,7 @@ def _own_model(
 
 
 def _multiply_adds(module: nn.Module, n_features: int) -> int:
-    """Of one row, as torch counts its products."""
+    """Count the multiply-adds of one row with torch's counter, which counts products of matrices and convolutions."""
     from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415 -- slow to import
 
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -351,7 +351,7 @@ def _check_finite(module: nn.Module) -> None:
 
 
 def _checked_float32(mean_F: NDArray[np.float64], scale_F: NDArray[np.float64]) -> Statistics:
-    """Both as they are; raises TrainingError where float32 cannot hold what they do to a feature."""
+    """Return both unchanged; raise TrainingError if one of them, or 1 / scale_F, is not finite in float32."""
     with np.errstate(all="ignore"):
         small_F = scale_F.astype(np.float32)
         bad_F = ~(np.isfinite(small_F) & np.isfinite(1 / small_F) & np.isfinite(mean_F.astype(np.float32)))

@@ -65,7 +65,7 @@ _FUNCTIONS: dict[Activation, _Function] = {
 
 
 def stack_size(architecture: Architecture, n_rows: int, batch_size: int) -> int:
-    """How many networks may be trained at once, one or more, so that a stack of them takes about `STACK_BYTES`."""
+    """Compute how many networks to train at once, at least one, so that they need about `STACK_BYTES` together."""
     widths = architecture.widths
     weights = architecture.multiply_adds + sum(widths[1:])
     batch_values = min(batch_size, n_rows) * (widths[0] + 3 * sum(widths[1:]))
@@ -142,7 +142,7 @@ class _Stack:
         self._buffers: dict[int, _Buffers] = {}
 
     def epoch(self, x_NF: Tensor, label_N: Tensor, order_RN: Tensor, batch_size: int, advance: Advance) -> list[float]:
-        """One pass, each network in its own order; the mean loss per row of each."""
+        """Train for one epoch, each network with its own order of rows; return each network's mean loss per row."""
         n_networks, n_rows = order_RN.shape
         wide = torch.float64 if x_NF.device.type != "mps" else torch.float32
         total_R1 = torch.zeros((n_networks, 1), dtype=wide, device=x_NF.device)
@@ -198,9 +198,9 @@ class _Stack:
 
 
 class _Buffers:
-    """What a step on batches of one size writes into: of each hidden layer (R, B, H) before and after its activation.
+    """Memory for training steps with one batch size: each hidden layer's values (R, B, H) before and after activation.
 
-    `alike`: the activation's gradient needs only what comes after it, so that both may be one.
+    `alike`: both may share memory, because the gradient needs only the values after the activation.
     """
 
     def __init__(self, hidden: Sequence[tuple[nn.Parameter, nn.Parameter]], x_RBF: Tensor, alike: bool) -> None:
@@ -251,12 +251,12 @@ def accuracies(models: Sequence[Model], test: Part, device: str = "cpu") -> NDAr
     """
     architecture = models[0].architecture
     size = stack_size(architecture, 1, 1)
-    counts = [_right(models[start : start + size], test, device) for start in range(0, len(models), size)]
+    counts = [_count_right(models[start : start + size], test, device) for start in range(0, len(models), size)]
     return np.concatenate(counts) / test.n_rows
 
 
-def _right(models: Sequence[Model], test: Part, device: str) -> NDArray[np.int64]:
-    """How many rows each of the models labels right; of equal logits the first counts."""
+def _count_right(models: Sequence[Model], test: Part, device: str) -> NDArray[np.int64]:
+    """Count the rows (R,), int64, that each model labels right; of equal logits the first one is the label."""
     architecture = models[0].architecture
     function = _FUNCTIONS[architecture.activation]
     layers = [

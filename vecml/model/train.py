@@ -84,7 +84,7 @@ def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: i
 
 
 def _train_replicas(split: Split, config: TrainingConfig, device: str, replicas: int) -> Training:
-    """As `train`, of `replicas` networks: replica r is what the seed + r gives alone, to rounding."""
+    """Train `replicas` networks; replica r is equal, up to rounding, to a single network with the seed + r."""
     part = split.train
     architecture = Architecture(len(part.x_FN), config.hidden, len(split.classes), config.activation)
     mean_F, scale_F = standardisation(part.x_FN)
@@ -117,7 +117,7 @@ def _seeded_module(architecture: Architecture, seed: int) -> nn.Sequential:
 
 
 def _train_own(split: Split, config: TrainingConfig, name: str, device: str) -> Training:
-    """As `train`, of a module class of the user's own; its dropout draws from torch's generator, seeded here."""
+    """Train a module of the user's class `name`; its dropout draws from torch's generator, which is seeded here."""
     from vecml.model.module_checks import build  # noqa: PLC0415 -- only whoever has a class needs it
     from vecml.model.own_module import model_of  # noqa: PLC0415 -- only whoever has a class needs it
 
@@ -183,7 +183,7 @@ def _fit(
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Within the block torch uses `count` CPU threads; None leaves it as it is."""
+    """Let torch use `count` CPU threads during the block; None leaves their number as it is."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -227,7 +227,7 @@ def _epoch(
     batch_size: int,
     advance: "progress.Advance",
 ) -> float:
-    """One pass in the given order; the mean loss per row."""
+    """Train for one epoch on the rows in the order of order_N; return the mean loss per row."""
     total = torch.zeros((), dtype=torch.float64 if x_NF.device.type != "mps" else torch.float32, device=x_NF.device)
     stride = GATHER_BATCHES * batch_size
     for start in range(0, len(order_N), stride):

@@ -151,7 +151,7 @@ def _objects(expected: Any, found: Any, rtol: float, scale: float, seen: set[tup
 
 
 def _random_state(value: Any) -> Any:
-    """What decides the numbers that a generator draws next; None for what is no generator."""
+    """Return the state of NumPy's random generators; None if the value is no generator."""
     if isinstance(value, np.random.Generator):
         return value.bit_generator.state
     if isinstance(value, np.random.BitGenerator):

@@ -159,7 +159,7 @@ def _rewrite(source: str, target: Place, observation: Observation) -> Rewrite:
 
 
 def _recognised_share(made: Rewrite, profile: Profile) -> float:
-    """Of the time, by the profile's loops: what the recognised ones take, those inside others by their lines."""
+    """Sum the shares of the time (0 to 1) of the outer loops that are recognised or contain a recognised loop."""
     lines = {loop.line for loop in made.loops if loop.form is not None}
     whole = sum(loop.share for loop in profile.loops if loop.first in lines)
     inner = {line for line in lines if not any(loop.first == line for loop in profile.loops)}

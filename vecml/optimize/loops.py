@@ -60,7 +60,7 @@ def _for(nest: Nest, loop: ast.For, mask: Value | None) -> None:
     outside = dict(scope.values)
     carried = set(scope.carried)
     scope.carried |= names
-    _head(nest, loop)
+    _enter_loop(nest, loop)
     nest.entered.append(loop)
     _block(nest, loop.body, mask)
     nest.entered.pop()
@@ -75,8 +75,8 @@ def _for(nest: Nest, loop: ast.For, mask: Value | None) -> None:
     scope.carried |= {name for name in names if name not in scope.values and depth > 1}
 
 
-def _head(nest: Nest, loop: ast.For) -> None:
-    """Set the loop's variables: over a range, an array, or `enumerate` and `zip` of arrays."""
+def _enter_loop(nest: Nest, loop: ast.For) -> None:
+    """Add the loop and its variables to the nest; it must be over a range, an array, or enumerate or zip of arrays."""
     match loop:
         case ast.For(target=ast.Name(id=name), iter=ast.Call(func=ast.Name(id="range"), args=bounds, keywords=[])):
             _enter_range(nest, name, bounds)
@@ -108,7 +108,7 @@ def _enter_range(nest: Nest, name: str, parts: list[ast.expr]) -> None:
 
 
 def _enter_arrays(nest: Nest, index: str, names: list[str], nodes: list[ast.expr]) -> None:
-    """Set each name to the element of its array at `index`, which is a variable of the loop or a made-up name."""
+    """Add a loop over arrays: each name is its array's element at `index`, the index variable or a new name for it."""
     scope = nest.scope
     arrays = [_array(nest, node) for node in nodes]
     lengths = [f"len({array})" for array in arrays]
@@ -121,7 +121,7 @@ def _enter_arrays(nest: Nest, index: str, names: list[str], nodes: list[ast.expr
 
 
 def _invariant(nest: Nest, node: ast.expr) -> str:
-    """The code of a bound; refuses one that changes with an outer loop."""
+    """Return the code of a range's bound; it must not depend on an outer loop."""
     value = vectorise(node, nest.scope)
     if value.deps:
         raise NotRecognisedError(f"the inner loop's range depends on {', '.join(sorted(value.deps))}")
@@ -129,7 +129,7 @@ def _invariant(nest: Nest, node: ast.expr) -> str:
 
 
 def _array(nest: Nest, node: ast.expr) -> str:
-    """The code of an array to loop over; refuses what is not certainly an array that stays the same."""
+    """Return the code of an array to loop over; it must be known to be an array, the same in every turn."""
     if not isinstance(node, ast.Name):
         raise NotRecognisedError(f"what {ast.unparse(node)} gives in each turn is not known")
     value = vectorise(node, nest.scope)
@@ -193,7 +193,7 @@ def _if(nest: Nest, statement: ast.If, mask: Value | None) -> None:
 
 
 def _condition(nest: Nest, node: ast.expr, body: list[ast.stmt]) -> Value:
-    """The condition under which `body` runs; stored under a new name where the body writes what the test reads."""
+    """Return the condition under which `body` runs; it gets a new name if `body` writes a name that the test reads."""
     test = truth(node, nest.scope)
     if not names_in(node) & written_in(body):
         return test
@@ -261,7 +261,7 @@ def _assign_tuple(nest: Nest, target: ast.Tuple, node: ast.Tuple, mask: Value | 
 
 
 def _set(nest: Nest, name: str, value: Value) -> None:
-    """Set a temporary name to one array with the values of all turns."""
+    """Add the code that assigns the values of all turns to the name, as one array."""
     nest.lines.append(f"{name} = {value.code}")
     depth = value.depth if value.deps else nest.scope.depth
     nest.initial.pop(name, None)

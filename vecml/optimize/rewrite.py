@@ -18,12 +18,12 @@ from vecml.optimize.values import NotRecognisedError, simplify
 
 @dataclass(frozen=True)
 class LoopReading:
-    """The result for one loop.
+    """Whether a loop can be rewritten.
 
     Attributes:
-        line: the loop's first line in the file.
-        form: one of the four forms; None where it has none of them.
-        reason: why it has none of them; empty where it has one.
+        line: number of the loop's first line in the file.
+        form: map, reduce, masked update or outer; None if the loop cannot be rewritten.
+        reason: why it cannot be rewritten; empty if it can.
     """
 
     line: int
@@ -36,8 +36,8 @@ class Rewrite:
     """A function with its recognised loops in NumPy.
 
     Attributes:
-        source: the whole file's new text; None where no loop was recognised.
-        loops: every loop that was looked at.
+        source: the new text of the whole file; None if no loop can be rewritten.
+        loops: one entry for each loop that was tried.
     """
 
     source: str | None
@@ -52,13 +52,13 @@ class _Edit:
 
 
 def rewrite_loops(source: str, name: str, ranks: Mapping[str, int], lists: frozenset[str] = frozenset()) -> Rewrite:
-    """The file's text with the loops of function `name` rewritten where they are recognised; pure.
+    """Rewrite the loops of function `name` in NumPy, as far as they have one of the four forms.
 
     Args:
-        source: of the whole file.
-        name: of a function at its top level.
-        ranks: axes of its arguments: 0 for a number; an argument that is missing is not known.
-        lists: arguments that are lists: arrays are made of them before a loop uses them.
+        source: the text of the whole file.
+        name: a function at its top level.
+        ranks: number of axes of each argument, 0 for a number, as far as it is known.
+        lists: the arguments that are lists; the new code makes arrays of them before a loop uses them.
     """
     tree = ast.parse(source)
     function = next(part for part in reversed(tree.body) if isinstance(part, ast.FunctionDef) and part.name == name)
@@ -85,7 +85,7 @@ def _read(
     readings: list[LoopReading],
     edits: list[_Edit],
 ) -> None:
-    """Rewrite a loop, or where that cannot be the loops in it."""
+    """Try to rewrite a loop, and if that fails the loops inside it; add the results to `readings` and `edits`."""
     try:
         if not isinstance(loop, ast.For):
             what = "a while loop ends when the data say so" if isinstance(loop, ast.While) else "it is a comprehension"
@@ -103,7 +103,7 @@ def _read(
 
 
 def _with_numpy(text: str) -> str:
-    """The text with `import numpy as np`, after its docstring and its `__future__` imports."""
+    """Add `import numpy as np` to a file's text, after its docstring and `__future__` imports, if it is missing."""
     tree = ast.parse(text)
     for part in tree.body:
         if isinstance(part, ast.Import) and any(one.name == "numpy" and one.asname == "np" for one in part.names):

@@ -253,7 +253,7 @@ def _overlap(one: Any, other: Any) -> bool:
 
 
 def _parts(value: Any) -> list[Any]:
-    """Its arrays, lists and dicts, itself included."""
+    """List the arrays, lists and dicts in a value, with the value itself if it is one."""
     if isinstance(value, list | tuple | dict):
         inside = value.values() if isinstance(value, dict) else value
         many = [part for one in inside if isinstance(one, np.ndarray | list | tuple | dict) for part in _parts(one)]

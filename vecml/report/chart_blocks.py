@@ -20,10 +20,10 @@ INSIDE = 0.97  # of all blocks lie within the axis, and so do the launches' medi
 
 @dataclass(frozen=True)
 class _Frame:
-    """What all panels of the picture share.
+    """The measures that all panels of the picture share.
 
     Attributes:
-        across: where each launch begins and ends, in pixels.
+        across: for each launch, the pixels at which it begins and ends.
         rounds: how many rounds each launch has.
         down, up: how far the axis reaches below and above the median, as shares of it.
         left, width: where the panels begin and end, in pixels.
@@ -155,7 +155,7 @@ def _rounds(arm: ArmMeasurement, launch: int) -> list[int]:
 def _places(
     launches: Sequence[int], rounds: dict[int, int], left: float, width: float
 ) -> dict[int, tuple[float, float]]:
-    """Where each launch begins and ends in pixels: its width is in proportion to its rounds."""
+    """Compute the pixels at which each launch begins and ends; its width is in proportion to its number of rounds."""
     gap = 6.0 if len(launches) <= 12 else 2.0
     room = width - left - gap * (len(launches) - 1)
     total = sum(rounds.values())
@@ -168,7 +168,7 @@ def _places(
 
 
 def _reach(far: Sequence[float], least: float) -> float:
-    """How far the axis reaches on one side, so that it holds nearly all blocks.
+    """Compute how far the axis reaches on one side of the median, so that nearly all blocks are on it.
 
     Args:
         far: distances of this side's blocks from the median, as shares of it.

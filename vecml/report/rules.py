@@ -67,7 +67,7 @@ def verdict_rules(content: Content) -> list[tuple[str, str]]:
 
 
 def excluded_rounds() -> str:
-    """When a round does not count."""
+    """Write a sentence that says when a round does not count."""
     return (
         f"A round does not count where the hypervisor took over {percent(STEAL_SHARE, 0)} of the CPUs, where a quota"
         f" held the workers back for over {percent(THROTTLED_SHARE, 0)} of the time, where other processes used more"

@@ -129,7 +129,7 @@ def _number_cells(axes: "Axes", confusion_CC: NDArray[np.int64], colour_CC4: NDA
 
 
 def _count(count: int) -> str:
-    """`123456` as it is, `1234567` as `1.2M`."""
+    """Write a number below a million in full, as `123456`, and a larger one as `1.2M`."""
     for unit, letter in ((10**12, "T"), (10**9, "G"), (10**6, "M")):
         if count >= unit:
             return f"{count / unit:.1f}{letter}"
@@ -144,7 +144,7 @@ def _luminance(colour_4: NDArray[np.floating]) -> float:
 
 
 def _shortened(name: str) -> str:
-    """One line of printable characters, cut in the middle of nothing: its beginning and an ellipsis."""
+    """Write a name as one line of printable characters; a long one is cut and ends with an ellipsis."""
     line = " ".join(name.split())
     line = "".join(character if character.isprintable() else "\N{WHITE SQUARE}" for character in line) or "(empty)"
     return line if len(line) <= _NAME_LENGTH else line[: _NAME_LENGTH - 1].rstrip() + "…"
