@@ -86,7 +86,7 @@ def test_history_tells_what_changed(vecml: Command) -> None:
     assert "numpy is 2" in out.splitlines()[0]
     assert "since 2026-01-21" in words
     assert "the program: numpy 2.3.5 to 2.4.6" in words
-    assert "2026-01-21: numpy 2.3.5 to 2.4.6; no change of level found there" in words  # torch's mark
+    assert "2026-01-21: numpy 2.3.5 to 2.4.6; no change of speed was found there" in words  # torch's mark
     assert "confirmed: slower in the latest sittings" in words
     assert max(map(len, out.splitlines())) <= 80
 

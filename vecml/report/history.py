@@ -97,7 +97,7 @@ def change_line(change: Change) -> str:
 
 def mark_line(mark: Mark) -> str:
     """A line for a day on which libraries changed and the speed did not."""
-    return f"{mark.at:%Y-%m-%d}: {_libraries(mark.libraries)}; the speed did not change there"
+    return f"{mark.at:%Y-%m-%d}: {_libraries(mark.libraries)}; no change of speed was found there"
 
 
 def state_line(history: History) -> str:
