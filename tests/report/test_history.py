@@ -72,7 +72,7 @@ def test_a_size() -> None:
 
 def test_a_mark() -> None:
     assert mark_line(Mark(3, DAY, ("torch 2.12 to 2.13",))) == (
-        "2026-03-04: torch 2.12 to 2.13; the speed did not change there"
+        "2026-03-04: torch 2.12 to 2.13; no change of speed was found there"
     )
 
 
@@ -102,7 +102,7 @@ def test_the_lines_of_a_series() -> None:
     assert len(told[0]) == 34
     assert told[1] == "34 sittings, 2026-01-01 to 2026-02-03"
     assert told[2].startswith("first ")
-    assert told[3] == "2026-01-21: numpy 2.3.5 to 2.4.6; the speed did not change there"
+    assert told[3] == "2026-01-21: numpy 2.3.5 to 2.4.6; no change of speed was found there"
     assert told[4].startswith("2026-01-31")
     assert told[-1] == "confirmed: slower in the latest sittings"
 
