@@ -31,7 +31,7 @@ def confirm(config: ComparisonConfig, job: Job, chosen: Chosen, run_id: str) -> 
     tonight = {one.run_id for one in recorded if one.sitting == run_id}
     ours = [series for series in series_of(recorded) if series.points and series.points[-1].run_id in tonight]
     settings = [series.setting for series in ours]
-    alarms = [alarm for series in ours if (alarm := watch(series, fresh.of(series))) is not None]
+    alarms = [alarm for series in ours if (alarm := watch(series, fresh.sittings_of(series))) is not None]
     machine = tuple(alarm for alarm in alarms if alarm.change.cause == "machine")
     for alarm in machine:
         warn("VML017", alarm_line(alarm, settings))
@@ -48,7 +48,7 @@ class _Fresh:
         self._config, self._job, self._chosen = config, job, chosen
         self._runs: list[str] = []
 
-    def of(self, series: Series) -> Callable[[], Point]:
+    def sittings_of(self, series: Series) -> Callable[[], Point]:
         """Make a function that returns the next fresh sitting of the series at each call."""
         taken = 0
 

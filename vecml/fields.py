@@ -64,7 +64,7 @@ class Declared(BaseModel):
 
     @classmethod
     def checked(cls, values: Mapping[str, Any]) -> Self:
-        """The model with these values; raises SettingError, one line that names the first flag and value at fault."""
+        """Make the model with these values; raises SettingError, which names the first flag whose value is wrong."""
         try:
             return cls(**values)
         except ValidationError as error:

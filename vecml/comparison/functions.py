@@ -176,7 +176,7 @@ def _read_input(folder: Path) -> Any:
 
 
 def _changed(fresh: Any, x: Any) -> Any:
-    """`x` after some of its values, a thousand at most, were exchanged in place; `fresh` where it is no array."""
+    """Exchange up to a thousand values of the array `x` in place and return it; return `fresh` if `x` is no array."""
     if not isinstance(x, np.ndarray) or x.size < 2:
         return fresh
     flat, source = x.ravel(order="K"), fresh.ravel(order="K")  # views of what is contiguous in either order

@@ -23,11 +23,11 @@ class Highest:
         self._cut(0)
 
     def label(self, z_CB: Array, out_B: NDArray[np.int64]) -> None:
-        """Write the class of every row: of one logit whether it is above zero, of more which is highest.
+        """Write the class of every row: the index of its highest logit, or with a single logit 1 if it is above 0.
 
         Args:
-            z_CB: logits, classes by rows, of any strides; one row of them is logit 1 minus logit 0 of two classes.
-            out_B: int64, of any stride; class 0 where there is no answer (see `vecml.engines.base.Loaded`).
+            z_CB: logits (C, B) of any strides; with C = 1 they are logit 1 minus logit 0 of two classes.
+            out_B: int64 (B,) of any stride; 0 if the highest logit is not finite (see `vecml.engines.base.Loaded`).
         """
         if len(out_B) != len(self._best_B):
             self._cut(len(out_B))
@@ -52,7 +52,7 @@ class Highest:
         np.copyto(out_B, label_B)
 
     def _cut(self, rows: int) -> None:
-        """Views for blocks of `rows` rows."""
+        """Make views of the memory for blocks of `rows` rows; allocate more memory if it is too small."""
         if rows > self._capacity:
             self._capacity = rows
             self._best = np.empty(rows, self._dtype)

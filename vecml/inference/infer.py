@@ -66,20 +66,20 @@ class Inference:
 
 
 def complete_setting(model: AnyModel, test: Part, setting: Setting) -> Complete:
-    """`setting` with the block size that suits `model` and the test part; see `vecml.inference.block_size.complete`."""
+    """Complete `setting` with the fastest block size for the test part; see `vecml.inference.block_size.complete`."""
     if setting.block_rows is not None:
         return Complete(setting)
     return complete(model, setting, in_layout(test.x_FN, setting.layout))
 
 
 def infer(model: AnyModel, test: Part, setting: Setting, first_load_seconds: float | None = None) -> Inference:
-    """Run `model` over the test part under `setting`, and the reference over as many rows as one can afford.
+    """Label the test part by `model` under `setting`, and some of its rows by the slow reference.
 
     Args:
-        model: what is run.
+        model: the classifier to run.
         test: the rows that it labels.
-        setting: how it is run; see `complete_setting`.
-        first_load_seconds: how long the engine's first load in this process took, where it was loaded before.
+        setting: how to run it; see `complete_setting`.
+        first_load_seconds: how long the engine's first load in this process took, if it was loaded before.
 
     Raises EngineUnavailableError when the engine cannot run this model or setting here.
     """
@@ -114,9 +114,9 @@ def infer(model: AnyModel, test: Part, setting: Setting, first_load_seconds: flo
 
 
 def score(split: Split, inference: Inference, replicas: Sequence[Model] = ()) -> Evaluation:
-    """The evaluation of the test part's labels; the majority is that of the training part.
+    """Evaluate the labels of the test part, also against always guessing the training part's most frequent class.
 
-    `replicas`: all networks that were trained at once; their accuracies are of torch's float32 on the same device.
+    `replicas`: all networks that were trained at once; torch computes their accuracies in float32 on the same device.
     """
     flips = find_flips(inference.label_N, inference.reference_logits_NC, inference.reference_row_N)
     majority = int(np.bincount(split.train.label_N, minlength=len(split.classes)).argmax())
@@ -144,12 +144,12 @@ def score(split: Split, inference: Inference, replicas: Sequence[Model] = ()) ->
 
 
 def in_layout(x_FN: NDArray[Any], layout: Layout) -> NDArray[Any]:
-    """Features (F, N) as the layout wants them: by column as they are, by row as a contiguous (N, F) copy."""
+    """Return features (F, N) in a layout: `columns` returns them unchanged, `rows` a contiguous copy (N, F)."""
     return x_FN if layout == "columns" else np.ascontiguousarray(x_FN.T)
 
 
 def _reference(model: AnyModel, x_FN: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The rows of x_FN (F, N) that the reference can afford, and its float64 logits for them."""
+    """Choose as many rows of x_FN (F, N) as the slow reference labels in a moment; return their indices and logits."""
     n_rows, chain = x_FN.shape[1], model.chain
     if chain is None:
         affordable = max(1, min(OWN_ROWS, OWN_MULTIPLY_ADDS // max(1, model.architecture.multiply_adds)))

@@ -50,11 +50,11 @@ class Written:
 
     Attributes:
         path: the new file.
-        n_rows: rows in it.
-        count_C: int64, how many of them each class got.
-        setting: the way that they were labelled.
-        seconds: from the first block to the file's name.
-        unseen: values of categories that the training part has not.
+        n_rows: number of rows in it.
+        count_C: int64, number of rows with each class as their label.
+        setting: the setting that labelled them.
+        seconds: time from the first block until the file was complete.
+        unseen: number of values whose category was not in the training part.
     """
 
     path: Path
@@ -66,10 +66,10 @@ class Written:
 
 
 def runnable(model: AnyModel, setting: Setting) -> tuple[Setting, str | None]:
-    """The setting for whole blocks of rows on this machine, and what had to be changed for that, or None.
+    """Adapt the setting that is stored with a model to this machine; return it, and what was changed or None.
 
-    Where this machine cannot run it, it is NumPy's in float32 (torch's for a module of the user's own). Raises
-    EngineUnavailableError when that cannot run either.
+    If this machine cannot run it, NumPy in float32 takes its place (torch for a module of the user's own). Raises
+    EngineUnavailableError if that cannot run either.
     """
     wanted = dataclasses.replace(setting, request_rows=None)
     cpus = usable_cpus()
@@ -87,14 +87,14 @@ def runnable(model: AnyModel, setting: Setting) -> tuple[Setting, str | None]:
 
 
 def block_rows_of(model: AnyModel, setting: Setting) -> int:
-    """Rows to read at a time: whole blocks of the engine's, so that each is computed as it would be in memory."""
+    """Compute how many rows to read at a time: whole blocks of the engine, so that rounding is the same as in memory."""
     own = setting.block_rows or choose_block_rows(model.architecture)
     fitting = min(MOST_ROWS, BLOCK_BYTES // (4 * model.architecture.n_features))
     return own * max(setting.threads, fitting // own)
 
 
 def check_output(path: Path, data: Path) -> None:
-    """Raise SettingError for a file that cannot be written, before anything is read."""
+    """Raise SettingError if the file `path` cannot be written, or is the file `data`, before that is read."""
     if path.suffix.lower() not in SUFFIXES:
         raise SettingError(f"--out {path}: its suffix does not say what to write", f"known: {', '.join(SUFFIXES)}")
     if path.is_dir():
@@ -218,7 +218,7 @@ class _Layout:
 
 
 def _softmax(logits_NC: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Probabilities by row; NaN where the logits are."""
+    """Compute the probabilities (N, C), float32, of each row; NaN if a logit of the row is NaN."""
     with np.errstate(all="ignore"):
         shifted_NC = logits_NC.astype(np.float64) - logits_NC.max(axis=1, keepdims=True)
         power_NC = np.exp(shifted_NC)
@@ -228,7 +228,7 @@ def _softmax(logits_NC: NDArray[np.floating]) -> NDArray[np.float32]:
 
 @contextmanager
 def _writing(path: Path, layout: _Layout) -> Iterator[Any]:
-    """A function that hands a block to the thread that writes; all is written and closed when the block has ended."""
+    """Yield a function that gives blocks to a thread that writes them; after the `with` all are in the file."""
     queue: Queue[Any] = Queue(WRITE_BEHIND)
     failed: list[BaseException] = []
     over = threading.Event()
@@ -272,7 +272,7 @@ def _writing(path: Path, layout: _Layout) -> Iterator[Any]:
 
 @contextmanager
 def _opened(path: Path, layout: _Layout) -> Iterator[Any]:
-    """A function that appends a block to the file. Raises DataError for a type that the format has not."""
+    """Yield a function that appends a block to the file. Raises DataError for a type that the format lacks."""
     as_csv = path.suffix.lower() == ".csv"
     schema = layout.schema(text=as_csv)
     try:

@@ -47,11 +47,11 @@ def read_counters(pids: Iterable[int], root: Path = ROOT) -> Counters:
 
 
 def window(before: Counters, after: Counters, launch: int, group: int, first_round: int, last_round: int) -> Window:
-    """The load of the machine between two readings of its counters.
+    """Compute the load of the machine between two readings of its counters.
 
     Args:
         before, after: the readings.
-        launch, group: where the rounds belong.
+        launch, group: numbers of the launch and of the group to which the rounds belong.
         first_round, last_round: the rounds between the readings, both included.
     """
     seconds = after.seconds - before.seconds

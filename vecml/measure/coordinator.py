@@ -143,7 +143,7 @@ def measure(  # noqa: PLR0913 -- by keyword, for tests and for those who need th
 
 @dataclass
 class _Tally:
-    """The blocks and launches of an arm so far."""
+    """The blocks and launches that were measured of an arm so far."""
 
     arm: Arm
     group: int
@@ -176,7 +176,7 @@ class _Turn:
 
 @dataclass
 class _Watch:
-    """Reads the machine's counters after each round, and groups the rounds into windows of a second or more."""
+    """Group the rounds of a launch into windows of a second or more, each with the load of the machine in it."""
 
     begin: Counters | None
     launch: int
@@ -185,8 +185,8 @@ class _Watch:
     first: int = 0
     previous: tuple[Counters, int] | None = None
 
-    def look(self, now: Counters | None, number: int, *, is_last: bool) -> None:
-        """Take note that round `number` has ended; a last window of less than a second is joined to the one before."""
+    def round_ended(self, now: Counters | None, number: int, *, is_last: bool) -> None:
+        """End the window after round `number` if it is long enough; join a short last window to the one before it."""
         if self.begin is None or now is None:
             return
         if now.seconds - self.begin.seconds >= WINDOW_SECONDS:
@@ -251,7 +251,7 @@ class _Coordinator:
         return self._measured()
 
     def _want_another(self, enough: Callable[[Measured], bool] | None) -> None:
-        """Want one launch more where the plan allows it, there is time for it, and `enough` answers no."""
+        """Add a launch to those wanted if the plan allows it, there is time for it, and `enough` returns False."""
         if self._done < self._plan.most_launches and self._time_for_another():
             self._wanted = self._done + (not (enough is not None and enough(self._measured())))
             self._launches = self._wanted
@@ -293,7 +293,7 @@ class _Coordinator:
         return True
 
     def _each(self, turns: Sequence[_Turn], act: Callable[[_Turn], None]) -> None:
-        """Call `act` with every worker that has not failed; give up the arm of a worker that fails now."""
+        """Call `act` for every arm whose worker has not failed; give up an arm whose worker fails now."""
         for turn in turns:
             if turn.tally.failure is None:
                 try:
@@ -306,7 +306,7 @@ class _Coordinator:
         return self._random.sample(list(turns), len(turns))
 
     def _take_canaries(self, turns: Sequence[_Turn], crew: Crew) -> None:
-        """Let the workers take turns, so that what the machine does meanwhile hits all of them."""
+        """Time the canary in each worker, in turns, so that a change of the machine's speed affects all of them."""
         crew.wait_idle("")
         for _ in range(CANARY_PASSES):
             self._each(self._shuffled(turns), lambda turn: turn.canaries.append(turn.worker.canary()))
@@ -360,7 +360,7 @@ class _Coordinator:
             taking = [*order, *(self._shuffled(limits) if number % self._plan.limit_every == 0 else ())]
             for position, turn in enumerate(taking):
                 self._take_turn(turn, crew, number, position)
-            watch.look(crew.counters(), number, is_last=number == count - 1)
+            watch.round_ended(crew.counters(), number, is_last=number == count - 1)
             self._say("measuring")
         self._windows += watch.windows
         self._round_seconds[group] = (self._clock() - begun) / max(1, count)

@@ -16,19 +16,19 @@ STATELESS = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, ty
 
 
 def difference(expected: Any, found: Any, rtol: float, scale: float = 0.0) -> str | None:
-    """How `found` differs from `expected`, in words; None where it does not.
+    """Say how `found` differs from `expected`; None if it does not.
 
     Args:
         expected, found: arrays, numbers, text, None, random generators, or tuples, lists, dicts and objects of them. An
             array's dtype counts, a number's kind (whole, floating, complex) does, an object's attributes do.
         rtol: the largest relative difference between floating values; 0: they are equal, or both NaN.
-        scale: the largest absolute value that went in; beside it and the largest result a tiny value may be rounding.
+        scale: the largest absolute input; values far smaller than it or the largest result may be rounding errors.
     """
     return _difference(expected, found, rtol, scale, set())
 
 
 def attributes(value: Any) -> dict[str, Any] | None:
-    """The attributes of an object by name, from its `__dict__` and its slots; None for an object without such state."""
+    """Return the attributes of an object by name, from its `__dict__` and its slots; None if it has neither."""
     if isinstance(value, STATELESS):
         return None
     held = dict(getattr(value, "__dict__", {}))
@@ -42,9 +42,9 @@ def attributes(value: Any) -> dict[str, Any] | None:
 
 
 def largest_error(expected: Any, found: Any) -> float:
-    """The largest difference of two results' values, relative to the largest absolute value of the first.
+    """Compute the largest difference between two results, relative to the largest absolute value of the first.
 
-    inf where one has a NaN or an infinity and the other has not, or they have other shapes.
+    It is inf if their shapes differ, or if only one of them has a NaN or an infinity in some place.
     """
     worst = 0.0
     for one, other in zip(_leaves(expected), _leaves(found), strict=False):
@@ -64,9 +64,9 @@ def largest_error(expected: Any, found: Any) -> float:
 
 
 def largest(values: Any) -> float:
-    """The largest finite absolute floating number in it, 0 without one.
+    """Find the largest absolute value of the finite floating-point numbers in arrays, lists or objects; 0 without one.
 
-    A whole number (an index, a count, a timestamp) is exact, and says nothing of rounding.
+    Integers (an index, a count, a timestamp) are left out: they are exact and have no rounding errors.
     """
     found = 0.0
     parts = values if isinstance(values, tuple) else (values,)
@@ -117,7 +117,7 @@ def _parts(parts: list[tuple[str, Any, Any]], rtol: float, scale: float, seen: s
 
 
 def _objects(expected: Any, found: Any, rtol: float, scale: float, seen: set[tuple[int, int]]) -> str | None:
-    """Two of one type, by what they hold; where they hold nothing to be seen, by `==`."""
+    """Say how two objects of one type differ: by their attributes if they have any, else by `==`; None if not."""
     if expected is found:
         return None
     states = _random_state(expected), _random_state(found)

@@ -9,7 +9,7 @@ from vecml.optimize.values import NotRecognisedError, Scope, Value
 
 
 def _place(nest: Nest, target: ast.Subscript) -> tuple[str, list[Value], int]:
-    """The array that the target writes, the indices, and how many axes one element has."""
+    """Return the name of the array that the target writes, the indices, and the number of axes of what they select."""
     base, parts = index_parts(target)
     if not isinstance(base, ast.Name):
         raise NotRecognisedError(f"`{ast.unparse(target)} = ...` is none of the forms")
@@ -44,17 +44,17 @@ def _store_masked(nest: Nest, name: str, place: str, code: str, mask: str) -> No
 
 
 def add_to_element(nest: Nest, target: ast.Subscript, op: ast.operator, node: ast.expr, mask: Value | None) -> None:
-    """Rewrite `target op= node` of an element or a row: in its own turn, summed over inner loops, or by bins.
+    """Rewrite `target op= node` of an element or a row, which may gather over inner loops or be a bin.
 
     Args:
         nest: the loops, and the lines written so far.
         target: the element or row.
-        op: a sum, a difference or a product.
+        op: the operator: a sum, a difference or a product.
         node: the right side.
-        mask: where the statement runs; None: in every turn.
+        mask: the condition under which the statement runs; None: in every turn.
 
     Raises:
-        NotRecognisedError: it is none of the forms; the text says why.
+        NotRecognisedError: it cannot be rewritten; the text says why.
     """
     name, values, rank = _place(nest, target)
     value = vectorise(node, nest.scope)
@@ -88,7 +88,7 @@ def add_to_element(nest: Nest, target: ast.Subscript, op: ast.operator, node: as
 
 
 def _refuse_reads(name: str, loop: ast.For) -> None:
-    """Refuse a loop that reads the array in which it gathers: each turn would read an unfinished sum."""
+    """Raise NotRecognisedError if the loop reads the array in which it sums: a turn may read an unfinished sum."""
     if is_read(name, loop):
         raise NotRecognisedError(f"{name} is read in the loop that gathers in it: a loop-carried dependence")
 
@@ -121,7 +121,7 @@ def _scatter(
 
 
 def _check_own_places(nest: Nest, name: str, values: list[Value], target: ast.Subscript) -> None:
-    """Refuse unless every turn writes its own element: each index is a loop's variable, or one plus a constant."""
+    """Raise NotRecognisedError unless each turn writes an element of its own: indices such as `i`, `i + 1` and `j`."""
     moved = [value for value in values if value.deps]
     if any(len(value.deps) > 1 for value in moved) or not all(
         _is_shift(part, nest.scope) for part in index_parts(target)[1] if not isinstance(part, ast.Slice)
@@ -133,7 +133,7 @@ def _check_own_places(nest: Nest, name: str, values: list[Value], target: ast.Su
 
 
 def _fitting(nest: Nest, value: Value, rank: int) -> str:
-    """The code of a value, laid out for an element with `rank` axes."""
+    """Return the code of a value with as many axes as an element of rank `rank` needs to broadcast with it."""
     code = value.at(nest.scope.depth)
     if value.deps and value.rank < rank:
         if value.rank:
@@ -158,7 +158,7 @@ def append(nest: Nest, name: str, node: ast.expr, mask: Value | None) -> None:
 
 
 def _is_shift(node: ast.expr, scope: Scope) -> bool:
-    """Whether the index is a loop's variable, a loop's variable plus a constant, or a constant of the nest."""
+    """Whether the index is a loop variable, such a variable plus a constant, or the same in every turn."""
     if isinstance(node, ast.Name):
         value = scope.values.get(node.id)
         return value is None or not value.deps or value.loop is not None
