@@ -15,7 +15,7 @@ from vecml.lab import rungs as module
 from vecml.lab.rungs import (
     FLOAT64_ROWS,
     NAMES,
-    OwnEngine,
+    LadderEngine,
     RungWork,
     activated,
     by_product,
@@ -58,7 +58,7 @@ def test_own_rungs_give_the_reference_labels(engine: str, activation: str) -> No
 
     model = made_model((7, 11, 5, 3), activation)
     x_FN = np.random.default_rng(0).standard_normal((7, 500), dtype=np.float32)
-    loaded = OwnEngine(engine).load(model, Setting(engine, layout="rows", precision="float64"))
+    loaded = LadderEngine(engine).load(model, Setting(engine, layout="rows", precision="float64"))
     label_N = np.full(500, -1, np.int64)
     rows_NF = np.ascontiguousarray(x_FN.T, dtype=np.float64)
     loaded.labels(rows_NF, label_N)

@@ -34,8 +34,8 @@ def ladder(
 ) -> None:
     """Climb from a row-by-row Python loop to the best that this machine has, one idea a rung, and measure each.
 
-    Rungs: row loop, ufuncs, whole-array BLAS, float32, blocks, columns, threads, a fused kernel, a GPU. Each is held to
-    the one before with a verdict and an interval, its labels to the reference's, its rate to the machine's limit.
+    Rungs: row loop, ufuncs, whole-array BLAS, float32, blocks, columns, threads, a fused kernel, a GPU. Each is
+    compared with the one before (with a verdict), its labels with the reference's, its rate with the machine's limit.
     """
     result, address = _measure(run, rows, name, quick=quick, json=json, picture=picture)
     if not is_printed(json):

@@ -36,7 +36,7 @@ def console(stream: TextIO | None = None) -> "Console":
 
 
 def show_error(error: VecmlError) -> None:
-    """`error: ...` and, under it, `hint: ...`."""
+    """Print `error: ...` and, under it, `hint: ...`, on standard error."""
     out = console(sys.stderr)
     out.print(f"[bold red]error:[/] {_plain(error.message)}", soft_wrap=True)
     if error.hint:
@@ -107,9 +107,9 @@ def show_comparison(
 
 
 def _widths(least: Sequence[int], whole: Sequence[int], room: int) -> list[int]:
-    """A width for each column: whole lines where there is room for them, those that lack least first; else whole words.
+    """Share `room` characters among the columns: each gets the width of its longest word (`least`).
 
-    rich, left to itself, takes from all columns alike, and then cuts the last one.
+    Those that need fewest more for their longest line (`whole`) then get that; rich by itself would cut the last one.
     """
     widths = list(least)
     left = room - sum(least) - (len(least) - 1)
@@ -122,14 +122,14 @@ def _widths(least: Sequence[int], whole: Sequence[int], room: int) -> list[int]:
 
 
 def own_name() -> str:
-    """The name of this command as the user types it: `vecml` where the shell finds it, else as it was called."""
+    """Return how the user can call this command: `vecml` if the shell finds it, else as it was called now."""
     if shutil.which("vecml"):
         return "vecml"
     return "python -m vecml" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
 
 
 def opening(address: str) -> str:
-    """The line above the address of a run's page: how to open it."""
+    """Return the line that is printed above the address of a run's page and says how to open it."""
     return f"open it: {own_name()} ui, and there the page below" if "127.0.0.1" in address else "open it:"
 
 
@@ -163,7 +163,7 @@ class _Bar:
 
 
 class Bars:
-    """Draws a progress bar for each stage that lasts over a second; hears through `vecml.progress`."""
+    """A listener of `vecml.progress` that draws a progress bar for each stage that lasts over a second."""
 
     def __init__(self, after_seconds: float = SHOW_AFTER_SECONDS) -> None:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -180,7 +180,7 @@ class Bars:
         self._after_seconds = after_seconds
 
     def begin(self, name: str, total: float | None) -> object:
-        """A stage begins; its bar is shown when it has lasted long enough."""
+        """Note that a stage begins; its bar is shown once it has lasted a second."""
         task = self._progress.add_task(name, total=total, visible=False)
         show = threading.Timer(self._after_seconds, self._show, (task,))
         show.daemon = True

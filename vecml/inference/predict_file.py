@@ -87,7 +87,7 @@ def runnable(model: AnyModel, setting: Setting) -> tuple[Setting, str | None]:
 
 
 def block_rows_of(model: AnyModel, setting: Setting) -> int:
-    """Compute how many rows to read at a time: whole blocks of the engine, so that rounding is the same as in memory."""
+    """Compute how many rows to read at a time: whole blocks of the engine, so that it rounds the same as in memory."""
     own = setting.block_rows or choose_block_rows(model.architecture)
     fitting = min(MOST_ROWS, BLOCK_BYTES // (4 * model.architecture.n_features))
     return own * max(setting.threads, fitting // own)

@@ -63,10 +63,10 @@ def choose_rows(architecture: Architecture | OwnArchitecture) -> int:
 
 
 def choose_rungs(architecture: Architecture, rows: int) -> tuple[list[Rung], dict[str, str]]:
-    """The rungs that this machine has, in order, and by the name of each other rung why the machine lacks it.
+    """List the rungs that this machine can run, in order; and for each other rung, by its name, why it cannot.
 
     Args:
-        architecture: of the model.
+        architecture: the shape of the model.
         rows: number of rows of the input.
     """
     cpus = usable_cpus()
@@ -166,8 +166,8 @@ def _empty(architecture: Architecture) -> Model:
     return Model(architecture, layers, tuple(map(str, range(architecture.n_classes))))
 
 
-class OwnEngine(Engine):
-    """One of the two rungs that are none of vecml's engines, as an engine; see `vecml.engines.base.Engine`."""
+class LadderEngine(Engine):
+    """The engine `ufuncs` or `whole_array`, which only the ladder has; see `vecml.engines.base.Engine`."""
 
     layouts = ("rows",)
     precisions = ("float32", "float64")
@@ -178,12 +178,12 @@ class OwnEngine(Engine):
 
     def unavailable(self, model: Model, setting: Setting) -> None: ...
 
-    def load(self, model: Model, setting: Setting) -> "OwnLoaded":
-        return OwnLoaded(model, setting)
+    def load(self, model: Model, setting: Setting) -> "LadderLoaded":
+        return LadderLoaded(model, setting)
 
 
-class OwnLoaded(Loaded):
-    """A model by ufuncs alone, or by one matrix product a layer over all rows; see `vecml.engines.base.Loaded`."""
+class LadderLoaded(Loaded):
+    """A model that computes each layer with ufuncs alone, or with one matrix product for all rows (`whole_array`)."""
 
     def __init__(self, model: Model, setting: Setting) -> None:
         self._activation = model.architecture.activation
@@ -201,7 +201,7 @@ class OwnLoaded(Loaded):
             out_N[start : start + size] = z_NC.argmax(axis=1)
 
     def logits(self, x: Array) -> Array:
-        """z_NC in the setting's precision, of x (N, F)."""
+        """Compute the logits z_NC of x (N, F) in the setting's precision."""
         value = x if x.dtype == self._dtype else x.astype(self._dtype)
         layer = by_ufuncs if self._ufuncs else by_product
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -216,7 +216,7 @@ class OwnLoaded(Loaded):
 
 
 def by_ufuncs(x_NI: Array, linear: Linear) -> Array:
-    """z_NO of a layer without BLAS: for each neuron np.multiply, np.add.reduce along the row, np.add of the bias."""
+    """Compute z_NO of a layer without BLAS: np.multiply, np.add.reduce along the row and np.add for each neuron."""
     weight_OI, bias_O = linear
     z_NO = np.empty((len(x_NI), len(weight_OI)), x_NI.dtype)
     product_NI = np.empty_like(x_NI)
@@ -228,14 +228,14 @@ def by_ufuncs(x_NI: Array, linear: Linear) -> Array:
 
 
 def by_product(x_NI: Array, linear: Linear) -> Array:
-    """z_NO of a layer as it is usually written: x @ W.T + b, each step a new array."""
+    """Compute z_NO of a layer as it is usually written, x @ W.T + b; each step makes a new array."""
     weight_OI, bias_O = linear
     z_NO: Array = x_NI @ weight_OI.T + bias_O
     return z_NO
 
 
 def activated(value: Array, activation: Activation) -> Array:
-    """The activation of every value, a new array of its dtype."""
+    """Apply the activation to every value; return a new array of the same shape and dtype."""
     result: Array
     match activation:
         case "relu":
@@ -259,7 +259,7 @@ class RungWork(EngineWork):
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         engine = payload["setting"]["engine"]
-        super().__init__(payload, OwnEngine(engine) if engine in ("ufuncs", "whole_array") else None)
+        super().__init__(payload, LadderEngine(engine) if engine in ("ufuncs", "whole_array") else None)
         self._x = np.asarray(np.load(Path(payload["folder"]) / f"{payload['file']}.npy", mmap_mode="c"))
         self._take(payload["rows"])
         self.share = 1.0  # because `per_row` divides the rungs' times by their rows

@@ -32,7 +32,7 @@ def question(content: Content) -> str:
 
 
 def verdict_rules(content: Content) -> list[tuple[str, str]]:
-    """Each verdict's word, and when the comparison's own rules give it."""
+    """List the verdicts by their words, each with a text that says when the rules of this comparison give it."""
     rules = content.comparison.rules
     gate = (
         f"what the same code against itself reaches on this machine in one comparison of twenty: {percent(rules.gate)}"
