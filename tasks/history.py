@@ -73,7 +73,9 @@ class _Fresh:
     def _measure(self) -> None:
         name = None if self._config.name is None else f"{self._config.name}, again"
         again = self._config.model_copy(update={"name": name})
-        done = session.compare(again, ComparisonTracking(), job=self._job, chosen=self._chosen)
+        # A sitting that was killed leaves launches behind; they are evidence of that time, and not new.
+        tracking, job, chosen = ComparisonTracking(), self._job, self._chosen
+        done = session.compare(again, tracking, job=job, chosen=chosen, fresh=True, repeats=True)
         self._runs.append(done.writer.run.run_id)
 
 

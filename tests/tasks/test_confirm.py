@@ -14,12 +14,14 @@ import pytest
 from tasks import history
 from tasks.history import confirm
 from tasks.tracking.comparison import tracked_comparison
+from tasks.tracking.location import locate
 from tests.made_comparison import comparison_of
 from vecml.comparison import session
 from vecml.comparison.compare import Job
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.config import ComparisonConfig
 from vecml.comparison.settings import Chosen
+from vecml.comparison.unfinished import unfinished
 from vecml.config import Setting
 from vecml.errors import RegressionError
 from vecml.history.series import Point, Series
@@ -51,6 +53,7 @@ def home(quiet_nights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     shutil.copytree(quiet_nights / "mlruns", tmp_path / "mlruns")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("VECML_HOME", str(tmp_path))
+    monkeypatch.setenv("VECML_CACHE", str(tmp_path / "cache"))
 
 
 def made(seed: int, numpy: float = 1.0, machine: float = 1.0) -> Comparison:
@@ -89,7 +92,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
     """What fresh sittings will find, one after the other; what is left of it at the end was not asked for."""
     coming: list[dict[str, float]] = []
 
-    def compare(*args: Any, **more: Any) -> Comparison:
+    def compare(*args: Any, resumed: Any, **more: Any) -> Comparison:
+        assert resumed is None
         return made(100 + len(coming), **coming.pop(0))
 
     monkeypatch.setattr(session, "compare_settings", compare)
@@ -107,6 +111,24 @@ def test_a_slowdown_that_fresh_sittings_confirm_fails(measured: list[dict[str, f
     assert "torch" not in caught.value.message
     assert caught.value.exit_code == 1
     assert len(measured) < 3
+
+
+@pytest.mark.parametrize("name", [None, "nightly"])
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_fresh_sitting_takes_nothing_that_was_kept(
+    measured: list[dict[str, float]], repeats: bool, name: str | None
+) -> None:
+    """Neither a fresh sitting that was killed nor tonight's own, which another process may still record."""
+    tonight = night(made(50, numpy=1.2))
+    kept_name = f"{name}, again" if repeats and name else name
+    file = unfinished(job(), CHOSEN, CONFIG.budget, kept_name, repeats=repeats)
+    file.begin(locate().shown, tonight, None)
+    file.keep_launches(made(50, numpy=1.2).measured)
+    file.release()
+    measured += [{}] * 3
+    assert confirm.fn(CONFIG.model_copy(update={"name": name}), job(), CHOSEN, tonight) == ()
+    assert len(measured) < 3
+    assert (file.read() is None) == repeats
 
 
 def test_one_bad_night_does_not(measured: list[dict[str, float]]) -> None:

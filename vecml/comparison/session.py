@@ -92,6 +92,7 @@ def compare(  # noqa: PLR0913 -- the first two say what is compared; the others 
     announce: Callable[[Budget], None] = lambda _budget: None,
     json: Path | None = None,
     fresh: bool = False,
+    repeats: bool = False,
 ) -> Compared[W]:
     """Prepare the model and its rows, choose the settings, measure them, and record the comparison.
 
@@ -107,6 +108,7 @@ def compare(  # noqa: PLR0913 -- the first two say what is compared; the others 
         json: a file that the whole comparison is written to before it is recorded, so that a store that fails does
             not lose it.
         fresh: measure everything again, also where launches of the same comparison were kept.
+        repeats: it repeats a comparison of the same configuration, whose kept launches are not its own.
 
     Raises SettingError before anything is read for settings or a budget that cannot be; what `job_of`, `chosen_of` and
     `compare_settings` raise; StoreError where it cannot be recorded. Warns of each setting that is left out (VML013)
@@ -124,7 +126,7 @@ def compare(  # noqa: PLR0913 -- the first two say what is compared; the others 
         warn("VML013", f"{name} is left out: {reason}")
     budget = plan_comparison(chosen, config.budget, began)
     announce(budget)
-    file = unfinished(job, chosen, config.budget, config.name)
+    file = unfinished(job, chosen, config.budget, config.name, repeats=repeats)
     if fresh:
         file.discard()
     with tracking.open(config.name, file) as writer:

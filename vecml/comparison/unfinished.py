@@ -122,10 +122,10 @@ class Unfinished:
         write_bytes(self.path, _ADAPTER.dump_json(kept))
 
 
-def unfinished(job: Job, chosen: Chosen, budget: str, name: str | None) -> Unfinished:
+def unfinished(job: Job, chosen: Chosen, budget: str, name: str | None, *, repeats: bool = False) -> Unfinished:
     """The file in which this comparison is stored until it ends, whether it exists or not.
 
-    `job`, `chosen`, `budget` and `name` together identify the comparison.
+    `job`, `chosen`, `budget` and `name` together identify the comparison, and whether it `repeats` one like it.
     """
     what = {
         "model": job.model.digest,
@@ -137,6 +137,7 @@ def unfinished(job: Job, chosen: Chosen, budget: str, name: str | None) -> Unfin
         "skipped": dict(chosen.skipped),
         "budget": budget,
         "name": name,
+        "repeats": repeats,
         "environment": describe().environment_key,
         "vecml": __version__,
         "format": FORMAT,
