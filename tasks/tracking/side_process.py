@@ -24,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.tracking.forked import ForkedProcess, can_fork
-from vecml.child import Child, EndedError, SilentError, python, spawn
+from vecml.child import Child, EndedError, SilentError, cause, python, spawn
 from vecml.errors import StoreError
 
 LIMIT_SECONDS = 300.0
 EXAMPLE = "example.npy"
 EXAMPLE_ROWS = 3  # torch.export treats a dimension of 0 or 1 as a constant
 MODEL = "mlflow_model"
-DONE = b"done\n"
+DONE = b"done"
 CLASSIFIER = "classifier"
 PICTURES = "pictures"
 
@@ -55,7 +55,7 @@ class FileWriter:
         """
         self.child.send(json.dumps({"folder": str(folder), **request}).encode(), last=True)
         try:
-            self.child.receive(LIMIT_SECONDS)
+            answer = self.child.receive(LIMIT_SECONDS)
         except SilentError:
             self.close()
             raise StoreError(f"the run's model was not exported within {LIMIT_SECONDS:.0f} s", "run it again") from None
@@ -64,6 +64,9 @@ class FileWriter:
                 f"the run's model could not be exported: {error}",
                 "see that the temporary folder has room and that there is memory for another process",
             ) from None
+        if answer != DONE:
+            said = cause(answer.decode(errors="replace"))
+            raise StoreError(f"the run's model could not be exported: its process answered: {said}", "run it again")
 
     def close(self) -> None:
         self.child.close()
@@ -118,7 +121,12 @@ def write_files(folder: Path, request: dict[str, Any]) -> None:
 
 
 def _serve(scratch: Path, question: IO[bytes], answer: IO[bytes]) -> None:
-    """Make an export into `scratch`, which imports all that is needed; then wait for a request and write its files."""
+    """Make an export into `scratch`, which imports all that is needed; then wait for a request and write its files.
+
+    The answer goes to a copy of standard output. What the user's module prints goes to standard error.
+    """
+    channel = os.fdopen(os.dup(answer.fileno()), "wb", buffering=0)
+    os.dup2(2, answer.fileno())
     gc.disable()  # the process lives for seconds, and imported modules are no garbage
     warnings.simplefilter("ignore")  # nobody would read them here, and as errors they would end the process
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the export is made on the CPU
@@ -129,8 +137,7 @@ def _serve(scratch: Path, question: IO[bytes], answer: IO[bytes]) -> None:
     if asked:  # nothing: the run ended without a result
         request = json.loads(asked)
         write_files(Path(request["folder"]), request)
-        answer.write(DONE)
-        answer.flush()
+        channel.write(DONE + b"\n")
     gc.freeze()  # the interpreter then ends a second faster
 
 

@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +24,16 @@ REQUEST = {"run_id": "r", "model_id": "m", "losses": [1.0, 0.5], "confusion": [[
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    config = make_config({"rows": 200, "epochs": 1})
-    split = split_table(load_table(config), config.test_fraction, config.seed)
-    save(Classifier(train(split, config).model, split.encoding), tmp_path / side_process.CLASSIFIER)
-    np.save(tmp_path / side_process.EXAMPLE, input_example(split.train.x_FN))
+    made_folder(tmp_path)
     return tmp_path
+
+
+def made_folder(folder: Path, **values: Any) -> None:
+    """Put into `folder` what a request needs: a classifier trained with these values, and rows of an example."""
+    config = make_config({"rows": 200, "epochs": 1, **values})
+    split = split_table(load_table(config), config.test_fraction, config.seed)
+    save(Classifier(train(split, config).model, split.encoding), folder / side_process.CLASSIFIER)
+    np.save(folder / side_process.EXAMPLE, input_example(split.train.x_FN))
 
 
 def made(folder: Path) -> set[str]:
@@ -51,7 +58,12 @@ def test_a_process_of_its_own_makes_them(folder: Path) -> None:
 
 
 def test_a_forked_one_makes_them_too(folder: Path) -> None:
-    """In a fresh interpreter: this one has threads by now."""
+    write_forked(folder, REQUEST)
+    assert made(folder) >= EXPECTED
+
+
+def write_forked(folder: Path, request: dict[str, Any]) -> None:
+    """Write the files by a forked process, in a fresh interpreter: this one has threads by now."""
     script = (
         "import sys, json, pathlib\n"
         "from tasks.tracking import side_process\n"
@@ -63,14 +75,59 @@ def test_a_forked_one_makes_them_too(folder: Path) -> None:
         "writer.close()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, folder, json.dumps(REQUEST)],
+        [sys.executable, "-c", script, folder, json.dumps(request)],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert made(folder) >= EXPECTED
+
+
+def write_spawned(folder: Path, request: dict[str, Any]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(side_process, "can_fork", lambda: False)
+        writer = FileWriter()
+    writer.write(folder, request)
+    writer.close()
+
+
+NOISY = """
+import torch
+from torch import nn
+print("imported", flush=True)
+
+class Net(nn.Module):
+    def __init__(self, n_features, n_classes):
+        super().__init__()
+        print("done?", flush=True)
+        self.layer = nn.Linear(n_features, n_classes)
+
+    def forward(self, x_NF):
+        print("called", flush=True)
+        return self.layer(x_NF) + x_NF.sum(1, keepdim=True)
+"""
+
+
+@pytest.mark.parametrize("write", [write_spawned, write_forked])
+def test_what_the_users_module_prints_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, dict[str, Any]], None]
+) -> None:
+    (tmp_path / "noisy.py").write_text(NOISY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "noisy", raising=False)
+    made_folder(tmp_path, architecture="noisy:Net")
+    write(tmp_path, {**REQUEST, "architecture": "noisy:Net", "path": [str(tmp_path)]})
+    assert made(tmp_path) >= EXPECTED
+
+
+def test_an_answer_that_is_not_the_right_one_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = FileWriter()
+    monkeypatch.setattr(writer.child, "receive", lambda _: b"imported")
+    with pytest.raises(StoreError) as caught:
+        writer.write(tmp_path, REQUEST)
+    writer.close()
+    assert caught.value.message == "the run's model could not be exported: its process answered: imported"
 
 
 def test_its_last_word_is_told_when_it_fails(tmp_path: Path) -> None:
