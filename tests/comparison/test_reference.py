@@ -1,5 +1,7 @@
 """The float64 reference against the engines' oracle, and the bound on rounding errors against real roundings."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,3 +69,13 @@ def test_blocks_do_not_show() -> None:
     model = small_model()
     x_FN = np.random.default_rng(3).standard_normal((10, 20_000), dtype=np.float32)
     np.testing.assert_array_equal(reference_labels(model, x_FN), label_of(reference_logits(model, x_FN).logits_NC))
+
+
+def test_labels_need_the_memory_of_a_block_and_not_of_all_logits() -> None:
+    model = small_model((4, 8, 100))
+    x_FN = np.random.default_rng(3).standard_normal((4, 200_000), dtype=np.float32)
+    tracemalloc.start()
+    reference_labels(model, x_FN)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 200_000 * 100 * 8 / 4  # a quarter of all logits in float64

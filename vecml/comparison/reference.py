@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vecml.config import Activation, Precision
 from vecml.model.evaluate import label_of
 from vecml.model.network import AnyModel, Architecture, OwnArchitecture
-from vecml.model.wide import ACTIVATE
+from vecml.model.wide import ACTIVATE, BLOCK_ROWS
 
 UNIT_ROUNDOFF: dict[Precision, float] = {
     "float64": 2.0**-53,
@@ -101,8 +101,12 @@ def _own_logits(model: AnyModel, x_FN: NDArray[np.floating], error_C: NDArray[np
 
 
 def reference_labels(model: AnyModel, x_FN: NDArray[np.floating]) -> NDArray[np.int64]:
-    """The label (int64, N) of every column of x_FN (F, N), computed in float64."""
-    return label_of(model.wide_logits(x_FN))
+    """The label (int64, N) of every column of x_FN (F, N), computed in float64; one block's logits exist at a time."""
+    label_N = np.empty(x_FN.shape[1], np.int64)
+    for start in range(0, len(label_N), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        label_N[block] = label_of(model.wide_logits(x_FN[:, block]))
+    return label_N
 
 
 def tolerance(architecture: Architecture | OwnArchitecture, precision: Precision) -> float:
