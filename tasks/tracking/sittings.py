@@ -192,7 +192,7 @@ def _pipeline_setting(run: Run) -> RecordedSetting:
 
 
 def _answers(store: Store, run: Run) -> Answers | None:
-    content = read_artifact(store, run.info.run_id, "labels.npz")
+    content = _artifact(store, run, "labels.npz")
     if content is None:
         return None
     try:
@@ -208,9 +208,17 @@ def _answers(store: Store, run: Run) -> Answers | None:
 
 def _environment(store: Store, run: Run) -> Mapping[str, Any]:
     """Read the facts of the run's environment; empty where they were not stored or are no JSON object."""
-    content = read_artifact(store, run.info.run_id, "environment.json")
+    content = _artifact(store, run, "environment.json")
     try:
         facts = json.loads(content) if content is not None else {}
     except ValueError:
         facts = {}
     return facts if isinstance(facts, dict) else {}
+
+
+def _artifact(store: Store, run: Run, path: str) -> bytes | None:
+    """Read an artifact; None where it was not stored or cannot be reached: a diff shows the figures without it."""
+    try:
+        return read_artifact(store, run.info.run_id, path)
+    except StoreError:
+        return None

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 
 from tasks.tracking import store as stores
 from tasks.tracking.comparison import tracked_comparison
@@ -217,6 +219,24 @@ def test_pipeline_runs_bring_their_answers(telling_result: PipelineResult) -> No
     assert against.accuracy is not None
     assert "no difference was detected (McNemar p 1:" in against.accuracy
     assert against.differences[0].word == "indicative"
+
+
+def test_an_artifact_store_that_does_not_answer_takes_no_figures_away(
+    telling_result: PipelineResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tracked(PipelineConfig(name="a run"), "cpu", None) as writer:
+        writer.log_result(dataclasses.replace(telling_result, run=writer.run), "a note")
+    logged("a comparison", "one")
+
+    def no_answer(*_: object, **__: object) -> None:
+        raise MlflowException("no answer")
+
+    for method in ("list_artifacts", "download_artifacts"):
+        monkeypatch.setattr(MlflowClient, method, no_answer)
+    sides, _ = read_sides(["a run", "a comparison"])
+    assert [(side.answers, side.facts) for side in sides] == [(None, {})] * 2
+    assert all(setting.rows_per_s for side in sides for setting in side.settings)
+    assert [len(side.settings) for side in sides] == [1, 2]
 
 
 def test_a_run_that_failed_says_why() -> None:
