@@ -159,7 +159,11 @@ class _Running:
         self._rest = b""
         self._log = (logs / f"{service.name}.log").open("wb", buffering=0)
         environment = {**service.environment, MARK: mark}
-        self.child = spawn(service.command, environment, folder=home, errors_too=True)
+        try:
+            self.child = spawn(service.command, environment, folder=home, errors_too=True)
+        except BaseException:
+            self._log.close()
+            raise
 
     def read(self) -> None:
         """Wait for output, write it to the log, and pass its lines to `hear`."""

@@ -91,6 +91,15 @@ def test_the_one_that_dies_is_named_with_what_it_said(tmp_path: Path) -> None:
     assert psutil.Process().children() == []
 
 
+def test_one_that_cannot_be_started_leaves_no_file_open(tmp_path: Path) -> None:
+    missing = Service("other", [str(tmp_path / "missing")], dict(os.environ))
+    with pytest.raises(FileNotFoundError):  # pytest holds the error, and by it the log's file object
+        run(tmp_path, service("worker", SERVER), missing)
+    assert (tmp_path / "other.log").read_bytes() == b""
+    assert [file.path for file in psutil.Process().open_files() if file.path.endswith(".log")] == []
+    assert psutil.Process().children() == []
+
+
 def test_one_that_was_killed(tmp_path: Path) -> None:
     code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     ended, _ = run(tmp_path, service("server", SERVER), service("worker", code))
