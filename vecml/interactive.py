@@ -61,7 +61,7 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
         layout: how the features lie in memory, `columns`, `rows` or both.
         isa: instruction sets of an engine that can choose, one or several.
         block_rows: rows that are worked on at a time, one number or several; None suits the cache.
-        device: `auto`, `cpu`, `cuda` or `mps`, one or several.
+        device: `cpu`, `cuda` or `mps`, one or several.
         request_rows: rows in each call, one number or several; None is all rows in one call.
         baseline: a setting's or an engine's name; None: the first that can run.
         budget: wall time, `60s` or `5m`, which begins with this call; `auto` until the intervals are narrow; `quick`

@@ -125,6 +125,11 @@ def test_a_comparisons_file_holds_its_own_fields_and_those_of_training(
             "--config {file}: rows = 2000: those of the inference, or those to generate?",
             "--rows 2000 for the inference; under [subject] for those to generate",
         ),
+        (
+            'device = "auto"\nbudget = "30s"\n',
+            '--config {file}: device = "auto": a comparison does not choose a device',
+            'write device = "cpu", or several: device = ["cpu", "cuda"]',
+        ),
         ("subject = 3\n", "--config {file}: subject is a table", "for example [subject], and below it epochs = 60"),
     ],
 )
@@ -136,6 +141,20 @@ def test_a_file_with_what_does_nothing_in_a_comparison_is_refused(
     with pytest.raises(SettingError) as caught:
         read_comparison_file(file)
     assert (caught.value.message, caught.value.hint) == (message.format(file=file), hint)
+
+
+@pytest.mark.parametrize("text", ['run = "a1"\nepochs = 60\n', "epochs = 60\n[subject]\nhidden = 8\nrows = 7\n"])
+def test_beside_a_run_the_files_fields_of_training_do_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """One file serves both: a comparison that trains, and one of a run, which is named by a flag or in the file."""
+    file = tmp_path / "job.toml"
+    file.write_text('architecture = "a.b:C"\nbudget = "30s"\ndevice = "auto"\n' + text)
+    asked: list[ComparisonConfig] = []
+    monkeypatch.setattr("vecml.cli.compare._measure", lambda config, *_, **__: (asked.append(config), None))
+    monkeypatch.setattr("vecml.cli.compare._show", lambda *_: None)
+    app(["compare", "--config", str(file), "--run", "a1", "--device", "cpu"], standalone_mode=False)
+    assert asked == [ComparisonConfig(run="a1", budget="30s", subject=TrainingConfig(architecture="a.b:C"))]
 
 
 def test_a_file_may_not_hold_an_unknown_key(tmp_path: Path) -> None:

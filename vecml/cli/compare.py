@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,13 +82,16 @@ def compare(
         return
     if quick:
         own["budget"] = "quick"
-    asked = _asked(own, training, read_comparison_file(config) if config else {})
+    asked = _asked(own, training, read_comparison_file(config, own) if config else {})
     result, address = _measure(asked, json, fresh=fresh)
     _show(result, json, address)
 
 
 def _asked(own: dict[str, Any], training: dict[str, Any], file: Mapping[str, Any]) -> ComparisonConfig:
-    """The flags laid over the file, as one record; raises SettingError for what is unknown or does nothing."""
+    """The flags laid over the file, as one record; raises SettingError for a flag that is unknown or does nothing.
+
+    Beside a tracked run, the file's fields of training do nothing: one file serves both kinds of comparison.
+    """
     run = own.get("run", file.get("run"))
     idle = [name for name in training if name not in BESIDE_RUN]
     if run is not None and idle:
@@ -96,13 +99,21 @@ def _asked(own: dict[str, Any], training: dict[str, Any], file: Mapping[str, Any
             f"{flag(idle[0])} goes with training; --run {run} is trained already",
             f"leave out {flag(idle[0])} or --run",
         )
-    asked = ComparisonConfig.checked({**file, **own, "subject": {**file.get("subject", {}), **training}})
+    subject = file.get("subject", {})
+    if run is not None:
+        known = TrainingConfig.model_fields.keys() - set(BESIDE_RUN)
+        subject = {name: value for name, value in subject.items() if name not in known}
+    asked = ComparisonConfig.checked({**file, **own, "subject": {**subject, **training}})
     refuse_idle_flags(asked.subject, training)
     return asked
 
 
-def read_comparison_file(path: Path) -> dict[str, Any]:
+def read_comparison_file(path: Path, flags: Collection[str] = ()) -> dict[str, Any]:
     """A TOML file's values for ComparisonConfig: its own fields, and those of its subject, in a table or beside them.
+
+    Args:
+        path: of the file.
+        flags: names of fields that a flag sets; it wins over the file.
 
     Raises SettingError as `read_config_file` does, and for a field of `vecml run` that does nothing in a comparison.
     """
@@ -110,6 +121,9 @@ def read_comparison_file(path: Path) -> dict[str, Any]:
     for name, hint in IDLE.items():
         if name in content:
             raise SettingError(f"--config {path}: {name} = {_toml(content[name])} does nothing here", hint)
+    if "device" not in flags and "auto" in shown(content.get("device")).split(","):
+        line = f"--config {path}: device = {_toml(content['device'])}: a comparison does not choose a device"
+        raise SettingError(line, 'write device = "cpu", or several: device = ["cpu", "cuda"]')
     if "rows" in content and not any(name in content for name in ONLY_A_COMPARISONS):
         raise SettingError(
             f"--config {path}: rows = {_toml(content['rows'])}: those of the inference, or those to generate?",
