@@ -103,12 +103,15 @@ def test_a_deployment_with_former_fields_gets_one_clear_line() -> None:
     parameters = json.loads((BEFORE / "deployment.json").read_bytes())["config"]
     line = (
         "subject has replicas, engine, budget, device, precision, layout, isa, threads, block_rows, name,"
-        " which do nothing in a comparison: leave them out of the subject, and set"
+        " which do nothing in a comparison"
+    )
+    hint = (
+        "leave them out of the subject, and set"
         " engines, budget, device, precision, layout, isa, threads, block_rows, name of the comparison itself"
     )
     with pytest.raises(SettingError) as caught:
         ComparisonConfig.checked(parameters)
-    assert caught.value.message == line
+    assert (caught.value.message, caught.value.hint) == (line, hint)
     with pytest.raises(ValidationError) as refused:  # what Prefect shows
         ComparisonConfig(**parameters)
-    assert [error["msg"] for error in refused.value.errors()] == [f"Value error, {line}"]
+    assert [error["msg"] for error in refused.value.errors()] == [f"Value error, {line}: {hint}"]

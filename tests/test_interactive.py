@@ -68,5 +68,9 @@ def test_settings_that_cannot_be() -> None:
         vecml.compare(small_model(), x_NF, engines=("numpy", "jax"))
     with pytest.raises(SettingError, match=r"^--threads 9999: this machine offers "):
         vecml.compare(small_model(), x_NF, threads=9999)
+    with pytest.raises(SettingError, match=r"^--threads None: not a whole number$"):
+        vecml.compare(small_model(), x_NF, threads=[None])  # type: ignore[list-item]
+    with pytest.raises(SettingError, match=r"^--threads true: not a number$"):
+        vecml.compare(small_model(), x_NF, threads=[True])
     with pytest.raises(SettingError, match=r"^--budget 3s: too short for a verdict on 2 settings$"):
         vecml.compare(small_model(), x_NF, budget="3s", threads=1)

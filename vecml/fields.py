@@ -43,6 +43,14 @@ class Flag:
     example: str | None = None
 
 
+class RefusedError(ValueError):
+    """What a validator raises to refuse a value with a hint; Prefect shows both in one line."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(f"{message}: {hint}")
+        self.message, self.hint = message, hint
+
+
 class Declared(BaseModel):
     """A frozen model that refuses unknown fields, and takes values as people write them.
 
@@ -108,8 +116,9 @@ def shown(value: Any) -> str:
 def _meant(name: str, field: FieldInfo, value: Any) -> Any:
     one = value_type(field)
     mark = flag_of(field)
-    if one is int and isinstance(value, bool):
-        raise ValueError(f"{flag(name)} {str(value).lower()}: not a number")
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if one is int and isinstance(item, bool):
+            raise ValueError(f"{flag(name)} {str(item).lower()}: not a number")
     if is_list(field):
         if isinstance(value, str):  # a column's name may hold a comma, a number or a word of a choice may not
             value = [value] if one is str else [part.strip() for part in value.split(",") if part.strip()]
@@ -132,7 +141,10 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> SettingError:
     if first["type"] == "extra_forbidden":
         return _unknown(name, model)
     if first["type"] == "value_error":
-        return SettingError(str(context["error"]))
+        refused = context["error"]
+        if isinstance(refused, RefusedError):
+            return SettingError(refused.message, refused.hint)
+        return SettingError(str(refused))
     if name not in model.model_fields:
         return SettingError(first["msg"])
     field = model.model_fields[name]
@@ -149,6 +161,15 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> SettingError:
             return SettingError(f"{written}: {mark.complaint}", hint)
         case "float_parsing" | "float_type" | "finite_number":
             return SettingError(f"{written}: not a number")
+        case "bool_parsing" | "bool_type":
+            return SettingError(f"{written}: neither true nor false")
+        case "string_type":
+            return SettingError(f"{written}: not a text", f'write it in quotes: {name} = "{value}"')
+        case "string_too_short":
+            return SettingError(f"{flag(name)}: must not be empty")
+        case "string_too_long" | "too_long":
+            unit = "character" if isinstance(value, str) else noun
+            return SettingError(f"{flag(name)}: must have at most {context['max_length']:,} {unit}s")
         case "too_short":
             return SettingError(f"{flag(name)}: name at least one {noun}")
         case _:

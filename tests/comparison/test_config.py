@@ -71,6 +71,12 @@ def test_a_form_refuses_what_cannot_be(given: dict[str, object]) -> None:
         ({"engines": ["jax"]}, "--engines jax: there is no such engine", f"choose from {', '.join(ENGINES)}"),
         ({"engines": ""}, "--engines: name at least one engine", None),
         ({"threads": "1,0"}, "--threads 0: must be at least 1", None),
+        ({"threads": [True]}, "--threads true: not a number", None),
+        ({"name": ""}, "--name: must not be empty", None),
+        ({"name": "a" * 201}, "--name: must have at most 200 characters", None),
+        ({"budget": 60}, "--budget 60: not a text", 'write it in quotes: budget = "60"'),
+        ({"fail_on_regression": "maybe"}, "--fail-on-regression maybe: neither true nor false", None),
+        ({"subject": {"hidden": [8] * 9}}, "--hidden: must have at most 8 widths", None),
         ({"threads": "two"}, "--threads two: not a whole number", None),
         ({"block_rows": "512,many"}, "--block-rows many: neither a number nor auto", None),
         ({"rows": 10**11}, "--rows 100000000000: must be at most 10,000,000,000", None),
@@ -87,32 +93,38 @@ def test_what_cannot_be_is_refused_in_one_line(given: dict[str, object], message
 
 
 @pytest.mark.parametrize(
-    ("subject", "message"),
+    ("subject", "message", "hint"),
     [
         (
             {"epochs": 3, "engine": "numpy"},
-            "subject has engine, which do nothing in a comparison: leave them out of the subject, and set engines of"
-            " the comparison itself",
+            "subject has engine, which does nothing in a comparison",
+            "leave it out of the subject, and set engines of the comparison itself",
         ),
         (
             {"replicas": 1},
-            "subject has replicas, which do nothing in a comparison: leave them out of the subject",
+            "subject has replicas, which does nothing in a comparison",
+            "leave it out of the subject",
+        ),
+        (
+            {"device": "cpu", "engine": "numpy"},
+            "subject has engine, device, which do nothing in a comparison",
+            "leave them out of the subject, and set engines, device of the comparison itself",
         ),
         (
             PipelineConfig(name="a", epochs=2),
-            "subject has name, which do nothing in a comparison: leave them out of the subject, and set name of"
-            " the comparison itself",
+            "subject has name, which does nothing in a comparison",
+            "leave it out of the subject, and set name of the comparison itself",
         ),
     ],
 )
-def test_a_subject_of_before_gets_one_line(subject: object, message: str) -> None:
+def test_a_subject_of_before_gets_one_line(subject: object, message: str, hint: str) -> None:
     """Deployments of vecml 0.1 may hold such fields; their flow fails with this line."""
     with pytest.raises(SettingError) as caught:
         ComparisonConfig.checked({"subject": subject})
-    assert caught.value.message == message
+    assert (caught.value.message, caught.value.hint) == (message, hint)
     with pytest.raises(ValidationError) as refused:
         ComparisonConfig.model_validate({"subject": subject})
-    assert len(refused.value.errors()) == 1
+    assert [error["msg"] for error in refused.value.errors()] == [f"Value error, {message}: {hint}"]
 
 
 def test_a_subject_that_is_a_pipelines_keeps_what_is_trained() -> None:

@@ -10,6 +10,7 @@ from vecml.cli.options import command, option
 from vecml.cli.terminal import console, own_name
 from vecml.comparison.config import ComparisonConfig
 from vecml.errors import SettingError
+from vecml.fields import flag
 
 EPILOG = """**Examples**
 
@@ -69,5 +70,21 @@ def _config(given: list[str]) -> dict[str, Any]:
             config.setdefault("subject", {})[name.removeprefix("subject.")] = value
         else:
             config[name] = value
-    dumped: dict[str, Any] = ComparisonConfig.checked(config).model_dump(mode="json", exclude_unset=True)
+    try:
+        dumped: dict[str, Any] = ComparisonConfig.checked(config).model_dump(mode="json", exclude_unset=True)
+    except SettingError as error:
+        raise _as_written(error, given) from None
     return dumped
+
+
+def _as_written(error: SettingError, given: list[str]) -> SettingError:
+    """Name the field as this command takes it, `--set rows=x`, where the error names the flag of others, `--rows x`."""
+    for text in given:
+        name, _, value = text.partition("=")
+        other = flag(name.removeprefix("subject."))
+        for part in ("", value, *map(str.strip, value.split(","))):
+            start = f"{other} {part}: " if part else f"{other}: "
+            if error.message.startswith(start):
+                hint = error.hint and error.hint.replace(f"{other} ", f"--set {name}=")
+                return SettingError(f"--set {name}={part or value}: {error.message.removeprefix(start)}", hint)
+    return error

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from vecml.config import Isa, Layout, PipelineConfig, Precision, TrainingConfig, check_name
-from vecml.fields import Declared, Flag, flag
+from vecml.fields import Declared, Flag, RefusedError, flag
 
 # One list, which becomes a choice in a form; a union of two would not.
 ComparedEngine = Literal["all", "row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
@@ -94,9 +94,11 @@ class ComparisonConfig(Declared):
         former = [name for name in PipelineConfig.model_fields if name in names]
         if not former:
             return given
-        line = f"subject has {', '.join(former)}, which do nothing in a comparison: leave them out of the subject"
+        does, them = ("does", "it") if len(former) == 1 else ("do", "them")
+        line = f"subject has {', '.join(former)}, which {does} nothing in a comparison"
         places = ["engines" if name == "engine" else name for name in former if name != "replicas"]
-        raise ValueError(f"{line}, and set {', '.join(places)} of the comparison itself" if places else line)
+        hint = f"leave {them} out of the subject"
+        raise RefusedError(line, f"{hint}, and set {', '.join(places)} of the comparison itself" if places else hint)
 
     @model_validator(mode="after")
     def _a_run_is_trained_already(self) -> "ComparisonConfig":
