@@ -1,6 +1,8 @@
 """Numbers as people read them."""
 
+import math
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -116,6 +118,11 @@ def test_percent(share: float | None, text: str) -> None:
 )
 def test_a_score(value: float, text: str) -> None:
     assert score(value) == text
+
+
+@pytest.mark.parametrize("write", [number, times, rate, seconds, percent, score, size, megabytes])
+def test_what_is_no_finite_number_is_written_so(write: Callable[[float | None], str]) -> None:
+    assert [write(value) for value in (math.nan, math.inf, -math.inf, None)] == ["nan", "inf", "-inf", "-"]
 
 
 def test_percent_without_decimals() -> None:

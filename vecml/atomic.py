@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vecml.errors import StoreError
+from vecml.errors import SettingError, StoreError
+
+
+def check_folder(path: Path, named: str) -> None:
+    """Raise SettingError, which begins with `named`, where the folder that `path` is to be made in does not exist."""
+    if not path.resolve().parent.is_dir():
+        raise SettingError(f"{named}: there is no folder {path.parent}", "make it, or name another")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -44,7 +44,7 @@ class Flag:
 
 
 class RefusedError(ValueError):
-    """What a validator raises to refuse a value with a hint; Prefect shows both in one line."""
+    """A validator raises it to refuse a value with a hint; Prefect shows both in one line."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(f"{message}: {hint}")
@@ -141,10 +141,8 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> SettingError:
     if first["type"] == "extra_forbidden":
         return _unknown(name, model)
     if first["type"] == "value_error":
-        refused = context["error"]
-        if isinstance(refused, RefusedError):
-            return SettingError(refused.message, refused.hint)
-        return SettingError(str(refused))
+        why = context["error"]
+        return SettingError(why.message, why.hint) if isinstance(why, RefusedError) else SettingError(str(why))
     if name not in model.model_fields:
         return SettingError(first["msg"])
     field = model.model_fields[name]
@@ -153,27 +151,19 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> SettingError:
     if first["type"] in BOUNDS:
         words, key = BOUNDS[first["type"]]
         return SettingError(f"{written}: must be {words} {_bound(context[key])}")
-    match first["type"]:
-        case "literal_error":
-            return SettingError(f"{written}: there is no such {noun}", f"choose from {', '.join(choices(field))}")
-        case "int_parsing" | "int_type" | "int_from_float":
-            hint = f"for example {flag(name)} {mark.example}" if mark.example else None
-            return SettingError(f"{written}: {mark.complaint}", hint)
-        case "float_parsing" | "float_type" | "finite_number":
-            return SettingError(f"{written}: not a number")
-        case "bool_parsing" | "bool_type":
-            return SettingError(f"{written}: neither true nor false")
-        case "string_type":
-            return SettingError(f"{written}: not a text", f'write it in quotes: {name} = "{value}"')
-        case "string_too_short":
-            return SettingError(f"{flag(name)}: must not be empty")
-        case "string_too_long" | "too_long":
-            unit = "character" if isinstance(value, str) else noun
-            return SettingError(f"{flag(name)}: must have at most {context['max_length']:,} {unit}s")
-        case "too_short":
-            return SettingError(f"{flag(name)}: name at least one {noun}")
-        case _:
-            return SettingError(f"{written}: {first['msg']}")
+    unit, least = ("character", "must not be empty") if isinstance(value, str) else (noun, f"name at least one {noun}")
+    said: dict[str, tuple[str, str | None]] = {
+        "literal": (f"{written}: there is no such {noun}", f"choose from {', '.join(choices(field))}"),
+        "int": (f"{written}: {mark.complaint}", mark.example and f"for example {flag(name)} {mark.example}"),
+        "float": (f"{written}: not a number", None),
+        "finite": (f"{written}: not a number", None),
+        "bool": (f"{written}: neither true nor false", None),
+        "type": (f"{written}: not a text", f'write it in quotes: {name} = "{value}"'),
+        "short": (f"{flag(name)}: {least}", None),
+        "long": (f"{flag(name)}: must have at most {context.get('max_length')} {unit}s", None),
+    }
+    kind = first["type"].removeprefix("string_").removeprefix("too_").partition("_")[0]
+    return SettingError(*said.get(kind, (f"{written}: {first['msg']}", None)))
 
 
 def _model_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:

@@ -88,7 +88,7 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
         "baseline": baseline,
         "budget": budget,
     }
-    config = ComparisonConfig.checked({name: _open_as_0(name, value) for name, value in given.items() if value is not None})
+    config = ComparisonConfig.checked(_without_none(given))
     return shown(session.compare(config, session.Untracked(), job=_job(model, x), began=began).comparison)
 
 
@@ -103,11 +103,12 @@ def _job(model: "Classifier | AnyModel | nn.Module", x: Any) -> Job:
     return Job(network, x_FN, data_source="python")
 
 
-def _open_as_0(name: str, value: Any) -> Any:
-    """Replace None in a list by 0 for the fields in which ComparisonConfig understands 0 as None."""
-    if name not in ("block_rows", "request_rows") or not isinstance(value, list | tuple):
-        return value
-    return [0 if one is None else one for one in value]
+def _without_none(given: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is None; in a list, None becomes 0 where ComparisonConfig understands that as None."""
+    for name in ("block_rows", "request_rows"):
+        if isinstance(given[name], list | tuple):
+            given[name] = [0 if one is None else one for one in given[name]]
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def predict(

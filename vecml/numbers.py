@@ -4,18 +4,31 @@ Inside vecml a figure is in SI units, and a share is between 0 and 1. Only here 
 known is None, and its text is `-`.
 """
 
+import functools
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec
 
 UNKNOWN = "-"
 MOST_DIGITS = 4  # decimals of a percentage that would otherwise read 0 or 100
+P = ParamSpec("P")
 
 
-def number(value: float | None) -> str:
+def _figure(write: Callable[Concatenate[float, P], str]) -> Callable[Concatenate[float | None, P], str]:
+    """Write a figure that is not known as `-`, and one that is no finite number as `nan`, `inf` or `-inf`."""
+
+    @functools.wraps(write)
+    def text(value: float | None, /, *more: P.args, **named: P.kwargs) -> str:
+        if value is None:
+            return UNKNOWN
+        return write(value, *more, **named) if math.isfinite(value) else str(float(value))
+
+    return text
+
+
+@_figure
+def number(value: float) -> str:
     """A large number in three figures: `93.4M`, `1.27k`, `412`."""
-    if value is None:
-        return UNKNOWN
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if _reaches(abs(value), unit):
             return f"{_short(value / unit)}{letter}"
@@ -43,27 +56,24 @@ def plural(noun: str) -> str:
     return f"{noun}s"
 
 
-def times(ratio: float | None) -> str:
+@_figure
+def times(ratio: float) -> str:
     """A ratio in three figures: `1,194`, `37.2`, `3.72`, `0.10`; in two below a tenth: `0.00083`."""
-    if ratio is None:
-        return UNKNOWN
     return _three(ratio)
 
 
-def rate(rows_per_s: float | None) -> str:
+@_figure
+def rate(rows_per_s: float) -> str:
     """Rows a second: `950 row/s`, `35.2 krow/s`, `212 Mrow/s`."""
-    if rows_per_s is None:
-        return UNKNOWN
     for unit, name in ((1e6, "Mrow/s"), (1e3, "krow/s")):
         if _reaches(rows_per_s, unit):
             return f"{_three(rows_per_s / unit)} {name}"
     return f"{_three(rows_per_s)} row/s"
 
 
-def seconds(value: float | None) -> str:
+@_figure
+def seconds(value: float) -> str:
     """A duration: `35 ns`, `820 µs`, `12.3 ms`, `4.56 s`, `3 min 20 s`."""
-    if value is None:
-        return UNKNOWN
     if value >= 99.5:
         minutes, rest = divmod(round(value), 60)
         return f"{minutes} min {rest} s"
@@ -73,7 +83,8 @@ def seconds(value: float | None) -> str:
     return f"{value * 1e9:.3g} ns" if value else "0 s"
 
 
-def percent(share: float | None, digits: int = 1) -> str:
+@_figure
+def percent(share: float, digits: int = 1) -> str:
     """A share as a percentage: `97.1 %`.
 
     A share that is not quite all is never written as all, and one that is not quite nothing is never written as
@@ -83,8 +94,6 @@ def percent(share: float | None, digits: int = 1) -> str:
         share: 1 is all; it may be negative or above 1.
         digits: decimals that an ordinary share gets.
     """
-    if share is None:
-        return UNKNOWN
     share += 0.0  # -0.0 is 0
     for decimals in range(digits, MOST_DIGITS + 1):
         text = f"{share * 100:.{decimals}f}"
@@ -95,6 +104,7 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{'>' if is_large == (share > 0) else '<'} {math.copysign(bound, share):.{MOST_DIGITS}f} %"
 
 
+@_figure
 def score(value: float, digits: int = 3) -> str:
     """A score between 0 and 1, or a loss: `0.971`.
 
@@ -107,19 +117,19 @@ def score(value: float, digits: int = 3) -> str:
     return f"{value:.2g}" if value < 0.5 else f"> {1 - 10.0**-decimals:.{decimals}f}"
 
 
-def size(n_bytes: float | None) -> str:
+@_figure
+def size(n_bytes: float) -> str:
     """Bytes of an array or a cache, in units of 1,024: `64 KiB`, `1.5 MiB`."""
-    if n_bytes is None:
-        return UNKNOWN
     for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if n_bytes >= unit:
             return f"{_short(n_bytes / unit)} {name}"
     return f"{n_bytes:.0f} B"
 
 
-def megabytes(n_bytes: float | None) -> str:
+@_figure
+def megabytes(n_bytes: float) -> str:
     """Bytes of a process's memory, in the unit of the logged metrics (1 MB is 1,000,000 bytes): `212 MB`."""
-    return UNKNOWN if n_bytes is None else f"{n_bytes / 1e6:,.0f} MB"
+    return f"{n_bytes / 1e6:,.0f} MB"
 
 
 def _three(value: float) -> str:

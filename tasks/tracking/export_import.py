@@ -33,7 +33,7 @@ from tasks.tracking.location import Location
 from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, runs_url
 from tasks.tracking.store import LOCK_SECONDS, PARENT, Store, child_runs, open_store, search, store_errors
 from tasks.tracking.stored_run import comparison_of, read_stored_run
-from vecml.atomic import write_bytes
+from vecml.atomic import check_folder, write_bytes
 from vecml.environment import is_alive, process_identity
 from vecml.errors import SettingError, StoreError
 from vecml.keys import IMPORT_DIGEST, IMPORTED_FROM, IMPORTING, KIND, PROCESS
@@ -209,8 +209,7 @@ def _origin(store: Store, run: Run) -> tuple[str, str]:
 
 def _check_target(file: Path) -> None:
     """Raise SettingError where `file` cannot be written, or where it exists and is no export."""
-    if not file.resolve().parent.is_dir():
-        raise SettingError(f"{file}: there is no folder {file.parent}", "make it, or name another")
+    check_folder(file, str(file))
     if file.is_dir():
         raise SettingError(f"{file} is a folder", "name a file in it")
     try:

@@ -102,7 +102,7 @@ def main() -> None:
         command = error.ctx.command_path if error.ctx else " ".join(["vecml", *map(str, named)])
         code = _ended(SettingError(" ".join(error.format_message().split()), f"{command} --help"), debug)
     except MemoryError as error:
-        text = " ".join(str(error).split()) or "an allocation failed"
+        text = one_line(error, whole=True, limit=None) if str(error) else "an allocation failed"
         code = _ended(VecmlError(f"not enough memory: {text}", "fewer rows or features, or a larger machine"), debug)
     except (KeyboardInterrupt, typer.Abort):
         show_error(VecmlError("interrupted"))

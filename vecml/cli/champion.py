@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tasks.tracking.promotion import Promotion
     from tasks.tracking.registry import RegisteredModel, Version
 
+RUN_TEXT = "A pipeline run: its id, the beginning of it, or its name. [default: show what there is]"
 EPILOG = """**Examples**
 
 - `vecml champion brave-fox-1`: its model becomes champion, if it is not worse than the one that is
@@ -33,14 +34,7 @@ REFUSED = 1
 
 @command()
 def champion(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            help="A pipeline run: its id, the beginning of it, or its name. [default: show what there is]",
-            metavar="RUN",
-            show_default=False,
-        ),
-    ] = None,
+    run: Annotated[str | None, typer.Argument(help=RUN_TEXT, metavar="RUN", show_default=False)] = None,
     name: Annotated[str, typer.Option(help="The registered model's name.", metavar="NAME")] = "vecml",
     comparison: Annotated[
         str | None, option("The comparison whose setting is taken. [default: the run's latest]", "RUN")

@@ -28,6 +28,9 @@ EPILOG = """**Examples**
 
 - `vecml compare --json result.json`, and later `vecml compare --from result.json`: the same verdicts, from raw blocks
 """
+JSON_TEXT = "Write everything, raw blocks included, as JSON (docs/comparison.md); `-` prints it instead."
+FROM_TEXT = "Measure nothing: compute the verdicts of such a file again."
+FRESH_TEXT = "Measure everything again, also where launches of the same comparison were kept when it was stopped."
 # Fields of other forms that do nothing for this command, and what to write instead.
 IDLE = {
     "engine": "write engines = [...], with two or more",
@@ -47,27 +50,9 @@ def compare(
         Path | None, option("A TOML file with any of these settings; flags win over it.", "FILE", panel=MEASURING)
     ] = None,
     quick: Annotated[bool, option("One launch: figures, and no verdict.", None, "--quick", panel=MEASURING)] = False,
-    json: Annotated[
-        Path | None,
-        output_file(
-            "Write everything, raw blocks included, as JSON (docs/comparison.md); `-` prints it instead.",
-            "--json",
-            MEASURING,
-        ),
-    ] = None,
-    from_: Annotated[
-        Path | None,
-        option("Measure nothing: compute the verdicts of such a file again.", "FILE", "--from", panel=MEASURING),
-    ] = None,
-    fresh: Annotated[
-        bool,
-        option(
-            "Measure everything again, also where launches of the same comparison were kept when it was stopped.",
-            None,
-            "--fresh",
-            panel=MEASURING,
-        ),
-    ] = False,
+    json: Annotated[Path | None, output_file(JSON_TEXT, "--json", MEASURING)] = None,
+    from_: Annotated[Path | None, option(FROM_TEXT, "FILE", "--from", panel=MEASURING)] = None,
+    fresh: Annotated[bool, option(FRESH_TEXT, None, "--fresh", panel=MEASURING)] = False,
 ) -> None:
     """Compare ways to run a model's inference on this machine, and say which differences are real.
 
@@ -88,10 +73,7 @@ def compare(
 
 
 def _asked(own: dict[str, Any], training: dict[str, Any], file: Mapping[str, Any]) -> ComparisonConfig:
-    """The flags laid over the file, as one record; raises SettingError for a flag that is unknown or does nothing.
-
-    Beside a tracked run, the file's fields of training do nothing: one file serves both kinds of comparison.
-    """
+    """The flags laid over the file, as one record; raises SettingError for a flag that is unknown or does nothing."""
     run = own.get("run", file.get("run"))
     idle = [name for name in training if name not in BESIDE_RUN]
     if run is not None and idle:
@@ -100,7 +82,7 @@ def _asked(own: dict[str, Any], training: dict[str, Any], file: Mapping[str, Any
             f"leave out {flag(idle[0])} or --run",
         )
     subject = file.get("subject", {})
-    if run is not None:
+    if run is not None:  # one file serves a comparison that trains, and one of a run
         known = TrainingConfig.model_fields.keys() - set(BESIDE_RUN)
         subject = {name: value for name, value in subject.items() if name not in known}
     asked = ComparisonConfig.checked({**file, **own, "subject": {**subject, **training}})
@@ -111,9 +93,7 @@ def _asked(own: dict[str, Any], training: dict[str, Any], file: Mapping[str, Any
 def read_comparison_file(path: Path, flags: Collection[str] = ()) -> dict[str, Any]:
     """A TOML file's values for ComparisonConfig: its own fields, and those of its subject, in a table or beside them.
 
-    Args:
-        path: of the file.
-        flags: names of fields that a flag sets; it wins over the file.
+    A field whose name is in `flags` is set by a flag, which wins.
 
     Raises SettingError as `read_config_file` does, and for a field of `vecml run` that does nothing in a comparison.
     """

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from vecml.atomic import check_folder
 from vecml.cli.options import JsonFile, RunName, command, is_printed, option, write_json
 from vecml.cli.terminal import console, opening, show_comparison
 from vecml.errors import DataError, SettingError
 
+NAMES_TEXT = "simd, ufunc, locality, blas_threads, broadcasting, gil, dtype, gpu, or all of them."
 EPILOG = """**Examples**
 
 - `vecml lab ufunc`: a ufunc against a Python loop, and where the loop wins
@@ -22,13 +24,7 @@ EPILOG = """**Examples**
 
 @command()
 def lab(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="simd, ufunc, locality, blas_threads, broadcasting, gil, dtype, gpu, or all of them.",
-            metavar="NAME|all",
-        ),
-    ],
+    name: Annotated[str, typer.Argument(help=NAMES_TEXT, metavar="NAME|all")],
     quick: Annotated[bool, option("Fewer points, and three short launches instead of five.", None, "--quick")] = False,
     out: Annotated[
         Path | None,
@@ -57,8 +53,8 @@ def _check_folder(out: Path | None) -> None:
         return
     if out.exists() and not out.is_dir():
         raise SettingError(f"--out {out}: it is a file", "name a folder")
-    if not out.exists() and not out.resolve().parent.is_dir():
-        raise SettingError(f"--out {out}: there is no folder {out.parent}", "make it, or name another")
+    if not out.exists():
+        check_folder(out, f"--out {out}")
 
 
 def _measure(

@@ -14,6 +14,7 @@ from vecml.errors import SettingError, VecmlError
 if TYPE_CHECKING:
     from vecml.optimize.steps import Optimization
 
+BUDGET_TEXT = "Wall time of the measurement: 60s, 5m, auto; quick: figures, and no verdict."
 EPILOG = """**Examples**
 
 - `vecml optimize slow.py:distances --inputs slow.py:make_inputs`: all five steps
@@ -36,12 +37,7 @@ def optimize(
     rtol: Annotated[
         float, typer.Option(help="The largest relative difference of floating values; 0: bit by bit.", metavar="X")
     ] = 1e-6,
-    budget: Annotated[
-        str,
-        typer.Option(
-            help="Wall time of the measurement: 60s, 5m, auto; quick: figures, and no verdict.", metavar="TIME"
-        ),
-    ] = "60s",
+    budget: Annotated[str, typer.Option(help=BUDGET_TEXT, metavar="TIME")] = "60s",
     limit: Annotated[
         float,
         typer.Option(help="Seconds after which a call, or a stage, counts as never ending.", metavar="N", min=0.1),

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from pydantic.fields import FieldInfo
 
-from vecml.atomic import write_bytes
+from vecml.atomic import check_folder, write_bytes
 from vecml.cli.terminal import progress_bars, shown_warnings
 from vecml.errors import SettingError
 from vecml.fields import Declared, choices, flag, flag_of, is_list, shown, value_type
@@ -183,8 +183,7 @@ def check_file(name: str, value: Path | None) -> Path | None:
     """The path, if a file can be written there; `-` is standard output. Raises SettingError."""
     if value is None or str(value) == "-":
         return value
-    if not value.resolve().parent.is_dir():
-        raise SettingError(f"{name} {value}: there is no folder {value.parent}", "make it, or name another")
+    check_folder(value, f"{name} {value}")
     if value.is_dir():
         raise SettingError(f"{name} {value}: it is a folder", "name a file in it")
     try:

@@ -61,9 +61,9 @@ def predict(
     target = named.run.classifier.encoding.target
     extra = [name for name in file.extra if name != target]
     if extra:
-        from vecml.data.selection import listed
+        from vecml.data.selection import listed_columns
 
-        notes.append(f"not used: {'column' if len(extra) == 1 else 'columns'} {listed(extra)}")
+        notes.append(f"not used: {listed_columns(extra)}")
     _say(notes)
     written = predict_file(named.run.classifier, file, setting, out, probabilities=probabilities, rows=row)
     counts = dict(zip(named.run.classifier.model.classes, map(int, written.count_C), strict=True))

@@ -20,6 +20,7 @@ EPILOG = """**Examples**
 
 - `vecml diff RUN RUN`, afterwards: which differences between the machines are real
 """
+SET_TEXT = "A field of its form: engines=numpy,halide, rows=4000000, subject.hidden=64,32 ... Repeatable."
 
 
 @command(warns=False)
@@ -28,14 +29,7 @@ def trigger(
         str, option("Work queues, one for each machine: its worker serves it with --work-queue.", "NAME,...")
     ],
     deployment: Annotated[str, typer.Option(help="What is run.", metavar="FLOW/NAME")] = "compare/devices",
-    set_: Annotated[
-        list[str] | None,
-        option(
-            "A field of its form: engines=numpy,halide, rows=4000000, subject.hidden=64,32 ... Repeatable.",
-            "FIELD=VALUE",
-            "--set",
-        ),
-    ] = None,
+    set_: Annotated[list[str] | None, option(SET_TEXT, "FIELD=VALUE", "--set")] = None,
     wait: Annotated[bool, option("Wait until all have ended; 1 when one failed.", None, "--wait")] = False,
     json: Annotated[bool, option("Print the flow runs as JSON.", None, "--json")] = False,
 ) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vecml.data.column_encoding import ColumnEncoding, encode_column, fit_column
 from vecml.data.encoding_json import from_json, to_json
-from vecml.data.selection import listed, no_such_column
+from vecml.data.selection import listed, listed_columns, no_such_column
 from vecml.data.table import Column, Kind, is_constant, is_missing
 from vecml.errors import DataError
 from vecml.progress import stage
@@ -138,6 +138,5 @@ def _check_kind(encoding: ColumnEncoding, column: Column | None, names: tuple[st
 
 
 def _dropped(names: list[str], singular: str, plural: str) -> str:
-    if len(names) == 1:
-        return f"column {names[0]!r} {singular} in the training part and was dropped"
-    return f"columns {listed(names)} {plural} in the training part and were dropped"
+    what, were = (singular, "was") if len(names) == 1 else (plural, "were")
+    return f"{listed_columns(names)} {what} in the training part and {were} dropped"

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Collection, Sequence
 
 from vecml.errors import DataError
+from vecml.numbers import plural
 
 SHOWN_NAMES = 10
 SHOWN_CHARACTERS = 40
@@ -59,6 +60,11 @@ def listed(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:SHOWN_NAMES])
     rest = len(names) - SHOWN_NAMES
     return f"{shown} and {rest:,} more" if rest > 0 else shown
+
+
+def listed_columns(names: Sequence[str]) -> str:
+    """Write which columns they are: `column 'a'`, `columns 'a', 'b'`."""
+    return f"{'column' if len(names) == 1 else plural('column')} {listed(names)}"
 
 
 def shortened(value: object) -> str:

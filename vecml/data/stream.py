@@ -18,7 +18,7 @@ from vecml.data.encoding import KIND_IN_WORDS, Encoding
 from vecml.data.files import DELIMITERS, arrow_errors, check_distinct, check_file, read_file, suffix_of
 from vecml.data.raw import raw_columns
 from vecml.data.read_ahead import read_ahead, rebatch
-from vecml.data.selection import did_you_mean, listed, shortened
+from vecml.data.selection import did_you_mean, listed_columns, shortened
 from vecml.data.stream_csv import csv_names, csv_tables
 from vecml.data.table import Column
 from vecml.errors import DataError
@@ -91,10 +91,9 @@ def _columns(table: "pa.Table", encoding: Encoding, first_row: int) -> tuple[Col
 
 def _missing(missing: list[str], names: list[str], needed: list[str], source: str) -> DataError:
     """Make the error for the columns that are missing; its hint names the columns that are most like the first."""
-    word = "column" if len(missing) == 1 else "columns"
     unknown = [name for name in names if name not in needed]
     hint = did_you_mean(missing[0], unknown or names, "other columns" if unknown else "columns")
-    return DataError(f"there is no {word} {listed(missing)} in {source}", hint)
+    return DataError(f"there is no {listed_columns(missing)} in {source}", hint)
 
 
 def _check_types(schema: "pa.Schema", encoding: Encoding) -> None:

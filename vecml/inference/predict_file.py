@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from vecml.atomic import published
+from vecml.atomic import check_folder, published
 from vecml.config import Setting
 from vecml.data.data_file import DataFile
 from vecml.data.stream import Block, blocks
@@ -99,8 +99,7 @@ def check_output(path: Path, data: Path) -> None:
         raise SettingError(f"--out {path}: its suffix does not say what to write", f"known: {', '.join(SUFFIXES)}")
     if path.is_dir():
         raise SettingError(f"--out {path}: it is a folder", "name a file in it")
-    if not path.resolve().parent.is_dir():
-        raise SettingError(f"--out {path}: there is no folder {path.parent}", "make it, or name another")
+    check_folder(path, f"--out {path}")
     if path.exists() and data.exists() and path.samefile(data):
         raise SettingError(f"--out {path}: it is the data", "name another file")
 
