@@ -157,8 +157,9 @@ def test_the_house_has_not_grown() -> None:
     assert lines <= MOST_LINES_TOGETHER
 
 
-def test_models_answer_for_themselves() -> None:
-    found = asking(sources(ROOT, *PACKAGES), "OwnModel")
+@pytest.mark.parametrize("kind", ["OwnModel", "OwnArchitecture"])
+def test_models_answer_for_themselves(kind: str) -> None:
+    found = asking(sources(ROOT, *PACKAGES), kind)
     assert found == OWN_MODELS if OWN_MODELS else len(found) <= MOST_FILES_THAT_ASK_FOR_OWN_MODELS, sorted(found)
 
 

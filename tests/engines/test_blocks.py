@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecml.engines import blocks
-from vecml.engines.blocks import Blocks, choose_block_rows, level2_bytes, values_per_row
+from vecml.engines.blocks import Blocks, choose_block_rows, level2_bytes
 from vecml.hardware import Cache
-from vecml.model.network import Architecture
+from vecml.model.network import Architecture, OwnArchitecture
 
 MIB = 1 << 20
 
@@ -126,8 +126,9 @@ def test_block_rows_follow_shape_and_cache(widths: tuple[int, ...], cache: int, 
 
 
 def test_the_widest_pair_counts() -> None:
-    assert values_per_row(Architecture(3, (10, 4), 9, "relu")) == 14
-    assert values_per_row(Architecture(3, (), 9, "relu")) == 12
+    assert Architecture(3, (10, 4), 9, "relu").values_per_row == 14
+    assert Architecture(3, (), 9, "relu").values_per_row == 12
+    assert OwnArchitecture("mine:Net", 5, 2, "0" * 32, 700, "aten.convolution").values_per_row == 107
 
 
 def test_a_cpus_share_of_level_2_is_its_cache_divided_by_who_shares_it(

@@ -29,7 +29,7 @@ from vecml.measure.limits import keep_limits
 from vecml.measure.records import Measured, Plan
 from vecml.measure.verdict import Rules
 from vecml.model.evaluate import label_of, reference_rows
-from vecml.model.network import AnyModel, Model, OwnArchitecture
+from vecml.model.network import AnyModel, Model
 from vecml.progress import stage
 
 ROW_LOOP_ROWS = 2_000
@@ -152,7 +152,7 @@ def _subject(job: Job) -> Subject:
     return Subject(
         data_source=job.data_source,
         n_rows=job.x_FN.shape[1],
-        widths=(architecture.n_features,) if isinstance(architecture, OwnArchitecture) else architecture.widths,
+        widths=architecture.widths,
         n_classes=architecture.n_classes,
         value_bytes=job.x_FN.dtype.itemsize,
         data_digest=job.data_digest,

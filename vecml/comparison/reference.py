@@ -111,7 +111,7 @@ def reference_labels(model: AnyModel, x_FN: NDArray[np.floating]) -> NDArray[np.
 
 def tolerance(architecture: Architecture | OwnArchitecture, precision: Precision) -> float:
     """The largest error that a logit may have when the network is computed in `precision`, as a share of its scale."""
-    if isinstance(architecture, OwnArchitecture):
+    if architecture.obstacle is not None:
         return OWN_FACTOR * UNIT_ROUNDOFF[precision]
     roundings = sum(width + ACTIVATION_ROUNDINGS for width in architecture.widths[:-1])
     return LAMBDA * math.sqrt(roundings) * UNIT_ROUNDOFF[precision]

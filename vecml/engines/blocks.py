@@ -7,7 +7,6 @@ library splits every single operation between its threads, the cores hand each o
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import pairwise
 from pathlib import Path
 
 from vecml.hardware import ROOT, cache
@@ -88,20 +87,8 @@ def choose_block_rows(
     """
     if cache_bytes is None:
         cache_bytes = level2_bytes()
-    fitting = max(1, CACHES_PER_BLOCK * cache_bytes // (values_per_row(architecture) * value_bytes))
+    fitting = max(1, CACHES_PER_BLOCK * cache_bytes // (architecture.values_per_row * value_bytes))
     return min(65_536, max(256, 1 << (fitting.bit_length() - 1)))
-
-
-def values_per_row(architecture: Architecture | OwnArchitecture) -> int:
-    """The most values that a row needs at one time: the inputs and outputs of the widest layer.
-
-    A module of the user's own does not say its widths: it counts as one hidden layer of as many multiply-adds.
-    """
-    if isinstance(architecture, OwnArchitecture):
-        ends = architecture.n_features + architecture.n_classes
-        return ends + architecture.multiply_adds // ends
-    widths = architecture.widths
-    return max(a + b for a, b in pairwise(widths))
 
 
 def level2_bytes(root: Path = ROOT) -> int:

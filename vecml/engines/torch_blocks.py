@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vecml.config import Activation, Layout, Setting
 from vecml.device import usable_cpus
 from vecml.engines.base import Loaded
-from vecml.engines.blocks import Blocks, choose_block_rows, values_per_row
+from vecml.engines.blocks import Blocks, choose_block_rows
 from vecml.engines.checks import check_labels, count_rows
 from vecml.engines.gpu_memory import halving
 from vecml.engines.torch_threads import one_torch_thread
@@ -294,5 +294,5 @@ def division(model: AnyModel, setting: Setting, value_bytes: int) -> tuple[int, 
     """Rows of a block, and how many blocks are worked on at the same time."""
     if setting.device == "cpu":
         return setting.block_rows or choose_block_rows(model.architecture, value_bytes), setting.threads
-    rows = max(4_096, GPU_BLOCK_BYTES // (values_per_row(model.architecture) * value_bytes))
+    rows = max(4_096, GPU_BLOCK_BYTES // (model.architecture.values_per_row * value_bytes))
     return setting.block_rows or rows, min(GPU_LANES, usable_cpus()) if setting.device == "cuda" else 1

@@ -8,6 +8,7 @@ input is the encoded table itself. torch is imported only where a module is aske
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -41,6 +42,11 @@ class Architecture:
     def widths(self) -> tuple[int, ...]:
         """Input, hidden and output widths in order."""
         return (self.n_features, *self.hidden, self.n_classes)
+
+    @property
+    def values_per_row(self) -> int:
+        """The most values that a row needs at one time: the inputs and outputs of the widest layer."""
+        return max(a + b for a, b in pairwise(self.widths))
 
     @property
     def multiply_adds(self) -> int:
@@ -149,6 +155,17 @@ class OwnArchitecture:
     digest: str
     multiply_adds: int
     obstacle: str
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths that are known: the input's."""
+        return (self.n_features,)
+
+    @property
+    def values_per_row(self) -> int:
+        """The most values that a row needs at one time, were it one hidden layer of as many multiply-adds."""
+        ends = self.n_features + self.n_classes
+        return ends + self.multiply_adds // ends
 
     def __str__(self) -> str:
         return self.name

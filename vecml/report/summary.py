@@ -7,7 +7,6 @@ from pathlib import Path
 
 from vecml.measure.limits import CEILING_WRONG
 from vecml.model.evaluate import ReplicaAccuracy
-from vecml.model.network import OwnArchitecture
 from vecml.numbers import count, percent, rate, score, seconds
 from vecml.record import PipelineRecord
 
@@ -84,10 +83,10 @@ def network(record: PipelineRecord) -> str:
     shape, config = record.training.model.architecture, record.config
     told = [
         f"{shape.name}, {count(shape.multiply_adds, 'multiply-add')} a row"
-        if isinstance(shape, OwnArchitecture)
+        if shape.obstacle is not None
         else f"{shape}, {shape.activation}"
     ]
-    if config.architecture is not None and not isinstance(shape, OwnArchitecture):
+    if config.architecture is not None and shape.obstacle is None:
         told.append(f"of {config.architecture}")
     if config.weights is not None:
         told.append(f"weights of {shortened(Path(config.weights).name)}")
