@@ -44,3 +44,10 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="No such file or directory"):
         write_bytes(tmp_path / "none" / "a", b"")
+
+
+def test_only_one_function_says_that_a_folder_is_missing() -> None:
+    root = Path(__file__).parents[1]
+    files = [path for package in ("vecml", "tasks", "flows") for path in (root / package).rglob("*.py")]
+    saying = [path.name for path in files if '"make it, or name another"' in path.read_text(encoding="utf-8")]
+    assert saying == ["atomic.py"]
