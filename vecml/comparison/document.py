@@ -79,17 +79,17 @@ def from_json(content: bytes, name: str) -> Comparison:
     Raises MeasureError for another schema version and anything damaged, saying what.
     """
     try:
-        told = json.loads(content)
+        payload = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _damaged(name, f"it is no JSON ({one_line(error, whole=True, limit=120)})") from None
-    if not isinstance(told, Mapping) or told.get("kind") != KIND:
-        kind = told.get("kind") if isinstance(told, Mapping) else type(told).__name__
+    if not isinstance(payload, Mapping) or payload.get("kind") != KIND:
+        kind = payload.get("kind") if isinstance(payload, Mapping) else type(payload).__name__
         raise MeasureError(
             f"{name} is no comparison: its kind is {kind!r}", "name a file that vecml compare --json wrote"
         )
-    if told.get("version") != VERSION or isinstance(told.get("version"), bool):
+    if payload.get("version") != VERSION or isinstance(payload.get("version"), bool):
         raise MeasureError(
-            f"{name} has schema version {told.get('version')!r}; this vecml reads {VERSION}",
+            f"{name} has schema version {payload.get('version')!r}; this vecml reads {VERSION}",
             "read it with the vecml that wrote it",
         )
     try:

@@ -200,12 +200,12 @@ def model_from(module: nn.Module, n_features: int) -> AnyModel:
 
 
 def rebuilt(
-    told: Mapping[str, Any], state: bytes, classes: tuple[str, ...], place: str, script: str | None = None
+    payload: Mapping[str, Any], state: bytes, classes: tuple[str, ...], place: str, script: str | None = None
 ) -> OwnModel:
     """The model that `OwnModel.serialise` gave.
 
     Args:
-        told: with a name that the user has given: it is imported.
+        payload: with a name that the user has given: it is imported.
         state: a safetensors file's content.
         classes: the labels' names.
         place: what to call the state in errors.
@@ -214,23 +214,23 @@ def rebuilt(
     Raises SettingError when the class cannot be made, ModelError when the state is damaged, does not fit it, or the
     class computes something else than when it was saved.
     """
-    name, n_features, n_classes = str(told["name"]), int(told["n_features"]), int(told["n_classes"])
+    name, n_features, n_classes = str(payload["name"]), int(payload["n_features"]), int(payload["n_classes"])
     module: nn.Module = make(name, n_features, n_classes, script).eval()
-    if told["standardised"]:
+    if payload["standardised"]:
         module = Standardised(module, np.zeros(n_features), np.ones(n_features)).eval()
     look_at(module, n_features, n_classes, f"--architecture {name}")  # which also lets lazy layers take their shapes
     fill(module, read_state(state, place), place, name)
     model = _own_model(
-        name, _detached(module, name), n_features, classes, str(told["obstacle"]), int(told["multiply_adds"])
+        name, _detached(module, name), n_features, classes, str(payload["obstacle"]), int(payload["multiply_adds"])
     )
     changed = ModelError(
         f"{name} is not the class that {place} was saved with: {{}}",
         "bring the class back as it was, or train it again",
     )
-    if model.architecture.digest != told["digest"]:
+    if model.architecture.digest != payload["digest"]:
         changed.message = changed.message.format("its parts are others")
         raise ModelError(changed.message, changed.hint)
-    expected_NC = torch.tensor(told["answers"], dtype=torch.float32)
+    expected_NC = torch.tensor(payload["answers"], dtype=torch.float32)
     given_NC = torch.tensor(_answers(model.module, n_features))
     if expected_NC.shape != given_NC.shape or differs(given_NC, expected_NC):
         raise ModelError(changed.message.format("it gives other logits"), changed.hint)
