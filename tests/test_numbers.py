@@ -34,7 +34,7 @@ def test_seconds(value: float | None, text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (950, "950 row/s"),
+        (950, "950 rows/s"),
         (35_210, "35.2 krow/s"),
         (2.125e8, "212 Mrow/s"),
         (3.14159e6, "3.14 Mrow/s"),

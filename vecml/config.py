@@ -47,10 +47,10 @@ class TrainingConfig(Declared):
         None, title="Target", description="the column that holds the label"
     )
     drop: Annotated[tuple[str, ...], Flag(DATA, "COLUMN,...")] = Field(
-        (), title="Drop", description="columns to leave out"
+        (), title="Drop", description="columns to leave out; as a flag, quote a name that has a comma: '\"a, b\",id'"
     )
     keep: Annotated[tuple[str, ...], Flag(DATA, "COLUMN,...")] = Field(
-        (), title="Keep", description="the only columns to use, beside the target"
+        (), title="Keep", description="the only columns to use, beside the target; written as for --drop"
     )
     max_categories: Annotated[int, Flag(DATA, "N")] = Field(
         100,

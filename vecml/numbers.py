@@ -64,11 +64,11 @@ def times(ratio: float) -> str:
 
 @_figure
 def rate(rows_per_s: float) -> str:
-    """Rows a second: `950 row/s`, `35.2 krow/s`, `212 Mrow/s`."""
+    """Rows a second: `950 rows/s`, `35.2 krow/s`, `212 Mrow/s`."""
     for unit, name in ((1e6, "Mrow/s"), (1e3, "krow/s")):
         if _reaches(rows_per_s, unit):
             return f"{_three(rows_per_s / unit)} {name}"
-    return f"{_three(rows_per_s)} row/s"
+    return f"{_three(rows_per_s)} rows/s"
 
 
 @_figure

@@ -47,7 +47,7 @@ from vecml.model.promotion_test import Decision, decide
 from vecml.numbers import count
 
 LABELS = "labels.npz"
-WRONG_CHAMPION = "--force promotes without the test, which is then written down"
+WRONG_CHAMPION = "--name NAME keeps a champion of its own; --force promotes without the test, and that is written down"
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,13 @@ REFUSED: dict[str, Case] = {
         "there is no column 'zzz' in data.csv",
         "columns: 'age', 'label'",
     ),
+    "unknown drop, half of a name with a comma": (
+        "data.csv",
+        rows('"income, EUR",label', "1,x"),
+        {"drop": ("EUR",)},
+        "there is no column 'EUR' in data.csv",
+        "did you mean 'income, EUR'? In a list it stands in double quotes: '\"income, EUR\"'",
+    ),
     "unknown target, many columns": (
         "data.csv",
         rows(",".join(f"c{i}" for i in range(15)), ",".join("1" * 15)),

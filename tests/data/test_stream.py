@@ -160,6 +160,8 @@ def test_missing_and_renamed_columns_are_named(tmp_path: Path, suffix: str) -> N
     assert caught.value.hint == "did you mean 'color'? other columns: 'id', 'color', 'x'"
     with pytest.raises(DataError, match=rf"^there is no column 'idd' in a\.{suffix}$"):
         open_file(written(path, table()), ENCODING, ["idd"])
+    with pytest.raises(DataError, match=rf"^there are no columns 'idd', 'y' in a\.{suffix}$"):
+        open_file(path, ENCODING, ["idd", "y"])
 
 
 def test_a_changed_type_is_named_before_anything_is_read(tmp_path: Path) -> None:

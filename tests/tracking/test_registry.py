@@ -161,8 +161,14 @@ def test_a_champion_whose_run_is_gone_needs_force(telling_result: PipelineResult
     promote("a")
     open_store().client.delete_run(first)
     stored(telling_result, "b")
-    with pytest.raises(DataError, match=r"^run b cannot be held against the champion, version 1: there is no run "):
+    with pytest.raises(
+        DataError, match=r"^run b cannot be held against the champion, version 1: there is no run "
+    ) as caught:
         promote("b")
+    assert caught.value.hint is not None
+    own, force = caught.value.hint.split("; ")[-2:]
+    assert own == "--name NAME keeps a champion of its own"
+    assert force == "--force promotes without the test, and that is written down"
     forced = promote("b", force=True)
     assert forced.reason == "forced: it could not be held against the champion, version 1"
 

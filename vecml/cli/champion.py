@@ -47,7 +47,8 @@ def champion(
     """Make a run's model the champion, with the setting that suits it, if it is not worse than the one before.
 
     Both label the same test rows. Fewer right is refused (exit code 1), unless that may be chance and a loss of 1 % or
-    more is excluded; so is a setting whose labels are wrong. The former champion becomes the challenger.
+    more is excluded. Where the two cannot be compared, or the run has no valid setting, the exit code is 2. The former
+    champion becomes the challenger.
     """
     _check(run, comparison, architecture, rollback=rollback, force=force)
     from tasks.tracking.registry import CHAMPION, no_champion, read_registered_model, roll_back

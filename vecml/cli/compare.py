@@ -22,7 +22,7 @@ EPILOG = """**Examples**
 
 - `vecml compare --engines all --threads 1,2 --budget auto`: every engine that is here, with one thread and with two
 
-- `vecml compare --run RUN_ID --engines numpy,torch --layout columns,rows`: a tracked model on its test part
+- `vecml compare --run RUN --engines numpy,torch --layout columns,rows`: a tracked model on its test part
 
 - `vecml compare --request-rows 1,32,1024`: the latency of single requests, with the tails that the sample supports
 

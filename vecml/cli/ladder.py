@@ -12,7 +12,7 @@ EPILOG = """**Examples**
 
 - `vecml ladder`: vecml's own network, in under two minutes
 
-- `vecml ladder --run RUN_ID --picture ladder.png`: a tracked model on its test part, with a picture
+- `vecml ladder --run RUN --picture ladder.png`: a tracked model on its test part, with a picture
 
 - `vecml ladder --quick --json -`: one launch, figures without verdicts, for a program
 """
@@ -20,7 +20,7 @@ EPILOG = """**Examples**
 
 @command()
 def ladder(
-    run: Annotated[str | None, option("A tracked run: its model and its test part.", "RUN_ID")] = None,
+    run: Annotated[str | None, option("A run's id or its name: its model and test part.", "RUN")] = None,
     rows: Annotated[
         int | None,
         option(

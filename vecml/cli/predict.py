@@ -1,6 +1,8 @@
 """`vecml predict`: labels for a file of any size, by a registered model in the setting that is stored with it."""
 
+import dataclasses
 import json as json_text
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +12,7 @@ from vecml.cli.champion import words
 from vecml.cli.options import JsonFlag, ModelClass, columns, command, option
 from vecml.cli.terminal import console
 from vecml.errors import SettingError
+from vecml.numbers import count, rate
 
 EPILOG = """**Examples**
 
@@ -70,31 +73,27 @@ def predict(
     if json:
         typer.echo(json_text.dumps(_as_json(written, named, counts, notes), indent=1))
     else:
-        _show(written, counts, f"{data.name} are labelled in {out}, by {words(setting)}")
+        _show(written, counts, data.name, words(setting))
 
 
-def _show(written: Any, counts: dict[str, int], what: str) -> None:
+def _show(written: Any, counts: dict[str, int], source: str, setting: str) -> None:
     from rich.text import Text
 
-    from vecml.numbers import rate
-
+    labelled = f"{count(written.n_rows, 'row')} of {source} {'is' if written.n_rows == 1 else 'are'} labelled"
     speed = "" if not written.n_rows else f", {rate(written.n_rows / written.seconds)} with reading and writing"
-    console().print(Text(f"{written.n_rows:,} rows of {what}{speed}.", style="bold"))
-    console().print(Text(", ".join(f"{name}: {count:,}" for name, count in counts.items())))
+    console().print(Text(f"{labelled} in {written.path}, by {setting}{speed}.", style="bold"))
+    console().print(Text(", ".join(f"{name}: {number:,}" for name, number in counts.items())))
 
 
 def _wanted(stored: Any, engine: str | None, threads: int | None) -> Any:
     """The stored setting, or another engine's own on the CPU, with the threads that are asked for."""
-    import dataclasses
-
     from vecml.config import make_config
     from vecml.engines.registry import get_engine
     from vecml.inference.setting import resolve_setting
 
     if engine is not None:
         get_engine(engine)
-        asked = {"engine": engine, "threads": threads, "device": "cpu"}
-        return resolve_setting(make_config(asked))
+        return resolve_setting(make_config({"engine": engine, "threads": threads, "device": "cpu"}))
     if threads is not None:
         from vecml.device import check_threads
 
@@ -104,8 +103,6 @@ def _wanted(stored: Any, engine: str | None, threads: int | None) -> Any:
 
 
 def _say(notes: list[str]) -> None:
-    import sys
-
     from rich.text import Text
 
     for note in notes:
@@ -113,8 +110,6 @@ def _say(notes: list[str]) -> None:
 
 
 def _as_json(written: Any, named: Any, counts: dict[str, int], notes: list[str]) -> dict[str, Any]:
-    import dataclasses
-
     return {
         "version": 1,
         "file": str(written.path),

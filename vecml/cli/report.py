@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EPILOG = """**Examples**
 
-- `vecml report RUN_ID`: writes vecml-report-NAME.html here and opens it
+- `vecml report RUN`: writes vecml-report-NAME.html here and opens it
 
 - `vecml report nightly --out nightly.html --no-open`: a run by its name, to a file of one's own
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tasks.tracking.location import PORT_VARIABLE, UI_PORT
+from tasks.tracking.location import PORT_VARIABLE, UI_PORT, locate
 from vecml.cli.options import command
 from vecml.cli.terminal import console
 from vecml.cli.up import check_port_free
@@ -20,23 +20,19 @@ def ui(
 
     It runs until Ctrl-C. With MLFLOW_TRACKING_URI set to a server, that server's own UI is named instead.
     """
-    from tasks.tracking.location import locate
-
     location = locate()
     out = console()
-    if location.has_server:
-        from tasks.tracking.store import open_store
-        from tasks.tracking.write import runs_url
-
-        out.print(f"Runs are kept by a server, which has its own UI: {runs_url(open_store(location))}", soft_wrap=True)
-        return
-    check_port_free(port, "--port")
+    if not location.has_server:
+        check_port_free(port, "--port")
     from tasks.tracking.store import open_store
     from tasks.tracking.write import runs_url
 
+    if location.has_server:
+        out.print(f"Runs are kept by a server, which has its own UI: {runs_url(open_store(location))}", soft_wrap=True)
+        return
     os.environ[PORT_VARIABLE] = str(port)
     out.print(f"Our runs: {runs_url(open_store(location))}", soft_wrap=True)
-    out.print(f"Store: {location.shown}. Ctrl-C ends it.", soft_wrap=True)
+    out.print(f"Store: {location.shown}. The server is starting; Ctrl-C ends it.", soft_wrap=True)
     os.environ["MLFLOW_BACKEND_STORE_URI"] = location.uri  # not among the arguments: it may hold a password
     command = [sys.executable, "-m", "mlflow", "server"]
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # processes for what language models need

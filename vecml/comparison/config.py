@@ -64,8 +64,8 @@ class ComparisonConfig(Declared):
         title="Rows",
         description="rows inferred; none takes a million generated ones, or the test part of the data; more repeat it",
     )
-    run: Annotated[str | None, Flag(DATA_AND_MODEL, "RUN_ID")] = Field(
-        None, title="Run", description="a tracked run: its model and its test part"
+    run: Annotated[str | None, Flag(DATA_AND_MODEL, "RUN")] = Field(
+        None, title="Run", description="a run's id, the beginning of it, or its name: that run's model and test part"
     )
     budget: Annotated[str, Flag(MEASURING, "TIME|auto")] = Field(
         "60s",

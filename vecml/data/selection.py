@@ -50,6 +50,9 @@ def no_such_column(name: str, names: Sequence[str], source: str) -> DataError:
 
 def did_you_mean(name: str, names: Sequence[str], what: str) -> str:
     """A hint: the name nearest to `name`, if any is near, and the first few of all `names`, introduced by `what`."""
+    whole = [one for one in names if "," in one and name in map(str.strip, one.split(","))]
+    if whole:
+        return f"did you mean {whole[0]!r}? In a list it stands in double quotes: {_in_list(whole[0])}"
     close = difflib.get_close_matches(name, names[:SEARCHED_NAMES], n=1)
     listing = f"{what}: {listed(names)}"
     return f"did you mean {close[0]!r}? {listing}" if close else listing
@@ -75,4 +78,9 @@ def shortened(value: object) -> str:
 
 def drop_flag(name: str) -> str:
     """The flag that leaves the column out, as one types it."""
-    return f"--drop {shlex.quote(name)}"
+    return f"--drop {_in_list(name)}"
+
+
+def _in_list(name: str) -> str:
+    """The column's name as one types it in a list of names: in double quotes where it holds a comma."""
+    return shlex.quote(f'"{name}"' if "," in name else name)

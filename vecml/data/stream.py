@@ -93,7 +93,7 @@ def _missing(missing: list[str], names: list[str], needed: list[str], source: st
     """Make the error for the columns that are missing; its hint names the columns that are most like the first."""
     unknown = [name for name in names if name not in needed]
     hint = did_you_mean(missing[0], unknown or names, "other columns" if unknown else "columns")
-    return DataError(f"there is no {listed_columns(missing)} in {source}", hint)
+    return DataError(f"there {'is' if len(missing) == 1 else 'are'} no {listed_columns(missing)} in {source}", hint)
 
 
 def _check_types(schema: "pa.Schema", encoding: Encoding) -> None:
