@@ -28,7 +28,7 @@ from tests.tracking.made_logged import (
     logged,
     made,
 )
-from vecml import keys, record
+from vecml import __version__, keys, record
 from vecml.comparison.comparison import ArmFigures, Subject, figures
 from vecml.comparison.document import from_json, to_json
 from vecml.device import device_name
@@ -80,7 +80,7 @@ def test_the_parent_reads_back_as_it_was(stored: tuple[Run, dict[str, Run]]) -> 
     assert tags == {
         "vecml.kind": "compare",
         "vecml.process": process_identity(),
-        "vecml.version": record.__version__,
+        "vecml.version": __version__,
         "vecml.machine_key": environment.machine_key,
         "vecml.software_key": environment.software_key,
         "vecml.environment_key": environment.environment_key,
