@@ -135,7 +135,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], None]]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)  # this process still has the database open
 
 
-@pytest.mark.parametrize("size", ["4k", "300k"])
+@pytest.mark.parametrize("size", [pytest.param("4k", marks=pytest.mark.long), "300k"])
 def test_a_disk_that_is_full_at_first(
     vecml_alone: Vecml, tmp_path: Path, small_disk: Callable[[str], None], size: str
 ) -> None:

@@ -38,7 +38,14 @@ def test_two_runs_in_one_script(started: Processes, tmp_path: Path) -> None:
     assert not left_over(str(tmp_path))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),  # the command's own signals: test_signals.py
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+    ],
+)
 def test_a_script_that_is_ended_leaves_no_server(started: Processes, tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     process = started(sys.executable, "script.py", "300000", "500", "1", env={"VECML_TEST_MARK": str(tmp_path)})

@@ -150,7 +150,9 @@ def test_a_csv_and_the_same_parquet_and_the_model_in_a_fresh_process(
     assert fresh.stdout.strip() == str(round(0.2 * (50_000 - 5)))
 
 
-@pytest.mark.parametrize(("name", "floor"), [("digits", 0.95), ("breast_cancer", 0.94)])
+@pytest.mark.parametrize(
+    ("name", "floor"), [("digits", 0.95), pytest.param("breast_cancer", 0.94, marks=pytest.mark.long)]
+)
 def test_accuracy_on_real_data(vecml: Vecml, tmp_path: Path, name: str, floor: float) -> None:
     done = vecml("run", "--data", f"sklearn:{name}", "--epochs", "60", "--json", "-")
     assert done.returncode == 0, done.stderr
@@ -173,7 +175,7 @@ def test_replicas_are_tracked_with_their_interval(vecml: Vecml, tmp_path: Path) 
     assert mean == pytest.approx(sum(result["replicas_accuracy"]) / 3)
 
 
-@pytest.mark.parametrize("engine", ["row_loop", "numpy", "torch"])
+@pytest.mark.parametrize("engine", ["row_loop", pytest.param("numpy", marks=pytest.mark.long), "torch"])
 def test_every_engine_gives_the_same_labels(vecml: Vecml, tmp_path: Path, engine: str) -> None:
     done = vecml("run", *SMALL, "--engine", engine, "--json", "-")
     assert done.returncode == 0, done.stderr

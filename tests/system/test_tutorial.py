@@ -9,7 +9,7 @@ import pytest
 
 from tests.docs.tutorial import agrees, tutorial
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]  # two minutes, on a machine that does nothing else
+pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(1200)]  # two minutes on a quiet machine
 
 
 def test_the_tutorial_from_top_to_bottom(
