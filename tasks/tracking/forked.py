@@ -26,7 +26,7 @@ def can_fork() -> bool:
 
 
 class ForkedProcess:
-    """A forked child that runs `work(question, answer)` in a session of its own.
+    """A forked child that runs `work(question, answer)` in a session of its own; make it while `ENDING` is blocked.
 
     Args:
         work: is called in the child with the reading end of the question pipe and the writing end of the answer pipe.
@@ -43,14 +43,11 @@ class ForkedProcess:
         question_read, question_write = os.pipe()
         answer_read, answer_write = os.pipe()
         gc.freeze()  # or the child's first collection copies every page
-        # A signal between the fork and the child's own first steps would run the parent's handlers in the child.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12, for OpenBLAS's threads, which bear a fork
             self.pid = os.fork()
         if self.pid == 0:
-            _child(work, question_read, answer_write, errors.fileno(), held)
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            _child(work, question_read, answer_write, errors.fileno())
         os.close(question_read)
         os.close(answer_write)
         self.stdin: IO[bytes] = os.fdopen(question_write, "wb")
@@ -75,20 +72,14 @@ class ForkedProcess:
         return code
 
 
-def _child(
-    work: Callable[[IO[bytes], IO[bytes]], None],
-    question: int,
-    answer: int,
-    errors: int,
-    mask: set[int | signal.Signals],
-) -> None:
+def _child(work: Callable[[IO[bytes], IO[bytes]], None], question: int, answer: int, errors: int) -> None:
     """Run in the child from the fork to its exit, which skips the parent's exit handlers."""
     code = 1
     try:
         os.setsid()  # Ctrl-C is for the run, which ends this process by closing its question
         for number in ENDING:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         os.dup2(question, 0)
         os.dup2(answer, 1)
         os.dup2(errors, 2)
