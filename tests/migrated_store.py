@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tasks.tracking import store
+
+make_database = store._make_database  # vecml's own, also where the tests' stores are copies
 MIGRATED = "migrated-store"
 
 
@@ -29,9 +32,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 def migrate_mlflow(folder: Path) -> None:
     """Make an empty `mlflow.db` in a folder, as vecml does."""
-    from tasks.tracking import store
-
-    store._make_database(folder)
+    make_database(folder)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +44,6 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _stores_are_copies(migrated_database: Path) -> Iterator[None]:
     """Within the tests of this folder, a new store's database is a copy of the migrated one."""
-    from tasks.tracking import store
 
     def copy(folder: Path) -> None:
         if not (folder / "mlflow.db").exists():

@@ -55,7 +55,7 @@ def test_the_numpy_engine_gives_blas_its_threads_back_in_any_order(make_model: M
 def test_closing_twice_is_closing_once(make_model: Make, name: str) -> None:
     loaded = load_engine(make_model((3, 2)), Setting(name, precision=ENGINES[name].precisions[0], threads=2))
     loaded.close()
-    loaded.close()
+    loaded.close()  # raises nothing
 
 
 def test_torch_has_its_own_threads_between_calls_and_after_an_error(make_model: Make) -> None:

@@ -1,4 +1,4 @@
-"""Two machines with a store each, for tests of what is carried between them."""
+"""New stores are copies of a migrated one; and two machines with a store each, for what is carried between them."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,8 +9,10 @@ import pytest
 
 from tasks.tracking import write
 from tasks.tracking.store import open_store
+from tests.migrated_store import _stores_are_copies, migrated_database
 from tests.tracking.test_read import NoFiles
 
+__all__ = ["_stores_are_copies", "migrated_database"]
 Use = Callable[[str], Path]
 
 

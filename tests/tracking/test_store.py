@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from mlflow.entities import Run
 from tasks.tracking.run import created_run
 from tasks.tracking.store import Store, open_store
 from tasks.tracking.write import close_flow_run
+from tests.migrated_store import make_database
 from vecml.environment import is_alive, process_identity
 from vecml.keys import ERROR, FLOW_RUN, PROCESS
 from vecml.warnings import VecmlWarning
@@ -120,3 +122,10 @@ def test_a_second_termination_does_not_keep_a_run_from_being_ended(
         signal.signal(number, before)
     assert read(store, run.run_id).info.status == "KILLED"
     assert read(store, run.run_id).data.tags[ERROR] == "interrupted: SystemExit: 143"
+
+
+def test_vecml_makes_a_database_itself(tmp_path: Path) -> None:
+    """The other tests' stores are copies of one that was made so."""
+    make_database(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+    assert [one.name for one in MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()] == ["Default"]
