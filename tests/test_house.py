@@ -13,7 +13,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("vecml", "tasks", "flows")
 MOST_LINES_OF_A_FILE = 500
 MOST_LINES_OF_A_FUNCTION = 60
-MOST_LINES_TOGETHER = 36_856
 MOST_FILES_THAT_ASK_FOR_OWN_MODELS = 3
 
 # What offends today. These lists only get shorter: a test fails when an entry no longer offends.
@@ -150,11 +149,6 @@ def test_no_function_is_too_long() -> None:
 
 def test_no_modules_import_each_other() -> None:
     assert circles(import_graph(sources(ROOT, *PACKAGES, "benchmarks"))) == CIRCLES
-
-
-def test_the_house_has_not_grown() -> None:
-    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in python_files(*PACKAGES))
-    assert lines <= MOST_LINES_TOGETHER
 
 
 @pytest.mark.parametrize("kind", ["OwnModel", "OwnArchitecture"])
