@@ -68,6 +68,9 @@ class TrainingConfig(Declared):
     test_fraction: Annotated[float, Flag(DATA, "SHARE")] = Field(
         0.2, gt=0, lt=1, title="Test fraction", description="share of the rows kept for testing"
     )
+    strict: Annotated[bool, Flag(DATA, "")] = Field(
+        False, title="Strict", description="refuse a table of which something would have to be decided; else it is told"
+    )
     hidden: Annotated[
         tuple[Width, ...], Flag(TRAINING, "N,...", noun="width", complaint="not a list of widths", example="64,32")
     ] = Field((32,), min_length=1, max_length=8, title="Hidden", description="widths of the hidden layers")

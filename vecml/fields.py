@@ -28,7 +28,8 @@ class Flag:
 
     Attributes:
         panel: the heading under which the help lists the flag.
-        metavar: stands for the value in the help. Where it offers `auto`, a whole number may be written so.
+        metavar: stands for the value in the help; empty for a flag without one. Where it offers `auto`, a whole number
+            may be written so.
         default: shown as the default where the field's own default is not what people would write.
         noun: one value of the field, for messages; by default the field's name.
         complaint: what is said of a value that is no number; by default that it is not a whole number.

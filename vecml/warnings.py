@@ -10,7 +10,7 @@ CODES: dict[str, str] = {
     "VML001": "a constant column was dropped",
     "VML002": "rows without a label were dropped",
     "VML003": "the test part, or the data to predict, has categories that the training part has not",
-    "VML004": "a column has no value in the training part",
+    "VML004": "a column has no value, or none in the training part",
     "VML005": "the test part is too small to say much",
     "VML006": "the accuracy is no better than always guessing the majority",
     "VML007": "labels differ from the reference engine's",

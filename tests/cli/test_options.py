@@ -40,7 +40,7 @@ def test_every_field_is_a_flag_with_its_description(name: str, model: Any, witho
         assert mark is not None, f"{field} has no Flag"
         parameter = shown[flag(field)]
         assert parameter.help == help_of(information)
-        assert parameter.metavar == mark.metavar
+        assert parameter.metavar == (mark.metavar or None)
         assert parameter.help.lower().startswith(information.description.lower()), field
 
 

@@ -1,5 +1,6 @@
 """What writes data files that are refused, and the check that each is refused with its message and hint."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +59,10 @@ Case = tuple[str, Write, dict[str, object], str, str | None]
 
 
 def check_refused(case: Case, folder: Path) -> None:
-    """The file is refused with this message and hint, word for word; after `…` a library's own reason follows."""
+    """The file is refused with this message and hint, word for word; after `…` a library's own reason follows.
+
+    `{run}` in the hint is the command that was given, without further settings.
+    """
     name, write, settings, message, hint = case
     write(folder / name)
     config = make_config({"data": str(folder / name), "target": "label", **settings})
@@ -69,5 +73,6 @@ def check_refused(case: Case, folder: Path) -> None:
         assert len(words) >= len(message)
         words = words[: len(message) - 1] + "…"
     assert words == message
-    assert caught.value.hint == hint
+    run = f"vecml run --data {shlex.quote(str(folder / name))} --target label"
+    assert caught.value.hint == (hint and hint.replace("{run}", run))
     assert "\n" not in caught.value.message + (hint or "")

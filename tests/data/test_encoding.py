@@ -191,8 +191,8 @@ def test_what_says_nothing_in_training_is_left_out_with_a_warning() -> None:
     with pytest.warns(VecmlWarning) as caught:
         encoding = Encoding.fit(columns, np.array([0, 1]))
     assert [str(warning.message) for warning in caught] == [
-        "VML004 columns 'empty', 'none' have no value in the training part and were dropped",
-        "VML001 columns 'constant', 'flat' are constant in the training part and were dropped",
+        "VML004 columns 'empty', 'none' dropped: no value in the training part",
+        "VML001 columns 'constant', 'flat' dropped: constant in the training part",
     ]
     assert encoding.feature_names == ("a",)
     with pytest.raises(DataError) as refused:

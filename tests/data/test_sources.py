@@ -50,7 +50,7 @@ def test_constant_pixels_of_digits_are_warned_of_once() -> None:
         load_table(make_config({"data": "sklearn:digits"}))
     (warning,) = caught
     assert str(warning.message) == (
-        "VML001 columns 'pixel_0_0', 'pixel_4_0', 'pixel_4_7' are constant and were dropped"
+        "VML001 columns 'pixel_0_0', 'pixel_4_0', 'pixel_4_7' dropped: constant"
     )
 
 
@@ -82,7 +82,7 @@ def test_rows_without_a_label_and_constant_columns_go_with_a_warning(people: Pat
         table = load_table(make_config({"data": str(people), "target": "label", "drop": ("id",)}))
     assert [str(warning.message) for warning in caught] == [
         "VML002 1 row without a label in 'label' dropped",
-        "VML001 column 'same' is constant and was dropped",
+        "VML001 column 'same' dropped: constant",
     ]
     assert table.source == "people.csv"
     assert table.n_rows == 3

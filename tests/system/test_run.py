@@ -121,7 +121,7 @@ def test_a_csv_and_the_same_parquet_and_the_model_in_a_fresh_process(
     for name in ("messy.csv", "messy.parquet"):
         done = vecml("run", "--data", name, "--target", "label", "--name", name)
         assert done.returncode == 0, done.stderr
-        assert "VML001 column 'same' is constant and was dropped\n" in done.stderr
+        assert "VML001 column 'same' dropped: constant\n" in done.stderr
         assert "VML002 5 rows" in done.stderr
     two, one = runs_in(tmp_path)
     assert one.data.tags["vecml.data_digest"] == two.data.tags["vecml.data_digest"]

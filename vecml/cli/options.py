@@ -7,7 +7,6 @@ with its own parameters, which typer reads from the signature as ever.
 ... def run(values: dict[str, Any], json: JsonFlag = False) -> None: ...
 """
 
-import csv
 import functools
 import inspect
 import tempfile
@@ -21,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from vecml.atomic import check_folder, write_bytes
 from vecml.cli.terminal import progress_bars, shown_warnings
+from vecml.data.name_list import read_names
 from vecml.errors import SettingError
 from vecml.fields import Declared, choices, flag, flag_of, is_list, shown, value_type
 
@@ -46,8 +46,8 @@ class Fields:
             mark = flag_of(field)
             if mark is None or name in self.without:
                 continue
-            information = option(help_of(field), mark.metavar, flag(name), panel=self.panel or mark.panel)
-            kind = list[str] | None if _repeats(field) else str | None
+            information = option(help_of(field), mark.metavar or None, flag(name), panel=self.panel or mark.panel)
+            kind = list[str] | None if _repeats(field) else bool | None if value_type(field) is bool else str | None
             made.append(_keyword(name, Annotated[kind, information], None))
         return made
 
@@ -74,7 +74,7 @@ def help_of(field: FieldInfo) -> str:
     if words := choices(field):
         text += f": {', '.join(words)}"
     mark = flag_of(field)
-    default = (mark and mark.default) or shown(field.default)
+    default = (mark and mark.default) or ("" if field.default is False else shown(field.default))
     return f"{text[0].upper()}{text[1:]}." + (f" [default: {default}]" if default else "")
 
 
@@ -167,7 +167,7 @@ def is_printed(json: Path | None) -> bool:
 
 def columns(values: list[str]) -> tuple[str, ...]:
     """`--drop a,b --drop '"c,d"'`: names by comma, a name with a comma in double quotes."""
-    return tuple(name for row in csv.reader(values, skipinitialspace=True) for name in row)
+    return tuple(name for value in values for name in read_names(value))
 
 
 def _repeats(field: FieldInfo) -> bool:

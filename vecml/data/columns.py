@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vecml.data.categories import category_column
+from vecml.data.findings import Findings
 from vecml.data.selection import drop_flag, shortened
 from vecml.data.table import MISSING_CODE, Column
 from vecml.errors import DataError
@@ -20,17 +21,25 @@ FLOAT64_INTEGERS = 2**53  # float64 holds every integer up to this one
 UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
-def columns_from_arrow(table: "pa.Table", max_categories: int | None = None) -> tuple[Column, ...]:
+def columns_from_arrow(
+    table: "pa.Table", max_categories: int | None = None, findings: Findings | None = None
+) -> tuple[Column, ...]:
     """Every column of an Arrow table as a raw `Column`.
 
-    Raises DataError for a type that is no number, text, time or boolean, an infinite value, a value that float32 cannot
-    hold, an integer that float64 cannot hold to the last digit, and text with more than `max_categories` distinct
-    values (None: any number of them).
+    A column is refused for a type that is no number, text, time or boolean, an infinite value, a value that float32
+    cannot hold, an integer that float64 cannot hold to the last digit, and text with more than `max_categories`
+    distinct values (None: any number of them). Then `findings` notes it and it is left out of the result; without
+    `findings` it raises DataError.
     """
     with stage("checking columns", table.num_columns) as advance:
         columns = []
         for name, column in zip(table.column_names, table.columns, strict=True):
-            columns.append(column_from_arrow(name, column, max_categories))
+            try:
+                columns.append(column_from_arrow(name, column, max_categories))
+            except DataError as error:
+                if findings is None:
+                    raise
+                findings.refused(name, error.message.removeprefix(f"column {name!r} "))
             advance(1)
         return tuple(columns)
 

@@ -79,9 +79,9 @@ class Encoding:
                 f"columns: {listed([*empty, *constant])}",
             )
         if empty:
-            warn("VML004", _dropped(empty, "has no value", "have no value"))
+            warn("VML004", f"{listed_columns(empty)} dropped: no value in the training part")
         if constant:
-            warn("VML001", _dropped(constant, "is constant", "are constant"))
+            warn("VML001", f"{listed_columns(constant)} dropped: constant in the training part")
         return cls(tuple(fitted), target, classes)
 
     def transform(
@@ -136,7 +136,3 @@ def _check_kind(encoding: ColumnEncoding, column: Column | None, names: tuple[st
     if column.kind != encoding.kind:
         raise changed_kind(encoding.name, column.kind, encoding.kind)
 
-
-def _dropped(names: list[str], singular: str, plural: str) -> str:
-    what, were = (singular, "was") if len(names) == 1 else (plural, "were")
-    return f"{listed_columns(names)} {what} in the training part and {were} dropped"

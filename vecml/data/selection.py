@@ -7,6 +7,7 @@ import difflib
 import shlex
 from collections.abc import Collection, Sequence
 
+from vecml.data.name_list import write_names
 from vecml.errors import DataError
 from vecml.numbers import plural
 
@@ -82,5 +83,5 @@ def drop_flag(name: str) -> str:
 
 
 def _in_list(name: str) -> str:
-    """The column's name as one types it in a list of names: in double quotes where it holds a comma."""
-    return shlex.quote(f'"{name}"' if "," in name else name)
+    """The column's name as one types it in a list of names: in double quotes where it must."""
+    return shlex.quote(write_names([name]))

@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml.data.findings import Decision
+
 Kind = Literal["number", "boolean", "category"]
 
 MISSING_CODE = -1
@@ -60,6 +62,7 @@ class Table:
         target: the name of the label's column.
         digest: hash of every value and name (see `vecml.data.digest`), the same for the same data in any file format.
         row_N: int64 row numbers in the source, from 0 and ascending; not all of them where rows were left out.
+        decisions: what was decided for the user while it was read.
     """
 
     source: str
@@ -69,6 +72,7 @@ class Table:
     target: str
     digest: str
     row_N: NDArray[np.int64] = field(repr=False)
+    decisions: tuple[Decision, ...] = field(default=(), repr=False)
 
     @property
     def n_rows(self) -> int:

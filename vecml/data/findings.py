@@ -1,0 +1,119 @@
+"""What is found while a table is read: decisions taken for the user, and columns that only the user can decide about.
+
+They are collected, so that one message names all columns of a kind, and one error names everything that is refused,
+with one command that leads to a run.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vecml.data.selection import drop_flag, listed_columns
+from vecml.errors import DataError
+from vecml.warnings import warn
+
+SHOWN_REASONS = 5
+
+# The command, or the flags, that make these changes: a list names columns to add, any other value is a new one.
+Remedy = Callable[[Mapping[str, Any]], str]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Something that was decided for the user.
+
+    Attributes:
+        code: of the warning that says it, a key of `vecml.warnings.CODES`.
+        column: which it is about; None where it is about the table.
+        what: a predicate that reads after any list of columns ("dropped: constant"); without a column a sentence.
+        instead: the settings that say the same openly, so that nothing is left to decide: `{"drop": ("a",)}`.
+    """
+
+    code: str
+    column: str | None
+    what: str
+    instead: Mapping[str, Any] | None = None
+
+
+@dataclass
+class Findings:
+    """Collects decisions and refusals while a table is read; `settle` tells them.
+
+    Attributes:
+        decisions: in the order in which they were taken.
+        refusals: why a column cannot be used, by the column's name.
+    """
+
+    decisions: list[Decision] = field(default_factory=list)
+    refusals: dict[str, str] = field(default_factory=dict)
+
+    def decided(self, code: str, column: str | None, what: str, instead: Mapping[str, Any] | None = None) -> None:
+        """Note a decision; the arguments are those of `Decision`."""
+        self.decisions.append(Decision(code, column, what, instead))
+
+    def dropped(self, code: str, column: str, why: str) -> None:
+        """Note that a column is left out, and why ("constant"); `--drop` says the same openly."""
+        self.decided(code, column, f"dropped: {why}", {"drop": (column,)})
+
+    def refused(self, column: str, why: str) -> None:
+        """Note that a column cannot be used. `why` is a predicate ("has an infinite value in row 3")."""
+        self.refusals.setdefault(column, why)
+
+    def settle(self, strict: bool = False, remedy: Remedy | None = None) -> None:
+        """Refuse or warn, once for all that was found.
+
+        Args:
+            strict: decisions are refused as well.
+            remedy: writes the hint's command; by default only the flag is written.
+
+        Raises:
+            DataError: a column was refused, or `strict` and something was decided. It names every such column.
+        """
+        write = remedy or _flags
+        if self.refusals:
+            many = len(self.refusals) > 1
+            leave = {"drop": tuple(self.refusals)}
+            raise DataError(_refusal(self.refusals), f"leave {'them' if many else 'it'} out: {write(leave)}")
+        if strict and self.decisions:
+            said = "; ".join(_sentences(self.decisions))
+            raise DataError(f"--strict: vecml would decide this: {said}", f"say it: {write(_said_openly(self))}")
+        for code in dict.fromkeys(decision.code for decision in self.decisions):
+            for sentence in _sentences([decision for decision in self.decisions if decision.code == code]):
+                warn(code, sentence)
+
+
+def _refusal(refusals: Mapping[str, str]) -> str:
+    """Write which columns are refused: all names, and the reasons of the first few."""
+    reasons = [f"column {name!r} {why}" for name, why in refusals.items()]
+    if len(reasons) == 1:
+        return reasons[0]
+    names = ", ".join(map(repr, refusals))
+    rest = len(reasons) - SHOWN_REASONS
+    told = "; ".join(reasons[:SHOWN_REASONS]) + (f"; and {rest:,} more" if rest > 0 else "")
+    return f"{len(reasons):,} columns cannot be used: {names}: {told}"
+
+
+def _sentences(decisions: Sequence[Decision]) -> list[str]:
+    """A sentence for each thing that was decided, with all columns that it is about."""
+    columns: dict[str, list[str]] = {}
+    for decision in decisions:
+        names = columns.setdefault(decision.what, [])
+        if decision.column is not None:
+            names.append(decision.column)
+    return [f"{listed_columns(names)} {what}" if names else what for what, names in columns.items()]
+
+
+def _said_openly(findings: Findings) -> dict[str, Any]:
+    """The settings that say all decisions openly; where one has none, `strict` is left out instead."""
+    changes: dict[str, Any] = {}
+    for decision in findings.decisions:
+        if decision.instead is None:
+            changes["strict"] = False
+        for name, value in (decision.instead or {}).items():
+            changes[name] = (*changes.get(name, ()), *value) if isinstance(value, tuple) else value
+    return changes
+
+
+def _flags(changes: Mapping[str, Any]) -> str:
+    """Without a configuration only the flag can be written."""
+    return " ".join(drop_flag(name) for name in changes.get("drop", ()))
