@@ -74,13 +74,11 @@ def test_all_refused_columns_are_named_with_one_command() -> None:
     with pytest.raises(DataError) as caught:
         findings.settle(remedy=lambda changes: command(config, changes))
     assert caught.value.message == (
-        "7 columns cannot be used: 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6': column 'c0' has an infinite value in row 0;"
-        " column 'c1' has an infinite value in row 1; column 'c2' has an infinite value in row 2; column 'c3' has an"
+        "7 columns cannot be used: 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6': column 'c0' has an infinite value in row"
+        " 0; column 'c1' has an infinite value in row 1; column 'c2' has an infinite value in row 2; column 'c3' has an"
         " infinite value in row 3; column 'c4' has an infinite value in row 4; and 2 more"
     )
-    assert caught.value.hint == (
-        "leave them out: vecml run --data a.csv --target y --drop id,c0,c1,c2,c3,c4,c5,c6"
-    )
+    assert caught.value.hint == ("leave them out: vecml run --data a.csv --target y --drop id,c0,c1,c2,c3,c4,c5,c6")
 
 
 def test_decisions_are_warned_of_by_kind() -> None:
@@ -90,7 +88,10 @@ def test_decisions_are_warned_of_by_kind() -> None:
     findings.dropped("VML001", "b", "constant")
     with pytest.warns(VecmlWarning) as caught:
         findings.settle()
-    assert [str(one.message) for one in caught] == ["VML001 columns 'a', 'b' dropped: constant", "VML002 3 rows dropped"]
+    assert [str(one.message) for one in caught] == [
+        "VML001 columns 'a', 'b' dropped: constant",
+        "VML002 3 rows dropped",
+    ]
 
 
 def test_strict_refuses_what_would_be_decided_and_its_command_decides_it(tmp_path: Path) -> None:

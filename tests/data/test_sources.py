@@ -49,9 +49,7 @@ def test_constant_pixels_of_digits_are_warned_of_once() -> None:
     with pytest.warns(VecmlWarning) as caught:
         load_table(make_config({"data": "sklearn:digits"}))
     (warning,) = caught
-    assert str(warning.message) == (
-        "VML001 columns 'pixel_0_0', 'pixel_4_0', 'pixel_4_7' dropped: constant"
-    )
+    assert str(warning.message) == ("VML001 columns 'pixel_0_0', 'pixel_4_0', 'pixel_4_7' dropped: constant")
 
 
 def test_feature_of_a_built_in_set_as_target() -> None:

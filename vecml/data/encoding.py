@@ -135,4 +135,3 @@ def _check_kind(encoding: ColumnEncoding, column: Column | None, names: tuple[st
         raise no_such_column(encoding.name, names, "the data")
     if column.kind != encoding.kind:
         raise changed_kind(encoding.name, column.kind, encoding.kind)
-
