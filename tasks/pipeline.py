@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.beforehand import take_split, take_table
 from vecml.comparison.auto import Choice, choose_engine
 from vecml.config import PipelineConfig
 from vecml.data.sources import load_table
@@ -25,14 +26,14 @@ from vecml.model.train import train as train_model
 
 @task(name="generate", cache_policy=NO_CACHE, persist_result=False)
 def generate(config: PipelineConfig) -> Timed[Table]:
-    """Read the table that `config` names, or generate a random one."""
-    return timed(load_table, config)
+    """Read the table that `config` names, or generate a random one; take it where it was read before the flow."""
+    return take_table() or timed(load_table, config)
 
 
 @task(name="split", cache_policy=NO_CACHE, persist_result=False)
 def split(table: Table, config: PipelineConfig) -> Timed[Split]:
     """Split the table into a training and a test part; encode both with the statistics of the training part."""
-    return timed(split_table, table, config.test_fraction, config.seed)
+    return take_split() or timed(split_table, table, config.test_fraction, config.seed)
 
 
 @task(name="train", cache_policy=NO_CACHE, persist_result=False)

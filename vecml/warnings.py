@@ -5,6 +5,9 @@ They go through Python's own `warnings`, so that a library user filters them as 
 """
 
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 CODES: dict[str, str] = {
     "VML001": "a constant column was dropped",
@@ -41,8 +44,31 @@ class VecmlWarning(UserWarning):
         self.message = message
 
 
+_listening: ContextVar[tuple[list[VecmlWarning], ...]] = ContextVar("vecml_heard", default=())
+
+
 def warn(code: str, message: str) -> None:
     """Give the warning `code` (a key of `CODES`; another raises KeyError) with its one-line message."""
     if code not in CODES:
         raise KeyError(code)
-    warnings.warn(VecmlWarning(code, message), stacklevel=3)
+    given = VecmlWarning(code, message)
+    hear_again((given,))
+    warnings.warn(given, stacklevel=3)
+
+
+@contextmanager
+def heard() -> Iterator[list[VecmlWarning]]:
+    """Collect the warnings that are given in the `with` block, also those that nobody is shown."""
+    said: list[VecmlWarning] = []
+    token = _listening.set((*_listening.get(), said))
+    try:
+        yield said
+    finally:
+        _listening.reset(token)
+
+
+def hear_again(given: Iterable[VecmlWarning]) -> None:
+    """Add warnings to what `heard` collects without showing them: they were shown when they were given."""
+    for one in given:
+        for said in _listening.get():
+            said.append(one)

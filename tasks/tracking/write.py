@@ -30,20 +30,29 @@ from vecml.model.store import PREPROCESSING, Classifier, save
 from vecml.progress import stage
 from vecml.record import PipelineRecord
 from vecml.tracked_run import TrackedRun
+from vecml.warnings import VecmlWarning, heard
 
 __all__ = ["RunWriter", "close_flow_run", "runs_url", "tracked"]
 
 MODEL_NAME = "classifier"
+WARNINGS = "warnings.txt"
 
 
 @dataclass
 class RunWriter:
-    """Writes one pipeline run into the `store`; `files` is the process that writes its slow files."""
+    """Writes one pipeline run into the `store`.
+
+    Attributes:
+        store, run, environment: what the run is in.
+        files: the process that writes its slow files.
+        said: the warnings that were given since it was opened.
+    """
 
     store: Store
     run: TrackedRun
     environment: Environment
     files: FileWriter
+    said: list[VecmlWarning]
 
     def log_data(self, table: Table, split: Split) -> None:
         """Log the data set: its params, and an MLflow input with the digest of all its bytes."""
@@ -77,6 +86,9 @@ class RunWriter:
         with stage("storing the run"), store_errors(location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
             folder = Path(scratch) / "run"
             _gather(result, folder)
+            if self.said:
+                lines = dict.fromkeys(map(str, self.said))  # each once, in the order in which they were given
+                (folder / WARNINGS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
             with kept_on_failure(self.store, self.run.run_id, folder):
                 self._log_values(result, note)
                 self.store.client.log_artifacts(self.run.run_id, str(folder))
@@ -138,11 +150,11 @@ def tracked(config: PipelineConfig, device: str, flow_run_id: str | None) -> Ite
     """
     writer = file_writer()
     try:
-        with tracked_run(keys.PIPELINE, config.name, device_name(device), flow_run_id) as opened:
+        with heard() as said, tracked_run(keys.PIPELINE, config.name, device_name(device), flow_run_id) as opened:
             with store_errors(opened.store.location):
                 params = as_params(records.config_params(config))
                 opened.store.client.log_batch(opened.run.run_id, params=params)
-            yield RunWriter(opened.store, opened.run, opened.environment, writer)
+            yield RunWriter(opened.store, opened.run, opened.environment, writer, said)
     finally:
         writer.close()
 

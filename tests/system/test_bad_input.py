@@ -1,16 +1,20 @@
 """Bad input through the whole command: one clear line, exit code 2, no traceback, nothing left RUNNING or half-written.
 
+Data is read before a server is started, so that bad data leaves no run.
+
 The messages themselves are tested where they are made; here one of each kind goes all the way.
 """
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from flows.server import TemporaryServer
 from tests.system.conftest import BIN, SMALL, runs_in
 
 pytestmark = pytest.mark.system
@@ -46,6 +50,16 @@ AT_ONCE = [
 ]
 
 
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever would start a Prefect server fails the test."""
+
+    def start(server: TemporaryServer) -> None:
+        pytest.fail("a Prefect server was started")
+
+    monkeypatch.setattr(TemporaryServer, "start", start)
+
+
 @pytest.mark.parametrize(("flags", "message"), AT_ONCE, ids=[" ".join(flags) for flags, _ in AT_ONCE])
 def test_what_is_known_at_once(vecml_here: Vecml, tmp_path: Path, flags: tuple[str, ...], message: str) -> None:
     done = vecml_here("run", *flags)
@@ -63,13 +77,56 @@ def test_too_many_threads(vecml_here: Vecml) -> None:
     assert done.stderr.startswith(f"error: --threads 9999: this machine offers {cpus} CPU")
 
 
-def test_bad_data_ends_the_run_failed(vecml: Vecml, tmp_path: Path) -> None:
+def test_bad_data_starts_no_server_and_leaves_no_run(vecml_here: Vecml, tmp_path: Path, no_server: None) -> None:
     (tmp_path / "bad.csv").write_text("a,b,label\n" + "1,2,x\n3,inf,y\n" * 20)
-    done = vecml("run", "--data", "bad.csv", "--target", "label")
+    done = vecml_here("run", "--data", "bad.csv", "--target", "label")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: column 'b' has an infinite value in row 2\n")
     assert len(done.stderr.splitlines()) == 2
+    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
+
+
+def test_a_split_that_cannot_be_starts_no_server(vecml_here: Vecml, tmp_path: Path, no_server: None) -> None:
+    (tmp_path / "few.csv").write_text("a,label\n" + "".join(f"{row},{row % 2}\n" for row in range(6)))
+    done = vecml_here("run", "--data", "few.csv", "--target", "label", "--test-fraction", "0.1")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --test-fraction 0.1: a test part of 1 row cannot hold 2 classes\n")
+    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
+
+
+def test_a_refusal_imports_neither_torch_nor_prefect_nor_mlflow(tmp_path: Path, environment: dict[str, str]) -> None:
+    """These take seconds; a refusal has three of them in all."""
+    (tmp_path / "bad.csv").write_text("a,b,label\n" + "1,2,x\n3,inf,y\n" * 20)
+    program = (
+        "import sys\nfrom vecml.cli.app import main\nsys.argv = ['vecml', *sys.argv[1:]]\ntry:\n    main()\nfinally:\n"
+        "    print(sorted({'torch', 'prefect', 'mlflow', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, "run", "--data", "bad.csv", "--target", "label"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == "[]\n"
+
+
+def test_bad_data_ends_a_flow_run_failed(tmp_path: Path, environment: dict[str, str], shared_prefect: str) -> None:
+    """As on a worker, where the flow reads the data by itself: there the run says why it failed."""
+    (tmp_path / "bad.csv").write_text("a,b,label\n" + "1,2,x\n3,inf,y\n" * 20)
+    program = (
+        "from flows.pipeline import pipeline_flow\nfrom vecml import PipelineConfig\n"
+        "pipeline_flow(PipelineConfig(data='bad.csv', target='label'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**environment, "PREFECT_API_URL": shared_prefect},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert "column 'b' has an infinite value in row 2" in done.stderr
     (run,) = runs_in(tmp_path)
     assert run.info.status == "FAILED"
     assert run.data.tags["vecml.error"] == "column 'b' has an infinite value in row 2"

@@ -1,7 +1,8 @@
-"""From a checked config to a result: server, imports and flow, in the order that wastes no time.
+"""From a checked config to a result: data, server, imports and flow, in the order that wastes no time.
 
-The server starts first and comes up while torch, Prefect and MLflow are imported; the garbage collector waits meanwhile
-(the imports make a million objects that stay, and looking through them again and again costs a fifth of the time).
+The data is read before anything else. The server starts next and comes up while torch, Prefect and MLflow are
+imported; the garbage collector waits meanwhile (the imports make a million objects that stay, and looking through them
+again and again costs a fifth of the time).
 """
 
 import atexit
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from flows.server import SLOW_SECONDS, TemporaryServer, configured_url
 from flows.signals import leaving_in_order
+from tasks.beforehand import handed_over, read_beforehand
 from tasks.tracking.location import locate, prepare, without_passwords
 from tasks.tracking.side_process import begin_early
 from vecml.cli.terminal import console
@@ -60,7 +62,7 @@ def check_here(config: PipelineConfig) -> None:
 def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
     """Run the pipeline flow with a Prefect server: the user's own, or a temporary one for this run.
 
-    However the run ends, SIGTERM and SIGHUP included, no process of the temporary server is left.
+    Data that has to be read is read and split first: what is refused starts no server and leaves no run. However the run ends, SIGTERM and SIGHUP included, no process of the temporary server is left.
 
     Args:
         config: what is run; `check_here` has accepted it.
@@ -70,8 +72,9 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
     """
     _quiet_prefect(debug)
     url = configured_url()
-    server = None if url else TemporaryServer()
     with leaving_in_order():
+        prepared = None if config.data is None else read_beforehand(config)
+        server = None if url else TemporaryServer()
         if server:
             if _is_first_start():
                 console(sys.stderr).print("Prefect makes its database, once: up to half a minute ...")
@@ -90,7 +93,7 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
                 find_class(config.architecture)  # not before the fork above: its import may start threads
         if server:
             server.wait(_Patience())
-        with _prefects_errors():
+        with _prefects_errors(), handed_over(prepared):
             return pipeline(config)
 
 

@@ -1,0 +1,72 @@
+"""A table that is read and split before its flow begins, so that what is refused starts no server and leaves no run.
+
+The flow's own tasks then take it, with the seconds that it took and the warnings that it gave. It is handed over in
+this process alone and once: it is no parameter of the flow, and whoever has taken it is the only one who keeps it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from vecml.config import PipelineConfig
+from vecml.data.sources import load_table
+from vecml.data.split import Split, split_table
+from vecml.data.table import Table
+from vecml.measure.clock import Timed, timed
+from vecml.warnings import VecmlWarning, hear_again, heard
+
+
+@dataclass
+class Prepared:
+    """A table and its split, each until a task has taken it.
+
+    Attributes:
+        table: what `load_table` made, and the seconds that it took.
+        split: the same of `split_table`.
+        said: the warnings that both gave; they were shown then.
+    """
+
+    table: Timed[Table] | None
+    split: Timed[Split] | None
+    said: tuple[VecmlWarning, ...]
+
+
+_waiting: ContextVar[Prepared | None] = ContextVar("vecml_prepared", default=None)
+
+
+def read_beforehand(config: PipelineConfig) -> Prepared:
+    """Read the data that `config` names and split it; raises DataError for what is refused."""
+    with heard() as said:
+        table = timed(load_table, config)
+        split = timed(split_table, table.value, config.test_fraction, config.seed)
+    return Prepared(table, split, tuple(said))
+
+
+@contextmanager
+def handed_over(prepared: Prepared | None) -> Iterator[None]:
+    """Let the tasks of a flow that runs in the `with` block take what is prepared; None: they read by themselves."""
+    token = _waiting.set(prepared)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+
+
+def take_table() -> Timed[Table] | None:
+    """Give the prepared table; its warnings are heard again, not shown. None where nothing is prepared."""
+    prepared = _waiting.get()
+    if prepared is None or prepared.table is None:
+        return None
+    table, prepared.table = prepared.table, None
+    hear_again(prepared.said)
+    return table
+
+
+def take_split() -> Timed[Split] | None:
+    """Give the split of the prepared table; None where nothing is prepared."""
+    prepared = _waiting.get()
+    if prepared is None:
+        return None
+    split, prepared.split = prepared.split, None
+    return split
