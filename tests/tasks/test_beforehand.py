@@ -22,7 +22,8 @@ def test_what_was_read_is_taken_once(config: PipelineConfig) -> None:
         prepared = read_beforehand(config)
     with handed_over(prepared), heard() as said:
         table, split = take_table(), take_split()
-        assert table is not None and split is not None
+        assert table is not None
+        assert split is not None
         assert table.value.n_rows == 200
         assert split.value.train.n_rows == 160
         assert table.seconds > 0

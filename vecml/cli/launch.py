@@ -62,7 +62,8 @@ def check_here(config: PipelineConfig) -> None:
 def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
     """Run the pipeline flow with a Prefect server: the user's own, or a temporary one for this run.
 
-    Data that has to be read is read and split first: what is refused starts no server and leaves no run. However the run ends, SIGTERM and SIGHUP included, no process of the temporary server is left.
+    Data that has to be read is read and split first: what is refused starts no server and leaves no run. However the
+    run ends, SIGTERM and SIGHUP included, no process of the temporary server is left.
 
     Args:
         config: what is run; `check_here` has accepted it.
