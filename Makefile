@@ -9,7 +9,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq
 # What the first run imports is compiled once and kept in $(VENV), not compiled again in each process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run check test test-system test-browser test-long test-gpu notebooks bench qualify docs dist ui up clean
+.PHONY: help setup run check test test-system test-browser test-long test-gpu notebooks bench bench-tables qualify docs dist ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ test-gpu: $(READY)  ## the engines' contract on a CUDA device; skipped, with the
 
 bench: $(READY)  ## vecml against the notebook's way, as ratios; nothing else should run meanwhile
 	@$(BIN)/python -m benchmarks
+
+bench-tables: $(READY)  ## vecml and scikit-learn on 900 tables that ship with public packages; an hour the first time
+	@$(BIN)/python -m benchmarks.tables
 
 qualify: $(READY)  ## the measuring put to the proof on this machine, 20 minutes; nothing else should run meanwhile
 	@$(BIN)/vecml qualify --minutes 20
