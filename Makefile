@@ -9,7 +9,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq
 # What the first run imports is compiled once and kept in $(VENV), not compiled again in each process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run check test test-system test-browser test-long test-gpu notebooks bench bench-tables qualify docs dist ui up clean
+.PHONY: help setup run check check-types check-style test test-system test-browser test-long test-gpu notebooks bench bench-tables qualify docs dist ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,10 +38,14 @@ $(READY): $(BASE)
 	@$(PIP) -c constraints.txt --no-build-isolation -e '.[dev,docs,all,bench]'
 	@touch $@
 
-check: $(READY)  ## ruff, mypy, import contracts
+check: check-types check-style  ## ruff, mypy, import contracts
+
+check-types: $(READY)
+	$(BIN)/mypy
+
+check-style: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
 
 test: $(READY)  ## the tests that need no server

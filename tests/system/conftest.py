@@ -241,13 +241,14 @@ def pool(prefect_server: str, environment: dict[str, str]) -> dict[str, str]:
     return env
 
 
-@pytest.fixture
-def deployed(pool: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The deployments of prefect.yaml, made in a checkout of the test's own."""
+@pytest.fixture(scope="module")
+def deployed(pool: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The deployments of prefect.yaml, made in a checkout of the module's own."""
+    checkout = tmp_path_factory.mktemp("checkout")
     for part in ("flows", "tasks", "vecml"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "prefect.yaml", tmp_path)
-    prefect(["--no-prompt", "deploy", "--all"], tmp_path, pool)
+        shutil.copytree(ROOT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "prefect.yaml", checkout)
+    prefect(["--no-prompt", "deploy", "--all"], checkout, pool)
     return pool
 
 

@@ -33,6 +33,7 @@ def test_a_ladder_from_training_to_the_picture(vecml: Vecml, tmp_path: Path) -> 
     )
 
 
+@pytest.mark.long  # the same rungs as above over another network
 def test_the_ladder_of_a_tracked_run(vecml: Vecml, tmp_path: Path) -> None:
     done = vecml("run", "--data", "sklearn:digits", "--epochs", "2", "--name", "climber")
     assert done.returncode == 0, done.stderr

@@ -23,7 +23,10 @@ def begin(started: Callable[..., "subprocess.Popen[str]"], folder: Path) -> "sub
     return process
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), pytest.param(signal.SIGHUP, 129, marks=pytest.mark.long)],
+)
 def test_an_interrupted_run_is_killed_and_leaves_nothing(
     started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path, number: signal.Signals, code: int
 ) -> None:

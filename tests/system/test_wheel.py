@@ -62,6 +62,7 @@ def test_both_distributions_carry_the_version(dist: Path) -> None:
     }
 
 
+@pytest.mark.long
 def test_the_installed_wheel_runs_and_compares_in_an_empty_folder(
     fresh: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
