@@ -59,6 +59,15 @@ class TrainingConfig(Declared):
         title="Categories at most",
         description="distinct values up to which a text column counts as a category",
     )
+    bins: Annotated[int | None, Flag(DATA, "N")] = Field(
+        None, ge=2, le=100, title="Bins", description="cut a target of numbers into so many classes of equal size"
+    )
+    min_class_rows: Annotated[int, Flag(DATA, "N")] = Field(
+        1, ge=1, le=10**9, title="Rows of a class", description="rows below which a class is rare"
+    )
+    rare_classes: Annotated[Literal["drop", "merge"], Flag(DATA, "NAME", noun="way")] = Field(
+        "drop", title="Rare classes", description="leave out the rows of rare classes, or merge these into one class"
+    )
     rows: Annotated[int, Flag(DATA, "N")] = Field(
         5_000, ge=1, le=10**12, title="Rows", description="rows to generate when there is no data file"
     )

@@ -27,6 +27,12 @@ CODES: dict[str, str] = {
     "VML015": "the store was moved, and its addresses were mended",
     "VML016": "a comparison that was stopped goes on, or is logged",
     "VML017": "the machine itself became slower",
+    "VML040": "a column without a name, or with the name of another, got one",
+    "VML041": "a column that counts the rows or copies the label was dropped",
+    "VML042": "a column may give the label away",
+    "VML043": "rows of the test part have the same features as rows of the training part",
+    "VML044": "rare classes were dropped or merged",
+    "VML045": "a target was cut into fewer classes than asked for",
 }
 
 

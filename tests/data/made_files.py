@@ -61,7 +61,7 @@ Case = tuple[str, Write, dict[str, object], str, str | None]
 def check_refused(case: Case, folder: Path) -> None:
     """The file is refused with this message and hint, word for word; after `…` a library's own reason follows.
 
-    `{run}` in the hint is the command that was given, without further settings.
+    `{run}` in the hint is the command that was given, without further settings; `{data}` the file.
     """
     name, write, settings, message, hint = case
     write(folder / name)
@@ -73,6 +73,6 @@ def check_refused(case: Case, folder: Path) -> None:
         assert len(words) >= len(message)
         words = words[: len(message) - 1] + "…"
     assert words == message
-    run = f"vecml run --data {shlex.quote(str(folder / name))} --target label"
-    assert caught.value.hint == (hint and hint.replace("{run}", run))
+    hint = hint and hint.replace("{run}", "vecml run --data {data} --target label")
+    assert caught.value.hint == (hint and hint.replace("{data}", shlex.quote(str(folder / name))))
     assert "\n" not in caught.value.message + (hint or "")

@@ -1,16 +1,14 @@
 """Decisions and refusals are told once, with every column, and with a command that can be pasted."""
 
-import shlex
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.main import get_command
 
-from vecml.cli.app import app
-from vecml.cli.options import Fields, columns
-from vecml.config import PipelineConfig, make_config
+from tests.data.pasted import parsed
+from vecml.cli.options import columns
+from vecml.config import make_config
 from vecml.data.findings import Findings
 from vecml.data.name_list import read_names, write_names
 from vecml.data.remedy import command
@@ -19,14 +17,6 @@ from vecml.errors import DataError
 from vecml.warnings import VecmlWarning
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12)
-
-
-def parsed(line: str) -> PipelineConfig:
-    """What the command line would run: the shell's words, the flags of `vecml run`, the configuration."""
-    words = shlex.split(line)
-    assert words[:2] == ["vecml", "run"]
-    context = get_command(app).commands["run"].make_context("run", words[2:])
-    return make_config(Fields(PipelineConfig).values(dict(context.params)))
 
 
 @given(st.lists(names, min_size=1, max_size=5))

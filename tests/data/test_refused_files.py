@@ -50,13 +50,6 @@ REFUSED: dict[str, Case] = {
         "data.csv: row 3 has 3 values, the header names 2 columns",
         "the row reads '3,x,9'; a value that holds a separator must be in quotes",
     ),
-    "same name twice": (
-        "data.csv",
-        rows("a,a,label", "1,2,x"),
-        {},
-        "data.csv has more than one column called 'a'",
-        "give every column a name of its own",
-    ),
     "bytes of another encoding": (
         "data.csv",
         text("a,label\n1,x\n2,café\n".encode("latin-1")),
@@ -224,13 +217,6 @@ REFUSED: dict[str, Case] = {
         {},
         "column 'a' in data.npz cannot be used (complex128): …",
         "make its values alike, or leave it out with --drop a",
-    ),
-    "npz with clashing names": (
-        "data.npz",
-        save_all(X=np.zeros((2, 2)), X_1=np.arange(2), label=np.arange(2)),
-        {},
-        "data.npz has more than one column called 'X_1'",
-        "give every column a name of its own",
     ),
 }
 

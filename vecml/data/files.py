@@ -34,7 +34,7 @@ def read_file(path: Path, text: Collection[str] = ()) -> "pa.Table":
     A CSV or TSV may be compressed (`.csv.gz`, `.bz2`, `.zst`). Its column types are inferred from the whole file, but
     columns named in `text` are taken as text, so that "007" stays "007".
 
-    Raises DataError when there is no such file, it cannot be opened or read, is damaged, or two columns share a name.
+    Raises DataError when there is no such file, it cannot be opened or read, or is damaged.
     """
     from vecml.data.arrays import read_npy, read_npz  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
     from vecml.data.delimited import read_delimited  # noqa: PLC0415 -- the same
@@ -54,7 +54,6 @@ def read_file(path: Path, text: Collection[str] = ()) -> "pa.Table":
         else:
             with arrow_errors(path, "Feather"):
                 table = _read_feather(path)
-    check_distinct(table.column_names, path.name)
     return table
 
 

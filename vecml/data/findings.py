@@ -4,11 +4,12 @@ They are collected, so that one message names all columns of a kind, and one err
 with one command that leads to a run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vecml.data.selection import drop_flag, listed_columns
+from vecml.data.remedy import flags
+from vecml.data.selection import listed_columns
 from vecml.errors import DataError
 from vecml.warnings import warn
 
@@ -26,7 +27,8 @@ class Decision:
         code: of the warning that says it, a key of `vecml.warnings.CODES`.
         column: which it is about; None where it is about the table.
         what: a predicate that reads after any list of columns ("dropped: constant"); without a column a sentence.
-        instead: the settings that say the same openly, so that nothing is left to decide: `{"drop": ("a",)}`.
+        instead: the settings that say the same openly, so that nothing is left to decide: `{"drop": ("a",)}`. Empty
+            where it was asked for, and None where no setting says it.
     """
 
     code: str
@@ -59,24 +61,27 @@ class Findings:
         """Note that a column cannot be used. `why` is a predicate ("has an infinite value in row 3")."""
         self.refusals.setdefault(column, why)
 
-    def settle(self, strict: bool = False, remedy: Remedy | None = None) -> None:
+    def settle(self, strict: bool = False, remedy: Remedy | None = None, *, is_rest_useful: bool = True) -> None:
         """Refuse or warn, once for all that was found.
 
         Args:
             strict: decisions are refused as well.
             remedy: writes the hint's command; by default only the flag is written.
+            is_rest_useful: whether a feature is left without the refused columns.
 
         Raises:
             DataError: a column was refused, or `strict` and something was decided. It names every such column.
         """
-        write = remedy or _flags
+        write = remedy or flags
         if self.refusals:
             many = len(self.refusals) > 1
-            leave = {"drop": tuple(self.refusals)}
-            raise DataError(_refusal(self.refusals), f"leave {'them' if many else 'it'} out: {write(leave)}")
-        if strict and self.decisions:
-            said = "; ".join(_sentences(self.decisions))
-            raise DataError(f"--strict: vecml would decide this: {said}", f"say it: {write(_said_openly(self))}")
+            it = "them" if many else "it"
+            hint = f"leave {it} out: {write({'drop': tuple(self.refusals)})}"
+            raise DataError(_refusal(self.refusals), hint if is_rest_useful else f"mend {it}: no other column is left")
+        taken = [decision for decision in self.decisions if decision.instead != {}]
+        if strict and taken:
+            said = "; ".join(_sentences(taken))
+            raise DataError(f"--strict: vecml would decide this: {said}", f"say it: {write(_said_openly(taken))}")
         for code in dict.fromkeys(decision.code for decision in self.decisions):
             for sentence in _sentences([decision for decision in self.decisions if decision.code == code]):
                 warn(code, sentence)
@@ -103,17 +108,12 @@ def _sentences(decisions: Sequence[Decision]) -> list[str]:
     return [f"{listed_columns(names)} {what}" if names else what for what, names in columns.items()]
 
 
-def _said_openly(findings: Findings) -> dict[str, Any]:
+def _said_openly(decisions: Iterable[Decision]) -> dict[str, Any]:
     """The settings that say all decisions openly; where one has none, `strict` is left out instead."""
     changes: dict[str, Any] = {}
-    for decision in findings.decisions:
+    for decision in decisions:
         if decision.instead is None:
             changes["strict"] = False
         for name, value in (decision.instead or {}).items():
             changes[name] = (*changes.get(name, ()), *value) if isinstance(value, tuple) else value
     return changes
-
-
-def _flags(changes: Mapping[str, Any]) -> str:
-    """Without a configuration only the flag can be written."""
-    return " ".join(drop_flag(name) for name in changes.get("drop", ()))

@@ -3,39 +3,131 @@
 Classes are sorted by value, not by spelling, and named as a person would write them: "3", "0.5", "true", "2024-05-01".
 """
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vecml.data.categories import category_codes
+from vecml.data.advice import Advice
+from vecml.data.bins import cut
+from vecml.data.categories import category_codes, numeric_text
 from vecml.data.columns import is_numeric, is_text, numbers, plain, shortened_type
+from vecml.data.findings import Findings
 from vecml.data.table import MISSING_CODE
 from vecml.errors import DataError
+from vecml.numbers import count
 
 MOST_NUMBERS = 100
-MOST_CLASSES = 1_000
+DEFAULT_BINS = 4
 
 
-def labels_from_arrow(target: str, column: "pa.ChunkedArray") -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def labels_from_arrow(
+    target: str,
+    column: "pa.ChunkedArray",
+    bins: int | None = None,
+    findings: Findings | None = None,
+    advice: Advice | None = None,
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Class indices (int64, -1 where the label is missing) and the class names that occur, sorted.
 
-    Raises DataError when it looks like regression (more than 100 distinct numbers), has more than 1,000 distinct
-    values, holds an infinite number, or is of a type that cannot be a label.
+    Text that says numbers or booleans throughout is that: "1.0" and "1" are one class. A number that is infinite counts
+    as missing.
+
+    Args:
+        target: name of the column.
+        column: its values, of any type.
+        bins: cut numbers into so many classes at most; None: each number is a class.
+        findings: is told what was decided.
+        advice: for the hint of a refusal.
+
+    Raises:
+        DataError: it looks like regression (more than 100 distinct numbers), is of a type that cannot be a label, or is
+            to be cut but holds no numbers.
     """
+    findings, advice = findings or Findings(), advice or Advice()
     column = plain(column)
-    if is_text(column.type):
-        text_N, values = category_codes(column)
-        _check_count(target, len(values))
-        return text_N.astype(np.int64), tuple(values.to_pylist())
-    if not (is_numeric(column.type) or pa.types.is_boolean(column.type)):
+    if not (is_text(column.type) or is_numeric(column.type) or pa.types.is_boolean(column.type)):
         raise DataError(
             f"target {target!r} holds {shortened_type(column.type)}, which is no number, text, time or boolean",
-            "name another column with --target",
+            advice.another_target(unusable=True),
         )
-    code_N, distinct = distinct_values(column)
-    _check_finite(target, distinct, code_N)
-    _check_count(target, len(distinct), is_number=is_numeric(column.type) and distinct.dtype.kind != "M")
-    return code_N, value_names(distinct, utc=getattr(column.type, "tz", None) is not None)
+    code_N, distinct = _said_values(column)
+    is_number = distinct.dtype.kind in "iuf"
+    unlabelled = int((code_N == MISSING_CODE).sum())
+    if unlabelled:
+        findings.decided("VML002", None, f"{count(unlabelled, 'row')} without a label in {target!r} dropped")
+    if is_number:
+        code_N, distinct = _without_infinite(target, code_N, distinct, findings)
+    if bins is not None:
+        return _binned(target, column, code_N, distinct, bins, findings, advice)
+    if is_number and len(distinct) > MOST_NUMBERS:
+        raise DataError(
+            f"target {target!r} looks like regression: it has {len(distinct):,} distinct numbers",
+            f"vecml trains classifiers; to cut it into classes: {advice.command({'bins': DEFAULT_BINS})}",
+        )
+    names = value_names(distinct, utc=getattr(column.type, "tz", None) is not None)
+    return code_N, names
+
+
+def _said_values(column: "pa.ChunkedArray") -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Codes (int64, -1 where missing) and the sorted distinct values, whatever type says them."""
+    if not is_text(column.type):
+        return distinct_values(column)
+    text_N, texts = category_codes(column)
+    code_N, values = text_N.astype(np.int64), np.array(texts.to_pylist(), dtype=object)
+    stripped = [text.strip() for text in values]
+    if len(texts) and numeric_text(texts).all():
+        said: NDArray[Any] = np.array([float(text) for text in stripped])
+    elif len(texts) and all(text.lower() in ("true", "false") for text in stripped):
+        said = np.array([text.lower() == "true" for text in stripped])
+    else:
+        return code_N, values
+    distinct, recode_D = np.unique(said, return_inverse=True)
+    return np.append(recode_D, MISSING_CODE)[code_N], distinct
+
+
+def _without_infinite(
+    target: str, code_N: NDArray[np.int64], distinct: NDArray[Any], findings: Findings
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """The codes and the distinct numbers without infinite ones, which are at both ends."""
+    finite = np.isfinite(distinct.astype(np.float64))
+    if finite.all():
+        return code_N, distinct
+    below = int(finite.argmax()) if finite.any() else 0
+    finite_N = (code_N != MISSING_CODE) & np.append(finite, False)[code_N]
+    rows = count(int((code_N != MISSING_CODE).sum() - finite_N.sum()), "row")
+    findings.decided("VML002", None, f"{rows} with an infinite number as the label in {target!r} dropped")
+    return np.where(finite_N, code_N - below, MISSING_CODE), distinct[finite]
+
+
+def _binned(
+    target: str,
+    column: "pa.ChunkedArray",
+    code_N: NDArray[np.int64],
+    distinct: NDArray[Any],
+    bins: int,
+    findings: Findings,
+    advice: Advice,
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The classes of the numbers or times cut at their quantiles."""
+    is_time = distinct.dtype.kind == "M"
+    if distinct.dtype.kind not in "iufM":
+        raise DataError(
+            f"--bins {bins}: target {target!r} holds no numbers",
+            f"its values are classes as they are: {advice.command({'bins': None})}",
+        )
+    seconds = distinct.astype("datetime64[us]").astype(np.int64) / 1e6 if is_time else distinct.astype(np.float64)
+    labelled = code_N != MISSING_CODE
+    if not labelled.any():
+        return code_N, ()
+    class_N = np.full(len(code_N), MISSING_CODE, np.int64)
+    class_N[labelled], names = cut(seconds[code_N[labelled]], bins, time=is_time)
+    if len(names) < bins:
+        findings.decided(
+            "VML045", None, f"--bins {bins} makes {len(names)} classes of {target!r}: equal numbers stay in one", {}
+        )
+    return class_N, names
 
 
 def distinct_values(column: "pa.ChunkedArray") -> tuple[NDArray[np.int64], NDArray[np.generic]]:
@@ -73,27 +165,3 @@ def _name(value: np.generic, utc: bool) -> str:
     if isinstance(value, np.floating):
         return str(int(value)) if float(value).is_integer() else str(value)
     return str(value)
-
-
-def _check_finite(target: str, distinct: NDArray[np.generic], code_N: NDArray[np.int64]) -> None:
-    if distinct.dtype.kind != "f":
-        return
-    infinite = np.flatnonzero(np.isinf(distinct.astype(np.float64)))
-    if len(infinite):
-        row = int(np.isin(code_N, infinite).argmax())
-        raise DataError(
-            f"target {target!r} has an infinite value in row {row + 1}", "a label is a class: mend it or leave it empty"
-        )
-
-
-def _check_count(target: str, count: int, *, is_number: bool = False) -> None:
-    if is_number and count > MOST_NUMBERS:
-        raise DataError(
-            f"target {target!r} looks like regression: it has {count:,} distinct numbers",
-            f"vecml trains classifiers: choose a target of at most {MOST_NUMBERS} numbers, or bin this one first",
-        )
-    if count > MOST_CLASSES:
-        raise DataError(
-            f"target {target!r} has {count:,} distinct values; a classifier takes at most {MOST_CLASSES:,} classes",
-            "name another column with --target",
-        )

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 
 from vecml.data.arrays import arrow_array
 from vecml.data.categories import numeric_text
+from vecml.data.column_names import UNNAMED, typeable_names
 from vecml.data.columns import column_from_arrow, is_numeric, is_text, numbers, plain, shortened_type
 from vecml.data.encoding import KIND_IN_WORDS, Encoding, changed_kind
-from vecml.data.files import check_distinct, read_file
+from vecml.data.files import read_file
 from vecml.data.labels import distinct_values, value_names
 from vecml.data.selection import no_such_column, shortened
 from vecml.data.table import MISSING_CODE, Column, Kind, Table
@@ -52,6 +53,8 @@ def raw_columns(data: object, encoding: Encoding) -> tuple[Column, ...]:
 
 
 def _found(columns: "Mapping[str, Any]", name: str, source: str) -> Any:
+    if name not in columns and not name.strip():
+        name = UNNAMED + "1"  # an older model calls the column as its file did
     if name not in columns:
         raise no_such_column(name, tuple(columns), source)
     return columns[name]
@@ -66,8 +69,7 @@ def _arrays(data: object, kinds: Mapping[str, Kind]) -> tuple[str, "dict[str, Ca
         source = path.name
     elif pandas is not None and isinstance(data, pandas.DataFrame):
         source = "the data frame"
-        names = [str(name) for name in data.columns]
-        check_distinct(names, source)
+        names = typeable_names([str(name) for name in data.columns])
         return source, {name: partial(_chunked, name, data.iloc[:, i], source) for i, name in enumerate(names)}
     elif isinstance(data, Mapping):
         source = "the mapping"
@@ -81,8 +83,8 @@ def _arrays(data: object, kinds: Mapping[str, Kind]) -> tuple[str, "dict[str, Ca
             f"data of type {type(data).__name__} cannot be read",
             "give a path, a data frame, a pyarrow table, or a mapping from column names to arrays",
         )
-    check_distinct(data.column_names, source)
-    return source, {name: partial(data.column, i) for i, name in enumerate(data.column_names)}
+    names = typeable_names(data.column_names)
+    return source, {name: partial(data.column, i) for i, name in enumerate(names)}
 
 
 def _chunked(name: str, values: Any, source: str) -> "pa.ChunkedArray":

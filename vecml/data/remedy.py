@@ -1,42 +1,70 @@
 """The command of a hint: the one that was given, with changes, so that it can be pasted into a shell and then works."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vecml.config import PipelineConfig, TrainingConfig
+from vecml.data.column_names import find_column, squeezed
 from vecml.data.name_list import write_names
 from vecml.fields import flag, flag_of, is_list, shown, value_type
 
 
-def command(config: TrainingConfig, changes: Mapping[str, Any]) -> str:
+def command(config: TrainingConfig, changes: Mapping[str, Any], names: Sequence[str] = ()) -> str:
     """Write the command line of `config` with `changes`: every flag that is not at its default, quoted for a shell.
 
     Args:
         config: what was asked for; a `PipelineConfig` is written as `vecml run`, otherwise it is `vecml compare`.
-        changes: new values by field. Columns of `drop` and `keep` are added to those that are there.
+        changes: new values by field, None for the default. Columns of `drop` and `keep` are added to those there are.
+        names: of the source's columns; with them names that hold a line break are written in one line.
 
     Example: `vecml run --data 'my table.csv' --target label --drop id,name`
     """
     values = _changed(config, changes)
     words = ["vecml", "run" if isinstance(config, PipelineConfig) else "compare"]
     for name, field in type(config).model_fields.items():
-        if flag_of(field) is None or values[name] == field.get_default():
+        value = values[name]
+        if flag_of(field) is None or value == field.get_default():
             continue
-        if value_type(field) is bool:
-            words.append(flag(name))
-            continue
-        text = write_names(values[name]) if is_list(field) and value_type(field) is str else shown(values[name])
-        # A word that begins with a dash would be taken for a flag of its own.
-        words += [f"{flag(name)}={text}"] if text.startswith("-") else [flag(name), text]
+        if is_list(field) and value_type(field) is str:
+            value = tuple(_typed(one, names) for one in value)
+        words += _words(name, _typed(value, names) if name == "target" else value)
     return shlex.join(words)
 
 
+def flags(changes: Mapping[str, Any]) -> str:
+    """The flags that make the changes, where no configuration is known to write a whole command."""
+    return shlex.join(word for name, value in changes.items() for word in _words(name, value))
+
+
+def _words(name: str, value: Any) -> list[str]:
+    if value in (None, False):
+        return []
+    if value is True:
+        return [flag(name)]
+    text = (
+        write_names(value) if isinstance(value, tuple) and all(isinstance(one, str) for one in value) else shown(value)
+    )
+    # A word that begins with a dash would be taken for a flag of its own.
+    return [f"{flag(name)}={text}"] if text.startswith("-") else [flag(name), text]
+
+
+def _typed(name: str, names: Iterable[str]) -> str:
+    """How a column is typed: in one line, where that still means the same one of `names`."""
+    line = squeezed(name)
+    return line if name.splitlines() != [name] and find_column(line, tuple(names)) == name else name
+
+
 def _changed(config: TrainingConfig, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all fields with `changes`; a column that is kept by name is dropped by not keeping it."""
     values = {name: getattr(config, name) for name in type(config).model_fields}
     for name, value in changes.items():
-        values[name] = (*values[name], *value) if name in ("drop", "keep") else value
-    if config.keep:  # a column is dropped by not being kept
+        if name in ("drop", "keep"):
+            values[name] = tuple(dict.fromkeys((*values[name], *value)))
+        else:
+            values[name] = type(config).model_fields[name].get_default() if value is None else value
+    values["drop"] = tuple(name for name in values["drop"] if name != values["target"])
+    if config.keep:
         kept = tuple(name for name in values["keep"] if name not in values["drop"])
         dropped = tuple(name for name in values["drop"] if name not in values["keep"])
         values |= {"keep": kept, "drop": () if kept else dropped}

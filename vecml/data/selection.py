@@ -5,8 +5,10 @@ A name that does not exist is answered with the nearest ones that do, because it
 
 import difflib
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from vecml.data.column_names import find_column, squeezed
 from vecml.data.name_list import write_names
 from vecml.errors import DataError
 from vecml.numbers import plural
@@ -16,32 +18,41 @@ SHOWN_CHARACTERS = 40
 SEARCHED_NAMES = 10_000
 
 
-def select_features(
-    names: Sequence[str], target: str, drop: Collection[str] = (), keep: Collection[str] = (), source: str = "the data"
-) -> tuple[str, ...]:
-    """Choose the feature columns, in the order of `names`.
+@dataclass(frozen=True)
+class Chosen:
+    """The columns that a configuration names, as the source writes them.
 
-    Args:
-        names: of all columns.
-        target: the label column, which is never a feature.
-        drop: names to leave out.
-        keep: the only names to use; empty: all.
-        source: of the columns, for messages.
-
-    Raises:
-        DataError: a name of `target`, `drop` or `keep` is not among `names`, or no feature is left.
+    Attributes:
+        target, drop, keep: with the nearest name for each that does not exist; what has none near is left out.
+        unknown: the names that do not exist.
     """
-    known = set(names)
-    for name in (target, *drop, *keep):
-        if name not in known:
-            raise no_such_column(name, names, source)
-    left_out = {target, *drop}
-    features = tuple(name for name in names if name not in left_out and (not keep or name in keep))
-    if not features:
-        raise DataError(
-            f"no feature column is left of {source}", f"beside the target {target!r}, --drop and --keep must leave one"
-        )
-    return features
+
+    target: str | None
+    drop: tuple[str, ...]
+    keep: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def choose_columns(names: Sequence[str], target: str, drop: Iterable[str], keep: Iterable[str]) -> Chosen:
+    """Find the columns that are named; `names` are all there are."""
+    unknown = []
+
+    def found(name: str) -> str | None:
+        column = find_column(name, names)
+        if column is None:
+            unknown.append(name)
+            return nearest(name, names)
+        return column
+
+    label = found(target)
+    dropped, kept = ([one for name in listed if (one := found(name)) is not None] for listed in (drop, keep))
+    return Chosen(label, *(tuple(dict.fromkeys(listed)) for listed in (dropped, kept, unknown)))
+
+
+def features_of(names: Sequence[str], chosen: Chosen) -> tuple[str, ...]:
+    """The feature columns, in the order of `names`: without the target and what is dropped, and only what is kept."""
+    left_out = {chosen.target, *chosen.drop}
+    return tuple(name for name in names if name not in left_out and (not chosen.keep or name in chosen.keep))
 
 
 def no_such_column(name: str, names: Sequence[str], source: str) -> DataError:
@@ -49,14 +60,27 @@ def no_such_column(name: str, names: Sequence[str], source: str) -> DataError:
     return DataError(f"there is no column {name!r} in {source}", did_you_mean(name, names, "columns"))
 
 
+def no_such_columns(unknown: Sequence[str], source: str) -> str:
+    """The message for columns that `source` does not have."""
+    are = "is" if len(unknown) == 1 else "are"
+    return f"there {are} no {listed_columns(unknown)} in {source}"
+
+
+def nearest(name: str, names: Sequence[str]) -> str | None:
+    """The one of the `names` that is most likely meant; None where none is near."""
+    whole = [one for one in names if "," in one and name in map(str.strip, one.split(","))]
+    close = whole or difflib.get_close_matches(name, names[:SEARCHED_NAMES], n=1)
+    if close:
+        return close[0]
+    folded = [one for one in names if squeezed(one).casefold() == squeezed(name).casefold()]
+    return folded[0] if folded else None
+
+
 def did_you_mean(name: str, names: Sequence[str], what: str) -> str:
     """A hint: the name nearest to `name`, if any is near, and the first few of all `names`, introduced by `what`."""
-    whole = [one for one in names if "," in one and name in map(str.strip, one.split(","))]
-    if whole:
-        return f"did you mean {whole[0]!r}? In a list it stands in double quotes: {_in_list(whole[0])}"
-    close = difflib.get_close_matches(name, names[:SEARCHED_NAMES], n=1)
+    close = nearest(name, names)
     listing = f"{what}: {listed(names)}"
-    return f"did you mean {close[0]!r}? {listing}" if close else listing
+    return listing if close is None else f"did you mean {close!r}? {listing}"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -79,9 +103,4 @@ def shortened(value: object) -> str:
 
 def drop_flag(name: str) -> str:
     """The flag that leaves the column out, as one types it."""
-    return f"--drop {_in_list(name)}"
-
-
-def _in_list(name: str) -> str:
-    """The column's name as one types it in a list of names: in double quotes where it must."""
-    return shlex.quote(write_names([name]))
+    return f"--drop {shlex.quote(write_names([name]))}"

@@ -4,23 +4,29 @@ Reading, labels, columns and checks in that order; every source ends in the same
 refused for the same reasons in the same words.
 """
 
-from functools import partial
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import TrainingConfig
 from vecml.data import builtin, synthetic
+from vecml.data.advice import Advice
+from vecml.data.classes import check_classes, without_rare
+from vecml.data.column_names import typeable_names
 from vecml.data.digest import table_digest
 from vecml.data.files import check_file, read_file
 from vecml.data.findings import Findings
-from vecml.data.remedy import command
-from vecml.data.selection import listed, select_features
+from vecml.data.selection import Chosen, choose_columns, features_of, listed, nearest, no_such_columns
 from vecml.data.table import MISSING_CODE, Column, Table, is_constant, is_missing, take_rows
 from vecml.errors import DataError
-from vecml.numbers import count
 from vecml.progress import stage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def check_source(data: str | None) -> None:
@@ -46,73 +52,113 @@ def load_table(config: TrainingConfig) -> Table:
     Raises DataError for whatever cannot be read, or not be used to train a classifier; with `config.strict` also where
     something had to be decided.
     """
-    findings = Findings()
     if config.data is None:
         columns, label_N = synthetic.synthetic_columns(config.rows, config.features, config.seed)
-        return _labelled("synthetic", columns, label_N, synthetic.CLASSES, synthetic.TARGET, config, findings)
+        target, classes = synthetic.TARGET, synthetic.CLASSES
+        return _labelled(Labelled("synthetic", columns, label_N, classes, target), Advice(config))
+    source = config.data
+    if source.startswith(builtin.PREFIX):
+        with stage(f"reading {source}"):
+            arrow = builtin.builtin_table(source.removeprefix(builtin.PREFIX))
+        if config.target is None:
+            config = config.model_copy(update={"target": builtin.TARGET})
+        elif config.target != builtin.TARGET:  # what the set itself asks for would give the answer away
+            arrow = arrow.drop_columns([builtin.TARGET])
+        return table_from_arrow(arrow, source, config)
+    path = Path(source).expanduser()
+    return table_from_arrow(read_file(path), path.name, config)
 
+
+@dataclass(frozen=True)
+class Labelled:
+    """What was read, before anything is left out.
+
+    Attributes:
+        source, columns, classes, target: as in `Table`.
+        label_N: int64 index into `classes`, -1 where missing.
+    """
+
+    source: str
+    columns: tuple[Column, ...]
+    label_N: NDArray[np.int64]
+    classes: tuple[str, ...]
+    target: str
+
+
+def table_from_arrow(arrow: "pa.Table", source: str, config: TrainingConfig) -> Table:
+    """The labelled table that `config` chooses from an Arrow table; `source` is its name for people.
+
+    Raises DataError as `load_table` does.
+    """
     from vecml.data.columns import columns_from_arrow  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
     from vecml.data.labels import labels_from_arrow  # noqa: PLC0415 -- the same
 
-    drop = set(config.drop)
-    if config.data.startswith(builtin.PREFIX):
-        source = config.data
-        with stage(f"reading {source}"):
-            arrow = builtin.builtin_table(source.removeprefix(builtin.PREFIX))
-        target = config.target or builtin.TARGET
-        if target != builtin.TARGET:
-            drop.add(builtin.TARGET)  # what the set itself asks for would give the answer away
-    else:
-        path = Path(config.data).expanduser()
-        source = path.name
-        arrow = read_file(path)
-        target = config.target or ""  # the configuration does not allow a file without one
-
-    names = select_features(arrow.column_names, target, drop, config.keep, source)
+    findings = Findings()
+    names = tuple(typeable_names(arrow.column_names, findings))
+    arrow = arrow.rename_columns(names)
     if not arrow.num_rows:
         raise DataError(f"{source} has no rows", "there must be at least two of every class")
-    label_N, classes = labels_from_arrow(target, arrow[target])
-    columns = columns_from_arrow(arrow.select(names), config.max_categories, findings)
-    return _labelled(source, columns, label_N, classes, target, config, findings)
+    chosen = choose_columns(names, config.target or "", config.drop, config.keep)
+    config = config.model_copy(update={"target": chosen.target, "drop": chosen.drop, "keep": chosen.keep})
+    features = features_of(names, chosen)
+    columns = columns_from_arrow(arrow.select(features), config.max_categories, findings)
+    advice = Advice(config, names, columns, findings)
+    if chosen.unknown:
+        raise _unknown(chosen, source, advice)
+    if not features:
+        raise DataError(f"no feature column is left of {source}", _use_all(advice))
+    target = str(chosen.target)
+    label_N, classes = labels_from_arrow(target, arrow[target], config.bins, findings, advice)
+    return _labelled(Labelled(source, columns, label_N, classes, target), advice)
 
 
-def _labelled(
-    source: str,
-    columns: tuple[Column, ...],
-    label_N: NDArray[np.int64],
-    classes: tuple[str, ...],
-    target: str,
-    config: TrainingConfig,
-    findings: Findings,
-) -> Table:
-    """The table of what was read (`label_N` is -1 where missing), without unlabelled rows and useless columns."""
+def _unknown(chosen: Chosen, source: str, advice: Advice) -> DataError:
+    """The error for names of columns that do not exist, with the command that names those which are meant."""
+    message = no_such_columns(chosen.unknown, source)
+    near = [close for name in chosen.unknown if (close := nearest(name, advice.names)) is not None]
+    near = list(dict.fromkeys(near))
+    hint = f"columns: {listed(advice.names)}"
+    if near:
+        hint += f"; did you mean {listed(near)}?"
+    if chosen.target is None:
+        return DataError(message, f"{hint}; {advice.another_target()}")
+    return DataError(message, f"{hint}{'' if near else '; without it:'} {advice.command({})}")
+
+
+def _use_all(advice: Advice) -> str:
+    """The hint where --drop and --keep leave no feature."""
+    config = advice.config
+    if config is None or not (config.drop or config.keep):
+        return f"a table needs a column beside the target: {listed(advice.names)} is all there is"
+    everything = dataclasses.replace(advice, config=config.model_copy(update={"drop": (), "keep": ()}))
+    return f"beside the target, --drop and --keep must leave one; with all columns: {everything.command({})}"
+
+
+def _labelled(read: Labelled, advice: Advice) -> Table:
+    """The table of what was read, without unlabelled rows, rare classes and useless columns."""
+    config, findings = advice.config or TrainingConfig(), advice.findings
+    label_N, classes = without_rare(
+        read.label_N, read.classes, config.min_class_rows, config.rare_classes, read.target, findings
+    )
     row_N = np.flatnonzero(label_N != MISSING_CODE)
-    unlabelled = len(label_N) - len(row_N)
-    if unlabelled == len(label_N):
-        raise DataError(f"target {target!r} has no value in any row of {source}", "name another column with --target")
-    if unlabelled:
-        findings.decided("VML002", None, f"{count(unlabelled, 'row')} without a label in {target!r} dropped")
+    columns = read.columns
+    if len(row_N) < len(label_N):
         label_N = label_N[row_N]
         columns = tuple(take_rows(column, row_N) for column in columns)
-    present = np.flatnonzero(np.bincount(label_N, minlength=len(classes)))
-    if len(present) < 2:
-        where = f"all {len(label_N):,} rows" if len(label_N) > 1 else "the only row"
-        raise DataError(
-            f"target {target!r} has one class only: {classes[present[0]]!r} in {where}",
-            "a classifier needs two classes or more",
-        )
+    check_classes(label_N, classes, read.target, read.source, advice)
     # What is missing everywhere has another type in every format, so that the digest does not cover it.
     columns = tuple(column for column in columns if not _is_empty(column, findings))
     varying = tuple(column for column in columns if not _is_constant(column, findings))
     if not varying and not findings.refusals:
         raise DataError(
             "no feature column is left: every one of them is constant or has no value",
-            f"columns: {listed([decision.column for decision in findings.decisions if decision.column])}",
+            f"columns: {listed([column.name for column in read.columns])}",
         )
-    findings.settle(config.strict, partial(command, config))
+    findings.settle(config.strict, advice.command, is_rest_useful=bool(varying))
     with stage("hashing"):
-        digest = table_digest(columns, label_N, classes, target)
-    return Table(source, varying, label_N, classes, target, digest, row_N, tuple(findings.decisions))
+        digest = table_digest(columns, label_N, classes, read.target)
+    decisions, advice = tuple(findings.decisions), dataclasses.replace(advice, columns=())
+    return Table(read.source, varying, label_N, classes, read.target, digest, row_N, decisions, advice)
 
 
 def _is_empty(column: Column, findings: Findings) -> bool:

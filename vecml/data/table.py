@@ -1,12 +1,15 @@
 """What is read from a source: `Table`, a labelled table, and `Column`, one of its raw columns."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecml.data.findings import Decision
+
+if TYPE_CHECKING:
+    from vecml.data.advice import Advice
 
 Kind = Literal["number", "boolean", "category"]
 
@@ -63,6 +66,7 @@ class Table:
         digest: hash of every value and name (see `vecml.data.digest`), the same for the same data in any file format.
         row_N: int64 row numbers in the source, from 0 and ascending; not all of them where rows were left out.
         decisions: what was decided for the user while it was read.
+        advice: for the hint where the split is refused; without columns.
     """
 
     source: str
@@ -73,6 +77,7 @@ class Table:
     digest: str
     row_N: NDArray[np.int64] = field(repr=False)
     decisions: tuple[Decision, ...] = field(default=(), repr=False)
+    advice: "Advice | None" = field(default=None, repr=False, compare=False)
 
     @property
     def n_rows(self) -> int:

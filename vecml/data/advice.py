@@ -1,0 +1,71 @@
+"""What the hint of a refusal can offer: the command that was given with changes, or another column as the target."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vecml.config import TrainingConfig
+from vecml.data.findings import Findings
+from vecml.data.remedy import command, flags
+from vecml.data.table import MISSING_CODE, Column
+
+MOST_CLASSES_OFFERED = 20
+FEWEST_ROWS_OFFERED = 2
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What is known of a table where something of it is refused; nothing, where a caller has no configuration.
+
+    Attributes:
+        config: what was asked for, its columns written as the source writes them.
+        names: of all columns of the source.
+        columns: those that may be features, as far as they can be.
+        findings: a command leaves out the columns that are refused there.
+    """
+
+    config: TrainingConfig | None = None
+    names: tuple[str, ...] = ()
+    columns: Sequence[Column] = ()
+    findings: Findings = field(default_factory=Findings)
+
+    def command(self, changes: Mapping[str, Any]) -> str:
+        """Write the command with `changes`; without a configuration only their flags."""
+        if self.config is None:
+            return flags(changes)
+        drop = tuple(dict.fromkeys((*changes.get("drop", ()), *self.findings.refusals)))
+        return command(self.config, {**changes, "drop": drop}, self.names)
+
+    def another_target(self, unusable: bool = False) -> str:
+        """A hint to choose another column as the target, with a command where one is there to be chosen.
+
+        `unusable` says that the target is of a type that cannot be a feature either.
+        """
+        if self.config is not None and self.config.data is None:
+            return f"generate more rows: {self.command({'rows': None})}"
+        offered = _classes_column(self.columns)
+        if offered is None or self.config is None:
+            return "name another column with --target: one with a few values that repeat"
+        drop = (self.config.target,) if unusable else ()
+        return f"name another column: {self.command({'target': offered, 'drop': drop, 'bins': None})}"
+
+
+def _classes_column(columns: Sequence[Column]) -> str | None:
+    """The last column with the fewest of 2 to 20 values, each in two rows or more."""
+    best: tuple[int, str] | None = None
+    for column in columns:
+        values_N = column.values_N
+        if column.kind == "number":
+            present_N = values_N[~np.isnan(values_N)]
+            if len(np.unique(present_N[:1_000])) > MOST_CLASSES_OFFERED:
+                continue
+            _, count = np.unique(present_N, return_counts=True)
+        else:
+            count = np.bincount(values_N[values_N != MISSING_CODE])
+            count = count[count > 0]
+        if 2 <= len(count) <= MOST_CLASSES_OFFERED and count.min() >= FEWEST_ROWS_OFFERED:
+            if best is None or len(count) <= best[0]:
+                best = len(count), column.name
+    return best[1] if best else None
