@@ -96,7 +96,7 @@ def test_a_single_rare_row_is_not_merged_into_a_class_of_one_row(tmp_path: Path)
     ("labels", "settings", "end"),
     [
         (RARE, {}, "--min-class-rows 2"),
-        (RARE[:-1] + ["z"], {"test_fraction": 0.1}, "--min-class-rows 2 --test-fraction 0.14"),
+        ([*RARE[:-1], "z"], {"test_fraction": 0.1}, "--min-class-rows 2 --test-fraction 0.14"),
         ([i / 3 for i in range(30)], {}, "--bins 4"),
         (list("aabbccdd"), {"test_fraction": 0.9}, "--test-fraction 0.5"),
         (list("aabbccddeeff") * 2, {}, "--test-fraction 0.25"),

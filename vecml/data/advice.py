@@ -65,7 +65,7 @@ def _classes_column(columns: Sequence[Column]) -> str | None:
         else:
             count = np.bincount(values_N[values_N != MISSING_CODE])
             count = count[count > 0]
-        if 2 <= len(count) <= MOST_CLASSES_OFFERED and count.min() >= FEWEST_ROWS_OFFERED:
-            if best is None or len(count) <= best[0]:
-                best = len(count), column.name
+        fits = 2 <= len(count) <= MOST_CLASSES_OFFERED and count.min() >= FEWEST_ROWS_OFFERED
+        if fits and (best is None or len(count) <= best[0]):
+            best = len(count), column.name
     return best[1] if best else None

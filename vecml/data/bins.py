@@ -1,5 +1,6 @@
 """Numbers cut into classes of about as many rows each, with names that a person would give them: `2.5 to 7`."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -46,7 +47,7 @@ def _names(distinct: NDArray[np.float64], firsts: list[int], time: bool) -> tupl
         for first in firsts[1:-1]
     }
     names = []
-    for first, end in zip(firsts[:-1], firsts[1:], strict=True):
+    for first, end in itertools.pairwise(firsts):
         if end - first == 1:
             names.append(_written(float(distinct[first]), time))
         elif first == 0:

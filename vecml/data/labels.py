@@ -60,7 +60,7 @@ def labels_from_arrow(
     if is_number:
         code_N, distinct = _without_infinite(target, code_N, distinct, findings)
     if bins is not None:
-        return _binned(target, column, code_N, distinct, bins, findings, advice)
+        return _binned(target, code_N, distinct, bins, findings, advice)
     if is_number and len(distinct) > MOST_NUMBERS:
         raise DataError(
             f"target {target!r} looks like regression: it has {len(distinct):,} distinct numbers",
@@ -103,7 +103,6 @@ def _without_infinite(
 
 def _binned(
     target: str,
-    column: "pa.ChunkedArray",
     code_N: NDArray[np.int64],
     distinct: NDArray[Any],
     bins: int,
