@@ -1,4 +1,4 @@
-"""Numbers cut into classes: the oracle is pandas.qcut where no two numbers are equal, and the names say what they say."""
+"""Numbers cut into classes: pandas.qcut is the oracle where no two are equal, and the names say what is in them."""
 
 import re
 
