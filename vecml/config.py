@@ -57,7 +57,17 @@ class TrainingConfig(Declared):
         ge=2,
         le=10_000,
         title="Categories at most",
-        description="distinct values up to which a text column counts as a category",
+        description="values of a text column that become categories; of more, the commonest, and one for all others",
+    )
+    categorical: Annotated[tuple[str, ...], Flag(DATA, "COLUMN,...")] = Field(
+        (),
+        title="Categorical",
+        description="columns that are categories whatever they say: codes such as 007, written as for --drop",
+    )
+    missing: Annotated[tuple[str, ...], Flag(DATA, "TEXT,...")] = Field(
+        (),
+        title="Missing",
+        description="what stands for a missing value in this table, such as '?' or -99; written as for --drop",
     )
     bins: Annotated[int | None, Flag(DATA, "N")] = Field(
         None, ge=2, le=100, title="Bins", description="cut a target of numbers into so many classes of equal size"
@@ -122,7 +132,7 @@ class TrainingConfig(Declared):
     @model_validator(mode="after")
     def _target_goes_with_data(self) -> "TrainingConfig":
         if self.data is None:
-            for field in ("target", "drop", "keep"):
+            for field in ("target", "drop", "keep", "categorical", "missing"):
                 if getattr(self, field):
                     raise ValueError(f"--{field} needs --data: name the file that holds the column")
         elif self.target is None and not self.data.startswith("sklearn:"):

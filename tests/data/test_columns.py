@@ -12,7 +12,9 @@ from vecml.data.table import Column, is_constant, is_missing, take_rows
 
 
 def column(*values: object, type: pa.DataType | None = None) -> Column:
-    return column_from_arrow("a", pa.chunked_array([pa.array(values, type)]))
+    made = column_from_arrow("a", pa.chunked_array([pa.array(values, type)]))
+    assert made is not None
+    return made
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_booleans() -> None:
 
 
 def test_categories_are_sorted_by_code_point() -> None:
-    values = ["é", "Z", "a", "\U0001f600", "\uffff", "", "z"]
+    values = ["é", "Z", "a", "\U0001f600", "\uffff", "z"]
     assert column(*values).categories == tuple(sorted(values))
 
 
@@ -85,7 +87,7 @@ def test_no_rows() -> None:
     made = columns_from_arrow(schema.empty_table())
     assert [(c.kind, len(c.values_N)) for c in made] == [
         ("number", 0),
-        ("category", 0),
+        ("number", 0),  # of text that is missing everywhere nothing is known
         ("boolean", 0),
         ("number", 0),
     ]

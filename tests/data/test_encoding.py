@@ -65,10 +65,13 @@ def test_imputation_and_one_hot_are_scikit_learn_s() -> None:
         value_N = rng.standard_normal(n)
         value_N[rng.random(n) < 0.3] = NAN
         text_N = np.array(["a", "b", "c"])[rng.integers(0, 3, n)]
-        x_FN, _ = Encoding.fit(columns := (Column("v", "number", value_N), category("t", *text_N))).transform(columns)
-        imputed = SimpleImputer(strategy="median").fit_transform(value_N[:, None])[:, 0]
-        np.testing.assert_array_equal(x_FN[0], imputed.astype(np.float32))
-        np.testing.assert_array_equal(x_FN[1:], OneHotEncoder().fit_transform(text_N[:, None]).toarray().T)
+        columns = (Column("v", "number", value_N), category("t", *text_N))
+        encoding = Encoding.fit(columns)
+        assert encoding.feature_names == ("v", "v is missing", "t=a", "t=b", "t=c")
+        x_FN, _ = encoding.transform(columns)
+        imputed = SimpleImputer(strategy="median", add_indicator=True).fit_transform(value_N[:, None])
+        np.testing.assert_array_equal(x_FN[:2], imputed.T.astype(np.float32))
+        np.testing.assert_array_equal(x_FN[2:], OneHotEncoder().fit_transform(text_N[:, None]).toarray().T)
 
 
 def test_of_equally_frequent_values_the_first_is_imputed() -> None:
@@ -282,21 +285,26 @@ def test_an_encoding_survives_json_to_the_last_bit(
         assert x_FN[one_hot].sum(axis=0).max() <= 1
 
 
+NUMBER_FORMAT = {"decimal": ".", "thousands": "", "before": "", "after": "", "bounds": False}
+READING = {"number": NUMBER_FORMAT, "date": "", "missing": []}
+NEW = {"indicator": False, "reading": READING}  # since format 2
+
+
 def test_json_is_of_plain_types() -> None:
     assert Encoding.fit(COLUMNS, target="y", classes=("a", "b")).to_json_dict() == {
-        "format": 1,
+        "format": 2,
         "target": "y",
         "classes": ["a", "b"],
         "columns": [
-            {"name": "age", "kind": "number", "impute": 3.0, "offset": 0.0, "scale": 1.0},
-            {"name": "member", "kind": "boolean", "impute": True},
-            {"name": "colour", "kind": "category", "impute": "red", "categories": ["blue", "red"]},
+            {"name": "age", "kind": "number", "impute": 3.0, "offset": 0.0, "scale": 1.0} | NEW,
+            {"name": "member", "kind": "boolean", "impute": True} | NEW,
+            {"name": "colour", "kind": "category", "impute": "red", "categories": ["blue", "red"], "other": ""} | NEW,
         ],
     }
 
 
 def column_with(**values: object) -> dict[str, object]:
-    good: dict[str, object] = {"name": "a", "kind": "number", "impute": 1.0, "offset": 0.0, "scale": 1.0}
+    good: dict[str, object] = {"name": "a", "kind": "number", "impute": 1.0, "offset": 0.0, "scale": 1.0} | NEW
     return {"columns": [good | values]}
 
 
@@ -306,8 +314,8 @@ COLOUR = {"kind": "category", "impute": "x", "categories": ["x", "y"]}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "preprocessing.json has format 2; this vecml reads 1"),
-        ({"format": True}, "preprocessing.json has format True; this vecml reads 1"),
+        ({"format": 3}, "preprocessing.json has format 3; this vecml reads up to 2"),
+        ({"format": True}, "preprocessing.json has format True; this vecml reads up to 2"),
         ({"target": None}, "preprocessing.json is malformed: target is None"),
         ({"classes": "ab"}, "preprocessing.json is malformed: classes is 'ab'"),
         ({"classes": ["a", 1]}, "preprocessing.json is malformed: classes is ['a', 1]"),
@@ -331,6 +339,30 @@ COLOUR = {"kind": "category", "impute": "x", "categories": ["x", "y"]}
         (column_with(kind="boolean"), "preprocessing.json is malformed: column 'a' has 1.0 for a boolean"),
         (column_with(**COLOUR | {"impute": "z"}), "preprocessing.json is malformed: column 'a' has no category 'z'"),
         (column_with(**COLOUR | {"impute": []}), "preprocessing.json is malformed: column 'a' has no category []"),
+        (column_with(indicator=1), "preprocessing.json is malformed: column 'a' has the indicator 1"),
+        (column_with(other="x"), "preprocessing.json is malformed: column 'a' has 'x' for its other values"),
+        (column_with(**COLOUR, other="x"), "preprocessing.json is malformed: column 'a' has 'x' for its other values"),
+        (column_with(reading=None), "preprocessing.json is malformed: column 'a' has the reading None"),
+        (
+            column_with(reading=READING | {"date": "YYYY"}),
+            "preprocessing.json is malformed: column 'a' has the date format 'YYYY'",
+        ),
+        (
+            column_with(**COLOUR, reading=READING | {"date": "YYYY-MM-DD"}),
+            "preprocessing.json is malformed: column 'a' has the date format 'YYYY-MM-DD'",
+        ),
+        (
+            column_with(reading=READING | {"missing": [1]}),
+            "preprocessing.json is malformed: column 'a' has the missing texts [1]",
+        ),
+        (
+            column_with(reading=READING | {"number": NUMBER_FORMAT | {"decimal": ",", "thousands": ","}}),
+            "preprocessing.json is malformed: column 'a' has the decimal mark ',' and the thousands mark ','",
+        ),
+        (
+            column_with(reading=READING | {"number": NUMBER_FORMAT | {"bounds": 0}}),
+            "preprocessing.json is malformed: column 'a' has the unit '', '' and the bounds 0",
+        ),
         (column_with(**COLOUR | {"categories": None}), "preprocessing.json is malformed: categories is None"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.made_files import Case, check_refused, numbered, parquet, rows, save_all
+from tests.data.made_files import Case, check_refused, numbered, parquet, rows
 
 LABELS = ["x", "y", "x", "y"]
 
@@ -81,27 +81,6 @@ REFUSED: dict[str, Case] = {
         "column 'a' has -1e+300 in row 2, more than float32 can hold",
         "mend it: no other column is left",
     ),
-    "integer beyond float64": (
-        "data.csv",
-        numbered(20, lambda i: f"{2**53 + (i == 6)},{'xy'[i % 2]}", "id,label"),
-        {},
-        "column 'id' has integers that float64 cannot hold: 9007199254740993 in row 7",
-        "mend it: no other column is left",
-    ),
-    "integer beyond float64, after a missing one": (
-        "data.parquet",
-        parquet(a=[1, None, -(2**63) + 1, 3], label=LABELS),
-        {},
-        "column 'a' has integers that float64 cannot hold: -9223372036854775807 in row 3",
-        "mend it: no other column is left",
-    ),
-    "largest integers": (
-        "data.npz",
-        save_all(a=np.array([2**63, 2**64 - 1], np.uint64), label=np.arange(2)),
-        {},
-        "column 'a' has integers that float64 cannot hold: 18446744073709551615 in row 2",
-        "mend it: no other column is left",
-    ),
     "list": (
         "data.parquet",
         parquet(**{"a b": [[1], [2], [3], [4]], "label": LABELS}),
@@ -121,27 +100,6 @@ REFUSED: dict[str, Case] = {
         parquet(a=[b"1"] * 4, label=LABELS),
         {},
         "column 'a' holds binary, which is no number, text, time or boolean",
-        "mend it: no other column is left",
-    ),
-    "free text": (
-        "data.csv",
-        numbered(300, lambda i: f"name {i},{'xy'[i % 2]}"),
-        {},
-        "column 'a' is text with 300 distinct values; a category has at most 100",
-        "mend it: no other column is left",
-    ),
-    "fewer categories allowed": (
-        "data.csv",
-        numbered(6, lambda i: f"name {i % 3},{'xy'[i % 2]}"),
-        {"max_categories": 2},
-        "column 'a' is text with 3 distinct values; a category has at most 2",
-        "mend it: no other column is left",
-    ),
-    "number with a stray text": (
-        "data.csv",
-        numbered(300, lambda i: f"{'abc' if i == 16 else i / 2},{'xy'[i % 2]}", "age,label"),
-        {},
-        "column 'age' is text: 'abc' in row 17 is not a number",
         "mend it: no other column is left",
     ),
     "regression": (

@@ -1,5 +1,7 @@
 """How one raw column becomes features: a number filled in and perhaps shifted, a category one-hot.
 
+That a value is missing is information: where more than a few are, one more feature is 1 for them and 0 otherwise.
+
 Fitted on training rows alone. Nothing is standardised here: that is learnt in training and folded into the network's
 first layer. Only a column whose variation float32 could not hold is shifted (timestamps, say) or scaled (numbers of
 1e-40, say), before it is narrowed.
@@ -7,11 +9,12 @@ first layer. Only a column whose variation float32 could not hold is shifted (ti
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml.data.reading import PLAIN_READING, Reading
 from vecml.data.table import MISSING_CODE, Column, Kind
 from vecml.errors import DataError
 
@@ -20,11 +23,15 @@ OFFSET_DEVIATIONS = 100.0
 # divided by their deviation would be safe in it.
 SMALLEST_DEVIATION = 1e-30
 LARGEST_DEVIATION = 1e30
+# An indicator is a feature like any other: it must be seen in some training rows, and not only in a handful of many.
+FEWEST_MISSING = 5
+FEWEST_MISSING_SHARE = 0.01
+OTHER = "other"
 
 
 @dataclass(frozen=True)
 class ColumnEncoding:
-    """How one raw column becomes one feature, or one for each category; a number x as float32((x - offset) / scale).
+    """How one raw column becomes features: a number x as float32((x - offset) / scale), a category one for each value.
 
     Attributes:
         name: the raw column's.
@@ -33,6 +40,9 @@ class ColumnEncoding:
         offset: subtracted from a number, in float64; 0.0 for nearly all of them.
         scale: then divides it, in float64; 1.0 for nearly all of them, otherwise another power of two, above zero.
         categories: of a category: those of the training part, sorted; each is a feature.
+        other: the name of the one feature for all values that are not in `categories`; empty where there is none.
+        indicator: whether a last feature says that the value is missing.
+        reading: how the column's text is read.
     """
 
     name: str
@@ -41,16 +51,26 @@ class ColumnEncoding:
     offset: float = 0.0
     scale: float = 1.0
     categories: tuple[str, ...] = ()
+    other: str = ""
+    indicator: bool = False
+    reading: Reading = PLAIN_READING
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The features it makes: `age`, or `colour=red`, `colour=blue`."""
-        return tuple(f"{self.name}={value}" for value in self.categories) or (self.name,)
+        """The features it makes: `age`, or `colour=red`, `colour=blue`, `colour=other`; then `age is missing`."""
+        values = (*self.categories, self.other) if self.other else self.categories
+        names = tuple(f"{self.name}={value}" for value in values) or (self.name,)
+        return (*names, f"{self.name} is missing") if self.indicator else names
 
 
 def fit_column(column: Column) -> ColumnEncoding:
     """Learn from all rows of a column that has values and is not constant; `Encoding.fit` says what is learnt."""
-    return _fit_number(column) if column.kind == "number" else _fit_codes(column)
+    fitted = _fit_number(column) if column.kind == "number" else _fit_codes(column)
+    missing = int(
+        np.isnan(column.values_N).sum() if column.kind == "number" else (column.values_N == MISSING_CODE).sum()
+    )
+    indicator = missing >= max(FEWEST_MISSING, FEWEST_MISSING_SHARE * len(column.values_N))
+    return replace(fitted, indicator=indicator, reading=column.reading)
 
 
 def encode_column(
@@ -65,6 +85,10 @@ def encode_column(
     The column must be of the encoding's kind. Raises DataError for a number that is infinite or too large for float32;
     `source_row_T` (whole numbers, for each row of the column; None: the same) is what its row is called there, from 0.
     """
+    if encoding.indicator:
+        values_N = column.values_N if row_N is None else column.values_N[row_N]
+        x_KN[-1] = np.isnan(values_N) if encoding.kind == "number" else values_N == MISSING_CODE
+        x_KN = x_KN[:-1]
     if encoding.kind != "number":
         return _encode_codes(encoding, column, row_N, x_KN)
     _encode_number(encoding, column, row_N, x_KN[0], source_row_T)
@@ -95,8 +119,22 @@ def _fit_codes(column: Column) -> ColumnEncoding:
     if column.kind == "boolean":
         return ColumnEncoding(column.name, "boolean", float(count.argmax()))
     seen = np.flatnonzero(count)
+    other = ""
+    if column.max_categories is not None and len(column.categories) > column.max_categories:
+        # The commonest of the training part; of equally common ones the first.
+        seen = np.sort(seen[np.argsort(-count[seen], kind="stable")[: column.max_categories]])
+        other = _name_of_others({column.categories[code] for code in seen})
     categories = tuple(column.categories[code] for code in seen)
-    return ColumnEncoding(column.name, "category", float(count[seen].argmax()), categories=categories)
+    return ColumnEncoding(column.name, "category", float(count[seen].argmax()), categories=categories, other=other)
+
+
+def _name_of_others(kept: set[str]) -> str:
+    """A name for all values that are not kept; one that is called so itself does not share it."""
+    name, number = OTHER, 1
+    while name in kept:
+        number += 1
+        name = f"{OTHER} ({number})"
+    return name
 
 
 def _encode_number(
@@ -149,4 +187,4 @@ def _encode_codes(
     seen_N = recode[code_N]
     for k, x_N in enumerate(x_KN):
         np.equal(seen_N, k, out=x_N)
-    return int(np.count_nonzero(seen_N == unseen_code))
+    return 0 if encoding.other else int(np.count_nonzero(seen_N == unseen_code))

@@ -9,8 +9,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
+from vecml.data.arrow_types import FLOAT64_INTEGERS, all_exact
 from vecml.data.selection import shortened
 from vecml.errors import DataError
 from vecml.numbers import count
@@ -26,7 +28,8 @@ def read_delimited(
 ) -> "pa.Table":
     """Read the whole file into an Arrow table.
 
-    An empty value and NA, NaN, NULL and the like are missing, in text too. A value in quotes may hold line breaks.
+    An empty value and NA, NaN, NULL and the like are missing, in text too. A value in quotes may hold line breaks. A
+    column with integers that float64 does not hold is text.
 
     Args:
         path: of the file.
@@ -43,6 +46,10 @@ def read_delimited(
         check_delimiter(path, table.column_names, delimiter)
         # An empty line is a missing value where there is but one column; elsewhere it is no row at all.
         table = _read(path, delimiter, text, block_bytes, skip_empty=False)
+    named = zip(table.column_names, table.columns, strict=True)
+    long = [name for name, column in named if _may_be_inexact(column)]
+    if long:
+        table = _read(path, delimiter, {*text, *long}, block_bytes, skip_empty=table.num_columns > 1)
     _check_utf8(path, table)
     check_closed(path, table.column(table.num_columns - 1), table.num_rows)
     return table
@@ -86,6 +93,17 @@ def check_closed(path: Path, last: "pa.ChunkedArray | None", n_rows: int) -> Non
             f"{path.name} ends inside a quoted value, which begins in row {n_rows}: {shortened(value)}",
             "close the quotation mark, or double it where it belongs to the value",
         )
+
+
+def _may_be_inexact(column: "pa.ChunkedArray") -> bool:
+    """Whether float64 does not hold the integers of a column, or Arrow took them for floats since int64 does not.
+
+    Such a column is read as text: its digits are what it says, and `text_column` decides.
+    """
+    if not pa.types.is_float64(column.type):
+        return not all_exact(column)
+    low, high = pc.min_max(column).as_py().values()
+    return low is not None and FLOAT64_INTEGERS <= max(-low, high) < float("inf")
 
 
 def _read(

@@ -5,7 +5,7 @@ be written to JSON and read back exactly.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class Encoding:
     @property
     def n_features(self) -> int:
         """F, the number of encoded features."""
-        return sum(len(column.categories) or 1 for column in self.columns)
+        return sum(len(column.feature_names) for column in self.columns)
 
     @classmethod
     def fit(
@@ -60,13 +60,16 @@ class Encoding:
         of several). A number whose mean is more than 100 standard deviations from zero is shifted by its median; one
         whose standard deviation is below 1e-30 or above 1e30 is divided by the power of two just below its range.
 
+        Of a category with more values than its column's `max_categories`, the commonest stay and the others are one.
+        A column of which 5 values and 1 % are missing gets a feature more, which says where.
+
         Columns without a value in these rows are left out with VML004, constant ones with VML001. Raises DataError when
         none is left.
         """
         fitted, empty, constant = [], [], []
         for column in columns:
             values_N = column.values_N if row_N is None else column.values_N[row_N]
-            taken = Column(column.name, column.kind, values_N, column.categories)
+            taken = replace(column, values_N=values_N)
             if is_missing(taken):
                 empty.append(column.name)
             elif is_constant(taken):

@@ -5,21 +5,25 @@ Read back as suspiciously as any file from elsewhere. Floats survive to the last
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 from vecml.data.column_encoding import ColumnEncoding
+from vecml.data.reading_json import reading_before_format_2, reading_from_json, reading_to_json
 from vecml.data.selection import shortened
 from vecml.data.table import Kind
 from vecml.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
+KNOWN = (1, FORMAT)  # format 1 has no readings, indicators and other values
 
 
 def to_json(columns: Sequence[ColumnEncoding], target: str, classes: Sequence[str]) -> dict[str, Any]:
     """The encoding as JSON's own types: format, target, classes, and an object for each column.
 
     A column has name, kind and impute (a number, a boolean or a category); a number has offset and scale too, its
-    feature being (value - offset) / scale, and a category has categories.
+    feature being (value - offset) / scale, and a category has categories and the name of its other values. All have a
+    reading (`vecml.data.reading`) and say whether they have an indicator.
     """
     entries: list[dict[str, Any]] = []
     for column in columns:
@@ -31,6 +35,8 @@ def to_json(columns: Sequence[ColumnEncoding], target: str, classes: Sequence[st
                 entry |= {"impute": bool(column.impute)}
             case "category":
                 entry |= {"impute": column.categories[int(column.impute)], "categories": list(column.categories)}
+                entry["other"] = column.other
+        entry |= {"indicator": column.indicator, "reading": reading_to_json(column.reading)}
         entries.append(entry)
     return {"format": FORMAT, "target": target, "classes": list(classes), "columns": entries}
 
@@ -43,24 +49,41 @@ def from_json(content: object) -> tuple[tuple[ColumnEncoding, ...], str, tuple[s
     if not isinstance(content, Mapping):
         raise _malformed("it is no JSON object")
     version = content.get("format")
-    if version != FORMAT or isinstance(version, bool):
+    if version not in KNOWN or isinstance(version, bool):
         raise ModelError(
-            f"preprocessing.json has format {shortened(version)}; this vecml reads {FORMAT}",
+            f"preprocessing.json has format {shortened(version)}; this vecml reads up to {FORMAT}",
             "load it with the vecml that saved it",
         )
     target, classes = _text(content, "target"), _texts(content, "classes")
     entries = content.get("columns")
     if not isinstance(entries, list) or not entries:
         raise _malformed(f"columns is {shortened(entries)}")
-    columns = tuple(_column(entry) for entry in entries)
+    columns = tuple(_column(entry, version) for entry in entries)
     if len({column.name for column in columns}) != len(columns):
         raise _malformed("a column occurs twice")
     return columns, target, classes
 
 
-def _column(entry: object) -> ColumnEncoding:
+def _column(entry: object, version: int) -> ColumnEncoding:
     if not isinstance(entry, Mapping):
         raise _malformed(f"a column is {shortened(entry)}")
+    made = _feature(entry)
+    if version == 1:
+        return replace(made, reading=reading_before_format_2(made.kind))
+    indicator, other = entry.get("indicator"), entry.get("other", "")
+    if not isinstance(indicator, bool):
+        raise _malformed(f"column {made.name!r} has the indicator {shortened(indicator)}")
+    if not isinstance(other, str) or (other and (other in made.categories or made.kind != "category")):
+        raise _malformed(f"column {made.name!r} has {shortened(other)} for its other values")
+    try:
+        reading = reading_from_json(entry.get("reading"), made.kind)
+    except ValueError as error:
+        raise _malformed(f"column {made.name!r} has {error}") from None
+    return replace(made, other=other, indicator=indicator, reading=reading)
+
+
+def _feature(entry: Mapping[str, Any]) -> ColumnEncoding:
+    """The column without what format 1 did not have."""
     name, kind, impute = _text(entry, "name"), entry.get("kind"), entry.get("impute")
     if kind not in get_args(Kind):
         raise _malformed(f"column {name!r} has the kind {shortened(kind)}")

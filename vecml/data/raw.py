@@ -12,17 +12,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from vecml.data.arrays import arrow_array
-from vecml.data.categories import numeric_text
+from vecml.data.arrow_types import is_date, is_numeric, is_text, numbers, plain, shortened_type
+from vecml.data.categories import category_codes
+from vecml.data.column_encoding import ColumnEncoding
 from vecml.data.column_names import UNNAMED, typeable_names
-from vecml.data.columns import column_from_arrow, is_numeric, is_text, numbers, plain, shortened_type
+from vecml.data.columns import written
 from vecml.data.encoding import KIND_IN_WORDS, Encoding, changed_kind
 from vecml.data.files import read_file
-from vecml.data.labels import distinct_values, value_names
+from vecml.data.reading import UNKNOWN
 from vecml.data.selection import no_such_column, shortened
-from vecml.data.table import MISSING_CODE, Column, Kind, Table
+from vecml.data.table import MISSING_CODE, Column, Table
+from vecml.data.text_column import category
+from vecml.data.text_values import missing_numbers, read_texts
 from vecml.errors import DataError
 
 
@@ -33,19 +37,15 @@ def raw_columns(data: object, encoding: Encoding) -> tuple[Column, ...]:
     from names to arrays or lists, or a `Table`. Further columns do not matter, and there may be no row. Any number of
     distinct texts is allowed.
 
-    Text in a number column is parsed, numbers and booleans in a category column are written as text, 0 and 1 in a
-    boolean column are booleans. Raises DataError for a column that is missing or does not fit its kind, and for what is
-    wrong with a file.
+    Text is read as it was in training (`vecml.data.reading`). Numbers and booleans in a category column are written as
+    text, 0 and 1 in a boolean column are booleans. Raises DataError for a column that is missing or does not fit its
+    kind, and for what is wrong with a file.
     """
     if isinstance(data, Table):
         by_name = {column.name: column for column in data.columns}
         return tuple(_found(by_name, entry.name, data.source) for entry in encoding.columns)
-    kinds = {entry.name: entry.kind for entry in encoding.columns}
-    source, arrays = _arrays(data, kinds)
-    columns = []
-    for name, kind in kinds.items():
-        array = _found(arrays, name, source)
-        columns.append(_as_kind(name, plain(array()), kind))
+    source, arrays = _arrays(data, encoding)
+    columns = [_as_kind(plain(_found(arrays, entry.name, source)()), entry) for entry in encoding.columns]
     if len({len(column.values_N) for column in columns}) > 1:
         lengths = ", ".join(f"{column.name!r} {len(column.values_N):,}" for column in columns[:5])
         raise DataError(f"columns of {source} differ in length: {lengths}", "give every column a value for every row")
@@ -60,12 +60,21 @@ def _found(columns: "Mapping[str, Any]", name: str, source: str) -> Any:
     return columns[name]
 
 
-def _arrays(data: object, kinds: Mapping[str, Kind]) -> tuple[str, "dict[str, Callable[[], pa.ChunkedArray]]"]:
+def read_as_text(encoding: Encoding) -> list[str]:
+    """The columns of a text file that must be read as text: what they say is known, and need not be inferred."""
+    return [
+        entry.name
+        for entry in encoding.columns
+        if entry.kind != "number" or not (entry.reading.is_plain or entry.reading.date == UNKNOWN)
+    ]
+
+
+def _arrays(data: object, encoding: Encoding) -> tuple[str, "dict[str, Callable[[], pa.ChunkedArray]]"]:
     """Return a name for the source of the data, and by each column's name a function that makes the column."""
     pandas = sys.modules.get("pandas")  # a data frame of it means that it is loaded already
     if isinstance(data, str | Path):
         path = Path(data).expanduser()
-        data = read_file(path, text=[name for name, kind in kinds.items() if kind == "category"])
+        data = read_file(path, text=read_as_text(encoding))
         source = path.name
     elif pandas is not None and isinstance(data, pandas.DataFrame):
         source = "the data frame"
@@ -92,8 +101,9 @@ def _chunked(name: str, values: Any, source: str) -> "pa.ChunkedArray":
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
-def _as_kind(name: str, column: "pa.ChunkedArray", kind: Kind) -> Column:
+def _as_kind(column: "pa.ChunkedArray", entry: ColumnEncoding) -> Column:
     """The column as the kind that it had in training, where its values allow it; transform looks at numbers' range."""
+    name, kind, reading = entry.name, entry.kind, entry.reading
     if pa.types.is_null(column.type):
         column = column.cast({"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}[kind])
     text, numeric, boolean = is_text(column.type), is_numeric(column.type), pa.types.is_boolean(column.type)
@@ -102,52 +112,38 @@ def _as_kind(name: str, column: "pa.ChunkedArray", kind: Kind) -> Column:
             f"column {name!r} holds {shortened_type(column.type)}, but was {KIND_IN_WORDS[kind]} in training",
             "give it values of the kind that the model was trained on",
         )
-    match kind:
-        case "number":
-            if boolean:
-                raise changed_kind(name, "boolean", kind)
-            return Column(name, kind, numbers(_parsed(name, column) if text else column))
-        case "boolean":
-            return column_from_arrow(name, column if boolean else _booleans(name, column))
-        case "category":
-            return column_from_arrow(name, column) if text else _texts(name, column)
-
-
-def _parsed(name: str, column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Text that says numbers, as float64."""
-    text = column.cast(pa.large_string()).combine_chunks()
-    other_N = ~numeric_text(text) & text.is_valid().to_numpy(zero_copy_only=False)
-    if other_N.any():
-        row = int(other_N.argmax())
+    if kind == "category":
+        return category(name, *category_codes(column if text else written(column)), reading)
+    if kind == "boolean":
+        if boolean:
+            return Column(name, kind, column.cast(pa.int8()).fill_null(MISSING_CODE).to_numpy(), (), reading)
+        truth_N = _read(column if text else written(column), entry)
+        return Column(name, kind, np.where(np.isnan(truth_N), MISSING_CODE, truth_N).astype(np.int8), (), reading)
+    if boolean:
+        raise changed_kind(name, "boolean", kind)
+    if text:
+        return Column(name, kind, _read(column, entry), (), reading)
+    if not reading.date and is_date(column.type):
         raise DataError(
-            f"column {name!r} was a number in training: {shortened(text[row].as_py())} in row {row + 1} is not one",
-            "mend it, or leave it empty",
+            f"column {name!r} holds dates, but was a number in training",
+            "give it values of the kind that the model was trained on",
         )
-    bare = pc.utf8_ltrim(pc.utf8_trim_whitespace(text), characters="+")  # Arrow parses no leading plus
-    return pa.chunked_array([bare.cast(pa.float64())])
+    return Column(name, kind, missing_numbers(numbers(column), reading.missing), (), reading)
 
 
-def _booleans(name: str, column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Numbers 0 and 1, or text that says true, false, 0 or 1, as booleans."""
-    made = _texts(name, column) if is_numeric(column.type) else column_from_arrow(name, column)
-    meaning = {"0": 0, "1": 1, "false": 0, "true": 1}
-    code_V = np.array([meaning.get(value.strip().lower(), 2) for value in made.categories] + [-1], np.int8)
-    value_N = code_V[made.values_N]
-    if (value_N == 2).any():
-        row = int((value_N == 2).argmax())
-        value = shortened(made.categories[int(made.values_N[row])])
-        raise DataError(
-            f"column {name!r} was a boolean in training: {value} in row {row + 1} is not one",
-            "write true or false, or leave it empty",
-        )
-    return pa.chunked_array([pa.array(value_N == 1, mask=value_N == MISSING_CODE)])
-
-
-def _texts(name: str, column: "pa.ChunkedArray") -> Column:
-    """Numbers, times or booleans as a category of what they are written as."""
-    code_N, values = distinct_values(column)
-    names = value_names(values)
-    order = sorted(range(len(names)), key=names.__getitem__)
-    rank_V = np.full(len(names) + 1, MISSING_CODE, np.int32)
-    rank_V[order] = np.arange(len(names), dtype=np.int32)
-    return Column(name, "category", rank_V[code_N], tuple(names[i] for i in order))
+def _read(column: "pa.ChunkedArray", entry: ColumnEncoding) -> NDArray[np.float64]:
+    """Text (N,) as the numbers, dates or truth values that the entry reads in it: float64, NaN where missing."""
+    code_N, values = category_codes(column)
+    values_D, odd_D = read_texts(entry.kind, entry.reading, values.cast(pa.large_string()))
+    odd_N = np.append(odd_D, False)[code_N]
+    if odd_N.any():
+        row = int(odd_N.argmax())
+        was, hint = KIND_IN_WORDS[entry.kind], "mend it, or leave it empty"
+        if entry.reading.date not in ("", UNKNOWN):
+            was = f"a date written {entry.reading.date}"
+        if entry.kind == "boolean":
+            hint = "write true or false, or leave it empty"
+        value = shortened(values[int(code_N[row])].as_py())
+        raise DataError(f"column {entry.name!r} was {was} in training: {value} in row {row + 1} is not one", hint)
+    values_N: NDArray[np.float64] = np.append(values_D, np.nan)[code_N]
+    return values_N

@@ -66,7 +66,7 @@ def load_table(config: TrainingConfig) -> Table:
             arrow = arrow.drop_columns([builtin.TARGET])
         return table_from_arrow(arrow, source, config)
     path = Path(source).expanduser()
-    return table_from_arrow(read_file(path), path.name, config)
+    return table_from_arrow(read_file(path, text=config.categorical), path.name, config)
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ def table_from_arrow(arrow: "pa.Table", source: str, config: TrainingConfig) -> 
     """
     from vecml.data.columns import columns_from_arrow  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
     from vecml.data.labels import labels_from_arrow  # noqa: PLC0415 -- the same
+    from vecml.data.text_column import ColumnRules  # noqa: PLC0415 -- the same
 
     findings = Findings()
     names = tuple(typeable_names(arrow.column_names, findings))
@@ -101,7 +102,8 @@ def table_from_arrow(arrow: "pa.Table", source: str, config: TrainingConfig) -> 
     chosen = choose_columns(names, config.target or "", config.drop, config.keep)
     config = config.model_copy(update={"target": chosen.target, "drop": chosen.drop, "keep": chosen.keep})
     features = features_of(names, chosen)
-    columns = columns_from_arrow(arrow.select(features), config.max_categories, findings)
+    rules = ColumnRules(config.max_categories, frozenset(config.categorical), config.missing)
+    columns = columns_from_arrow(arrow.select(features), rules, findings)
     advice = Advice(config, names, columns, findings)
     if chosen.unknown:
         raise _unknown(chosen, source, advice)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from vecml.data.data_file import DataFile, count_rows_from
 from vecml.data.encoding import KIND_IN_WORDS, Encoding
 from vecml.data.files import DELIMITERS, arrow_errors, check_distinct, check_file, read_file, suffix_of
-from vecml.data.raw import raw_columns
+from vecml.data.raw import raw_columns, read_as_text
 from vecml.data.read_ahead import read_ahead, rebatch
 from vecml.data.selection import did_you_mean, listed_columns, shortened
 from vecml.data.stream_csv import csv_names, csv_tables
@@ -156,7 +156,6 @@ def _row_bytes(schema: "pa.Schema", names: list[str]) -> int | None:
 
 def _unstreamed(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
     """Read a file whose format cannot be streamed; yield tables of at most `block_rows` rows."""
-    text = [column.name for column in file.encoding.columns if column.kind == "category"]
-    table = read_file(file.path, text=text).select(file.block_columns)
+    table = read_file(file.path, text=read_as_text(file.encoding)).select(file.block_columns)
     for start in range(0, table.num_rows, block_rows):
         yield table.slice(start, block_rows)

@@ -1,12 +1,13 @@
 """What is read from a source: `Table`, a labelled table, and `Column`, one of its raw columns."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecml.data.findings import Decision
+from vecml.data.reading import PLAIN_READING, Reading
 
 if TYPE_CHECKING:
     from vecml.data.advice import Advice
@@ -26,12 +27,17 @@ class Column:
         values_N: number: float64 or float32, NaN where missing. boolean: int8 0/1, category: int32 index into
             `categories`; both -1 where missing.
         categories: the distinct values of a category, sorted; empty otherwise.
+        reading: how its text is read, where the same column comes as text.
+        max_categories: of a category: if it has more values, only so many of the commonest are categories of their own
+            and the others are one; None: each is its own.
     """
 
     name: str
     kind: Kind
     values_N: NDArray[np.generic] = field(repr=False)
     categories: tuple[str, ...] = ()
+    reading: Reading = PLAIN_READING
+    max_categories: int | None = None
 
 
 def is_missing(column: Column) -> bool:
@@ -88,10 +94,10 @@ def take_rows(column: Column, row_N: NDArray[np.int64]) -> Column:
     """The column at the int64 rows row_N (N,); a category keeps only the values that are left."""
     values_N = column.values_N[row_N]
     if column.kind != "category":
-        return Column(column.name, column.kind, values_N)
+        return replace(column, values_N=values_N)
     used = np.bincount(values_N.astype(np.int64) + 1, minlength=len(column.categories) + 1)[1:] > 0
     # The last place is where code -1 looks, so that missing stays missing.
     recode = np.full(len(used) + 1, MISSING_CODE, np.int32)
     recode[:-1][used] = np.arange(used.sum(), dtype=np.int32)
     left = tuple(value for value, kept in zip(column.categories, used, strict=True) if kept)
-    return Column(column.name, "category", recode[values_N], left)
+    return replace(column, values_N=recode[values_N], categories=left)

@@ -1,0 +1,242 @@
+"""What a text column is: numbers, dates, truth values, categories, or text that only names its rows.
+
+The rules look at distinct values and at how many rows have each, never at rows one by one:
+
+- Numbers, dates and truth values are told by what the text says. All values keep one way of writing; what cannot be
+  told apart (`01/02/2019`) is decided for the column and said.
+- A known marker (`?`, `n/a`, `-`) among numbers or dates is a missing value. Other words are so too where they are few:
+  in at most 5 % of the rows (or one row), at most 20 and at most a tenth as many as the distinct numbers, of which
+  there are more than 10. So `1`, `2`, `A` stay categories, and one `207a` among house numbers does not make categories
+  of them.
+- An integer that float64 does not hold only names something: such a column is text.
+- Text of which more than half of the rows have a value of their own is left out, where there are more than 10 values.
+- All other text is categories; of more than `max_categories` the commonest are kept and the others are one.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from vecml.data.categories import category_codes
+from vecml.data.date_text import date_format, parse_dates
+from vecml.data.findings import Findings
+from vecml.data.number_text import number_format, parse_numbers, whole_numbers_beyond_float64
+from vecml.data.reading import PLAIN, Reading
+from vecml.data.selection import shortened
+from vecml.data.table import MISSING_CODE, Column, Kind
+from vecml.data.text_values import TRUTH, is_marker, is_silent_marker, read_texts, stands_for_missing
+from vecml.numbers import count
+
+MOST_ODD_ROWS = 0.05
+MOST_ODD_SHARE = 0.1
+MOST_ODD_VALUES = 20
+FEW_VALUES = 10
+NEARLY_UNIQUE = 0.5
+MOST_CATEGORIES = 10_000  # the largest --max-categories
+
+
+@dataclass(frozen=True)
+class ColumnRules:
+    """What was asked for of all columns.
+
+    Attributes:
+        max_categories: the commonest values of a text column that become categories; None keeps all.
+        categorical: columns that are categories whatever they say.
+        missing: texts that stand for a missing value.
+    """
+
+    max_categories: int | None = None
+    categorical: frozenset[str] = frozenset()
+    missing: tuple[str, ...] = ()
+
+
+EVERYTHING = ColumnRules()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the distinct values of a column say.
+
+    Attributes:
+        kind: what the column is.
+        reading: how they are read.
+        odd: words that count as missing although they are no known markers.
+        code: of the warning that tells it; empty where there is nothing to tell.
+        what: the predicate of the warning.
+    """
+
+    kind: Kind
+    reading: Reading
+    odd: tuple[str, ...] = ()
+    code: str = ""
+    what: str = ""
+
+
+def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findings: Findings) -> Column | None:
+    """A text column as a raw column of the kind that it says; None where it is left out.
+
+    Decisions go into `findings`: VML030 (left out), VML031 (values pooled), VML032 (words are missing), VML033 (dates
+    that fit two formats), VML034 (integers that float64 does not hold), VML035 (numbers with units or separators).
+    """
+    code_N, values = category_codes(column)
+    count_D = np.bincount(code_N + 1, minlength=len(values) + 1)[1:]
+    texts = pc.utf8_trim_whitespace(values.cast(pa.large_string()))
+    if name in rules.categorical:
+        said = Said("category", Reading(missing=("", *rules.missing)))
+    else:
+        said = what_it_says(texts, count_D, rules.missing)
+    if said.code:
+        findings.decided(said.code, name, said.what)
+    reading = said.reading
+    if said.kind == "category":
+        made = category(name, code_N, values, reading, rules.max_categories)
+        return made if name in rules.categorical or not _is_dropped(made, findings) else None
+    values_D, _ = read_texts(said.kind, reading, texts)
+    values_N = np.append(values_D, np.nan)[code_N]
+    if said.kind == "boolean":
+        return Column(
+            name, "boolean", np.where(np.isnan(values_N), MISSING_CODE, values_N).astype(np.int8), (), reading
+        )
+    return Column(name, "number", values_N, (), reading)
+
+
+def category(
+    name: str,
+    code_N: NDArray[np.int32],
+    values: "pa.Array",
+    reading: Reading,
+    max_categories: int | None = None,
+) -> Column:
+    """A category column of int32 codes (N,) into sorted distinct texts, without those that are missing values."""
+    missing_D = stands_for_missing(pc.utf8_trim_whitespace(values.cast(pa.large_string())), reading.missing)
+    if missing_D.any():
+        recode_D = np.full(len(values) + 1, MISSING_CODE, np.int32)
+        recode_D[:-1][~missing_D] = np.arange((~missing_D).sum(), dtype=np.int32)
+        code_N, values = recode_D[code_N], values.filter(pa.array(~missing_D))
+    return Column(name, "category", code_N, tuple(values.to_pylist()), reading, max_categories)
+
+
+def what_it_says(texts: "pa.Array", count_D: NDArray[np.int64], missing: tuple[str, ...] = ()) -> Said:
+    """Decide how a column is read, by the rules above.
+
+    Args:
+        texts: its distinct values (D,) without blanks around them, as large strings.
+        count_D: rows of each.
+        missing: texts that were declared to stand for a missing value.
+    """
+    declared_D = stands_for_missing(texts, ("", *missing))
+    marker_D = declared_D | is_marker(texts)
+    plain_text = Said("category", Reading(missing=("", *missing)))
+    if marker_D.all():
+        return Said("number", Reading(missing=missing)) if declared_D.all() else plain_text
+    said, count_S = texts.filter(pa.array(~marker_D)), count_D[~marker_D]
+    if _are_truth_values(said):
+        found = Said("boolean", Reading(missing=missing))
+    elif _rows_with(said, "[0-9]|^[+-]?(?i:inf|infinity)$", count_S) < 1 - _odd_share(count_S):
+        return plain_text
+    else:
+        found = _numbers_or_dates(said, count_S, missing)
+    if found.kind == "category":
+        return found
+    told_D = marker_D & ~declared_D & ~is_silent_marker(texts)
+    if found.odd:
+        told_D |= stands_for_missing(texts, found.odd)
+    if not told_D.any():
+        return found
+    words = [shortened(text) for text in texts.filter(pa.array(told_D)).to_pylist()]
+    word, rows = "counts" if len(words) == 1 else "count", count(int(count_D[told_D].sum()), "row")
+    what = f"{found.what or _as(found)}; {', '.join(words)} {word} as missing, in {rows}"
+    return replace(found, code="VML032", what=what)
+
+
+def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tuple[str, ...]) -> Said:
+    """What texts (S,) that are no markers say; with what is told of it."""
+    numbers_S = ~np.isnan(parse_numbers(said, PLAIN))
+    if numbers_S.all():
+        beyond = whole_numbers_beyond_float64(said)
+        if len(beyond):
+            value = said[int(beyond[0])].as_py()
+            what = f"read as text: it has integers that float64 cannot hold, such as {shortened_digits(value)}"
+            return Said("category", Reading(missing=("", *missing)), (), "VML034", what)
+        return Said("number", Reading(missing=missing))
+    share = 1 - _odd_share(count_S)
+    number = number_format(said, share, count_S)
+    date = date_format(said, share, count_S)
+    found: list[tuple[NDArray[np.bool_], Said]] = []
+    if number is not None:
+        style, other = number
+        code = "" if style.is_plain else "VML035"
+        what = f"read as {style.described()}" + (f"; {other}" if other else "")
+        read_S = ~np.isnan(parse_numbers(said, style))
+        found.append((read_S, Said("number", Reading(style, missing=missing), (), code, what)))
+    if date is not None:
+        name, other = date
+        what = f"read as dates written {name}" + (f", though they may be {other} as well" if other else "")
+        read_S = ~np.isnan(parse_dates(said, name)[0])
+        found.append((read_S, Said("number", Reading(date=name, missing=missing), (), "VML033" if other else "", what)))
+    found.sort(key=lambda one: -int(count_S[one[0]].sum()))
+    for read_S, made in found:
+        if _few_are_odd(read_S, count_S):
+            odd = tuple(said.filter(pa.array(~read_S)).to_pylist())
+            return replace(made, odd=odd, reading=replace(made.reading, missing=(*missing, *odd)))
+    return Said("category", Reading(missing=("", *missing)))
+
+
+def shortened_digits(digits: str) -> str:
+    """Digits as they stand, cut so that a warning stays one line."""
+    return digits if len(digits) <= 30 else digits[:27] + "..."
+
+
+def _as(found: Said) -> str:
+    return "read as " + ("truth values" if found.kind == "boolean" else "dates" if found.reading.date else "numbers")
+
+
+def _odd_share(count_S: NDArray[np.int64]) -> float:
+    """The share of rows that may say something else: 5 %, or one row."""
+    return max(MOST_ODD_ROWS, 1 / float(count_S.sum()))
+
+
+def _few_are_odd(read_S: NDArray[np.bool_], count_S: NDArray[np.int64]) -> bool:
+    odd, read = int((~read_S).sum()), int(read_S.sum())
+    if not odd:
+        return True
+    few_rows = int(count_S[~read_S].sum()) <= _odd_share(count_S) * int(count_S.sum())
+    return few_rows and read > FEW_VALUES and odd <= min(MOST_ODD_VALUES, max(1, MOST_ODD_SHARE * read))
+
+
+def _rows_with(texts: "pa.Array", pattern: str, count_S: NDArray[np.int64]) -> float:
+    matched_S = pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
+    return float(count_S[matched_S].sum()) / float(count_S.sum())
+
+
+def _are_truth_values(texts: "pa.Array") -> bool:
+    """Whether all texts are truth values and one of them a word: 0 and 1 alone are numbers."""
+    if len(texts) > 4 * len(TRUTH):
+        return False
+    words = {text.lower() for text in texts.to_pylist()}
+    return words <= TRUTH.keys() and not words <= {"0", "1"}
+
+
+def _is_dropped(column: Column, findings: Findings) -> bool:
+    """Whether text is left out since nearly every value names its row; otherwise it is told where values are pooled."""
+    distinct, kept = len(column.categories), column.max_categories
+    if distinct <= FEW_VALUES:
+        return False
+    count_D = np.bincount(column.values_N.astype(np.int64) + 1, minlength=distinct + 1)[1:]
+    rows = int(count_D.sum())
+    if int((count_D == 1).sum()) > NEARLY_UNIQUE * rows:
+        why = f"text that is nearly unique, with {distinct:,} distinct values in {count(rows, 'row')}"
+        findings.dropped("VML030", column.name, why)
+        return True
+    if kept is not None and distinct > kept:
+        pooled = int(np.sort(count_D)[: distinct - kept].sum())
+        what = (
+            f"text of {distinct:,} distinct values: the {kept:,} commonest are categories,"
+            f" and the others, in {count(pooled, 'row')}, are one"
+        )
+        most = max([distinct, *((one.instead or {}).get("max_categories", 0) for one in findings.decisions)])
+        findings.decided("VML031", column.name, what, {"max_categories": most} if most <= MOST_CATEGORIES else None)
+    return False
