@@ -71,7 +71,7 @@ def job_of_run(run: RecordedRun, rows: int | None = None) -> Job:
     """
     _check_rows(rows)
     _check_there(run)
-    table = load_table(run.config)
+    table = load_table(run.config, [column.name for column in run.classifier.encoding.columns])
     if table.digest != run.data_digest:
         raise DataError(
             f"the data has changed since run {run.run_id}: digest {table.digest}, was {run.data_digest}",

@@ -5,6 +5,7 @@ refused for the same reasons in the same words.
 """
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from vecml.data.column_names import typeable_names
 from vecml.data.digest import table_digest
 from vecml.data.files import check_file, read_file
 from vecml.data.findings import Findings
+from vecml.data.leaks import without_leaks
 from vecml.data.selection import Chosen, choose_columns, features_of, listed, nearest, no_such_columns
 from vecml.data.table import MISSING_CODE, Column, Table, is_constant, is_missing, take_rows
 from vecml.errors import DataError
@@ -39,15 +41,15 @@ def check_source(data: str | None) -> None:
         check_file(Path(data).expanduser())
 
 
-def load_table(config: TrainingConfig) -> Table:
-    """The table that `config` describes, checked and labelled.
+def load_table(config: TrainingConfig, needed: Collection[str] = ()) -> Table:
+    """The table that `config` describes, checked and labelled; columns that are `needed` stay, because a model has them.
 
     Without `data` it is generated from rows, features and seed. `sklearn:NAME` is a set that comes with scikit-learn;
     its label is `target`, unless `config.target` names one of its features, which is then predicted from the others.
     Every other `data` is a file.
 
-    Rows without a label and columns that are empty or constant are left out, with the warnings VML002, VML004 and
-    VML001; `row_N` keeps the row numbers of the source. The digest covers the constant columns as well.
+    Rows without a label and columns that are empty, constant, count the rows or copy the label are left out, with the
+    warnings VML002, VML004, VML001 and VML041; `row_N` keeps the row numbers of the source. The digest covers the constant columns as well.
 
     Raises DataError for whatever cannot be read, or not be used to train a classifier; with `config.strict` also where
     something had to be decided.
@@ -55,7 +57,7 @@ def load_table(config: TrainingConfig) -> Table:
     if config.data is None:
         columns, label_N = synthetic.synthetic_columns(config.rows, config.features, config.seed)
         target, classes = synthetic.TARGET, synthetic.CLASSES
-        return _labelled(Labelled("synthetic", columns, label_N, classes, target), Advice(config))
+        return _labelled(Labelled("synthetic", columns, label_N, classes, target), Advice(config), needed)
     source = config.data
     if source.startswith(builtin.PREFIX):
         with stage(f"reading {source}"):
@@ -64,9 +66,9 @@ def load_table(config: TrainingConfig) -> Table:
             config = config.model_copy(update={"target": builtin.TARGET})
         elif config.target != builtin.TARGET:  # what the set itself asks for would give the answer away
             arrow = arrow.drop_columns([builtin.TARGET])
-        return table_from_arrow(arrow, source, config)
+        return table_from_arrow(arrow, source, config, needed)
     path = Path(source).expanduser()
-    return table_from_arrow(read_file(path, text=config.categorical), path.name, config)
+    return table_from_arrow(read_file(path, text=config.categorical), path.name, config, needed)
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ class Labelled:
     target: str
 
 
-def table_from_arrow(arrow: "pa.Table", source: str, config: TrainingConfig) -> Table:
+def table_from_arrow(
+    arrow: "pa.Table", source: str, config: TrainingConfig, needed: Collection[str] = ()
+) -> Table:
     """The labelled table that `config` chooses from an Arrow table; `source` is its name for people.
 
     Raises DataError as `load_table` does.
@@ -111,7 +115,7 @@ def table_from_arrow(arrow: "pa.Table", source: str, config: TrainingConfig) -> 
         raise DataError(f"no feature column is left of {source}", _use_all(advice))
     target = str(chosen.target)
     label_N, classes = labels_from_arrow(target, arrow[target], config.bins, findings, advice)
-    return _labelled(Labelled(source, columns, label_N, classes, target), advice)
+    return _labelled(Labelled(source, columns, label_N, classes, target), advice, needed)
 
 
 def _unknown(chosen: Chosen, source: str, advice: Advice) -> DataError:
@@ -136,7 +140,7 @@ def _use_all(advice: Advice) -> str:
     return f"beside the target, --drop and --keep must leave one; with all columns: {everything.command({})}"
 
 
-def _labelled(read: Labelled, advice: Advice) -> Table:
+def _labelled(read: Labelled, advice: Advice, needed: Collection[str]) -> Table:
     """The table of what was read, without unlabelled rows, rare classes and useless columns."""
     config, findings = advice.config or TrainingConfig(), advice.findings
     label_N, classes = without_rare(
@@ -156,11 +160,12 @@ def _labelled(read: Labelled, advice: Advice) -> Table:
             "no feature column is left: every one of them is constant or has no value",
             f"columns: {listed([column.name for column in read.columns])}",
         )
-    findings.settle(config.strict, advice.command, is_rest_useful=bool(varying))
+    useful = without_leaks(varying, label_N, len(classes), {*config.keep, *needed}, findings)
+    findings.settle(config.strict, advice.command, is_rest_useful=bool(useful))
     with stage("hashing"):
         digest = table_digest(columns, label_N, classes, read.target)
     decisions, advice = tuple(findings.decisions), dataclasses.replace(advice, columns=())
-    return Table(read.source, varying, label_N, classes, read.target, digest, row_N, decisions, advice)
+    return Table(read.source, useful, label_N, classes, read.target, digest, row_N, decisions, advice)
 
 
 def _is_empty(column: Column, findings: Findings) -> bool:
