@@ -195,7 +195,7 @@ def test_the_encoding_sees_the_training_part_alone() -> None:
     np.testing.assert_array_equal(split.test.x_FN[1:, 3:].sum(axis=0), 1)
 
 
-@pytest.mark.filterwarnings("ignore:VML005")
+@pytest.mark.filterwarnings("ignore:VML005", "ignore:VML042")
 def test_row_numbers_are_those_of_the_file(tmp_path: Path) -> None:
     """Rows without a label are dropped; the others keep their numbers."""
     labels = [("", "x", "y")[i % 3] for i in range(60)]

@@ -110,7 +110,8 @@ def _value_of_class(column: Column, label_N: NDArray[np.int64]) -> NDArray[np.fl
         value_C: NDArray[np.float64] = values_N[first_C]
         if not np.array_equal(values_N, value_C[place_N]):
             return None
-    return value_C if len(classes) > 1 else None
+    # Where hardly a class repeats, any two columns agree.
+    return value_C if len(classes) > 1 and len(label_N) - len(classes) >= FEWEST_ROWS else None
 
 
 class _Alone:

@@ -6,7 +6,7 @@ refused for the same reasons in the same words.
 
 import dataclasses
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,14 +42,15 @@ def check_source(data: str | None) -> None:
 
 
 def load_table(config: TrainingConfig, needed: Collection[str] = ()) -> Table:
-    """The table that `config` describes, checked and labelled; columns that are `needed` stay, because a model has them.
+    """The table that `config` describes, checked and labelled; leaks that are `needed` stay, because a model has them.
 
     Without `data` it is generated from rows, features and seed. `sklearn:NAME` is a set that comes with scikit-learn;
     its label is `target`, unless `config.target` names one of its features, which is then predicted from the others.
     Every other `data` is a file.
 
-    Rows without a label and columns that are empty, constant, count the rows or copy the label are left out, with the
-    warnings VML002, VML004, VML001 and VML041; `row_N` keeps the row numbers of the source. The digest covers the constant columns as well.
+    Rows without a label are left out (VML002), and so are columns that are empty (VML004), constant (VML001), count the
+    rows or copy the label (VML041); `row_N` keeps the row numbers of the source. The digest covers all of these columns
+    but empty ones.
 
     Raises DataError for whatever cannot be read, or not be used to train a classifier; with `config.strict` also where
     something had to be decided.
@@ -78,6 +79,7 @@ class Labelled:
     Attributes:
         source, columns, classes, target: as in `Table`.
         label_N: int64 index into `classes`, -1 where missing.
+        naming: the columns that got a name; that is told of those which are used.
     """
 
     source: str
@@ -85,11 +87,10 @@ class Labelled:
     label_N: NDArray[np.int64]
     classes: tuple[str, ...]
     target: str
+    naming: Findings = field(default_factory=Findings)
 
 
-def table_from_arrow(
-    arrow: "pa.Table", source: str, config: TrainingConfig, needed: Collection[str] = ()
-) -> Table:
+def table_from_arrow(arrow: "pa.Table", source: str, config: TrainingConfig, needed: Collection[str] = ()) -> Table:
     """The labelled table that `config` chooses from an Arrow table; `source` is its name for people.
 
     Raises DataError as `load_table` does.
@@ -98,8 +99,8 @@ def table_from_arrow(
     from vecml.data.labels import labels_from_arrow  # noqa: PLC0415 -- the same
     from vecml.data.text_column import ColumnRules  # noqa: PLC0415 -- the same
 
-    findings = Findings()
-    names = tuple(typeable_names(arrow.column_names, findings))
+    findings, naming = Findings(), Findings()
+    names = tuple(typeable_names(arrow.column_names, naming))
     arrow = arrow.rename_columns(names)
     if not arrow.num_rows:
         raise DataError(f"{source} has no rows", "there must be at least two of every class")
@@ -115,7 +116,7 @@ def table_from_arrow(
         raise DataError(f"no feature column is left of {source}", _use_all(advice))
     target = str(chosen.target)
     label_N, classes = labels_from_arrow(target, arrow[target], config.bins, findings, advice)
-    return _labelled(Labelled(source, columns, label_N, classes, target), advice, needed)
+    return _labelled(Labelled(source, columns, label_N, classes, target, naming), advice, needed)
 
 
 def _unknown(chosen: Chosen, source: str, advice: Advice) -> DataError:
@@ -161,6 +162,8 @@ def _labelled(read: Labelled, advice: Advice, needed: Collection[str]) -> Table:
             f"columns: {listed([column.name for column in read.columns])}",
         )
     useful = without_leaks(varying, label_N, len(classes), {*config.keep, *needed}, findings)
+    used = {read.target, *(column.name for column in useful)}
+    findings.decisions += [decision for decision in read.naming.decisions if decision.column in used]
     findings.settle(config.strict, advice.command, is_rest_useful=bool(useful))
     with stage("hashing"):
         digest = table_digest(columns, label_N, classes, read.target)

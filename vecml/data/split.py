@@ -4,6 +4,7 @@ The rows are drawn at random within each class (stratified), so that each class 
 a row, and at least one row in each. The encoding is fitted on the training rows alone.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,7 +60,8 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
     class.
     """
     with stage("splitting"):
-        train_N, test_N = split_rows(table.label_N, table.classes, test_fraction, seed, table.advice)
+        advice = table.advice and dataclasses.replace(table.advice, columns=table.columns)
+        train_N, test_N = split_rows(table.label_N, table.classes, test_fraction, seed, advice)
         encoding = Encoding.fit(table.columns, train_N, table.target, table.classes)
     if len(test_N) < SMALL_TEST_ROWS:
         rows = count(len(test_N), "row")
