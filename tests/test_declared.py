@@ -30,6 +30,7 @@ EXTRAS = {
         "engines": ("onnx", "openvino", "halide"),
         "lab": ("halide",),
         "optimize": ("optimize",),
+        "data": ("excel",),
     }.items()
 }
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()

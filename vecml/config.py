@@ -78,6 +78,21 @@ class TrainingConfig(Declared):
     rare_classes: Annotated[Literal["drop", "merge"], Flag(DATA, "NAME", noun="way")] = Field(
         "drop", title="Rare classes", description="leave out the rows of rare classes, or merge these into one class"
     )
+    separator: Annotated[str | None, Flag(DATA, "CHARACTER")] = Field(
+        None,
+        min_length=1,
+        title="Separator",
+        description="what stands between the values of a text file, or its name, tab for example; none"
+        " looks at the file",
+    )
+    encoding: Annotated[str | None, Flag(DATA, "NAME")] = Field(
+        None, min_length=1, title="Encoding", description="a text file's encoding, cp1252 for example; none looks at it"
+    )
+    no_header: Annotated[bool, Flag(DATA, "")] = Field(
+        False,
+        title="No header",
+        description="a text file's first row is data; its columns are called 0, 1, 2 and so on",
+    )
     rows: Annotated[int, Flag(DATA, "N")] = Field(
         5_000, ge=1, le=10**12, title="Rows", description="rows to generate when there is no data file"
     )
@@ -132,7 +147,8 @@ class TrainingConfig(Declared):
     @model_validator(mode="after")
     def _target_goes_with_data(self) -> "TrainingConfig":
         if self.data is None:
-            for field in ("target", "drop", "keep", "categorical", "missing"):
+            fields = ("target", "drop", "keep", "categorical", "missing", "separator", "encoding", "no_header")
+            for field in fields:
                 if getattr(self, field):
                     raise ValueError(f"--{field} needs --data: name the file that holds the column")
         elif self.target is None and not self.data.startswith("sklearn:"):

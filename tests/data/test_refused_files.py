@@ -50,33 +50,26 @@ REFUSED: dict[str, Case] = {
         "data.csv: row 3 has 3 values, the header names 2 columns",
         "the row reads '3,x,9'; a value that holds a separator must be in quotes",
     ),
-    "bytes of another encoding": (
+    "not in the encoding that was asked for": (
         "data.csv",
         text("a,label\n1,x\n2,café\n".encode("latin-1")),
-        {},
-        "data.csv: column 'label' in row 2 is not UTF-8: b'caf\\xe9'",
-        "convert it, for instance: iconv -f WINDOWS-1252 -t UTF-8 data.csv > utf8-data.csv",
+        {"encoding": "utf-8"},
+        "data.csv is not in the encoding utf-8: \"'utf-8' codec can't decode byte 0xe…",
+        "name another one with --encoding",
     ),
-    "header of another encoding": (
-        "data.csv",
-        text("é,label\n1,x\n".encode("latin-1")),
-        {},
-        "data.csv: its header is not UTF-8: b'\\xe9'",
-        "convert it, for instance: iconv -f WINDOWS-1252 -t UTF-8 data.csv > utf8-data.csv",
-    ),
-    "UTF-16": (
-        "data.csv",
-        text("a,label\n1,x\n".encode("utf-16")),
-        {},
-        "data.csv: the file is not UTF-8: b'\\xff\\xfe'",
-        "convert it, for instance: iconv -f UTF-16 -t UTF-8 data.csv > utf8-data.csv",
-    ),
-    "semicolons": (
+    "a separator that it has not": (
         "data.csv",
         rows("a;label", "1;x"),
-        {},
+        {"separator": "comma"},
         "data.csv has a single column, called 'a;label'",
-        "values are separated by ',' in a .csv file; this one seems to use ';'",
+        "it was read with the separator ','; this one seems to use ';': --separator ';'",
+    ),
+    "another kind of file": (
+        "data.csv",
+        text(b"PK\x03\x04 and so on"),
+        {},
+        "data.csv is no text: it begins as a zip archive or an Excel file does",
+        "give its name the suffix .csv.zip or .xlsx",
     ),
     "quotation mark not closed": (
         "data.csv",
@@ -100,11 +93,12 @@ REFUSED: dict[str, Case] = {
         DAMAGED,
     ),
     "unknown suffix": (
-        "data.xlsx",
-        text("PK"),
+        "data.doc",
+        text("a"),
         {},
-        "data.xlsx: its suffix does not say what kind of file it is",
-        "known: .csv, .tsv, .parquet, .pq, .feather, .arrow, .npy, .npz",
+        "data.doc: its suffix does not say what kind of file it is",
+        "known: .csv, .tsv, .tab, .txt, .dat, .data, each also with .gz, .bz2, .zst, .xz, .zip; .parquet, .pq, "
+        ".feather, .arrow, .npy, .npz, .arff, .xlsx",
     ),
     "damaged parquet": (
         "data.parquet",
@@ -240,7 +234,7 @@ def test_no_such_file_lists_what_is_there(tmp_path: Path) -> None:
         check_source(str(tmp_path / "x.npy"))
     assert caught.value.hint == f"there is no data file in {tmp_path}"
     (tmp_path / "measurements.csv").write_text("a,label\n")
-    (tmp_path / "notes.txt").write_text("")
+    (tmp_path / "notes.md").write_text("")
     with pytest.raises(DataError) as caught:
         check_source(str(tmp_path / "x.npy"))
     assert caught.value.hint == f"files in {tmp_path}: 'measurements.csv'"

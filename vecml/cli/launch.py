@@ -25,6 +25,7 @@ from tasks.tracking.side_process import begin_early
 from vecml.cli.terminal import console
 from vecml.comparison.budget import seconds_of
 from vecml.config import PipelineConfig
+from vecml.data.dialect import asked_of, check_asked
 from vecml.data.sources import check_source
 from vecml.device import check_threads
 from vecml.environment import known_conflicts
@@ -51,6 +52,7 @@ def check_here(config: PipelineConfig) -> None:
     if config.device != "auto" or config.engine not in ("auto", "torch", "torch_compile"):  # else torch has to be asked
         requested_setting(config)
     check_source(config.data)
+    check_asked(asked_of(config))
     if config.architecture is not None:
         parts_of(config.architecture)
     check_there(config.weights)

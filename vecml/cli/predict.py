@@ -42,6 +42,11 @@ def predict(
     engine: Annotated[str | None, option("Another engine than the one that is stored with the model.", "NAME")] = None,
     threads: Annotated[int | None, option("Another number of CPU threads.", "N", min=1)] = None,
     architecture: ModelClass = None,
+    separator: Annotated[str | None, option("What stands between values, as for vecml run.", "CHARACTER")] = None,
+    encoding: Annotated[str | None, option("A text file's encoding, as for vecml run.", "NAME")] = None,
+    no_header: Annotated[
+        bool, option("A text file's first row is data, as for vecml run.", None, "--no-header")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Label every row of a file, which may be larger than memory: CSV and Parquet are read in blocks.
@@ -54,13 +59,16 @@ def predict(
 
     check_output(out, data)
     from tasks.tracking.promotion import find_model
+    from vecml.data.dialect import AskedFormat, check_asked
     from vecml.data.stream import open_file
     from vecml.inference.predict_file import predict_file, runnable
 
+    asked = AskedFormat(separator, encoding, no_header)
+    check_asked(asked)
     named = find_model(model, architecture)
     setting, note = runnable(named.run.classifier.model, _wanted(named.setting, engine, threads))
     notes = [] if note is None else [note]
-    file = open_file(data.expanduser(), named.run.classifier.encoding, columns(keep or []))
+    file = open_file(data.expanduser(), named.run.classifier.encoding, columns(keep or []), asked)
     target = named.run.classifier.encoding.target
     extra = [name for name in file.extra if name != target]
     if extra:

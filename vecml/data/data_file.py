@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vecml.data.dialect import Dialect
 from vecml.data.encoding import Encoding
 from vecml.errors import DataError
 
@@ -23,6 +24,7 @@ class DataFile:
         carried_types: the Arrow types of these columns, by name; text in a CSV.
         extra: names of the file's other columns, which are not read.
         n_rows: the number of rows, where the file states it; None where the file must be read to count them.
+        dialect: how a text file writes its table; None for a file of another kind.
     """
 
     path: Path
@@ -31,6 +33,7 @@ class DataFile:
     carried_types: "dict[str, pa.DataType]" = field(repr=False)
     extra: tuple[str, ...]
     n_rows: int | None
+    dialect: Dialect | None = field(default=None, repr=False)
 
     @property
     def block_columns(self) -> list[str]:

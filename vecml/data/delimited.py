@@ -4,7 +4,9 @@ Arrow's one-shot reader widens a column's type when a later block contradicts th
 so that types follow from the whole file; the tests hold it to that with tiny blocks.
 """
 
+import codecs
 import re
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -13,82 +15,88 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from vecml.data.arrow_types import FLOAT64_INTEGERS, all_exact
+from vecml.data.dialect import COMMA, SEPARATORS, Dialect
 from vecml.data.selection import shortened
+from vecml.data.text_stream import DAMAGED, arrow_separator, arrow_stream
 from vecml.errors import DataError
 from vecml.numbers import count
 
 BLOCK_BYTES = 1 << 20
 LONGEST_ROW_BYTES = 1 << 26
 MOST_DICTIONARY_VALUES = 10_000
-UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_delimited(
-    path: Path, delimiter: str = ",", text: Collection[str] = (), block_bytes: int = BLOCK_BYTES
+    path: Path, dialect: Dialect = COMMA, text: Collection[str] = (), block_bytes: int = BLOCK_BYTES
 ) -> "pa.Table":
     """Read the whole file into an Arrow table.
 
-    An empty value and NA, NaN, NULL and the like are missing, in text too. A value in quotes may hold line breaks. A
-    column with integers that float64 does not hold is text.
+    An empty value and NA, NaN, NULL and the like are missing, in text too, unless they stand in quotes. A value in
+    quotes may hold line breaks. A column with integers that float64 does not hold is text.
 
     Args:
         path: of the file.
-        delimiter: between values.
+        dialect: how it writes its table.
         text: names of columns to read as text; the types of the others are inferred.
         block_bytes: several threads read blocks of this size; the result does not depend on it.
 
     Raises:
-        DataError: the file is empty, a row has too few or too many values, or bytes are not UTF-8.
+        DataError: the file is empty, a row has too few or too many values, or bytes are not in the encoding.
     """
-    check_not_utf16(path)
-    table = _read(path, delimiter, text, block_bytes)
+    table = _read(path, dialect, text, block_bytes)
     if table.num_columns == 1:
-        check_delimiter(path, table.column_names, delimiter)
+        check_delimiter(path, table.column_names, dialect.separator)
         # An empty line is a missing value where there is but one column; elsewhere it is no row at all.
-        table = _read(path, delimiter, text, block_bytes, skip_empty=False)
+        table = _read(path, dialect, text, block_bytes, skip_empty=False)
     named = zip(table.column_names, table.columns, strict=True)
     long = [name for name, column in named if _may_be_inexact(column)]
     if long:
-        table = _read(path, delimiter, {*text, *long}, block_bytes, skip_empty=table.num_columns > 1)
+        table = _read(path, dialect, {*text, *long}, block_bytes, skip_empty=table.num_columns > 1)
     _check_utf8(path, table)
-    check_closed(path, table.column(table.num_columns - 1), table.num_rows)
+    check_closed(path, table.column(table.num_columns - 1), table.num_rows, dialect)
     return table
 
 
-def check_not_utf16(path: Path) -> None:
-    """Raise DataError when the file begins with a byte-order mark of UTF-16."""
-    with path.open("rb") as file:
-        start = file.read(2)
-    if start in UTF_16_MARKS:
-        raise not_utf8(path, "the file", start, "UTF-16")
+def fallback_encoding(path: Path) -> str:
+    """The encoding of a file that is not UTF-8, of which its beginning gave no sign: cp1252, or latin-1."""
+    decoder = codecs.getincrementaldecoder("cp1252")()
+    try:
+        with arrow_stream(path, COMMA) as stream:
+            while chunk := stream.read(BLOCK_BYTES):
+                decoder.decode(chunk)
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "cp1252"
 
 
-def check_delimiter(path: Path, names: Sequence[str], delimiter: str) -> None:
+def check_delimiter(path: Path, names: Sequence[str], separator: str) -> None:
     """Raise DataError when a file with a single column seems to be separated by another character."""
-    other = [mark for mark in (";", "\t", "|", ",") if mark != delimiter and mark in names[0]]
+    other = [mark for mark in SEPARATORS if mark != separator and mark in names[0]]
     if len(names) == 1 and other:
         raise DataError(
             f"{path.name} has a single column, called {shortened(names[0])}",
-            f"values are separated by {delimiter!r} in a {path.suffix} file; this one seems to use {other[0]!r}",
+            f"it was read with the separator {separator!r}; this one seems to use {other[0]!r}: "
+            f"--separator {shlex.quote(other[0])}",
         )
 
 
-def check_closed(path: Path, last: "pa.ChunkedArray | None", n_rows: int) -> None:
+def check_closed(path: Path, last: "pa.ChunkedArray | None", n_rows: int, dialect: Dialect) -> None:
     """Raise DataError when the file ends inside a quoted value: Arrow takes the rest of the file for that value.
 
     Args:
         path: of the file.
         last: the last column, or its last block; None for a file without rows.
         n_rows: rows of the file.
+        dialect: how it writes its table.
     """
     value = last[-1].as_py() if last is not None and len(last) else None
     if not isinstance(value, str) or "\n" not in value:
         return
     tail = b""
-    with pa.input_stream(path) as stream:
+    with arrow_stream(path, dialect) as stream:
         while chunk := stream.read(BLOCK_BYTES):
             tail = (tail + chunk)[-1024:]
-    if not tail.rstrip().endswith(b'"'):
+    if not tail.rstrip().endswith(dialect.quote.encode()):
         raise DataError(
             f"{path.name} ends inside a quoted value, which begins in row {n_rows}: {shortened(value)}",
             "close the quotation mark, or double it where it belongs to the value",
@@ -106,20 +114,48 @@ def _may_be_inexact(column: "pa.ChunkedArray") -> bool:
     return low is not None and FLOAT64_INTEGERS <= max(-low, high) < float("inf")
 
 
+def parse_options(dialect: Dialect, *, skip_empty: bool) -> "csv.ParseOptions":
+    """Arrow's options for how values are told apart; `skip_empty`: whether an empty line is no row."""
+    return csv.ParseOptions(
+        delimiter=arrow_separator(dialect),
+        quote_char=dialect.quote,
+        escape_char=dialect.escape or False,
+        newlines_in_values=True,
+        ignore_empty_lines=skip_empty,
+    )
+
+
+def read_options(dialect: Dialect, block_bytes: int, *, use_threads: bool) -> "csv.ReadOptions":
+    """Arrow's options for where the rows begin and what the columns are called."""
+    return csv.ReadOptions(
+        block_size=block_bytes,
+        use_threads=use_threads,
+        skip_rows=dialect.skipped,
+        column_names=None if dialect.names is None else list(dialect.names),
+    )
+
+
 def _read(
-    path: Path, delimiter: str, text: Collection[str], block_bytes: int, *, skip_empty: bool = True
+    path: Path,
+    dialect: Dialect,
+    text: Collection[str],
+    block_bytes: int,
+    *,
+    skip_empty: bool = True,
 ) -> "pa.Table":
-    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=skip_empty)
+    parse = parse_options(dialect, skip_empty=skip_empty)
     convert = csv.ConvertOptions(
         strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
         column_types={name: pa.string() for name in text},
         auto_dict_encode=True,
         auto_dict_max_cardinality=MOST_DICTIONARY_VALUES,
     )
 
     def attempt(block_size: int, *, use_threads: bool) -> "pa.Table":
-        read = csv.ReadOptions(block_size=block_size, use_threads=use_threads)
-        table = csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+        read = read_options(dialect, block_size, use_threads=use_threads)
+        with arrow_stream(path, dialect) as stream:
+            table = csv.read_csv(stream, read_options=read, parse_options=parse, convert_options=convert)
         _ = table.column_names  # the header is decoded only when it is asked for
         return table
 
@@ -131,8 +167,8 @@ def _read(
                 raise
             # A row, or the header, longer than a block.
             return attempt(LONGEST_ROW_BYTES, use_threads=True)
-    except UnicodeDecodeError as error:  # the header's
-        raise not_utf8(path, "its header", error.object[error.start : error.start + 1]) from None
+    except UnicodeDecodeError as error:
+        raise not_decoded(path, "its header", error.object[error.start : error.start + 1], dialect.encoding) from None
     except (pa.ArrowException, OSError) as error:
         reason = str(error)
         if "Expected" in reason:
@@ -140,32 +176,31 @@ def _read(
                 attempt(LONGEST_ROW_BYTES, use_threads=False)  # only one thread alone can count rows
             except pa.ArrowInvalid as counted:
                 reason = str(counted)
-        raise arrow_error(path, reason) from None
+        raise arrow_error(path, reason, dialect) from None
 
 
-def arrow_error(path: Path, reason: str) -> DataError:
+def arrow_error(path: Path, reason: str, dialect: Dialect) -> DataError:
     """The DataError for what Arrow says of a CSV: one line that names the file, and the row or the column."""
     if "Empty CSV file" in reason:
         return DataError(f"{path.name} is empty", "its first line must name the columns")
     ragged = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)(?:: (.*))?", reason)
     if ragged:
         row, expected, got, content = ragged.groups()
-        where = f"row {int(row) - 1}" if row else "a row"  # Arrow counts the header as row 1
+        before = dialect.skipped + (dialect.names is None)  # Arrow counts lines before the rows as well
+        where = f"row {int(row) - before}" if row else "a row"
+        named = "the header names" if dialect.names is None else "others have"
         return DataError(
-            f"{path.name}: {where} has {count(int(got), 'value')}, the header names {expected} columns",
+            f"{path.name}: {where} has {count(int(got), 'value')}, {named} {expected} columns",
             f"the row reads {shortened(content or '')}; a value that holds a separator must be in quotes",
         )
     utf8 = re.search(r"CSV column #(\d+).*invalid UTF8", reason)
     if utf8:
-        return not_utf8(path, f"column {int(utf8[1]) + 1}")
+        return not_decoded(path, f"column {int(utf8[1]) + 1}")
     if "straddling" in reason:
         return DataError(
             f"{path.name} has a row of more than {LONGEST_ROW_BYTES >> 20} MB", "is a quotation mark not closed?"
         )
-    return DataError(
-        f"{path.name} cannot be read as CSV: {(reason.splitlines() or ['no reason given'])[0]}",
-        "is it complete? Copy or write it again",
-    )
+    return DataError(f"{path.name} cannot be read as CSV: {(reason.splitlines() or ['no reason given'])[0]}", DAMAGED)
 
 
 def _check_utf8(path: Path, table: "pa.Table") -> None:
@@ -181,16 +216,15 @@ def _check_utf8(path: Path, table: "pa.Table") -> None:
                 try:
                     (value or b"").decode()
                 except UnicodeDecodeError:
-                    raise not_utf8(path, f"column {name!r} in row {row}", value) from None
+                    raise not_decoded(path, f"column {name!r} in row {row}", value) from None
 
 
-def not_utf8(path: Path, where: str, value: bytes | None = None, likely: str = "WINDOWS-1252") -> DataError:
-    """The DataError for a `value` that is not UTF-8, with its place (`where`) in the file.
+class NotDecodedError(DataError):
+    """Bytes that are not in the encoding that was taken for the file's."""
 
-    The hint shows how to convert the file at `path` from the encoding that it is likely to have (`likely`).
-    """
+
+def not_decoded(path: Path, where: str, value: bytes | None = None, encoding: str = "utf-8") -> NotDecodedError:
+    """The error for a `value` that is not in the `encoding`, with its place (`where`) in the file at `path`."""
     shown = "" if value is None else f": {shortened(value)}"
-    return DataError(
-        f"{path.name}: {where} is not UTF-8{shown}",
-        f"convert it, for instance: iconv -f {likely} -t UTF-8 {path.name} > utf8-{path.name}",
-    )
+    name = "UTF-8" if encoding == "utf-8" else encoding
+    return NotDecodedError(f"{path.name}: {where} is not {name}{shown}", "name its encoding: --encoding cp1252")

@@ -1,25 +1,36 @@
-"""Reading a data file into an Arrow table: CSV and TSV, Parquet, Feather, numpy's own. The suffix says which.
+"""Reading a data file into an Arrow table: text, Parquet, Feather, numpy's own, ARFF, Excel. The suffix says which.
 
 Whatever is wrong with a file ends in one line that names the file and what to do; a library's own error never gets out.
 """
 
 import difflib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from vecml.data.dialect import COMPRESSIONS, DEFAULTS, LOOK, AskedFormat, Dialect, in_encoding, text_suffix
 from vecml.data.selection import listed
 from vecml.errors import DataError, one_line
 from vecml.progress import stage
+from vecml.warnings import warn
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-COMPRESSIONS = (".gz", ".bz2", ".zst")
-SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".npy", ".npz")
+PARQUET = (".parquet", ".pq")
+OTHERS = (*PARQUET, ".feather", ".arrow", ".npy", ".npz", ".arff", ".xlsx")
+TEXTS = tuple(DEFAULTS)
+KNOWN = f"known: {', '.join(TEXTS)}, each also with {', '.join(COMPRESSIONS)}; {', '.join(OTHERS)}"
+
+# Hears what was found by looking at a file, as a sentence, and the settings that say it openly.
+Say = Callable[[str, dict[str, Any] | None], None]
+
+
+def warn_of(what: str, instead: dict[str, Any] | None) -> None:  # noqa: ARG001 -- one way to hear it
+    """Tell what was found by looking at a file as the warning VML050."""
+    warn("VML050", what)
 
 
 def check_file(path: Path) -> None:
@@ -28,33 +39,71 @@ def check_file(path: Path) -> None:
     suffix_of(path)
 
 
-def read_file(path: Path, text: Collection[str] = ()) -> "pa.Table":
+def read_file(path: Path, text: Collection[str] = (), asked: AskedFormat = LOOK, say: Say = warn_of) -> "pa.Table":
     """The whole file as an Arrow table.
 
-    A CSV or TSV may be compressed (`.csv.gz`, `.bz2`, `.zst`). Its column types are inferred from the whole file, but
-    columns named in `text` are taken as text, so that "007" stays "007".
+    Args:
+        path: of the file. Text files may be compressed (`.csv.gz` and the like, see `COMPRESSIONS`).
+        text: columns of a text file to take as text, so that "007" stays "007"; the types of the others are inferred
+            from the whole file.
+        asked: what the user says of a text file's separator, encoding and header; the rest is found by looking.
+        say: hears what was found and is not what the suffix says.
 
-    Raises DataError when there is no such file, it cannot be opened or read, or is damaged.
+    Raises:
+        DataError: there is no such file, it cannot be opened or read, or is damaged.
     """
     from vecml.data.arrays import read_npy, read_npz  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
-    from vecml.data.delimited import read_delimited  # noqa: PLC0415 -- the same
 
     _check_opens(path)
     suffix = suffix_of(path)
     with stage(f"reading {path.name}"):
-        if suffix in DELIMITERS:
-            table = read_delimited(path, DELIMITERS[suffix], text)
+        if suffix in TEXTS:
+            table = _read_text(path, text, asked, say)
         elif suffix == ".npy":
             table = read_npy(path)
         elif suffix == ".npz":
             table = read_npz(path)
-        elif suffix in (".parquet", ".pq"):
+        elif suffix == ".arff":
+            from vecml.data.arff import read_arff  # noqa: PLC0415 -- needed for this format only
+
+            table = read_arff(path, text)
+        elif suffix == ".xlsx":
+            from vecml.data.excel import read_excel  # noqa: PLC0415 -- the same
+
+            table, sheet = read_excel(path)
+            if sheet:
+                say(f"{path.name}: {sheet}", None)
+        elif suffix in PARQUET:
             with arrow_errors(path, "Parquet"):
                 table = _read_parquet(path)
         else:
             with arrow_errors(path, "Feather"):
                 table = _read_feather(path)
     return table
+
+
+def _read_text(path: Path, text: Collection[str], asked: AskedFormat, say: Say) -> "pa.Table":
+    """The table of a text file; where its beginning is UTF-8 and the rest is not, it is read in another encoding."""
+    from vecml.data.delimited import NotDecodedError, fallback_encoding, read_delimited  # noqa: PLC0415 -- pyarrow
+    from vecml.data.text_stream import find_dialect  # noqa: PLC0415 -- the same
+
+    dialect = find_dialect(path, asked)
+    tell(path, dialect, say)
+    try:
+        return read_delimited(path, dialect, text)
+    except NotDecodedError:
+        if dialect.is_encoding_asked or dialect.encoding != "utf-8":
+            raise
+        dialect = in_encoding(dialect, fallback_encoding(path))
+        tell(path, dialect, say)
+        return read_delimited(path, dialect, text)
+
+
+def tell(path: Path, dialect: Dialect, say: Say) -> None:
+    """Say what of a file's dialect was found by looking, in one sentence."""
+    if dialect.said:
+        openly = {name: value for _, instead in dialect.said for name, value in (instead or {}).items()}
+        say(f"{path.name}: {'; '.join(what for what, _ in dialect.said)}", openly or None)
 
 
 def check_distinct(names: Sequence[str], source: str) -> None:
@@ -86,12 +135,13 @@ def suffix_of(path: Path) -> str:
 
     Raises DataError when no reader is known for it.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if len(suffixes) > 1 and suffixes[-1] in COMPRESSIONS and suffixes[-2] in DELIMITERS:
-        return suffixes[-2]
-    if suffixes and suffixes[-1] in SUFFIXES:
-        return suffixes[-1]
-    raise DataError(f"{path.name}: its suffix does not say what kind of file it is", f"known: {', '.join(SUFFIXES)}")
+    text = text_suffix(path)
+    suffix = path.suffix.lower()
+    if text is not None:
+        return text
+    if suffix in OTHERS:
+        return suffix
+    raise DataError(f"{path.name}: its suffix does not say what kind of file it is", KNOWN)
 
 
 def _check_opens(path: Path) -> None:
@@ -117,7 +167,7 @@ def _nearby(path: Path) -> str:
     close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     if close:
         return f"did you mean {' or '.join(repr(name) for name in close)}?"
-    readable = [name for name in names if Path(name).suffix.lower() in (*SUFFIXES, *COMPRESSIONS)]
+    readable = [name for name in names if Path(name).suffix.lower() in (*TEXTS, *OTHERS, *COMPRESSIONS)]
     return f"files in {folder}: {listed(readable)}" if readable else f"there is no data file in {folder}"
 
 

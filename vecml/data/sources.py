@@ -7,6 +7,7 @@ refused for the same reasons in the same words.
 import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from vecml.data import builtin, synthetic
 from vecml.data.advice import Advice
 from vecml.data.classes import check_classes, without_rare
 from vecml.data.column_names import typeable_names
+from vecml.data.dialect import asked_of
 from vecml.data.digest import table_digest
 from vecml.data.files import check_file, read_file
 from vecml.data.findings import Findings
@@ -69,7 +71,9 @@ def load_table(config: TrainingConfig, needed: Collection[str] = ()) -> Table:
             arrow = arrow.drop_columns([builtin.TARGET])
         return table_from_arrow(arrow, source, config, needed)
     path = Path(source).expanduser()
-    return table_from_arrow(read_file(path, text=config.categorical), path.name, config, needed)
+    findings = Findings()
+    arrow = read_file(path, config.categorical, asked_of(config), partial(findings.decided, "VML050", None))
+    return table_from_arrow(arrow, path.name, config, needed, findings)
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,21 @@ class Labelled:
     naming: Findings = field(default_factory=Findings)
 
 
-def table_from_arrow(arrow: "pa.Table", source: str, config: TrainingConfig, needed: Collection[str] = ()) -> Table:
-    """The labelled table that `config` chooses from an Arrow table; `source` is its name for people.
+def table_from_arrow(
+    arrow: "pa.Table",
+    source: str,
+    config: TrainingConfig,
+    needed: Collection[str] = (),
+    findings: Findings | None = None,
+) -> Table:
+    """The labelled table that `config` chooses from an Arrow table.
+
+    Args:
+        arrow: the table.
+        source: its name for people.
+        config: names the target and the features.
+        needed: as for `load_table`.
+        findings: what was decided while it was read.
 
     Raises DataError as `load_table` does.
     """
@@ -99,7 +116,7 @@ def table_from_arrow(arrow: "pa.Table", source: str, config: TrainingConfig, nee
     from vecml.data.labels import labels_from_arrow  # noqa: PLC0415 -- the same
     from vecml.data.text_column import ColumnRules  # noqa: PLC0415 -- the same
 
-    findings, naming = Findings(), Findings()
+    findings, naming = findings or Findings(), Findings()
     names = tuple(typeable_names(arrow.column_names, naming))
     arrow = arrow.rename_columns(names)
     if not arrow.num_rows:

@@ -14,13 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vecml.data.data_file import DataFile, count_rows_from
+from vecml.data.dialect import LOOK, AskedFormat, Dialect
 from vecml.data.encoding import KIND_IN_WORDS, Encoding
-from vecml.data.files import DELIMITERS, arrow_errors, check_distinct, check_file, read_file, suffix_of
+from vecml.data.files import TEXTS, arrow_errors, check_distinct, check_file, read_file, suffix_of, tell, warn_of
 from vecml.data.raw import raw_columns, read_as_text
 from vecml.data.read_ahead import read_ahead, rebatch
 from vecml.data.selection import did_you_mean, listed_columns, shortened
 from vecml.data.stream_csv import csv_names, csv_tables
 from vecml.data.table import Column
+from vecml.data.text_stream import find_dialect
 from vecml.errors import DataError
 
 BUFFER_BYTES = 1 << 20  # of a Parquet column that is read piece by piece: a row group may be as large as the file
@@ -46,13 +48,23 @@ class Block:
         return len(self.columns[0].values_N)
 
 
-def open_file(path: Path, encoding: Encoding, carried: Sequence[str] = ()) -> DataFile:
+def open_file(path: Path, encoding: Encoding, carried: Sequence[str] = (), asked: AskedFormat = LOOK) -> DataFile:
     """Check the names and types of a file's columns before its rows are read.
+
+    Args:
+        path: of the file.
+        encoding: names the columns that the model reads.
+        carried: columns to copy to the output.
+        asked: what the user says of a text file; the rest is found by looking, and told (VML050).
 
     Raises DataError if it cannot be opened, or a column is missing, occurs twice or has another type than in training.
     """
     check_file(path)
-    schema, n_rows = _schema(path)
+    dialect = None
+    if _is_csv(path):
+        dialect = find_dialect(path, asked)
+        tell(path, dialect, warn_of)
+    schema, n_rows = _schema(path, dialect)
     check_distinct(schema.names, path.name)
     needed = [column.name for column in encoding.columns]
     missing = [name for name in (*needed, *carried) if name not in schema.names]
@@ -63,7 +75,7 @@ def open_file(path: Path, encoding: Encoding, carried: Sequence[str] = ()) -> Da
     chosen = tuple(dict.fromkeys(carried))
     extra = tuple(name for name in schema.names if name not in {*needed, *chosen})
     types = {name: schema.field(name).type for name in chosen}
-    return DataFile(path, encoding, chosen, types, extra, n_rows)
+    return DataFile(path, encoding, chosen, types, extra, n_rows, dialect)
 
 
 def blocks(file: DataFile, block_rows: int) -> Iterator[Block]:
@@ -114,17 +126,17 @@ def _is_parquet(path: Path) -> bool:
 
 
 def _is_csv(path: Path) -> bool:
-    return suffix_of(path) in DELIMITERS
+    return suffix_of(path) in TEXTS
 
 
-def _schema(path: Path) -> "tuple[pa.Schema, int | None]":
+def _schema(path: Path, dialect: Dialect | None) -> "tuple[pa.Schema, int | None]":
     """Return the names and types of the file's columns (all text in a CSV), and its number of rows or None."""
     if _is_parquet(path):
         with arrow_errors(path, "Parquet"):
             with pq.ParquetFile(path) as file:
                 return file.schema_arrow, file.metadata.num_rows
-    if _is_csv(path):
-        names = csv_names(path)
+    if dialect is not None:
+        names = csv_names(path, dialect)
         check_distinct(names, path.name)
         return pa.schema([(name, pa.string()) for name in names]), None
     table = read_file(path)

@@ -19,21 +19,25 @@ from vecml.data.delimited import (
     arrow_error,
     check_closed,
     check_delimiter,
-    check_not_utf16,
-    not_utf8,
+    fallback_encoding,
+    not_decoded,
+    parse_options,
+    read_options,
 )
-from vecml.data.files import DELIMITERS, suffix_of
+from vecml.data.dialect import COMMA, Dialect, in_encoding
+from vecml.data.files import tell, warn_of
+from vecml.data.text_stream import arrow_stream
 
 CSV_BLOCK_BYTES = 1 << 22
 BUFFER_BYTES = 1 << 20
 
 
-def csv_names(path: Path) -> list[str]:
-    """The column names in the header; raises DataError as `read_delimited` does."""
-    check_not_utf16(path)
-    delimiter = DELIMITERS[suffix_of(path)]
-    names = _header_in_words(path, delimiter)
-    check_delimiter(path, names, delimiter)
+def csv_names(path: Path, dialect: Dialect) -> list[str]:
+    """The column names, from the header or from the dialect; raises DataError as `read_delimited` does."""
+    if dialect.names is not None:
+        return list(dialect.names)
+    names = _header_in_words(path, dialect)
+    check_delimiter(path, names, dialect.separator)
     return names
 
 
@@ -62,69 +66,87 @@ def csv_tables(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":  # noqa
 
 def _read_tables(file: DataFile, numbers: Sequence[str]) -> "Iterator[pa.Table]":
     """The wanted columns, `numbers` as float64 and the others as text; a row of any length up to 64 MB."""
-    path, done = file.path, 0
-    for block_bytes, threads in ((CSV_BLOCK_BYTES, True), (LONGEST_ROW_BYTES, True), (LONGEST_ROW_BYTES, False)):
+    path, dialect, done = file.path, file.dialect or COMMA, 0
+    names = csv_names(path, dialect)
+    ways = [(CSV_BLOCK_BYTES, True), (LONGEST_ROW_BYTES, True), (LONGEST_ROW_BYTES, False)]
+    while ways:
+        block_bytes, threads = ways.pop(0)
         skip = done
         try:
-            reader = _csv_reader(path, file.read_columns, numbers, block_bytes, threads=threads)
-            last, end = None, _header(path, DELIMITERS[suffix_of(path)])[-1]
-            for batch in reader:
-                table = pa.Table.from_batches([batch])
-                last = table.column(end) if table.num_rows else last
-                if skip >= table.num_rows:
-                    skip -= table.num_rows
-                    continue
-                rest, skip = table.slice(skip), 0
-                done += rest.num_rows
-                yield rest.select(file.block_columns)
-            check_closed(path, last, done)
+            with arrow_stream(path, dialect) as stream:
+                last = None
+                for batch in _csv_reader(stream, file, dialect, (names, numbers), block_bytes, threads=threads):
+                    table = pa.Table.from_batches([batch])
+                    last = table.column(names[-1]) if table.num_rows else last
+                    if skip >= table.num_rows:
+                        skip -= table.num_rows
+                        continue
+                    rest, skip = table.slice(skip), 0
+                    done += rest.num_rows
+                    yield rest.select(file.block_columns)
+            check_closed(path, last, done, dialect)
             return
         except pa.ArrowException as error:
             reason = str(error)
-            if "CSV conversion error to" in reason:
+            if "invalid UTF8" in reason and dialect.encoding == "utf-8" and not dialect.is_encoding_asked:
+                dialect = in_encoding(dialect, fallback_encoding(path))  # of which its beginning gave no sign
+                tell(path, dialect, warn_of)
+                ways.insert(0, (block_bytes, threads))
+                continue
+            if "CSV conversion error to" in reason and "invalid UTF8" not in reason:
                 raise _TextNeeded from None
             again = "straddling" in reason or "increase block size" in reason or "Expected" in reason
             if not (again and threads):
-                raise arrow_error(path, reason) from None
+                raise arrow_error(path, reason, dialect) from None
 
 
-def _csv_reader(path: Path, wanted: list[str], numbers: Sequence[str], block_bytes: int, *, threads: bool) -> Any:
-    """Arrow's reader in blocks; beside the wanted columns it gives the file's last one, as text."""
-    delimiter = DELIMITERS[suffix_of(path)]
-    names = _header_in_words(path, delimiter)
+def _csv_reader(
+    stream: "pa.NativeFile",
+    file: DataFile,
+    dialect: Dialect,
+    columns: tuple[Sequence[str], Sequence[str]],
+    block_bytes: int,
+    *,
+    threads: bool,
+) -> Any:
+    """Arrow's reader in blocks; beside the wanted columns it gives the file's last one, as text.
+
+    `columns` are the names of all columns, and of those that are numbers.
+    """
+    names, numbers = columns
     # Last, so that it is found: where the file ends inside a quoted value, Arrow takes the rest for that value.
     kinds = {name: pa.string() for name in names} | {name: pa.float64() for name in numbers}
     return csv.open_csv(
-        path,
-        read_options=csv.ReadOptions(block_size=block_bytes, use_threads=threads),
-        parse_options=csv.ParseOptions(
-            delimiter=delimiter,
-            newlines_in_values=True,
-            ignore_empty_lines=len(names) > 1,  # where there is but one column, it is a missing value
-        ),
+        stream,
+        read_options=read_options(dialect, block_bytes, use_threads=threads),
+        # Where there is but one column, an empty line is a missing value.
+        parse_options=parse_options(dialect, skip_empty=len(names) > 1),
         convert_options=csv.ConvertOptions(
-            strings_can_be_null=True, column_types=kinds, include_columns=list(dict.fromkeys([*wanted, names[-1]]))
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=len(numbers) == len(file.read_columns),
+            column_types=kinds,
+            include_columns=list(dict.fromkeys([*file.read_columns, names[-1]])),
         ),
     )
 
 
-def _header_in_words(path: Path, delimiter: str) -> list[str]:
+def _header_in_words(path: Path, dialect: Dialect) -> list[str]:
     """The column names; raises DataError where there are none to be had."""
     try:
-        return _header(path, delimiter)
+        return _header(path, dialect)
     except UnicodeDecodeError as error:
-        raise not_utf8(path, "its header", error.object[error.start : error.start + 1]) from None
+        raise not_decoded(path, "its header", error.object[error.start : error.start + 1], dialect.encoding) from None
     except (pa.ArrowException, OSError) as error:
-        raise arrow_error(path, str(error)) from None
+        raise arrow_error(path, str(error), dialect) from None
 
 
-def _header(path: Path, delimiter: str) -> list[str]:
+def _header(path: Path, dialect: Dialect) -> list[str]:
     """The column names, as Arrow reads them."""
     start = b""
-    with pa.input_stream(path) as stream:
+    with arrow_stream(path, dialect) as stream:
         while chunk := stream.read(BUFFER_BYTES):
             start += chunk
-            end = _line_end(start)
+            end = _line_end(start, dialect)
             if end is not None:
                 start = start[:end]
                 break
@@ -134,19 +156,22 @@ def _header(path: Path, delimiter: str) -> list[str]:
         raise pa.ArrowInvalid("Empty CSV file")
     table = csv.read_csv(
         BytesIO(start if start.endswith(b"\n") else start + b"\n"),
-        read_options=csv.ReadOptions(block_size=len(start) + 16, use_threads=False),
-        parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        read_options=read_options(dialect, len(start) + 16, use_threads=False),
+        parse_options=parse_options(dialect, skip_empty=True),
     )
     names: list[str] = table.column_names
     return names
 
 
-def _line_end(start: bytes) -> int | None:
+def _line_end(start: bytes, dialect: Dialect) -> int | None:
     """Just after the first line that is not empty and whose quotes are closed; None where it goes on."""
-    at = 0
+    quote, at, first, skipped = dialect.quote.encode(), 0, 0, dialect.skipped
     while (end := start.find(b"\n", at)) >= 0:
-        line = start[: end + 1]
-        if line.strip(b"\xef\xbb\xbf\r\n") and line.count(b'"') % 2 == 0:
-            return end + 1
         at = end + 1
+        if skipped:
+            skipped, first = skipped - 1, at
+            continue
+        line = start[first:at]
+        if line.strip(b"\xef\xbb\xbf\r\n") and line.count(quote) % 2 == 0:
+            return at
     return None

@@ -1,0 +1,394 @@
+"""How a text file writes its table: separator, encoding, quotation mark, header; found by looking at its beginning.
+
+A suffix has a default (`.csv` a comma, `.tsv` a tab), which is taken where it fits. Whatever else is found is said, and
+can be set (`--separator`, `--encoding`, `--no-header`), at training and at predict alike.
+"""
+
+import codecs
+import csv
+import io
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vecml.config import TrainingConfig
+from vecml.data.selection import shortened
+from vecml.errors import DataError, SettingError
+
+SAMPLE_BYTES = 1 << 18
+SAMPLE_ROWS = 1_000
+WHITESPACE = " "  # any run of blanks and tabs
+SEPARATORS = (",", ";", "\t", "|")
+NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": WHITESPACE, "whitespace": " "}
+IN_WORDS = {value: name for name, value in NAMED.items() if name not in ("\\t", "space")}
+COMPRESSIONS = (".gz", ".bz2", ".zst", ".xz", ".zip")
+DEFAULTS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": None, ".dat": None, ".data": None}
+NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+OTHER_FILES = {
+    b"PAR1": ("a Parquet file", ".parquet"),
+    b"ARROW1": ("a Feather file", ".feather"),
+    b"PK\x03\x04": ("a zip archive or an Excel file", ".csv.zip or .xlsx"),
+    b"\x1f\x8b": ("a gzip file", ".csv.gz"),
+    b"\xfd7zXZ": ("an xz file", ".csv.xz"),
+    b"BZh": ("a bzip2 file", ".csv.bz2"),
+    b"\x28\xb5\x2f\xfd": ("a zstd file", ".csv.zst"),
+    b"\x93NUMPY": ("a numpy file", ".npy"),
+    b"SQLite format 3": ("an SQLite database", ".sqlite, and --query or --table"),
+}
+
+
+@dataclass(frozen=True)
+class AskedFormat:
+    """The user's word on a text file; None where it is to be found by looking.
+
+    Attributes:
+        separator: one character, or the name of one: `tab`, `semicolon`, `whitespace` ...
+        encoding: a name that Python knows, `cp1252` for example.
+        no_header: the first row is data; False: it is found by looking.
+    """
+
+    separator: str | None = None
+    encoding: str | None = None
+    no_header: bool = False
+
+
+def asked_of(config: TrainingConfig) -> AskedFormat:
+    """Take from a configuration what it says of a text file."""
+    return AskedFormat(config.separator, config.encoding, config.no_header)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text file writes its table.
+
+    Attributes:
+        separator: between values; `WHITESPACE` stands for any run of blanks and tabs.
+        encoding: as Python calls it.
+        quote: the quotation mark.
+        escape: what stands before a quotation mark inside a value, beside doubling; None where nothing does.
+        loose: whether blanks stand between a separator and a quotation mark.
+        skipped: lines before the header, or before the data where there is no header.
+        names: of the columns, where the file does not name all of them; `skipped` then counts the header too.
+        is_encoding_asked: whether the user said the encoding, so that no other is tried.
+        said: what of this is not what the suffix says, for people, with the setting that says it openly.
+    """
+
+    separator: str
+    encoding: str = "utf-8"
+    quote: str = '"'
+    escape: str | None = None
+    loose: bool = False
+    skipped: int = 0
+    names: tuple[str, ...] | None = None
+    is_encoding_asked: bool = False
+    said: tuple[tuple[str, dict[str, Any] | None], ...] = ()
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether Arrow's reader does not know it, so that the text has to be rewritten first."""
+        return self.separator == WHITESPACE or self.loose
+
+
+COMMA = Dialect(",")
+LOOK = AskedFormat()
+
+
+def text_suffix(path: Path) -> str | None:
+    """The suffix of a text file without that of a compression; None where it is none. `.txt` for `x.txt.gz`."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if len(suffixes) > 1 and suffixes[-1] in COMPRESSIONS and suffixes[-2] in DEFAULTS:
+        return suffixes[-2]
+    return suffixes[-1] if suffixes and suffixes[-1] in DEFAULTS else None
+
+
+def in_encoding(dialect: Dialect, encoding: str) -> Dialect:
+    """The dialect in another encoding, and only that said."""
+    return replace(dialect, encoding=encoding, said=(_encoding_said(encoding),))
+
+
+def _encoding_said(encoding: str) -> tuple[str, dict[str, Any] | None]:
+    return f"the encoding is {encoding}", {"encoding": encoding}
+
+
+def check_asked(asked: AskedFormat) -> None:
+    """Raise SettingError for a separator that is more than one character, and an encoding that Python does not know."""
+    if asked.separator is not None:
+        separator_of(asked.separator)
+    if asked.encoding is not None:
+        try:
+            codecs.lookup(asked.encoding)
+        except LookupError:
+            raise SettingError(
+                f"--encoding {asked.encoding}: there is no such encoding", "for example utf-8, cp1252, latin-1, utf-16"
+            ) from None
+
+
+def separator_of(text: str) -> str:
+    """The character that a separator's name stands for; raises SettingError for what is neither name nor character."""
+    known = NAMED.get(text.lower(), text)
+    if len(known) != 1 or known in '"\r\n' or known.isalnum():
+        names = ", ".join(name for name in NAMED if name != "\\t")
+        raise SettingError(f"--separator {text}: must be one character that no value has", f"or one of {names}")
+    return known
+
+
+def dialect_of(start: bytes, complete: bool, suffix: str, asked: AskedFormat, source: str) -> Dialect:
+    """Find how a text file writes its table.
+
+    Args:
+        start: its first bytes, decompressed.
+        complete: whether these are the whole file.
+        suffix: `.csv` and the like, which says the separator to expect.
+        asked: what the user says.
+        source: name of the file, for messages.
+
+    Raises:
+        DataError: it is no text but a file of another kind, or not in the encoding that was asked for.
+    """
+    check_asked(asked)
+    _check_text(start, source)
+    encoding = asked.encoding or encoding_of(start, complete)
+    text = _decoded(start, encoding, complete, source)
+    if not complete:
+        text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
+    wanted = None if asked.separator is None else separator_of(asked.separator)
+    found = _layout(text, wanted, DEFAULTS.get(suffix, ","))
+    found = _header(text, found, asked)
+    said = list(found.said)
+    if asked.separator is None and found.separator != DEFAULTS.get(suffix, ",") and _n_fields(text, found) > 1:
+        word = IN_WORDS.get(found.separator, found.separator)
+        said.insert(0, (f"values are separated by {word}", {"separator": word}))
+    if asked.encoding is None and encoding != "utf-8":
+        said.append(_encoding_said(encoding))
+    return replace(found, encoding=encoding, is_encoding_asked=asked.encoding is not None, said=tuple(said))
+
+
+def encoding_of(start: bytes, complete: bool) -> str:
+    """Find the encoding: by its mark, UTF-16 by its zero bytes, UTF-8 where the bytes are that, else cp1252 or latin-1.
+
+    `start` are a file's first bytes; `complete` says whether these are all.
+    """
+    for mark, name in MARKS:
+        if start.startswith(mark):
+            return name
+    zeros = [start[offset : 1 << 12 : 2].count(0) for offset in (0, 1)]
+    if max(zeros) > 0.4 * len(start[: 1 << 12 : 2]) and min(zeros) == 0:
+        return "utf-16-be" if zeros[0] else "utf-16-le"
+    for name in ("utf-8", "cp1252"):
+        try:
+            codecs.getincrementaldecoder(name)().decode(start, complete)
+        except UnicodeDecodeError:
+            continue
+        return name
+    return "latin-1"
+
+
+def _check_text(start: bytes, source: str) -> None:
+    for mark, (kind, suffix) in OTHER_FILES.items():
+        if start.startswith(mark):
+            raise DataError(f"{source} is no text: it begins as {kind} does", f"give its name the suffix {suffix}")
+
+
+def _decoded(start: bytes, encoding: str, complete: bool, source: str) -> str:
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(start, complete)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise DataError(
+            f"{source} is not in the encoding {encoding}: {shortened(str(error))}", "name another one with --encoding"
+        ) from None
+    return text.removeprefix("\ufeff")
+
+
+def _layout(text: str, wanted: str | None, default: str | None) -> Dialect:
+    """Find the separator and the quotation mark; without any sign of one, there is a single column.
+
+    Blanks separate only where nothing else does, and only where all rows agree: they stand in texts as well.
+    """
+    lines = text.splitlines()
+    declared = re.fullmatch(r"sep=(.)", lines[0].strip()) if lines else None
+    if declared and wanted in (None, declared[1]):  # Excel's own way to name it
+        return Dialect(declared[1], skipped=1)
+    comments = _comments(lines)
+    content = _after(text, comments)
+    first = next((line for line in lines[comments:] if line.strip()), "")
+    usual = default or ","
+    tried = (wanted,) if wanted else [one for one in dict.fromkeys((usual, *SEPARATORS)) if one in first]
+    best = _best(content, tried, usual)
+    if best is None and (wanted is None or wanted == WHITESPACE):
+        best = _best(content, (WHITESPACE,), usual, least=0.0 if wanted else 1.0)
+    return replace(best or Dialect(wanted or usual), skipped=comments)
+
+
+def _best(text: str, separators: Sequence[str], usual: str, least: float = 0.0) -> Dialect | None:
+    """The reading in which most rows have as many values; of several those with most values, then the usual one.
+
+    None where the first row, which may be the header, has a single value in each, or at most the share `least` agrees.
+    """
+    best, best_score = None, (0.0, 0, False, 0)
+    for separator in separators:
+        for quote, escape, loose in (('"', None, False), ('"', None, True), ('"', "\\", False), ("'", None, False)):
+            tried = Dialect(separator, quote=quote, escape=escape, loose=loose)
+            plain = quote == '"' and not (escape or loose)
+            if not plain and not _may_be(text, tried):
+                continue
+            likely = 2 if escape and _is_escaped(text, tried) else int(plain)
+            share, fields = _agreement(_rows(text, tried))
+            score = (round(share, 2), fields, separator == usual, likely)
+            if fields > 1 and 0 < share >= least and score > best_score:
+                best, best_score = tried, score
+    return best
+
+
+def _may_be(text: str, tried: Dialect) -> bool:
+    """Whether there is any sign of the less common ways to quote; looking is cheap, reading is not."""
+    if tried.escape:
+        return f"\\{tried.quote}" in text
+    if tried.loose:
+        return tried.separator != WHITESPACE and f'{tried.separator} "' in text
+    return bool(re.search(rf"(^|{re.escape(tried.separator)})'", text, flags=re.MULTILINE))
+
+
+def _is_escaped(text: str, tried: Dialect) -> bool:
+    """Whether a quotation mark after a backslash stands inside a value: what follows ends no value."""
+    return bool(re.search(rf"\\{tried.quote}[^{tried.quote}{re.escape(tried.separator)}\r\n]", text))
+
+
+def _comments(lines: Sequence[str]) -> int:
+    """How many lines at the top are comments: they begin with # and a blank, and a line without # follows."""
+    n = 0
+    while n < len(lines) and re.match(r"#(\s|#|$)", lines[n]):
+        n += 1
+    return n if n < len(lines) else 0
+
+
+def _rows(text: str, dialect: Dialect) -> Iterator[list[str]]:
+    """The rows that are not empty, at most `SAMPLE_ROWS` of them."""
+    spaces = dialect.separator == WHITESPACE
+    if spaces:
+        text = "\n".join(line.strip() for line in text.expandtabs(1).splitlines())
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=dialect.separator,
+        quotechar=dialect.quote,
+        escapechar=dialect.escape,
+        skipinitialspace=spaces or dialect.loose,
+    )
+    n = 0
+    try:
+        for row in reader:
+            if row and (len(row) > 1 or row[0].strip()):
+                yield row
+                n += 1
+            if n == SAMPLE_ROWS:
+                return
+    except csv.Error:  # a value of more than 128 KB: the rest of the sample is not looked at
+        return
+
+
+def _agreement(rows: Iterator[list[str]]) -> tuple[float, int]:
+    """The share of the rows that have as many values as the first has, and how many these are.
+
+    The rows may all have one more: a header that does not name the first column, or the last.
+    """
+    counts = [len(row) for row in rows]
+    if not counts:
+        return 0.0, 0
+    first, below = counts[0], counts[1:]
+    if not below:
+        return 1.0, first
+    return max(below.count(first) / len(below), float(set(below) == {first + 1})), first
+
+
+def _n_fields(text: str, dialect: Dialect) -> int:
+    rows = _rows(_after(text, dialect.skipped), dialect)
+    return max((len(row) for row, _ in zip(rows, range(2), strict=False)), default=0)
+
+
+def _after(text: str, lines: int) -> str:
+    return "".join(text.splitlines(keepends=True)[lines:]) if lines else text
+
+
+def _header(text: str, found: Dialect, asked: AskedFormat) -> Dialect:
+    """Find whether there is a header, and whether it names every column."""
+    rows = list(_rows(_after(text, found.skipped), found))
+    if not rows:
+        return found
+    first, below = rows[0], rows[1:]
+    named = _named_by_comment(text, found)
+    if not asked.no_header and len(named) == len(first) and _are_numbers(first) and not _are_numbers(named):
+        return replace(found, names=named)
+    if asked.no_header or _is_data(first, below):
+        names = tuple(map(str, range(len(first))))
+        said: tuple[tuple[str, dict[str, Any] | None], ...] = ()
+        if not asked.no_header:
+            said = ((f"it has no header: its columns are called 0 to {len(first) - 1}", {"no_header": True}),)
+        return replace(found, names=names, said=said)
+    if below and all(len(row) == len(first) + 1 for row in below) and len(below) > 1:
+        ends_empty = all(not row[-1].strip() for row in below)
+        names = (*first, "") if ends_empty else ("", *first)
+        place = "last" if ends_empty else "first"
+        header_lines = _lines_of_first_row(_after(text, found.skipped), found)
+        return replace(
+            found,
+            names=names,
+            skipped=found.skipped + header_lines,
+            said=((f"its header does not name the {place} column", None),),
+        )
+    return found
+
+
+def _named_by_comment(text: str, found: Dialect) -> tuple[str, ...]:
+    """The names in the last comment above the rows, as numpy.savetxt writes them; none where there is no comment."""
+    if not found.skipped:
+        return ()
+    line = text.splitlines()[found.skipped - 1].lstrip("# \t")
+    return tuple(name.strip() for row in _rows(line, found) for name in row)
+
+
+def _lines_of_first_row(text: str, dialect: Dialect) -> int:
+    """How many lines there are up to the end of the first row; a name in quotes may hold line breaks."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator, quotechar=dialect.quote)
+    for row in reader:
+        if row and (len(row) > 1 or row[0].strip()):
+            break
+    return reader.line_num
+
+
+def _is_data(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row is data: each value is a number, or a text that occurs again in its own column.
+
+    Numbers that count on (0, 1, 2 or years) are names. There must be a number, and a row below.
+    """
+    if not below or not any(NUMBER.fullmatch(value.strip()) for value in first):
+        return False
+    if _are_numbers(first):
+        return not _counts_on(first)
+    again = [{row[place].strip() for row in below if len(row) == len(first)} for place in range(len(first))]
+    return all(
+        NUMBER.fullmatch(value.strip()) or (value.strip() and value.strip() in again[place])
+        for place, value in enumerate(first)
+    )
+
+
+def _are_numbers(values: Sequence[str]) -> bool:
+    return all(NUMBER.fullmatch(value.strip()) for value in values)
+
+
+def _counts_on(values: Sequence[str]) -> bool:
+    if not all(value.strip().isdecimal() for value in values):
+        return False
+    whole = [int(value) for value in values]
+    if len(whole) == 1:
+        return whole == [0]
+    steps = {after - before for before, after in itertools.pairwise(whole)}
+    return steps == {1} and (len(whole) > 2 or whole[0] in (0, 1))
