@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vecml.config import PipelineConfig as PipelineConfig
+    from vecml.estimator import TabularClassifier as TabularClassifier
     from vecml.interactive import compare as compare
     from vecml.interactive import compare_functions as compare_functions
     from vecml.interactive import predict as predict
     from vecml.model.store import load as load
 
 __version__ = "0.2.0"
-__all__ = ["PipelineConfig", "__version__", "compare", "compare_functions", "load", "predict"]
+__all__ = ["PipelineConfig", "TabularClassifier", "__version__", "compare", "compare_functions", "load", "predict"]
 
 _HOMES = {
     "PipelineConfig": "vecml.config",
+    "TabularClassifier": "vecml.estimator",
     "compare": "vecml.interactive",
     "compare_functions": "vecml.interactive",
     "load": "vecml.model.store",

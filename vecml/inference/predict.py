@@ -76,7 +76,7 @@ def predict(
     if not isinstance(classifier, Classifier):
         x_FN = features_of(data)
         model = bare_model(classifier, len(x_FN))
-        return _labels(model, x_FN, choose(model, x_FN))
+        return label_indices(model, x_FN, choose(model, x_FN))
     from vecml.data.raw import raw_columns  # noqa: PLC0415 -- imports pyarrow, which workers do not need
 
     x_FN, unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding))
@@ -84,7 +84,7 @@ def predict(
         values = count(unseen, "value")
         warn("VML003", f"in the data, {values} of a category that the training part has not: encoded as zeros")
     return np.array(classifier.model.classes, dtype=np.str_)[
-        _labels(classifier.model, x_FN, choose(classifier.model, x_FN))
+        label_indices(classifier.model, x_FN, choose(classifier.model, x_FN))
     ]
 
 
@@ -115,8 +115,8 @@ def bare_model(model: "AnyModel | nn.Module", n_features: int) -> AnyModel:
     return model_from(model, n_features)
 
 
-def _labels(model: AnyModel, x_FN: NDArray[np.float32], setting: Setting) -> NDArray[np.int64]:
-    """The class index of every column of x_FN (F, N): int64 (N,)."""
+def label_indices(model: AnyModel, x_FN: NDArray[np.float32], setting: Setting) -> NDArray[np.int64]:
+    """The class index of every column of x_FN (F, N), by the engine of the setting: int64 (N,)."""
     label_N = np.empty(x_FN.shape[1], np.int64)
     loaded = load_engine(model, setting)
     try:
