@@ -13,7 +13,9 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import IO
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -25,8 +27,37 @@ def can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
+@contextmanager
+def ending_held() -> Iterator[None]:
+    """Let the signals of `ENDING` wait until the `with` block is over, so that nothing in it is left half made.
+
+    A mask would not do: it holds for this thread alone, and the system may give a signal to a thread of OpenBLAS, after
+    which Python runs the handler in the main thread all the same. Outside the main thread nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def hold(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.getsignal(number) for number in ENDING}
+    try:
+        for number, handler in before.items():
+            if handler is not None:  # None: it was not set from Python, and Python could not set it again
+                signal.signal(number, hold)
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
 class ForkedProcess:
-    """A forked child that runs `work(question, answer)` in a session of its own; make it while `ENDING` is blocked.
+    """A forked child that runs `work(question, answer)` in a session of its own; make it inside `ending_held`.
 
     Args:
         work: is called in the child with the reading end of the question pipe and the writing end of the answer pipe.
@@ -79,7 +110,6 @@ def _child(work: Callable[[IO[bytes], IO[bytes]], None], question: int, answer: 
         os.setsid()  # Ctrl-C is for the run, which ends this process by closing its question
         for number in ENDING:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         os.dup2(question, 0)
         os.dup2(answer, 1)
         os.dup2(errors, 2)

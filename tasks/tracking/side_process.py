@@ -12,7 +12,6 @@ import atexit
 import gc
 import json
 import os
-import signal
 import sys
 import tempfile
 import warnings
@@ -24,7 +23,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.tracking.forked import ENDING, ForkedProcess, can_fork
+from tasks.tracking.forked import ForkedProcess, can_fork, ending_held
 from vecml.child import Child, EndedError, SilentError, cause, python, spawn
 from vecml.errors import StoreError
 
@@ -41,17 +40,15 @@ class FileWriter:
     """The process that writes a run's slow files; create it early, and call `write` once."""
 
     def __init__(self) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="vecml-")  # deleted here: the other process may be killed
-        scratch = self._scratch.name
-        if can_fork() and "mlflow" in sys.modules and "torch" in sys.modules:
-            # A signal now would run the parent's handlers in the child, or leave the child to nobody who ends it.
-            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-            self.child = Child(partial(ForkedProcess, partial(_serve, Path(scratch))))
+        # A signal meanwhile would leave the folder, or the child, to nobody who ends it.
+        with ending_held():
+            self._scratch = tempfile.TemporaryDirectory(prefix="vecml-")  # deleted here: the child may be killed
+            scratch = self._scratch.name
+            if can_fork() and "mlflow" in sys.modules and "torch" in sys.modules:
+                self.child = Child(partial(ForkedProcess, partial(_serve, Path(scratch))))
+            else:
+                self.child = spawn(python("tasks.tracking.side_process", scratch))
             atexit.register(self.close)
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            return
-        self.child = spawn(python("tasks.tracking.side_process", scratch))
-        atexit.register(self.close)
 
     def write(self, folder: Path, request: dict[str, Any]) -> None:
         """Let the process write the files into `folder`, and wait for it; `write_files` says what `request` holds.

@@ -1,8 +1,11 @@
 """The process that makes the slow files: started either way, it makes the same; and its failures are told."""
 
 import json
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 
 from tasks.tracking import side_process
+from tasks.tracking.forked import ending_held
 from tasks.tracking.side_process import FileWriter, input_example
 from vecml.config import make_config
 from vecml.data.sources import load_table
@@ -145,3 +149,30 @@ def test_it_ends_unasked(tmp_path: Path) -> None:
     writer.close()
     writer.close()
     assert made(tmp_path) == set()
+
+
+class EndedError(Exception):
+    """What the handler of the test raises."""
+
+
+def test_a_signal_waits_until_nothing_is_half_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that the system gives to another thread, which a mask of this thread would not keep away."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise EndedError(number)
+
+    over, steps = threading.Event(), ["begun"]
+    other = threading.Thread(target=over.wait, args=(20,))
+    before = signal.signal(signal.SIGTERM, leave)
+    other.start()
+    try:
+        with pytest.raises(EndedError), ending_held():  # noqa: PT012 -- what comes after the signal is the point
+            signal.pthread_kill(other.ident or 0, signal.SIGTERM)
+            time.sleep(0.2)  # until that thread has taken it
+            steps.append("over")
+        assert steps[-1] == "over"
+        assert signal.getsignal(signal.SIGTERM) is leave
+    finally:
+        over.set()
+        other.join()
+        signal.signal(signal.SIGTERM, before)
