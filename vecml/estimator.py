@@ -41,7 +41,7 @@ MOST_SEED = 2**32 - 1
 
 
 class InvalidInputError(VecmlError, ValueError):
-    """What vecml refuses, as the ValueError that scikit-learn's tools expect of an estimator."""
+    """An estimator was given what vecml refuses: the ValueError that scikit-learn's tools expect."""
 
 
 class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -218,9 +218,9 @@ def _as_value_errors() -> Iterator[None]:
 
 
 def in_python(hint: str | None) -> str | None:
-    """A hint with its command as a call: `leave it out: TabularClassifier(drop=('a',))`; without one that cannot be.
+    """Write the command of a hint as a call: `leave it out: TabularClassifier(drop=('a',))`.
 
-    What the command says of data, target, seed and device is `fit`'s business.
+    A command that no parameter can say is left out. Data, target, seed and device are `fit`'s business.
     """
     before, found, command = (hint or "").partition("vecml run ")
     if not found:
