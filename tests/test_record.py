@@ -167,6 +167,7 @@ def recomputed(result: PipelineResult) -> dict[str, float]:
         "test/flips": len(flipped(result)),
         "test/reference_rows": len(result.inference.reference_logits_NC),
         "test/unseen_categories": result.split.test.unseen_categories,
+        "test/seen_rows": result.split.seen_rows,
         "test/replicas_accuracy_mean": statistics.mean(accuracy_R),
         "test/replicas_accuracy_low": over_seeds.low,
         "test/replicas_accuracy_high": over_seeds.high,

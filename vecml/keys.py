@@ -41,6 +41,7 @@ TEST_METRICS = (
     "test/flips",
     "test/reference_rows",
     "test/unseen_categories",
+    "test/seen_rows",
 )
 REPLICA_METRICS = ("test/replicas_accuracy_mean", "test/replicas_accuracy_low", "test/replicas_accuracy_high")
 INFER_METRICS = ("infer/rows_per_s", "infer/fraction_of_limit", "infer/peak_rss_mb")

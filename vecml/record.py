@@ -105,6 +105,7 @@ def metrics(record: PipelineRecord) -> dict[str, float]:
         "test/flips": len(evaluation.flips.row_N),
         "test/reference_rows": evaluation.flips.reference_rows,
         "test/unseen_categories": record.split.test.unseen_categories,
+        "test/seen_rows": record.split.seen_rows,
         "test/replicas_accuracy_mean": None if replicas is None else replicas.mean,
         "test/replicas_accuracy_low": None if replicas is None else replicas.low,
         "test/replicas_accuracy_high": None if replicas is None else replicas.high,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vecml.data.advice import Advice
 from vecml.data.classes import rows_for_testing
+from vecml.data.duplicates import seen_rows
 from vecml.data.encoding import Encoding
 from vecml.data.table import Table
 from vecml.numbers import count
@@ -19,6 +20,7 @@ from vecml.progress import stage
 from vecml.warnings import warn
 
 SMALL_TEST_ROWS = 30
+MANY_SEEN = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,28 @@ class Part:
 
 @dataclass(frozen=True)
 class Split:
-    """Both parts of a table, the encoding that was fitted on the training part alone, and the names of the classes."""
+    """Both parts of a table, and the encoding that was fitted on the training part alone.
+
+    Attributes:
+        train, test: the parts.
+        encoding: how their columns became features.
+        classes: the names of the classes.
+        seen_rows: rows of the test part that have the same features as a row of the training part.
+    """
 
     train: Part
     test: Part
     encoding: Encoding
     classes: tuple[str, ...]
+    seen_rows: int = 0
 
 
 def split_table(table: Table, test_fraction: float, seed: int) -> Split:
     """Draw a test part of `test_fraction` of the rows (rounded), stratified by class, and encode both parts.
 
-    The same table, fraction and seed give the same parts. Warns of a small test part (VML005) and of categories that
-    only it has (VML003). Raises DataError when a class has a single row, or the fraction leaves a part without some
-    class.
+    The same table, fraction and seed give the same parts. Warns of a small test part (VML005), of categories that only
+    it has (VML003), and where at least one in twenty of its rows is in the training part as well (VML043). Raises
+    DataError when a class has a single row, or the fraction leaves a part without some class.
     """
     with stage("splitting"):
         advice = table.advice and dataclasses.replace(table.advice, columns=table.columns)
@@ -71,7 +81,11 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
     if test.unseen_categories:
         values = count(test.unseen_categories, "value")
         warn("VML003", f"in the test part, {values} of a category that the training part has not: encoded as zeros")
-    return Split(train, test, encoding, table.classes)
+    with stage("comparing parts"):
+        seen = seen_rows(table.columns, train_N, test_N)
+    if seen >= MANY_SEEN * len(test_N):
+        warn("VML043", f"{seen:,} of {count(len(test_N), 'test row')} have the same features as a training row")
+    return Split(train, test, encoding, table.classes, seen)
 
 
 def split_rows(

@@ -75,6 +75,9 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
         lines.append(
             ("unseen", f"{count(record.split.test.unseen_categories, 'value')} of a category that training has not")
         )
+    if record.split.seen_rows:
+        rows = f"{record.split.seen_rows:,} of {count(record.split.test.n_rows, 'test row')}"
+        lines.append(("seen before", f"the features of {rows} are those of a training row as well"))
     return [*lines, ("run", f"{record.run.name} in {record.run.store}"), ("open it", open_command(record))]
 
 
