@@ -16,11 +16,19 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Result:
-    """A table, what vecml made of it, and scikit-learn's accuracies on the same rows (empty where not measured)."""
+    """A table, what vecml made of it, and scikit-learn's accuracies on the same rows.
+
+    Attributes:
+        table: which it is.
+        vecml: what `table_models.vecml_record` gave.
+        peers: accuracies by model; empty where none was measured.
+        asked: the models of scikit-learn's that were asked for.
+    """
 
     table: TableFile
     vecml: Record
     peers: Record
+    asked: Sequence[str] = PEERS
 
     @property
     def trained(self) -> bool:
@@ -39,8 +47,8 @@ class Result:
 
     @property
     def complete(self) -> bool:
-        """Whether every model has a figure."""
-        return self.trained and all(self.peers.get(name) is not None for name in PEERS)
+        """Whether every model that was asked for has a figure."""
+        return self.trained and all(self.peers.get(name) is not None for name in self.asked)
 
 
 def report(results: Sequence[Result]) -> str:
@@ -67,7 +75,7 @@ def report(results: Sequence[Result]) -> str:
 def _row(name: str, results: Sequence[Result]) -> str:
     figures = [result for result in results if result.complete]
     means = [_mean(result.vecml[key] for result in figures) for key in ("majority", "accuracy")]
-    means += [_mean(result.peers[key] for result in figures) for key in PEERS]
+    means += [_mean(result.peers[key] for result in figures if key in result.asked) for key in PEERS]
     cells = [name, str(len(results)), str(len(figures)), *means, difference(results, "logistic")]
     return f"| {' | '.join(cells)} |"
 

@@ -80,7 +80,7 @@ def compute(chosen: Sequence[TableFile], models: list[str], jobs: int) -> list[R
         in_processes(_Peers([model]), missing, theirs, jobs)
     known = peers()
     return [
-        Result(one, recorded[one.name], known.get((one.name, recorded[one.name].get("rows_key", "")), {}))
+        Result(one, recorded[one.name], known.get((one.name, recorded[one.name].get("rows_key", "")), {}), models)
         for one in chosen
     ]
 
