@@ -5,6 +5,8 @@
 >>> compare(ComparisonConfig(engines=("numpy", "halide")))      # shows itself in a terminal or a Jupyter cell
 """
 
+from typing import Any
+
 from prefect import flow
 from prefect.runtime import flow_run
 
@@ -18,6 +20,7 @@ from tasks.tracking.comparison import ComparisonTracking
 from vecml.comparison import session
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.config import ComparisonConfig
+from vecml.data.handed import handing_over, with_settings
 from vecml.report.comparison import ComparisonResult, shown
 
 
@@ -42,11 +45,18 @@ def compare_flow(config: ComparisonConfig = ComparisonConfig()) -> Comparison:  
     return done.comparison
 
 
-def compare(config: ComparisonConfig | None = None) -> ComparisonResult:
+def compare(config: ComparisonConfig | None = None, *, data: object = None, **settings: Any) -> ComparisonResult:
     """Run the comparison as a flow from Python, on the user's Prefect server or, without one, a temporary one.
+
+    Args:
+        config: what to compare; None is what `vecml compare` does.
+        data: a data frame, an Arrow table or a dict of arrays by column name to train on, instead of a file.
+        settings: fields of the config's subject, laid over it: `compare(data=df, target="label")`.
 
     Raises VecmlError for bad input, RegressionError with `fail_on_regression`, StoreError or ServerError when a store
     or server fails.
     """
-    with leaving_in_order(), serving(), without_heartbeat():
-        return shown(compare_flow(config or ComparisonConfig()))
+    config = config or ComparisonConfig()
+    config = config.model_copy(update={"subject": with_settings(config.subject, data, settings)})
+    with leaving_in_order(), handing_over(data), serving(), without_heartbeat():
+        return shown(compare_flow(config))

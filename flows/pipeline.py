@@ -3,9 +3,11 @@
 >>> from flows.pipeline import pipeline
 >>> from vecml import PipelineConfig
 >>> pipeline(PipelineConfig(data="table.csv", target="label"))      # shows itself in a terminal or a Jupyter cell
+>>> pipeline(data=df, target="label")                               # a data frame, an Arrow table or a dict of arrays
 """
 
 import dataclasses
+from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -14,9 +16,11 @@ from flows.artifacts import publish
 from flows.cancellation import as_cancelled, close_run, stop_when_cancelled
 from flows.server import serving, without_heartbeat
 from flows.signals import leaving_in_order
+from tasks.beforehand import read_before
 from tasks.pipeline import choose, evaluate, generate, split, train, vectorized_infer
 from tasks.tracking.write import tracked
 from vecml.config import PipelineConfig
+from vecml.data.handed import handing_over, with_settings
 from vecml.engines.own import check_runs
 from vecml.inference.infer import complete_setting
 from vecml.inference.setting import requested_setting, training_device
@@ -78,19 +82,24 @@ def pipeline_flow(config: PipelineConfig = PipelineConfig()) -> PipelineResult: 
     return result
 
 
-def pipeline(config: PipelineConfig | None = None) -> PipelineResult:
+def pipeline(config: PipelineConfig | None = None, *, data: object = None, **settings: Any) -> PipelineResult:
     """Run the pipeline from Python; the result shows itself in a terminal and in a Jupyter cell.
 
-    It is a flow run on the user's Prefect server if one is configured, and on a temporary one otherwise.
+    It is a flow run on the user's Prefect server if one is configured, and on a temporary one otherwise. Data is read
+    before that: what is refused starts no server and leaves no run.
 
     Args:
         config: what to run; None is the notebook's job.
+        data: a data frame of pandas or Polars, an Arrow table, or a dict of arrays (N,) by column name, instead of a
+            file. It stays in this process; the run names its type.
+        settings: fields of `PipelineConfig`, laid over `config`: `pipeline(data=df, target="label", epochs=60)`.
 
     Raises:
-        VecmlError: bad input; the run is FAILED.
+        VecmlError: bad input, or a run that FAILED.
         StoreError: the place where runs are kept cannot be read or written.
         ServerError: a server does not answer.
     """
-    with leaving_in_order(), serving(), without_heartbeat():
-        result: PipelineResult = pipeline_flow(config or PipelineConfig())
+    config = with_settings(config or PipelineConfig(), data, settings)
+    with leaving_in_order(), handing_over(data), read_before(config), serving(), without_heartbeat():
+        result: PipelineResult = pipeline_flow(config)
     return result

@@ -53,6 +53,16 @@ def handed_over(prepared: Prepared | None) -> Iterator[None]:
         _waiting.reset(token)
 
 
+@contextmanager
+def read_before(config: PipelineConfig) -> Iterator[None]:
+    """Read the data of a flow that runs in the `with` block, where it has to be read and nobody has done so yet."""
+    if config.data is None or _waiting.get() is not None:
+        yield
+        return
+    with handed_over(read_beforehand(config)):
+        yield
+
+
 def take_table() -> Timed[Table] | None:
     """Give the prepared table; its warnings are heard again, not shown. None where nothing is prepared."""
     prepared = _waiting.get()

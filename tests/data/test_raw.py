@@ -186,8 +186,10 @@ def test_missing_column_of_new_data(encoding: Encoding) -> None:
 
 def test_columns_that_mix_values_are_refused_where_they_matter(encoding: Encoding) -> None:
     data = pd.DataFrame({"code": ["1", "2"], "age": [1, "x"], "member": [True, False]})
-    with pytest.raises(DataError, match=r"^column 'age' in the data frame cannot be used \(object\): "):
+    with pytest.raises(DataError, match=r"^column 'age' was a number in training: 'x' in row 2 is not one"):
         raw_columns(data, encoding)
+    with pytest.raises(DataError, match=r"^column 'age' in the data frame cannot be used \(object\): "):
+        raw_columns(data.assign(age=[1, [2]]), encoding)
 
 
 def test_an_infinite_value_is_refused_when_it_is_encoded(encoding: Encoding) -> None:

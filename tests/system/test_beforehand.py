@@ -1,22 +1,20 @@
 """What is read before the flow begins: the flow takes it, once, and the run has its seconds and its warnings."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.system.conftest import runs_in
 
-if TYPE_CHECKING:
-    import subprocess
-
 pytestmark = pytest.mark.system
 
 
 def test_the_warnings_of_reading_are_shown_once_and_kept(
-    vecml: "Callable[..., subprocess.CompletedProcess[str]]", tmp_path: Path
+    vecml: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     rows = "".join(f"{row % 7},5,{'yes' if row % 7 > 3 else 'no'}\n" for row in range(200))
     (tmp_path / "table.csv").write_text("a,same,label\n" + rows)
@@ -30,5 +28,36 @@ def test_the_warnings_of_reading_are_shown_once_and_kept(
     assert 0 < run.data.metrics["time/split_s"] < 60
     assert json.loads((tmp_path / "result.json").read_text())["params"]["n_features"] == "1"
     (kept,) = (tmp_path / "mlruns").rglob("warnings.txt")
-    assert "VML001 column 'same' is constant" in kept.read_text()
+    assert "VML001 column 'same' dropped: constant" in kept.read_text()
     assert kept.read_text().count("VML001") == 1
+
+
+SCRIPT = """
+import pandas as pd
+from flows.pipeline import pipeline
+if __name__ == "__main__":
+    table = pd.DataFrame({"a": range(200), "b": [row % 7 for row in range(200)]})
+    table["label"] = ["yes" if row % 7 > 3 else "no" for row in range(200)]
+    result = pipeline(data=table, target="label", epochs=2, drop=("a",))
+    print(result.table.n_rows, result.config.data)
+"""
+
+
+def test_a_data_frame_is_trained_on_and_stays_out_of_prefect(
+    tmp_path: Path, environment: dict[str, str], shared_prefect: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=tmp_path,
+        env={**environment, "PREFECT_API_URL": shared_prefect},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "200 python:pandas.DataFrame"
+    (run,) = runs_in(tmp_path)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["data_source"] == "python:pandas.DataFrame"
+    assert run.data.params["n_features"] == "1"

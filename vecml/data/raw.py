@@ -4,9 +4,7 @@ Kinds come from the model's encoding, not from what the new data happens to look
 are all digits here is still a category.
 """
 
-import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vecml.data.arrays import arrow_array
 from vecml.data.arrow_types import is_date, is_numeric, is_text, numbers, plain, shortened_type
 from vecml.data.categories import category_codes
 from vecml.data.column_encoding import ColumnEncoding
@@ -22,6 +19,7 @@ from vecml.data.column_names import UNNAMED, typeable_names
 from vecml.data.columns import written
 from vecml.data.encoding import KIND_IN_WORDS, Encoding, changed_kind
 from vecml.data.files import read_file
+from vecml.data.frames import columns_of
 from vecml.data.reading import UNKNOWN
 from vecml.data.selection import no_such_column, shortened
 from vecml.data.table import MISSING_CODE, Column, Table
@@ -71,34 +69,14 @@ def read_as_text(encoding: Encoding) -> list[str]:
 
 def _arrays(data: object, encoding: Encoding) -> tuple[str, "dict[str, Callable[[], pa.ChunkedArray]]"]:
     """Return a name for the source of the data, and by each column's name a function that makes the column."""
-    pandas = sys.modules.get("pandas")  # a data frame of it means that it is loaded already
     if isinstance(data, str | Path):
         path = Path(data).expanduser()
-        data = read_file(path, text=read_as_text(encoding))
-        source = path.name
-    elif pandas is not None and isinstance(data, pandas.DataFrame):
-        source = "the data frame"
-        names = typeable_names([str(name) for name in data.columns])
-        return source, {name: partial(_chunked, name, data.iloc[:, i], source) for i, name in enumerate(names)}
-    elif isinstance(data, Mapping):
-        source = "the mapping"
-        return source, {str(name): partial(_chunked, str(name), values, source) for name, values in data.items()}
+        data, source = read_file(path, text=read_as_text(encoding)), path.name
+        _, columns = columns_of(data)
     else:
-        source = "the table"
-    if not isinstance(data, pa.Table) and hasattr(data, "__arrow_c_stream__"):
-        data = pa.table(data)
-    if not isinstance(data, pa.Table):
-        raise DataError(
-            f"data of type {type(data).__name__} cannot be read",
-            "give a path, a data frame, a pyarrow table, or a mapping from column names to arrays",
-        )
-    names = typeable_names(data.column_names)
-    return source, {name: partial(data.column, i) for i, name in enumerate(names)}
-
-
-def _chunked(name: str, values: Any, source: str) -> "pa.ChunkedArray":
-    array = arrow_array(name, values, source)
-    return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+        source, columns = columns_of(data)
+    names = typeable_names([name for name, _ in columns])
+    return source, {name: make for name, (_, make) in zip(names, columns, strict=True)}
 
 
 def _as_kind(column: "pa.ChunkedArray", entry: ColumnEncoding) -> Column:

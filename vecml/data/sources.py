@@ -8,7 +8,6 @@ import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +18,10 @@ from vecml.data import builtin, synthetic
 from vecml.data.advice import Advice
 from vecml.data.classes import check_classes, without_rare
 from vecml.data.column_names import typeable_names
-from vecml.data.dialect import asked_of
 from vecml.data.digest import table_digest
-from vecml.data.files import check_file, read_file
 from vecml.data.findings import Findings
 from vecml.data.leaks import without_leaks
+from vecml.data.origin import check_origin, read_origin
 from vecml.data.selection import Chosen, choose_columns, features_of, listed, nearest, no_such_columns
 from vecml.data.table import MISSING_CODE, Column, Table, is_constant, is_missing, take_rows
 from vecml.errors import DataError
@@ -40,7 +38,7 @@ def check_source(data: str | None) -> None:
     if data.startswith(builtin.PREFIX):
         builtin.check_name(data.removeprefix(builtin.PREFIX))
     else:
-        check_file(Path(data).expanduser())
+        check_origin(data)
 
 
 def load_table(config: TrainingConfig, needed: Collection[str] = ()) -> Table:
@@ -70,10 +68,9 @@ def load_table(config: TrainingConfig, needed: Collection[str] = ()) -> Table:
         elif config.target != builtin.TARGET:  # what the set itself asks for would give the answer away
             arrow = arrow.drop_columns([builtin.TARGET])
         return table_from_arrow(arrow, source, config, needed)
-    path = Path(source).expanduser()
     findings = Findings()
-    arrow = read_file(path, config.categorical, asked_of(config), partial(findings.decided, "VML050", None))
-    return table_from_arrow(arrow, path.name, config, needed, findings)
+    arrow, shown = read_origin(config, partial(findings.decided, "VML050", None))
+    return table_from_arrow(arrow, shown, config, needed, findings)
 
 
 @dataclass(frozen=True)

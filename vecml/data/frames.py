@@ -1,0 +1,121 @@
+"""Tables that Python holds: data frames of pandas and Polars, Arrow tables, arrays by name.
+
+They follow the same rules as files. Columns are made one by one, so that nobody converts what is not used.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vecml.data.arrays import arrow_array
+from vecml.errors import DataError
+
+MakeColumn = Callable[[], "pa.ChunkedArray"]
+
+
+def columns_of(data: object) -> tuple[str, list[tuple[str, MakeColumn]]]:
+    """A name for the data, and each column's name with a function that makes the column.
+
+    `data` is a data frame of pandas, Polars or another library with Arrow's interface, a pyarrow Table, or a mapping
+    from names to arrays (N,) or lists. Raises DataError for anything else; a function raises it for its column.
+    """
+    pandas = sys.modules.get("pandas")  # a data frame of it means that it is loaded already
+    if pandas is not None and isinstance(data, pandas.DataFrame):
+        source = "the data frame"
+        return source, [
+            (str(name), partial(_column, str(name), data.iloc[:, i], source)) for i, name in enumerate(data)
+        ]
+    if isinstance(data, Mapping):
+        source = "the mapping"
+        return source, [(str(name), partial(_column, str(name), values, source)) for name, values in data.items()]
+    if not isinstance(data, pa.Table) and hasattr(data, "__arrow_c_stream__"):
+        data = pa.table(data)
+    if not isinstance(data, pa.Table):
+        raise DataError(
+            f"data of type {type(data).__name__} cannot be read",
+            "give a path, a data frame, a pyarrow table, or a mapping from column names to arrays",
+        )
+    return "the table", [(name, partial(_stored, data.column(i))) for i, name in enumerate(data.column_names)]
+
+
+def arrow_of(data: object, is_idle: Callable[[str], bool] | None = None) -> "pa.Table":
+    """The data as an Arrow table.
+
+    `is_idle` says whether a column of that name is not used: where Arrow has no type for its values, they are missing.
+
+    Raises DataError as `columns_of` does, and where columns differ in length.
+    """
+    source, columns = columns_of(data)
+    made: list[tuple[str, pa.ChunkedArray | None]] = []
+    for name, make in columns:
+        try:
+            made.append((name, make()))
+        except DataError:
+            if is_idle is None or not is_idle(name):
+                raise
+            made.append((name, None))
+    lengths = {name: len(column) for name, column in made if column is not None}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name!r} {length:,}" for name, length in list(lengths.items())[:5])
+        raise DataError(f"columns of {source} differ in length: {shown}", "give every column a value for every row")
+    n_rows = next(iter(lengths.values()), 0)
+    return pa.table(
+        [pa.nulls(n_rows) if column is None else column for _, column in made], names=[name for name, _ in made]
+    )
+
+
+def _stored(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """A column without an extension of Arrow's types, which stands for what it is stored as, and without views."""
+    if isinstance(column.type, pa.BaseExtensionType):
+        return pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
+    if pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type):
+        chunks = [
+            pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(pa.large_string()))
+            for chunk in column.chunks
+        ]
+        return pa.chunked_array(chunks, pa.dictionary(column.type.index_type, pa.large_string()))
+    return column
+
+
+def _column(name: str, values: Any, source: str) -> "pa.ChunkedArray":
+    """A column of values; where they are of several plain kinds, what each is written as."""
+    try:
+        array = arrow_array(name, values, source)
+    except DataError:
+        texts = _written(values)
+        if texts is None:
+            raise
+        array = texts
+    return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+
+
+def _written(values: Any) -> "pa.Array | None":
+    """Texts, numbers and truth values beside each other as texts, as in a CSV; None where there is anything else."""
+    listed = list(values) if np.ndim(values) == 1 else []
+    kinds = {type(value) for value in listed if not _is_missing(value)}
+    plain = (str, bool, int, float, np.str_, np.bool_, np.integer, np.floating)
+    if not listed or not all(issubclass(kind, plain) for kind in kinds):
+        return None
+    return pa.array([None if _is_missing(value) else _text(value) for value in listed], pa.string())
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether the value is None, NaN, NaT or pandas' NA."""
+    return (
+        value is None
+        or type(value).__name__ in ("NAType", "NaTType")
+        or (isinstance(value, float) and math.isnan(value))
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
