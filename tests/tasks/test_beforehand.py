@@ -13,7 +13,10 @@ from vecml.warnings import VecmlWarning, heard
 @pytest.fixture
 def config(tmp_path: Path) -> PipelineConfig:
     path = tmp_path / "table.csv"
-    path.write_text("a,same,label\n" + "".join(f"{row % 7},5,{'yes' if row % 7 > 3 else 'no'}\n" for row in range(200)))
+    rows = "".join(
+        f"{row * 37 % 211},5,{'yes' if row * 37 % 211 + row % 5 * 40 > 180 else 'no'}\n" for row in range(200)
+    )
+    path.write_text("a,same,label\n" + rows)
     return PipelineConfig(data=str(path), target="label")
 
 
