@@ -170,7 +170,7 @@ def test_rare_values_are_pooled_and_counted() -> None:
     assert made is not None
     assert (len(made.categories), made.max_categories) == (12, 4)
     assert said == [
-        "VML031 text of 12 distinct values: the 4 commonest are categories, and the others, in 310 rows, are one"
+        "VML031 is text of 12 distinct values: the 4 commonest are categories, and the others, in 310 rows, are one"
     ]
 
 

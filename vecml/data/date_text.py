@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vecml.data.date_formats import FORMATS, TIME_AND_ZONE, WITHOUT_TIME
-from vecml.data.number_text import sample_places
+from vecml.data.number_text import sample_places, share_read
 from vecml.data.reading import TIME_OF_DAY
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -25,6 +25,8 @@ def parse_dates(texts: "pa.Array", name: str) -> tuple[NDArray[np.float64], NDAr
     pattern = FORMATS[name] if name in WITHOUT_TIME else FORMATS[name] + TIME_AND_ZONE
     found = pc.extract_regex(texts, f"^(?:{pattern})$")
     matched_D = found.is_valid().to_numpy(zero_copy_only=False)
+    if not matched_D.any():
+        return np.full(len(texts), np.nan), np.zeros(len(texts), np.bool_)
     fields = found.filter(found.is_valid())
     seconds, good = _clock(fields)
     if name != TIME_OF_DAY:
@@ -38,8 +40,10 @@ def parse_dates(texts: "pa.Array", name: str) -> tuple[NDArray[np.float64], NDAr
     return seconds_D, zoned_D
 
 
-def date_format(texts: "pa.Array", share_needed: float, count_D: NDArray[np.int64]) -> tuple[str, str] | None:
-    """The one format in which most of the texts are dates, and another that fits as well ("" where there is none).
+def date_format(
+    texts: "pa.Array", share_needed: float, count_D: NDArray[np.int64]
+) -> tuple[str, str, NDArray[np.float64]] | None:
+    """The one format in which most of the texts are dates, another that fits as well ("" for none), and the seconds.
 
     Args:
         texts: distinct values (D,) without blanks around them, markers of missing values left out.
@@ -51,22 +55,17 @@ def date_format(texts: "pa.Array", share_needed: float, count_D: NDArray[np.int6
     """
     places = sample_places(count_D)
     sample = texts.take(pa.array(places))
-    shares = {}
+    found = {}
     for name in FORMATS:
-        if _share(parse_dates(sample, name)[0], count_D[places]) > 0.5:
+        if share_read(parse_dates(sample, name)[0], count_D[places]) > 0.5:
             seconds_D, zoned_D = parse_dates(texts, name)
-            dated_D = ~np.isnan(seconds_D)
-            if not zoned_D.any() or zoned_D[dated_D].all():
-                shares[name] = _share(seconds_D, count_D)
-    most = max(shares.values(), default=0.0)
-    if most < share_needed or not shares:
+            if not zoned_D.any() or zoned_D[~np.isnan(seconds_D)].all():
+                found[name] = (share_read(seconds_D, count_D), seconds_D)
+    most = max((share for share, _ in found.values()), default=0.0)
+    if most < share_needed or not found:
         return None
-    best, *others = [name for name, share in shares.items() if share == most]
-    return best, others[0] if others else ""
-
-
-def _share(seconds_D: NDArray[np.float64], count_D: NDArray[np.int64]) -> float:
-    return float(count_D[~np.isnan(seconds_D)].sum()) / max(1, float(count_D.sum()))
+    best, *others = [name for name, (share, _) in found.items() if share == most]
+    return best, others[0] if others else "", found[best][1]
 
 
 def _field(fields: "pa.StructArray", name: str, empty: str = "0") -> "pa.Array":

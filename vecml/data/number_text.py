@@ -39,6 +39,7 @@ AFFIXES = re.compile(
 )
 FEW_NUMBERS = 10
 SAMPLE = 200
+NEAR = 0.1  # between shares of a sample: what is less near to the best will not be better on all
 
 
 def parse_numbers(texts: "pa.Array", style: NumberFormat) -> NDArray[np.float64]:
@@ -63,8 +64,8 @@ def parse_numbers(texts: "pa.Array", style: NumberFormat) -> NDArray[np.float64]
 
 def number_format(
     texts: "pa.Array", share_needed: float, count_D: NDArray[np.int64]
-) -> tuple[NumberFormat, str] | None:
-    """The one way in which most of the texts write numbers, and what else it could be ("" where nothing).
+) -> tuple[NumberFormat, str, NDArray[np.float64]] | None:
+    """The one way in which most of the texts write numbers, what else it could be ("" where nothing), and the numbers.
 
     Args:
         texts: distinct values (D,) without blanks around them, markers of missing values left out.
@@ -88,18 +89,22 @@ def number_format(
         for decimal, thousands in STYLES
     ]
     # More than half without a bound: `<=50` and `>50` alone are two categories, and not one number.
-    styles = [style for style in styles if share_read(sample, replace(style, bounds=False), count_D[places]) > 0.5]
-    shares = [share_read(texts, style, count_D) for style in styles]
+    sampled = [
+        share_read(parse_numbers(sample, style), count_D[places])
+        if share_read(parse_numbers(sample, replace(style, bounds=False)), count_D[places]) > 0.5
+        else 0.0
+        for style in styles
+    ]
+    near = [style for style, share in zip(styles, sampled, strict=True) if share > max(0.5, max(sampled) - NEAR)]
+    values = [parse_numbers(texts, style) for style in near]
+    shares = [share_read(values_D, count_D) for values_D in values]
     if not shares or max(shares) < share_needed:
         return None
-    best = [style for style, share in zip(styles, shares, strict=True) if share == max(shares)]
-    style = best[0]
-    if after and not _is_sign(after):
-        values_D = parse_numbers(texts, style)
-        values_D = values_D[~np.isnan(values_D)]
-        if len(values_D) <= FEW_NUMBERS and bool((values_D == np.round(values_D)).all()):
-            return None
-    return style, _other_reading(style, best)
+    best = shares.index(max(shares))
+    if after and not _is_sign(after) and _are_few_codes(values[best]):
+        return None
+    tied = [style for style, share in zip(near, shares, strict=True) if share == max(shares)]
+    return near[best], _other_reading(near[best], tied), values[best]
 
 
 def sample_places(count_D: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -110,9 +115,15 @@ def sample_places(count_D: NDArray[np.int64]) -> NDArray[np.intp]:
     return np.union1d(spread, np.argsort(-count_D, kind="stable")[: SAMPLE // 4])
 
 
-def share_read(texts: "pa.Array", style: NumberFormat, count_D: NDArray[np.int64]) -> float:
-    """The share of the rows whose text (D,) says a number in this style."""
-    return float(count_D[~np.isnan(parse_numbers(texts, style))].sum()) / max(1, float(count_D.sum()))
+def share_read(values_D: NDArray[np.float64], count_D: NDArray[np.int64]) -> float:
+    """The share of the rows, given the rows of each distinct text, of which the text says something: it is no NaN."""
+    return float(count_D[~np.isnan(values_D)].sum()) / max(1, float(count_D.sum()))
+
+
+def _are_few_codes(values_D: NDArray[np.float64]) -> bool:
+    """Whether the numbers are whole and so few that they may be codes as well."""
+    values_D = values_D[~np.isnan(values_D)]
+    return len(values_D) <= FEW_NUMBERS and bool((values_D == np.round(values_D)).all())
 
 
 def whole_numbers_beyond_float64(texts: "pa.Array") -> NDArray[np.intp]:

@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vecml.data.categories import category_codes
-from vecml.data.date_text import date_format, parse_dates
+from vecml.data.date_text import date_format
 from vecml.data.findings import Findings
-from vecml.data.number_text import number_format, parse_numbers, whole_numbers_beyond_float64
+from vecml.data.number_text import number_format, parse_numbers, sample_places, whole_numbers_beyond_float64
 from vecml.data.reading import PLAIN, Reading
 from vecml.data.selection import shortened
 from vecml.data.table import MISSING_CODE, Column, Kind
@@ -92,8 +92,10 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
         findings.decided(said.code, name, said.what)
     reading = said.reading
     if said.kind == "category":
-        made = category(name, code_N, values, reading, rules.max_categories)
-        return made if name in rules.categorical or not _is_dropped(made, findings) else None
+        absent_D = stands_for_missing(texts, reading.missing)
+        if name not in rules.categorical and _is_dropped(name, count_D[~absent_D], rules.max_categories, findings):
+            return None
+        return category(name, code_N, values, reading, rules.max_categories)
     values_D, _ = read_texts(said.kind, reading, texts)
     values_N = np.append(values_D, np.nan)[code_N]
     if said.kind == "boolean":
@@ -154,8 +156,9 @@ def what_it_says(texts: "pa.Array", count_D: NDArray[np.int64], missing: tuple[s
 
 def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tuple[str, ...]) -> Said:
     """What texts (S,) that are no markers say; with what is told of it."""
-    numbers_S = ~np.isnan(parse_numbers(said, PLAIN))
-    if numbers_S.all():
+    sample = said.take(pa.array(sample_places(count_S)))
+    plainly = not np.isnan(parse_numbers(sample, PLAIN)).any() and not np.isnan(parse_numbers(said, PLAIN)).any()
+    if plainly:
         beyond = whole_numbers_beyond_float64(said)
         if len(beyond):
             value = said[int(beyond[0])].as_py()
@@ -167,15 +170,15 @@ def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tup
     date = date_format(said, share, count_S)
     found: list[tuple[NDArray[np.bool_], Said]] = []
     if number is not None:
-        style, other = number
+        style, other, values_S = number
         code = "" if style.is_plain else "VML035"
         what = f"read as {style.described()}" + (f"; {other}" if other else "")
-        read_S = ~np.isnan(parse_numbers(said, style))
+        read_S = ~np.isnan(values_S)
         found.append((read_S, Said("number", Reading(style, missing=missing), (), code, what)))
     if date is not None:
-        name, other = date
+        name, other, values_S = date
         what = f"read as dates written {name}" + (f", though they may be {other} as well" if other else "")
-        read_S = ~np.isnan(parse_dates(said, name)[0])
+        read_S = ~np.isnan(values_S)
         found.append((read_S, Said("number", Reading(date=name, missing=missing), (), "VML033" if other else "", what)))
     found.sort(key=lambda one: -int(count_S[one[0]].sum()))
     for read_S, made in found:
@@ -220,23 +223,28 @@ def _are_truth_values(texts: "pa.Array") -> bool:
     return words <= TRUTH.keys() and not words <= {"0", "1"}
 
 
-def _is_dropped(column: Column, findings: Findings) -> bool:
-    """Whether text is left out since nearly every value names its row; otherwise it is told where values are pooled."""
-    distinct, kept = len(column.categories), column.max_categories
+def _is_dropped(name: str, count_D: NDArray[np.int64], kept: int | None, findings: Findings) -> bool:
+    """Whether text is left out since nearly every value names its row; otherwise it is told where values are pooled.
+
+    Args:
+        name: of the column.
+        count_D: rows of each distinct value.
+        kept: the values that may be categories of their own; None: all.
+        findings: is told.
+    """
+    distinct, rows = len(count_D), int(count_D.sum())
     if distinct <= FEW_VALUES:
         return False
-    count_D = np.bincount(column.values_N.astype(np.int64) + 1, minlength=distinct + 1)[1:]
-    rows = int(count_D.sum())
     if int((count_D == 1).sum()) > NEARLY_UNIQUE * rows:
         why = f"text that is nearly unique, with {distinct:,} distinct values in {count(rows, 'row')}"
-        findings.dropped("VML030", column.name, why)
+        findings.dropped("VML030", name, why)
         return True
     if kept is not None and distinct > kept:
         pooled = int(np.sort(count_D)[: distinct - kept].sum())
         what = (
-            f"text of {distinct:,} distinct values: the {kept:,} commonest are categories,"
+            f"is text of {distinct:,} distinct values: the {kept:,} commonest are categories,"
             f" and the others, in {count(pooled, 'row')}, are one"
         )
         most = max([distinct, *((one.instead or {}).get("max_categories", 0) for one in findings.decisions)])
-        findings.decided("VML031", column.name, what, {"max_categories": most} if most <= MOST_CATEGORIES else None)
+        findings.decided("VML031", name, what, {"max_categories": most} if most <= MOST_CATEGORIES else None)
     return False
