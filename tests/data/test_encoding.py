@@ -287,7 +287,7 @@ def test_an_encoding_survives_json_to_the_last_bit(
 
 NUMBER_FORMAT = {"decimal": ".", "thousands": "", "before": "", "after": "", "bounds": False}
 READING = {"number": NUMBER_FORMAT, "date": "", "missing": []}
-NEW = {"indicator": False, "reading": READING}  # since format 2
+NEW = {"indicator": False, "constant": False, "reading": READING}  # since format 2
 
 
 def test_json_is_of_plain_types() -> None:
@@ -340,6 +340,8 @@ COLOUR = {"kind": "category", "impute": "x", "categories": ["x", "y"]}
         (column_with(**COLOUR | {"impute": "z"}), "preprocessing.json is malformed: column 'a' has no category 'z'"),
         (column_with(**COLOUR | {"impute": []}), "preprocessing.json is malformed: column 'a' has no category []"),
         (column_with(indicator=1), "preprocessing.json is malformed: column 'a' has the indicator 1"),
+        (column_with(constant=True), "preprocessing.json is malformed: column 'a' has True for a constant"),
+        (column_with(constant=None), "preprocessing.json is malformed: column 'a' has None for a constant"),
         (column_with(other="x"), "preprocessing.json is malformed: column 'a' has 'x' for its other values"),
         (column_with(**COLOUR, other="x"), "preprocessing.json is malformed: column 'a' has 'x' for its other values"),
         (column_with(reading=None), "preprocessing.json is malformed: column 'a' has the reading None"),
@@ -379,3 +381,48 @@ def test_malformed_as_a_whole() -> None:
     twice["columns"] *= 2
     with pytest.raises(ModelError, match=r"^preprocessing.json is malformed: a column occurs twice$"):
         Encoding.from_json_dict(twice)
+
+
+def test_where_values_are_missing_is_a_feature() -> None:
+    values_N = np.arange(500.0)
+    values_N[::100] = NAN
+    columns = (
+        Column("often", "number", np.where(np.arange(500) % 3, 1.0 * np.arange(500), NAN)),
+        Column("at times", "number", values_N),
+        Column("hardly ever", "number", np.where(np.arange(500) < 4, NAN, np.arange(500.0))),
+        Column("ticked", "category", np.where(np.arange(500) % 2, 0, -1).astype(np.int32), ("x",)),
+        Column("seven", "number", np.where(np.arange(500) % 5, 7.0, NAN)),
+    )
+    encoding = Encoding.fit(columns)
+    assert encoding.feature_names == (
+        *("often", "often is missing", "at times", "at times is missing", "hardly ever"),
+        *("ticked is missing", "seven is missing"),
+    )
+    assert encoding.n_features == 7
+    encoding = Encoding.from_json_dict(encoding.to_json_dict())
+    x_FN, _ = encoding.transform(columns, np.array([0, 1, 3]))
+    np.testing.assert_array_equal(x_FN[[1, 3, 5, 6]], [[1, 0, 1], [1, 0, 0], [1, 0, 0], [1, 0, 0]])
+    assert np.isfinite(x_FN).all()
+
+
+def test_the_commonest_values_are_kept_and_all_others_are_one() -> None:
+    values = ["a"] * 3 + ["other"] * 4 + ["b"] * 2 + ["c", "d"]
+    column = category("t", *values)
+    with_most = Column("t", "category", column.values_N, column.categories, max_categories=2)
+    encoding = Encoding.fit((with_most,))
+    assert encoding.feature_names == ("t=a", "t=other", "t=other (2)")
+    assert Encoding.from_json_dict(encoding.to_json_dict()) == encoding
+    x_FN, unseen = encoding.transform((category("t", "a", "other", "b", "never seen", None),))
+    np.testing.assert_array_equal(x_FN, [[1, 0, 0, 0, 0], [0, 1, 0, 0, 1], [0, 0, 1, 1, 0]])
+    assert unseen == 0
+
+
+def test_format_1_is_read() -> None:
+    entries = [
+        {"name": "age", "kind": "number", "impute": 3.0, "offset": 0.0, "scale": 1.0},
+        {"name": "member", "kind": "boolean", "impute": True},
+        {"name": "colour", "kind": "category", "impute": "red", "categories": ["blue", "red"]},
+    ]
+    read = Encoding.from_json_dict({"format": 1, "target": "y", "classes": ["a", "b"], "columns": entries})
+    assert read.feature_names == ("age", "member", "colour=blue", "colour=red")
+    np.testing.assert_array_equal(read.transform(COLUMNS)[0], Encoding.fit(COLUMNS).transform(COLUMNS)[0])

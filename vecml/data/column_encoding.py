@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.data.reading import PLAIN_READING, Reading
-from vecml.data.table import MISSING_CODE, Column, Kind
+from vecml.data.table import MISSING_CODE, Column, Kind, has_one_value, is_missing_told
 from vecml.errors import DataError
 
 OFFSET_DEVIATIONS = 100.0
@@ -23,9 +23,6 @@ OFFSET_DEVIATIONS = 100.0
 # divided by their deviation would be safe in it.
 SMALLEST_DEVIATION = 1e-30
 LARGEST_DEVIATION = 1e30
-# An indicator is a feature like any other: it must be seen in some training rows, and not only in a handful of many.
-FEWEST_MISSING = 5
-FEWEST_MISSING_SHARE = 0.01
 OTHER = "other"
 
 
@@ -42,6 +39,7 @@ class ColumnEncoding:
         categories: of a category: those of the training part, sorted; each is a feature.
         other: the name of the one feature for all values that are not in `categories`; empty where there is none.
         indicator: whether a last feature says that the value is missing.
+        constant: whether that is its only feature, since there is but one value.
         reading: how the column's text is read.
     """
 
@@ -53,24 +51,27 @@ class ColumnEncoding:
     categories: tuple[str, ...] = ()
     other: str = ""
     indicator: bool = False
+    constant: bool = False
     reading: Reading = PLAIN_READING
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """The features it makes: `age`, or `colour=red`, `colour=blue`, `colour=other`; then `age is missing`."""
         values = (*self.categories, self.other) if self.other else self.categories
-        names = tuple(f"{self.name}={value}" for value in values) or (self.name,)
+        names = () if self.constant else tuple(f"{self.name}={value}" for value in values) or (self.name,)
         return (*names, f"{self.name} is missing") if self.indicator else names
 
 
 def fit_column(column: Column) -> ColumnEncoding:
     """Learn from all rows of a column that has values and is not constant; `Encoding.fit` says what is learnt."""
-    fitted = _fit_number(column) if column.kind == "number" else _fit_codes(column)
-    missing = int(
-        np.isnan(column.values_N).sum() if column.kind == "number" else (column.values_N == MISSING_CODE).sum()
-    )
-    indicator = missing >= max(FEWEST_MISSING, FEWEST_MISSING_SHARE * len(column.values_N))
-    return replace(fitted, indicator=indicator, reading=column.reading)
+    constant = has_one_value(column)
+    if column.kind != "number":
+        fitted = _fit_codes(column)
+    elif constant:
+        fitted = ColumnEncoding(column.name, "number", float(np.fmin.reduce(column.values_N)))
+    else:
+        fitted = _fit_number(column)
+    return replace(fitted, indicator=is_missing_told(column), constant=constant, reading=column.reading)
 
 
 def encode_column(
@@ -89,6 +90,8 @@ def encode_column(
         values_N = column.values_N if row_N is None else column.values_N[row_N]
         x_KN[-1] = np.isnan(values_N) if encoding.kind == "number" else values_N == MISSING_CODE
         x_KN = x_KN[:-1]
+        if encoding.constant:
+            return 0
     if encoding.kind != "number":
         return _encode_codes(encoding, column, row_N, x_KN)
     _encode_number(encoding, column, row_N, x_KN[0], source_row_T)

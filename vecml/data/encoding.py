@@ -61,7 +61,8 @@ class Encoding:
         whose standard deviation is below 1e-30 or above 1e30 is divided by the power of two just below its range.
 
         Of a category with more values than its column's `max_categories`, the commonest stay and the others are one.
-        A column of which 5 values and 1 % are missing gets a feature more, which says where.
+        A column of which 5 values and 1 % are missing (and as many not) gets a feature more, which says where. If the
+        column has but one value, that is its only feature.
 
         Columns without a value in these rows are left out with VML004, constant ones with VML001. Raises DataError when
         none is left.

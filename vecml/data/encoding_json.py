@@ -36,7 +36,11 @@ def to_json(columns: Sequence[ColumnEncoding], target: str, classes: Sequence[st
             case "category":
                 entry |= {"impute": column.categories[int(column.impute)], "categories": list(column.categories)}
                 entry["other"] = column.other
-        entry |= {"indicator": column.indicator, "reading": reading_to_json(column.reading)}
+        entry |= {
+            "indicator": column.indicator,
+            "constant": column.constant,
+            "reading": reading_to_json(column.reading),
+        }
         entries.append(entry)
     return {"format": FORMAT, "target": target, "classes": list(classes), "columns": entries}
 
@@ -70,16 +74,18 @@ def _column(entry: object, version: int) -> ColumnEncoding:
     made = _feature(entry)
     if version == 1:
         return replace(made, reading=reading_before_format_2(made.kind))
-    indicator, other = entry.get("indicator"), entry.get("other", "")
+    indicator, constant, other = entry.get("indicator"), entry.get("constant"), entry.get("other", "")
     if not isinstance(indicator, bool):
         raise _malformed(f"column {made.name!r} has the indicator {shortened(indicator)}")
+    if not isinstance(constant, bool) or constant > indicator:
+        raise _malformed(f"column {made.name!r} has {shortened(constant)} for a constant")
     if not isinstance(other, str) or (other and (other in made.categories or made.kind != "category")):
         raise _malformed(f"column {made.name!r} has {shortened(other)} for its other values")
     try:
         reading = reading_from_json(entry.get("reading"), made.kind)
     except ValueError as error:
         raise _malformed(f"column {made.name!r} has {error}") from None
-    return replace(made, other=other, indicator=indicator, reading=reading)
+    return replace(made, other=other, indicator=indicator, constant=constant, reading=reading)
 
 
 def _feature(entry: Mapping[str, Any]) -> ColumnEncoding:

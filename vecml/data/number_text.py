@@ -34,7 +34,7 @@ UNIT_SIGNS = frozenset({"%", "‰", "°", "°C", "°F", "′", "″", "'", '"'})
 LETTER_UNIT = re.compile(r"[^\W\d_][^\W\d_²³°/·^%]{0,9}(?:[²³23]|/[^\W\d_]{1,6}[²³23]?)?")
 AFFIXES = re.compile(
     r"\(?[-+−]?\s*(?P<before>[^\d\s.,()+−-]{0,4})\s*[-+−]?\s*"
-    r"[.,]?\d[\d.,'’_ \u00a0\u2009\u202f]*(?:[eE][+-]?\d+)?(?<![ \u00a0\u2009\u202f])"
+    r"[.,]?\d(?:[\d.,'’_ \u00a0\u2009\u202f]*\d)?(?:[eE][+-]?\d+)?"
     r"\s*(?P<after>[^\d\s.,()+−-][^\s.,()+−-]*)?\)?"
 )
 FEW_NUMBERS = 10
@@ -76,9 +76,9 @@ def number_format(
         None where they are no numbers.
 
     The unit is the one that most values of a sample have; others may have none. A unit of letters (`kg`) counts where
-    there are more than 10 distinct numbers or some have a decimal mark, since few codes (`1A`, `2A`) are as well served
-    as categories. Of marks for decimals and thousands those are taken that fit most rows. `1,234` alone fits two ways:
-    it is a thousand, unless some value shows otherwise.
+    there are more than 10 distinct numbers or some have a decimal mark, and none begins with a zero: `1A` and `007B`
+    are codes. Of marks for decimals and thousands those are taken that fit most rows. `1,234` alone fits two ways: it
+    is a thousand, unless some value shows otherwise.
     """
     places = sample_places(count_D)
     sample = texts.take(pa.array(places))
@@ -101,7 +101,7 @@ def number_format(
     if not shares or max(shares) < share_needed:
         return None
     best = shares.index(max(shares))
-    if after and not _is_sign(after) and _are_few_codes(values[best]):
+    if after and not _is_sign(after) and (_are_few_codes(values[best]) or _has_leading_zeros(sample)):
         return None
     tied = [style for style, share in zip(near, shares, strict=True) if share == max(shares)]
     return near[best], _other_reading(near[best], tied), values[best]
@@ -124,6 +124,10 @@ def _are_few_codes(values_D: NDArray[np.float64]) -> bool:
     """Whether the numbers are whole and so few that they may be codes as well."""
     values_D = values_D[~np.isnan(values_D)]
     return len(values_D) <= FEW_NUMBERS and bool((values_D == np.round(values_D)).all())
+
+
+def _has_leading_zeros(texts: "pa.Array") -> bool:
+    return bool(pc.any(pc.match_substring_regex(texts, "^[+-]?0[0-9]")).as_py())
 
 
 def whole_numbers_beyond_float64(texts: "pa.Array") -> NDArray[np.intp]:
@@ -156,7 +160,7 @@ def _pattern(style: NumberFormat) -> str:
     if thousands:
         indian = rf"|[1-9][0-9]?(?:{thousands}[0-9]{{2}})+{thousands}[0-9]{{3}}" if style.thousands == "," else ""
         whole = rf"(?:[1-9][0-9]{{0,2}}(?:{thousands}[0-9]{{3}})+{indian}|[0-9]+)"
-    number = rf"(?:{whole}(?:{decimal}[0-9]*)?|{decimal}[0-9]+){EXPONENT}"
+    number = rf"(?:{whole}(?:{decimal}[0-9]+)?|{decimal}[0-9]+){EXPONENT}"
     before = rf"(?:{re.escape(style.before)})?" if style.before else ""
     after = rf"(?:{re.escape(style.after)})?" if style.after else ""
     blank = f"[{BLANKS}]*"

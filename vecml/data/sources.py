@@ -112,6 +112,7 @@ def table_from_arrow(
     from vecml.data.columns import columns_from_arrow  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
     from vecml.data.labels import labels_from_arrow  # noqa: PLC0415 -- the same
     from vecml.data.text_column import ColumnRules  # noqa: PLC0415 -- the same
+    from vecml.data.text_values import without_declared  # noqa: PLC0415 -- the same
 
     findings, naming = findings or Findings(), Findings()
     names = tuple(typeable_names(arrow.column_names, naming))
@@ -129,7 +130,9 @@ def table_from_arrow(
     if not features:
         raise DataError(f"no feature column is left of {source}", _use_all(advice))
     target = str(chosen.target)
-    label_N, classes = labels_from_arrow(target, arrow[target], config.bins, findings, advice)
+    label_N, classes = labels_from_arrow(
+        target, without_declared(arrow[target], config.missing), config.bins, findings, advice
+    )
     return _labelled(Labelled(source, columns, label_N, classes, target, naming), advice, needed)
 
 

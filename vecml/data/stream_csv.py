@@ -26,6 +26,7 @@ from vecml.data.delimited import (
 )
 from vecml.data.dialect import COMMA, Dialect, in_encoding
 from vecml.data.files import tell, warn_of
+from vecml.data.raw import read_as_text
 from vecml.data.text_stream import arrow_stream
 
 CSV_BLOCK_BYTES = 1 << 22
@@ -47,8 +48,8 @@ class _TextNeeded(Exception):  # noqa: N818 -- no error: the file is read in ano
 
 def csv_tables(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":  # noqa: ARG001 -- the file's own blocks
     """The tables of a CSV; once a number column holds a value that is no number, the columns are read as text."""
-    carried = set(file.carried)
-    numbers = [one.name for one in file.encoding.columns if one.kind == "number" and one.name not in carried]
+    as_text = {*read_as_text(file.encoding), *file.carried}
+    numbers = [one.name for one in file.encoding.columns if one.name not in as_text]
     done, typing = 0, Typing(file)
     try:
         for table in _read_tables(file, numbers):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Kind = Literal["number", "boolean", "category"]
 
 MISSING_CODE = -1
+# Where values are missing is a feature like any other: it must be seen in some rows, and not in a handful of many.
+FEWEST_MISSING = 5
+FEWEST_MISSING_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,20 @@ def is_missing(column: Column) -> bool:
     return bool(column.values_N.max() == MISSING_CODE)
 
 
-def is_constant(column: Column) -> bool:
+def missing_rows(column: Column) -> int:
+    """How many rows have no value."""
+    if column.kind == "number":
+        return int(np.count_nonzero(np.isnan(column.values_N)))
+    return int(np.count_nonzero(column.values_N == MISSING_CODE))
+
+
+def is_missing_told(column: Column) -> bool:
+    """Whether so many values are missing, and so many not, that it is information where they are."""
+    n_rows, missing = len(column.values_N), missing_rows(column)
+    return min(missing, n_rows - missing) >= max(FEWEST_MISSING, FEWEST_MISSING_SHARE * n_rows)
+
+
+def has_one_value(column: Column) -> bool:
     """Whether the column has one distinct value, missing ones not counted."""
     if is_missing(column):
         return False
@@ -57,6 +73,11 @@ def is_constant(column: Column) -> bool:
         return bool(np.fmin.reduce(column.values_N) == np.fmax.reduce(column.values_N))
     present = column.values_N[column.values_N != MISSING_CODE]
     return bool(present.min() == present.max())
+
+
+def is_constant(column: Column) -> bool:
+    """Whether the column says nothing: it has one distinct value, and few rows or nearly all are without it."""
+    return has_one_value(column) and not is_missing_told(column)
 
 
 @dataclass(frozen=True)

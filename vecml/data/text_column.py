@@ -4,10 +4,11 @@ The rules look at distinct values and at how many rows have each, never at rows 
 
 - Numbers, dates and truth values are told by what the text says. All values keep one way of writing; what cannot be
   told apart (`01/02/2019`) is decided for the column and said.
-- A known marker (`?`, `n/a`, `-`) among numbers or dates is a missing value. Other words are so too where they are few:
-  in at most 5 % of the rows (or one row), at most 20 and at most a tenth as many as the distinct numbers, of which
-  there are more than 10. So `1`, `2`, `A` stay categories, and one `207a` among house numbers does not make categories
-  of them.
+- A known marker (`?`, `n/a`, `-`) among numbers or dates is a missing value. Other words are so too where there are
+  more than 10 distinct numbers and the words are few: at most 20 and at most a tenth as many as the distinct numbers,
+  in at most 5 % of the rows (or one row). A single word may fill half of the rows (`never` in a column of years): that
+  the value is missing is a feature too, which says as much as the word. So `1`, `2`, `A` stay categories, and one
+  `207a` among house numbers does not make categories of them.
 - An integer that float64 does not hold only names something: such a column is text.
 - Text of which more than half of the rows have a value of their own is left out, where there are more than 10 values.
 - All other text is categories; of more than `max_categories` the commonest are kept and the others are one.
@@ -31,6 +32,7 @@ from vecml.data.text_values import TRUTH, is_marker, is_silent_marker, read_text
 from vecml.numbers import count
 
 MOST_ODD_ROWS = 0.05
+MOST_ODD_ROWS_OF_ONE = 0.5
 MOST_ODD_SHARE = 0.1
 MOST_ODD_VALUES = 20
 FEW_VALUES = 10
@@ -137,7 +139,7 @@ def what_it_says(texts: "pa.Array", count_D: NDArray[np.int64], missing: tuple[s
     said, count_S = texts.filter(pa.array(~marker_D)), count_D[~marker_D]
     if _are_truth_values(said):
         found = Said("boolean", Reading(missing=missing))
-    elif _rows_with(said, "[0-9]|^[+-]?(?i:inf|infinity)$", count_S) < 1 - _odd_share(count_S):
+    elif _rows_with(said, "[0-9]|^[+-]?(?i:inf|infinity)$", count_S) < 1 - _odd_share(count_S, single=True):
         return plain_text
     else:
         found = _numbers_or_dates(said, count_S, missing)
@@ -165,7 +167,7 @@ def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tup
             what = f"read as text: it has integers that float64 cannot hold, such as {shortened_digits(value)}"
             return Said("category", Reading(missing=("", *missing)), (), "VML034", what)
         return Said("number", Reading(missing=missing))
-    share = 1 - _odd_share(count_S)
+    share = 1 - _odd_share(count_S, single=True)
     number = number_format(said, share, count_S)
     date = date_format(said, share, count_S)
     found: list[tuple[NDArray[np.bool_], Said]] = []
@@ -197,16 +199,16 @@ def _as(found: Said) -> str:
     return "read as " + ("truth values" if found.kind == "boolean" else "dates" if found.reading.date else "numbers")
 
 
-def _odd_share(count_S: NDArray[np.int64]) -> float:
-    """The share of rows that may say something else: 5 %, or one row."""
-    return max(MOST_ODD_ROWS, 1 / float(count_S.sum()))
+def _odd_share(count_S: NDArray[np.int64], *, single: bool) -> float:
+    """The share of rows that may say something else: 5 % or one row; half of them in a single word."""
+    return MOST_ODD_ROWS_OF_ONE if single else max(MOST_ODD_ROWS, 1 / float(count_S.sum()))
 
 
 def _few_are_odd(read_S: NDArray[np.bool_], count_S: NDArray[np.int64]) -> bool:
     odd, read = int((~read_S).sum()), int(read_S.sum())
     if not odd:
         return True
-    few_rows = int(count_S[~read_S].sum()) <= _odd_share(count_S) * int(count_S.sum())
+    few_rows = int(count_S[~read_S].sum()) <= _odd_share(count_S, single=odd == 1) * int(count_S.sum())
     return few_rows and read > FEW_VALUES and odd <= min(MOST_ODD_VALUES, max(1, MOST_ODD_SHARE * read))
 
 

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from vecml.data.arrow_types import is_date, is_numeric, is_text
 from vecml.data.date_text import parse_dates
 from vecml.data.number_text import WHOLE_NUMBER, parse_numbers
 from vecml.data.reading import ISO, PLAIN, TIME_OF_DAY, UNKNOWN, Reading
@@ -91,6 +92,25 @@ def stands_for_missing(texts: "pa.Array", missing: tuple[str, ...]) -> NDArray[n
     marked = pc.is_in(texts, pa.array(missing, texts.type))
     flags_D: NDArray[np.bool_] = pc.or_(marked, pc.is_null(texts)).to_numpy(zero_copy_only=False)
     return flags_D
+
+
+def without_declared(column: "pa.ChunkedArray", missing: tuple[str, ...]) -> "pa.ChunkedArray":
+    """The column, of any type, with null for each value that a text of `missing` says; the column itself if none does."""
+    if not missing:
+        return column
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if is_text(kind):
+        declared = pc.is_in(
+            pc.utf8_trim_whitespace(column.cast(pa.large_string())), pa.array(missing, pa.large_string())
+        )
+    elif is_numeric(kind) and not is_date(kind):
+        said = parse_numbers(pa.array(missing, pa.large_string()), PLAIN)
+        declared = pc.is_in(column.cast(pa.float64(), safe=False), pa.array(said[~np.isnan(said)]))
+    else:
+        return column
+    return pc.if_else(declared, pa.scalar(None, kind), column)
 
 
 def missing_numbers(values_N: NDArray[np.floating], missing: tuple[str, ...]) -> NDArray[np.floating]:
