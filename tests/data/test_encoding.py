@@ -311,6 +311,36 @@ def column_with(**values: object) -> dict[str, object]:
 COLOUR = {"kind": "category", "impute": "x", "categories": ["x", "y"]}
 
 
+MALFORMED_SINCE_2 = [
+    (column_with(indicator=1), "preprocessing.json is malformed: column 'a' has the indicator 1"),
+    (column_with(constant=True), "preprocessing.json is malformed: column 'a' has True for a constant"),
+    (column_with(constant=None), "preprocessing.json is malformed: column 'a' has None for a constant"),
+    (column_with(other="x"), "preprocessing.json is malformed: column 'a' has 'x' for its other values"),
+    (column_with(**COLOUR, other="x"), "preprocessing.json is malformed: column 'a' has 'x' for its other values"),
+    (column_with(reading=None), "preprocessing.json is malformed: column 'a' has the reading None"),
+    (
+        column_with(reading=READING | {"date": "YYYY"}),
+        "preprocessing.json is malformed: column 'a' has the date format 'YYYY'",
+    ),
+    (
+        column_with(**COLOUR, reading=READING | {"date": "YYYY-MM-DD"}),
+        "preprocessing.json is malformed: column 'a' has the date format 'YYYY-MM-DD'",
+    ),
+    (
+        column_with(reading=READING | {"missing": [1]}),
+        "preprocessing.json is malformed: column 'a' has the missing texts [1]",
+    ),
+    (
+        column_with(reading=READING | {"number": NUMBER_FORMAT | {"decimal": ",", "thousands": ","}}),
+        "preprocessing.json is malformed: column 'a' has the decimal mark ',' and the thousands mark ','",
+    ),
+    (
+        column_with(reading=READING | {"number": NUMBER_FORMAT | {"bounds": 0}}),
+        "preprocessing.json is malformed: column 'a' has the unit '', '' and the bounds 0",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -339,33 +369,8 @@ COLOUR = {"kind": "category", "impute": "x", "categories": ["x", "y"]}
         (column_with(kind="boolean"), "preprocessing.json is malformed: column 'a' has 1.0 for a boolean"),
         (column_with(**COLOUR | {"impute": "z"}), "preprocessing.json is malformed: column 'a' has no category 'z'"),
         (column_with(**COLOUR | {"impute": []}), "preprocessing.json is malformed: column 'a' has no category []"),
-        (column_with(indicator=1), "preprocessing.json is malformed: column 'a' has the indicator 1"),
-        (column_with(constant=True), "preprocessing.json is malformed: column 'a' has True for a constant"),
-        (column_with(constant=None), "preprocessing.json is malformed: column 'a' has None for a constant"),
-        (column_with(other="x"), "preprocessing.json is malformed: column 'a' has 'x' for its other values"),
-        (column_with(**COLOUR, other="x"), "preprocessing.json is malformed: column 'a' has 'x' for its other values"),
-        (column_with(reading=None), "preprocessing.json is malformed: column 'a' has the reading None"),
-        (
-            column_with(reading=READING | {"date": "YYYY"}),
-            "preprocessing.json is malformed: column 'a' has the date format 'YYYY'",
-        ),
-        (
-            column_with(**COLOUR, reading=READING | {"date": "YYYY-MM-DD"}),
-            "preprocessing.json is malformed: column 'a' has the date format 'YYYY-MM-DD'",
-        ),
-        (
-            column_with(reading=READING | {"missing": [1]}),
-            "preprocessing.json is malformed: column 'a' has the missing texts [1]",
-        ),
-        (
-            column_with(reading=READING | {"number": NUMBER_FORMAT | {"decimal": ",", "thousands": ","}}),
-            "preprocessing.json is malformed: column 'a' has the decimal mark ',' and the thousands mark ','",
-        ),
-        (
-            column_with(reading=READING | {"number": NUMBER_FORMAT | {"bounds": 0}}),
-            "preprocessing.json is malformed: column 'a' has the unit '', '' and the bounds 0",
-        ),
         (column_with(**COLOUR | {"categories": None}), "preprocessing.json is malformed: categories is None"),
+        *MALFORMED_SINCE_2,
     ],
 )
 def test_malformed_json(change: dict[str, object], message: str) -> None:

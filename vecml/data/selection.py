@@ -23,17 +23,20 @@ class Chosen:
     """The columns that a configuration names, as the source writes them.
 
     Attributes:
-        target, drop, keep: with the nearest name for each that does not exist; what has none near is left out.
+        target, drop, keep, categorical: with the nearest name for each that does not exist; what has none near is left out.
         unknown: the names that do not exist.
     """
 
     target: str | None
     drop: tuple[str, ...]
     keep: tuple[str, ...]
+    categorical: tuple[str, ...]
     unknown: tuple[str, ...]
 
 
-def choose_columns(names: Sequence[str], target: str, drop: Iterable[str], keep: Iterable[str]) -> Chosen:
+def choose_columns(
+    names: Sequence[str], target: str, drop: Iterable[str], keep: Iterable[str], categorical: Iterable[str] = ()
+) -> Chosen:
     """Find the columns that are named; `names` are all there are."""
     unknown = []
 
@@ -45,8 +48,8 @@ def choose_columns(names: Sequence[str], target: str, drop: Iterable[str], keep:
         return column
 
     label = found(target)
-    dropped, kept = ([one for name in listed if (one := found(name)) is not None] for listed in (drop, keep))
-    return Chosen(label, *(tuple(dict.fromkeys(listed)) for listed in (dropped, kept, unknown)))
+    found_of = [[one for name in listed if (one := found(name)) is not None] for listed in (drop, keep, categorical)]
+    return Chosen(label, *(tuple(dict.fromkeys(listed)) for listed in (*found_of, unknown)))
 
 
 def features_of(names: Sequence[str], chosen: Chosen) -> tuple[str, ...]:

@@ -119,8 +119,9 @@ def table_from_arrow(
     arrow = arrow.rename_columns(names)
     if not arrow.num_rows:
         raise DataError(f"{source} has no rows", "there must be at least two of every class")
-    chosen = choose_columns(names, config.target or "", config.drop, config.keep)
-    config = config.model_copy(update={"target": chosen.target, "drop": chosen.drop, "keep": chosen.keep})
+    chosen = choose_columns(names, config.target or "", config.drop, config.keep, config.categorical)
+    named = {"target": chosen.target, "drop": chosen.drop, "keep": chosen.keep, "categorical": chosen.categorical}
+    config = config.model_copy(update=named)
     features = features_of(names, chosen)
     rules = ColumnRules(config.max_categories, frozenset(config.categorical), config.missing)
     columns = columns_from_arrow(arrow.select(features), rules, findings)

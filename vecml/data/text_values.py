@@ -95,7 +95,7 @@ def stands_for_missing(texts: "pa.Array", missing: tuple[str, ...]) -> NDArray[n
 
 
 def without_declared(column: "pa.ChunkedArray", missing: tuple[str, ...]) -> "pa.ChunkedArray":
-    """The column, of any type, with null for each value that a text of `missing` says; the column itself if none does."""
+    """The column, of any type, with null for each value that a text of `missing` says."""
     if not missing:
         return column
     kind = column.type
