@@ -23,7 +23,8 @@ class Chosen:
     """The columns that a configuration names, as the source writes them.
 
     Attributes:
-        target, drop, keep, categorical: with the nearest name for each that does not exist; what has none near is left out.
+        target, drop, keep, categorical: with the nearest name for each that does not exist; what has none near is left
+            out.
         unknown: the names that do not exist.
     """
 
