@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 from sklearn.base import clone
@@ -74,10 +75,12 @@ def test_sources_of_the_same_table_agree() -> None:
     frame, label_N = animals()
     arrow = pa.Table.from_pandas(frame, preserve_index=False)
     from_frame = TabularClassifier(**QUICK).fit(frame, label_N)
-    from_arrow = TabularClassifier(**QUICK).fit(arrow, label_N)
-    assert from_frame.classifier_.model.digest == from_arrow.classifier_.model.digest
-    assert from_frame.classifier_.encoding == from_arrow.classifier_.encoding
-    assert (from_frame.predict(arrow) == from_arrow.predict(frame)).all()
+    for other in (arrow, polars.from_arrow(arrow)):
+        fitted = TabularClassifier(**QUICK).fit(other, label_N)
+        assert fitted.classifier_.model.digest == from_frame.classifier_.model.digest
+        assert fitted.classifier_.encoding == from_frame.classifier_.encoding
+        assert list(fitted.feature_names_in_) == list(frame.columns)
+        assert (fitted.predict(frame) == from_frame.predict(other)).all()
 
 
 def test_an_array_of_objects_may_hold_text() -> None:

@@ -22,8 +22,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
 from vecml.config import PipelineConfig
-from vecml.data.arrays import arrow_table
 from vecml.data.encoding import Encoding
+from vecml.data.frames import arrow_of
 from vecml.data.name_list import read_names
 from vecml.data.raw import raw_columns
 from vecml.data.sources import table_from_arrow
@@ -191,18 +191,14 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def _as_arrow(self, X: Any, *, reset: bool) -> pa.Table:
         """X as an Arrow table, after scikit-learn's own checks of names, numbers and shape."""
-        if hasattr(X, "iloc") and hasattr(X, "columns"):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            with _as_value_errors():
-                table = arrow_table(((str(name), X.iloc[:, i]) for i, name in enumerate(X.columns)), SOURCE)
-        elif hasattr(X, "__arrow_c_stream__"):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            table = pa.table(X)
+        if hasattr(X, "__arrow_c_stream__"):  # a table of pandas, Polars or Arrow
+            data = checked = X
         else:
-            x_NF = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
-            validate_data(self, x_NF, reset=reset, skip_check_array=True)
-            with _as_value_errors():
-                table = arrow_table(((f"x{i}", _column(x_NF[:, i])) for i in range(x_NF.shape[1])), SOURCE)
+            checked = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
+            data = {f"x{i}": _column(checked[:, i]) for i in range(checked.shape[1])}
+        validate_data(self, checked, reset=reset, skip_check_array=True)
+        with _as_value_errors():
+            table = arrow_of(data)
         if not table.num_rows:
             raise ValueError(f"Found array with 0 sample(s) (shape={table.shape}) while a minimum of 1 is required.")
         return table
