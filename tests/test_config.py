@@ -7,6 +7,7 @@ import pytest
 
 from vecml.config import PipelineConfig, make_config, read_config_file
 from vecml.errors import SettingError
+from vecml.model.recipe import make_recipe
 
 IMPOSSIBLE: list[tuple[dict[str, Any], str, str | None]] = [
     ({"block_rows": 0}, "--block-rows 0: must be at least 1", None),
@@ -64,8 +65,9 @@ def test_what_cannot_be_is_refused_in_one_line(values: dict[str, Any], message: 
 def test_the_default_is_the_notebooks_job() -> None:
     config = make_config({})
     assert (config.rows, config.features, config.test_fraction) == (5_000, 10, 0.2)
-    assert (config.hidden, config.activation, config.learning_rate) == ((32,), "relu", 1e-3)
-    assert (config.epochs, config.batch_size) == (5, 128)
+    recipe = make_recipe(config, 4_000, 2)
+    assert (recipe.hidden, config.activation, recipe.learning_rate, recipe.weight_decay) == ((32,), "relu", 1e-3, 0)
+    assert (recipe.epochs, recipe.batch_size, recipe.class_weight) == (5, 128, "none")
 
 
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
@@ -83,6 +85,11 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
         ("hidden", [64, 32], (64, 32)),
         ("drop", "a b", ("a b",)),
         ("block_rows", "auto", None),
+        ("epochs", "auto", None),
+        ("hidden", "auto", None),
+        ("hidden", ["auto"], None),
+        ("learning_rate", "auto", None),
+        ("learning_rate", 0.5, 0.5),
     ],
 )
 def test_a_file_may_say_it_as_people_write_it(field: str, written: Any, meant: Any) -> None:

@@ -96,7 +96,8 @@ def test_an_exported_run_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("VECML_HOME", str(tmp_path))
     (imported,) = import_runs([BEFORE / "before-run.zip"])
     assert (imported.name, imported.kind, imported.known) == ("before-run", "pipeline", False)
-    assert read_run("before-run").config == make_config({}, read_config_file(BEFORE / "settings.toml"))
+    figures_of_before = {"batch_size": 128, "learning_rate": 0.001}  # the run's file has what was then the default
+    assert read_run("before-run").config == make_config(figures_of_before, read_config_file(BEFORE / "settings.toml"))
 
 
 def test_a_deployment_with_former_fields_gets_one_clear_line() -> None:

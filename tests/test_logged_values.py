@@ -78,7 +78,7 @@ def test_a_run_reads_back_as_it_was(telling_result: PipelineResult, written: Wri
     assert run.data.params == json.loads(record.to_json(telling_result))["params"]
     assert set(run.data.params) == set(keys.PARAMS)
     tags = {name: text for name, text in run.data.tags.items() if not name.startswith("mlflow.")}
-    assert set(tags) == set(keys.TAGS) - {keys.ERROR}
+    assert set(tags) == set(keys.TAGS) - {keys.ERROR, keys.STOPPED}
     assert {name: tags[name] for name in (*keys.END_TAGS, keys.CHOICE)} == record.end_tags(telling_result)
     assert tags[keys.FLOW_RUN] == "flow-7"
     assert run.data.tags["mlflow.note.content"] == "a note"

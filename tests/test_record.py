@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import re
 import statistics
 from pathlib import Path
@@ -21,7 +22,9 @@ from vecml.keys import (
     CHILD_METRICS,
     CHILD_PARAMS,
     CHILD_TAGS,
+    COURSE_METRICS,
     END_TAGS,
+    HELD_OUT_METRIC,
     IMPORT_TAGS,
     LAB,
     LAB_METRICS,
@@ -47,10 +50,12 @@ from vecml.keys import (
     rung_metrics,
     text,
 )
+from vecml.model.course import Course
 from vecml.model.network import Model
 from vecml.report.summary import PipelineResult
 from vecml.tracked_run import start_tags
 
+OF_THE_COURSE = {LOSS_METRIC, HELD_OUT_METRIC, *COURSE_METRICS}  # the result has a number of epochs
 PAGE = (Path(__file__).parent.parent / "docs" / "keys.md").read_text(encoding="utf-8")
 
 
@@ -180,7 +185,7 @@ def recomputed(result: PipelineResult) -> dict[str, float]:
 def test_every_metric_is_what_its_key_says(telling_result: PipelineResult) -> None:
     expected = recomputed(telling_result)
     logged = record.metrics(telling_result)
-    assert set(logged) == set(expected) == set(METRICS) - {LOSS_METRIC}
+    assert set(logged) == set(expected) == set(METRICS) - OF_THE_COURSE
     assert logged == pytest.approx(expected, rel=1e-9)
 
 
@@ -197,19 +202,31 @@ def test_memory_that_cannot_be_read_is_left_out(telling_result: PipelineResult) 
     inference = telling_result.inference
     unread = dataclasses.replace(inference, measurement=dataclasses.replace(inference.measurement, peak_rss_bytes=None))
     logged = record.metrics(dataclasses.replace(telling_result, inference=unread))
-    assert set(METRICS) - set(logged) == {LOSS_METRIC, "infer/peak_rss_mb"}
+    assert set(METRICS) - set(logged) == OF_THE_COURSE | {"infer/peak_rss_mb"}
 
 
 def test_the_replicas_of_a_single_network_are_left_out(telling_result: PipelineResult) -> None:
     alone = dataclasses.replace(telling_result.evaluation, replicas=None)
     logged = record.metrics(dataclasses.replace(telling_result, evaluation=alone))
-    assert set(METRICS) - set(logged) == {LOSS_METRIC, *REPLICA_METRICS}
+    assert set(METRICS) - set(logged) == OF_THE_COURSE | {*REPLICA_METRICS}
 
 
 def test_a_limit_that_there_is_none_of_is_left_out(telling_result: PipelineResult) -> None:
     unlimited = dataclasses.replace(telling_result.inference, fraction_of_limit=None)
     logged = record.metrics(dataclasses.replace(telling_result, inference=unlimited))
-    assert set(METRICS) - set(logged) == {LOSS_METRIC, "infer/fraction_of_limit"}
+    assert set(METRICS) - set(logged) == OF_THE_COURSE | {"infer/fraction_of_limit"}
+
+
+def test_the_course_of_a_training_is_logged_by_its_steps(telling_result: PipelineResult) -> None:
+    course = Course(300, 200, "settled", 4.5, 77, (0, 100, 200, 300), (math.nan, 0.9, 0.5, 0.4), (1.1, 0.8, 0.7, 0.75))
+    stopped = dataclasses.replace(telling_result, training=dataclasses.replace(telling_result.training, course=course))
+    values = dict(zip(COURSE_METRICS, (300, 200, 4.5, 77), strict=True))
+    assert record.metrics(stopped) == {**record.metrics(telling_result), **values}
+    assert record.loss_curves(stopped.training) == {
+        LOSS_METRIC: [(100, 0.9), (200, 0.5), (300, 0.4)],
+        HELD_OUT_METRIC: [(0, 1.1), (100, 0.8), (200, 0.7), (300, 0.75)],
+    }
+    assert record.end_tags(stopped) == {**record.end_tags(telling_result), "vecml.stopped": "settled"}
 
 
 def test_the_training_losses_are_the_log_loss_of_something_that_learns(telling_result: PipelineResult) -> None:
@@ -222,7 +239,9 @@ def test_the_training_losses_are_the_log_loss_of_something_that_learns(telling_r
 
 def test_every_end_tag_is_what_its_key_says(telling_result: PipelineResult) -> None:
     model, config = telling_result.training.model, telling_result.config
-    shape = json.dumps({"layers": [3, *config.hidden, 3], "activation": config.activation}).encode()
+    shape = json.dumps(
+        {"layers": [3, *telling_result.training.model.architecture.hidden, 3], "activation": config.activation}
+    ).encode()
     architecture = hashlib.blake2b(shape, digest_size=16).hexdigest()
     weights = b"".join(layer.weight_OI.tobytes() + layer.bias_O.tobytes() for layer in model.layers)
     classes = b'["common", "middle", "rare"]'

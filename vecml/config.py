@@ -21,6 +21,7 @@ EngineChoice = Literal["auto", "row_loop", "numpy", "torch", "torch_compile", "o
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float64", "float32", "tf32", "bfloat16", "float16"]
 Layout = Literal["columns", "rows"]
+ClassWeight = Literal["none", "balanced"]
 Isa = Literal["native", "scalar", "sse41", "avx2", "avx512", "neon"]
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
@@ -34,7 +35,10 @@ DATA, TRAINING, INFERENCE, RUN = "Data", "Training", "Inference", "Run"  # the h
 
 class TrainingConfig(Declared):
     # Prefect's form shows the docstring and the descriptions; the latter are the command line's help as well.
-    """The data and the network of a training. By default: 5,000 generated rows, a 10-32-2 network, five epochs."""
+    """The data and the network of a training. By default: 5,000 generated rows, a 10-32-2 network, five epochs.
+
+    None in a field of the training means that `vecml.model.recipe` chooses it when the table is there.
+    """
 
     model_config = ConfigDict(title="Data and model")
 
@@ -106,8 +110,15 @@ class TrainingConfig(Declared):
         False, title="Strict", description="refuse a table of which something would have to be decided; else it is told"
     )
     hidden: Annotated[
-        tuple[Width, ...], Flag(TRAINING, "N,...", noun="width", complaint="not a list of widths", example="64,32")
-    ] = Field((32,), min_length=1, max_length=8, title="Hidden", description="widths of the hidden layers")
+        tuple[Width, ...] | None,
+        Flag(TRAINING, "N,...|auto", default="auto", noun="width", complaint="not a list of widths", example="64,32"),
+    ] = Field(
+        None,
+        min_length=1,
+        max_length=8,
+        title="Hidden",
+        description="widths of the hidden layers; none lets the table decide, and is 32 without one",
+    )
     activation: Annotated[Activation, Flag(TRAINING, "NAME")] = Field(
         "relu", title="Activation", description="the function between the layers"
     )
@@ -121,14 +132,59 @@ class TrainingConfig(Declared):
         title="Weights",
         description="a safetensors file of trained weights, which take the encoded table as it is: nothing is trained",
     )
-    epochs: Annotated[int, Flag(TRAINING, "N")] = Field(
-        5, ge=1, le=10**9, title="Epochs", description="passes over the training part"
+    epochs: Annotated[int | None, Flag(TRAINING, "N|auto", default="auto")] = Field(
+        None,
+        ge=1,
+        le=10**9,
+        title="Epochs",
+        description="passes over the training part; none goes on until rows that are held out of it say that it is"
+        " enough, and is 5 for generated data",
     )
-    batch_size: Annotated[int, Flag(TRAINING, "N")] = Field(
-        128, ge=1, le=10**9, title="Batch size", description="rows per training step"
+    batch_size: Annotated[int | None, Flag(TRAINING, "N|auto", default="auto")] = Field(
+        None,
+        ge=1,
+        le=10**9,
+        title="Batch size",
+        description="rows per training step; none lets the table decide, and is 128 for generated data",
     )
-    learning_rate: Annotated[float, Flag(TRAINING, "RATE")] = Field(
-        1e-3, gt=0, le=10, title="Learning rate", description="Adam's step size"
+    learning_rate: Annotated[
+        float | None, Flag(TRAINING, "RATE|auto", default="auto", complaint="neither a number nor auto")
+    ] = Field(
+        None,
+        gt=0,
+        le=10,
+        title="Learning rate",
+        description="Adam's step size; none lets the table decide, and is 0.001 for generated data",
+    )
+    weight_decay: Annotated[
+        float | None, Flag(TRAINING, "RATE|auto", default="auto", complaint="neither a number nor auto")
+    ] = Field(
+        None,
+        ge=0,
+        le=100,
+        title="Weight decay",
+        description="share of the weights that a step of size 1 takes away; none lets the table decide, and is 0 for"
+        " generated data",
+    )
+    max_steps: Annotated[int | None, Flag(TRAINING, "N|auto", default="auto")] = Field(
+        None,
+        ge=1,
+        le=10**9,
+        title="Steps at most",
+        description="training steps after which auto epochs end; none lets the table decide",
+    )
+    max_seconds: Annotated[float, Flag(TRAINING, "SECONDS")] = Field(
+        300.0, gt=0, title="Seconds at most", description="wall time after which auto epochs end"
+    )
+    class_weight: Annotated[ClassWeight, Flag(TRAINING, "NAME", noun="class weight")] = Field(
+        "none", title="Class weight", description="balanced: a row of a rare class counts more in training"
+    )
+    tune: Annotated[int, Flag(TRAINING, "N")] = Field(
+        0,
+        ge=0,
+        le=1_000,
+        title="Tune",
+        description="settings of width, learning rate and weight decay to try on rows held out of the training part",
     )
     seed: Annotated[int, Flag(TRAINING, "N")] = Field(
         0, ge=0, le=2**32 - 1, title="Seed", description="seed of the data, the split and the training"
@@ -139,7 +195,8 @@ class TrainingConfig(Declared):
         if self.architecture is not None:
             for field in ("hidden", "activation"):
                 value = getattr(self, field)
-                if value != type(self).model_fields[field].default:
+                # A run of vecml 0.2 has its default of hidden in its file.
+                if value not in (type(self).model_fields[field].default, (32,)):
                     why = f"--architecture {self.architecture} has its own layers: leave one out"
                     raise ValueError(f"--{field} {shown(value)}: {why}")
         return self

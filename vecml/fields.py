@@ -29,7 +29,7 @@ class Flag:
     Attributes:
         panel: the heading under which the help lists the flag.
         metavar: stands for the value in the help; empty for a flag without one. Where it offers `auto`, a whole number
-            may be written so.
+            or a rate may be written so.
         default: shown as the default where the field's own default is not what people would write.
         noun: one value of the field, for messages; by default the field's name.
         complaint: what is said of a value that is no number; by default that it is not a whole number.
@@ -92,7 +92,8 @@ def flag_of(field: FieldInfo) -> Flag | None:
 
 def is_list(field: FieldInfo) -> bool:
     """Whether the field holds several values."""
-    return get_origin(field.annotation) is tuple
+    options = get_args(field.annotation) if get_origin(field.annotation) in (Union, types.UnionType) else ()
+    return any(get_origin(option) is tuple for option in (field.annotation, *options))
 
 
 def value_type(field: FieldInfo) -> Any:
@@ -125,11 +126,11 @@ def _meant(name: str, field: FieldInfo, value: Any) -> Any:
             value = [value] if one is str else [part.strip() for part in value.split(",") if part.strip()]
         elif not isinstance(value, list | tuple):
             value = [value]
-    if one is int and mark is not None and "auto" in mark.metavar:
-        if isinstance(value, list | tuple):
-            return [0 if item == "auto" else item for item in value]
-        return None if value == "auto" else value
-    return value
+    if mark is None or "auto" not in mark.metavar or one is str:
+        return value
+    if field.default is None:
+        return None if value in ("auto", ["auto"], ("auto",)) else value
+    return [0 if item == "auto" else item for item in value] if isinstance(value, list | tuple) else value
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> SettingError:

@@ -25,8 +25,12 @@ CONFIG_PARAMS = (
     "epochs",
     "batch_size",
     "learning_rate",
+    "weight_decay",
+    "class_weight",
+    "tune",
     "replicas",
 )
+RECIPE_PARAMS = ("hidden", "batch_size", "learning_rate", "weight_decay")  # of `CONFIG_PARAMS`: a table may decide
 DATA_PARAMS = ("data_source", "n_rows", "n_features", "n_classes")
 STAGES = ("generate", "split", "train", "load_engine", "infer", "evaluate")
 TIME_METRICS = tuple(f"time/{stage}_s" for stage in STAGES)
@@ -46,11 +50,14 @@ TEST_METRICS = (
 REPLICA_METRICS = ("test/replicas_accuracy_mean", "test/replicas_accuracy_low", "test/replicas_accuracy_high")
 INFER_METRICS = ("infer/rows_per_s", "infer/fraction_of_limit", "infer/peak_rss_mb")
 LOSS_METRIC = "train/loss"
+HELD_OUT_METRIC = "train/held_out_loss"
+COURSE_METRICS = ("train/steps", "train/best_step", "train/epochs", "train/held_out_rows")
 
 KIND = "vecml.kind"
 PROCESS = "vecml.process"
 ERROR = "vecml.error"
 CHOICE = "vecml.choice"
+STOPPED = "vecml.stopped"
 IMPORTED_FROM = "vecml.imported_from"
 IMPORT_DIGEST = "vecml.import_digest"
 IMPORTING = "vecml.importing"  # there until an import is complete
@@ -72,8 +79,17 @@ DIGEST_TAGS = ("vecml.data_digest", "vecml.architecture_digest", "vecml.model_di
 END_TAGS = ("vecml.launches", "vecml.precision_used", *DIGEST_TAGS)
 
 PARAMS = (*SETTING_PARAMS, *DATA_PARAMS, *CONFIG_PARAMS)
-METRICS = (*TIME_METRICS, LOSS_METRIC, *TEST_METRICS, *REPLICA_METRICS, *INFER_METRICS)
-TAGS = (*START_TAGS, *END_TAGS, CHOICE, ERROR)
+METRICS = (
+    *TIME_METRICS,
+    LOSS_METRIC,
+    HELD_OUT_METRIC,
+    *COURSE_METRICS,
+    *TEST_METRICS,
+    *REPLICA_METRICS,
+    *INFER_METRICS,
+)
+SOMETIMES = {HELD_OUT_METRIC, *COURSE_METRICS, *REPLICA_METRICS}  # not of a run of the notebook's job
+TAGS = (*START_TAGS, *END_TAGS, CHOICE, STOPPED, ERROR)
 
 # A comparison is a parent run, and a child run for each setting.
 PARENT_PARAMS = (*DATA_PARAMS, "budget", "baseline", "settings")
@@ -146,6 +162,7 @@ PIPELINE, COMPARE, SETTING = "pipeline", "compare", "setting"  # what stands und
 LADDER, LAB, OPTIMIZE = "ladder", "lab", "optimize"
 
 COMPUTING = ("python", "numpy", "torch", "onnxruntime", "openvino", "halide", "scipy", "blas", "gpu_driver")
+AUTO = "auto"  # the param `epochs` where held-out rows decide
 NONE = "none"  # a param without a value: MLflow's params are text, and an empty one reads like a fault
 
 

@@ -21,21 +21,27 @@ from vecml.data.table import Table
 from vecml.environment import Environment
 from vecml.inference.infer import Inference
 from vecml.keys import (
+    AUTO,
     CHOICE,
     COMPUTING,
     CONFIG_PARAMS,
     DATA_PARAMS,
     DIGEST_TAGS,
+    HELD_OUT_METRIC,
     KIND,
+    LOSS_METRIC,
     NONE,
     PARENT_PARAMS,
     PLACE_TAGS,
+    RECIPE_PARAMS,
     SETTING,
     SETTING_PARAMS,
     STAGES,
+    STOPPED,
     text,
 )
 from vecml.model.evaluate import Evaluation
+from vecml.model.recipe import NOTEBOOK_HIDDEN, known_recipe
 from vecml.model.train import Training
 from vecml.numbers import finite_values
 from vecml.tracked_run import TrackedRun
@@ -74,13 +80,27 @@ def setting_params(setting: Setting) -> dict[str, str]:
 
 
 def config_params(config: PipelineConfig) -> dict[str, str]:
-    """Give the params that are known before anything is read, `CONFIG_PARAMS`; `none` where the run ignores one."""
+    """Give those of `CONFIG_PARAMS` that are known before anything is read; `none` where the run ignores one.
+
+    Of `RECIPE_PARAMS` those are missing that the table decides: `recipe_params` gives them after the training.
+    """
     values = {name: getattr(config, name) for name in CONFIG_PARAMS}
+    recipe = known_recipe(config)
+    if recipe is not None:
+        values |= {name: getattr(recipe, name) for name in (*RECIPE_PARAMS, "epochs")}
+    values["epochs"] = values["epochs"] or AUTO
     if config.architecture is not None:
-        values |= {"hidden": None, "activation": None}
+        values |= {"hidden": NONE, "activation": None}
     if config.weights is not None:
-        values |= {"weights": Path(config.weights).name, "epochs": None, "batch_size": None, "learning_rate": None}
-    return {name: text(value) for name, value in values.items()}
+        values |= {"weights": Path(config.weights).name, "hidden": values["hidden"] or NOTEBOOK_HIDDEN}
+        values |= dict.fromkeys(("epochs", "batch_size", "learning_rate", "weight_decay"), NONE)
+    return {name: text(value) for name, value in values.items() if value is not None or name not in RECIPE_PARAMS}
+
+
+def recipe_params(record: PipelineRecord) -> dict[str, str]:
+    """Give `RECIPE_PARAMS` of a training, as they were chosen where the configuration left them open."""
+    known = config_params(record.config)
+    return {name: known.get(name, text(getattr(record.training.recipe, name, None))) for name in RECIPE_PARAMS}
 
 
 def data_params(table: Table, n_features: int) -> dict[str, str]:
@@ -90,10 +110,14 @@ def data_params(table: Table, n_features: int) -> dict[str, str]:
 
 
 def metrics(record: PipelineRecord) -> dict[str, float]:
-    """Give every metric but the loss by epoch; unknown ones are left out, for example peak memory or replicas."""
+    """Give every metric but the training's `loss_curves`; unknown ones are left out, for example peak memory."""
     evaluation, measurement = record.evaluation, record.inference.measurement
-    replicas = evaluation.replicas
+    replicas, course = evaluation.replicas, record.training.course
     values: dict[str, float | None] = {
+        "train/steps": None if course is None else course.steps,
+        "train/best_step": None if course is None else course.best_step,
+        "train/epochs": None if course is None else course.epochs,
+        "train/held_out_rows": None if course is None else course.held_out_rows,
         **{f"time/{stage}_s": record.seconds[stage] for stage in STAGES},
         "test/accuracy": evaluation.accuracy,
         "test/accuracy_low": evaluation.accuracy_low,
@@ -116,11 +140,27 @@ def metrics(record: PipelineRecord) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def end_tags(record: PipelineRecord) -> dict[str, str]:
-    """Give the tags that only a finished run has; the reason of the engine's choice only where vecml chose it."""
-    choice = {} if record.choice is None else {CHOICE: record.choice.reason}
+def loss_curves(training: Training) -> dict[str, list[tuple[int, float]]]:
+    """Give the losses of a training by metric, as (step, value): by epoch from 1, or by the steps of its course."""
+    course = training.course
+    if course is None:
+        return {LOSS_METRIC: list(enumerate(training.losses, 1))}
     return {
-        **choice,
+        LOSS_METRIC: list(zip(course.at_step[1:], course.train_losses[1:], strict=True)),
+        HELD_OUT_METRIC: list(zip(course.at_step, course.held_out_losses, strict=True)),
+    }
+
+
+def end_tags(record: PipelineRecord) -> dict[str, str]:
+    """Give the tags that only a finished run has.
+
+    The reason of the engine's choice is among them where vecml chose it, and the reason of the training's end where the
+    number of epochs was not given.
+    """
+    course = record.training.course
+    return {
+        **({} if record.choice is None else {CHOICE: record.choice.reason}),
+        **({} if course is None else {STOPPED: course.reason}),
         "vecml.launches": str(record.inference.measurement.launches),
         "vecml.precision_used": record.inference.precision_used,
         "vecml.data_digest": record.table.digest,
@@ -255,10 +295,12 @@ def to_json(record: PipelineRecord) -> str:
         "params": {
             **setting_params(record.inference.setting),
             **config_params(record.config),
+            **recipe_params(record),
             **data_params(record.table, n_features),
         },
         "metrics": finite_values(metrics(record)),
         "losses": list(record.training.losses),
+        "curves": {name: points for name, points in loss_curves(record.training).items() if name != LOSS_METRIC},
         "replicas_accuracy": [] if replicas is None else replicas.accuracy_R.tolist(),
         "tags": end_tags(record),
         "classes": list(record.table.classes),

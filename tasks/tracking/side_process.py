@@ -102,15 +102,21 @@ def write_files(folder: Path, request: dict[str, Any]) -> None:
     Args:
         folder: must hold the saved classifier in `classifier/`, and `example.npy`.
         request: run_id, model_id; losses (one float an epoch; empty where nothing was trained), confusion (rows of
-            ints) and classes (names); for a module of the user's own also architecture and the import path.
+            ints) and classes (names); for a module of the user's own also architecture and the import path; where
+            held-out rows ended the training also its course, with the fields of `vecml.model.course.Course`.
     """
     from tasks.tracking.pt2 import export  # noqa: PLC0415 -- it takes seconds, and only this process needs it
+    from vecml.model.course import Course  # noqa: PLC0415
     from vecml.model.store import load  # noqa: PLC0415
+    from vecml.report.course_picture import course_curves  # noqa: PLC0415
     from vecml.report.run_pictures import confusion_matrix, loss_curve  # noqa: PLC0415
 
     pictures = folder / PICTURES
     pictures.mkdir()
-    if request["losses"]:
+    course = request.get("course")
+    if course is not None:
+        (pictures / "loss.png").write_bytes(course_curves(Course(**course)))
+    elif request["losses"]:
         (pictures / "loss.png").write_bytes(loss_curve(request["losses"]))
     confusion_CC = np.array(request["confusion"], dtype=np.int64)
     (pictures / "confusion.png").write_bytes(confusion_matrix(confusion_CC, request["classes"]))

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -97,11 +97,12 @@ class RunWriter:
     def _log_values(self, result: PipelineRecord, note: str) -> None:
         now = int(time.time() * 1000)
         values = [Metric(name, value, now, 0) for name, value in records.metrics(result).items()]
-        values += [Metric(keys.LOSS_METRIC, loss, now, epoch) for epoch, loss in enumerate(result.training.losses, 1)]
+        for name, points in records.loss_curves(result.training).items():
+            values += [Metric(name, loss, now, step) for step, loss in points]
         tags = [*as_tags(records.end_tags(result)), RunTag(NOTE, note)]
         for start in range(0, len(values), BATCH_METRICS):
             self.store.client.log_batch(self.run.run_id, metrics=values[start : start + BATCH_METRICS])
-        self.store.client.log_batch(self.run.run_id, tags=tags)
+        self.store.client.log_batch(self.run.run_id, tags=tags, params=as_params(records.recipe_params(result)))
 
     def _log_model(self, result: PipelineRecord, scratch: Path) -> None:
         client, run_id = self.store.client, self.run.run_id
@@ -116,6 +117,7 @@ class RunWriter:
                 "run_id": run_id,
                 "model_id": logged.model_id,
                 "losses": result.training.losses,
+                "course": None if result.training.course is None else asdict(result.training.course),
                 "confusion": result.evaluation.confusion_CC.tolist(),
                 "classes": result.table.classes,
                 "architecture": result.config.architecture,

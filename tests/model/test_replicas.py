@@ -13,7 +13,7 @@ from vecml.config import ACTIVATIONS, PipelineConfig, make_config
 from vecml.data.sources import load_table
 from vecml.data.split import Split, split_table
 from vecml.errors import DataError, SettingError, TrainingError
-from vecml.model import replicas, train
+from vecml.model import replicas, stack, train
 from vecml.model.evaluate import over_replicas
 from vecml.model.module import module_of
 from vecml.model.replicas import accuracies, stack_size
@@ -65,7 +65,7 @@ def test_more_classes_one_of_which_training_does_not_have() -> None:
 def test_groups_of_batches_and_stacks_of_networks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     split, config = notebook_split(), make_config({"replicas": 5, "batch_size": 32})
     whole = train.train(split, config, replicas=config.replicas)
-    monkeypatch.setattr(replicas, "GATHER_VALUES", 3 * 2 * 32 * 10)
+    monkeypatch.setattr(stack, "GATHER_VALUES", 3 * 2 * 32 * 10)
     monkeypatch.setattr(train, "stack_size", lambda *arguments: 2)
     parts = train.train(split, config, replicas=config.replicas)
     assert len(whole.replicas) == 5

@@ -12,7 +12,8 @@ from vecml.data.sources import load_table
 from vecml.data.split import Split, split_table
 from vecml.errors import TrainingError
 from vecml.model.module import module_of
-from vecml.model.train import standardisation, train
+from vecml.model.standard import standardisation
+from vecml.model.train import train
 
 
 def notebook_split(**settings: Any) -> Split:

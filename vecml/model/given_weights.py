@@ -15,6 +15,7 @@ from vecml.errors import ModelError
 from vecml.model.module_checks import build, check_finite
 from vecml.model.network import AnyModel, Architecture, Layer, Model, layer_from
 from vecml.model.own_module import fill, model_of, read_state
+from vecml.model.recipe import NOTEBOOK_HIDDEN
 
 KEY = re.compile(r"(.*\.)?(\d+)\.(weight|bias)")  # layers.0.weight; 0.weight, 2.weight ... of an nn.Sequential
 
@@ -31,7 +32,7 @@ def given_model(split: Split, config: TrainingConfig) -> AnyModel:
         check_finite(key, value, path.name)
     n_features, n_classes = split.encoding.n_features, len(split.classes)
     if config.architecture is None:
-        shape = Architecture(n_features, config.hidden, n_classes, config.activation)
+        shape = Architecture(n_features, config.hidden or NOTEBOOK_HIDDEN, n_classes, config.activation)
         return Model(shape, _layers(state, shape, path.name), split.classes)
     module = build(config.architecture, n_features, n_classes)
     fill(module, state, path.name, f"{type(module).__qualname__}({n_features}, {n_classes})")

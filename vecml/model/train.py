@@ -5,27 +5,31 @@ so that the model takes the encoded table as it is and standardisation costs not
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from vecml import progress
 from vecml.config import TrainingConfig
-from vecml.data.selection import drop_flag
-from vecml.data.split import Part, Split
+from vecml.data.split import Split
 from vecml.errors import TrainingError, VecmlError, one_line
 from vecml.model.adam import Adam
+from vecml.model.course import Course
+from vecml.model.epochs import epoch
+from vecml.model.held_out import HeldOut, folds, single_part
 from vecml.model.module import linears, new_module
-from vecml.model.network import AnyModel, Architecture, Layer, Model, layer_from
+from vecml.model.network import AnyModel, Architecture, Model
+from vecml.model.prepared import Prepared, prepare
+from vecml.model.recipe import HELD_OUT_SHARE, LAST_STEP, Recipe, diverged, make_recipe
 from vecml.model.replicas import stack_size, train_stack
+from vecml.model.stack import Stack
+from vecml.model.standard import check_folded, folded_layers
+from vecml.model.until_done import ModuleLearner, StackLearner, train_until_done
 
-GATHER_BATCHES = 64  # batches gathered at once: the index costs one call for many steps, the copy stays small
-STANDARDISE_ROWS = 65_536
 # A step of fewer multiply-adds is slower with two threads than with one: what they save is less than what meeting costs
 # (0.05 million: 184 against 240 µs; 14 million: 1.18 against 1.16 ms; 52 million: 3.5 against 2.9 ms).
 SERIAL_MULTIPLY_ADDS = 20_000_000
@@ -37,15 +41,20 @@ class Training:
 
     Attributes:
         model: the trained classifier, standardisation folded in, or part of it.
-        losses: mean cross-entropy of each epoch, in nats; none where the weights were given.
+        losses: mean cross-entropy of each epoch, in nats, or between the points of `course`; none where the weights
+            were given.
         device: where it ran.
         replicas: where several networks were trained, all of them in the order of their seeds, `model` first.
+        recipe: what it was made of; None where the weights were given.
+        course: how it went, where held-out rows ended it; None where the number of epochs was given.
     """
 
     model: AnyModel
     losses: tuple[float, ...] = field(repr=False)
     device: str
     replicas: tuple[Model, ...] = field(default=(), repr=False)
+    recipe: Recipe | None = None
+    course: Course | None = None
 
 
 def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: int = 1) -> Training:
@@ -56,7 +65,7 @@ def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: i
 
     Args:
         split: encoded parts; x_FN float32 (F, N), labels int64.
-        config: hidden and activation, or architecture; weights, or epochs, batch_size, learning_rate and seed.
+        config: what it leaves open, `vecml.model.recipe.make_recipe` chooses.
         device: `cpu`, `cuda` or `mps`.
         replicas: networks of vecml's own kind that are trained at once, from the seeds `config.seed`, + 1, ...
 
@@ -68,45 +77,78 @@ def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: i
         from vecml.model.given_weights import given_model  # noqa: PLC0415 -- only whoever has weights needs it
 
         return Training(given_model(split, config), (), device)
+    recipe = make_recipe(config, split.train.n_rows, len(split.classes))
+    data = prepare(split, recipe, device)
     if config.architecture is not None:
-        return _train_own(split, config, config.architecture, device)
+        return _train_own(data, config, recipe, config.architecture)
+    shape = Architecture(len(split.train.x_FN), recipe.hidden, len(split.classes), config.activation)
+    seeds = range(config.seed, config.seed + replicas)
+    if recipe.epochs is None:
+        return _train_held_out(data, shape, recipe, seeds)
     if replicas > 1:
-        return _train_replicas(split, config, device, replicas)
-    part = split.train
-    architecture = Architecture(len(part.x_FN), config.hidden, len(split.classes), config.activation)
-    mean_F, scale_F = standardisation(part.x_FN)
-    module = _seeded_module(architecture, config.seed).to(device)
-    losses = _fit(module, part, (mean_F, scale_F), config, architecture.multiply_adds)
-    layers = _folded_layers(module, mean_F, scale_F)
-    _check_folded(layers[0], scale_F, split)
-    model = Model(architecture, layers, split.classes)
-    return Training(model, losses, device)
+        return _train_replicas(data, shape, recipe, seeds)
+    module = _seeded_module(shape, config.seed).to(device)
+    losses = _fit(module, data, config.seed, recipe, shape.multiply_adds)
+    return Training(_model(module, shape, data), losses, device, recipe=recipe)
 
 
-def _train_replicas(split: Split, config: TrainingConfig, device: str, replicas: int) -> Training:
-    """Train `replicas` networks; replica r is equal, up to rounding, to a single network with the seed + r."""
-    part = split.train
-    architecture = Architecture(len(part.x_FN), config.hidden, len(split.classes), config.activation)
-    mean_F, scale_F = standardisation(part.x_FN)
-    x_NF = _standardised_rows(part, mean_F, scale_F).to(device)
-    label_N = torch.from_numpy(part.label_N).to(device)
-    at_once = min(replicas, stack_size(architecture, part.n_rows, config.batch_size))
-    steps_work = min(config.batch_size, part.n_rows) * architecture.multiply_adds * at_once
+def _train_held_out(data: Prepared, shape: Architecture, recipe: Recipe, seeds: range) -> Training:
+    """Train a network for each of the seeds until rows that are held out, by the first seed, say that it is enough."""
+    label_N, n_rows = data.split.train.label_N, data.split.train.n_rows
+    parts: list[HeldOut] = []
+    kept_part = single_part(label_N, HELD_OUT_SHARE, seeds[0])
+    if recipe.folds > 1:
+        parts = folds(label_N, min(recipe.folds, n_rows), seeds[0])
+        kept_part = HeldOut(np.arange(n_rows), np.empty(0, np.int64))
+    at_once = max(1, stack_size(shape, n_rows, recipe.batch_size) - len(parts))
+    models: list[Model] = []
+    courses: list[Course] = []
+    for first in range(0, len(seeds), at_once):
+        group = seeds[first : first + at_once]
+        all_seeds = [*(seeds[0] + number for number in range(len(parts))), *group]
+        modules = [_seeded_module(shape, seed) for seed in all_seeds]
+        for module in modules:
+            _start_from_majority(module, data)
+        stack = Stack(
+            modules, shape.activation, recipe.learning_rate, recipe.weight_decay, data.weight_C, data.x_NF.device
+        )
+        rows = [*parts, *[kept_part] * len(group)]
+        learner = StackLearner(stack, data, rows, all_seeds, recipe.batch_size, len(group))
+        held_out_rows = n_rows if parts else len(kept_part.judged_N)
+        with threads_for(learner.rows_a_step * shape.multiply_adds * len(modules)):
+            courses.append(train_until_done(learner, recipe, len(kept_part.trained_N), held_out_rows))
+        stack.write_back(modules)
+        models += [_model(module, shape, data) for module in modules[len(parts) :]]
+    course = courses[0]
+    replicas = tuple(models) if len(seeds) > 1 else ()
+    return Training(models[0], course.train_losses[1:], data.x_NF.device.type, replicas, recipe, course)
+
+
+def _train_replicas(data: Prepared, shape: Architecture, recipe: Recipe, seeds: range) -> Training:
+    """Train a network for each seed; replica r is equal, up to rounding, to a single network with the seed + r."""
+    n_rows = len(data.x_NF)
+    at_once = min(len(seeds), stack_size(shape, n_rows, recipe.batch_size))
     models: list[Model] = []
     losses: list[tuple[float, ...]] = []
     with (
-        _threads(1 if steps_work < SERIAL_MULTIPLY_ADDS else None),
-        progress.stage("training", config.epochs * part.n_rows * replicas) as advance,
+        threads_for(min(recipe.batch_size, n_rows) * shape.multiply_adds * at_once),
+        progress.stage("training", (recipe.epochs or 0) * n_rows * len(seeds)) as advance,
     ):
-        for first in range(0, replicas, at_once):
-            seeds = range(config.seed + first, config.seed + min(first + at_once, replicas))
-            modules = [_seeded_module(architecture, seed) for seed in seeds]
-            losses += train_stack(modules, seeds, x_NF, label_N, config, advance)
-            for module in modules:
-                layers = _folded_layers(module, mean_F, scale_F)
-                _check_folded(layers[0], scale_F, split)
-                models.append(Model(architecture, layers, split.classes))
-    return Training(models[0], losses[0], device, tuple(models))
+        for first in range(0, len(seeds), at_once):
+            group = seeds[first : first + at_once]
+            modules = [_seeded_module(shape, seed) for seed in group]
+            stack = Stack(
+                modules, shape.activation, recipe.learning_rate, recipe.weight_decay, data.weight_C, data.x_NF.device
+            )
+            losses += train_stack(stack, modules, group, data.x_NF, data.label_N, recipe, advance)
+            models += [_model(module, shape, data) for module in modules]
+    return Training(models[0], losses[0], data.x_NF.device.type, tuple(models), recipe)
+
+
+def _model(module: nn.Sequential, shape: Architecture, data: Prepared) -> Model:
+    layers = folded_layers(module, *data.statistics)
+    check_folded(layers[0], data.statistics[1], data.split)
+    return Model(shape, layers, data.split.classes)
 
 
 def _seeded_module(architecture: Architecture, seed: int) -> nn.Sequential:
@@ -116,14 +158,26 @@ def _seeded_module(architecture: Architecture, seed: int) -> nn.Sequential:
         return new_module(architecture)
 
 
-def _train_own(split: Split, config: TrainingConfig, name: str, device: str) -> Training:
+def _start_from_majority(module: nn.Sequential, data: Prepared) -> None:
+    """Let the module answer with the classes' shares in the training part whatever the features are."""
+    last = linears(module)[-1]
+    count_C = np.maximum(np.bincount(data.split.train.label_N, minlength=len(data.split.classes)), 0.5)
+    share_C = torch.from_numpy(count_C)
+    if data.weight_C is not None:
+        share_C = share_C * data.weight_C.cpu().clamp_min(1e-6)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_((share_C / share_C.sum()).log())
+
+
+def _train_own(data: Prepared, config: TrainingConfig, recipe: Recipe, name: str) -> Training:
     """Train a module of the user's class `name`; its dropout draws from torch's generator, which is seeded here."""
     from vecml.model.module_checks import build  # noqa: PLC0415 -- only whoever has a class needs it
     from vecml.model.own_module import model_of  # noqa: PLC0415 -- only whoever has a class needs it
 
-    part, n_features = split.train, len(split.train.x_FN)
-    statistics = standardisation(part.x_FN)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device == "cuda" else []):
+    split, device = data.split, data.x_NF.device
+    n_features, course = len(split.train.x_FN), None
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
         module = build(name, n_features, len(split.classes)).to(device)
         if not any(parameter.requires_grad for parameter in module.parameters()):
@@ -132,141 +186,68 @@ def _train_own(split: Split, config: TrainingConfig, name: str, device: str) -> 
             )
         work = sum(parameter.numel() for parameter in module.parameters())  # at least that for most: it picks threads
         try:
-            losses = _fit(module.train(), part, statistics, config, work)
+            if recipe.epochs is None:
+                course = _fit_held_out(module.train(), data, config.seed, recipe, work)
+                losses = course.train_losses[1:]
+            else:
+                losses = _fit(module.train(), data, config.seed, recipe, work)
         except VecmlError:
             raise
         except Exception as error:  # whatever the user's code raises
             raise TrainingError(f"--architecture {name}: training failed: {one_line(error, named=True)}") from error
-    model = model_of(name, module, n_features, split.classes, statistics)
-    return Training(model, losses, device)
+    model = model_of(name, module, n_features, split.classes, data.statistics)
+    return Training(model, losses, device.type, recipe=recipe, course=course)
 
 
-def _fit(
-    module: nn.Module,
-    part: Part,
-    statistics: tuple[NDArray[np.float64], NDArray[np.float64]],
-    config: TrainingConfig,
-    multiply_adds: int,
-) -> tuple[float, ...]:
-    """Train `module` where it lies on the rows of `part`; the loss of every epoch. Raises TrainingError."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    device = parameters[0].device
-    x_NF = _standardised_rows(part, *statistics).to(device)
-    label_N = torch.from_numpy(part.label_N).to(device)
-    generator = torch.Generator().manual_seed(config.seed)
-    optimizer = Adam(parameters, config.learning_rate)
+def _fit_held_out(module: nn.Module, data: Prepared, seed: int, recipe: Recipe, multiply_adds: int) -> Course:
+    """Train `module` where it lies until a held-out part of the rows says that it is enough. Raises TrainingError."""
+    part = single_part(data.split.train.label_N, HELD_OUT_SHARE, seed)
+    learner = ModuleLearner(module, _adam(module, recipe), data, part, seed, recipe.batch_size)
+    with threads_for(learner.rows_a_step * multiply_adds):
+        return train_until_done(learner, recipe, len(part.trained_N), len(part.judged_N))
+
+
+def _fit(module: nn.Module, data: Prepared, seed: int, recipe: Recipe, multiply_adds: int) -> tuple[float, ...]:
+    """Train `module` where it lies for the recipe's epochs; the loss of every one. Raises TrainingError."""
+    n_rows, batch_size, epochs = len(data.x_NF), recipe.batch_size, recipe.epochs or 0
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = _adam(module, recipe)
     losses: list[float] = []
-    steps_work = min(config.batch_size, part.n_rows) * multiply_adds
     normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
     with (
-        _threads(1 if steps_work < SERIAL_MULTIPLY_ADDS else None),
-        progress.stage("training", config.epochs * part.n_rows) as advance,
+        threads_for(min(batch_size, n_rows) * multiply_adds),
+        progress.stage("training", epochs * n_rows) as advance,
     ):
-        for epoch in range(config.epochs):
-            order_N = torch.randperm(part.n_rows, generator=generator).to(device)
-            if normalises and part.n_rows > 1 and part.n_rows % config.batch_size == 1:
+        for number in range(epochs):
+            order_N = torch.randperm(n_rows, generator=generator).to(data.x_NF.device)
+            if normalises and n_rows > 1 and n_rows % batch_size == 1:
                 order_N = order_N[:-1]  # batch normalisation has no spread to take from a lone row
-            loss = _epoch(module, optimizer, x_NF, label_N, order_N, config.batch_size, advance)
+            loss = epoch(module, optimizer, data, order_N, batch_size, advance)
             if not math.isfinite(loss):
-                raise TrainingError(
-                    f"training diverged: the loss of epoch {epoch + 1} is {loss}",
-                    f"a smaller step size may help: --learning-rate {config.learning_rate / 10:g}",
-                )
+                raise diverged("", f"the loss of epoch {number + 1} is {loss}", recipe)
             losses.append(loss)
     if not bool(optimizer.value_P.isfinite().all()):  # the last step comes after the last loss
-        raise TrainingError(
-            "training diverged: its last step left weights that are not finite",
-            f"a smaller step size may help: --learning-rate {config.learning_rate / 10:g}",
-        )
+        raise diverged("", LAST_STEP, recipe)
     return tuple(losses)
 
 
+def _adam(module: nn.Module, recipe: Recipe) -> Adam:
+    """The optimiser of the module's parameters; those of one axis, biases and the like, do not decay."""
+    parameters: Sequence[nn.Parameter] = [one for one in module.parameters() if one.requires_grad]
+    return Adam(
+        parameters,
+        recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        decayed=[parameter.ndim > 1 for parameter in parameters],
+    )
+
+
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Let torch use `count` CPU threads during the block; None leaves their number as it is."""
+def threads_for(multiply_adds: int) -> Iterator[None]:
+    """Let torch use one CPU thread during the block where a step of so many multiply-adds is quicker with one."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
+    torch.set_num_threads(1 if multiply_adds < SERIAL_MULTIPLY_ADDS else before)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def standardisation(x_FN: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of every feature of x_FN (F, N), both float64 (F,), computed in float64.
-
-    A feature without spread gets scale 1, as in scikit-learn's StandardScaler.
-    """
-    mean_F = np.empty(len(x_FN))
-    scale_F = np.empty(len(x_FN))
-    for index, row_N in enumerate(x_FN):  # one feature at a time: no float64 copy of the whole table
-        wide_N = row_N.astype(np.float64)
-        mean_F[index] = wide_N.mean()
-        scale_F[index] = wide_N.std()
-    tiny_F = np.finfo(np.float64).eps * np.abs(mean_F)
-    scale_F[scale_F <= tiny_F] = 1.0
-    return mean_F, scale_F
-
-
-def _standardised_rows(part: Part, mean_F: NDArray[np.float64], scale_F: NDArray[np.float64]) -> torch.Tensor:
-    """The training features as (N, F) float32, zero mean and unit spread, made in blocks."""
-    rows = torch.empty((part.n_rows, len(part.x_FN)), dtype=torch.float32)
-    target_NF = rows.numpy()
-    for start in range(0, part.n_rows, STANDARDISE_ROWS):
-        block_FB = part.x_FN[:, start : start + STANDARDISE_ROWS]
-        target_NF[start : start + STANDARDISE_ROWS] = ((block_FB - mean_F[:, None]) / scale_F[:, None]).T
-    return rows
-
-
-def _epoch(
-    module: nn.Module,
-    optimizer: Adam,
-    x_NF: torch.Tensor,
-    label_N: torch.Tensor,
-    order_N: torch.Tensor,
-    batch_size: int,
-    advance: "progress.Advance",
-) -> float:
-    """Train for one epoch on the rows in the order of order_N; return the mean loss per row."""
-    total = torch.zeros((), dtype=torch.float64 if x_NF.device.type != "mps" else torch.float32, device=x_NF.device)
-    stride = GATHER_BATCHES * batch_size
-    for start in range(0, len(order_N), stride):
-        chosen = order_N[start : start + stride]
-        x_group, label_group = x_NF.index_select(0, chosen), label_N.index_select(0, chosen)
-        for x_BF, label_B in zip(x_group.split(batch_size), label_group.split(batch_size), strict=True):
-            loss = nn.functional.cross_entropy(module(x_BF), label_B)
-            optimizer.gradient_P.zero_()  # backward adds to them in place
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(label_B)
-        advance(len(chosen))
-    return float(total) / len(order_N)
-
-
-def _folded_layers(
-    module: nn.Sequential, mean_F: NDArray[np.float64], scale_F: NDArray[np.float64]
-) -> tuple[Layer, ...]:
-    """The module's layers, the first for unstandardised features: W (x - m) / s + b = (W / s) x + (b - (W / s) m)."""
-    arrays = [
-        (linear.weight.detach().double().cpu().numpy(), linear.bias.detach().double().cpu().numpy())
-        for linear in linears(module)
-    ]
-    weight_HF = arrays[0][0] / scale_F
-    arrays[0] = (weight_HF, arrays[0][1] - weight_HF @ mean_F)
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is looked for afterwards
-        return tuple(layer_from(weight, bias) for weight, bias in arrays)
-
-
-def _check_folded(first: Layer, scale_F: NDArray[np.float64], split: Split) -> None:
-    """Raise TrainingError, naming the feature, when the first layer took more than float32 can hold from folding."""
-    finite_F = np.isfinite(first.weight_OI).all(axis=0)
-    if finite_F.all() and np.isfinite(first.bias_O).all():
-        return
-    # Where it is a bias alone, the feature of the largest weights has the largest part in it.
-    index = int(finite_F.argmin()) if not finite_F.all() else int(np.abs(first.weight_OI).max(axis=0).argmax())
-    name = split.encoding.feature_names[index]
-    column = next(column.name for column in split.encoding.columns if name in column.feature_names)
-    raise TrainingError(
-        f"feature {name!r} varies too little for float32: its standard deviation is {scale_F[index]:.3g}",
-        f"multiply the column by a large number, or leave it out with {drop_flag(column)}",
-    )

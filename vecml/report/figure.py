@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 DPI = 120
 BLUE = "#0072B2"  # of the palette of Okabe and Ito, whose colours people with any colour blindness can tell apart
+VERMILLION = "#D55E00"  # of the same palette
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # a dollar sign in a name is no mathematics
 # Fonts with characters that DejaVu lacks (Chinese, Japanese, Korean); each is used where it is installed.
 WIDE_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Hiragino Sans", "Apple SD Gothic Neo")

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from vecml.measure.limits import CEILING_WRONG
+from vecml.model.course import Course
 from vecml.model.evaluate import ReplicaAccuracy
 from vecml.numbers import count, percent, rate, score, seconds
 from vecml.record import PipelineRecord
@@ -42,6 +43,8 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
         ("data", f"{record.table.source}: {size}, {len(record.table.classes)} classes"),
         ("network", network(record)),
     ]
+    if record.training.course is not None:
+        lines.append(("training", _course(record.training.course)))
     if record.choice is not None:
         lines.append(("engine", record.choice.reason + (" (known from before)" if record.choice.kept else "")))
     lines += [(STAGE_NAMES[stage], seconds(taken)) for stage, taken in record.seconds.items()]
@@ -147,6 +150,16 @@ def markdown(value: str) -> str:
     flat = " ".join(value.split())
     flat = re.sub(r"([\\`*_{}\[\]().!|<>~:&])", r"\\\1", flat)
     return re.sub(r"^([#+=-])", r"\\\1", flat)
+
+
+def _course(course: Course) -> str:
+    """How a training went that held-out rows ended."""
+    why = {
+        "settled": "until the loss of held-out rows fell no more",
+        "steps": "its bound",
+        "seconds": "until its time was over, which another machine would not repeat",
+    }[course.reason]
+    return f"{count(course.steps, 'step')}, {why}; kept: step {course.best_step:,}, after {course.epochs:.3g} epochs"
 
 
 def _replicas(replicas: ReplicaAccuracy) -> str:

@@ -1,0 +1,80 @@
+"""Which training rows are held out of the training, and in which order a network goes through the others."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The rows of one network.
+
+    Attributes:
+        trained_N: int64, ascending, the rows that it learns.
+        judged_N: int64, ascending, the rows that are held out of it.
+    """
+
+    trained_N: NDArray[np.int64] = field(repr=False)
+    judged_N: NDArray[np.int64] = field(repr=False)
+
+
+def folds(label_N: NDArray[np.int64], n_folds: int, seed: int) -> list[HeldOut]:
+    """Divide the rows into `n_folds` parts, each of which is held out of one network.
+
+    The rows of a class are shuffled by the seed and dealt in turn, and the next class goes on where the last one
+    ended: the parts have the same number of rows to within one, and the same number of each class to within one.
+
+    Args:
+        label_N: int64, the class of each row.
+        n_folds: 2 or more; no more than rows.
+        seed: of the shuffles.
+    """
+    fold_N = _dealt(label_N, n_folds, seed)
+    return [HeldOut(np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)) for fold in range(n_folds)]
+
+
+def single_part(label_N: NDArray[np.int64], share: float, seed: int) -> HeldOut:
+    """Hold one part of about `share` of the rows out, stratified by class; it has one row at least, and not all.
+
+    Args:
+        label_N: int64, the class of each row; two or more.
+        share: more than 0, at most a half.
+        seed: of the draw.
+    """
+    parts = max(2, round(1 / share))
+    fold_N = _dealt(label_N, min(parts, len(label_N)), seed)
+    return HeldOut(np.flatnonzero(fold_N != 0), np.flatnonzero(fold_N == 0))
+
+
+def _dealt(label_N: NDArray[np.int64], n_parts: int, seed: int) -> NDArray[np.int64]:
+    rng = np.random.default_rng(seed)
+    order_N = rng.permutation(len(label_N))
+    order_N = order_N[np.argsort(label_N[order_N], kind="stable")]
+    part_N = np.empty(len(label_N), np.int64)
+    part_N[order_N] = np.arange(len(label_N)) % n_parts
+    return part_N
+
+
+class Stream:
+    """Rows without end: all of `rows_N` in a shuffled order, then all of them in another one.
+
+    So that every batch is full, and a step is the same work whatever the number of rows.
+    """
+
+    def __init__(self, rows_N: NDArray[np.int64], seed: int) -> None:
+        self._rows_N = torch.from_numpy(rows_N)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._left_N = self._rows_N[:0]
+
+    def take(self, count: int) -> torch.Tensor:
+        """The next `count` rows, int64."""
+        parts = [self._left_N]
+        missing = count - len(self._left_N)
+        while missing > 0:
+            parts.append(self._rows_N[torch.randperm(len(self._rows_N), generator=self._generator)])
+            missing -= len(self._rows_N)
+        joined = torch.cat(parts)
+        self._left_N = joined[count:]
+        return joined[:count]
