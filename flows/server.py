@@ -5,8 +5,11 @@ a socket that its parent has bound, and ends when its standard input ends, so th
 no server behind. It has no UI and runs only the services that a run needs. Its database is Prefect's own, so a
 permanent server's UI shows the runs later.
 
-`python -m flows.server PORT` is the permanent server: the same as `prefect server start`, with the UI, but it answers
-only to the names of this machine, and ends within seconds although a browser is still connected.
+`python -m flows.server PORT` is the permanent server: the same as `prefect server start`, with the UI, but it ends
+within seconds although a browser is still connected.
+
+Both answer this machine only, and no page of another site (`vecml.own_pages`). The temporary one wants a random key as
+well, which its run alone knows.
 """
 
 import atexit
@@ -14,6 +17,7 @@ import gc
 import http.client
 import os
 import re
+import secrets
 import socket
 import sys
 import threading
@@ -24,13 +28,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vecml import child
 from vecml.errors import ServerError
-
-if TYPE_CHECKING:
-    from fastapi.middleware.trustedhost import TrustedHostMiddleware
+from vecml.own_pages import OwnPagesOnly
 
 STARTUP_SECONDS = 180.0  # the first start migrates databases, which takes half a minute on an idle machine
 SLOW_SECONDS = 8.0
@@ -38,6 +40,7 @@ STOP_SECONDS = 5.0
 CLOSING_SECONDS = 2
 ANSWER_SECONDS = 2.0
 DESCRIPTOR = "--descriptor"
+KEY_VARIABLE = "PREFECT_API_AUTH_STRING"
 HOSTS = ("127.0.0.1", "localhost")
 BUILT_IN_PROFILES = {"local": "http://127.0.0.1:4200/api"}
 
@@ -58,15 +61,18 @@ _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 class TemporaryServer:
     """A Prefect server that belongs to this process.
 
-    `start` returns at once; `wait` returns when the server answers; `stop` ends it. `url` is for PREFECT_API_URL.
+    `start` returns at once; `wait` returns when the server answers; `stop` ends it. `url` is for PREFECT_API_URL, and
+    `key` for PREFECT_API_AUTH_STRING.
     """
 
     def __init__(self) -> None:
         self._child: child.Child | None = None
+        self._before: dict[str, str | None] = {}
         self.url = ""
+        self.key = f"vecml:{secrets.token_urlsafe(32)}"
 
     def start(self) -> None:
-        """Bind a free port on 127.0.0.1, start the server on it, and point PREFECT_API_URL at it."""
+        """Bind a free port on 127.0.0.1, start the server on it, and point Prefect's environment variables at it."""
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen(128)
@@ -75,10 +81,14 @@ class TemporaryServer:
             origin = self.url.removesuffix("/api")
             self._child = child.spawn(
                 child.python("flows.server", DESCRIPTOR, str(listener.fileno())),
-                child.environment(**_ENVIRONMENT, PREFECT_SERVER_CORS_ALLOWED_ORIGINS=origin),
+                child.environment(
+                    **_ENVIRONMENT, PREFECT_SERVER_CORS_ALLOWED_ORIGINS=origin, PREFECT_SERVER_API_AUTH_STRING=self.key
+                ),
                 descriptors=(listener.fileno(),),
             )
-        os.environ["PREFECT_API_URL"] = self.url
+        for name, value in (("PREFECT_API_URL", self.url), (KEY_VARIABLE, self.key)):
+            self._before[name] = os.environ.get(name)
+            os.environ[name] = value
 
     def wait(self, while_waiting: Callable[[float], None]) -> None:
         """Return once the server is healthy; `while_waiting` is called with the seconds waited so far.
@@ -108,7 +118,10 @@ class TemporaryServer:
             return
         running.close(patience_seconds=STOP_SECONDS)
         if os.environ.get("PREFECT_API_URL") == self.url:
-            del os.environ["PREFECT_API_URL"]
+            for name, value in self._before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def answers(url: str) -> bool:
@@ -135,7 +148,12 @@ def serving(while_waiting: Callable[[float], None] = lambda _seconds: None) -> I
 
     `while_waiting` is called with the seconds waited so far. Raises ServerError when a temporary server does not start.
     """
-    from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings  # noqa: PLC0415 -- heavy
+    from prefect.settings import (  # noqa: PLC0415 -- heavy
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        get_current_settings,
+        temporary_settings,
+    )
 
     global _running  # noqa: PLW0603 -- one server for a process, however many runs it makes
     if get_current_settings().api.url is not None:
@@ -147,7 +165,7 @@ def serving(while_waiting: Callable[[float], None] = lambda _seconds: None) -> I
         atexit.register(server.stop)  # after Prefect has sent its last log lines, as the interpreter ends
         server.wait(while_waiting)
         _running = server
-    with temporary_settings({PREFECT_API_URL: _running.url}):
+    with temporary_settings({PREFECT_API_URL: _running.url, PREFECT_API_AUTH_STRING: _running.key}):
         yield
 
 
@@ -207,13 +225,11 @@ def _toml(path: Path) -> dict[str, Any]:
         return {}  # Prefect itself reports the fault
 
 
-def _app() -> "TrustedHostMiddleware":
-    """Make Prefect's server, which only answers browsers and workers of this machine."""
-    from fastapi.middleware.trustedhost import TrustedHostMiddleware  # noqa: PLC0415 -- the server's process needs it
-    from prefect.server.api.server import create_app  # noqa: PLC0415
+def _app() -> OwnPagesOnly:
+    """Make Prefect's server, which only answers its own pages, and programs, of this machine."""
+    from prefect.server.api.server import create_app  # noqa: PLC0415 -- the server's process needs it
 
-    # A web page must not reach the server through a host name that it made point to this machine (DNS rebinding).
-    return TrustedHostMiddleware(create_app(), allowed_hosts=list(HOSTS))
+    return OwnPagesOnly(create_app())
 
 
 def _serve_parent(descriptor: int) -> None:

@@ -1,6 +1,5 @@
 """`vecml up`: three healthy servers, ended together, with nothing left of them; and again."""
 
-import json
 import shutil
 import signal
 import socket
@@ -141,16 +140,13 @@ def test_the_others_end_with_the_one_that_dies(up: Up, vecml: Vecml) -> None:
     assert left_over(str(up.home)) == []
 
 
-def test_the_server_answers_to_this_machines_names_only(up: Up) -> None:
+def test_the_server_answers_its_own_pages_on_this_machine_only(up: Up) -> None:
     up.start("--no-deploy")
-    request = urllib.request.Request(f"{up.api}/health", headers={"Host": "evil.example"})
-    with pytest.raises(urllib.error.HTTPError, match="400"):
-        urllib.request.urlopen(request, timeout=5)
-    request = urllib.request.Request(f"{up.api}/flows/filter", data=b"{}", headers={"Origin": "http://evil.example"})
-    request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=5) as response:
-        assert response.headers["Access-Control-Allow-Origin"] is None  # so no browser hands the answer to that page
-        assert isinstance(json.load(response), list)
+    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+        request = urllib.request.Request(f"{up.api}/flows/filter", data=b"{}", headers=headers)
+        request.add_header("Content-Type", "application/json")
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=5)
     assert up.stop(signal.SIGHUP) == 128 + signal.SIGHUP
 
 

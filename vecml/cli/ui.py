@@ -25,6 +25,7 @@ def ui(
     if not location.has_server:
         check_port_free(port, "--port")
     from tasks.tracking.store import open_store
+    from tasks.tracking.ui_app import NAME
     from tasks.tracking.write import runs_url
 
     if location.has_server:
@@ -38,6 +39,6 @@ def ui(
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # processes for what language models need
     if location.artifact_root:
         command += ["--default-artifact-root", location.artifact_root]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--app-name", NAME, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606 -- MLflow's server takes this process's place, and its signals
