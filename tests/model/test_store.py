@@ -1,7 +1,9 @@
 """Saving and loading: the same model comes back, and what was altered is refused before it is used."""
 
+import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from vecml.config import make_config
 from vecml.data.sources import load_table
 from vecml.data.split import split_table
 from vecml.errors import ModelError
+from vecml.model.network import Layer
 from vecml.model.store import Classifier, load, save
 from vecml.model.train import train
 
@@ -128,3 +131,33 @@ def replace_weights(folder: Path, content: bytes) -> None:
     description = json.loads((folder / "model.json").read_text())
     description["sha256"]["model.safetensors"] = hashlib.sha256(content).hexdigest()
     (folder / "model.json").write_text(json.dumps(description))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "preprocessing.json"])
+def test_a_pipe_in_a_files_place_is_refused_at_once(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ModelError, match=rf"^no model in .*: {name}: it is no regular file$"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "layer 1 has weights that are not finite"),
+        (np.inf, "layer 1 has weights that are not finite"),
+        (-3e38, "layer 1 has weights that float32 cannot add up: to 6"),
+    ],
+)
+def test_weights_that_give_every_row_one_class(
+    classifier: Classifier, folder: Path, value: float, message: str
+) -> None:
+    """Whoever altered them has made the digests anew."""
+    layers = list(classifier.model.layers)
+    weight_OI = layers[1].weight_OI.copy()
+    weight_OI[0, :2] = value
+    layers[1] = Layer(weight_OI, layers[1].bias_O)
+    save(Classifier(dataclasses.replace(classifier.model, layers=tuple(layers)), classifier.encoding), folder)
+    with pytest.raises(ModelError, match=message):
+        load(folder)

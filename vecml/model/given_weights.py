@@ -16,6 +16,7 @@ from vecml.model.module_checks import build, check_finite
 from vecml.model.network import AnyModel, Architecture, Layer, Model, layer_from
 from vecml.model.own_module import fill, model_of, read_state
 from vecml.model.recipe import NOTEBOOK_HIDDEN
+from vecml.regular_file import read_regular
 
 KEY = re.compile(r"(.*\.)?(\d+)\.(weight|bias)")  # layers.0.weight; 0.weight, 2.weight ... of an nn.Sequential
 
@@ -41,7 +42,7 @@ def given_model(split: Split, config: TrainingConfig) -> AnyModel:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise ModelError(f"--weights {path}: {error.strerror or error}", "name a safetensors file") from None
 

@@ -24,6 +24,7 @@ from vecml.config import Activation
 from vecml.data.encoding import Encoding
 from vecml.errors import ModelError
 from vecml.model.network import AnyModel, Architecture, Layer, Model
+from vecml.regular_file import read_regular
 
 FORMAT = 1
 DESCRIPTION = "model.json"
@@ -84,8 +85,8 @@ def load(folder: str | Path, architecture: str | None = None) -> Classifier:
     if not (place / DESCRIPTION).exists() and (place / "vecml" / DESCRIPTION).exists():
         place = place / "vecml"
     try:
-        description = json.loads((place / DESCRIPTION).read_bytes())
-        content = {name: (place / name).read_bytes() for name in (WEIGHTS, PREPROCESSING)}
+        description = json.loads(read_regular(place / DESCRIPTION))
+        content = {name: read_regular(place / name) for name in (WEIGHTS, PREPROCESSING)}
     except OSError as error:
         raise ModelError(
             f"no model in {folder}: {Path(error.filename).name}: {error.strerror}",
@@ -194,6 +195,7 @@ def _layers(content: bytes, architecture: Architecture, place: Path) -> tuple[La
     for index, (fan_in, fan_out) in enumerate(zip(architecture.widths, architecture.widths[1:], strict=False)):
         weight = _array(arrays, f"layers.{index}.weight", (fan_out, fan_in), place)
         bias = _array(arrays, f"layers.{index}.bias", (fan_out,), place)
+        _check_range(weight, bias, f"{place / WEIGHTS}: layer {index}")
         layers.append(Layer(weight, bias))
     return tuple(layers)
 
@@ -207,6 +209,20 @@ def _array(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...], pla
         raise ModelError(f"{place / WEIGHTS}: {name} is {array.shape} {array.dtype}, not {shape} float32")
     array.flags.writeable = False
     return array
+
+
+def _check_range(weight_OI: np.ndarray, bias_O: np.ndarray, where: str) -> None:
+    """Raise ModelError for a layer that training cannot leave: it would give every row the same class.
+
+    Its weights are not finite, or so large that inputs of size 1 are more than float32 can hold.
+    """
+    if not (np.isfinite(weight_OI).all() and np.isfinite(bias_O).all()):
+        raise ModelError(f"{where} has weights that are not finite", "take the model from its run again")
+    largest = float((np.abs(weight_OI.astype(np.float64)).sum(axis=1) + np.abs(bias_O)).max(initial=0.0))
+    if largest > float(np.finfo(np.float32).max):
+        raise ModelError(
+            f"{where} has weights that float32 cannot add up: to {largest:.3g}", "take the model from its run again"
+        )
 
 
 def _json(value: object) -> bytes:
