@@ -136,12 +136,12 @@ def worst(results: Sequence[Result], count: int = 40) -> str:
     """The tables on which vecml is furthest below the logistic regression, or below the majority."""
     both = [result for result in results if result.trained and result.peers.get("logistic") is not None]
     both.sort(key=lambda one: one.vecml["accuracy"] - one.peers["logistic"])
-    lines = ["vecml  logistic  boosting  mlp    majority  test rows  epochs  table"]
+    lines = ["vecml  logistic  boosting  mlp    majority  test rows   steps  table"]
     below = [result for result in results if result.below_majority]
     for result in [*both[:count], *(one for one in below if one not in both[:count])]:
         figures = [result.vecml["accuracy"], *(result.peers.get(name) for name in PEERS), result.vecml["majority"]]
         shown = "  ".join("  -  " if value is None else f"{value:.3f}" for value in figures)
         mark = " BELOW THE MAJORITY" if result.below_majority else ""
-        rows, epochs = result.vecml["test_rows"], result.vecml["epochs"]
-        lines.append(f"{shown}  {rows:>6}  {epochs:>5}  {result.table.name} --target {result.table.target!r}{mark}")
+        rows, steps = result.vecml["test_rows"], result.vecml["steps"]
+        lines.append(f"{shown}  {rows:>6}  {steps or 0:>6}  {result.table.name} --target {result.table.target!r}{mark}")
     return "\n".join(lines)

@@ -28,7 +28,9 @@ from vecml.warnings import VecmlWarning
 pytestmark = pytest.mark.filterwarnings("ignore:VML042")
 
 QUICK = {"epochs": 30, "batch_size": 16, "learning_rate": 0.02, "threads": 1}
-EXPECTED_FAILURES: dict[str, str] = {}  # by the check's name, why it cannot pass
+EXPECTED_FAILURES = {  # by the check's name, why it cannot pass
+    "check_class_weight_classifiers": "it gives class_weight a weight for each class; it is None or 'balanced' here",
+}
 
 
 def animals(n_rows: int = 120) -> tuple[pd.DataFrame, np.ndarray]:
@@ -50,7 +52,7 @@ def animals(n_rows: int = 120) -> tuple[pd.DataFrame, np.ndarray]:
 
 @pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
 @parametrize_with_checks(
-    [TabularClassifier(epochs=60, batch_size=32, learning_rate=0.02, threads=1)],
+    [TabularClassifier(threads=1)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 def test_scikit_learns_checks(estimator: TabularClassifier, check: Any) -> None:
@@ -68,7 +70,7 @@ def test_text_and_missing_values_need_no_preparation() -> None:
     assert probabilities_NC.shape == (30, 2)
     assert probabilities_NC.sum(axis=1) == pytest.approx(1)
     assert (fitted.classes_[probabilities_NC.argmax(axis=1)] == fitted.predict(frame[90:])).all()
-    assert fitted.n_iter_ == len(fitted.losses_) == 30
+    assert len(fitted.training_.losses) == 30
 
 
 def test_sources_of_the_same_table_agree() -> None:
@@ -189,6 +191,39 @@ def test_a_useless_column_is_left_out_with_a_warning() -> None:
 )
 def test_hints_are_calls(hint: str | None, said: str | None) -> None:
     assert in_python(hint) == said
+
+
+def test_training_without_epochs_stops_by_itself() -> None:
+    frame, label_N = animals()
+    fitted = TabularClassifier(threads=1).fit(frame, label_N)
+    assert fitted.training_.course is not None
+    assert fitted.training_.course.reason == "settled"
+    assert fitted.score(frame, label_N) > 0.95
+    with pytest.warns(VecmlWarning, match="VML021"):
+        short = TabularClassifier(threads=1, max_steps=20).fit(frame, label_N)
+    assert short.training_.course is not None
+    assert (short.training_.course.steps, short.training_.course.reason) == (20, "steps")
+
+
+def test_rules_for_columns_are_those_of_a_file() -> None:
+    frame, label_N = animals()
+    frame["code"] = np.resize(["1", "2", "3", "?"], len(frame))
+    plain = TabularClassifier(**QUICK, missing=("?",)).fit(frame, label_N)
+    forced = TabularClassifier(**QUICK, categorical=("code",), missing=("?",)).fit(frame, label_N)
+    assert [column.kind for column in plain.classifier_.encoding.columns][-1] == "number"
+    assert [column.kind for column in forced.classifier_.encoding.columns][-1] == "category"
+    assert (forced.predict(frame) == label_N).mean() > 0.95
+
+
+def test_balanced_classes_find_the_rare_one() -> None:
+    rng = np.random.default_rng(1)
+    label_N = (rng.random(400) < 0.08).astype(int)
+    x_NF = rng.normal(size=(400, 2)) + label_N[:, None]
+    recall = [
+        (TabularClassifier(**QUICK, class_weight=weight).fit(x_NF, label_N).predict(x_NF)[label_N == 1] == 1).mean()
+        for weight in (None, "balanced")
+    ]
+    assert recall[0] < 0.6 < recall[1]
 
 
 def test_unseen_categories_are_counted() -> None:

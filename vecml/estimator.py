@@ -57,7 +57,13 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         epochs: passes over the training rows; None goes on until rows that are held out of them say that it is enough.
         batch_size: rows of a training step; None lets the table decide.
         learning_rate: Adam's step size; None lets the table decide.
+        weight_decay: share of the weights that a step of size 1 takes away; None lets the table decide.
+        max_steps, max_seconds: where training without `epochs` ends at the latest; steps None lets the table decide.
+        class_weight: None, or `balanced`: a row of a rare class counts more.
+        tune: settings to try on held-out rows; 0 takes the rule's.
         drop: columns to leave out.
+        categorical: columns that are categories whatever they say.
+        missing: what stands for a missing value: `("?", "-99")`.
         max_categories: distinct values of a text column that are kept as categories.
         strict: raise an error where vecml would decide something and warn.
         engine: the library that `predict` runs the network with.
@@ -67,8 +73,7 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     Attributes:
         classes_: the labels, sorted, as NumPy keeps them.
         n_features_in_, feature_names_in_: columns of X; the names only where X has names.
-        n_iter_: passes over the training rows that were made.
-        losses_: mean cross-entropy of each pass, in nats.
+        training_: how the training went (`vecml.model.train.Training`): losses, steps, and what the table decided.
         classifier_: the network and the encoding of its columns, which `vecml.predict` and `vecml.compare` take.
 
     >>> TabularClassifier(epochs=20).fit(frame[["age", "city"]], frame["bought"]).predict(new)  # doctest: +SKIP
@@ -82,7 +87,14 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        max_steps: int | None = None,
+        max_seconds: float = 300.0,
+        class_weight: str | None = None,
+        tune: int = 0,
         drop: tuple[str, ...] = (),
+        categorical: tuple[str, ...] = (),
+        missing: tuple[str, ...] = (),
         max_categories: int | None = None,
         strict: bool = False,
         engine: str = "torch",
@@ -94,7 +106,14 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.max_steps = max_steps
+        self.max_seconds = max_seconds
+        self.class_weight = class_weight
+        self.tune = tune
         self.drop = drop
+        self.categorical = categorical
+        self.missing = missing
         self.max_categories = max_categories
         self.strict = strict
         self.engine = engine
@@ -127,8 +146,7 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             )
             training = train(split, config, "cpu")
         self.classifier_ = Classifier(training.model, encoding)
-        self.losses_ = training.losses
-        self.n_iter_ = len(training.losses)
+        self.training_ = training
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
