@@ -15,7 +15,10 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from vecml.data.arrow_types import FLOAT64_INTEGERS, all_exact
+from vecml.data.column_names import typeable_names
 from vecml.data.dialect import COMMA, SEPARATORS, Dialect
+from vecml.data.na_words import may_be_word, with_words
+from vecml.data.reading import Na
 from vecml.data.selection import shortened
 from vecml.data.text_stream import DAMAGED, arrow_separator, arrow_stream
 from vecml.errors import DataError
@@ -27,31 +30,43 @@ MOST_DICTIONARY_VALUES = 10_000
 
 
 def read_delimited(
-    path: Path, dialect: Dialect = COMMA, text: Collection[str] = (), block_bytes: int = BLOCK_BYTES
+    path: Path,
+    dialect: Dialect = COMMA,
+    text: Collection[str] = (),
+    block_bytes: int = BLOCK_BYTES,
+    na: Na = "looked at",
 ) -> "pa.Table":
     """Read the whole file into an Arrow table.
 
     An empty value and NA, NaN, NULL and the like are missing, in text too, unless they stand in quotes. A value in
-    quotes may hold line breaks. A column with integers that float64 does not hold is text.
+    quotes may hold line breaks. A column with integers that float64 does not hold is text, and `NA` may be a word
+    (`vecml.data.na_words`).
 
     Args:
         path: of the file.
         dialect: how it writes its table.
         text: names of columns to read as text; the types of the others are inferred.
         block_bytes: several threads read blocks of this size; the result does not depend on it.
+        na: what `NA` without quotes is; `word`: only an empty value is missing.
 
     Raises:
         DataError: the file is empty, a row has too few or too many values, or bytes are not in the encoding.
     """
-    table = _read(path, dialect, text, block_bytes)
+    nulls = [""] if na == "word" else None
+    table = _read(path, dialect, text, block_bytes, nulls=nulls)
     if table.num_columns == 1:
         check_delimiter(path, table.column_names, dialect.separator)
         # An empty line is a missing value where there is but one column; elsewhere it is no row at all.
-        table = _read(path, dialect, text, block_bytes, skip_empty=False)
-    named = zip(table.column_names, table.columns, strict=True)
-    long = [name for name, column in named if _may_be_inexact(column)]
-    if long:
-        table = _read(path, dialect, {*text, *long}, block_bytes, skip_empty=table.num_columns > 1)
+        table = _read(path, dialect, text, block_bytes, skip_empty=False, nulls=nulls)
+    again = _misread(table, text)
+    skip_empty = table.num_columns > 1
+    if again:
+        table = _read(path, dialect, {*text, *again}, block_bytes, skip_empty=skip_empty, nulls=nulls)
+    if na == "looked at" and len(set(table.column_names)) == table.num_columns:
+        codes = [name for name, column in zip(table.column_names, table.columns, strict=True) if may_be_word(column)]
+        if codes:
+            written = _read(path, dialect, codes, block_bytes, skip_empty=skip_empty, nulls=[""], only=codes)
+            table = with_words(table, written)
     _check_utf8(path, table)
     check_closed(path, table.column(table.num_columns - 1), table.num_rows, dialect)
     return table
@@ -103,6 +118,15 @@ def check_closed(path: Path, last: "pa.ChunkedArray | None", n_rows: int, dialec
         )
 
 
+def _misread(table: "pa.Table", text: Collection[str]) -> list[str]:
+    """The columns to read again as text: for their integers, and those of `text` that the file calls otherwise."""
+    names = table.column_names
+    found = [name for name, column in zip(names, table.columns, strict=True) if _may_be_inexact(column)]
+    if not set(text) <= set(names):
+        found += [name for name, typeable in zip(names, typeable_names(names), strict=True) if typeable in text]
+    return [name for name in found if name not in text]
+
+
 def _may_be_inexact(column: "pa.ChunkedArray") -> bool:
     """Whether float64 does not hold the integers of a column, or Arrow took them for floats since int64 does not.
 
@@ -142,12 +166,17 @@ def _read(
     block_bytes: int,
     *,
     skip_empty: bool = True,
+    nulls: list[str] | None = None,
+    only: Sequence[str] = (),
 ) -> "pa.Table":
+    """Arrow's reader; `nulls`: what is missing, None: what Arrow knows; `only`: read these columns alone."""
     parse = parse_options(dialect, skip_empty=skip_empty)
     convert = csv.ConvertOptions(
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
         column_types={name: pa.string() for name in text},
+        null_values=nulls,
+        include_columns=list(only),
         auto_dict_encode=True,
         auto_dict_max_cardinality=MOST_DICTIONARY_VALUES,
     )

@@ -5,6 +5,7 @@ are all digits here is still a category.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from vecml.data.columns import written
 from vecml.data.encoding import KIND_IN_WORDS, Encoding, changed_kind
 from vecml.data.files import read_file
 from vecml.data.frames import columns_of
-from vecml.data.reading import UNKNOWN
+from vecml.data.reading import UNKNOWN, Na
 from vecml.data.selection import no_such_column, shortened
 from vecml.data.table import MISSING_CODE, Column, Table
 from vecml.data.text_column import category
-from vecml.data.text_values import missing_numbers, read_texts
+from vecml.data.text_values import SILENT_MARKERS, missing_numbers, read_texts
 from vecml.errors import DataError
 
 
@@ -43,7 +44,10 @@ def raw_columns(data: object, encoding: Encoding) -> tuple[Column, ...]:
         by_name = {column.name: column for column in data.columns}
         return tuple(_found(by_name, entry.name, data.source) for entry in encoding.columns)
     source, arrays = _arrays(data, encoding)
-    columns = [_as_kind(plain(_found(arrays, entry.name, source)()), entry) for entry in encoding.columns]
+    columns = [
+        _as_kind(plain(_found(arrays, entry.name, source)()), entry, words=has_words(encoding))
+        for entry in encoding.columns
+    ]
     if len({len(column.values_N) for column in columns}) > 1:
         lengths = ", ".join(f"{column.name!r} {len(column.values_N):,}" for column in columns[:5])
         raise DataError(f"columns of {source} differ in length: {lengths}", "give every column a value for every row")
@@ -58,12 +62,19 @@ def _found(columns: "Mapping[str, Any]", name: str, source: str) -> Any:
     return columns[name]
 
 
+def has_words(encoding: Encoding) -> bool:
+    """Whether `NA` without quotes is a word of some column, so that in text files only what is empty is missing."""
+    return any(entry.reading.na_is_word for entry in encoding.columns)
+
+
 def read_as_text(encoding: Encoding) -> list[str]:
     """The columns of a text file that must be read as text: what they say is known, and need not be inferred."""
     return [
         entry.name
         for entry in encoding.columns
-        if entry.kind != "number" or not (entry.reading.is_plain or entry.reading.date == UNKNOWN)
+        if entry.kind != "number"
+        or not (entry.reading.is_plain or entry.reading.date == UNKNOWN)
+        or has_words(encoding)
     ]
 
 
@@ -71,7 +82,8 @@ def _arrays(data: object, encoding: Encoding) -> tuple[str, "dict[str, Callable[
     """Return a name for the source of the data, and by each column's name a function that makes the column."""
     if isinstance(data, str | Path):
         path = Path(data).expanduser()
-        data, source = read_file(path, text=read_as_text(encoding)), path.name
+        na: Na = "word" if has_words(encoding) else "missing"
+        data, source = read_file(path, text=read_as_text(encoding), na=na), path.name
         _, columns = columns_of(data)
     else:
         source, columns = columns_of(data)
@@ -79,8 +91,11 @@ def _arrays(data: object, encoding: Encoding) -> tuple[str, "dict[str, Callable[
     return source, {name: make for name, (_, make) in zip(names, columns, strict=True)}
 
 
-def _as_kind(column: "pa.ChunkedArray", entry: ColumnEncoding) -> Column:
-    """The column as the kind that it had in training, where its values allow it; transform looks at numbers' range."""
+def _as_kind(column: "pa.ChunkedArray", entry: ColumnEncoding, *, words: bool) -> Column:
+    """The column as the kind that it had in training, where its values allow it; transform looks at numbers' range.
+
+    `words`: `NA` may stand where a text file has it, since it is a word of some other column.
+    """
     name, kind, reading = entry.name, entry.kind, entry.reading
     if pa.types.is_null(column.type):
         column = column.cast({"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}[kind])
@@ -91,6 +106,9 @@ def _as_kind(column: "pa.ChunkedArray", entry: ColumnEncoding) -> Column:
             "give it values of the kind that the model was trained on",
         )
     if kind == "category":
+        if words and not reading.na_is_word:
+            known = tuple(word for word in SILENT_MARKERS if word not in entry.categories)
+            reading = replace(reading, missing=(*reading.missing, *known))
         return category(name, *category_codes(column if text else written(column)), reading)
     if kind == "boolean":
         if boolean:

@@ -5,6 +5,9 @@ gives the same feature.
 """
 
 from dataclasses import dataclass
+from typing import Literal
+
+Na = Literal["looked at", "word", "missing"]  # what NA without quotes is in a text file
 
 ISO = "YYYY-MM-DD"
 TIME_OF_DAY = "HH:MM:SS"
@@ -60,11 +63,13 @@ class Reading:
         missing: texts that stand for a missing value, without blanks around them; in a column of typed numbers the
             numbers that they say. In a number or a boolean the empty text and words such as `?` do so without being
             named, in a category only what is named.
+        na_is_word: whether `NA` without quotes is one of a category's values in a text file.
     """
 
     number: NumberFormat = PLAIN
     date: str = ""
     missing: tuple[str, ...] = ()
+    na_is_word: bool = False
 
     @property
     def is_plain(self) -> bool:

@@ -111,6 +111,7 @@ def table_from_arrow(
     """
     from vecml.data.columns import columns_from_arrow  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
     from vecml.data.labels import labels_from_arrow  # noqa: PLC0415 -- the same
+    from vecml.data.na_words import NA, word_columns  # noqa: PLC0415 -- the same
     from vecml.data.text_column import ColumnRules  # noqa: PLC0415 -- the same
     from vecml.data.text_values import without_declared  # noqa: PLC0415 -- the same
 
@@ -123,7 +124,10 @@ def table_from_arrow(
     named = {"target": chosen.target, "drop": chosen.drop, "keep": chosen.keep, "categorical": chosen.categorical}
     config = config.model_copy(update=named)
     features = features_of(names, chosen)
-    rules = ColumnRules(config.max_categories, frozenset(config.categorical), config.missing)
+    words = word_columns(arrow, [*features, *([chosen.target] if chosen.target else [])])
+    for name in words if NA not in config.missing else ():
+        findings.decided("VML036", name, f"holds codes of two letters, and {NA} is one of them and no missing value")
+    rules = ColumnRules(config.max_categories, frozenset(config.categorical), config.missing, frozenset(words))
     columns = columns_from_arrow(arrow.select(features), rules, findings)
     advice = Advice(config, names, columns, findings)
     if chosen.unknown:

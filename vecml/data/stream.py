@@ -168,6 +168,6 @@ def _row_bytes(schema: "pa.Schema", names: list[str]) -> int | None:
 
 def _unstreamed(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
     """Read a file whose format cannot be streamed; yield tables of at most `block_rows` rows."""
-    table = read_file(file.path, text=read_as_text(file.encoding)).select(file.block_columns)
+    table = read_file(file.path, text=read_as_text(file.encoding), na="missing").select(file.block_columns)
     for start in range(0, table.num_rows, block_rows):
         yield table.slice(start, block_rows)

@@ -26,7 +26,7 @@ from vecml.data.delimited import (
 )
 from vecml.data.dialect import COMMA, Dialect, in_encoding
 from vecml.data.files import tell, warn_of
-from vecml.data.raw import read_as_text
+from vecml.data.raw import has_words, read_as_text
 from vecml.data.text_stream import arrow_stream
 
 CSV_BLOCK_BYTES = 1 << 22
@@ -124,6 +124,7 @@ def _csv_reader(
         parse_options=parse_options(dialect, skip_empty=len(names) > 1),
         convert_options=csv.ConvertOptions(
             strings_can_be_null=True,
+            null_values=[""] if has_words(file.encoding) else None,
             quoted_strings_can_be_null=len(numbers) == len(file.read_columns),
             column_types=kinds,
             include_columns=list(dict.fromkeys([*file.read_columns, names[-1]])),

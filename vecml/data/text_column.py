@@ -48,11 +48,13 @@ class ColumnRules:
         max_categories: the commonest values of a text column that become categories; None keeps all.
         categorical: columns that are categories whatever they say.
         missing: texts that stand for a missing value.
+        words: columns of a text file in which `NA` is a word.
     """
 
     max_categories: int | None = None
     categorical: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
 
 
 EVERYTHING = ColumnRules()
@@ -97,6 +99,8 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
         absent_D = stands_for_missing(texts, reading.missing)
         if name not in rules.categorical and _is_dropped(name, count_D[~absent_D], rules.max_categories, findings):
             return None
+        if name in rules.words:
+            reading = replace(reading, na_is_word=True)
         return category(name, code_N, values, reading, rules.max_categories)
     values_D, _ = read_texts(said.kind, reading, texts)
     values_N = np.append(values_D, np.nan)[code_N]
