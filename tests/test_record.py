@@ -24,6 +24,10 @@ from vecml.keys import (
     CHILD_TAGS,
     COURSE_METRICS,
     END_TAGS,
+    FIT,
+    FIT_METRICS,
+    FIT_PARAMS,
+    FIT_TAGS,
     HELD_OUT_METRIC,
     IMPORT_TAGS,
     LAB,
@@ -83,6 +87,9 @@ SECTIONS = {
     "Params of an optimisation": OPTIMIZE_PARAMS,
     "Metrics of an optimisation": OPTIMIZE_METRICS,
     "Tags of an optimisation": OPTIMIZE_TAGS,
+    "Params of a fitted estimator": FIT_PARAMS,
+    "Metrics of a fitted estimator": FIT_METRICS,
+    "Tags of a fitted estimator": FIT_TAGS,
     "Tags of an imported run": IMPORT_TAGS,
 }
 
@@ -113,7 +120,7 @@ def test_a_name_stands_in_the_keys_of_the_page() -> None:
     assert (rung[1], experiment[0]) == ("ladder/whole_array_blas/ratio", "lab/blas_threads/best_ratio")
 
 
-@pytest.mark.parametrize("kind", [LADDER, LAB, OPTIMIZE])
+@pytest.mark.parametrize("kind", [LADDER, LAB, OPTIMIZE, FIT])
 def test_the_page_says_what_kind_the_run_is(kind: str) -> None:
     assert f"| `vecml.kind` | `{kind}` |" in PAGE
 

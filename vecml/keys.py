@@ -157,9 +157,19 @@ OPTIMIZE_METRICS = (
 )
 OPTIMIZE_END_TAGS = ("vecml.winner", "vecml.verdict", "vecml.launches")
 OPTIMIZE_TAGS = (*START_TAGS, *OPTIMIZE_END_TAGS, ERROR)
+# A fitted `vecml.TabularClassifier`, where its user asks for a run; the params are its own, and what it was tried on.
+FIT_PARAMS = (
+    *("n_rows", "n_features", "n_classes"),
+    *("hidden", "activation", "epochs", "batch_size", "learning_rate", "weight_decay", "max_steps", "max_seconds"),
+    *("class_weight", "tune", "drop", "categorical", "missing", "max_categories", "strict"),
+    *("engine", "threads", "random_state"),
+)
+FIT_METRICS = (LOSS_METRIC, "test/accuracy", "test/accuracy_low", "test/accuracy_high")
+FIT_END_TAGS = ("vecml.architecture_digest", "vecml.model_digest")
+FIT_TAGS = (*START_TAGS, *FIT_END_TAGS, ERROR)
 
 PIPELINE, COMPARE, SETTING = "pipeline", "compare", "setting"  # what stands under KIND
-LADDER, LAB, OPTIMIZE = "ladder", "lab", "optimize"
+LADDER, LAB, OPTIMIZE, FIT = "ladder", "lab", "optimize", "fit"
 
 COMPUTING = ("python", "numpy", "torch", "onnxruntime", "openvino", "halide", "scipy", "blas", "gpu_driver")
 AUTO = "auto"  # the param `epochs` where held-out rows decide

@@ -71,7 +71,7 @@ class RunContent:
 
 @dataclass(frozen=True)
 class ResultWriter:
-    """Writes one result into the run `opened`: a ladder, a lab or an optimisation."""
+    """Writes one result into the run `opened`: a ladder, a lab, an optimisation or a fitted estimator."""
 
     opened: OpenRun
 
@@ -102,7 +102,7 @@ class ResultWriter:
 def tracked_result(kind: str, name: str | None) -> Iterator[ResultWriter]:
     """Give a result's writer for the `with` block, in a new run on the CPU, which ends as in `tracked_run`.
 
-    `kind` is `LADDER`, `LAB` or `OPTIMIZE` of `vecml.keys`; without a `name` MLflow makes one.
+    `kind` is `LADDER`, `LAB`, `OPTIMIZE` or `FIT` of `vecml.keys`; without a `name` MLflow makes one.
 
     Raises StoreError when the store cannot be opened or written.
     """
