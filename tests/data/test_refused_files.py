@@ -55,14 +55,14 @@ REFUSED: dict[str, Case] = {
         text("a,label\n1,x\n2,café\n".encode("latin-1")),
         {"encoding": "utf-8"},
         "data.csv is not in the encoding utf-8: \"'utf-8' codec can't decode byte 0xe…",
-        "name another one with --encoding",
+        "let vecml find it, without --encoding: {run}",
     ),
     "a separator that it has not": (
         "data.csv",
         rows("a;label", "1;x"),
         {"separator": "comma"},
         "data.csv has a single column, called 'a;label'",
-        "it was read with the separator ','; this one seems to use ';': --separator ';'",
+        "it was read with the separator ','; this one seems to use ';': {run} --separator ';'",
     ),
     "another kind of file": (
         "data.csv",
@@ -205,13 +205,6 @@ REFUSED: dict[str, Case] = {
         "data.npz holds no array",
         "save one with numpy.savez",
     ),
-    "complex numbers": (
-        "data.npz",
-        save_all(a=np.arange(2) * 1j, label=np.arange(2)),
-        {},
-        "column 'a' in data.npz cannot be used (complex128): …",
-        "make its values alike, or leave it out with --drop a",
-    ),
 }
 
 
@@ -237,7 +230,11 @@ def test_no_such_file_lists_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("")
     with pytest.raises(DataError) as caught:
         check_source(str(tmp_path / "x.npy"))
-    assert caught.value.hint == f"files in {tmp_path}: 'measurements.csv'"
+    assert caught.value.hint == f"the only one in {tmp_path} is: measurements.csv"
+    (tmp_path / "more.csv").write_text("a,label\n")
+    with pytest.raises(DataError) as caught:
+        check_source(str(tmp_path / "x.npy"))
+    assert caught.value.hint == f"files in {tmp_path}: 'measurements.csv', 'more.csv'"
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
@@ -280,12 +277,12 @@ def test_name_that_no_file_can_have() -> None:
         (
             "iriss",
             "there is no set sklearn:iriss",
-            "did you mean 'iris'? sets: 'breast_cancer', 'digits', 'iris', 'wine'",
+            "sets: 'breast_cancer', 'digits', 'iris', 'wine'; did you mean 'iris'?",
         ),
         (
             "diabetes",
             "sklearn:diabetes is a regression set; vecml trains classifiers",
-            "choose from sklearn:breast_cancer, sklearn:digits, sklearn:iris, sklearn:wine",
+            "choose from sklearn:breast_cancer, sklearn:digits, sklearn:iris, sklearn:wine, for example:",
         ),
     ],
 )
@@ -293,7 +290,8 @@ def test_no_such_built_in_set(name: str, message: str, hint: str) -> None:
     for refuse in (check_source, lambda data: load_table(make_config({"data": data}))):
         with pytest.raises(DataError) as caught:
             refuse(f"sklearn:{name}")
-        assert (caught.value.message, caught.value.hint) == (message, hint)
+        assert caught.value.message == message
+        assert str(caught.value.hint).startswith(hint)
 
 
 def test_one_generated_row_has_one_class() -> None:

@@ -45,7 +45,7 @@ AT_ONCE = [
     (("--data", "none.csv", "--target", "y"), "error: no such file: none.csv\n"),
     (
         ("--data", "sklearn:digit"),
-        "error: there is no set sklearn:digit\nhint: did you mean 'digits'?",
+        "error: there is no set sklearn:digit\nhint: sets: ",
     ),
 ]
 

@@ -26,6 +26,7 @@ from vecml.cli.terminal import console
 from vecml.comparison.budget import seconds_of
 from vecml.config import PipelineConfig
 from vecml.data.dialect import asked_of, check_asked
+from vecml.data.remedy import whole_commands
 from vecml.data.sources import check_source
 from vecml.device import check_threads
 from vecml.environment import known_conflicts
@@ -51,7 +52,8 @@ def check_here(config: PipelineConfig) -> None:
         seconds_of(config.budget)
     if config.device != "auto" or config.engine not in ("auto", "torch", "torch_compile"):  # else torch has to be asked
         requested_setting(config)
-    check_source(config.data)
+    with whole_commands(config):
+        check_source(config.data)
     check_asked(asked_of(config))
     if config.architecture is not None:
         parts_of(config.architecture)

@@ -97,6 +97,8 @@ def arrow_array(name: str, values: Any, source: str) -> "pa.Array":
             # Arrow knows this machine's byte order only, and no long double.
             native = np.dtype(np.float64) if values.dtype.char == "g" else values.dtype.newbyteorder("=")
             values = values.astype(native, copy=False)
+            if values.dtype.kind == "c":  # read as a pair, so that the column is refused, and can be dropped
+                return pa.StructArray.from_arrays([values.real.copy(), values.imag.copy()], ["real", "imaginary"])
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError) as error:
         kind = getattr(values, "dtype", type(values).__name__)

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from vecml.data.selection import did_you_mean
-from vecml.errors import DataError
+from vecml.data.remedy import SettingHelpsError
+from vecml.data.selection import listed, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,9 +33,14 @@ def builtin_table(name: str) -> "pa.Table":
 def check_name(name: str) -> None:
     """Raise DataError for any name but those in `SETS`."""
     if name in REGRESSION_SETS:
-        raise DataError(f"{PREFIX}{name} is a regression set; vecml trains classifiers", f"choose from {_choices()}")
+        message = f"{PREFIX}{name} is a regression set; vecml trains classifiers"
+        example = PREFIX + SETS[0]
+        words = f"choose from {_choices()}, for example:"
+        raise SettingHelpsError(message, words, {"data": example, "target": None}, f"--data {example}")
     if name not in SETS:
-        raise DataError(f"there is no set {PREFIX}{name}", did_you_mean(name, SETS, "sets"))
+        close = nearest(name, SETS)
+        words = f"sets: {listed(SETS)}; " + (f"did you mean {close!r}?" if close else "for example:")
+        raise SettingHelpsError(f"there is no set {PREFIX}{name}", words, {"data": PREFIX + (close or SETS[0])})
 
 
 def _choices() -> str:

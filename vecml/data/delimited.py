@@ -19,6 +19,7 @@ from vecml.data.column_names import typeable_names
 from vecml.data.dialect import COMMA, SEPARATORS, Dialect
 from vecml.data.na_words import may_be_word, with_words
 from vecml.data.reading import Na
+from vecml.data.remedy import SettingHelpsError, flags
 from vecml.data.selection import shortened
 from vecml.data.text_stream import DAMAGED, arrow_separator, arrow_stream
 from vecml.errors import DataError
@@ -88,9 +89,10 @@ def check_delimiter(path: Path, names: Sequence[str], separator: str) -> None:
     """Raise DataError when a file with a single column seems to be separated by another character."""
     other = [mark for mark in SEPARATORS if mark != separator and mark in names[0]]
     if len(names) == 1 and other:
-        raise DataError(
+        raise SettingHelpsError(
             f"{path.name} has a single column, called {shortened(names[0])}",
-            f"it was read with the separator {separator!r}; this one seems to use {other[0]!r}: "
+            f"it was read with the separator {separator!r}; this one seems to use {other[0]!r}:",
+            {"separator": other[0]},
             f"--separator {shlex.quote(other[0])}",
         )
 
@@ -248,7 +250,7 @@ def _check_utf8(path: Path, table: "pa.Table") -> None:
                     raise not_decoded(path, f"column {name!r} in row {row}", value) from None
 
 
-class NotDecodedError(DataError):
+class NotDecodedError(SettingHelpsError):
     """Bytes that are not in the encoding that was taken for the file's."""
 
 
@@ -256,4 +258,6 @@ def not_decoded(path: Path, where: str, value: bytes | None = None, encoding: st
     """The error for a `value` that is not in the `encoding`, with its place (`where`) in the file at `path`."""
     shown = "" if value is None else f": {shortened(value)}"
     name = "UTF-8" if encoding == "utf-8" else encoding
-    return NotDecodedError(f"{path.name}: {where} is not {name}{shown}", "name its encoding: --encoding cp1252")
+    changes = {"encoding": "cp1252" if encoding == "utf-8" else None}
+    words = "name its encoding:" if encoding == "utf-8" else "let vecml find it, without --encoding:"
+    return NotDecodedError(f"{path.name}: {where} is not {name}{shown}", words, changes, flags(changes))

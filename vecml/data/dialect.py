@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vecml.config import TrainingConfig
+from vecml.data.remedy import SettingHelpsError
 from vecml.data.selection import shortened
 from vecml.errors import DataError, SettingError
 
@@ -203,8 +204,10 @@ def _decoded(start: bytes, encoding: str, complete: bool, source: str) -> str:
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(start, complete)
     except (UnicodeDecodeError, LookupError) as error:
-        raise DataError(
-            f"{source} is not in the encoding {encoding}: {shortened(str(error))}", "name another one with --encoding"
+        raise SettingHelpsError(
+            f"{source} is not in the encoding {encoding}: {shortened(str(error))}",
+            "let vecml find it, without --encoding:",
+            {"encoding": None},
         ) from None
     return text.removeprefix("\ufeff")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vecml.data.dialect import COMPRESSIONS, DEFAULTS, LOOK, AskedFormat, Dialect, in_encoding, text_suffix
 from vecml.data.reading import Na
+from vecml.data.remedy import SettingHelpsError
 from vecml.data.selection import listed
 from vecml.errors import DataError, one_line
 from vecml.progress import stage
@@ -153,7 +154,7 @@ def _check_opens(path: Path) -> None:
         with path.open("rb"):
             return
     except FileNotFoundError:
-        raise DataError(f"no such file: {path}", _nearby(path)) from None
+        raise _no_such_file(path) from None
     except IsADirectoryError:
         raise DataError(f"{path} is a folder, not a file", "name one file in it") from None
     except PermissionError:
@@ -162,17 +163,24 @@ def _check_opens(path: Path) -> None:
         raise DataError(f"{str(path)!r} cannot be opened: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _nearby(path: Path) -> str:
-    """A hint: files of the same folder, those with a similar name if there are any."""
-    folder = path.parent
+def _no_such_file(path: Path) -> DataError:
+    """The error for a file that is not there; its hint names one that is like it, or files of the same folder."""
+    message, folder = f"no such file: {path}", path.parent
     if not folder.is_dir():
-        return f"there is no folder {folder} either"
+        return DataError(message, f"there is no folder {folder} either")
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     if close:
-        return f"did you mean {' or '.join(repr(name) for name in close)}?"
+        words = f"did you mean {' or '.join(repr(name) for name in close)}?"
+        return SettingHelpsError(message, words, {"data": str(folder / close[0])})
     readable = [name for name in names if Path(name).suffix.lower() in (*TEXTS, *OTHERS, *COMPRESSIONS)]
-    return f"files in {folder}: {listed(readable)}" if readable else f"there is no data file in {folder}"
+    if len(readable) == 1:
+        return SettingHelpsError(
+            message, f"the only one in {folder} is:", {"data": str(folder / readable[0])}, readable[0]
+        )
+    return DataError(
+        message, f"files in {folder}: {listed(readable)}" if readable else f"there is no data file in {folder}"
+    )
 
 
 def _read_parquet(path: Path) -> "pa.Table":

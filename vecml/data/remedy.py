@@ -1,12 +1,15 @@
 """The command of a hint: the one that was given, with changes, so that it can be pasted into a shell and then works."""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from vecml.config import PipelineConfig, TrainingConfig
 from vecml.data.column_names import find_column, squeezed
+from vecml.data.handed import PREFIX
 from vecml.data.name_list import write_names
+from vecml.errors import DataError
 from vecml.fields import flag, flag_of, is_list, shown, value_type
 
 
@@ -18,9 +21,15 @@ def command(config: TrainingConfig, changes: Mapping[str, Any], names: Sequence[
         changes: new values by field, None for the default. Columns of `drop` and `keep` are added to those there are.
         names: of the source's columns; with them names that hold a line break are written in one line.
 
-    Example: `vecml run --data 'my table.csv' --target label --drop id,name`
+    Example: `vecml run --data 'my table.csv' --target label --drop id,name`; where the table is in Python's memory,
+    `drop=['id', 'name']`.
     """
     values = _changed(config, changes)
+    if (config.data or "").startswith(PREFIX):  # no command line can name a table in Python's memory
+        asked = {name: value for name, value in values.items() if value != getattr(config, name)}
+        return ", ".join(
+            f"{name}={list(value) if isinstance(value, tuple) else value!r}" for name, value in asked.items()
+        )
     words = ["vecml", "run" if isinstance(config, PipelineConfig) else "compare"]
     for name, field in type(config).model_fields.items():
         value = values[name]
@@ -30,6 +39,32 @@ def command(config: TrainingConfig, changes: Mapping[str, Any], names: Sequence[
             value = tuple(_typed(one, names) for one in value)
         words += _words(name, _typed(value, names) if name == "target" else value)
     return shlex.join(words)
+
+
+class SettingHelpsError(DataError):
+    """What a setting mends, raised where the rest of the command is not known.
+
+    Attributes:
+        words: the hint without the setting, for example `did you mean 'iris'?`.
+        changes: the settings, as for `command`.
+    """
+
+    def __init__(self, message: str, words: str, changes: Mapping[str, Any], flags: str = "") -> None:
+        """Hint at `words`, and then at `flags`, which make the changes wherever they are taken."""
+        super().__init__(message, f"{words} {flags}".rstrip())
+        self.words, self.changes = words, dict(changes)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.message, self.words, self.changes)
+
+
+@contextmanager
+def whole_commands(config: TrainingConfig) -> Iterator[None]:
+    """Let the hint of a `SettingHelpsError` that is raised in the `with` block end with the command of `config`."""
+    try:
+        yield
+    except SettingHelpsError as error:
+        raise DataError(error.message, f"{error.words} {command(config, error.changes)}") from None
 
 
 def flags(changes: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from vecml.data.digest import table_digest
 from vecml.data.findings import Findings
 from vecml.data.leaks import without_leaks
 from vecml.data.origin import check_origin, read_origin
+from vecml.data.remedy import whole_commands
 from vecml.data.selection import Chosen, choose_columns, features_of, listed, nearest, no_such_columns
 from vecml.data.table import MISSING_CODE, Column, Table, is_constant, is_missing, take_rows
 from vecml.errors import DataError
@@ -55,6 +56,11 @@ def load_table(config: TrainingConfig, needed: Collection[str] = ()) -> Table:
     Raises DataError for whatever cannot be read, or not be used to train a classifier; with `config.strict` also where
     something had to be decided.
     """
+    with whole_commands(config):
+        return _load(config, needed)
+
+
+def _load(config: TrainingConfig, needed: Collection[str]) -> Table:
     if config.data is None:
         columns, label_N = synthetic.synthetic_columns(config.rows, config.features, config.seed)
         target, classes = synthetic.TARGET, synthetic.CLASSES
