@@ -12,8 +12,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_API_URL
 
-from tasks.tracking.location import without_passwords
 from vecml.errors import ServerError, SettingError, one_line
+from vecml.passwords import without_passwords
 
 POLL_SECONDS = 2.0
 

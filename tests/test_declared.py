@@ -30,7 +30,7 @@ EXTRAS = {
         "engines": ("onnx", "openvino", "halide"),
         "lab": ("halide",),
         "optimize": ("optimize",),
-        "data": ("excel",),
+        "data": ("database", "excel"),
     }.items()
 }
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()

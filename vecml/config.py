@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from vecml.errors import SettingError
-from vecml.fields import Declared, Flag, shown
+from vecml.fields import Declared, Flag, RefusedError, shown
+from vecml.passwords import taken_out
 
 Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
 EngineName = Literal["row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
@@ -29,6 +30,9 @@ ENGINES: tuple[str, ...] = get_args(EngineName)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 ISAS: tuple[str, ...] = get_args(Isa)
 
+# How the address of a database begins; a path follows the third slash.
+DATABASES = ("postgresql://", "postgres://", "sqlite:///", "duckdb://")
+
 Width = Annotated[int, Field(ge=1, le=65_536)]
 DATA, TRAINING, INFERENCE, RUN = "Data", "Training", "Inference", "Run"  # the headings of `vecml run --help`
 
@@ -42,10 +46,14 @@ class TrainingConfig(Declared):
 
     model_config = ConfigDict(title="Data and model")
 
-    data: Annotated[str | None, Flag(DATA, "FILE|sklearn:NAME")] = Field(
+    data: Annotated[str | None, Flag(DATA, "SOURCE")] = Field(
         None,
         title="Data",
-        description="a CSV, Parquet, Feather, .npy or .npz file, or sklearn:NAME; none generates normal features",
+        description="a file (CSV and other text, Parquet, Feather, numpy, ARFF, Excel), a folder or pattern of files, -"
+        " for standard input, a database, or sklearn:NAME; none generates normal features",
+    )
+    query: Annotated[str | None, Flag(DATA, "SQL")] = Field(
+        None, min_length=1, title="Query", description="the rows to read, where data is the address of a database"
     )
     target: Annotated[str | None, Flag(DATA, "COLUMN")] = Field(
         None, title="Target", description="the column that holds the label"
@@ -199,6 +207,20 @@ class TrainingConfig(Declared):
                 if value not in (type(self).model_fields[field].default, (32,)):
                     why = f"--architecture {self.architecture} has its own layers: leave one out"
                     raise ValueError(f"--{field} {shown(value)}: {why}")
+        return self
+
+    @field_validator("data")
+    @classmethod
+    def _no_password_is_kept(cls, data: str | None) -> str | None:
+        return None if data is None else taken_out(data)
+
+    @model_validator(mode="after")
+    def _query_goes_with_a_database(self) -> "TrainingConfig":
+        is_database = self.data is not None and self.data.startswith(DATABASES)
+        if self.query is not None and not is_database:
+            raise ValueError(f"--query needs a database: --data with one of {', '.join(DATABASES)}")
+        if is_database and self.query is None:
+            raise RefusedError(f"--data {self.data}: which rows?", "--query 'SELECT * FROM table'")
         return self
 
     @model_validator(mode="after")

@@ -124,7 +124,7 @@ def _meant(name: str, field: FieldInfo, value: Any) -> Any:
     if is_list(field):
         if isinstance(value, str):  # a column's name may hold a comma, a number or a word of a choice may not
             value = [value] if one is str else [part.strip() for part in value.split(",") if part.strip()]
-        elif not isinstance(value, list | tuple):
+        elif value is not None and not isinstance(value, list | tuple):
             value = [value]
     if mark is None or "auto" not in mark.metavar or one is str:
         return value

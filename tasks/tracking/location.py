@@ -5,12 +5,12 @@ and a run from a worker land in the same store.
 """
 
 import os
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from vecml.errors import StoreError
+from vecml.passwords import without_passwords
 
 EXPERIMENT = "vecml"
 UI_PORT = 5000
@@ -105,12 +105,3 @@ def _check_address(uri: str) -> None:
 def sqlite_uri(path: Path) -> str:
     """The address of a SQLite database."""
     return f"sqlite:///{path}"
-
-
-def without_passwords(text: str) -> str:
-    """Replace the users, passwords and tokens of all addresses in the text by stars.
-
-    Error messages of other libraries quote whole addresses. In doubt, more is replaced: up to an address's last `@`.
-    """
-    text = re.sub(r"(\w://)[^\s'\"]*@", r"\1***@", text)
-    return re.sub(r"(?i)([?&](?:password|passwd|token|api_?key|secret)=)[^&\s'\"]+", r"\1***", text)

@@ -18,13 +18,13 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from tasks.tracking import store as stores
-from tasks.tracking.location import without_passwords
 from tasks.tracking.store import Store, store_errors
 from tasks.tracking.ui_columns import QUERY
 from vecml import keys
 from vecml.device import device_name
 from vecml.environment import Environment, describe, git_commit, process_identity
 from vecml.errors import StoreError, VecmlError, interrupted, one_line
+from vecml.passwords import without_passwords
 from vecml.progress import stage
 from vecml.tracked_run import TrackedRun, start_tags
 from vecml.warnings import warn

@@ -21,12 +21,13 @@ from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, sqlite_uri, without_passwords
+from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, sqlite_uri
 from tasks.tracking.relocate import update_addresses
 from tasks.tracking.ui_columns import store_view
 from vecml.environment import is_alive, process_identity
 from vecml.errors import StoreError, one_line
 from vecml.keys import ERROR, FLOW_RUN, PROCESS
+from vecml.passwords import without_passwords
 from vecml.warnings import warn
 
 LOCK_SECONDS = 120

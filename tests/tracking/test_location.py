@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.tracking.location import Location, locate, prepare, without_passwords
+from tasks.tracking.location import Location, locate, prepare
 from vecml.errors import StoreError
+from vecml.passwords import without_passwords
 
 
 def test_the_current_folder_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

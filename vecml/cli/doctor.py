@@ -158,7 +158,8 @@ def _by_threads(rates: dict[str, float], unit: str) -> str:
 
 def _store() -> dict[str, str]:
     from flows.server import configured_url
-    from tasks.tracking.location import locate, without_passwords
+    from tasks.tracking.location import locate
+    from vecml.passwords import without_passwords
 
     location = locate()
     url = configured_url()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from flows.server import SLOW_SECONDS, TemporaryServer, configured_url
 from flows.signals import leaving_in_order
 from tasks.beforehand import handed_over, read_beforehand
-from tasks.tracking.location import locate, prepare, without_passwords
+from tasks.tracking.location import locate, prepare
 from tasks.tracking.side_process import begin_early
 from vecml.cli.terminal import console
 from vecml.comparison.budget import seconds_of
@@ -33,6 +33,7 @@ from vecml.environment import known_conflicts
 from vecml.errors import ServerError, one_line
 from vecml.inference.setting import requested_setting
 from vecml.model.find import check_there, find_class, parts_of
+from vecml.passwords import without_passwords
 from vecml.warnings import warn
 
 if TYPE_CHECKING:

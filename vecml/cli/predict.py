@@ -25,7 +25,11 @@ EPILOG = """**Examples**
 @command()
 def predict(
     data: Annotated[
-        Path, option("A file with the columns that the model was trained on; others are left alone.", "FILE")
+        str,
+        option(
+            "A file, or what else vecml run takes, with the columns of the training; others are left alone.",
+            "SOURCE",
+        ),
     ],
     out: Annotated[Path, option("The file to write: .csv or .parquet.", "FILE")],
     model: Annotated[
@@ -42,6 +46,7 @@ def predict(
     engine: Annotated[str | None, option("Another engine than the one that is stored with the model.", "NAME")] = None,
     threads: Annotated[int | None, option("Another number of CPU threads.", "N", min=1)] = None,
     architecture: ModelClass = None,
+    query: Annotated[str | None, option("The rows to read, of a database.", "SQL")] = None,
     separator: Annotated[str | None, option("What stands between values, as for vecml run.", "CHARACTER")] = None,
     encoding: Annotated[str | None, option("A text file's encoding, as for vecml run.", "NAME")] = None,
     no_header: Annotated[
@@ -49,7 +54,7 @@ def predict(
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Label every row of a file, which may be larger than memory: CSV and Parquet are read in blocks.
+    """Label every row of a file, which may be larger than memory: text and Parquet are read in blocks.
 
     The new file appears when it is complete. Its labels are those that the model gives in memory.
     """
@@ -57,18 +62,19 @@ def predict(
         raise SettingError("--engine auto: it would have to be compared first", "vecml compare --run, vecml champion")
     from vecml.inference.predict_file import check_output
 
-    check_output(out, data)
+    check_output(out, Path(data).expanduser())
     from tasks.tracking.promotion import find_model
     from vecml.data.dialect import AskedFormat, check_asked
-    from vecml.data.stream import open_file
+    from vecml.data.stream import open_data
     from vecml.inference.predict_file import predict_file, runnable
+    from vecml.passwords import taken_out
 
     asked = AskedFormat(separator, encoding, no_header)
     check_asked(asked)
     named = find_model(model, architecture)
     setting, note = runnable(named.run.classifier.model, _wanted(named.setting, engine, threads))
     notes = [] if note is None else [note]
-    file = open_file(data.expanduser(), named.run.classifier.encoding, columns(keep or []), asked)
+    file = open_data(taken_out(data), named.run.classifier.encoding, columns(keep or []), asked, query)
     target = named.run.classifier.encoding.target
     extra = [name for name in file.extra if name != target]
     if extra:
@@ -81,7 +87,7 @@ def predict(
     if json:
         typer.echo(json_text.dumps(_as_json(written, named, counts, notes), indent=1))
     else:
-        _show(written, counts, data.name, words(setting))
+        _show(written, counts, file.path.name, words(setting))
 
 
 def _show(written: Any, counts: dict[str, int], source: str, setting: str) -> None:

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file that has the columns that an encoding needs.
+    """A file, or a table in memory, that has the columns that an encoding needs.
 
     Attributes:
-        path: of the file.
+        path: of the file; of another source its name.
         encoding: names the columns that the model reads.
         carried: names of the columns that are copied to the output.
         carried_types: the Arrow types of these columns, by name; text in a CSV.
         extra: names of the file's other columns, which are not read.
         n_rows: the number of rows, where the file states it; None where the file must be read to count them.
+        table: the whole table, of a source that is no single file.
         dialect: how a text file writes its table; None for a file of another kind.
     """
 
@@ -33,6 +34,7 @@ class DataFile:
     carried_types: "dict[str, pa.DataType]" = field(repr=False)
     extra: tuple[str, ...]
     n_rows: int | None
+    table: "pa.Table | None" = field(default=None, repr=False)
     dialect: Dialect | None = field(default=None, repr=False)
 
     @property

@@ -35,6 +35,11 @@ def warn_of(what: str, instead: dict[str, Any] | None) -> None:  # noqa: ARG001 
     warn("VML050", what)
 
 
+def is_known(path: Path) -> bool:
+    """Whether the file's suffix is one that is read."""
+    return text_suffix(path) is not None or path.suffix.lower() in OTHERS
+
+
 def check_file(path: Path) -> None:
     """Raise DataError when there is no such file, it cannot be opened, or its suffix is none that is read."""
     _check_opens(path)

@@ -69,6 +69,11 @@ def arrow_of(data: object, is_idle: Callable[[str], bool] | None = None) -> "pa.
     )
 
 
+def stored(table: "pa.Table") -> "pa.Table":
+    """The table with each column as it is stored, without extensions of Arrow's types."""
+    return pa.table([_stored(column) for column in table.columns], names=table.column_names)
+
+
 def _stored(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """A column without an extension of Arrow's types, which stands for what it is stored as, and without views."""
     if isinstance(column.type, pa.BaseExtensionType):

@@ -1,12 +1,18 @@
-"""Where a table comes from: a file or several, standard input, or Python's memory. `TrainingConfig.data` names it."""
+"""Where a table comes from: files, standard input, a database, or Python's memory. `TrainingConfig.data` names it."""
 
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vecml.config import TrainingConfig
+from vecml.config import DATABASES, TrainingConfig
 from vecml.data import handed
-from vecml.data.dialect import asked_of
+from vecml.data.dialect import AskedFormat, asked_of
 from vecml.data.files import Say, check_file, read_file
+from vecml.data.reading import Na
+from vecml.data.several import read_several, several
+from vecml.data.standard_input import STANDARD_INPUT, check_standard_input, spooled
+from vecml.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +22,18 @@ def check_origin(data: str) -> None:
     """Raise DataError where `data` names nothing that can be opened; nothing is read."""
     if data.startswith(handed.PREFIX):
         handed.handed_over(data)
-    else:
+    elif data == STANDARD_INPUT:
+        check_standard_input()
+    elif data.startswith(DATABASES):
+        from vecml.data.database import check_database  # noqa: PLC0415 -- databases are seldom read
+
+        check_database(data)
+    elif re.match(r"\w+://", data):
+        raise DataError(
+            f"--data {data.partition('://')[0]}://: there is no reader for such an address",
+            f"files of this machine, and databases: {', '.join(DATABASES)}",
+        )
+    elif several(data) is None:
         check_file(Path(data).expanduser())
 
 
@@ -37,5 +54,41 @@ def read_origin(config: TrainingConfig, say: Say) -> "tuple[pa.Table, str]":
             return name in config.drop or bool(config.keep and name not in (*config.keep, config.target))
 
         return arrow_of(handed.handed_over(data), is_idle), data
-    path = Path(data).expanduser()
-    return read_file(path, config.categorical, asked_of(config), say), path.name
+    return read_data(data, config.query, config.categorical, asked_of(config), say)
+
+
+def read_data(
+    data: str, query: str | None, text: Collection[str], asked: AskedFormat, say: Say, na: Na = "looked at"
+) -> "tuple[pa.Table, str]":
+    """The whole table of files, of standard input or of a query, and its name for people.
+
+    Args:
+        data: names it, as `TrainingConfig.data` does.
+        query: of a database.
+        text, asked, say, na: as for `read_file`.
+
+    Raises DataError for whatever cannot be read.
+    """
+    if data.startswith(DATABASES):
+        from vecml.data.database import read_query  # noqa: PLC0415 -- databases are seldom read
+        from vecml.data.frames import stored  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
+
+        return stored(read_query(data, query or "")), shown_address(data)
+    if data == STANDARD_INPUT:
+        return read_file(spooled(), text, asked, say, na), "standard input"
+    check_origin(data)
+    files = several(data)
+    if files is None:
+        path = Path(data).expanduser()
+        return read_file(path, text, asked, say, na), path.name
+    return read_several(files, text, asked, say, na), data
+
+
+def is_single_file(data: str) -> bool:
+    """Whether the data is one file, which can be read a block of rows at a time."""
+    return not data.startswith(DATABASES) and data != STANDARD_INPUT and several(data) is None
+
+
+def shown_address(address: str) -> str:
+    """A database's address without user, password and options."""
+    return re.sub(r"(://)[^/]*@", r"\1", address).partition("?")[0]

@@ -7,20 +7,22 @@ rows it is given.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vecml.data.column_names import typeable_names
 from vecml.data.data_file import DataFile, count_rows_from
 from vecml.data.dialect import LOOK, AskedFormat, Dialect
 from vecml.data.encoding import KIND_IN_WORDS, Encoding
 from vecml.data.files import TEXTS, arrow_errors, check_distinct, check_file, read_file, suffix_of, tell, warn_of
-from vecml.data.raw import raw_columns, read_as_text
+from vecml.data.origin import is_single_file, read_data
+from vecml.data.raw import has_words, raw_columns, read_as_text
 from vecml.data.read_ahead import read_ahead, rebatch
 from vecml.data.selection import did_you_mean, listed_columns, shortened
-from vecml.data.stream_csv import csv_names, csv_tables
+from vecml.data.stream_csv import csv_names, csv_tables, with_typeable_names
 from vecml.data.table import Column
 from vecml.data.text_stream import find_dialect
 from vecml.errors import DataError
@@ -48,6 +50,27 @@ class Block:
         return len(self.columns[0].values_N)
 
 
+def open_data(
+    data: str, encoding: Encoding, carried: Sequence[str] = (), asked: AskedFormat = LOOK, query: str | None = None
+) -> DataFile:
+    """Check the names and types of the columns of any source that can be trained on; one that is no file is read whole.
+
+    Args:
+        data: as `TrainingConfig.data`: a file, a folder, a pattern, `-`, the address of a database.
+        encoding, carried, asked: as for `open_file`.
+        query: of a database.
+
+    Raises DataError as `open_file` does.
+    """
+    if is_single_file(data):
+        return open_file(Path(data).expanduser(), encoding, carried, asked)
+    table, name = read_data(
+        data, query, read_as_text(encoding), asked, warn_of, "word" if has_words(encoding) else "missing"
+    )
+    table = table.rename_columns(typeable_names(table.column_names))
+    return _checked(DataFile(Path(name), encoding, tuple(carried), {}, (), table.num_rows, table), table.schema, name)
+
+
 def open_file(path: Path, encoding: Encoding, carried: Sequence[str] = (), asked: AskedFormat = LOOK) -> DataFile:
     """Check the names and types of a file's columns before its rows are read.
 
@@ -64,18 +87,25 @@ def open_file(path: Path, encoding: Encoding, carried: Sequence[str] = (), asked
     if _is_csv(path):
         dialect = find_dialect(path, asked)
         tell(path, dialect, warn_of)
+        dialect = with_typeable_names(path, dialect)
     schema, n_rows = _schema(path, dialect)
     check_distinct(schema.names, path.name)
-    needed = [column.name for column in encoding.columns]
-    missing = [name for name in (*needed, *carried) if name not in schema.names]
+    file = DataFile(path, encoding, tuple(carried), {}, (), n_rows, dialect=dialect)
+    return _checked(file, schema, path.name)
+
+
+def _checked(file: DataFile, schema: "pa.Schema", source: str) -> DataFile:
+    """The file with what its schema says of the carried columns and of the others."""
+    needed = [column.name for column in file.encoding.columns]
+    missing = [name for name in (*needed, *file.carried) if name not in schema.names]
     if missing:
-        raise _missing(missing, schema.names, needed, path.name)
-    if _is_parquet(path):
-        _check_types(schema, encoding)
-    chosen = tuple(dict.fromkeys(carried))
+        raise _missing(missing, schema.names, needed, source)
+    if file.table is not None or _is_parquet(file.path):
+        _check_types(schema, file.encoding)
+    chosen = tuple(dict.fromkeys(file.carried))
     extra = tuple(name for name in schema.names if name not in {*needed, *chosen})
     types = {name: schema.field(name).type for name in chosen}
-    return DataFile(path, encoding, chosen, types, extra, n_rows, dialect)
+    return replace(file, carried=chosen, carried_types=types, extra=extra)
 
 
 def blocks(file: DataFile, block_rows: int) -> Iterator[Block]:
@@ -83,7 +113,10 @@ def blocks(file: DataFile, block_rows: int) -> Iterator[Block]:
 
     Raises DataError if the file or a value cannot be used; for a value it names the row.
     """
-    source = _parquet if _is_parquet(file.path) else csv_tables if _is_csv(file.path) else _unstreamed
+    if file.table is not None:
+        source = _unstreamed
+    else:
+        source = _parquet if _is_parquet(file.path) else csv_tables if _is_csv(file.path) else _unstreamed
     with read_ahead(lambda: rebatch(source(file, block_rows), block_rows)) as tables:
         first_row = 0
         for table in tables:
@@ -167,7 +200,8 @@ def _row_bytes(schema: "pa.Schema", names: list[str]) -> int | None:
 
 
 def _unstreamed(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
-    """Read a file whose format cannot be streamed; yield tables of at most `block_rows` rows."""
-    table = read_file(file.path, text=read_as_text(file.encoding), na="missing").select(file.block_columns)
+    """Read a source that cannot be streamed; yield tables of at most `block_rows` rows."""
+    whole = read_file(file.path, text=read_as_text(file.encoding), na="missing") if file.table is None else file.table
+    table = whole.select(file.block_columns)
     for start in range(0, table.num_rows, block_rows):
         yield table.slice(start, block_rows)

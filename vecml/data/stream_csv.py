@@ -5,6 +5,7 @@ name the row, and knows dates and truth values by the rules of Arrow's own infer
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
+from vecml.data.column_names import typeable_names
 from vecml.data.csv_typing import Typing
 from vecml.data.data_file import DataFile
 from vecml.data.delimited import (
@@ -40,6 +42,16 @@ def csv_names(path: Path, dialect: Dialect) -> list[str]:
     names = _header_in_words(path, dialect)
     check_delimiter(path, names, dialect.separator)
     return names
+
+
+def with_typeable_names(path: Path, dialect: Dialect) -> Dialect:
+    """The dialect with names for columns that have none, or that of another, as in training."""
+    names = csv_names(path, dialect)
+    typeable = tuple(typeable_names(names))
+    if typeable == tuple(names):
+        return dialect
+    above = 0 if dialect.names is not None else _start(path, dialect).count(b"\n")
+    return replace(dialect, names=typeable, skipped=max(dialect.skipped, above))
 
 
 class _TextNeeded(Exception):  # noqa: N818 -- no error: the file is read in another way
@@ -144,6 +156,18 @@ def _header_in_words(path: Path, dialect: Dialect) -> list[str]:
 
 def _header(path: Path, dialect: Dialect) -> list[str]:
     """The column names, as Arrow reads them."""
+    start = _start(path, dialect)
+    table = csv.read_csv(
+        BytesIO(start if start.endswith(b"\n") else start + b"\n"),
+        read_options=read_options(dialect, len(start) + 16, use_threads=False),
+        parse_options=parse_options(dialect, skip_empty=True),
+    )
+    names: list[str] = table.column_names
+    return names
+
+
+def _start(path: Path, dialect: Dialect) -> bytes:
+    """The file's text up to the end of its header."""
     start = b""
     with arrow_stream(path, dialect) as stream:
         while chunk := stream.read(BUFFER_BYTES):
@@ -156,13 +180,7 @@ def _header(path: Path, dialect: Dialect) -> list[str]:
                 break
     if not start.strip(b"\xef\xbb\xbf\r\n "):
         raise pa.ArrowInvalid("Empty CSV file")
-    table = csv.read_csv(
-        BytesIO(start if start.endswith(b"\n") else start + b"\n"),
-        read_options=read_options(dialect, len(start) + 16, use_threads=False),
-        parse_options=parse_options(dialect, skip_empty=True),
-    )
-    names: list[str] = table.column_names
-    return names
+    return start
 
 
 def _line_end(start: bytes, dialect: Dialect) -> int | None:

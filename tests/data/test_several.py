@@ -1,0 +1,192 @@
+"""Several files as one table: the digest of the one file that holds their rows; and what does not fit together."""
+
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+
+from vecml.config import PipelineConfig
+from vecml.data.encoding import Encoding
+from vecml.data.several import partitions, several
+from vecml.data.sources import check_source, load_table
+from vecml.data.stream import blocks, open_data
+from vecml.data.table import Table
+from vecml.errors import DataError
+from vecml.warnings import VecmlWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore:VML04:UserWarning")
+
+
+def table(n: int = 60) -> pa.Table:
+    rng = np.random.default_rng(5)
+    return pa.table(
+        {
+            "size": rng.standard_normal(n),
+            "count": rng.integers(0, 9, n),
+            "town": np.array(["Bonn", "Köln"])[rng.integers(0, 2, n)],
+            "year": np.repeat([2023, 2024], n // 2),
+            "label": np.array(["x", "y"])[rng.integers(0, 2, n)],
+        }
+    )
+
+
+def load(data: str | Path) -> Table:
+    return load_table(PipelineConfig(data=str(data), target="label"))
+
+
+def in_two(folder: Path, whole: pa.Table, suffix: str) -> list[Path]:
+    write = {"parquet": pa.parquet.write_table, "feather": pa.feather.write_feather, "csv": pa.csv.write_csv}[suffix]
+    folder.mkdir(exist_ok=True)
+    half = whole.num_rows // 2
+    paths = [folder / f"part-{i}.{suffix}" for i in range(2)]
+    for path, rows in zip(paths, (whole.slice(0, half), whole.slice(half)), strict=True):
+        write(rows, path)
+    return paths
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Table:
+    pa.parquet.write_table(table(), tmp_path / "whole.parquet")
+    return load(tmp_path / "whole.parquet")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "feather"])
+def test_a_folder_a_pattern_and_a_list(suffix: str, one: Table, tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    paths = in_two(folder, table(), suffix)
+    (folder / "_SUCCESS").touch()
+    (folder / ".hidden.csv").write_text("nothing,of,it\n")
+    for data in (str(folder), f"{folder}/part-*.{suffix}", ",".join(map(str, paths)), f"{tmp_path}/**/part*"):
+        check_source(data)
+        made = load(data)
+        assert made.digest == one.digest
+        np.testing.assert_array_equal(made.label_N, one.label_N)
+        assert made.source == data
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_hive_partitions_are_columns(suffix: str, one: Table, tmp_path: Path) -> None:
+    """The folders' values are what the same values in a column would be; other folders are none."""
+    for half, year in ((table().slice(0, 30), 2023), (table().slice(30), 2024)):
+        folder = tmp_path / "a=b" / "table" / f"year={year}"
+        folder.mkdir(parents=True)
+        for i, path in enumerate(in_two(folder, half.drop_columns(["year"]), suffix)):
+            path.rename(folder / f"{i}.{suffix}")
+    made = load(tmp_path / "a=b" / "table")
+    assert sorted(column.name for column in made.columns) == ["count", "size", "town", "year"]
+    whole = {column.name: column for column in one.columns}
+    for column in made.columns:
+        assert column.kind == whole[column.name].kind
+        np.testing.assert_array_equal(column.values_N, whole[column.name].values_N)
+
+
+def test_values_of_partitions() -> None:
+    files = [Path("t/k=a%2Fb/n=1/x.csv"), Path("t/k=__HIVE_DEFAULT_PARTITION__/n=1/x.csv")]
+    assert partitions(files) == [{"k": "a/b", "n": "1"}, {"k": None, "n": "1"}]
+
+
+def test_a_csvs_types_follow_from_all_files(tmp_path: Path) -> None:
+    """In the first file the column looks like a number; in the second it does not."""
+    (tmp_path / "parts").mkdir()
+    codes = [f"{i % 8}" for i in range(40)] + ["x7", "007"] * 20
+    lines = [f"{code},{i},{'ab'[i % 2]}" for i, code in enumerate(codes)]
+    for path, part in ((tmp_path / "parts" / "1.csv", lines[:40]), (tmp_path / "parts" / "2.csv", lines[40:])):
+        path.write_text("\n".join(["code,n,label", *part, ""]))
+    (tmp_path / "whole.csv").write_text("\n".join(["code,n,label", *lines, ""]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VecmlWarning)
+        made, whole = load(tmp_path / "parts"), load(tmp_path / "whole.csv")
+    assert made.columns[0].kind == "category"
+    assert made.columns[0].categories == whole.columns[0].categories
+    assert made.digest == whole.digest
+
+
+def test_what_files_have_in_common_is_said_once(tmp_path: Path) -> None:
+    for i in range(3):
+        (tmp_path / f"{i}.csv").write_text(
+            "a;b;label\n" + "".join(f"{row};{row % 3};{'xy'[row % 2]}\n" for row in range(20))
+        )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert load(tmp_path).n_rows == 60
+    said = [str(one.message) for one in caught]
+    assert [one for one in said if "VML050" in one] == ["VML050 0.csv: values are separated by semicolon"]
+
+
+def test_prediction_over_several_files(one: Table, tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    in_two(folder, table(), "csv")
+    encoding = Encoding.fit(one.columns, np.arange(one.n_rows), one.target, one.classes)
+    file = open_data(str(folder), encoding, ["label"])
+    made = np.concatenate([encoding.transform(block.columns)[0] for block in blocks(file, 7)], axis=1)
+    np.testing.assert_array_equal(made, encoding.transform(one.columns)[0])
+    assert file.n_rows == 60
+
+
+def differing(folder: Path) -> None:
+    _, b = in_two(folder, table(), "csv")
+    b.write_text(b.read_text().replace('"town"', '"city"').replace("town", "city"))
+
+
+def with_more(folder: Path) -> None:
+    _, b = in_two(folder, table(), "parquet")
+    pa.parquet.write_table(table().append_column("more", pa.nulls(60)), b)
+
+
+def with_other_types(folder: Path) -> None:
+    _, b = in_two(folder, table(), "parquet")
+    pa.parquet.write_table(table().set_column(1, "count", table()["count"].cast(pa.string())), b)
+
+
+def partitioned_twice(folder: Path) -> None:
+    for year in (2023, 2024):
+        (folder / f"year={year}").mkdir(parents=True)
+        pa.parquet.write_table(table(), folder / f"year={year}" / "part-0.parquet")
+
+
+def nothing(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "notes.md").touch()
+
+
+@pytest.mark.parametrize(
+    ("write", "message", "hint"),
+    [
+        (differing, "{f}/part-1.csv has no column 'town', which {f}/part-0.csv has", "its columns: "),
+        (with_more, "{f}/part-1.parquet has a column 'more', which {f}/part-0.parquet has not", "give all files"),
+        (
+            with_other_types,
+            "{f}/part-1.parquet: column 'count' is 'string', but in {f}/part-0.parquet it is 'int64'",
+            "write all files with the same types",
+        ),
+        (
+            partitioned_twice,
+            "{f}/year=2023/part-0.parquet has a column 'year', and lies in a folder year=2023",
+            "rename the column, or the folder",
+        ),
+        (nothing, "{f} is a folder without a data file: 'notes.md'", "known: .csv, "),
+    ],
+)
+def test_what_does_not_fit(write: object, message: str, hint: str, tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    write(folder)  # type: ignore[operator]
+    with pytest.raises(DataError) as caught:
+        load(folder)
+    assert caught.value.message == message.format(f=folder)
+    assert str(caught.value.hint).startswith(hint)
+
+
+def test_a_pattern_that_nothing_matches_and_a_list_with_a_missing_file(tmp_path: Path) -> None:
+    in_two(tmp_path / "parts", table(), "csv")
+    with pytest.raises(DataError, match="no file matches"):
+        load(f"{tmp_path}/parts/*.parquet")
+    with pytest.raises(DataError, match="no such file: "):
+        load(f"{tmp_path}/parts/part-0.csv,{tmp_path}/parts/none.csv")
+    shutil.rmtree(tmp_path / "parts")
+    assert several(f"{tmp_path}/parts") is None

@@ -1,0 +1,186 @@
+"""Several files as one table: a folder, a pattern with `*`, or names with commas between them.
+
+Folders called `year=2024` within it (Hive partitions) are columns. A CSV's types follow from all files together, as
+those of one file follow from all of its rows.
+"""
+
+import glob
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from vecml.data.dialect import AskedFormat
+from vecml.data.files import KNOWN, TEXTS, Say, check_file, is_known, read_file, suffix_of
+from vecml.data.reading import Na
+from vecml.data.selection import listed, shortened
+from vecml.errors import DataError
+from vecml.progress import stage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+def several(data: str) -> list[Path] | None:
+    """The files of a folder (those in folders below it too), a pattern or a list, sorted; None for a single file.
+
+    Files and folders whose names begin with `.` or `_` are no data. Raises DataError where there are none.
+    """
+    path = Path(data).expanduser()
+    if path.is_file():
+        return None
+    if path.is_dir():
+        found = sorted(below for below in path.rglob("*") if below.is_file() and not _is_hidden(below, path))
+        known = [one for one in found if is_known(one)]
+        if not known:
+            what = f": {listed([one.name for one in found])}" if found else ""
+            raise DataError(f"{path} is a folder without a data file{what}", KNOWN)
+        return known
+    if re.search(r"[*?\[]", data):
+        matching = (Path(one) for one in glob.glob(str(path), recursive=True))  # noqa: PTH207 -- the pattern is a path
+        files = sorted(one for one in matching if one.is_file() and not one.name.startswith((".", "_")))
+        if not files:
+            raise DataError(f"no file matches {data!r}", "put the pattern in quotes; ** stands for any folders")
+        return files
+    parts = [Path(part.strip()).expanduser() for part in data.split(",")]
+    if len(parts) > 1 and any(part.is_file() for part in parts):
+        for part in parts:
+            check_file(part)
+        return parts
+    return None
+
+
+def read_several(
+    files: Sequence[Path], text: Collection[str], asked: AskedFormat, say: Say, na: Na = "looked at"
+) -> "pa.Table":
+    """The rows of all files, in their order, with a column for each Hive partition.
+
+    Args:
+        files: from `several`.
+        text, asked, say, na: as for `read_file`; what several files have in common is said once.
+
+    Raises:
+        DataError: a file cannot be read, or its columns are not those of the first.
+    """
+    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
+
+    once = _Once(say)
+    with stage("reading files", len(files)) as advance:
+        tables = []
+        for file in files:
+            tables.append(read_file(file, text, asked, once, na))
+            advance(1)
+    names = tables[0].column_names
+    for file, table in zip(files[1:], tables[1:], strict=True):
+        _check_names(file, table.column_names, files[0], names)
+    unlike = [name for name in names if _are_unlike([table[name].type for table in tables])]
+    if unlike:
+        for name in unlike:
+            _check_text(name, files, tables)
+        again = {*text, *unlike}
+        tables = [read_file(file, again, asked, _nobody, na) for file in files]
+    parts = partitions(files)
+    whole = [
+        _with_partitions(_plain(table.select(names)), part, file)
+        for table, part, file in zip(tables, parts, files, strict=True)
+    ]
+    return pa.concat_tables(whole, promote_options="permissive")
+
+
+def partitions(files: Sequence[Path]) -> list[dict[str, str | None]]:
+    """The names and values of the folders `name=value` above each file that all files have; None is no value."""
+    made: list[dict[str, str | None]] = []
+    for file in files:
+        pairs = (folder.split("=", 1) for folder in file.parts[:-1] if "=" in folder)
+        made.append({unquote(name): None if value == NO_VALUE else unquote(value) for name, value in pairs})
+    common = [name for name in made[0] if all(name in one for one in made)]
+    varying = [name for name in common if len({one[name] for one in made}) > 1]
+    first = common.index(varying[0]) if varying else len(common)
+    return [{name: one[name] for name in common[first:]} for one in made]
+
+
+def _is_hidden(path: Path, base: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.relative_to(base).parts)
+
+
+def _check_names(file: Path, names: Sequence[str], first: Path, expected: Sequence[str]) -> None:
+    if sorted(names) == sorted(expected):
+        return
+    missing = [name for name in expected if name not in names]
+    more = [name for name in names if name not in expected]
+    if missing:
+        raise DataError(
+            f"{file} has no column {missing[0]!r}, which {first} has", f"its columns: {listed(list(names))}"
+        )
+    raise DataError(
+        f"{file} has a column {(more or list(names))[0]!r}, which {first} has not", "give all files the same columns"
+    )
+
+
+def _are_unlike(kinds: "Sequence[pa.DataType]") -> bool:
+    """Whether the types of a column in several files have no type in common."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+    plain = {kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds}
+    try:
+        pa.unify_schemas([pa.schema([("a", kind)]) for kind in plain], promote_options="permissive")
+    except pa.ArrowTypeError:
+        return True
+    return any(pa.types.is_boolean(kind) for kind in plain) and len({*plain} - {pa.null()}) > 1
+
+
+def _check_text(name: str, files: Sequence[Path], tables: "Sequence[pa.Table]") -> None:
+    """Raise DataError where a column differs in type between files that state their types."""
+    stated = [(file, table[name].type) for file, table in zip(files, tables, strict=True)]
+    other = next(((file, kind) for file, kind in stated if kind != stated[0][1]), stated[-1])
+    if all(suffix_of(file) in TEXTS for file in files):
+        return
+    raise DataError(
+        f"{other[0]}: column {name!r} is {shortened(str(other[1]))}, but in {files[0]} it is"
+        f" {shortened(str(stated[0][1]))}",
+        "write all files with the same types",
+    )
+
+
+def _plain(table: "pa.Table") -> "pa.Table":
+    """The table with dictionaries of text that can be put together: each file has its own."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+    for place, field in enumerate(table.schema):
+        kind = field.type
+        if pa.types.is_dictionary(kind):
+            table = table.set_column(place, field.name, table.column(place).cast(kind.value_type))
+    return table
+
+
+def _with_partitions(table: "pa.Table", values: dict[str, str | None], file: Path) -> "pa.Table":
+    import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+    for name, value in values.items():
+        if name in table.column_names:
+            raise DataError(
+                f"{file} has a column {name!r}, and lies in a folder {name}={value}", "rename the column, or the folder"
+            )
+        column = pa.repeat(pa.scalar(value, pa.string()), table.num_rows)
+        table = table.append_column(name, column)
+    return table
+
+
+class _Once:
+    """Says what several files have in common once, with the first file's name."""
+
+    def __init__(self, say: Say) -> None:
+        self._say, self._said = say, set[str]()
+
+    def __call__(self, what: str, instead: dict[str, Any] | None) -> None:
+        sentence = what.partition(": ")[2]
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._say(what, instead)
+
+
+def _nobody(what: str, instead: dict[str, Any] | None) -> None:
+    """Hear nothing: it has been said."""
