@@ -137,7 +137,7 @@ def _may_be_inexact(column: "pa.ChunkedArray") -> bool:
     if not pa.types.is_float64(column.type):
         return not all_exact(column)
     low, high = pc.min_max(column).as_py().values()
-    return low is not None and FLOAT64_INTEGERS <= max(-low, high) < float("inf")
+    return low is not None and max(-low, high) >= FLOAT64_INTEGERS
 
 
 def parse_options(dialect: Dialect, *, skip_empty: bool) -> "csv.ParseOptions":

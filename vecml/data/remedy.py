@@ -18,7 +18,7 @@ def command(config: TrainingConfig, changes: Mapping[str, Any], names: Sequence[
 
     Args:
         config: what was asked for; a `PipelineConfig` is written as `vecml run`, otherwise it is `vecml compare`.
-        changes: new values by field, None for the default. Columns of `drop` and `keep` are added to those there are.
+        changes: new values by field, None for the default. Lists of columns and of texts are added to those there are.
         names: of the source's columns; with them names that hold a line break are written in one line.
 
     Example: `vecml run --data 'my table.csv' --target label --drop id,name`; where the table is in Python's memory,
@@ -94,7 +94,7 @@ def _changed(config: TrainingConfig, changes: Mapping[str, Any]) -> dict[str, An
     """The values of all fields with `changes`; a column that is kept by name is dropped by not keeping it."""
     values = {name: getattr(config, name) for name in type(config).model_fields}
     for name, value in changes.items():
-        if name in ("drop", "keep"):
+        if name in ("drop", "keep", "categorical", "missing"):
             values[name] = tuple(dict.fromkeys((*values[name], *value)))
         else:
             values[name] = type(config).model_fields[name].get_default() if value is None else value

@@ -14,6 +14,7 @@ The rules look at distinct values and at how many rows have each, never at rows 
 - All other text is categories; of more than `max_categories` the commonest are kept and the others are one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,6 +71,7 @@ class Said:
         odd: words that count as missing although they are no known markers.
         code: of the warning that tells it; empty where there is nothing to tell.
         what: the predicate of the warning.
+        instead: the settings that say the same openly; None where there are none.
     """
 
     kind: Kind
@@ -77,6 +79,7 @@ class Said:
     odd: tuple[str, ...] = ()
     code: str = ""
     what: str = ""
+    instead: Mapping[str, tuple[str, ...]] | None = None
 
 
 def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findings: Findings) -> Column | None:
@@ -92,13 +95,19 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
         said = Said("category", Reading(missing=("", *rules.missing)))
     else:
         said = what_it_says(texts, count_D, rules.missing)
+    if said.code == "VML034":
+        said = replace(said, instead={"categorical": (name,)})
     if said.code:
-        findings.decided(said.code, name, said.what)
+        findings.decided(said.code, name, said.what, said.instead)
     reading = said.reading
     if said.kind == "category":
-        absent_D = stands_for_missing(texts, reading.missing)
-        if name not in rules.categorical and _is_dropped(name, count_D[~absent_D], rules.max_categories, findings):
+        count_D = count_D[~stands_for_missing(texts, reading.missing)]
+        if name not in rules.categorical and is_nearly_unique(count_D):
+            rows = count(int(count_D.sum()), "row")
+            why = f"text that is nearly unique, with {len(count_D):,} distinct values in {rows}"
+            findings.dropped("VML030", name, why)
             return None
+        _tell_pooled(name, count_D, rules.max_categories, findings)
         if name in rules.words:
             reading = replace(reading, na_is_word=True)
         return category(name, code_N, values, reading, rules.max_categories)
@@ -154,10 +163,10 @@ def what_it_says(texts: "pa.Array", count_D: NDArray[np.int64], missing: tuple[s
         told_D |= stands_for_missing(texts, found.odd)
     if not told_D.any():
         return found
-    words = [shortened(text) for text in texts.filter(pa.array(told_D)).to_pylist()]
+    words = tuple(texts.filter(pa.array(told_D)).to_pylist())
     word, rows = "counts" if len(words) == 1 else "count", count(int(count_D[told_D].sum()), "row")
-    what = f"{found.what or _as(found)}; {', '.join(words)} {word} as missing, in {rows}"
-    return replace(found, code="VML032", what=what)
+    what = f"{found.what or _as(found)}; {', '.join(map(shortened, words))} {word} as missing, in {rows}"
+    return replace(found, code="VML032", what=what, instead=None if found.what else {"missing": words})
 
 
 def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tuple[str, ...]) -> Said:
@@ -229,28 +238,19 @@ def _are_truth_values(texts: "pa.Array") -> bool:
     return words <= TRUTH.keys() and not words <= {"0", "1"}
 
 
-def _is_dropped(name: str, count_D: NDArray[np.int64], kept: int | None, findings: Findings) -> bool:
-    """Whether text is left out since nearly every value names its row; otherwise it is told where values are pooled.
+def is_nearly_unique(count_D: NDArray[np.int64]) -> bool:
+    """Whether most rows have a text of their own, given the rows of each distinct one (D,)."""
+    return len(count_D) > FEW_VALUES and int((count_D == 1).sum()) > NEARLY_UNIQUE * int(count_D.sum())
 
-    Args:
-        name: of the column.
-        count_D: rows of each distinct value.
-        kept: the values that may be categories of their own; None: all.
-        findings: is told.
-    """
-    distinct, rows = len(count_D), int(count_D.sum())
-    if distinct <= FEW_VALUES:
-        return False
-    if int((count_D == 1).sum()) > NEARLY_UNIQUE * rows:
-        why = f"text that is nearly unique, with {distinct:,} distinct values in {count(rows, 'row')}"
-        findings.dropped("VML030", name, why)
-        return True
-    if kept is not None and distinct > kept:
-        pooled = int(np.sort(count_D)[: distinct - kept].sum())
-        what = (
-            f"is text of {distinct:,} distinct values: the {kept:,} commonest are categories,"
-            f" and the others, in {count(pooled, 'row')}, are one"
-        )
-        most = max([distinct, *((one.instead or {}).get("max_categories", 0) for one in findings.decisions)])
-        findings.decided("VML031", name, what, {"max_categories": most} if most <= MOST_CATEGORIES else None)
-    return False
+
+def _tell_pooled(name: str, count_D: NDArray[np.int64], kept: int | None, findings: Findings) -> None:
+    distinct = len(count_D)
+    if kept is None or distinct <= kept:
+        return
+    pooled = int(np.sort(count_D)[: distinct - kept].sum())
+    what = (
+        f"is text of {distinct:,} distinct values: the {kept:,} commonest are categories,"
+        f" and the others, in {count(pooled, 'row')}, are one"
+    )
+    most = max([distinct, *((one.instead or {}).get("max_categories", 0) for one in findings.decisions)])
+    findings.decided("VML031", name, what, {"max_categories": most} if most <= MOST_CATEGORIES else None)
