@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -40,6 +41,19 @@ MODELS: dict[str, Callable[[], ClassifierMixin]] = {
 MOST_SECONDS = 20  # of the CPU, for one model on one table
 VECML_SECONDS = 400  # more than vecml's own bound on its training
 Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """A table whose split and whose trainings have this seed."""
+
+    table: TableFile
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The table's name and the seed."""
+        return f"{self.table.name} {self.seed}"
 
 
 class OutOfTimeError(BaseException):
@@ -151,6 +165,25 @@ def peers_record(table: TableFile, models: list[str]) -> Record:
                 record[name], record[f"{name}_error"] = None, str(error)[:200]
             record[f"{name}_cpu_s"] = round(time.process_time() - begin, 3)
     return record
+
+
+def seeded_record(seeded: Seeded) -> Record:
+    """The accuracies of vecml and of scikit-learn's MLP on the same split, both trained with the split's seed."""
+    config = config_of(seeded.table, seeded.seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        split = split_table(load_table(config), config.test_fraction, config.seed)
+        predicted_N = train(split, config, "cpu").model.wide_logits(split.test.x_FN).argmax(axis=1)
+        frame, _ = read(seeded.table.data)
+        features = usual_features(frame, seeded.table.target)
+        train_rows, test_rows = features.iloc[split.train.row_N], features.iloc[split.test.row_N]
+        mlp = make_pipeline(usual_preparation(train_rows), MLPClassifier(random_state=seeded.seed))
+        mlp.fit(train_rows, split.train.label_N)
+    return {
+        "name": seeded.name,
+        "vecml": float((predicted_N == split.test.label_N).mean()),
+        "mlp": float((mlp.predict(test_rows) == split.test.label_N).mean()),
+    }
 
 
 def _same_rows(label_N: pd.Series, split: Split) -> bool:

@@ -145,3 +145,17 @@ def worst(results: Sequence[Result], count: int = 40) -> str:
         rows, steps = result.vecml["test_rows"], result.vecml["steps"]
         lines.append(f"{shown}  {rows:>6}  {steps or 0:>6}  {result.table.name} --target {result.table.target!r}{mark}")
     return "\n".join(lines)
+
+
+def over_seeds(records: Sequence[Record], names: Sequence[str]) -> str:
+    """Mean accuracies of a few sets over their splits, and the mean difference with its standard error."""
+    lines = ["| set | splits | vecml | MLP | vecml - MLP |", "|---|---|---|---|---|"]
+    for name in names:
+        own = [record for record in records if record["name"].rpartition(" ")[0] == name]
+        if not own:
+            continue
+        vecml, mlp = (np.array([record[key] for record in own]) for key in ("vecml", "mlp"))
+        error = (vecml - mlp).std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else float("nan")
+        figures = f"{vecml.mean():.4f} | {mlp.mean():.4f} | {(vecml - mlp).mean():+.4f} ± {error:.4f}"
+        lines.append(f"| {name} | {len(own)} | {figures} |")
+    return "\n".join(lines)

@@ -1,9 +1,9 @@
-"""`python -m benchmarks.tables [--half dev|held-out|all] [--only PATTERN] [--jobs N] [--refusals] [--worst]`.
+"""`python -m benchmarks.tables [--half dev|held-out|all|none] [--only PATTERN] [--jobs N] [--refusals] [--worst]`.
 
 Hundreds of tables that ship with public packages, each given to vecml as it comes and to scikit-learn on the same rows.
 Choose by the half `dev`; the other half is there to be reported, as a whole. What was computed is kept in
 benchmarks/.tables and not computed again: vecml's part as long as its code is the same, scikit-learn's as long as the
-rows are.
+rows are. At the end, four sets that everybody knows over ten splits, against scikit-learn's MLP.
 """
 
 import argparse
@@ -17,22 +17,26 @@ import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # before NumPy and torch are imported: a table is one process on one thread
 
-from benchmarks.table_models import MODELS, Record, peers_record, vecml_record  # noqa: E402
-from benchmarks.table_report import Result, refusals, report, worst  # noqa: E402
+from benchmarks.table_models import MODELS, Record, Seeded, peers_record, seeded_record, vecml_record  # noqa: E402
+from benchmarks.table_report import Result, over_seeds, refusals, report, worst  # noqa: E402
 from benchmarks.table_sources import FOLDER, TableFile, tables  # noqa: E402
 
 RECORDS = FOLDER / "records"
 MOST_WALL_SECONDS = 900
+SEEDS = 10
 
 
 def main() -> int:
     """Compute what is missing and print; 1 when a table ended with an exception that is no VecmlError."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=__doc__.splitlines()[2])
-    parser.add_argument("--half", choices=("dev", "held-out", "all"), default="all", help="which half of the tables")
+    parser.add_argument(
+        "--half", choices=("dev", "held-out", "all", "none"), default="all", help="which half of the tables"
+    )
     parser.add_argument("--only", metavar="PATTERN", help="only tables whose name fits, for example 'dmba/*'")
     parser.add_argument("--jobs", type=int, default=1, help="tables at once (default 1)")
     parser.add_argument("--models", default=",".join(MODELS), help=f"of scikit-learn's: {', '.join(MODELS)}, or none")
@@ -52,6 +56,8 @@ def main() -> int:
         print(refusals(results))
     if asked.worst:
         print(worst(results))
+    if not asked.only:
+        print(known_sets([one for one in everything if one.name.startswith("sklearn/")], asked.jobs))
     return int(any(result.vecml["outcome"] == "exception" for result in results))
 
 
@@ -85,6 +91,15 @@ def compute(chosen: Sequence[TableFile], models: list[str], jobs: int) -> list[R
     ]
 
 
+def known_sets(sets: Sequence[TableFile], jobs: int) -> str:
+    """The table of the sets that come with scikit-learn, over several splits."""
+    path = RECORDS / f"seeds-{code_key()}.jsonl"
+    there = {record["name"] for record in _read(path)}
+    wanted = [Seeded(one, seed) for one in sets for seed in range(SEEDS)]
+    in_processes(seeded_record, [one for one in wanted if one.name not in there], path, jobs)
+    return over_seeds(_read(path), [one.name for one in sets])
+
+
 class _Peers:
     """scikit-learn's models of these names, as a function of the table."""
 
@@ -95,16 +110,24 @@ class _Peers:
         return peers_record(table, self.models)
 
 
-def in_processes(
-    function: Callable[[TableFile], Record], chosen: Sequence[TableFile], records: Path, jobs: int
-) -> None:
+class Named(Protocol):
+    """What a record is of."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=Named)
+
+
+def in_processes(function: Callable[[Item], Record], chosen: Sequence[Item], records: Path, jobs: int) -> None:
     """Call `function` for each table in a forked process of its own, `jobs` at once, and append what it returns.
 
     A process that ends without an answer, or takes longer than MOST_WALL_SECONDS, is recorded as an exception.
     """
     context = multiprocessing.get_context("fork")
     waiting, done, begin = list(reversed(chosen)), 0, time.monotonic()
-    running: dict[Connection, tuple[multiprocessing.process.BaseProcess, TableFile, float]] = {}
+    running: dict[Connection, tuple[multiprocessing.process.BaseProcess, Item, float]] = {}
     with records.open("a", encoding="utf-8") as file:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -127,13 +150,13 @@ def in_processes(
         print(file=sys.stderr)
 
 
-def _answer(function: Callable[[TableFile], Record], table: TableFile, sender: Connection) -> None:
+def _answer(function: Callable[[Item], Record], table: Item, sender: Connection) -> None:
     sender.send_bytes(json.dumps(function(table)).encode())
     sender.close()
 
 
 def _received(
-    receiver: Connection, process: multiprocessing.process.BaseProcess, table: TableFile, is_late: bool
+    receiver: Connection, process: multiprocessing.process.BaseProcess, table: Named, is_late: bool
 ) -> Record:
     """What the process answered; the process is over afterwards."""
     try:
