@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from vecml.data.findings import Findings
 from vecml.data.labels import labels_from_arrow
+from vecml.data.text_column import ColumnRules
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,49 @@ def test_labels_in_chunks_agree() -> None:
 def test_a_hundred_numbers_are_classes() -> None:
     assert len(labels_from_arrow("y", pa.chunked_array([pa.array(np.arange(100) / 3)]))[1]) == 100
     assert len(labels_from_arrow("y", pa.chunked_array([pa.array([f"c{i}" for i in range(1000)])]))[1]) == 1000
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "told"),
+    [
+        (["10", "9", "9.0", " 10"], ("9", "10"), []),
+        (["True", "false", "1"], ("false", "true"), []),
+        (["1", "2", "?"], ("1", "2"), ["VML032 read as numbers; '?' counts as missing, in 1 row"]),
+        (["$5", "$10"], ("$10", "$5"), []),
+        (["yes", "no", ""], ("no", "yes"), []),
+        (["2024-01-02", "2024-01-01"], ("2024-01-01", "2024-01-02"), []),
+        ([*map(str, range(20)), "many"], tuple(sorted([*map(str, range(20)), "many"])), []),
+        (
+            ["12345678901234567890", "12345678901234567891"],
+            ("12345678901234567890", "12345678901234567891"),
+            ["VML034 read as text: it has integers that float64 cannot hold, such as 12345678901234567890"],
+        ),
+    ],
+)
+def test_text_as_a_label(values: list[str], classes: tuple[str, ...], told: list[str]) -> None:
+    findings = Findings()
+    code_N, names = labels_from_arrow("y", pa.chunked_array([values]), findings=findings)
+    assert names == classes
+    assert [f"{one.code} {one.what}" for one in findings.decisions if one.code != "VML002"] == told
+    assert {names[code] for code in code_N if code >= 0} == set(classes)
+
+
+def test_forced_labels_keep_their_zeros() -> None:
+    rules = ColumnRules(categorical=frozenset("y"))
+    assert labels_from_arrow("y", pa.chunked_array([["01", "1", "01"]]), rules=rules)[1] == ("01", "1")
+
+
+def test_text_dates_are_cut_as_dates_are() -> None:
+    days = [f"{day}.01.2024" for day in range(1, 31)]
+    typed = pa.array(np.arange("2024-01-01", "2024-01-31", dtype="datetime64[D]"))
+    text_N, classes = labels_from_arrow("y", pa.chunked_array([days]), bins=3)
+    typed_N, expected = labels_from_arrow("y", pa.chunked_array([typed]), bins=3)
+    assert classes == expected
+    np.testing.assert_array_equal(text_N, typed_N)
+
+
+def test_money_is_cut_into_bins() -> None:
+    column = pa.chunked_array([[f"${i},000" for i in range(1, 41)]])
+    code_N, classes = labels_from_arrow("y", column, bins=4)
+    assert len(classes) == 4
+    assert np.bincount(code_N).tolist() == [10, 10, 10, 10]

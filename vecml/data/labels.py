@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vecml.data.advice import Advice
@@ -15,13 +16,15 @@ from vecml.data.bins import cut
 from vecml.data.categories import category_codes
 from vecml.data.distinct import distinct_values, value_names
 from vecml.data.findings import Findings
-from vecml.data.number_text import parse_numbers
-from vecml.data.reading import PLAIN
+from vecml.data.reading import Reading
 from vecml.data.table import MISSING_CODE
+from vecml.data.text_column import EVERYTHING, ColumnRules, Said, category, what_it_says
+from vecml.data.text_values import read_texts
 from vecml.errors import DataError
 from vecml.numbers import count
 
 MOST_NUMBERS = 100
+AS_WRITTEN = Said("category", Reading(missing=("",)))
 DEFAULT_BINS = 4
 
 
@@ -31,10 +34,11 @@ def labels_from_arrow(
     bins: int | None = None,
     findings: Findings | None = None,
     advice: Advice | None = None,
+    rules: ColumnRules = EVERYTHING,
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Class indices (int64, -1 where the label is missing) and the class names that occur, sorted.
 
-    Text that says numbers or booleans throughout is that: "1.0" and "1" are one class. A number that is infinite counts
+    Text that says numbers or booleans is that: "1.0" and "1" are one class. A number that is infinite counts
     as missing.
 
     Args:
@@ -43,6 +47,7 @@ def labels_from_arrow(
         bins: cut numbers into so many classes at most; None: each number is a class.
         findings: is told what was decided.
         advice: for the hint of a refusal.
+        rules: what was asked for of all columns.
 
     Raises:
         DataError: it looks like regression (more than 100 distinct numbers), is of a type that cannot be a label, or is
@@ -55,7 +60,7 @@ def labels_from_arrow(
             f"target {target!r} holds {shortened_type(column.type)}, which is no number, text, time or boolean",
             advice.another_target(unusable=True),
         )
-    code_N, distinct = _said_values(column)
+    code_N, distinct = _said_values(target, column, bins=bins is not None, rules=rules, findings=findings)
     is_number = distinct.dtype.kind in "iuf"
     unlabelled = int((code_N == MISSING_CODE).sum())
     if unlabelled:
@@ -73,22 +78,39 @@ def labels_from_arrow(
     return code_N, names
 
 
-def _said_values(column: "pa.ChunkedArray") -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Codes (int64, -1 where missing) and the sorted distinct values, whatever type says them."""
+def _said_values(
+    target: str, column: "pa.ChunkedArray", *, bins: bool, rules: ColumnRules, findings: Findings
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Codes (int64, -1 where missing) and the sorted distinct values, whatever type says them.
+
+    Text is numbers or truth values by the rules for features, with two exceptions. Words among numbers are missing only
+    where they are known markers, since a row without a label is dropped. And `$5` is the name of a class, unless the
+    numbers are to be cut into `bins` or are too many to be classes.
+    """
     if not is_text(column.type):
         return distinct_values(column)
-    text_N, texts = category_codes(column)
-    code_N, values = text_N.astype(np.int64), np.array(texts.to_pylist(), dtype=object)
-    stripped = [text.strip() for text in values]
-    said: NDArray[Any] = parse_numbers(pa.array(stripped, pa.large_string()), PLAIN)
-    if len(texts) and not np.isnan(said).any():
-        said += 0.0  # so that there is one zero
-    elif len(texts) and all(text.lower() in ("true", "false") for text in stripped):
-        said = np.array([text.lower() == "true" for text in stripped])
-    else:
-        return code_N, values
-    distinct, recode_D = np.unique(said, return_inverse=True)
-    return np.append(recode_D, MISSING_CODE)[code_N], distinct
+    text_N, values = category_codes(column)
+    count_D = np.bincount(text_N + 1, minlength=len(values) + 1)[1:]
+    texts = pc.utf8_trim_whitespace(values.cast(pa.large_string()))
+    said = AS_WRITTEN if target in rules.categorical else what_it_says(texts, count_D)
+    needed = bins or len(texts) > MOST_NUMBERS
+    is_number = said.kind != "category" and (bins or not said.reading.date)
+    if not is_number or ((said.odd or not said.reading.number.is_plain) and not needed):
+        if said.code == "VML034":
+            findings.decided(said.code, target, said.what)
+        words = category(target, text_N, values, AS_WRITTEN.reading)
+        return words.values_N.astype(np.int64), np.array(words.categories, dtype=object)
+    if said.code:
+        findings.decided(said.code, target, said.what)
+    values_D, _ = read_texts(said.kind, said.reading, texts)
+    present_D = ~np.isnan(values_D)
+    found = values_D[present_D] + 0.0  # so that there is one zero
+    distinct, place = np.unique(found == 1 if said.kind == "boolean" else found, return_inverse=True)
+    recode_D = np.full(len(values_D) + 1, MISSING_CODE, np.int64)
+    recode_D[:-1][present_D] = place
+    if said.reading.date:
+        distinct = (distinct * 1e6).astype(np.int64).astype("datetime64[us]")
+    return recode_D[text_N], distinct
 
 
 def _without_infinite(

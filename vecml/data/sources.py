@@ -142,7 +142,7 @@ def table_from_arrow(
         raise DataError(f"no feature column is left of {source}", _use_all(advice))
     target = str(chosen.target)
     label_N, classes = labels_from_arrow(
-        target, without_declared(arrow[target], config.missing), config.bins, findings, advice
+        target, without_declared(arrow[target], config.missing), config.bins, findings, advice, rules
     )
     return _labelled(Labelled(source, columns, label_N, classes, target, naming), advice, needed)
 
