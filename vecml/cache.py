@@ -83,7 +83,7 @@ def _content(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(found, dict) or type(found.get("format")) is not int or found["format"] != FORMAT:
         return None
     value = found.get("value")
     return value if isinstance(value, dict) else None

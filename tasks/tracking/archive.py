@@ -283,7 +283,7 @@ def _manifest(shown: str, archive: zipfile.ZipFile, entries: Mapping[str, zipfil
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise StoreError(f"{shown} is no export of a run", "vecml export RUN FILE writes one")
     version, writer = content.get("version"), str(content.get("vecml"))[:40]
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise StoreError(
             f"{shown} has schema version {str(version)[:40]}; vecml {__version__} reads version {VERSION}",
             f"import it with the vecml that wrote it, {writer}, or a later one",

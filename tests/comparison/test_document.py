@@ -1,7 +1,8 @@
 """A comparison through its JSON document: the same verdicts to the last bit, and every kind of damage is refused."""
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,9 +13,42 @@ from tests.made_comparison import comparison_of
 from vecml.comparison.comparison import families, figures
 from vecml.comparison.document import from_json, to_json
 from vecml.errors import MeasureError
+from vecml.report.comparison import as_text
+from vecml.report.page import About, page
 
 MADE = comparison_of({"numpy": 0.02, "torch": 0.0101, "row_loop": 0.5}, {"row_loop": "12 of 1,000 labels are wrong"})
 TEXT = to_json(MADE)
+
+
+def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every value of a document that holds no others, with its place."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, (*path, key))
+    else:
+        yield path, value
+
+
+# One place of each kind: blocks are alike.
+PLACES = {tuple("*" if isinstance(key, int) else key for key in path): path for path, _ in leaves(json.loads(TEXT))}
+NUMBERS = (0, -1, 1e308, [])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind[0] != "families"], ids=".".join)
+def test_a_number_that_cannot_be_is_refused_or_shown(kind: tuple[str, ...]) -> None:
+    """Whatever is put in a number's place, the document is refused in one line, or its page can be made."""
+    for number in NUMBERS:
+        content = json.loads(TEXT)
+        inner = content
+        for key in PLACES[kind][:-1]:
+            inner = inner[key]
+        if isinstance(inner[PLACES[kind][-1]], str | bool):
+            continue
+        inner[PLACES[kind][-1]] = number
+        with contextlib.suppress(MeasureError):
+            made = from_json(json.dumps(content).encode(), "file.json")
+            assert page(made, About("run", "0" * 32))
+            assert as_text(made)
 
 
 def damaged(change: Callable[[dict[str, Any]], object]) -> MeasureError:

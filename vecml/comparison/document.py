@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from vecml.comparison.comparison import Comparison, Load, Subject, families, figures
 from vecml.config import Setting
-from vecml.errors import MeasureError, one_line
-from vecml.measure.records import ArmMeasurement, Blocks, Measured, Plan, Replaced, Window
+from vecml.errors import MeasureError, VecmlError, one_line
+from vecml.measure.records import ArmLaunch, ArmMeasurement, Blocks, Measured, Plan, Replaced, Window
 from vecml.measure.verdict import Family, Rules, Verdict
 
 VERSION: Literal[1] = 1
@@ -101,9 +102,10 @@ def from_json(content: bytes, name: str) -> Comparison:
     _check(document, name)
     comparison = _comparison(document)
     try:
-        found = families(comparison)
-        figures(comparison)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, ArithmeticError) as error:
+        with np.errstate(over="raise", divide="raise", invalid="raise"):
+            found = families(comparison)
+            figures(comparison)
+    except (VecmlError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise _damaged(name, f"its facts give no figures ({type(error).__name__}: {error})") from None
     found, stored = _without_reasons(found), _without_reasons(document.families)
     if found != stored:
@@ -150,8 +152,12 @@ def _check(document: Document, name: str) -> None:
             where = f"{kind}, {arm.name!r}"
             if arm.role not in {"arms": ("baseline", "arm"), "null_arm": ("null",), "limit_arms": ("limit",)}[kind]:
                 raise _damaged(name, f"{where} has the role {arm.role!r}")
-            if reason := _wrong_blocks(arm.blocks):
+            if reason := _wrong_blocks(arm.blocks) or _wrong_launches(arm.launches):
                 raise _damaged(name, f"{where}: {reason}")
+    if min(document.subject.widths, default=1) < 1 or document.subject.value_bytes < 0:
+        raise _damaged(
+            name, f"its subject has widths {document.subject.widths} of {document.subject.value_bytes} bytes"
+        )
     if document.subject.widths:
         for arm in document.arms:
             if arm.name not in document.settings or arm.name not in document.simplest:
@@ -174,6 +180,19 @@ def _wrong_blocks(blocks: Blocks) -> str | None:
     places = list(zip(blocks.launch, blocks.round, strict=True))
     if len(set(places)) != len(places):
         return "two of its blocks are of the same launch and round"
+    return None
+
+
+def _wrong_launches(launches: Sequence[ArmLaunch]) -> str | None:
+    for one in launches:
+        if not one.canary_seconds > 0:
+            return f"the canary of launch {one.launch} took {one.canary_seconds} s"
+        work = one.facts.get("work_per_call", 1)
+        if type(work) not in (int, float) or not 0 < work < 2**63:
+            return f"launch {one.launch} has {work!r} for the work of a call"
+        for pool in one.facts.get("pools") or ():
+            if not isinstance(pool, Mapping) or type(pool.get("threads")) is not int:
+                return f"launch {one.launch} has a pool of threads without their number"
     return None
 
 

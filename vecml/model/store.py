@@ -109,7 +109,7 @@ def load(folder: str | Path, architecture: str | None = None) -> Classifier:
 def _checked(
     description: dict[str, Any], content: dict[str, bytes], place: Path, architecture_name: str | None
 ) -> Classifier:
-    if description["format"] != FORMAT:
+    if type(description["format"]) is not int or description["format"] != FORMAT:
         raise ModelError(
             f"{place / DESCRIPTION} has format {description['format']!r}; this vecml reads {FORMAT}",
             "load it with the vecml that saved it",
