@@ -230,8 +230,6 @@ class TrainingConfig(Declared):
             for field in fields:
                 if getattr(self, field):
                     raise ValueError(f"--{field} needs --data: name the file that holds the column")
-        elif self.target is None and not self.data.startswith("sklearn:"):
-            raise ValueError(f"data {self.data!r} needs a target: name the label's column with --target")
         both = sorted(set(self.drop) & set(self.keep))
         if both:
             raise ValueError(f"column {both[0]!r} is both dropped and kept")

@@ -131,5 +131,10 @@ def test_settings_are_laid_over_the_config() -> None:
     assert with_settings(same, None, {}) is same
     with pytest.raises(SettingError, match="unknown setting 'epoch'"):
         with_settings(same, None, {"epoch": 3})
-    with pytest.raises(SettingError, match="needs a target"):
-        with_settings(same, frame(), {})
+
+
+def test_without_a_target_the_columns_are_named() -> None:
+    config = with_settings(PipelineConfig(), frame(), {})
+    with handing_over(frame()), pytest.raises(DataError, match=r"^python:pandas.DataFrame needs a target") as caught:
+        load_table(config)
+    assert "for example: target=" in str(caught.value.hint)

@@ -36,6 +36,8 @@ def table(line: str = "{0},{1},{2}", n: int = 40, header: str = "a,b,label") -> 
 # name of the file, what writes it, further settings
 CASES: dict[str, tuple[str, Write, dict[str, Any]]] = {
     "unknown target": ("a.csv", table(header="a,b,lable"), {}),
+    "no target": ("a.csv", table(), {"target": None}),
+    "no target, and bad columns": ("a.csv", table("{0},{1},{2},inf", header="a,b,label,d"), {"target": None}),
     "unknown target, none near": ("a.csv", table(), {"target": "zzz"}),
     "unknown drop": ("a.csv", table(), {"drop": ("B",)}),
     "unknown drop, none near": ("a.csv", table(), {"drop": ("zzz",)}),

@@ -101,7 +101,7 @@ def test_every_row_is_drawn_as_often() -> None:
             0.2,
             "classes with fewer than 2 rows cannot be split: "
             "'c0' has 1, 'c2' has 0, 'c4' has 1, 'c5' has 1, 'c6' has 1 and 1 more",
-            "to leave them out: --min-class-rows 2",
+            "to leave them out, 5 of 19 rows: --min-class-rows 2",
         ),
         (
             [10, 10, 10],

@@ -13,6 +13,7 @@ from vecml.data.table import MISSING_CODE, Column
 
 MOST_CLASSES_OFFERED = 20
 FEWEST_ROWS_OFFERED = 2
+USUAL_NAMES = frozenset({"label", "labels", "class", "target", "y", "outcome", "species", "diagnosis", "category"})
 
 
 @dataclass(frozen=True)
@@ -38,24 +39,29 @@ class Advice:
         drop = tuple(dict.fromkeys((*changes.get("drop", ()), *self.findings.refusals)))
         return command(self.config, {**changes, "drop": drop}, self.names)
 
-    def another_target(self, unusable: bool = False) -> str:
+    def another_target(self, words: str = "name another column", *, unusable: bool = False) -> str:
         """A hint to choose another column as the target, with a command where one is there to be chosen.
 
-        `unusable` says that the target is of a type that cannot be a feature either.
+        Args:
+            words: stand before the command.
+            unusable: the target is of a type that cannot be a feature either.
         """
         if self.config is not None and self.config.data is None:
             return f"generate more rows: {self.command({'rows': None})}"
         offered = _classes_column(self.columns)
         if offered is None or self.config is None:
             return "name another column with --target: one with a few values that repeat"
-        drop = (self.config.target,) if unusable else ()
-        return f"name another column: {self.command({'target': offered, 'drop': drop, 'bins': None})}"
+        drop = (self.config.target,) if unusable and self.config.target else ()
+        return f"{words}: {self.command({'target': offered, 'drop': drop, 'bins': None})}"
 
 
 def _classes_column(columns: Sequence[Column]) -> str | None:
-    """The last column with the fewest of 2 to 20 values, each in two rows or more."""
-    best: tuple[int, str] | None = None
-    for column in columns:
+    """The column of 2 to 20 values, each in two rows or more, that is likeliest to hold a label.
+
+    That is one with a usual name for a label, else the one with the fewest values, the last of several.
+    """
+    best: tuple[bool, int, int] | None = None
+    for place, column in enumerate(columns):
         values_N = column.values_N
         if column.kind == "number":
             present_N = values_N[~np.isnan(values_N)]
@@ -65,7 +71,7 @@ def _classes_column(columns: Sequence[Column]) -> str | None:
         else:
             count = np.bincount(values_N[values_N != MISSING_CODE])
             count = count[count > 0]
-        fits = 2 <= len(count) <= MOST_CLASSES_OFFERED and count.min() >= FEWEST_ROWS_OFFERED
-        if fits and (best is None or len(count) <= best[0]):
-            best = len(count), column.name
-    return best[1] if best else None
+        if 2 <= len(count) <= MOST_CLASSES_OFFERED and count.min() >= FEWEST_ROWS_OFFERED:
+            rank = column.name.strip().lower() in USUAL_NAMES, -len(count), place
+            best = rank if best is None else max(best, rank)
+    return None if best is None else columns[best[2]].name

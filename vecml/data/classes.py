@@ -113,10 +113,11 @@ def rows_for_testing(
     if few:
         if n_classes > SEVERAL_NUMBERS and all(map(_is_number, classes)):
             hint = f"to cut the numbers into classes: {advice.command({'bins': 4})}"
-        elif (count_C >= FEWEST_ROWS).sum() >= 2:
-            hint = f"to leave them out: {_command(count_C, FEWEST_ROWS, advice, test_fraction)}"
+        elif (count_C >= FEWEST_ROWS).sum() >= 2 and (few_rows := int((count_C == 1).sum())) < n_rows / 2:
+            hint = f"to leave them out, {few_rows:,} of {count(n_rows, 'row')}: "
+            hint += _command(count_C, FEWEST_ROWS, advice, test_fraction)
         else:
-            hint = advice.another_target()
+            hint = advice.another_target("most rows have a class of their own; name another column")
         raise DataError(_too_few(few), hint)
     n_test = round(n_rows * test_fraction)
     given, fraction = f"--test-fraction {test_fraction:g}", _fitting_fraction(n_rows, n_classes, test_fraction)

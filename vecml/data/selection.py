@@ -36,7 +36,7 @@ class Chosen:
 
 
 def choose_columns(
-    names: Sequence[str], target: str, drop: Iterable[str], keep: Iterable[str], categorical: Iterable[str] = ()
+    names: Sequence[str], target: str | None, drop: Iterable[str], keep: Iterable[str], categorical: Iterable[str] = ()
 ) -> Chosen:
     """Find the columns that are named; `names` are all there are."""
     unknown = []
@@ -48,7 +48,7 @@ def choose_columns(
             return nearest(name, names)
         return column
 
-    label = found(target)
+    label = None if target is None else found(target)
     found_of = [[one for name in listed if (one := found(name)) is not None] for listed in (drop, keep, categorical)]
     return Chosen(label, *(tuple(dict.fromkeys(listed)) for listed in (*found_of, unknown)))
 

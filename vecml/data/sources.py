@@ -126,7 +126,7 @@ def table_from_arrow(
     arrow = arrow.rename_columns(names)
     if not arrow.num_rows:
         raise DataError(f"{source} has no rows", "there must be at least two of every class")
-    chosen = choose_columns(names, config.target or "", config.drop, config.keep, config.categorical)
+    chosen = choose_columns(names, config.target, config.drop, config.keep, config.categorical)
     named = {"target": chosen.target, "drop": chosen.drop, "keep": chosen.keep, "categorical": chosen.categorical}
     config = config.model_copy(update=named)
     features = features_of(names, chosen)
@@ -138,9 +138,11 @@ def table_from_arrow(
     advice = Advice(config, names, columns, findings)
     if chosen.unknown:
         raise _unknown(chosen, source, advice)
+    if chosen.target is None:
+        raise DataError(f"{source} needs a target: the column that holds the label", _a_target(advice))
     if not features:
         raise DataError(f"no feature column is left of {source}", _use_all(advice))
-    target = str(chosen.target)
+    target = chosen.target
     label_N, classes = labels_from_arrow(
         target, without_declared(arrow[target], config.missing), config.bins, findings, advice, rules
     )
@@ -156,8 +158,13 @@ def _unknown(chosen: Chosen, source: str, advice: Advice) -> DataError:
     if near:
         hint += f"; did you mean {listed(near)}?"
     if chosen.target is None:
-        return DataError(message, f"{hint}; {advice.another_target()}")
+        return DataError(message, _a_target(advice))
     return DataError(message, f"{hint}{'' if near else '; without it:'} {advice.command({})}")
+
+
+def _a_target(advice: Advice) -> str:
+    """The hint where no column is the target."""
+    return f"columns: {listed(advice.names)}; {advice.another_target('for example')}"
 
 
 def _use_all(advice: Advice) -> str:
