@@ -134,8 +134,9 @@ def _trained(table: TableFile) -> Record:
 
 
 def rows_key(split: Split) -> str:
-    """Which rows the models see, and with which labels."""
+    """A hash of which rows the models see, with which labels, and of which columns vecml uses."""
     content = [part.tobytes() for half in (split.train, split.test) for part in (half.row_N, half.label_N)]
+    content += [column.name.encode() for column in split.encoding.columns]
     return hashlib.sha256(b"|".join(content)).hexdigest()[:16]
 
 
@@ -150,7 +151,7 @@ def peers_record(table: TableFile, models: list[str]) -> Record:
         frame, _ = read(table.data)
         if not _same_rows(frame[table.target], split):
             return {**record, "misaligned": True}
-        features = usual_features(frame, table.target)
+        features = usual_features(frame, table.target, split)
         train_rows, test_rows = features.iloc[split.train.row_N], features.iloc[split.test.row_N]
         for name in models:
             begin = time.process_time()
@@ -175,7 +176,7 @@ def seeded_record(seeded: Seeded) -> Record:
         split = split_table(load_table(config), config.test_fraction, config.seed)
         predicted_N = train(split, config, "cpu").model.wide_logits(split.test.x_FN).argmax(axis=1)
         frame, _ = read(seeded.table.data)
-        features = usual_features(frame, seeded.table.target)
+        features = usual_features(frame, seeded.table.target, split)
         train_rows, test_rows = features.iloc[split.train.row_N], features.iloc[split.test.row_N]
         mlp = make_pipeline(usual_preparation(train_rows), MLPClassifier(random_state=seeded.seed))
         mlp.fit(train_rows, split.train.label_N)
@@ -196,20 +197,20 @@ def _same_rows(label_N: pd.Series, split: Split) -> bool:
     return int(values.groupby("code")["value"].nunique().max()) == 1
 
 
-def usual_features(frame: pd.DataFrame, target: str) -> pd.DataFrame:
-    """The features as one has them for scikit-learn: without what counts the rows, is empty, or tells the label.
+def usual_features(frame: pd.DataFrame, target: str, split: Split) -> pd.DataFrame:
+    """The features as one has them for scikit-learn: without what is empty, counts the rows, or tells the label.
 
     A column tells the label where each of its values has one label, and it has no more values than twice the classes.
+    What counts the rows or tells the label stays where vecml uses it as well.
     """
+    used = {column.name for column in split.encoding.columns}
     kept = {}
     for column in frame.columns:
         values = frame[column]
-        if column == target or is_counter(values) or values.notna().sum() == 0:
+        if column == target or values.notna().sum() == 0:
             continue
-        if values.nunique() <= 2 * frame[target].nunique():
-            labels = frame.groupby(values, dropna=False, observed=True)[target].nunique()
-            if len(labels) > 1 and labels.max() <= 1:
-                continue
+        if column not in used and (is_counter(values) or _tells(values, frame[target])):
+            continue
         if pd.api.types.is_datetime64_any_dtype(values):
             values = values.astype("int64") / 1e9
         elif pd.api.types.is_bool_dtype(values):
@@ -222,6 +223,14 @@ def usual_features(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     if not kept:
         raise ValueError("no feature is left")
     return pd.DataFrame(kept)
+
+
+def _tells(values: pd.Series, label_N: pd.Series) -> bool:
+    """Whether each of a few values has one label."""
+    if values.nunique() > 2 * label_N.nunique():
+        return False
+    labels = label_N.groupby(values, dropna=False, observed=True).nunique()
+    return len(labels) > 1 and labels.max() <= 1
 
 
 def usual_preparation(features: pd.DataFrame) -> ColumnTransformer:

@@ -170,7 +170,7 @@ def _looked_at(name: str, data: str, seen: set[str], found: list[TableFile]) -> 
         return f"fewer than {LEAST_ROWS} or more than {MOST_ROWS:,} rows"
     if not 2 <= frame.shape[1] <= MOST_COLUMNS:
         return f"fewer than 2 or more than {MOST_COLUMNS:,} columns"
-    if all(re.fullmatch(r"[-+ ]*[0-9.]+(e[-+]?[0-9]+)?\s*", str(column)) for column in frame.columns):
+    if not has_header([str(column) for column in frame.columns]):
         return "no header"
     content = fingerprint(frame)
     if content in seen:
@@ -225,6 +225,12 @@ def _declared(text: str) -> tuple[pd.DataFrame, str | None]:
     )
     declared = output.group(1) if output else None
     return frame, declared if declared in names else None
+
+
+def has_header(names: list[str]) -> bool:
+    """Whether names are names: half of them or more are no numbers, or the numbers ascend, as years do."""
+    numbers = [float(name) for name in names if re.fullmatch(r"[-+ ]*[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?\s*", name)]
+    return len(numbers) <= len(names) / 2 or (len(numbers) < len(names) and numbers == sorted(set(numbers)))
 
 
 def label_column(frame: pd.DataFrame) -> str | None:
