@@ -14,7 +14,7 @@ def distinct_values(column: "pa.ChunkedArray") -> tuple[NDArray[np.int64], NDArr
     Integers stay exact, dates and timestamps are datetime64, other times float64 seconds; 0.0 and -0.0 are one value.
     """
     encoded = column.dictionary_encode().combine_chunks()
-    raw_N = encoded.indices.cast(pa.int64()).fill_null(MISSING_CODE).to_numpy()
+    raw_N = encoded.indices.fill_null(MISSING_CODE).to_numpy()
     values = pa.chunked_array([encoded.dictionary])
     t = pa.types
     exact = t.is_integer(values.type) or t.is_boolean(values.type) or t.is_date(values.type)

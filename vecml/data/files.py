@@ -192,7 +192,8 @@ def _read_parquet(path: Path) -> "pa.Table":
     import pyarrow.parquet as pq  # noqa: PLC0415 -- heavy, and needed for this format only
 
     # One file as it is: pq.read_table goes through data sets, which may take folder names for columns.
-    with pq.ParquetFile(path) as file:
+    # Without its buffer ahead, which would hold the compressed file beside the table.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         return file.read()
 
 
