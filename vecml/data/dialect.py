@@ -203,7 +203,7 @@ def _check_text(start: bytes, source: str) -> None:
 def _decoded(start: bytes, encoding: str, complete: bool, source: str) -> str:
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(start, complete)
-    except (UnicodeDecodeError, LookupError) as error:
+    except (UnicodeError, LookupError) as error:
         raise SettingHelpsError(
             f"{source} is not in the encoding {encoding}: {shortened(str(error))}",
             "let vecml find it, without --encoding:",
