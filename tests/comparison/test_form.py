@@ -87,7 +87,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder that the flow works in, with a table and with weights of a network of its own."""
     rng = np.random.default_rng(0)
     lines = [
-        f"{rng.normal()},{rng.normal()},{'rgb'[one % 3]},{one % 2},{one // 100},{'ut'[one % 2] if one < 6 else 'vw'[one % 2]}"
+        f"{rng.normal()},{rng.normal()},{'rgb'[one % 3]},{one % 2},{one // 100},{('ut' if one < 6 else 'vw')[one % 2]}"
         for one in range(200)
     ]
     (tmp_path / "table.csv").write_text("\n".join(["a,b,colour,y,z,rare", *lines]) + "\n")

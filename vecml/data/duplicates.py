@@ -1,6 +1,6 @@
 """How many rows of the test part have the same features as a row of the training part: the network has seen them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from vecml.data.table import Column
 
 SLICE_ROWS = 1 << 18
+MOST_MARK_BITS = 26
 ODD = np.uint64(0x9E3779B97F4A7C15)
 SHIFT = np.uint64(29)
 
@@ -18,7 +19,36 @@ def seen_rows(columns: Sequence[Column], train_N: NDArray[np.int64], test_N: NDA
     Rows are compared by a hash of 64 bits; of ten million rows two different ones share it once in 400,000 tables.
     """
     hash_N = row_hashes(columns)
-    return int(np.isin(hash_N[test_N], hash_N[train_N]).sum())
+    # Nearly every row is ruled out by a table of marks, so that few hashes have to be sorted.
+    n_marks = 1 << min(MOST_MARK_BITS, int(8 * len(hash_N)).bit_length())
+    near = hash_N[test_N]
+    near = near[_hits(near, _marks(hash_N, train_N, n_marks))]
+    of_test = np.unique(near)
+    marks = np.zeros(n_marks, np.bool_)
+    marks[_places(of_test, n_marks)] = True
+    of_train = [part[_hits(part, marks)] for part in _parts(hash_N, train_N)]
+    return int(np.isin(near, np.intersect1d(of_test, np.concatenate(of_train))).sum())
+
+
+def _parts(hash_N: NDArray[np.uint64], row_N: NDArray[np.int64]) -> Iterator[NDArray[np.uint64]]:
+    for start in range(0, max(1, len(row_N)), SLICE_ROWS):
+        yield hash_N[row_N[start : start + SLICE_ROWS]]
+
+
+def _marks(hash_N: NDArray[np.uint64], row_N: NDArray[np.int64], n_marks: int) -> NDArray[np.bool_]:
+    """A table (n_marks,) with a mark at the place of each row's hash."""
+    marks = np.zeros(n_marks, np.bool_)
+    for part in _parts(hash_N, row_N):
+        marks[_places(part, n_marks)] = True
+    return marks
+
+
+def _hits(hash_N: NDArray[np.uint64], marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return marks[_places(hash_N, len(marks))]
+
+
+def _places(hash_N: NDArray[np.uint64], n_marks: int) -> NDArray[np.int64]:
+    return (hash_N & np.uint64(n_marks - 1)).astype(np.int64)
 
 
 def row_hashes(columns: Sequence[Column]) -> NDArray[np.uint64]:
