@@ -77,7 +77,7 @@ def test_sources_of_the_same_table_agree() -> None:
     frame, label_N = animals()
     arrow = pa.Table.from_pandas(frame, preserve_index=False)
     from_frame = TabularClassifier(**QUICK).fit(frame, label_N)
-    for other in (arrow, polars.from_arrow(arrow)):
+    for other in (arrow, polars.from_arrow(arrow), {name: frame[name].tolist() for name in frame}):
         fitted = TabularClassifier(**QUICK).fit(other, label_N)
         assert fitted.classifier_.model.digest == from_frame.classifier_.model.digest
         assert fitted.classifier_.encoding == from_frame.classifier_.encoding

@@ -47,7 +47,8 @@ class InvalidInputError(VecmlError, ValueError):
 class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A neural network on a table, trained as `vecml run --data` trains it.
 
-    `fit` takes a DataFrame of pandas or Polars, an Arrow table or an array (rows, features), and labels of any kind.
+    `fit` takes a DataFrame of pandas or Polars, an Arrow table, arrays by name or an array (rows, features), and labels
+    of any kind.
     Missing values, text, dates and booleans are read as they are in a file; a column that says nothing is left out
     with a warning.
 
@@ -209,6 +210,9 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def _as_arrow(self, X: Any, *, reset: bool) -> pa.Table:
         """X as an Arrow table, after scikit-learn's own checks of names, numbers and shape."""
+        if isinstance(X, Mapping):
+            with _as_value_errors():
+                X = arrow_of(X)
         if hasattr(X, "__arrow_c_stream__"):  # a table of pandas, Polars or Arrow
             data = checked = X
         else:
