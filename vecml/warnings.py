@@ -27,6 +27,7 @@ CODES: dict[str, str] = {
     "VML015": "the store was moved, and its addresses were mended",
     "VML016": "a comparison that was stopped goes on, or is logged",
     "VML017": "the machine itself became slower",
+    "VML018": "the tracking server does not answer yet",
     "VML020": "the training was ended by the clock, so that it cannot be repeated",
     "VML021": "the training was ended by its bound of steps",
     "VML022": "a simple model is better than the network",

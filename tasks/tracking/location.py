@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.tracking.answering import check_answers
 from vecml.errors import StoreError
 from vecml.passwords import without_passwords
 
@@ -66,12 +67,14 @@ def locate() -> Location:
 
 
 def prepare(location: Location) -> None:
-    """Make the local store's folder and check that it can be written; for another store, check its address.
+    """Make the local store's folder and check that it can be written; of a server, see that it answers.
 
-    Raises StoreError naming the folder and the cause.
+    Raises StoreError naming the folder or the address, and the cause.
     """
     if location.folder is None:
         _check_address(location.uri)
+        if location.has_server:
+            check_answers(location.uri)
         return
     for character in "?#%":
         if character in str(location.folder):

@@ -241,7 +241,11 @@ def test_a_prefect_server_that_is_down(vecml: Vecml) -> None:
 def test_a_tracking_server_that_is_down(vecml: Vecml) -> None:
     done = vecml("run", *SMALL, env={"MLFLOW_TRACKING_URI": "http://user:secret@127.0.0.1:9"})
     assert done.returncode == 2
-    assert done.stderr.startswith("error: the tracking store http://***@127.0.0.1:9 failed: ")
+    assert done.stderr.splitlines() == [
+        "VML018 the tracking server http://***@127.0.0.1:9 is waited for, 12 s at most: Connection refused",
+        "error: the tracking server http://***@127.0.0.1:9 does not answer: Connection refused",
+        "hint: start it, or unset MLFLOW_TRACKING_URI to keep runs in mlruns/ and `vecml export` them later",
+    ]
     assert "secret" not in done.stdout + done.stderr
 
 

@@ -4,9 +4,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -80,8 +82,22 @@ def test_modules_of_the_users_folder_are_not_run(
 def test_no_password_in_prefects_database(
     vecml_alone: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path, prefect_home: Path
 ) -> None:
-    done = vecml_alone("run", *SMALL, env={"MLFLOW_TRACKING_URI": "http://someone:hushhush@127.0.0.1:9"})
+    class Failing(BaseHTTPRequestHandler):
+        """A tracking server that is there, and fails at whatever it is asked."""
+
+        def do_GET(self) -> None:
+            self.send_error(500)
+
+        do_POST = do_GET
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Failing)
+    threading.Thread(target=server.serve_forever).start()
+    address = f"http://someone:hushhush@127.0.0.1:{server.server_port}"
+    done = vecml_alone("run", *SMALL, env={"MLFLOW_TRACKING_URI": address, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
+    server.shutdown()
+    server.server_close()
     assert done.returncode == 2
+    assert "error: the tracking store http://***@127.0.0.1" in done.stderr
     assert "hushhush" not in done.stdout + done.stderr
     with closing(sqlite3.connect(prefect_home / "prefect.db")) as database:
         dump = "\n".join(database.iterdump())

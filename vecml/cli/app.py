@@ -86,7 +86,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     debug = "--debug" in sys.argv
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="vecml")
         if code == INTERRUPTED:  # typer's word for Ctrl-C
             show_error(VecmlError("interrupted"))
     except SystemExit as error:

@@ -11,9 +11,11 @@ import typer
 
 from vecml.cli.options import JsonFlag, command, option
 from vecml.cli.terminal import console
+from vecml.errors import StoreError
 from vecml.numbers import count, megabytes, percent
 
 if TYPE_CHECKING:
+    from tasks.tracking.location import Location
     from vecml.measure.limits import Limits
 
 MACHINE = (
@@ -172,7 +174,21 @@ def _store() -> dict[str, str]:
     }
     if location.folder is not None:
         found["database"] = _integrity(location.folder / "mlflow.db")
+    found["ready"] = _readiness(location)
     return found
+
+
+def _readiness(location: "Location") -> str:
+    """Say whether a run could be kept now: the server answers, or the folder can be written."""
+    from tasks.tracking.location import prepare
+
+    if location.folder is not None and not location.folder.exists():
+        return "yes" if os.access(location.folder.parent, os.W_OK) else f"no: {location.folder.parent} is read-only"
+    try:
+        prepare(location)
+    except StoreError as error:
+        return f"no: {error.message} ({error.hint})"
+    return "yes"
 
 
 def _integrity(path: Any) -> str:
