@@ -43,11 +43,11 @@ def measure(name: str, rounds: int) -> dict[str, object]:
     label_N = np.full(ROWS, -1, np.int64)  # written to, so that its memory is there before
     few_FN, few_N = np.ascontiguousarray(x_FN[:, :FEWER]), label_N[:FEWER]
     loaded = load_engine(make_model(WIDTHS), Setting(name, threads=THREADS))
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew: proc(5)
     loaded.labels(x_FN, label_N)
     loaded.synchronize()
-    peak = _resident("VmHWM")
+    peak = resident("VmHWM")
 
     def seconds(x: np.ndarray, out_N: np.ndarray, calls: int) -> float:
         begun = time.perf_counter()
@@ -64,7 +64,8 @@ def measure(name: str, rounds: int) -> dict[str, object]:
     return {"megabytes": (peak - before) / 1e6, "ratios": ratios}
 
 
-def _resident(field: str) -> int:
+def resident(field: str) -> int:
+    """Bytes of this process, by a field of /proc/self/status: VmRSS now, VmHWM at its peak."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024

@@ -26,10 +26,7 @@ EPILOG = """**Examples**
 def predict(
     data: Annotated[
         str,
-        option(
-            "A file, or what else vecml run takes, with the columns of the training; others are left alone.",
-            "SOURCE",
-        ),
+        option("A file, or what else vecml run takes, with the columns of the training; others stay.", "SOURCE"),
     ],
     out: Annotated[Path, option("The file to write: .csv or .parquet.", "FILE")],
     model: Annotated[
@@ -73,14 +70,8 @@ def predict(
     check_asked(asked)
     named = find_model(model, architecture)
     setting, note = runnable(named.run.classifier.model, _wanted(named.setting, engine, threads))
-    notes = [] if note is None else [note]
     file = open_data(taken_out(data), named.run.classifier.encoding, columns(keep or []), asked, query)
-    target = named.run.classifier.encoding.target
-    extra = [name for name in file.extra if name != target]
-    if extra:
-        from vecml.data.selection import listed_columns
-
-        notes.append(f"not used: {listed_columns(extra)}")
+    notes = [*([] if note is None else [note]), *_not_used(file)]
     _say(notes)
     written = predict_file(named.run.classifier, file, setting, out, probabilities=probabilities, rows=row)
     counts = dict(zip(named.run.classifier.model.classes, map(int, written.count_C), strict=True))
@@ -97,6 +88,16 @@ def _show(written: Any, counts: dict[str, int], source: str, setting: str) -> No
     speed = "" if not written.n_rows else f", {rate(written.n_rows / written.seconds)} with reading and writing"
     console().print(Text(f"{labelled} in {written.path}, by {setting}{speed}.", style="bold"))
     console().print(Text(", ".join(f"{name}: {number:,}" for name, number in counts.items())))
+
+
+def _not_used(file: Any) -> list[str]:
+    """A note that names the file's columns that are neither read nor carried over; none where there is no such column."""
+    extra = [name for name in file.extra if name != file.encoding.target]
+    if not extra:
+        return []
+    from vecml.data.selection import listed_columns
+
+    return [f"not used: {listed_columns(extra)}"]
 
 
 def _wanted(stored: Any, engine: str | None, threads: int | None) -> Any:

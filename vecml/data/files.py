@@ -84,8 +84,10 @@ def read_file(
             if sheet:
                 say(f"{path.name}: {sheet}", None)
         elif suffix in PARQUET:
+            from vecml.data.parquet import read_parquet  # noqa: PLC0415 -- the same
+
             with arrow_errors(path, "Parquet"):
-                table = _read_parquet(path)
+                table = read_parquet(path)
         else:
             with arrow_errors(path, "Feather"):
                 table = _read_feather(path)
@@ -186,15 +188,6 @@ def _no_such_file(path: Path) -> DataError:
     return DataError(
         message, f"files in {folder}: {listed(readable)}" if readable else f"there is no data file in {folder}"
     )
-
-
-def _read_parquet(path: Path) -> "pa.Table":
-    import pyarrow.parquet as pq  # noqa: PLC0415 -- heavy, and needed for this format only
-
-    # One file as it is: pq.read_table goes through data sets, which may take folder names for columns.
-    # Without its buffer ahead, which would hold the compressed file beside the table.
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        return file.read()
 
 
 def _read_feather(path: Path) -> "pa.Table":

@@ -1,0 +1,75 @@
+"""A Parquet file in memory without a second copy of it: Arrow's own reading of a whole file takes twice its size.
+
+Row groups are read one by one. Columns of numbers without missing values are filled into an array of their own, which
+numpy then reads in place; of the others, Arrow's chunks are kept.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+MOST_ROWS = 1 << 20  # of a row group that is read at once
+
+
+def read_parquet(path: Path) -> "pa.Table":
+    """The whole file as an Arrow table; raises what Arrow raises."""
+    # One file as it is: pq.read_table goes through data sets, which may take folder names for columns.
+    # Without its buffer ahead, which would hold the compressed file beside the table.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        if file.metadata.num_rows <= MOST_ROWS:
+            return file.read()
+        columns = [_Column(file, place) for place in range(len(file.schema_arrow))]
+        for group in range(file.num_row_groups):
+            if file.metadata.row_group(group).num_rows <= MOST_ROWS:
+                _add(columns, file.read_row_group(group))
+                continue
+            for batch in file.iter_batches(MOST_ROWS, [group]):
+                _add(columns, pa.Table.from_batches([batch]))
+        table = pa.table([column.whole() for column in columns], schema=file.schema_arrow)
+    pa.default_memory_pool().release_unused()  # what decoding took
+    return table
+
+
+def _add(columns: "list[_Column]", rows: "pa.Table") -> None:
+    for column, values in zip(columns, rows.columns, strict=True):
+        column.add(values)
+
+
+class _Column:
+    """A column that is put together: an array that is filled, or a list of chunks."""
+
+    def __init__(self, file: "pq.ParquetFile", place: int) -> None:
+        field = file.schema_arrow.field(place)
+        self._kind = field.type
+        self._chunks: list[Any] = []
+        self._array: NDArray[Any] | None = None
+        self._rows = 0
+        plain = pa.types.is_integer(self._kind) or pa.types.is_floating(self._kind)
+        if plain and not pa.types.is_float16(self._kind) and self._is_full(file, place):
+            self._array = np.empty(file.metadata.num_rows, self._kind.to_pandas_dtype())
+
+    @staticmethod
+    def _is_full(file: "pq.ParquetFile", place: int) -> bool:
+        """Whether the file's statistics say that the column misses no value."""
+        if file.metadata.num_columns != len(file.schema_arrow):  # with nested columns, places differ
+            return False
+        groups = (file.metadata.row_group(group).column(place) for group in range(file.num_row_groups))
+        return all(one.is_stats_set and one.statistics.null_count == 0 for one in groups)
+
+    def add(self, values: "pa.ChunkedArray") -> None:
+        if self._array is not None and values.null_count == 0:
+            self._array[self._rows : self._rows + len(values)] = values.to_numpy()
+        elif self._array is None:
+            self._chunks += values.chunks
+        else:
+            raise pa.ArrowInvalid("its statistics say that a column misses no value, but it does")
+        self._rows += len(values)
+
+    def whole(self) -> "pa.ChunkedArray":
+        if self._array is not None:
+            return pa.chunked_array([pa.array(self._array, self._kind)])
+        return pa.chunked_array(self._chunks, self._kind)
