@@ -26,7 +26,7 @@ EPILOG = """**Examples**
 def predict(
     data: Annotated[
         str,
-        option("A file, or what else vecml run takes, with the columns of the training; others stay.", "SOURCE"),
+        option("A file, or what else vecml run takes; columns that the model does not know are left alone.", "SOURCE"),
     ],
     out: Annotated[Path, option("The file to write: .csv or .parquet.", "FILE")],
     model: Annotated[
@@ -91,7 +91,7 @@ def _show(written: Any, counts: dict[str, int], source: str, setting: str) -> No
 
 
 def _not_used(file: Any) -> list[str]:
-    """A note that names the file's columns that are neither read nor carried over; none where there is no such column."""
+    """Name the file's columns that are neither read nor carried over in a note; none where there is no such column."""
     extra = [name for name in file.extra if name != file.encoding.target]
     if not extra:
         return []
