@@ -74,6 +74,7 @@ CASES: dict[str, tuple[str, Write, dict[str, Any]]] = {
     "test part too small": ("a.csv", numbered(40, lambda i: f"{i * 7 % 11},{'abcdefghij'[i % 10]}"), {}),
     "training part too small": ("a.csv", table(), {"test_fraction": 0.99}),
     "another separator": ("a.csv", table("{0};{1};{2}", header="a;b;label"), {"separator": ","}),
+    "a tab as the separator": ("a.csv", table("{0}\t{1}\t{2}", header="a\tb\tlabel"), {"separator": ","}),
     "another encoding": ("a.csv", text("a,b,label\n" + "1,2,ä\n5,1,y\n3,9,ä\n2,7,y\n" * 9), {"encoding": "ascii"}),
     "a byte of another encoding, late": (
         "a.csv",

@@ -62,7 +62,7 @@ REFUSED: dict[str, Case] = {
         rows("a;label", "1;x"),
         {"separator": "comma"},
         "data.csv has a single column, called 'a;label'",
-        "it was read with the separator ','; this one seems to use ';': {run} --separator ';'",
+        "it was read with the separator ','; this one seems to use ';': {run} --separator semicolon",
     ),
     "another kind of file": (
         "data.csv",

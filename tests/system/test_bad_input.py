@@ -87,6 +87,25 @@ def test_bad_data_starts_no_server_and_leaves_no_run(vecml_here: Vecml, tmp_path
     assert not (tmp_path / "mlruns" / "mlflow.db").exists()
 
 
+def test_a_hint_pasted_into_a_shell_leads_to_a_run(vecml_here: Vecml, vecml: Vecml, tmp_path: Path) -> None:
+    """Whatever the columns are called, and whatever else was asked for."""
+    header = 'a,$b,"it\'s, so","two\nlines",--dash,[bold],," blank",lable'
+    rows = [f"{row * 7 % 31},{row * 5 % 17},inf,inf,inf,inf,-inf,inf,{'xy'[row % 3 % 2]}" for row in range(60)]
+    (tmp_path / "my data.csv").write_text("\n".join([header, *rows]) + "\n")
+    done = vecml_here("run", "--data", "my data.csv", "--target", "label", "--epochs", "3", "--name", "50 % $HOME")
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("hint: ")]
+    shell = subprocess.run(
+        ["sh", "-c", "printf '%s\\0' " + line[line.index("vecml run") :]], capture_output=True, text=True, check=True
+    )
+    words = shell.stdout.removesuffix("\0").split("\0")
+    assert words[:4] == ["vecml", "run", "--data", "my data.csv"]
+    done = vecml(*words[1:])
+    assert done.returncode == 0, done.stderr
+    (run,) = runs_in(tmp_path)
+    assert (run.info.run_name, run.data.params["n_features"], run.data.params["epochs"]) == ("50 % $HOME", "2", "3")
+
+
 def test_a_split_that_cannot_be_starts_no_server(vecml_here: Vecml, tmp_path: Path, no_server: None) -> None:
     (tmp_path / "few.csv").write_text("a,label\n" + "".join(f"{row},{row % 2}\n" for row in range(6)))
     done = vecml_here("run", "--data", "few.csv", "--target", "label", "--test-fraction", "0.1")

@@ -6,7 +6,6 @@ so that types follow from the whole file; the tests hold it to that with tiny bl
 
 import codecs
 import re
-import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from pyarrow import csv
 
 from vecml.data.arrow_types import FLOAT64_INTEGERS, all_exact
 from vecml.data.column_names import typeable_names
-from vecml.data.dialect import COMMA, SEPARATORS, Dialect
+from vecml.data.dialect import COMMA, NAMED, SEPARATORS, Dialect
 from vecml.data.na_words import may_be_word, with_words
 from vecml.data.reading import Na
 from vecml.data.remedy import SettingHelpsError, flags
@@ -88,12 +87,13 @@ def fallback_encoding(path: Path) -> str:
 def check_delimiter(path: Path, names: Sequence[str], separator: str) -> None:
     """Raise DataError when a file with a single column seems to be separated by another character."""
     other = [mark for mark in SEPARATORS if mark != separator and mark in names[0]]
+    names_of = {mark: word for word, mark in reversed(NAMED.items())}
     if len(names) == 1 and other:
         raise SettingHelpsError(
             f"{path.name} has a single column, called {shortened(names[0])}",
             f"it was read with the separator {separator!r}; this one seems to use {other[0]!r}:",
-            {"separator": other[0]},
-            f"--separator {shlex.quote(other[0])}",
+            {"separator": names_of[other[0]]},
+            f"--separator {names_of[other[0]]}",
         )
 
 

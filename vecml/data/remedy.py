@@ -87,7 +87,8 @@ def _words(name: str, value: Any) -> list[str]:
 def _typed(name: str, names: Iterable[str]) -> str:
     """How a column is typed: in one line, where that still means the same one of `names`."""
     line = squeezed(name)
-    return line if name.splitlines() != [name] and find_column(line, tuple(names)) == name else name
+    is_broken = any(mark.isspace() and mark != " " for mark in name)
+    return line if is_broken and find_column(line, tuple(names)) == name else name
 
 
 def _changed(config: TrainingConfig, changes: Mapping[str, Any]) -> dict[str, Any]:
