@@ -52,6 +52,11 @@ def escaped() -> bytes:
     return "\n".join(",".join('"' + v.replace('"', '\\"') + '"' for v in row) for row in ROWS).encode()
 
 
+def loosely_escaped() -> bytes:
+    """Both, as bokeh's table of sprinters is written."""
+    return "\n".join(",   ".join('"' + v.replace('"', '\\"') + '"' for v in row) for row in ROWS).encode()
+
+
 def aligned() -> bytes:
     """Runs of blanks between values in quotes, blanks at the ends of lines."""
     return "\n".join("  ".join(f'"{v.replace(chr(34), chr(34) * 2)}"' for v in row) + "  " for row in ROWS).encode()
@@ -86,6 +91,7 @@ WAYS: dict[str, tuple[str, bytes, str | None]] = {
     "all in quotes": ("t.csv", written(quoting=csv.QUOTE_ALL), None),
     "blanks after commas": ("t.csv", spaced(), None),
     "backslashes": ("t.csv", escaped(), None),
+    "blanks and backslashes": ("t.csv", loosely_escaped(), None),
     "single quotes": ("t.csv", written(quotechar="'", quoting=csv.QUOTE_ALL), None),
     "DOS lines": ("t.csv", written(newline="\r\n"), None),
     "Mac lines": ("t.csv", written(newline="\r"), None),

@@ -27,6 +27,11 @@ NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", 
 IN_WORDS = {value: name for name, value in NAMED.items() if name not in ("\\t", "space")}
 COMPRESSIONS = (".gz", ".bz2", ".zst", ".xz", ".zip")
 DEFAULTS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": None, ".dat": None, ".data": None}
+# Quotation mark, what stands before one inside a value, and whether blanks stand before one.
+WAYS = (
+    *(('"', None, False), ('"', None, True), ('"', "\\", False), ('"', "\\", True)),
+    ("'", None, False),
+)
 NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -77,7 +82,7 @@ class Dialect:
         encoding: as Python calls it.
         quote: the quotation mark.
         escape: what stands before a quotation mark inside a value, beside doubling; None where nothing does.
-        loose: whether blanks stand between a separator and a quotation mark.
+        loose: whether blanks stand between a separator and a quotation mark; they belong to no value then.
         skipped: lines before the header, or before the data where there is no header.
         names: of the columns, where the file does not name all of them; `skipped` then counts the header too.
         is_encoding_asked: whether the user said the encoding, so that no other is tried.
@@ -237,14 +242,14 @@ def _best(text: str, separators: Sequence[str], usual: str, least: float = 0.0) 
 
     None where the first row, which may be the header, has a single value in each, or at most the share `least` agrees.
     """
-    best, best_score = None, (0.0, 0, False, 0)
+    best, best_score = None, (0.0, 0, False, (False, False, False))
     for separator in separators:
-        for quote, escape, loose in (('"', None, False), ('"', None, True), ('"', "\\", False), ("'", None, False)):
+        for quote, escape, loose in WAYS:
             tried = Dialect(separator, quote=quote, escape=escape, loose=loose)
             plain = quote == '"' and not (escape or loose)
             if not plain and not _may_be(text, tried):
                 continue
-            likely = 2 if escape and _is_escaped(text, tried) else int(plain)
+            likely = (escape is not None and _is_escaped(text, tried), loose, plain)
             share, fields = _agreement(_rows(text, tried))
             score = (round(share, 2), fields, separator == usual, likely)
             if fields > 1 and 0 < share >= least and score > best_score:
@@ -254,10 +259,17 @@ def _best(text: str, separators: Sequence[str], usual: str, least: float = 0.0) 
 
 def _may_be(text: str, tried: Dialect) -> bool:
     """Whether there is any sign of the less common ways to quote; looking is cheap, reading is not."""
-    if tried.escape:
-        return f"\\{tried.quote}" in text
+    if tried.escape and f"\\{tried.quote}" not in text:
+        return False
     if tried.loose:
-        return tried.separator != WHITESPACE and f'{tried.separator} "' in text
+        if tried.separator == WHITESPACE or not re.search(rf'{re.escape(tried.separator)} +"', text):
+            return False
+        tight = replace(tried, loose=False)
+        return any(
+            value.startswith(" ") and value.lstrip(" ").startswith('"') for row in _rows(text, tight) for value in row
+        )
+    if tried.escape:
+        return True
     return bool(re.search(rf"(^|{re.escape(tried.separator)})'", text, flags=re.MULTILINE))
 
 

@@ -20,7 +20,8 @@ from vecml.data.selection import listed
 from vecml.errors import DataError, one_line
 
 REWRITTEN = "\t"  # the separator of a text that was rewritten
-_QUOTED = rb'("(?:[^"]|"")*")'
+# A value in quotes, in which a quotation mark is doubled, or stands after a backslash.
+_QUOTED = {None: rb'("(?:[^"]|"")*")', "\\": rb'("(?:[^"\\]|\\.|"")*")'}
 DAMAGED = "is it complete? Copy or write it again"
 
 
@@ -69,15 +70,16 @@ def arrow_separator(dialect: Dialect) -> str:
 
 
 def _rewritten(text: bytes, dialect: Dialect) -> bytes:
-    """Runs of blanks as one tab, or no blanks before a quotation mark; what stands in quotes stays as it is."""
+    """Runs of blanks as one tab, or no blanks beside a separator; what stands in quotes stays as it is."""
     text = text.removeprefix(b"\xef\xbb\xbf")
     if dialect.separator == WHITESPACE:
         text = re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", text)
         if b'"' not in text:
             return re.sub(rb"[ \t]+", REWRITTEN.encode(), text)
-        return re.sub(_QUOTED + rb"|[ \t]+", lambda found: found[1] or REWRITTEN.encode(), text)
+        return re.sub(_QUOTED[dialect.escape] + rb"|[ \t]+", lambda found: found[1] or REWRITTEN.encode(), text)
     separator = dialect.separator.encode()
-    return re.sub(_QUOTED + rb"|" + re.escape(separator) + rb' +(?=")', lambda found: found[1] or separator, text)
+    beside = rb"| *" + re.escape(separator) + rb" *"
+    return re.sub(_QUOTED[dialect.escape] + beside, lambda found: found[1] or separator, text)
 
 
 def _only_member(archive: zipfile.ZipFile, path: Path) -> str:
