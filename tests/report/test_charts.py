@@ -12,6 +12,7 @@ import pytest
 from tests.made_comparison import comparison_of
 from tests.report.made_reports import HOSTILE, functions, hostile, latency, made_arm, many, quick, usual
 from vecml.comparison.comparison import Comparison
+from vecml.foreign_text import clean
 from vecml.report.chart_accuracy import accuracy_chart
 from vecml.report.chart_blocks import block_groups, blocks_chart
 from vecml.report.chart_limits import byte_rate, flop_rate, limits_chart, standings
@@ -30,7 +31,6 @@ from vecml.report.drawing import (
     Scale,
     Text,
     apart,
-    clean,
     fitted,
     round_factors,
     round_steps,

@@ -15,6 +15,7 @@ from vecml.comparison.config import DATA_AND_MODEL, MEASURING, ComparisonConfig
 from vecml.config import PipelineConfig, TrainingConfig, read_config_file
 from vecml.errors import MeasureError, SettingError
 from vecml.fields import flag, shown
+from vecml.foreign_text import clean_json
 
 EPILOG = """**Examples**
 
@@ -170,7 +171,7 @@ def _show(comparison: Any, json: Path | None, address: str | None) -> None:
     from vecml.report.comparison import reasons, sentence, table
 
     if is_printed(json):
-        typer.echo(to_json(comparison), nl=False)
+        typer.echo(clean_json(to_json(comparison)), nl=False)
         return
     content = table(comparison)
     lines = reasons(comparison)

@@ -85,9 +85,10 @@ def optimize(
 
 
 def _show(found: "Optimization", url: str) -> None:
+    from vecml.foreign_text import clean
     from vecml.report.optimize import as_text
 
-    typer.echo(as_text(found))
+    typer.echo(clean(as_text(found), keep="\n"))
     if "127.0.0.1" in url:
         typer.echo(opening(url))
     typer.echo(url)

@@ -23,6 +23,7 @@ from vecml.cli.terminal import progress_bars, shown_warnings
 from vecml.data.name_list import read_names
 from vecml.errors import SettingError
 from vecml.fields import Declared, choices, flag, flag_of, is_list, shown, value_type
+from vecml.foreign_text import clean_json
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def write_json(json: Path | None, text: Callable[[], str]) -> bool:
         return False
     content = text().rstrip() + "\n"
     if is_printed(json):
-        typer.echo(content, nl=False)
+        typer.echo(clean_json(content), nl=False)
         return True
     write_bytes(json, content.encode())
     return False

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from vecml.errors import SettingError, VecmlError
+from vecml.foreign_text import clean
 from vecml.warnings import CODES, VecmlWarning
 
 if TYPE_CHECKING:
@@ -26,13 +27,15 @@ SHOW_AFTER_SECONDS = 1.0
 
 def console(stream: TextIO | None = None) -> "Console":
     """A rich console on `stream` (standard output by default), at least 20 columns wide."""
-    from rich.console import Console
+    from vecml.cli.clean_console import CleanConsole
 
     target = stream or sys.stdout
     width = int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdigit() else None
     if width is None and not target.isatty():
         width = 80
-    return Console(file=target, width=max(width, 20) if width else None, highlight=False, soft_wrap=False, emoji=False)
+    return CleanConsole(
+        file=target, width=max(width, 20) if width else None, highlight=False, soft_wrap=False, emoji=False
+    )
 
 
 def show_error(error: VecmlError) -> None:
@@ -53,11 +56,11 @@ def show_result(sentence: str, rows: Iterable[tuple[str, str]], address: str) ->
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(Text(name), Text(value))
-    out.print(Text(sentence, style="bold"))
+        table.add_row(Text(clean(name)), Text(clean(value)))
+    out.print(Text(clean(sentence), style="bold"))
     out.print()
     out.print(table)
-    out.print(Text(address), soft_wrap=True)
+    out.print(Text(clean(address)), soft_wrap=True)
 
 
 def show_comparison(
@@ -72,7 +75,7 @@ def show_comparison(
     from rich.text import Text
 
     out = console()
-    titles, cells = list(headings), [list(row) for row in rows]
+    titles, cells = list(headings), [[clean(cell) for cell in row] for row in rows]
     widths = [max(len(line[column]) for line in (titles, *cells)) for column in range(len(titles))]
     if sum(widths) + 2 * len(widths) > out.width and "interval" in titles:
         place = titles.index("interval")
@@ -96,14 +99,14 @@ def show_comparison(
             table.add_column(title, overflow="fold", justify="left" if index == 0 else "right", width=width)
         for row in cells:
             table.add_row(*map(Text, row))
-    out.print(Text(sentence, style="bold"))
+    out.print(Text(clean(sentence), style="bold"))
     out.print()
     out.print(table)
     out.print()
     for line in lines:
-        out.print(Text(line))
+        out.print(Text(clean(line)))
     if address is not None:
-        out.print(Text(address), soft_wrap=True)
+        out.print(Text(clean(address)), soft_wrap=True)
 
 
 def _widths(least: Sequence[int], whole: Sequence[int], room: int) -> list[int]:
@@ -220,4 +223,4 @@ def progress_bars() -> Iterator[None]:
 def _plain(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    return escape(clean(text))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 from vecml.comparison.comparison import ArmFigures, Comparison, recommended
+from vecml.foreign_text import clean
 from vecml.measure.verdict import Family, Verdict
 from vecml.numbers import count, megabytes, percent, rate, seconds, times
 from vecml.report.content import Content, content_of
@@ -149,13 +150,13 @@ def as_html(comparison: Comparison) -> str:
     """Sentence, table and reasons for a Jupyter cell; names are escaped."""
     content = content_of(comparison)
     cells = table(comparison, content)
-    head = "".join(f"<th style='text-align:left'>{escape(cell)}</th>" for cell in cells.headings)
+    head = "".join(f"<th style='text-align:left'>{escape(clean(cell))}</th>" for cell in cells.headings)
     body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<td style='text-align:left'>{escape(clean(cell))}</td>" for cell in row) + "</tr>"
         for row in cells.rows
     )
-    notes = "".join(f"<li>{escape(line)}</li>" for line in reasons(comparison, content))
-    return f"<p>{escape(sentence(comparison, content))}</p><table><tr>{head}</tr>{body}</table><ul>{notes}</ul>"
+    notes = "".join(f"<li>{escape(clean(line))}</li>" for line in reasons(comparison, content))
+    return f"<p>{escape(clean(sentence(comparison, content)))}</p><table><tr>{head}</tr>{body}</table><ul>{notes}</ul>"
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,6 +9,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
+from vecml.foreign_text import JOINERS
+
 Role = Literal["ink", "muted", "faint", "grid", "band", "bar", "accent", "paper"]
 Anchor = Literal["start", "middle", "end"]
 Shape = Literal["circle", "square", "diamond", "up", "down", "cross"]
@@ -17,8 +19,6 @@ Point = tuple[float, float]
 CHARACTER = 0.55  # width of a letter as a share of the font's size, on average, in the fonts that are used
 WIDE = 1.05  # of a Chinese, Japanese or Korean character, and of most emoji
 ELLIPSIS = "…"
-PLACEHOLDER = "\N{WHITE SQUARE}"  # where a character cannot be shown, or would change how others are
-JOINERS = "\u200c\u200d"  # of Arabic and Indic scripts, and of emoji made of several
 
 
 @dataclass(frozen=True)
@@ -108,18 +108,6 @@ class Drawing:
     marks: tuple[AnyMark, ...]
     title: str
     description: str
-
-
-def clean(text: str) -> str:
-    """Put text on one line and remove characters that are invisible, broken, or reverse the writing direction.
-
-    Line breaks and tabs become spaces. The joiners of scripts and emoji stay. Other such characters become a white
-    square.
-    """
-    return "".join(
-        character if character.isprintable() or character in JOINERS else " " if character.isspace() else PLACEHOLDER
-        for character in text
-    )
 
 
 def text_width(text: str, size: float) -> float:

@@ -21,13 +21,13 @@ from markupsafe import Markup
 
 from vecml.comparison.comparison import ArmFigures, Comparison, recommended
 from vecml.comparison.document import to_json
+from vecml.foreign_text import clean
 from vecml.numbers import count, percent, seconds
 from vecml.report import surroundings
 from vecml.report.chart_limits import standings
 from vecml.report.charts import charts
 from vecml.report.comparison import NOT_RECORDED, OF_FUNCTIONS, Table, answers, how, reasons, sentence, table
 from vecml.report.content import SHAPES, Content, content_of, word
-from vecml.report.drawing import clean
 from vecml.report.pareto import EXPLAINED, knows_truth, trades
 from vecml.report.rules import excluded_rounds, question, verdict_rules
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from vecml.report.drawing import Anchor, AnyMark, Dots, Drawing, Group, Line, Mark, Rect, Role, Text, clean
+from vecml.foreign_text import clean
+from vecml.report.drawing import Anchor, AnyMark, Dots, Drawing, Group, Line, Mark, Rect, Role, Text
 from vecml.report.figure import PLAIN, drawable, png_bytes
 from vecml.report.svg import outline
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from vecml.foreign_text import clean
 from vecml.measure.limits import CEILING_WRONG
 from vecml.model.course import Course
 from vecml.model.evaluate import ReplicaAccuracy
@@ -119,12 +120,13 @@ def as_text(record: PipelineRecord) -> str:
 
 def as_html(record: PipelineRecord) -> str:
     """Sentence and table for a Jupyter cell; names from the data are escaped."""
+    left = "style='text-align:left'"
     body = "".join(
-        f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(value)}</td></tr>"
+        f"<tr><th {left}>{escape(clean(name))}</th><td {left}>{escape(clean(value))}</td></tr>"
         for name, value in rows(record)
     )
     link = f"<a href='{escape(record.run.url)}'>{escape(record.run.url)}</a>"
-    return f"<p>{escape(sentence(record))}</p><table>{body}</table><p>{link}</p>"
+    return f"<p>{escape(clean(sentence(record)))}</p><table>{body}</table><p>{link}</p>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -137,7 +139,7 @@ class PipelineResult(PipelineRecord):
 
 def shortened(name: str, width: int = 40) -> str:
     """A name from the data on one line, cut with an ellipsis past `width` characters."""
-    flat = " ".join(name.split())
+    flat = " ".join(clean(name).split())
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
@@ -147,7 +149,7 @@ def markdown(value: str) -> str:
     What means something at the start of a line alone is escaped there alone: Prefect's pages show the backslashes of a
     link's text.
     """
-    flat = " ".join(value.split())
+    flat = " ".join(clean(value).split())
     flat = re.sub(r"([\\`*_{}\[\]().!|<>~:&])", r"\\\1", flat)
     return re.sub(r"^([#+=-])", r"\\\1", flat)
 

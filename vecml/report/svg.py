@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from html import escape
 
-from vecml.report.drawing import AnyMark, Dots, Drawing, Group, Line, Mark, Point, Rect, Shape, Text, clean
+from vecml.foreign_text import clean
+from vecml.report.drawing import AnyMark, Dots, Drawing, Group, Line, Mark, Point, Rect, Shape, Text
 
 
 def svg(drawing: Drawing, name: str, kind: str) -> str:
