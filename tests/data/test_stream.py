@@ -13,6 +13,7 @@ from vecml.data import stream, stream_csv
 from vecml.data.column_encoding import ColumnEncoding
 from vecml.data.encoding import Encoding
 from vecml.data.raw import raw_columns
+from vecml.data.reading import PLAIN_READING, UNKNOWN, Reading
 from vecml.data.stream import blocks, open_file
 from vecml.errors import DataError
 
@@ -107,10 +108,14 @@ def test_row_groups_of_numbers(
     ],
 )
 @pytest.mark.parametrize("block_rows", [1, 2, 3])
-def test_a_csvs_numbers_are_what_the_whole_file_makes_them(tmp_path: Path, values: list[str], block_rows: int) -> None:
+@pytest.mark.parametrize("old", [False, True])
+def test_a_csvs_numbers_are_what_the_whole_file_makes_them(
+    tmp_path: Path, values: list[str], block_rows: int, old: bool
+) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\n".join(["size,other", *(f"{value},x" for value in values * 5)]) + "\n")
-    encoding = Encoding((ColumnEncoding("size", "number", 0.5),), "label", ("no", "yes"))
+    reading = Reading(date=UNKNOWN) if old else PLAIN_READING
+    encoding = Encoding((ColumnEncoding("size", "number", 0.5, reading=reading),), "label", ("no", "yes"))
     assert got(lambda: features(path, block_rows, encoding)) == got(
         lambda: encoding.transform(raw_columns(path, encoding))[0]
     )

@@ -49,6 +49,9 @@ NUMBERS: dict[str, tuple[list[str], list[float], str]] = {
     "kilograms": ([f"{i}.5 kg" for i in range(4)], [0.5, 1.5, 2.5, 3.5], "numbers with the unit 'kg'"),
     "pounds and euros": (["£1.5", "£2"], [1.5, 2], "numbers with the unit '£'"),
     "swiss": (["1'234.50", "99"], [1234.5, 99], 'numbers with "\'" between thousands'),
+    "negative": (["(12.5)", "7-", "−3", "4"], [-12.5, -7, -3, 4], ""),
+    "exponent": (["1,5e2", "7e-1"], [150, 0.7], "numbers with a decimal comma"),
+    "two words": ([f"{i} sq ft" for i in range(12)], list(range(12)), "numbers with the unit 'sq ft'"),
     "bounds": (
         [*AGES, "90+", "<1"],
         [*map(float, AGES), 90, 1],
@@ -93,6 +96,7 @@ DATES: dict[str, tuple[list[str], list[str], str]] = {
         ["2000-01-03T12:00", "2020-01-14T12:00:05"],
         "",
     ),
+    "quarters": (["2001Q4", "1999 Q1"], ["2001-10-01", "1999-01-01"], ""),
     "months": (["Jan 2000", "Sept 2001"], ["2000-01-01", "2001-09-01"], ""),
 }  # fmt: skip
 
@@ -105,6 +109,13 @@ def test_dates(case: str) -> None:
     assert made.kind == "number"
     np.testing.assert_array_equal(made.values_N, seconds(*expected))
     assert said == ([told] if told else [])
+
+
+def test_durations_are_seconds() -> None:
+    made, said = read(["36:15:00", "0:30", "12:00:00.5"])
+    assert made is not None
+    np.testing.assert_array_equal(made.values_N, [130_500, 1_800, 43_200.5])
+    assert said == []
 
 
 def test_a_day_that_no_month_has_is_no_date() -> None:

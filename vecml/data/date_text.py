@@ -28,7 +28,7 @@ def parse_dates(texts: "pa.Array", name: str) -> tuple[NDArray[np.float64], NDAr
     if not matched_D.any():
         return np.full(len(texts), np.nan), np.zeros(len(texts), np.bool_)
     fields = found.filter(found.is_valid())
-    seconds, good = _clock(fields)
+    seconds, good = _clock(fields, most_hours=1_000 if name == TIME_OF_DAY else 24)
     if name != TIME_OF_DAY:
         days, valid = _days(fields, short_year=name.endswith("YY") and not name.endswith("YYYY"))
         seconds, good = days * 86_400.0 + seconds, good & valid
@@ -89,7 +89,8 @@ def _days(fields: "pa.StructArray", *, short_year: bool) -> tuple[NDArray[np.int
     names = pc.utf8_lower(pc.utf8_slice_codeunits(_field(fields, "m"), 0, 3))
     named = pc.index_in(names, pa.array(MONTHS, pa.large_string())).cast(pa.int64()).fill_null(-1).to_numpy()
     digits = pc.if_else(pc.match_substring_regex(names, "^[0-9]+$"), names, "0").cast(pa.int64()).to_numpy()
-    month, day = np.where(named >= 0, named + 1, digits), _whole(fields, "d", "1")
+    quarter, day = _whole(fields, "q"), _whole(fields, "d", "1")
+    month = np.where(quarter > 0, 3 * quarter - 2, np.where(named >= 0, named + 1, digits))
     valid = (month >= 1) & (month <= 12) & (day >= 1)
     first = ((year - 1970) * 12 + np.clip(month, 1, 12) - 1).astype("datetime64[M]")
     days = first.astype("datetime64[D]").astype(np.int64) + day - 1
@@ -97,14 +98,14 @@ def _days(fields: "pa.StructArray", *, short_year: bool) -> tuple[NDArray[np.int
     return days, valid
 
 
-def _clock(fields: "pa.StructArray") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _clock(fields: "pa.StructArray", most_hours: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Seconds since midnight, and whether there is such a time."""
     hour = _whole(fields, "H") + _whole(fields, "h")
     minute, second = _whole(fields, "M"), _whole(fields, "S")
     fraction = pc.replace_substring_regex(_field(fields, "f"), "^", "0.")
     half = pc.utf8_lower(pc.utf8_slice_codeunits(_field(fields, "p", ""), 0, 1)).to_numpy(zero_copy_only=False)
     before_noon, after_noon = half == "a", half == "p"
-    valid = (minute < 60) & (second < 60) & (hour < 24)
+    valid = (minute < 60) & (second < 60) & (hour < most_hours)
     valid &= ~(before_noon | after_noon) | ((hour >= 1) & (hour <= 12))
     hour = np.where(before_noon | after_noon, hour % 12, hour) + 12 * after_noon
     seconds = hour * 3_600.0 + minute * 60.0 + second + fraction.cast(pa.float64()).to_numpy()

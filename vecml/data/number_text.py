@@ -20,7 +20,7 @@ EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 PLAIN_NUMBER = rf"^[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+){EXPONENT}|(?i:inf|infinity))$"
 WHOLE_NUMBER = r"^[+-]?(?:[0-9]+|0[xX][0-9a-fA-F]{1,15})$"
 HEXADECIMAL = r"^-?0[xX][0-9a-fA-F]{1,15}$"  # Arrow takes it for an integer in a CSV
-SIGN = "[-+−]"
+NEGATIVE = r"^\(([^()]*[0-9][^()]*)\)$|^([^-]*[0-9])-$"  # (12), 12-
 BLANKS = " \u00a0\u2009\u202f"
 MARKS = {"": "", ".": r"\.", ",": ",", " ": f"[{BLANKS}]", "'": "['’]", "_": "_"}
 # Decimal mark and thousands mark, in the order of preference where several fit.
@@ -31,11 +31,11 @@ CURRENCIES = frozenset(
     | {"NZD", "PLN", "RUB", "SEK", "SGD", "THB", "TRY", "USD", "ZAR"}
 )
 UNIT_SIGNS = frozenset({"%", "‰", "°", "°C", "°F", "′", "″", "'", '"'})
-LETTER_UNIT = re.compile(r"[^\W\d_][^\W\d_²³°/·^%]{0,9}(?:[²³23]|/[^\W\d_]{1,6}[²³23]?)?")
+LETTER_UNIT = re.compile(r"(?:[^\W\d_]{1,10} )?[^\W\d_][^\W\d_²³°/·^%]{0,9}(?:[²³23]|/[^\W\d_]{1,6}[²³23]?)?")
 AFFIXES = re.compile(
     r"\(?[-+−]?\s*(?P<before>[^\d\s.,()+−-]{0,4})\s*[-+−]?\s*"
     r"[.,]?\d(?:[\d.,'’_ \u00a0\u2009\u202f]*\d)?(?:[eE][+-]?\d+)?"
-    r"\s*(?P<after>[^\d\s.,()+−-][^\s.,()+−-]*)?\)?"
+    r"\s*(?P<after>[^\d\s.,()+−-](?:[^.,()+−-]*[^\s.,()+−-])?)?\)?-?"
 )
 FEW_NUMBERS = 10
 SAMPLE = 200
@@ -44,6 +44,7 @@ NEAR = 0.1  # between shares of a sample: what is less near to the best will not
 
 def parse_numbers(texts: "pa.Array", style: NumberFormat) -> NDArray[np.float64]:
     """The numbers that texts (D,) without blanks around them say in this style: float64 (D,), NaN where they do not."""
+    texts = _signed(texts)
     if style.bounds:
         texts = pc.replace_substring_regex(texts, BOUND, "")
     if replace(style, bounds=False).is_plain:
@@ -57,7 +58,7 @@ def parse_numbers(texts: "pa.Array", style: NumberFormat) -> NDArray[np.float64]
     values_D = _plain(number.filter(found.is_valid()))
     made_D = np.full(len(texts), np.nan)
     matched_D = found.is_valid().to_numpy(zero_copy_only=False)
-    negative = pc.match_substring_regex(found.field("s"), "[-−(]").filter(found.is_valid())
+    negative = pc.match_substring(found.field("s"), "-").filter(found.is_valid())
     made_D[matched_D] = np.where(negative.to_numpy(zero_copy_only=False), -values_D, values_D)
     return made_D
 
@@ -140,6 +141,13 @@ def whole_numbers_beyond_float64(texts: "pa.Array") -> NDArray[np.intp]:
     return np.array([], np.intp)
 
 
+def _signed(texts: "pa.Array") -> "pa.Array":
+    """The texts with an ordinary minus in front, where they write a negative number as `−12`, `(12)` or `12-`."""
+    if not pc.any(pc.match_substring_regex(texts, r"−|^\(|-$")).as_py():
+        return texts
+    return pc.replace_substring_regex(pc.replace_substring(texts, "−", "-"), NEGATIVE, r"-\1\2")
+
+
 def _plain(texts: "pa.Array") -> NDArray[np.float64]:
     is_number = pc.match_substring_regex(texts, PLAIN_NUMBER).fill_null(False)
     values_D = np.full(len(texts), np.nan)
@@ -156,15 +164,16 @@ def _plain(texts: "pa.Array") -> NDArray[np.float64]:
 
 def _pattern(style: NumberFormat) -> str:
     decimal, thousands = MARKS[style.decimal], MARKS[style.thousands]
-    whole = "[0-9]+"
+    whole = None
     if thousands:
         indian = rf"|[1-9][0-9]?(?:{thousands}[0-9]{{2}})+{thousands}[0-9]{{3}}" if style.thousands == "," else ""
-        whole = rf"(?:[1-9][0-9]{{0,2}}(?:{thousands}[0-9]{{3}})+{indian}|[0-9]+)"
-    number = rf"(?:{whole}(?:{decimal}[0-9]+)?|{decimal}[0-9]+){EXPONENT}"
+        whole = rf"(?:[1-9][0-9]{{0,2}}(?:{thousands}[0-9]{{3}})+{indian})"
+    grouped = "" if whole is None else rf"{whole}(?:{decimal}[0-9]+)?|"
+    number = rf"(?:{grouped}(?:[0-9]+(?:{decimal}[0-9]+)?|{decimal}[0-9]+){EXPONENT})"
     before = rf"(?:{re.escape(style.before)})?" if style.before else ""
     after = rf"(?:{re.escape(style.after)})?" if style.after else ""
     blank = f"[{BLANKS}]*"
-    return rf"^(?P<s>\(?{SIGN}?{blank}{before}{blank}{SIGN}?){blank}(?P<n>{number}){blank}{after}{blank}\)?$"
+    return rf"^(?P<s>[+-]?{blank}{before}{blank}[+-]?){blank}(?P<n>{number}){blank}{after}$"
 
 
 def _unit(texts: "pa.Array", count_D: NDArray[np.int64]) -> tuple[str, str]:
