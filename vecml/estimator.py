@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_random_state
@@ -210,7 +211,7 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def _as_arrow(self, X: Any, *, reset: bool) -> pa.Table:
         """X as an Arrow table, after scikit-learn's own checks of names, numbers and shape."""
-        if isinstance(X, Mapping):
+        if isinstance(X, Mapping) and not issparse(X):  # one of SciPy's sparse kinds is a dict
             with _as_value_errors():
                 X = arrow_of(X)
         if hasattr(X, "__arrow_c_stream__"):  # a table of pandas, Polars or Arrow
