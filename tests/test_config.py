@@ -64,7 +64,7 @@ def test_what_cannot_be_is_refused_in_one_line(values: dict[str, Any], message: 
 def test_the_default_is_the_notebooks_job() -> None:
     config = make_config({})
     assert (config.rows, config.features, config.test_fraction) == (5_000, 10, 0.2)
-    recipe = make_recipe(config, 4_000, 2)
+    recipe = make_recipe(config, 4_000)
     assert (recipe.hidden, config.activation, recipe.learning_rate, recipe.weight_decay) == ((32,), "relu", 1e-3, 0)
     assert (recipe.epochs, recipe.batch_size, recipe.class_weight) == (5, 128, "none")
 

@@ -127,7 +127,7 @@ def score(split: Split, inference: Inference, replicas: Sequence[Model] = ()) ->
         warn(
             "VML006",
             f"the accuracy, {percent(evaluation.accuracy)}, is no better than always guessing"
-            f" {evaluation.majority_class!r}, {percent(evaluation.majority_accuracy)}; more --epochs may help",
+            f" {evaluation.majority_class!r}, {percent(evaluation.majority_accuracy)}; other features may help",
         )
     if len(flips.row_N):
         warn(

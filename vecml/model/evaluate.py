@@ -13,6 +13,7 @@ from vecml.errors import DataError
 from vecml.proportions import wilson_interval
 from vecml.statistics import t_interval
 
+UNBALANCED_SHARE = 0.9  # of the test rows in one class: from here on, accuracy alone says little
 _BLOCK_VALUES = 1 << 18  # 2 MiB of float64: a block stays in the second-level cache of most machines
 
 
@@ -67,6 +68,11 @@ class Evaluation:
         roc_auc: area under the ROC curve: of class 1 when there are two, else the unweighted mean of one-vs-rest.
         confusion_CC: int64 counts, true class by row, predicted class by column.
         flips: the rows whose label differs from the reference engine's.
+        balanced_accuracy: unweighted mean of the classes' shares of right labels, over those with a test row; None
+            where the majority has less than `UNBALANCED_SHARE` of the test rows.
+        average_precision: unweighted mean over the classes but the majority of the area under the curve of precision by
+            recall, each class against the rest; None likewise, and NaN where the logits have no softmax.
+        never_predicted: the classes that have test rows, of which the network names none so.
         replicas: the accuracies of all networks that were trained at once, or None where it was one.
     """
 
@@ -81,6 +87,9 @@ class Evaluation:
     roc_auc: float
     confusion_CC: NDArray[np.int64] = field(repr=False)
     flips: Flips = field(repr=False)
+    balanced_accuracy: float | None = None
+    average_precision: float | None = None
+    never_predicted: tuple[str, ...] = ()
     replicas: ReplicaAccuracy | None = None
 
 
@@ -125,18 +134,24 @@ def evaluate(
     n_right = int(np.trace(confusion_CC))
     low, high = wilson_interval(n_right, n_rows)
     normaliser_N = _log_sum_exp(logits_NC)
+    majority_accuracy = int(confusion_CC[majority_index].sum()) / n_rows
+    unbalanced = majority_accuracy >= UNBALANCED_SHARE
+    unseen_C = (confusion_CC.sum(axis=0) == 0) & (confusion_CC.sum(axis=1) > 0)
     return Evaluation(
         n_rows=n_rows,
         accuracy=n_right / n_rows,
         accuracy_low=low,
         accuracy_high=high,
         majority_class=classes[majority_index],
-        majority_accuracy=int(confusion_CC[majority_index].sum()) / n_rows,
+        majority_accuracy=majority_accuracy,
         macro_f1=_macro_f1(confusion_CC),
         log_loss=_log_loss(label_N, logits_NC, normaliser_N),
         roc_auc=_roc_auc(label_N, logits_NC, normaliser_N),
         confusion_CC=confusion_CC,
         flips=flips,
+        balanced_accuracy=_balanced_accuracy(confusion_CC) if unbalanced else None,
+        average_precision=_mean_precision(label_N, logits_NC, normaliser_N, majority_index) if unbalanced else None,
+        never_predicted=tuple(name for name, unseen in zip(classes, unseen_C, strict=True) if unseen),
     )
 
 
@@ -243,6 +258,42 @@ def _macro_f1(confusion_CC: NDArray[np.int64]) -> float:
     right_C = np.diagonal(confusion_CC)
     either_C = confusion_CC.sum(axis=0) + confusion_CC.sum(axis=1)
     return float(np.mean(2 * right_C / np.maximum(either_C, 1)))
+
+
+def _balanced_accuracy(confusion_CC: NDArray[np.int64]) -> float:
+    """Compute the mean recall of the classes that have a row.
+
+    K. H. Brodersen et al., "The balanced accuracy and its posterior distribution", ICPR 2010; macro-averaged recall.
+    """
+    rows_C = confusion_CC.sum(axis=1)
+    return float(np.mean(np.diagonal(confusion_CC)[rows_C > 0] / rows_C[rows_C > 0]))
+
+
+def _mean_precision(
+    label_N: NDArray[np.integer],
+    logits_NC: NDArray[np.floating],
+    normaliser_N: NDArray[np.float64],
+    majority_index: int,
+) -> float:
+    """Compute the mean average precision of the classes but the majority that have a row; NaN where none has."""
+    if np.isnan(normaliser_N).any():
+        return float("nan")
+    rare = [index for index in range(logits_NC.shape[1]) if index != majority_index and (label_N == index).any()]
+    with np.errstate(over="ignore"):
+        areas = [_average_precision(logits_NC[:, index] - normaliser_N, label_N == index) for index in rare]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def _average_precision(score_N: NDArray[np.float64], positive_N: NDArray[np.bool_]) -> float:
+    """Compute the mean over the positive rows of the precision among all rows that score as high or higher.
+
+    Equal scores are one threshold, as in scikit-learn. It falls to the share of positives for scores that say nothing:
+    J. Davis and M. Goadrich, "The relationship between precision-recall and ROC curves", ICML 2006.
+    """
+    positives, everything = np.sort(score_N[positive_N]), np.sort(score_N)
+    above_P = len(positives) - np.searchsorted(positives, positives, side="left")
+    all_above_P = len(everything) - np.searchsorted(everything, positives, side="left")
+    return float(np.mean(above_P / all_above_P))
 
 
 def _log_sum_exp(logits_NC: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -40,7 +40,7 @@ def single_part(label_N: NDArray[np.int64], share: float, seed: int) -> HeldOut:
 
     Args:
         label_N: int64, the class of each row; two or more.
-        share: more than 0, at most a half.
+        share: more than 0; what comes out is the nearest of 1/2, 1/3, 1/4 ...
         seed: of the draw.
     """
     parts = max(2, round(1 / share))

@@ -15,11 +15,13 @@ from torch import nn
 
 from vecml import progress
 from vecml.config import TrainingConfig
+from vecml.data.remedy import command
 from vecml.data.split import Split
 from vecml.errors import TrainingError, VecmlError, one_line
 from vecml.model.adam import Adam
 from vecml.model.course import Course
 from vecml.model.epochs import epoch
+from vecml.model.evaluate import UNBALANCED_SHARE
 from vecml.model.held_out import HeldOut, folds, single_part
 from vecml.model.module import linears, new_module
 from vecml.model.network import AnyModel, Architecture, Model
@@ -29,6 +31,8 @@ from vecml.model.replicas import stack_size, train_stack
 from vecml.model.stack import Stack
 from vecml.model.standard import check_folded, folded_layers
 from vecml.model.until_done import ModuleLearner, StackLearner, train_until_done
+from vecml.numbers import count, percent
+from vecml.warnings import warn
 
 # A step of fewer multiply-adds is slower with two threads than with one: what they save is less than what meeting costs
 # (0.05 million: 184 against 240 µs; 14 million: 1.18 against 1.16 ms; 52 million: 3.5 against 2.9 ms).
@@ -77,7 +81,15 @@ def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: i
         from vecml.model.given_weights import given_model  # noqa: PLC0415 -- only whoever has weights needs it
 
         return Training(given_model(split, config), (), device)
-    recipe = make_recipe(config, split.train.n_rows, len(split.classes))
+    _say_unbalanced(split, config)
+    recipe = make_recipe(config, split.train.n_rows)
+    training = _train(split, config, recipe, device, replicas)
+    if training.course is not None:
+        _say_bound(training.course, config)
+    return training
+
+
+def _train(split: Split, config: TrainingConfig, recipe: Recipe, device: str, replicas: int) -> Training:
     data = prepare(split, recipe, device)
     if config.architecture is not None:
         return _train_own(data, config, recipe, config.architecture)
@@ -90,6 +102,36 @@ def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: i
     module = _seeded_module(shape, config.seed).to(device)
     losses = _fit(module, data, config.seed, recipe, shape.multiply_adds)
     return Training(_model(module, shape, data), losses, device, recipe=recipe)
+
+
+def _say_unbalanced(split: Split, config: TrainingConfig) -> None:
+    """Warn of a training part in which nearly all rows have the same class, and say what helps."""
+    count_C = np.bincount(split.train.label_N, minlength=len(split.classes))
+    share = float(count_C.max() / count_C.sum())
+    if config.data is not None and share >= UNBALANCED_SHARE and config.class_weight == "none":
+        warn(
+            "VML023",
+            f"{percent(share)} of the training rows are {split.classes[int(count_C.argmax())]!r}, so that accuracy says"
+            f" little; rare classes count more with: {command(config, {'class_weight': 'balanced'})}",
+        )
+
+
+def _say_bound(course: Course, config: TrainingConfig) -> None:
+    """Warn of a training that a bound ended before its time."""
+    if course.reason == "seconds":
+        again = command(config, {"max_steps": course.steps, "max_seconds": 100 * config.max_seconds})
+        warn(
+            "VML020",
+            f"training ended after {count(course.steps, 'step')} because {config.max_seconds:g} s were over, and a"
+            f" machine of another speed would end it elsewhere; this repeats it: {again}",
+        )
+    elif course.reason == "steps" and course.best_step == course.steps:
+        longer = command(config, {"max_steps": 4 * course.steps})
+        warn(
+            "VML021",
+            f"training ended at its bound of {count(course.steps, 'step')} while the loss of held-out rows was still"
+            f" falling; this gives it longer: {longer}",
+        )
 
 
 def _train_held_out(data: Prepared, shape: Architecture, recipe: Recipe, seeds: range) -> Training:

@@ -16,7 +16,6 @@ from vecml.model.prepared import Prepared
 from vecml.model.recipe import Recipe, diverged
 from vecml.model.stack import Stack
 from vecml.progress import Advance, stage
-from vecml.warnings import warn
 
 JUDGED_ROWS = 8_192  # of the held-out rows: as many go through a module at once
 
@@ -48,7 +47,7 @@ def train_until_done(
 ) -> Course:
     """Train until `recipe`'s bounds, or until the held-out loss does not fall any more; leave the best weights.
 
-    The same seed gives the same weights, unless it is the time that ends it: that is said (VML020).
+    The same seed gives the same weights, unless it is the time that ends it.
 
     Args:
         learner: with its initial weights.
@@ -76,24 +75,7 @@ def train_until_done(
             loss = learner.learn(steps, advance)
             step += steps
     learner.take_back()
-    course = watch.course(reason, learner.rows_a_step, n_rows, held_out_rows)
-    _say_bound(course, recipe)
-    return course
-
-
-def _say_bound(course: Course, recipe: Recipe) -> None:
-    if course.reason == "seconds":
-        warn(
-            "VML020",
-            f"training ended after {course.steps:,} steps because {recipe.max_seconds:g} s were over; another machine"
-            f" would end it elsewhere: --max-seconds gives it longer, and --max-steps {course.steps} repeats it",
-        )
-    elif course.reason == "steps" and course.best_step == course.steps:
-        warn(
-            "VML021",
-            f"training ended at its bound of {course.steps:,} steps while the held-out loss was still falling:"
-            f" --max-steps {4 * course.steps} gives it longer",
-        )
+    return watch.course(reason, learner.rows_a_step, n_rows, held_out_rows)
 
 
 class StackLearner:
