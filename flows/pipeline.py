@@ -17,7 +17,7 @@ from flows.cancellation import as_cancelled, close_run, stop_when_cancelled
 from flows.server import serving, without_heartbeat
 from flows.signals import leaving_in_order
 from tasks.beforehand import read_before
-from tasks.pipeline import choose, evaluate, generate, split, train, vectorized_infer
+from tasks.pipeline import choose, evaluate, generate, simple_models, split, train, vectorized_infer
 from tasks.tracking.write import tracked
 from vecml.config import PipelineConfig
 from vecml.data.handed import handing_over, with_settings
@@ -58,6 +58,8 @@ def pipeline_flow(config: PipelineConfig = PipelineConfig()) -> PipelineResult: 
         writer.log_setting(complete.setting)
         inference = vectorized_infer(model, test, complete)
         evaluation = evaluate(parts.value, inference, training.value.replicas)
+        asked = config.data is not None and not config.no_simple_models
+        simple = simple_models(parts.value, inference, config) if asked else ()
         result = PipelineResult(
             config=config,
             table=dataclasses.replace(table.value, columns=()),
@@ -76,6 +78,7 @@ def pipeline_flow(config: PipelineConfig = PipelineConfig()) -> PipelineResult: 
             environment=writer.environment,
             run=writer.run,
             choice=choice,
+            simple=simple,
         )
         writer.log_result(result, note(result))
     publish(result)

@@ -20,6 +20,8 @@ from vecml.inference.setting import candidates
 from vecml.measure.clock import Timed, timed
 from vecml.model.evaluate import Evaluation
 from vecml.model.network import AnyModel, Model
+from vecml.model.simple_models import SimpleModel
+from vecml.model.simple_models import simple_models as fit_simple_models
 from vecml.model.train import Training
 from vecml.model.train import train as train_model
 
@@ -52,6 +54,12 @@ def choose(model: AnyModel, test: Part, config: PipelineConfig) -> Choice:
 def vectorized_infer(model: AnyModel, test: Part, complete: Complete) -> Inference:
     """Load the engine, label the test part, and time the calls in this process."""
     return infer(model, test, complete.setting, complete.first_load_seconds)
+
+
+@task(name="simple-models", cache_policy=NO_CACHE, persist_result=False)
+def simple_models(split: Split, inference: Inference, config: PipelineConfig) -> tuple[SimpleModel, ...]:
+    """Fit the models that the network has to be better than, and compare both on the test part."""
+    return fit_simple_models(split, inference.label_N, config.class_weight, config.seed)
 
 
 @task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)

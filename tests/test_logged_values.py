@@ -21,6 +21,7 @@ from tasks.tracking.write import tracked
 from vecml import keys, record
 from vecml.config import Setting
 from vecml.measure.clock import Timed
+from vecml.model.simple_models import SimpleModel
 from vecml.report.summary import PipelineResult
 
 
@@ -148,12 +149,14 @@ def test_every_stage_gets_its_own_time(telling_result: PipelineResult, monkeypat
         yield writer
 
     inference = dataclasses.replace(given.inference, load_seconds=4.0)
+    simple = (SimpleModel("logistic regression", "logistic", 0.5, 1, 2, 1.0),)
     answers: dict[str, Callable[..., object]] = {
         "generate": lambda config: Timed(given.table, 1.0),
         "split": lambda table, config: Timed(given.split, 2.0),
         "train": lambda split, config, device: Timed(given.training, 3.0),
         "vectorized_infer": lambda model, test, complete: inference if settings == [complete.setting] else None,
         "evaluate": lambda split, inference, replicas: Timed(given.evaluation, 6.0),
+        "simple_models": lambda split, inference, config: simple if inference.load_seconds == 4.0 else (),
         "stop_when_cancelled": nullcontext,
         "tracked": stand_in,
         "publish": lambda result: None,
@@ -171,4 +174,5 @@ def test_every_stage_gets_its_own_time(telling_result: PipelineResult, monkeypat
         "evaluate": 6.0,
     }
     assert logs == [result]
+    assert result.simple == simple
     assert result.table.columns == ()

@@ -48,18 +48,22 @@ from vecml.keys import (
     PARENT_PARAMS,
     PARENT_TAGS,
     REPLICA_METRICS,
+    SIMPLE_METRICS,
+    SOMETIMES,
     START_TAGS,
     TAGS,
+    UNBALANCED_METRICS,
     lab_metrics,
     rung_metrics,
     text,
 )
 from vecml.model.course import Course
 from vecml.model.network import Model
+from vecml.model.simple_models import SimpleModel
 from vecml.report.summary import PipelineResult
 from vecml.tracked_run import start_tags
 
-OF_THE_COURSE = {LOSS_METRIC, HELD_OUT_METRIC, *COURSE_METRICS}  # the result has a number of epochs
+NOT_HERE = {LOSS_METRIC, *SOMETIMES} - {*REPLICA_METRICS}  # the result has replicas, and a number of epochs
 PAGE = (Path(__file__).parent.parent / "docs" / "keys.md").read_text(encoding="utf-8")
 
 
@@ -192,7 +196,7 @@ def recomputed(result: PipelineResult) -> dict[str, float]:
 def test_every_metric_is_what_its_key_says(telling_result: PipelineResult) -> None:
     expected = recomputed(telling_result)
     logged = record.metrics(telling_result)
-    assert set(logged) == set(expected) == set(METRICS) - OF_THE_COURSE
+    assert set(logged) == set(expected) == set(METRICS) - NOT_HERE
     assert logged == pytest.approx(expected, rel=1e-9)
 
 
@@ -209,19 +213,37 @@ def test_memory_that_cannot_be_read_is_left_out(telling_result: PipelineResult) 
     inference = telling_result.inference
     unread = dataclasses.replace(inference, measurement=dataclasses.replace(inference.measurement, peak_rss_bytes=None))
     logged = record.metrics(dataclasses.replace(telling_result, inference=unread))
-    assert set(METRICS) - set(logged) == OF_THE_COURSE | {"infer/peak_rss_mb"}
+    assert set(METRICS) - set(logged) == NOT_HERE | {"infer/peak_rss_mb"}
 
 
 def test_the_replicas_of_a_single_network_are_left_out(telling_result: PipelineResult) -> None:
     alone = dataclasses.replace(telling_result.evaluation, replicas=None)
     logged = record.metrics(dataclasses.replace(telling_result, evaluation=alone))
-    assert set(METRICS) - set(logged) == OF_THE_COURSE | {*REPLICA_METRICS}
+    assert set(METRICS) - set(logged) == NOT_HERE | {*REPLICA_METRICS}
 
 
 def test_a_limit_that_there_is_none_of_is_left_out(telling_result: PipelineResult) -> None:
     unlimited = dataclasses.replace(telling_result.inference, fraction_of_limit=None)
     logged = record.metrics(dataclasses.replace(telling_result, inference=unlimited))
-    assert set(METRICS) - set(logged) == OF_THE_COURSE | {"infer/fraction_of_limit"}
+    assert set(METRICS) - set(logged) == NOT_HERE | {"infer/fraction_of_limit"}
+
+
+def test_what_only_a_table_has_is_logged_under_its_key(telling_result: PipelineResult) -> None:
+    simple = (
+        SimpleModel("logistic regression", "logistic", 0.71, 3, 4, 0.91, seconds=1.5),
+        SimpleModel("gradient boosting", "boosting", 0.72, 5, 6, 0.92, seconds=2.25),
+    )
+    evaluation = dataclasses.replace(telling_result.evaluation, balanced_accuracy=0.61, average_precision=0.62)
+    logged = record.metrics(dataclasses.replace(telling_result, simple=simple, evaluation=evaluation))
+    assert {name: value for name, value in logged.items() if name in (*SIMPLE_METRICS, *UNBALANCED_METRICS)} == {
+        "test/balanced_accuracy": 0.61,
+        "test/average_precision": 0.62,
+        "test/logistic_accuracy": 0.71,
+        "test/logistic_p_value": 0.91,
+        "test/boosting_accuracy": 0.72,
+        "test/boosting_p_value": 0.92,
+        "time/simple_models_s": 3.75,
+    }
 
 
 def test_the_course_of_a_training_is_logged_by_its_steps(telling_result: PipelineResult) -> None:

@@ -279,6 +279,12 @@ class PipelineConfig(TrainingConfig):
     block_rows: Annotated[
         int | None, Flag(INFERENCE, "N|auto", default="auto", complaint="neither a number nor auto")
     ] = Field(None, ge=1, title="Block rows", description="rows worked on at a time; none lets the cache size decide")
+    no_simple_models: Annotated[bool, Flag(TRAINING, "")] = Field(
+        False,
+        title="No simple models",
+        description="leave logistic regression and gradient boosting out, which say what a simple model gives on a"
+        " table; they take a second for a small one and up to a minute for a large one",
+    )
     name: Annotated[str | None, Flag(RUN, "TEXT")] = Field(
         None, min_length=1, max_length=200, title="Name", description="name of the run; none lets one be made"
     )

@@ -48,6 +48,14 @@ TEST_METRICS = (
     "test/seen_rows",
 )
 REPLICA_METRICS = ("test/replicas_accuracy_mean", "test/replicas_accuracy_low", "test/replicas_accuracy_high")
+UNBALANCED_METRICS = ("test/balanced_accuracy", "test/average_precision")
+SIMPLE_METRICS = (
+    "test/logistic_accuracy",
+    "test/logistic_p_value",
+    "test/boosting_accuracy",
+    "test/boosting_p_value",
+    "time/simple_models_s",
+)
 INFER_METRICS = ("infer/rows_per_s", "infer/fraction_of_limit", "infer/peak_rss_mb")
 LOSS_METRIC = "train/loss"
 HELD_OUT_METRIC = "train/held_out_loss"
@@ -79,16 +87,14 @@ DIGEST_TAGS = ("vecml.data_digest", "vecml.architecture_digest", "vecml.model_di
 END_TAGS = ("vecml.launches", "vecml.precision_used", *DIGEST_TAGS)
 
 PARAMS = (*SETTING_PARAMS, *DATA_PARAMS, *CONFIG_PARAMS)
-METRICS = (
-    *TIME_METRICS,
-    LOSS_METRIC,
+SOMETIMES = {  # of the metrics: what the notebook's job has none of
     HELD_OUT_METRIC,
     *COURSE_METRICS,
-    *TEST_METRICS,
     *REPLICA_METRICS,
-    *INFER_METRICS,
-)
-SOMETIMES = {HELD_OUT_METRIC, *COURSE_METRICS, *REPLICA_METRICS}  # not of a run of the notebook's job
+    *UNBALANCED_METRICS,
+    *SIMPLE_METRICS,
+}
+METRICS = (*TIME_METRICS, LOSS_METRIC, *TEST_METRICS, *INFER_METRICS, *sorted(SOMETIMES))
 TAGS = (*START_TAGS, *END_TAGS, CHOICE, STOPPED, ERROR)
 
 # A comparison is a parent run, and a child run for each setting.

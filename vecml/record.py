@@ -42,6 +42,7 @@ from vecml.keys import (
 )
 from vecml.model.evaluate import Evaluation
 from vecml.model.recipe import NOTEBOOK_HIDDEN, known_recipe
+from vecml.model.simple_models import SimpleModel
 from vecml.model.train import Training
 from vecml.numbers import finite_values
 from vecml.tracked_run import TrackedRun
@@ -60,6 +61,7 @@ class PipelineRecord:
         environment: the machine and the libraries.
         run: the run in MLflow.
         choice: the engine that was chosen, and why; None where the user named one.
+        simple: what simple models give on the same rows; empty where none was asked for.
     """
 
     config: PipelineConfig
@@ -72,6 +74,7 @@ class PipelineRecord:
     environment: Environment = field(repr=False)
     run: TrackedRun
     choice: Choice | None = None
+    simple: tuple[SimpleModel, ...] = ()
 
 
 def setting_params(setting: Setting) -> dict[str, str]:
@@ -130,6 +133,11 @@ def metrics(record: PipelineRecord) -> dict[str, float]:
         "test/reference_rows": evaluation.flips.reference_rows,
         "test/unseen_categories": record.split.test.unseen_categories,
         "test/seen_rows": record.split.seen_rows,
+        "test/balanced_accuracy": evaluation.balanced_accuracy,
+        "test/average_precision": evaluation.average_precision,
+        **{f"test/{one.key}_accuracy": one.accuracy for one in record.simple},
+        **{f"test/{one.key}_p_value": one.p_value for one in record.simple},
+        "time/simple_models_s": sum(one.seconds for one in record.simple) if record.simple else None,
         "test/replicas_accuracy_mean": None if replicas is None else replicas.mean,
         "test/replicas_accuracy_low": None if replicas is None else replicas.low,
         "test/replicas_accuracy_high": None if replicas is None else replicas.high,
@@ -303,7 +311,9 @@ def to_json(record: PipelineRecord) -> str:
         "curves": {name: points for name, points in loss_curves(record.training).items() if name != LOSS_METRIC},
         "replicas_accuracy": [] if replicas is None else replicas.accuracy_R.tolist(),
         "tags": end_tags(record),
+        "simple_models": [dataclasses.asdict(one) for one in record.simple],
         "classes": list(record.table.classes),
+        "never_predicted": list(record.evaluation.never_predicted),
         "confusion": record.evaluation.confusion_CC.tolist(),
     }
     return json.dumps(content, indent=1, allow_nan=False)

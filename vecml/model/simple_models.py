@@ -29,6 +29,7 @@ BOOSTING_SECONDS = 10.0
 BOOSTING_TREES = 100  # rounds, as scikit-learn's own default
 TREES_A_TURN = 10
 LOGISTIC_ITERATIONS = 1_000
+SERIAL_VALUES = 500_000  # features times rows: where there are fewer, threads cost more than they save
 LOGISTIC_WORK = 1e11  # multiply-adds: about half a minute on one core; fewer iterations where the table is large
 
 
@@ -83,7 +84,10 @@ def simple_models(
     train, rows_cut = _fewer(split.train, seed)
     weight = None if class_weight == "none" else class_weight
     made = []
-    with stage("fitting simple models"), warnings.catch_warnings():
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 -- it looks for libraries
+
+    threads = 1 if train.x_FN.size < SERIAL_VALUES else None
+    with stage("fitting simple models"), threadpool_limits(threads), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's own, of what is said here in other words
         for name, key, fit in (
             ("logistic regression", "logistic", _logistic),

@@ -125,7 +125,7 @@ def _say_bound(course: Course, config: TrainingConfig) -> None:
             f"training ended after {count(course.steps, 'step')} because {config.max_seconds:g} s were over, and a"
             f" machine of another speed would end it elsewhere; this repeats it: {again}",
         )
-    elif course.reason == "steps" and course.best_step == course.steps:
+    elif course.falling:
         longer = command(config, {"max_steps": 4 * course.steps})
         warn(
             "VML021",

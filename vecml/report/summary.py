@@ -8,7 +8,8 @@ from pathlib import Path
 from vecml.foreign_text import clean
 from vecml.measure.limits import CEILING_WRONG
 from vecml.model.course import Course
-from vecml.model.evaluate import ReplicaAccuracy
+from vecml.model.evaluate import Evaluation, ReplicaAccuracy
+from vecml.model.simple_models import SimpleModel, best_of
 from vecml.numbers import count, percent, rate, score, seconds
 from vecml.record import PipelineRecord
 
@@ -23,10 +24,12 @@ STAGE_NAMES = {
 
 
 def sentence(record: PipelineRecord) -> str:
-    """The answer: the accuracy, the engine, the device and the speed."""
+    """The answer: the accuracy, the engine, the device and the speed; before it a simple model that is better."""
     evaluation, setting = record.evaluation, record.inference.setting
+    better = best_of(record.simple)
     return (
-        f"{percent(evaluation.accuracy)} of {count(evaluation.n_rows, 'test row')} labelled right"
+        ("" if better is None else f"{_better(better, evaluation)} ")
+        + f"{percent(evaluation.accuracy)} of {count(evaluation.n_rows, 'test row')} labelled right"
         f" ({percent(evaluation.accuracy_low)} to {percent(evaluation.accuracy_high)};"
         f" always guessing {shortened(evaluation.majority_class)!r}: {percent(evaluation.majority_accuracy)}),"
         f" by {setting.engine} on {setting.device} at {rate(record.inference.measurement.rows_per_s)}."
@@ -70,11 +73,15 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
             "majority",
             f"{percent(evaluation.majority_accuracy)} (always guessing {shortened(evaluation.majority_class)!r})",
         ),
+        *([] if not record.simple else [("simple models", _simple(record.simple))]),
+        *_unbalanced(evaluation),
         ("macro F1", score(evaluation.macro_f1)),
         ("log-loss", score(evaluation.log_loss)),
         ("ROC AUC", score(evaluation.roc_auc)),
         ("flips", f"{flips} of {count(evaluation.flips.reference_rows, 'row')} that the reference engine ran as well"),
     ]
+    if evaluation.never_predicted:
+        lines.append(("never named", _never(evaluation.never_predicted)))
     if record.split.test.unseen_categories:
         lines.append(
             ("unseen", f"{count(record.split.test.unseen_categories, 'value')} of a category that training has not")
@@ -152,6 +159,41 @@ def markdown(value: str) -> str:
     flat = " ".join(clean(value).split())
     flat = re.sub(r"([\\`*_{}\[\]().!|<>~:&])", r"\\\1", flat)
     return re.sub(r"^([#+=-])", r"\\\1", flat)
+
+
+def _better(simple: SimpleModel, evaluation: Evaluation) -> str:
+    """The sentence about a simple model that is better than the network."""
+    return (
+        f"{simple.name.capitalize()} is better than the network on this table: {percent(simple.accuracy)} of the test"
+        f" rows against {percent(evaluation.accuracy)} (McNemar p {simple.p_value:.2g})."
+    )
+
+
+def _simple(models: tuple[SimpleModel, ...]) -> str:
+    """What simple models give on the same rows, and whether that is more than the network gives."""
+    said = ", ".join(
+        f"{one.name} {percent(one.accuracy)}" + (f" (with {one.cut})" if one.cut else "") for one in models
+    )
+    better = [one.name for one in models if one.better]
+    verdict = f"{' and '.join(better)} better than the network" if better else "neither better beyond chance"
+    return f"{said}; {verdict}"
+
+
+def _unbalanced(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """What stands beside the accuracy where nearly all rows have the same class."""
+    if evaluation.balanced_accuracy is None or evaluation.average_precision is None:
+        return []
+    return [
+        ("balanced", f"{percent(evaluation.balanced_accuracy)} (mean share of right labels over the classes)"),
+        ("precision", f"{score(evaluation.average_precision)} (mean average precision of the rarer classes)"),
+    ]
+
+
+def _never(names: tuple[str, ...]) -> str:
+    """The classes that have test rows and that the network names none of."""
+    shown = ", ".join(repr(shortened(name)) for name in names[:5])
+    more = f" and {count(len(names) - 5, 'more class')}" if len(names) > 5 else ""
+    return f"{shown}{more}: no test row was labelled so"
 
 
 def _course(course: Course) -> str:
