@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from pyarrow import feather
 from vecml.config import make_config
 from vecml.data import stream_csv
 from vecml.data.encoding import Encoding
+from vecml.data.handed import handing_over
 from vecml.data.raw import raw_columns
 from vecml.data.sources import load_table
 from vecml.data.stream import blocks, open_file
@@ -84,6 +86,14 @@ def loaded(path: Path) -> Table | str:
         return error.message.replace(path.name, "it")
 
 
+def framed(frame: pd.DataFrame) -> Table | str:
+    try:
+        with handing_over(frame):
+            return load_table(make_config({"data": "python:pandas.DataFrame", "target": "label"}))
+    except DataError as error:
+        return error.message.replace("python:pandas.DataFrame", "it")
+
+
 @pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(columns=texts(), block_rows=st.integers(1, N), csv_bytes=st.integers(200, 2000))
@@ -92,6 +102,8 @@ def test_the_same_text_gives_the_same_features(columns: dict[str, list[str]], bl
         patch.setattr(stream_csv, "CSV_BLOCK_BYTES", csv_bytes)
         paths = written(columns, Path(folder))
         tables = {suffix: loaded(path) for suffix, path in paths.items()}
+        frame = pq.read_table(paths["parquet"]).to_pandas()
+        tables["frame"] = framed(frame)
         first = tables["csv"]
         if isinstance(first, str):
             assert set(tables.values()) == {first}
@@ -109,5 +121,4 @@ def test_the_same_text_gives_the_same_features(columns: dict[str, list[str]], bl
             np.testing.assert_array_equal(encoding.transform(raw_columns(path, encoding))[0], expected)
             parts = [encoding.transform(one.columns)[0] for one in blocks(open_file(path, encoding), block_rows)]
             np.testing.assert_array_equal(np.hstack(parts), expected)
-        frame = pq.read_table(paths["parquet"]).to_pandas()
         np.testing.assert_array_equal(encoding.transform(raw_columns(frame, encoding))[0], expected)
