@@ -1,19 +1,22 @@
 """Decisions and refusals are told once, with every column, and with a command that can be pasted."""
 
+import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
+from typer.main import get_command
 
 from tests.data.pasted import parsed
+from vecml.cli.app import app
 from vecml.cli.options import columns
-from vecml.config import make_config
+from vecml.config import PipelineConfig, TrainingConfig, make_config
 from vecml.data.findings import Findings
 from vecml.data.name_list import read_names, write_names
 from vecml.data.remedy import command
 from vecml.data.sources import load_table
-from vecml.errors import DataError
+from vecml.errors import DataError, SettingError
 from vecml.warnings import VecmlWarning
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12)
@@ -110,3 +113,52 @@ def test_an_empty_column_is_dropped_and_its_type_does_not_matter_to_the_digest(t
             tables.append(load_table(make_config({"data": str(tmp_path / name), "target": "label"})))
     assert tables[0].digest == tables[1].digest
     assert [decision.column for decision in tables[0].decisions] == ["b"]
+
+
+WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=8)
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "drop": st.lists(names, max_size=3).map(tuple),
+        "missing": st.lists(WORDS, max_size=3, unique=True).map(tuple),
+        "categorical": st.lists(names, max_size=2, unique=True).map(tuple),
+        "max_categories": st.integers(2, 10_000),
+        "bins": st.none() | st.integers(2, 100),
+        "min_class_rows": st.integers(1, 10**9),
+        "rare_classes": st.sampled_from(["drop", "merge"]),
+        "test_fraction": st.floats(1e-9, 0.999),
+        "strict": st.booleans(),
+        "hidden": st.lists(st.integers(1, 65_536), min_size=1, max_size=8).map(tuple),
+        "activation": st.sampled_from(["relu", "gelu", "tanh", "sigmoid"]),
+        "epochs": st.none() | st.integers(1, 10**9),
+        "batch_size": st.none() | st.integers(1, 10**9),
+        "learning_rate": st.none() | st.floats(1e-12, 10),
+        "seed": st.integers(0, 2**32 - 1),
+        "replicas": st.integers(1, 1_024),
+        "engine": st.sampled_from(["auto", "numpy", "torch"]),
+        "block_rows": st.none() | st.integers(1, 10**6),
+        "threads": st.none() | st.integers(1, 64),
+    },
+)
+
+
+@given(SETTINGS, names, WORDS.filter(lambda data: not data.startswith("python:")))
+def test_the_command_has_all_that_was_asked_for(settings: dict[str, object], target: str, data: str) -> None:
+    drop = tuple(dict.fromkeys(name for name in settings.get("drop", ()) if name != target))  # type: ignore[attr-defined]
+    try:
+        config = make_config({**settings, "drop": drop, "target": target, "data": data})
+    except SettingError:  # two settings that do not go together
+        reject()
+    assert parsed(command(config, {})) == config
+
+
+def test_the_command_of_a_comparison_is_one() -> None:
+    config = TrainingConfig(data="a.csv", target="y", epochs=3)
+    words = shlex.split(command(config, {"drop": ("--b",)}))
+    assert words == ["vecml", "compare", "--data", "a.csv", "--target", "y", "--drop=--b", "--epochs", "3"]
+    get_command(app).commands["compare"].make_context("compare", words[2:])
+
+
+def test_of_a_table_in_memory_the_hint_names_the_arguments() -> None:
+    config = PipelineConfig(data="python:pandas.DataFrame", target="y", drop=("a",))
+    assert command(config, {"drop": ("b",), "bins": 4}) == "drop=['a', 'b'], bins=4"
