@@ -56,6 +56,7 @@ CASES: dict[str, tuple[str, Write, dict[str, Any]]] = {
     "strict, nothing to say": ("a.csv", text("a,b,label\n" + "1,2,x\n5,2.5,y\n3,1,\n" * 9), {"strict": True}),
     "nothing left": ("a.csv", table(), {"drop": ("a", "b")}),
     "nothing kept": ("a.csv", table(), {"keep": ("label",)}),
+    "nothing but text": ("a.csv", numbered(60, lambda i: f"we {i} are,5,{'xy'[i % 2]}", "a,b,label"), {}),
     "regression": ("a.csv", numbered(300, lambda i: f"{i * 7 % 11},{i / 3}"), {}),
     "regression, and bad columns": ("a.csv", numbered(300, lambda i: f"{i * 7 % 11},inf,{i / 3}", "a,b,label"), {}),
     "cut text": ("a.csv", table(), {"bins": 4}),
@@ -167,7 +168,6 @@ WITHOUT: dict[str, tuple[str, ...]] = {
     ),
     "no column says anything, whatever is left out": (
         "encoding: no feature column is left: in the training part each is constant or has no value",
-        "sources: no feature column is left: every one of them is constant or has no value",
     ),
     "the reason why a column is refused, which is listed where it is given": ("columns: {}",),
 }

@@ -57,8 +57,8 @@ REFUSED: dict[str, Case] = {
         "data.csv",
         rows("a,b,label", "1,5,x", "1,5,y"),
         {},
-        "no feature column is left: every one of them is constant or has no value",
-        "columns: 'a', 'b'",
+        "no feature column is left: columns 'a', 'b' dropped: constant",
+        "columns: 'a', 'b', 'label'; none of them says anything beside the target",
     ),
     "infinite value": (
         "data.csv",

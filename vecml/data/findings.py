@@ -61,6 +61,10 @@ class Findings:
         """Note that a column cannot be used. `why` is a predicate ("has an infinite value in row 3")."""
         self.refusals.setdefault(column, why)
 
+    def told(self) -> str:
+        """All that was decided, in one line."""
+        return "; ".join(_sentences(self.decisions))
+
     def settle(self, strict: bool = False, remedy: Remedy | None = None, *, is_rest_useful: bool = True) -> None:
         """Refuse or warn, once for all that was found.
 

@@ -167,6 +167,14 @@ def _a_target(advice: Advice) -> str:
     return f"columns: {listed(advice.names)}; {advice.another_target('for example')}"
 
 
+def _as_categories(advice: Advice) -> str:
+    """The hint where nothing says anything: text that is nearly unique may be taken all the same."""
+    texts = tuple(one.column for one in advice.findings.decisions if one.code == "VML030" and one.column)
+    if not texts or advice.config is None:
+        return f"columns: {listed(advice.names)}; none of them says anything beside the target"
+    return f"to take the text as categories: {advice.command({'categorical': (*advice.config.categorical, *texts)})}"
+
+
 def _use_all(advice: Advice) -> str:
     """The hint where --drop and --keep leave no feature."""
     config = advice.config
@@ -192,10 +200,7 @@ def _labelled(read: Labelled, advice: Advice, needed: Collection[str]) -> Table:
     columns = tuple(column for column in columns if not _is_empty(column, findings))
     varying = tuple(column for column in columns if not _is_constant(column, findings))
     if not varying and not findings.refusals:
-        raise DataError(
-            "no feature column is left: every one of them is constant or has no value",
-            f"columns: {listed([column.name for column in read.columns])}",
-        )
+        raise DataError(f"no feature column is left: {findings.told()}", _as_categories(advice))
     useful = without_leaks(varying, label_N, len(classes), {*config.keep, *needed}, findings)
     used = {read.target, *(column.name for column in useful)}
     findings.decisions += [decision for decision in read.naming.decisions if decision.column in used]
