@@ -294,7 +294,10 @@ def labels_npz(record: PipelineRecord) -> bytes:
 
 
 def to_json(record: PipelineRecord) -> str:
-    """Write the run as JSON, for programs: `version` 1, then the logged params, metrics and tags under their keys."""
+    """Write the run as JSON, for programs: `version` 1, then the logged params, metrics and tags under their keys.
+
+    `decisions` are what was decided for the user while the table was read.
+    """
     n_features, replicas = record.training.model.architecture.n_features, record.evaluation.replicas
     content = {
         "version": 1,
@@ -314,6 +317,7 @@ def to_json(record: PipelineRecord) -> str:
         "simple_models": [dataclasses.asdict(one) for one in record.simple],
         "classes": list(record.table.classes),
         "never_predicted": list(record.evaluation.never_predicted),
+        "decisions": [{"code": one.code, "column": one.column, "what": one.what} for one in record.table.decisions],
         "confusion": record.evaluation.confusion_CC.tolist(),
     }
     return json.dumps(content, indent=1, allow_nan=False)

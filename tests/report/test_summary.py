@@ -12,6 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from vecml import keys, record
+from vecml.data.findings import Decision
 from vecml.model.evaluate import ReplicaAccuracy
 from vecml.report.summary import PipelineResult, as_html, as_text, note, open_command, rows, sentence
 
@@ -217,3 +218,19 @@ def test_json_holds_the_logged_keys(result: PipelineResult) -> None:
     assert content["replicas_accuracy"] == []
     assert content["metrics"]["test/accuracy"] == result.evaluation.accuracy
     assert content["tags"]["vecml.data_digest"] == result.table.digest
+    assert content["decisions"] == []
+
+
+def test_json_holds_what_was_decided(result: PipelineResult) -> None:
+    decided = dataclasses.replace(result.table, decisions=(Decision("VML001", "a", "dropped: constant"),))
+    content = json.loads(record.to_json(dataclasses.replace(result, table=decided)))
+    assert content["decisions"] == [{"code": "VML001", "column": "a", "what": "dropped: constant"}]
+
+
+def test_rows_that_were_seen_before_are_shown(result: PipelineResult) -> None:
+    assert "seen before" not in dict(rows(result))
+    seen = dataclasses.replace(result, split=dataclasses.replace(result.split, seen_rows=3))
+    n_rows = result.split.test.n_rows
+    assert dict(rows(seen))["seen before"] == (
+        f"the features of 3 of {n_rows} test rows are those of a training row as well"
+    )
