@@ -1,5 +1,6 @@
 """What is read before the flow begins: the flow takes it, once, and the run has its seconds and its warnings."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import runs_in
+from tests.system.conftest import BIN, runs_in
 
 pytestmark = pytest.mark.system
 
@@ -61,3 +62,35 @@ def test_a_data_frame_is_trained_on_and_stays_out_of_prefect(
     assert run.info.status == "FINISHED"
     assert run.data.params["data_source"] == "python:pandas.DataFrame"
     assert run.data.params["n_features"] == "1"
+
+
+def test_standard_input_is_read_once(environment: dict[str, str], shared_prefect: str, tmp_path: Path) -> None:
+    rows = "".join(f"{row % 7};{row % 5};{'yes' if row % 7 > 3 else 'no'}\n" for row in range(200))
+    (tmp_path / "table.csv").write_text("a;b;label\n" + rows)
+    for data, given in (("-", gzip.compress(("a;b;label\n" + rows).encode())), ("table.csv", b"")):
+        done = subprocess.run(
+            [BIN / "vecml", "run", "--data", data, "--target", "label", "--epochs", "2", "--name", f"from {data}"],
+            cwd=tmp_path,
+            env={**environment, "PREFECT_API_URL": shared_prefect},
+            input=given,
+            capture_output=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    piped, file = sorted(runs_in(tmp_path), key=lambda run: run.info.start_time)
+    assert piped.data.params["data_source"] == "standard input"
+    assert piped.data.tags["vecml.data_digest"] == file.data.tags["vecml.data_digest"]
+    assert piped.data.tags["vecml.model_digest"] == file.data.tags["vecml.model_digest"]
+    predicted = subprocess.run(
+        [BIN / "vecml", "predict", "--data", "-", "--model", "from -", "--out", "labels.csv", "--json"],
+        cwd=tmp_path,
+        env=environment,
+        input="b,a\n" + "1,2\n" * 9,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert predicted.returncode == 0, predicted.stderr
+    assert json.loads(predicted.stdout)["rows"] == 9
