@@ -8,7 +8,6 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,8 +35,10 @@ from vecml.comparison.comparison import Comparison, families, figures, recommend
 from vecml.comparison.document import from_json
 from vecml.comparison.reference import reference_labels, reference_logits, tolerance
 from vecml.comparison.subject import RecordedRun, job_of_run
-from vecml.config import Setting
+from vecml.config import DATABASES, Setting
 from vecml.data import builtin
+from vecml.data.files import warn_of
+from vecml.data.origin import read_origin
 from vecml.data.selection import listed
 from vecml.data.sources import load_table
 from vecml.data.split import split_rows
@@ -300,7 +301,8 @@ def _right_on(champion: RecordedRun, run: RecordedRun, own: Mapping[str, NDArray
     else:  # the run left out columns that the champion needs
         from vecml.data.raw import raw_columns  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
 
-        x_FN, _ = encoding.transform(raw_columns(Path(data).expanduser(), encoding), table.row_N[test_N])
+        source = read_origin(run.config, warn_of)[0] if data.startswith(DATABASES) else data
+        x_FN, _ = encoding.transform(raw_columns(source, encoding), table.row_N[test_N])
     label_N = reference_labels(champion.classifier.model, x_FN)
     name_N = np.array(champion.classifier.model.classes, np.str_)[label_N]
     right_N: NDArray[np.bool_] = name_N == np.array(classes, np.str_)[own["true_N"]]

@@ -13,6 +13,7 @@ import pytest
 
 from vecml.config import PipelineConfig
 from vecml.data.encoding import Encoding
+from vecml.data.raw import raw_columns
 from vecml.data.several import partitions, several
 from vecml.data.sources import check_source, load_table
 from vecml.data.stream import blocks, open_data
@@ -127,6 +128,8 @@ def test_prediction_over_several_files(one: Table, tmp_path: Path) -> None:
     made = np.concatenate([encoding.transform(block.columns)[0] for block in blocks(file, 7)], axis=1)
     np.testing.assert_array_equal(made, encoding.transform(one.columns)[0])
     assert file.n_rows == 60
+    in_memory = encoding.transform(raw_columns(folder, encoding))[0]
+    np.testing.assert_array_equal(in_memory, made)
 
 
 def differing(folder: Path) -> None:

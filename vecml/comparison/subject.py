@@ -12,6 +12,7 @@ from vecml.comparison.config import ComparisonConfig
 from vecml.config import PipelineConfig, TrainingConfig
 from vecml.data import builtin, synthetic
 from vecml.data.digest import table_digest
+from vecml.data.origin import is_path
 from vecml.data.sources import load_table
 from vecml.data.split import split_rows, split_table
 from vecml.errors import DataError, SettingError
@@ -132,7 +133,7 @@ def _check_rows(rows: int | None) -> None:
 def _check_there(run: RecordedRun) -> None:
     """A relative path says where the data is from the run's own folder, which nobody has kept."""
     data = run.config.data
-    if data is None or data.startswith(builtin.PREFIX):
+    if data is None or data.startswith(builtin.PREFIX) or not is_path(data):
         return
     path = Path(data).expanduser()
     if not path.is_absolute() and not path.exists():

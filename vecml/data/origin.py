@@ -84,6 +84,11 @@ def read_data(
     return read_several(files, text, asked, say, na), data
 
 
+def is_path(data: str) -> bool:
+    """Whether the data is the path of a file or a folder; it need not be there."""
+    return data != STANDARD_INPUT and not re.match(r"\w+://|" + handed.PREFIX, data) and not re.search(r"[*?\[]", data)
+
+
 def is_single_file(data: str) -> bool:
     """Whether the data is one file, which can be read a block of rows at a time."""
     return not data.startswith(DATABASES) and data != STANDARD_INPUT and several(data) is None

@@ -18,9 +18,11 @@ from vecml.data.categories import category_codes
 from vecml.data.column_encoding import ColumnEncoding
 from vecml.data.column_names import UNNAMED, typeable_names
 from vecml.data.columns import written
+from vecml.data.dialect import LOOK
 from vecml.data.encoding import KIND_IN_WORDS, Encoding, changed_kind
-from vecml.data.files import read_file
+from vecml.data.files import warn_of
 from vecml.data.frames import columns_of
+from vecml.data.origin import read_data
 from vecml.data.reading import UNKNOWN, Na
 from vecml.data.selection import no_such_column, shortened
 from vecml.data.table import MISSING_CODE, Column, Table
@@ -32,9 +34,9 @@ from vecml.errors import DataError
 def raw_columns(data: object, encoding: Encoding) -> tuple[Column, ...]:
     """The columns of `data` that `encoding` was fitted on, in its order, for `encoding.transform`.
 
-    `data` is the path of a file that `vecml.data.files` reads, a pandas or other data frame, a pyarrow Table, a mapping
-    from names to arrays or lists, or a `Table`. Further columns do not matter, and there may be no row. Any number of
-    distinct texts is allowed.
+    `data` is the path of a file or folder that `vecml.data.origin` reads, a pandas or other data frame, a pyarrow
+    Table, a mapping from names to arrays or lists, or a `Table`. Further columns do not matter, and there may be no
+    row. Any number of distinct texts is allowed.
 
     Text is read as it was in training (`vecml.data.reading`). Numbers and booleans in a category column are written as
     text, 0 and 1 in a boolean column are booleans. Raises DataError for a column that is missing or does not fit its
@@ -81,9 +83,8 @@ def read_as_text(encoding: Encoding) -> list[str]:
 def _arrays(data: object, encoding: Encoding) -> tuple[str, "dict[str, Callable[[], pa.ChunkedArray]]"]:
     """Return a name for the source of the data, and by each column's name a function that makes the column."""
     if isinstance(data, str | Path):
-        path = Path(data).expanduser()
         na: Na = "word" if has_words(encoding) else "missing"
-        data, source = read_file(path, text=read_as_text(encoding), na=na), path.name
+        data, source = read_data(str(data), None, read_as_text(encoding), LOOK, warn_of, na)
         _, columns = columns_of(data)
     else:
         source, columns = columns_of(data)
