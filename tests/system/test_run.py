@@ -184,49 +184,6 @@ def test_every_engine_gives_the_same_labels(vecml: Vecml, tmp_path: Path, engine
     assert result["metrics"]["test/flips"] == 0
 
 
-WATCH_SOCKETS = """
-import os, sys
-def watch(event, arguments):
-    if event == "socket.connect":
-        address = arguments[1]
-        host = address[0] if isinstance(address, tuple) else "local"
-    elif event == "socket.getaddrinfo":
-        host = arguments[0]
-    else:
-        return
-    if isinstance(host, bytes):
-        host = host.decode()
-    if host not in ("127.0.0.1", "localhost", "::1", "local", None, "0.0.0.0", "::"):
-        with open(os.environ["VECML_TEST_CALLS"], "a") as file:
-            file.write(f"{event} {host}\\n")
-sys.addaudithook(watch)
-"""
-
-
-def test_nothing_calls_the_internet(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Every Python process of the run, the server's too, writes down where it wants to connect."""
-    (tmp_path / "watch").mkdir()
-    (tmp_path / "watch" / "sitecustomize.py").write_text(WATCH_SOCKETS)
-    calls = tmp_path / "calls"
-    env = {"PYTHONPATH": str(tmp_path / "watch"), "VECML_TEST_CALLS": str(calls)}
-    # What says "this is a test" or "do not track" switches telemetry off by itself: a user's shell has none of it.
-    blind = ("DO_NOT_TRACK", "CI", "GITHUB_ACTIONS")
-    unset = [name for name in environment if name in blind or name.startswith("PYTEST_")]
-    command = ["env", *(part for name in unset for part in ("-u", name)), str(BIN / "vecml"), "run", *SMALL]
-    done = subprocess.run(
-        command, cwd=tmp_path, env={**environment, **env}, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert not calls.exists(), calls.read_text()
-    probe = [
-        sys.executable,
-        "-c",
-        "import socket\ntry: socket.create_connection(('127.0.0.2', 9), 0.01)\nexcept OSError: pass",
-    ]
-    subprocess.run(probe, env=env, check=True, timeout=20)
-    assert calls.read_text() == "socket.getaddrinfo 127.0.0.2\nsocket.connect 127.0.0.2\n"
-
-
 def test_a_real_mlflow_server_gets_everything(vecml: Vecml, mlflow_server: str, tmp_path: Path) -> None:
     done = vecml("run", *SMALL, "--name", "proxied", env={"MLFLOW_TRACKING_URI": mlflow_server})
     assert done.returncode == 0, done.stderr
