@@ -3,6 +3,8 @@
 import shlex
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -11,7 +13,9 @@ from pyarrow import parquet
 
 from tests.data.pasted import parsed
 from vecml.config import make_config
-from vecml.data.column_names import find_column, typeable_names
+from vecml.data.column_names import find_column, is_unnamed, typeable_names
+from vecml.data.encoding import Encoding
+from vecml.data.handed import handing_over
 from vecml.data.raw import raw_columns
 from vecml.data.remedy import command
 from vecml.data.selection import nearest
@@ -20,7 +24,9 @@ from vecml.data.split import split_table
 from vecml.errors import DataError
 from vecml.warnings import VecmlWarning
 
+FILES = ("a.csv", "a.parquet", "b.csv")
 HARD = [
+    "Unnamed: 0",
     "",
     " ",
     "  ",
@@ -51,7 +57,9 @@ def test_every_column_has_a_name_of_its_own_and_is_found_by_it(given_names: list
     made = typeable_names(given_names)
     assert len(set(made)) == len(made) == len(given_names)
     assert all(
-        new == old for new, old in zip(made, given_names, strict=True) if given_names.count(old) == 1 and old.strip()
+        new == old
+        for new, old in zip(made, given_names, strict=True)
+        if given_names.count(old) == 1 and not is_unnamed(old)
     )
     assert typeable_names(made) == made
     assert [find_column(name, made) for name in made] == made
@@ -77,6 +85,7 @@ def test_the_columns_of_a_pasted_command_are_those_that_were_meant(given_names: 
         ("in come", ["in\ncome", "b"], "in\ncome"),
         ("e\u0301", ["é"], "é"),
         ("", ["a", "unnamed_1"], "unnamed_1"),
+        ("Unnamed: 0", ["a", "unnamed_1"], "unnamed_1"),
         ("", ["a"], None),
         ("A", ["a"], None),
     ],
@@ -97,9 +106,9 @@ def test_unnamed_and_repeated_columns_get_names(tmp_path: Path) -> None:
         table = load_table(make_config({"data": str(path), "target": "label", "drop": ("unnamed_2",)}))
     assert [str(one.message) for one in caught] == [
         "VML040 column 'unnamed_1' is column 1 of the file, which has no name",
-        "VML040 column 'a_2' is column 4 of the file, another one called 'a'",
+        "VML040 column 'a.1' is column 4 of the file, another one called 'a'",
     ]
-    assert [column.name for column in table.columns] == ["unnamed_1", "a", "a_2"]
+    assert [column.name for column in table.columns] == ["unnamed_1", "a", "a.1"]
     assert table.columns[2].values_N[:4].tolist() == [0, 6, 5, 4]
 
 
@@ -140,3 +149,22 @@ def test_a_wrong_name_gets_a_command_that_works(
     assert str(caught.value.hint).endswith(start + command_end)
     load_table(parsed(start + command_end))
     assert len(shlex.split(start + command_end)) >= 6
+
+
+@pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
+def test_a_file_and_what_pandas_reads_of_it_say_the_same(tmp_path: Path) -> None:
+    rows = "".join(f"{i * i},{i % 3},{i % 5},{-i % 7},{'xy'[i % 2]}\n" for i in range(20))
+    (tmp_path / "a.csv").write_text(",a,,a,label\n" + rows)
+    frame = pd.read_csv(tmp_path / "a.csv")
+    assert list(frame) == ["Unnamed: 0", "a", "Unnamed: 2", "a.1", "label"]
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "b.csv", index=False)
+    tables = [load_table(make_config({"data": str(tmp_path / name), "target": "label"})) for name in FILES]
+    with handing_over(frame):
+        tables.append(load_table(make_config({"data": "python:pandas.DataFrame", "target": "label"})))
+    assert len({table.digest for table in tables}) == 1
+    encoding = Encoding.fit(tables[0].columns)
+    for data in (frame, tmp_path / "a.csv", tmp_path / "b.csv"):
+        np.testing.assert_array_equal(
+            encoding.transform(raw_columns(data, encoding))[0], encoding.transform(tables[0].columns)[0]
+        )

@@ -18,7 +18,7 @@ USUAL_NAMES = frozenset({"label", "labels", "class", "target", "y", "outcome", "
 
 @dataclass(frozen=True)
 class Advice:
-    """What is known of a table where something of it is refused; nothing, where a caller has no configuration.
+    """Everything that is known of a table where something of it is refused; nothing without a configuration.
 
     Attributes:
         config: what was asked for, its columns written as the source writes them.

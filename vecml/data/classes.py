@@ -68,7 +68,18 @@ def without_rare(
 def check_classes(
     label_N: NDArray[np.int64], classes: tuple[str, ...], target: str, source: str, advice: Advice
 ) -> None:
-    """Raise DataError when labels without a missing one are of no class, of one class only, or of too many."""
+    """Refuse labels that are of no class, of one class only, or of too many.
+
+    Args:
+        label_N: class indices (N,), int64, without a missing one.
+        classes: their names.
+        target: name of the label's column.
+        source: of the table, for people.
+        advice: for the hint of the refusal.
+
+    Raises:
+        DataError: they are.
+    """
     if not len(label_N):
         raise DataError(f"target {target!r} has no value in any row of {source}", advice.another_target())
     count_C = np.bincount(label_N, minlength=len(classes))

@@ -1,5 +1,6 @@
 """Names of columns that can be told apart and typed, and the column that is meant by a typed name."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,26 +9,27 @@ if TYPE_CHECKING:
     from vecml.data.findings import Findings
 
 UNNAMED = "unnamed_"
+PANDAS_UNNAMED = re.compile(r"Unnamed: [0-9]+")  # as pandas calls it, also in files that it writes
 
 
 def typeable_names(names: Sequence[str], findings: "Findings | None" = None) -> list[str]:
-    """Give unnamed columns a name (`unnamed_1`, `unnamed_2` ...) and repeated names a number (`a`, `a_2`).
+    """Give unnamed columns a name (`unnamed_1`, `unnamed_2` ...) and repeated names a number: `a`, `a.1`.
 
-    A name of blanks alone is no name. What has a name of its own keeps it, whatever it holds. `findings` is told of
-    each new name.
+    A name of blanks alone is no name, nor is pandas' `Unnamed: 0`. Whatever has a name of its own keeps it.
+    `findings` is told of each new name.
     """
-    taken = {name for name in names if name.strip()}
+    taken = {name for name in names if not is_unnamed(name)}
     seen: set[str] = set()
     unnamed = 0
     made = []
     for place, name in enumerate(names, 1):
         new = name
-        if not name.strip():
+        if is_unnamed(name):
             unnamed += 1
-            new = _free(f"{UNNAMED}{unnamed}", taken)
+            new = _free(UNNAMED, unnamed, taken)
             what = f"is column {place} of the file, which has no name"
         elif name in seen:
-            new = _free(f"{name}_2", taken)
+            new = _free(f"{name}.", 1, taken)
             what = f"is column {place} of the file, another one called {name!r}"
         if new != name and findings is not None:
             findings.decided("VML040", new, what)
@@ -37,25 +39,28 @@ def typeable_names(names: Sequence[str], findings: "Findings | None" = None) -> 
     return made
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """`name`, or with the first higher number that no column has: `a_2`, `a_3`."""
-    stem, _, first = name.rpartition("_")
-    number = int(first)
-    while f"{stem}_{number}" in taken:
+def is_unnamed(name: str) -> bool:
+    """Whether this is no name, or the one that pandas gives to a column without any."""
+    return not name.strip() or PANDAS_UNNAMED.fullmatch(name) is not None
+
+
+def _free(stem: str, number: int, taken: set[str]) -> str:
+    """The stem with the number, or with the first higher one that no column has."""
+    while f"{stem}{number}" in taken:
         number += 1
-    return f"{stem}_{number}"
+    return f"{stem}{number}"
 
 
 def find_column(name: str, names: Sequence[str]) -> str | None:
     """The column that is meant by a typed name; None where there is none, or several.
 
     It is the one of this very name, else the only one whose name differs in blanks, line breaks and the way that
-    accents are encoded alone. The empty name means the only unnamed column.
+    accents are encoded alone. The empty name, and pandas' `Unnamed: 0`, mean the only unnamed column.
     """
     if name in names:
         return name
     wanted = squeezed(name)
-    if not wanted:
+    if is_unnamed(name):
         unnamed = [one for one in names if one.startswith(UNNAMED)]
         return unnamed[0] if len(unnamed) == 1 else None
     alike = [one for one in names if squeezed(one) == wanted]

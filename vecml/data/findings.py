@@ -50,7 +50,11 @@ class Findings:
     refusals: dict[str, str] = field(default_factory=dict)
 
     def decided(self, code: str, column: str | None, what: str, instead: Mapping[str, Any] | None = None) -> None:
-        """Note a decision; the arguments are those of `Decision`."""
+        """Note a decision.
+
+        Args:
+            code, column, what, instead: as in `Decision`.
+        """
         self.decisions.append(Decision(code, column, what, instead))
 
     def dropped(self, code: str, column: str, why: str) -> None:

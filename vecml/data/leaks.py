@@ -158,6 +158,6 @@ class _Alone:
         return 1 - accuracy <= min(SUSPICIOUS_ERROR, SHARE_OF_ERROR * (1 - self.majority))
 
     def said(self, accuracy: float) -> str:
-        """What is said of it."""
+        """Say in words how accurate a column is alone."""
         guess = percent(self.majority)
         return f"by it alone {percent(accuracy)} of held-out rows are right (guessing the commonest class: {guess})"

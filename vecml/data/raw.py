@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vecml.data.arrow_types import is_date, is_numeric, is_text, numbers, plain, shortened_type
 from vecml.data.categories import category_codes
 from vecml.data.column_encoding import ColumnEncoding
-from vecml.data.column_names import UNNAMED, typeable_names
+from vecml.data.column_names import UNNAMED, is_unnamed, typeable_names
 from vecml.data.columns import written
 from vecml.data.dialect import LOOK
 from vecml.data.encoding import KIND_IN_WORDS, Encoding, changed_kind
@@ -57,7 +57,7 @@ def raw_columns(data: object, encoding: Encoding) -> tuple[Column, ...]:
 
 
 def _found(columns: "Mapping[str, Any]", name: str, source: str) -> Any:
-    if name not in columns and not name.strip():
+    if name not in columns and is_unnamed(name):
         name = UNNAMED + "1"  # an older model calls the column as its file did
     if name not in columns:
         raise no_such_column(name, tuple(columns), source)

@@ -42,7 +42,7 @@ def command(config: TrainingConfig, changes: Mapping[str, Any], names: Sequence[
 
 
 class SettingHelpsError(DataError):
-    """What a setting mends, raised where the rest of the command is not known.
+    """A refusal that a setting mends, raised where the rest of the command is not known.
 
     Attributes:
         words: the hint without the setting, for example `did you mean 'iris'?`.
@@ -60,7 +60,10 @@ class SettingHelpsError(DataError):
 
 @contextmanager
 def whole_commands(config: TrainingConfig) -> Iterator[None]:
-    """Let the hint of a `SettingHelpsError` that is raised in the `with` block end with the command of `config`."""
+    """Let the hint of a `SettingHelpsError` that is raised in the `with` block end with the command of `config`.
+
+    Raises DataError in its place.
+    """
     try:
         yield
     except SettingHelpsError as error:

@@ -38,7 +38,13 @@ class Chosen:
 def choose_columns(
     names: Sequence[str], target: str | None, drop: Iterable[str], keep: Iterable[str], categorical: Iterable[str] = ()
 ) -> Chosen:
-    """Find the columns that are named; `names` are all there are."""
+    """Find the columns that are named.
+
+    Args:
+        names: of all columns.
+        target: the name of the label's column, as typed; None where none was.
+        drop, keep, categorical: the names of these flags, as typed.
+    """
     unknown = []
 
     def found(name: str) -> str | None:
@@ -71,7 +77,7 @@ def no_such_columns(unknown: Sequence[str], source: str) -> str:
 
 
 def nearest(name: str, names: Sequence[str]) -> str | None:
-    """The one of the `names` that is most likely meant; None where none is near."""
+    """Find the one of the `names` that is most likely meant; None where none is near."""
     whole = [one for one in names if "," in one and name in map(str.strip, one.split(","))]
     close = whole or difflib.get_close_matches(name, names[:SEARCHED_NAMES], n=1)
     if close:

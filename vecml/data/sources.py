@@ -81,7 +81,7 @@ def _load(config: TrainingConfig, needed: Collection[str]) -> Table:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What was read, before anything is left out.
+    """A table as it was read, before anything is left out.
 
     Attributes:
         source, columns, classes, target: as in `Table`.
