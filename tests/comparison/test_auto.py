@@ -15,7 +15,7 @@ from vecml.comparison.auto import choose_engine, conclude
 from vecml.comparison.comparison import Comparison, families
 from vecml.comparison.settings import Chosen
 from vecml.config import Setting
-from vecml.errors import EngineUnavailableError, MeasureError
+from vecml.errors import EngineUnavailableError, MeasureError, SettingError
 from vecml.measure.records import ArmMeasurement
 from vecml.model.network import Architecture, Layer, Model
 
@@ -177,3 +177,11 @@ def test_a_single_engine_needs_no_comparison(measured: list[Chosen]) -> None:
 def test_no_engine_is_one_line(measured: list[Chosen]) -> None:
     with pytest.raises(EngineUnavailableError, match=r"^--engine auto: no engine runs this model here: .*bfloat16"):
         choose_engine(make_model(), np.zeros((4, 9), np.float32), [Setting("numpy", precision="bfloat16")])
+
+
+def test_a_budget_that_is_too_short_names_flags_that_a_run_has(measured: list[Chosen]) -> None:
+    with pytest.raises(SettingError, match=r"^--budget 5s: too short for a verdict on 3 settings$") as caught:
+        choose_engine(make_model(), np.zeros((4, 9), np.float32), CANDIDATES, "5s")
+    assert caught.value.hint is not None
+    assert caught.value.hint.endswith("s would do; or name one, such as --engine numpy")
+    assert measured == []

@@ -117,21 +117,10 @@ def test_every_command_stays_on_this_machine(tmp_path: Path, environment: dict[s
     (tmp_path / "table.csv").write_text(f"x,y,label\n{rows}\n")
     (tmp_path / "new.csv").write_text("x,y\n1,2\n6,3\n")
     ports = [str(free_port()) for _ in range(3)]
+    table = ("--data", "table.csv", "--target", "label")
     check(
         offline(
-            vecml(
-                "run",
-                "--data",
-                "table.csv",
-                "--target",
-                "label",
-                "--engine",
-                "auto",
-                "--budget",
-                "30s",
-                "--name",
-                "one",
-            ),
+            vecml("run", *table, "--engine", "numpy", "--name", "one"),
             vecml("predict", "--run", "one", "--data", "new.csv", "--out", "out.csv"),
             vecml("compare", "--quick", "--rows", "20000", "--name", "two"),
             vecml("leaderboard"),

@@ -20,7 +20,7 @@ from vecml.comparison.settings import BASELINE, Chosen, choose_runnable
 from vecml.config import Setting
 from vecml.engines.registry import check
 from vecml.environment import describe
-from vecml.errors import EngineUnavailableError, MeasureError
+from vecml.errors import EngineUnavailableError, MeasureError, SettingError
 from vecml.measure.verdict import Family
 from vecml.model.network import AnyModel
 
@@ -72,7 +72,12 @@ def choose_engine(
     x_FN = np.ascontiguousarray(x_FN[:, :MOST_ROWS])
     baseline = BASELINE if any(setting.engine == BASELINE for setting in runnable) else None
     chosen = choose_runnable(runnable, baseline, model, x_FN)
-    comparison = compare_settings(Job(model, x_FN, data_source="auto"), chosen, plan_comparison(chosen, budget, began))
+    try:
+        plan = plan_comparison(chosen, budget, began)
+    except SettingError as error:  # its hint is a comparison's, which may go without a verdict
+        would_do = (error.hint or "").partition(";")[0]
+        raise SettingError(error.message, f"{would_do}; or name one, such as --engine {runnable[0].engine}") from None
+    comparison = compare_settings(Job(model, x_FN, data_source="auto"), chosen, plan)
     setting, reason, certain = conclude(comparison, chosen)
     if certain:
         cache.write(_CACHE_KIND, key, {"format": _FORMAT, "setting": asdict(setting), "reason": reason})
