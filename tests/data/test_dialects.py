@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vecml.config import make_config
-from vecml.data.dialect import LOOK, AskedFormat, check_asked
+from vecml.data.dialect import LOOK, AskedFormat, check_asked, encoding_of
 from vecml.data.encoding import Encoding
 from vecml.data.files import read_file
 from vecml.data.sources import load_table
@@ -341,3 +341,24 @@ def test_archives_that_cannot_be_read(name: str, write: Callable[[Path], object]
     write(tmp_path / name)
     with pytest.raises(DataError, match=message):
         load(tmp_path / name)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_a_name_with_a_line_break_before_the_first_separator(separator: str, tmp_path: Path) -> None:
+    rows = [["a\nb", "c, d", "art"], *([f"{i % 7}", "x;|y", "pq"[i % 2]] for i in range(20))]
+    text = io.StringIO()
+    csv.writer(text, delimiter=separator, quoting=csv.QUOTE_ALL).writerows(rows)
+    (tmp_path / "t.txt").write_text(text.getvalue(), newline="")
+    with pytest.warns(VecmlWarning, match="values are separated by"):
+        table = read_file(tmp_path / "t.txt")
+    assert table.column_names == ["a\nb", "c, d", "art"]
+    assert table.num_rows == 20
+    assert table["c, d"].unique().to_pylist() == ["x;|y"]
+
+
+def test_utf_16_that_begins_like_utf_32(tmp_path: Path) -> None:
+    """The mark of UTF-32 is that of UTF-16 and a NUL."""
+    (tmp_path / "u.csv").write_bytes("a,art\n1,x\n2,y\n".encode("utf-32"))
+    with pytest.warns(VecmlWarning, match="the encoding is utf-32"):
+        assert read_file(tmp_path / "u.csv").to_pydict() == {"a": [1, 2], "art": ["x", "y"]}
+    assert encoding_of(b"\xff\xfe\0\0" + "a,art\n".encode("utf-16-le"), complete=True) == "utf-16"

@@ -28,7 +28,8 @@ def read_arff(path: Path, text: Collection[str] = ()) -> "pa.Table":
     """
     with opened(path) as stream:
         content = stream.read()
-    lines = content.decode(encoding_of(content, complete=True)).removeprefix("\ufeff").splitlines()
+    # Of a text that is UTF-16 by its zero bytes alone, a part may be none.
+    lines = content.decode(encoding_of(content, complete=True), "replace").removeprefix("\ufeff").splitlines()
     kinds: dict[str, str] = {}
     for number, given in enumerate(lines):
         line = given.strip()

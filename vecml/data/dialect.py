@@ -185,18 +185,20 @@ def encoding_of(start: bytes, complete: bool) -> str:
     `start` are a file's first bytes; `complete` says whether these are all.
     """
     for mark, name in MARKS:
-        if start.startswith(mark):
+        if start.startswith(mark) and _decodes(start, name, complete):
             return name
     zeros = [start[offset : 1 << 12 : 2].count(0) for offset in (0, 1)]
     if max(zeros) > 0.4 * len(start[: 1 << 12 : 2]) and min(zeros) == 0:
         return "utf-16-be" if zeros[0] else "utf-16-le"
-    for name in ("utf-8", "cp1252"):
-        try:
-            codecs.getincrementaldecoder(name)().decode(start, complete)
-        except UnicodeDecodeError:
-            continue
-        return name
-    return "latin-1"
+    return next((name for name in ("utf-8", "cp1252") if _decodes(start, name, complete)), "latin-1")
+
+
+def _decodes(start: bytes, encoding: str, complete: bool) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(start, complete)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check_text(start: bytes, source: str) -> None:
@@ -228,13 +230,23 @@ def _layout(text: str, wanted: str | None, default: str | None) -> Dialect:
         return Dialect(declared[1], skipped=1)
     comments = _comments(lines)
     content = _after(text, comments)
-    first = next((line for line in lines[comments:] if line.strip()), "")
+    first = _first_row(lines[comments:])
     usual = default or ","
     tried = (wanted,) if wanted else [one for one in dict.fromkeys((usual, *SEPARATORS)) if one in first]
     best = _best(content, tried, usual)
     if best is None and (wanted is None or wanted == WHITESPACE):
         best = _best(content, (WHITESPACE,), usual, least=0.0 if wanted else 1.0)
     return replace(best or Dialect(wanted or usual), skipped=comments)
+
+
+def _first_row(lines: Sequence[str]) -> str:
+    """The first line that is not empty, with those after it that belong to a value in quotes."""
+    row = ""
+    for line in lines:
+        row += line
+        if row.strip() and row.count('"') % 2 == 0:
+            break
+    return row
 
 
 def _best(text: str, separators: Sequence[str], usual: str, least: float = 0.0) -> Dialect | None:
