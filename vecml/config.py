@@ -224,6 +224,16 @@ class TrainingConfig(Declared):
         return self
 
     @model_validator(mode="after")
+    def _tuning_needs_held_out_rows(self) -> "TrainingConfig":
+        if self.tune:
+            if self.data is None:
+                raise ValueError(f"--tune {self.tune} needs --data: generated data is trained on as the notebook does")
+            for field in ("epochs", "architecture", "weights"):
+                if getattr(self, field) is not None:
+                    raise ValueError(f"--tune {self.tune}: leave out --{field}: held-out rows end each trial")
+        return self
+
+    @model_validator(mode="after")
     def _target_goes_with_data(self) -> "TrainingConfig":
         if self.data is None:
             fields = ("target", "drop", "keep", "categorical", "missing", "separator", "encoding", "no_header")

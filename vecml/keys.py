@@ -59,6 +59,7 @@ SIMPLE_METRICS = (
 INFER_METRICS = ("infer/rows_per_s", "infer/fraction_of_limit", "infer/peak_rss_mb")
 LOSS_METRIC = "train/loss"
 HELD_OUT_METRIC = "train/held_out_loss"
+TRIED_METRIC = "tune/held_out_loss"
 COURSE_METRICS = ("train/steps", "train/best_step", "train/epochs", "train/held_out_rows")
 
 KIND = "vecml.kind"
@@ -89,6 +90,7 @@ END_TAGS = ("vecml.launches", "vecml.precision_used", *DIGEST_TAGS)
 PARAMS = (*SETTING_PARAMS, *DATA_PARAMS, *CONFIG_PARAMS)
 SOMETIMES = {  # of the metrics: what the notebook's job has none of
     HELD_OUT_METRIC,
+    TRIED_METRIC,
     *COURSE_METRICS,
     *REPLICA_METRICS,
     *UNBALANCED_METRICS,

@@ -38,6 +38,7 @@ from vecml.keys import (
     SETTING_PARAMS,
     STAGES,
     STOPPED,
+    TRIED_METRIC,
     text,
 )
 from vecml.model.evaluate import Evaluation
@@ -149,11 +150,16 @@ def metrics(record: PipelineRecord) -> dict[str, float]:
 
 
 def loss_curves(training: Training) -> dict[str, list[tuple[int, float]]]:
-    """Give the losses of a training by metric, as (step, value): by epoch from 1, or by the steps of its course."""
+    """Give the losses of a training by metric, as (step, value).
+
+    They are by epoch from 1, or by the steps of its course; those of the settings that were tried by their number.
+    """
     course = training.course
     if course is None:
         return {LOSS_METRIC: list(enumerate(training.losses, 1))}
+    tried = [(number, one.held_out_loss) for number, one in enumerate(training.tried, 1)]
     return {
+        **({TRIED_METRIC: [point for point in tried if math.isfinite(point[1])]} if tried else {}),
         LOSS_METRIC: list(zip(course.at_step[1:], course.train_losses[1:], strict=True)),
         HELD_OUT_METRIC: list(zip(course.at_step, course.held_out_losses, strict=True)),
     }
@@ -314,6 +320,7 @@ def to_json(record: PipelineRecord) -> str:
         "curves": {name: points for name, points in loss_curves(record.training).items() if name != LOSS_METRIC},
         "replicas_accuracy": [] if replicas is None else replicas.accuracy_R.tolist(),
         "tags": end_tags(record),
+        "tried": [finite_values(dataclasses.asdict(one)) for one in record.training.tried],
         "simple_models": [dataclasses.asdict(one) for one in record.simple],
         "classes": list(record.table.classes),
         "never_predicted": list(record.evaluation.never_predicted),

@@ -1,6 +1,7 @@
 """Training that held-out rows end: the same by seed, the best weights kept, and class weights as they are defined."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from vecml.model import train as training_module
 from vecml.model.adam import Adam
 from vecml.model.epochs import mean_loss
 from vecml.model.held_out import HeldOut
+from vecml.model.initial import seeded_module
 from vecml.model.network import Architecture
 from vecml.model.prepared import prepare
 from vecml.model.recipe import Recipe, class_weights, make_recipe
 from vecml.model.stack import Stack
 from vecml.model.train import train
-from vecml.model.until_done import StackLearner
+from vecml.model.until_done import StackLearner, train_until_done
 from vecml.warnings import VecmlWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:VML021")  # what is noise-free is learnt ever better
@@ -115,6 +117,19 @@ def test_the_clock_is_said_with_the_command_that_repeats_it(tmp_path: Path) -> N
     assert training.course.reason == "seconds"
 
 
+def test_the_bound_that_is_named_repeats_what_the_clock_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(10_000))
+    monkeypatch.setattr(training_module, "train_until_done", partial(train_until_done, clock=lambda: next(times)))
+    split, config = split_of(tmp_path, max_steps=None, max_seconds=4)
+    with pytest.warns(
+        VecmlWarning, match=r"^VML020 training ended after 120 steps .* --max-steps 120 --max-sec"
+    ):
+        ended = train(split, config)
+    monkeypatch.undo()
+    again = train(split, config.model_copy(update={"max_steps": 120, "max_seconds": 400}))
+    assert again.model.digest == ended.model.digest
+
+
 def test_a_bound_that_came_too_early_is_said(tmp_path: Path) -> None:
     split, config = split_of(tmp_path, max_steps=20)
     with pytest.warns(VecmlWarning, match=r"^VML021 training ended at its bound of 20 steps .* --max-steps 80"):
@@ -157,7 +172,7 @@ def test_balanced_classes_find_the_rare_one(tmp_path: Path) -> None:
 
 
 def modules_of(shape: Architecture, count: int) -> list[torch.nn.Sequential]:
-    return [training_module._seeded_module(shape, seed) for seed in range(count)]
+    return [seeded_module(shape, seed) for seed in range(count)]
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -66,7 +66,7 @@ class Watch:
         self._at: list[int] = []
         self._train: list[float] = []
         self._held_out: list[float] = []
-        self._best = math.inf
+        self.best_loss = math.inf
         self.best_step = 0
 
     def note(self, step: int, train_loss: float, held_out_loss: float) -> bool:
@@ -74,9 +74,9 @@ class Watch:
         self._at.append(step)
         self._train.append(train_loss)
         self._held_out.append(held_out_loss)
-        better = held_out_loss < self._best - 1e-4 * abs(self._best) if math.isfinite(self._best) else True
+        better = held_out_loss < self.best_loss - 1e-4 * abs(self.best_loss) if math.isfinite(self.best_loss) else True
         if better:
-            self._best, self.best_step = held_out_loss, step
+            self.best_loss, self.best_step = held_out_loss, step
         return better
 
     def reason(self, elapsed: float) -> Reason | None:

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+HELD_OUT_SHARE = 0.15
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -46,6 +48,19 @@ def single_part(label_N: NDArray[np.int64], share: float, seed: int) -> HeldOut:
     parts = max(2, round(1 / share))
     fold_N = _dealt(label_N, min(parts, len(label_N)), seed)
     return HeldOut(np.flatnonzero(fold_N != 0), np.flatnonzero(fold_N == 0))
+
+
+def judging_parts(label_N: NDArray[np.int64], n_folds: int, seed: int) -> list[HeldOut]:
+    """The rows of the networks whose held-out loss is watched: one for each fold, or one with a single part.
+
+    Args:
+        label_N: int64, the class of each training row.
+        n_folds: 1: a single part of `HELD_OUT_SHARE`; no more than there are rows are made.
+        seed: of the draw.
+    """
+    if n_folds > 1:
+        return folds(label_N, min(n_folds, len(label_N)), seed)
+    return [single_part(label_N, HELD_OUT_SHARE, seed)]
 
 
 def _dealt(label_N: NDArray[np.int64], n_parts: int, seed: int) -> NDArray[np.int64]:

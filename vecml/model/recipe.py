@@ -13,7 +13,6 @@ NOTEBOOK_EPOCHS = 5
 FOLD_ROWS = 5_000  # training rows up to which several parts are held out in turn
 FOLDS = 5
 WIDER_ROWS = 20_000  # training rows above which the network is wider
-HELD_OUT_SHARE = 0.15
 RATE = 4e-3
 OWN_RATE = 1e-3  # a class of the user's own may have any depth: Adam's usual step size
 
@@ -34,7 +33,7 @@ class Recipe:
         class_weight: `balanced`: a row counts in inverse proportion to its class's share.
         folds: parts of the training rows that are held out in turn, each from a network of its own that goes through
             the same steps, while the network that is kept learns all rows. 1: a single part is held out, of
-            `HELD_OUT_SHARE`, and no network learns it. 0 where `epochs` is a number.
+            `vecml.model.held_out.HELD_OUT_SHARE`, and no network learns it. 0 where `epochs` is a number.
         max_steps, max_seconds: training ends there at the latest; no matter where `epochs` is a number.
         check_steps: steps after which the held-out loss is computed again.
     """
@@ -88,7 +87,8 @@ def make_recipe(config: TrainingConfig, n_rows: int) -> Recipe:
     batch_size = config.batch_size or _batch_size(n_rows)
     folds = 1 if own or n_rows > FOLD_ROWS else FOLDS
     passes = -(-40 * n_rows // batch_size)
-    max_steps = config.max_steps or min(20_000, max(2_000, passes))
+    usual_steps = min(20_000, max(2_000, passes))
+    max_steps = config.max_steps or usual_steps
     default_rate = OWN_RATE if own else RATE
     automatic = config.epochs is None
     return Recipe(
@@ -101,7 +101,8 @@ def make_recipe(config: TrainingConfig, n_rows: int) -> Recipe:
         folds=folds if automatic else 0,
         max_steps=max_steps if automatic else 0,
         max_seconds=config.max_seconds if automatic else 0.0,
-        check_steps=min(max_steps, max(10, min(max_steps // 50, 200))) if automatic else 0,
+        # Not by max_steps: a bound that is given changes nothing of what comes before it.
+        check_steps=min(usual_steps // 50, 200) if automatic else 0,
     )
 
 

@@ -7,7 +7,7 @@ so that the model takes the encoded table as it is and standardisation costs not
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -22,14 +22,15 @@ from vecml.model.adam import Adam
 from vecml.model.course import Course
 from vecml.model.epochs import epoch
 from vecml.model.evaluate import UNBALANCED_SHARE
-from vecml.model.held_out import HeldOut, folds, single_part
-from vecml.model.module import linears, new_module
+from vecml.model.held_out import HeldOut, judging_parts
+from vecml.model.initial import module_from_majority, seeded_module
 from vecml.model.network import AnyModel, Architecture, Model
 from vecml.model.prepared import Prepared, prepare
-from vecml.model.recipe import HELD_OUT_SHARE, LAST_STEP, Recipe, diverged, make_recipe
+from vecml.model.recipe import LAST_STEP, Recipe, diverged, make_recipe
 from vecml.model.replicas import stack_size, train_stack
 from vecml.model.stack import Stack
 from vecml.model.standard import check_folded, folded_layers
+from vecml.model.tune import Tried, tune
 from vecml.model.until_done import ModuleLearner, StackLearner, train_until_done
 from vecml.numbers import count, percent
 from vecml.warnings import warn
@@ -51,6 +52,7 @@ class Training:
         replicas: where several networks were trained, all of them in the order of their seeds, `model` first.
         recipe: what it was made of; None where the weights were given.
         course: how it went, where held-out rows ended it; None where the number of epochs was given.
+        tried: the settings that were tried before; empty where none was asked for.
     """
 
     model: AnyModel
@@ -59,6 +61,7 @@ class Training:
     replicas: tuple[Model, ...] = field(default=(), repr=False)
     recipe: Recipe | None = None
     course: Course | None = None
+    tried: tuple[Tried, ...] = field(default=(), repr=False)
 
 
 def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: int = 1) -> Training:
@@ -83,14 +86,18 @@ def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: i
         return Training(given_model(split, config), (), device)
     _say_unbalanced(split, config)
     recipe = make_recipe(config, split.train.n_rows)
-    training = _train(split, config, recipe, device, replicas)
+    data = prepare(split, recipe, device)
+    tried: tuple[Tried, ...] = ()
+    if config.tune:
+        recipe, tried = tune(data, config, recipe)
+    training = replace(_train(data, config, recipe, replicas), tried=tried)
     if training.course is not None:
         _say_bound(training.course, config)
     return training
 
 
-def _train(split: Split, config: TrainingConfig, recipe: Recipe, device: str, replicas: int) -> Training:
-    data = prepare(split, recipe, device)
+def _train(data: Prepared, config: TrainingConfig, recipe: Recipe, replicas: int) -> Training:
+    split, device = data.split, data.x_NF.device.type
     if config.architecture is not None:
         return _train_own(data, config, recipe, config.architecture)
     shape = Architecture(len(split.train.x_FN), recipe.hidden, len(split.classes), config.activation)
@@ -99,7 +106,7 @@ def _train(split: Split, config: TrainingConfig, recipe: Recipe, device: str, re
         return _train_held_out(data, shape, recipe, seeds)
     if replicas > 1:
         return _train_replicas(data, shape, recipe, seeds)
-    module = _seeded_module(shape, config.seed).to(device)
+    module = seeded_module(shape, config.seed).to(device)
     losses = _fit(module, data, config.seed, recipe, shape.multiply_adds)
     return Training(_model(module, shape, data), losses, device, recipe=recipe)
 
@@ -119,7 +126,7 @@ def _say_unbalanced(split: Split, config: TrainingConfig) -> None:
 def _say_bound(course: Course, config: TrainingConfig) -> None:
     """Warn of a training that a bound ended before its time."""
     if course.reason == "seconds":
-        again = command(config, {"max_steps": course.steps, "max_seconds": 100 * config.max_seconds})
+        again = command(config, {"max_steps": max(1, course.steps), "max_seconds": 100 * config.max_seconds})
         warn(
             "VML020",
             f"training ended after {count(course.steps, 'step')} because {config.max_seconds:g} s were over, and a"
@@ -137,20 +144,18 @@ def _say_bound(course: Course, config: TrainingConfig) -> None:
 def _train_held_out(data: Prepared, shape: Architecture, recipe: Recipe, seeds: range) -> Training:
     """Train a network for each of the seeds until rows that are held out, by the first seed, say that it is enough."""
     label_N, n_rows = data.split.train.label_N, data.split.train.n_rows
-    parts: list[HeldOut] = []
-    kept_part = single_part(label_N, HELD_OUT_SHARE, seeds[0])
+    parts = judging_parts(label_N, recipe.folds, seeds[0])
     if recipe.folds > 1:
-        parts = folds(label_N, min(recipe.folds, n_rows), seeds[0])
         kept_part = HeldOut(np.arange(n_rows), np.empty(0, np.int64))
+    else:
+        kept_part, parts = parts[0], []
     at_once = max(1, stack_size(shape, n_rows, recipe.batch_size) - len(parts))
     models: list[Model] = []
     courses: list[Course] = []
     for first in range(0, len(seeds), at_once):
         group = seeds[first : first + at_once]
         all_seeds = [*(seeds[0] + number for number in range(len(parts))), *group]
-        modules = [_seeded_module(shape, seed) for seed in all_seeds]
-        for module in modules:
-            _start_from_majority(module, data)
+        modules = [module_from_majority(shape, seed, data) for seed in all_seeds]
         stack = Stack(
             modules, shape.activation, recipe.learning_rate, recipe.weight_decay, data.weight_C, data.x_NF.device
         )
@@ -178,7 +183,7 @@ def _train_replicas(data: Prepared, shape: Architecture, recipe: Recipe, seeds: 
     ):
         for first in range(0, len(seeds), at_once):
             group = seeds[first : first + at_once]
-            modules = [_seeded_module(shape, seed) for seed in group]
+            modules = [seeded_module(shape, seed) for seed in group]
             stack = Stack(
                 modules, shape.activation, recipe.learning_rate, recipe.weight_decay, data.weight_C, data.x_NF.device
             )
@@ -191,25 +196,6 @@ def _model(module: nn.Sequential, shape: Architecture, data: Prepared) -> Model:
     layers = folded_layers(module, *data.statistics)
     check_folded(layers[0], data.statistics[1], data.split)
     return Model(shape, layers, data.split.classes)
-
-
-def _seeded_module(architecture: Architecture, seed: int) -> nn.Sequential:
-    """A fresh module on the CPU, with the initial weights that the seed draws."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return new_module(architecture)
-
-
-def _start_from_majority(module: nn.Sequential, data: Prepared) -> None:
-    """Let the module answer with the classes' shares in the training part whatever the features are."""
-    last = linears(module)[-1]
-    count_C = np.maximum(np.bincount(data.split.train.label_N, minlength=len(data.split.classes)), 0.5)
-    share_C = torch.from_numpy(count_C)
-    if data.weight_C is not None:
-        share_C = share_C * data.weight_C.cpu().clamp_min(1e-6)
-    with torch.no_grad():
-        last.weight.zero_()
-        last.bias.copy_((share_C / share_C.sum()).log())
 
 
 def _train_own(data: Prepared, config: TrainingConfig, recipe: Recipe, name: str) -> Training:
@@ -243,7 +229,7 @@ def _train_own(data: Prepared, config: TrainingConfig, recipe: Recipe, name: str
 
 def _fit_held_out(module: nn.Module, data: Prepared, seed: int, recipe: Recipe, multiply_adds: int) -> Course:
     """Train `module` where it lies until a held-out part of the rows says that it is enough. Raises TrainingError."""
-    part = single_part(data.split.train.label_N, HELD_OUT_SHARE, seed)
+    part = judging_parts(data.split.train.label_N, 1, seed)[0]
     learner = ModuleLearner(module, _adam(module, recipe), data, part, seed, recipe.batch_size)
     with threads_for(learner.rows_a_step * multiply_adds):
         return train_until_done(learner, recipe, len(part.trained_N), len(part.judged_N))

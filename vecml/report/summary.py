@@ -1,6 +1,7 @@
 """The result of a pipeline run as one sentence and one table, the same in terminal, MLflow, Prefect and Jupyter."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -10,6 +11,7 @@ from vecml.measure.limits import CEILING_WRONG
 from vecml.model.course import Course
 from vecml.model.evaluate import Evaluation, ReplicaAccuracy
 from vecml.model.simple_models import SimpleModel, best_of
+from vecml.model.tune import Tried
 from vecml.numbers import count, percent, rate, score, seconds
 from vecml.record import PipelineRecord
 
@@ -47,6 +49,8 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
         ("data", f"{record.table.source}: {size}, {len(record.table.classes)} classes"),
         ("network", network(record)),
     ]
+    if record.training.tried:
+        lines.append(("tuned", _tried(record.training.tried)))
     if record.training.course is not None:
         lines.append(("training", _course(record.training.course)))
     if record.choice is not None:
@@ -194,6 +198,16 @@ def _never(names: tuple[str, ...]) -> str:
     shown = ", ".join(repr(shortened(name)) for name in names[:5])
     more = f" and {count(len(names) - 5, 'more class')}" if len(names) > 5 else ""
     return f"{shown}{more}: no test row was labelled so"
+
+
+def _tried(tried: Sequence[Tried]) -> str:
+    """The setting that was chosen of those that were tried, and what it is worth against the rule's own."""
+    best = next(one for one in tried if one.chosen)
+    setting = f"width {','.join(map(str, best.hidden))}, rate {best.learning_rate:g}, decay {best.weight_decay:g}"
+    if best is tried[0]:
+        return f"{setting}: the rule's own setting is the best of {len(tried)} (held-out loss {best.held_out_loss:.3g})"
+    loss = f"{best.held_out_loss:.3g}, of the rule's own setting {tried[0].held_out_loss:.3g}"
+    return f"{setting}: the best of {len(tried)} settings (held-out loss {loss})"
 
 
 def _course(course: Course) -> str:
