@@ -121,9 +121,7 @@ def test_the_bound_that_is_named_repeats_what_the_clock_ended(tmp_path: Path, mo
     times = iter(range(10_000))
     monkeypatch.setattr(training_module, "train_until_done", partial(train_until_done, clock=lambda: next(times)))
     split, config = split_of(tmp_path, max_steps=None, max_seconds=4)
-    with pytest.warns(
-        VecmlWarning, match=r"^VML020 training ended after 120 steps .* --max-steps 120 --max-sec"
-    ):
+    with pytest.warns(VecmlWarning, match=r"^VML020 training ended after 120 steps .* --max-steps 120 --max-sec"):
         ended = train(split, config)
     monkeypatch.undo()
     again = train(split, config.model_copy(update={"max_steps": 120, "max_seconds": 400}))
