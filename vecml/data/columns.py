@@ -52,6 +52,12 @@ def column_from_arrow(
 ) -> Column | None:
     """One Arrow column as a raw `Column`, None where it is left out; raises DataError for what is refused.
 
+    Args:
+        name: of the column.
+        column: its values, of any type.
+        rules: what was asked for of all columns.
+        findings: is told what was decided.
+
     A dictionary counts as the values it stands for. Arrow's null type is a number that is missing everywhere. Integers
     that float64 does not hold are text, and so is whatever `rules.categorical` names.
     """

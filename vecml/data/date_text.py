@@ -16,7 +16,7 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 
 
 def parse_dates(texts: "pa.Array", name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What texts (D,) without blanks around them say in a format of `FORMATS`.
+    """Read texts (D,) without blanks around them as dates of a format of `FORMATS`.
 
     Returns:
         Seconds since 1970-01-01 UTC, of a time of day since midnight: float64 (D,), NaN where a text says no date of
@@ -43,7 +43,7 @@ def parse_dates(texts: "pa.Array", name: str) -> tuple[NDArray[np.float64], NDAr
 def date_format(
     texts: "pa.Array", share_needed: float, count_D: NDArray[np.int64]
 ) -> tuple[str, str, NDArray[np.float64]] | None:
-    """The one format in which most of the texts are dates, another that fits as well ("" for none), and the seconds.
+    """Find the one format in which most of the texts are dates, another that fits as well ("": none), and the seconds.
 
     Args:
         texts: distinct values (D,) without blanks around them, markers of missing values left out.

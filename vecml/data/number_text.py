@@ -66,7 +66,7 @@ def parse_numbers(texts: "pa.Array", style: NumberFormat) -> NDArray[np.float64]
 def number_format(
     texts: "pa.Array", share_needed: float, count_D: NDArray[np.int64]
 ) -> tuple[NumberFormat, str, NDArray[np.float64]] | None:
-    """The one way in which most of the texts write numbers, what else it could be ("" where nothing), and the numbers.
+    """Find the one way in which most of the texts write numbers, what else it could be ("": nothing), and the numbers.
 
     Args:
         texts: distinct values (D,) without blanks around them, markers of missing values left out.
@@ -109,7 +109,10 @@ def number_format(
 
 
 def sample_places(count_D: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Places of the commonest of D distinct values, and of some from everywhere: the values are sorted."""
+    """Places (intp) of the commonest of D distinct values, and of some from everywhere: the values are sorted.
+
+    `count_D` (int64) are the rows of each.
+    """
     if len(count_D) <= SAMPLE:
         return np.arange(len(count_D))
     spread = np.linspace(0, len(count_D) - 1, SAMPLE).astype(np.intp)
@@ -117,7 +120,7 @@ def sample_places(count_D: NDArray[np.int64]) -> NDArray[np.intp]:
 
 
 def share_read(values_D: NDArray[np.float64], count_D: NDArray[np.int64]) -> float:
-    """The share of the rows, given the rows of each distinct text, of which the text says something: it is no NaN."""
+    """The share of the rows whose text says something: values_D (float64) is no NaN; count_D (int64) are its rows."""
     return float(count_D[~np.isnan(values_D)].sum()) / max(1, float(count_D.sum()))
 
 

@@ -38,7 +38,7 @@ class NumberFormat:
         return self == PLAIN
 
     def described(self) -> str:
-        """What is said of the format: `numbers with the unit '$' and ',' between thousands`."""
+        """Write what the format is: `numbers with the unit '$' and ',' between thousands`."""
         said = [f"the unit {unit!r}" for unit in (self.before, self.after) if unit]
         if self.thousands:
             said.append(f"{self.thousands!r} between thousands")

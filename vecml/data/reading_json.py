@@ -35,7 +35,7 @@ def reading_from_json(content: object, kind: Kind) -> Reading:
 
 
 def reading_before_format_2(kind: Kind) -> Reading:
-    """What is known of a column's text where a model did not keep it."""
+    """Give what is known of a column's text where a model did not keep it."""
     return Reading(date=UNKNOWN if kind == "number" else "")
 
 

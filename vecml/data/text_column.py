@@ -43,7 +43,7 @@ MOST_CATEGORIES = 10_000  # the largest --max-categories
 
 @dataclass(frozen=True)
 class ColumnRules:
-    """What was asked for of all columns.
+    """The user's word on how columns are read.
 
     Attributes:
         max_categories: the commonest values of a text column that become categories; None keeps all.
@@ -63,7 +63,7 @@ EVERYTHING = ColumnRules()
 
 @dataclass(frozen=True)
 class Said:
-    """What the distinct values of a column say.
+    """The meaning of a column's distinct values.
 
     Attributes:
         kind: what the column is.
@@ -84,6 +84,12 @@ class Said:
 
 def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findings: Findings) -> Column | None:
     """A text column as a raw column of the kind that it says; None where it is left out.
+
+    Args:
+        name: of the column.
+        column: its texts, or a dictionary of texts.
+        rules: what was asked for of all columns.
+        findings: is told what was decided.
 
     Decisions go into `findings`: VML030 (left out), VML031 (values pooled), VML032 (words are missing), VML033 (dates
     that fit two formats), VML034 (integers that float64 does not hold), VML035 (numbers with units or separators).
@@ -127,7 +133,15 @@ def category(
     reading: Reading,
     max_categories: int | None = None,
 ) -> Column:
-    """A category column of int32 codes (N,) into sorted distinct texts, without those that are missing values."""
+    """A category column, without the texts that stand for a missing value.
+
+    Args:
+        name: of the column.
+        code_N: int32 (N,), a place of `values` for each row, -1 where missing.
+        values: sorted distinct texts.
+        reading: names the texts that are missing values.
+        max_categories: as in `Column`.
+    """
     missing_D = stands_for_missing(pc.utf8_trim_whitespace(values.cast(pa.large_string())), reading.missing)
     if missing_D.any():
         recode_D = np.full(len(values) + 1, MISSING_CODE, np.int32)

@@ -49,7 +49,7 @@ SILENT_MARKERS = (
 
 
 def read_texts(kind: Kind, reading: Reading, texts: "pa.Array") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What distinct texts (D,) of a number or boolean column say.
+    """Read distinct texts (D,) of a number or boolean column.
 
     Returns:
         float64 (D,), NaN where missing; and bool (D,): which of them say nothing.
