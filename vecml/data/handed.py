@@ -47,7 +47,7 @@ def kind_of(data: object) -> str:
 
 
 def handed_over(name: str) -> object:
-    """What was handed over; raises DataError where there is nothing, as in another process or later."""
+    """Give what was handed over; raises DataError where there is nothing, as in another process or later."""
     data = _handed.get()
     if data is None:
         raise DataError(

@@ -21,7 +21,7 @@ JUDGED_ROWS = 8_192  # of the held-out rows: as many go through a module at once
 
 
 class Learner(Protocol):
-    """It trains networks, each on its rows."""
+    """Something that trains networks, each on its rows."""
 
     rows_a_step: int
 
