@@ -250,6 +250,7 @@ def test_missing_values_in_quotes(tmp_path: Path) -> None:
     [
         "a,b,art\n1,2,x\n3,4\n",  # ragged: the header's separator is the one
         "a;b;art\n1;2;x\n3;4\n",
+        "# a comment\n# another\na,b,art\n1,2,x\n3,4\n",
     ],
 )
 def test_a_ragged_row_is_refused_with_its_number(content: str, tmp_path: Path) -> None:
@@ -257,6 +258,32 @@ def test_a_ragged_row_is_refused_with_its_number(content: str, tmp_path: Path) -
     path.write_text(content)
     with pytest.raises(DataError, match=r"row 2 has 2 values, the header names 3 columns"):
         load(path)
+
+
+def test_a_ragged_row_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("1,2,x\n3,4\n5,6,x\n")
+    with pytest.raises(DataError, match=r"row 2 has 2 values, others have 3 columns"):
+        load(path, no_header=True, target="2")
+
+
+def test_decimal_commas_between_semicolons(tmp_path: Path) -> None:
+    """As Excel writes it in Europe; blocks at predict say the same."""
+    plain, path = tmp_path / "plain.csv", tmp_path / "t.csv"
+    sizes = [f"{row % 9}.{row % 7}5" for row in range(60)]
+    plain.write_text("\n".join(["size,art", *(f"{size},{'xy'[i % 2]}" for i, size in enumerate(sizes)), ""]))
+    path.write_bytes(
+        plain.read_bytes().replace(b",", b";").replace(b".", b",").replace(b"size", "größe".encode("cp1252"))
+    )
+    plain.write_text(plain.read_text().replace("size", "größe"), encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VecmlWarning)
+        whole, european = load(plain)[0], load(path)[0]
+        assert european.columns[0].kind == "number"
+        assert european.digest == whole.digest
+        encoding = Encoding.fit(european.columns, np.arange(60), european.target, european.classes)
+        x_FN = np.concatenate([encoding.transform(b.columns)[0] for b in blocks(open_file(path, encoding), 7)], axis=1)
+    np.testing.assert_array_equal(x_FN, encoding.transform(whole.columns)[0])
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,11 @@ AT_ONCE = [
     (("--data",), "error: Option '--data' requires an argument.\nhint: vecml run --help\n"),
     (("table.csv",), "error: Got unexpected extra argument(s) (table.csv)\nhint: vecml run --help\n"),
     (
+        ("--data", "a.csv", "b.csv"),
+        "error: Got unexpected extra argument(s) (b.csv)\n"
+        "hint: several files are one value: put the pattern in quotes, --data 'parts/*.csv'\n",
+    ),
+    (
         ("--engine", "tensorflow"),
         "error: --engine tensorflow: there is no such engine\n"
         "hint: choose from auto, row_loop, numpy, torch, torch_compile, onnxruntime, openvino, halide\n",

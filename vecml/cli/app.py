@@ -100,7 +100,11 @@ def main() -> None:
     except UsageError as error:
         named = [command.name for command in app.registered_commands if command.name in sys.argv[1:2]]
         command = error.ctx.command_path if error.ctx else " ".join(["vecml", *map(str, named)])
-        code = _ended(SettingError(" ".join(error.format_message().split()), f"{command} --help"), debug)
+        said = " ".join(error.format_message().split())
+        hint = f"{command} --help"
+        if "extra argument" in said and "--data" in sys.argv:
+            hint = "several files are one value: put the pattern in quotes, --data 'parts/*.csv'"
+        code = _ended(SettingError(said, hint), debug)
     except MemoryError as error:
         text = one_line(error, whole=True, limit=None) if str(error) else "an allocation failed"
         code = _ended(VecmlError(f"not enough memory: {text}", "fewer rows or features, or a larger machine"), debug)
