@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from vecml.errors import SettingError
-from vecml.fields import Declared, Flag, RefusedError, shown
+from vecml.fields import Declared, Flag, RefusedError, flag, shown
 from vecml.passwords import taken_out
 
 Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
@@ -239,7 +239,7 @@ class TrainingConfig(Declared):
             fields = ("target", "drop", "keep", "categorical", "missing", "separator", "encoding", "no_header")
             for field in fields:
                 if getattr(self, field):
-                    raise ValueError(f"--{field} needs --data: name the file that holds the column")
+                    raise ValueError(f"{flag(field)} needs --data: name the file that holds the column")
         both = sorted(set(self.drop) & set(self.keep))
         if both:
             raise ValueError(f"column {both[0]!r} is both dropped and kept")

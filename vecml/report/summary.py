@@ -179,7 +179,7 @@ def _simple(models: tuple[SimpleModel, ...]) -> str:
         f"{one.name} {percent(one.accuracy)}" + (f" (with {one.cut})" if one.cut else "") for one in models
     )
     better = [one.name for one in models if one.better]
-    verdict = f"{' and '.join(better)} better than the network" if better else "neither better beyond chance"
+    verdict = f"{' and '.join(better)} better than the network" if better else "none better beyond chance"
     return f"{said}; {verdict}"
 
 
@@ -196,7 +196,7 @@ def _unbalanced(evaluation: Evaluation) -> list[tuple[str, str]]:
 def _never(names: tuple[str, ...]) -> str:
     """The classes that have test rows and that the network names none of."""
     shown = ", ".join(repr(shortened(name)) for name in names[:5])
-    more = f" and {count(len(names) - 5, 'more class')}" if len(names) > 5 else ""
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return f"{shown}{more}: no test row was labelled so"
 
 
