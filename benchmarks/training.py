@@ -19,6 +19,7 @@ from vecml.model.train import train
 NOTEBOOK_ROWS = 5_000
 REPLICAS = 16
 MANY_ROWS = 1_000_000
+RATE = 1e-3  # Adam's step size without a table
 
 
 def training(rounds: int) -> Iterator[Figure]:
@@ -71,10 +72,8 @@ def _many_rows(rounds: int) -> Iterator[Figure]:
     split = _split(config)
     part = split.train
     arms = {
-        "torch": wall(_bare(part, lambda module: torch.optim.Adam(module.parameters(), lr=config.learning_rate))),
-        "torch with vecml's Adam": wall(
-            _bare(part, lambda module: Adam(list(module.parameters()), config.learning_rate))
-        ),
+        "torch": wall(_bare(part, lambda module: torch.optim.Adam(module.parameters(), lr=RATE))),
+        "torch with vecml's Adam": wall(_bare(part, lambda module: Adam(list(module.parameters()), RATE))),
         "vecml": wall(lambda: train(split, config, "cpu")),
     }
     before = torch.get_num_threads()
@@ -101,7 +100,7 @@ def _bare(part: Part, optimizer_of: Callable[[nn.Module], torch.optim.Adam | Ada
     def loop() -> None:
         module = nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 2))
         optimizer = optimizer_of(module)
-        forget = optimizer.zero_gradient if isinstance(optimizer, Adam) else optimizer.zero_grad
+        forget = optimizer.gradient_P.zero_ if isinstance(optimizer, Adam) else optimizer.zero_grad
         for x_BF, label_B in zip(x_batches, label_batches, strict=True):
             forget()
             nn.functional.cross_entropy(module(x_BF), label_B).backward()

@@ -84,8 +84,9 @@ def choose_rows_of(config: Any) -> int:
     """Rows for vecml's own network, before it is trained."""
     from vecml.lab.rungs import choose_rows
     from vecml.model.network import Architecture
+    from vecml.model.recipe import NOTEBOOK_HIDDEN
 
-    return choose_rows(Architecture(config.features, tuple(config.hidden), 2, config.activation))
+    return choose_rows(Architecture(config.features, config.hidden or NOTEBOOK_HIDDEN, 2, config.activation))
 
 
 def _show(result: Any, address: str) -> None:

@@ -14,7 +14,9 @@ EPILOG = """**Examples**
 
 - `vecml run`: the notebook's job, 5,000 generated rows and a 10-32-2 network
 
-- `vecml run --data sklearn:digits --epochs 60`: a set that ships with scikit-learn
+- `vecml run --data sklearn:digits`: a set that ships with scikit-learn; rows held out of the training end it
+
+- `vecml run --data sklearn:digits --tune 16`: 16 settings of width, learning rate and weight decay are tried first
 
 - `vecml run --data table.csv --target label --drop id --hidden 64,32`: a table of your own
 
