@@ -215,6 +215,7 @@ def test_rules_for_columns_are_those_of_a_file() -> None:
     assert (forced.predict(frame) == label_N).mean() > 0.95
 
 
+@pytest.mark.filterwarnings("ignore:VML023")
 def test_balanced_classes_find_the_rare_one() -> None:
     rng = np.random.default_rng(1)
     label_N = (rng.random(400) < 0.08).astype(int)

@@ -62,7 +62,8 @@ def test_a_loss_that_rises_from_the_start_leaves_the_weights_as_they_were() -> N
 
 
 def test_what_still_falls_is_told_from_what_creeps() -> None:
-    assert course_of(lambda step: 1 / (1 + step))[0].falling
+    assert course_of(lambda step: 2 - step / 1_000)[0].falling
+    assert not course_of(lambda step: 1 / (1 + step))[0].falling  # from nearly nothing to less
     assert not course_of(lambda step: 1 + 1 / (1 + step / 50))[0].falling
     assert not course_of(lambda step: abs(step - 300) / 100)[0].falling
 

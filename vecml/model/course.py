@@ -41,13 +41,12 @@ class Course:
 
     @property
     def falling(self) -> bool:
-        """Whether a bound ended it while the held-out loss fell: by a twentieth in the last fifth of the steps."""
+        """Whether a bound ended it as the loss fell: by 2 % of its first value in the last fifth of the steps."""
         if self.reason == "settled" or self.best_step < 0.9 * self.steps:
             return False
-        before = [
-            loss for step, loss in zip(self.at_step, self.held_out_losses, strict=True) if step <= 0.8 * self.steps
-        ]
-        return self.best_loss < 0.95 * min(before)
+        points = zip(self.at_step, self.held_out_losses, strict=True)
+        before = min(loss for step, loss in points if step <= 0.8 * self.steps)
+        return before - self.best_loss > 0.02 * self.held_out_losses[0]
 
 
 class Watch:
