@@ -8,11 +8,12 @@ import numpy as np
 
 from vecml.config import TrainingConfig
 from vecml.data.findings import Findings
-from vecml.data.remedy import command, flags
-from vecml.data.table import MISSING_CODE, Column
+from vecml.data.remedy import Follow, command, flags
+from vecml.data.table import MISSING_CODE, Column, is_constant, is_missing
 
 MOST_CLASSES_OFFERED = 20
 FEWEST_ROWS_OFFERED = 2
+OFFERED_BINS = 4
 USUAL_NAMES = frozenset({"label", "labels", "class", "target", "y", "outcome", "species", "diagnosis", "category"})
 
 
@@ -25,19 +26,21 @@ class Advice:
         names: of all columns of the source.
         columns: those that may be features, as far as they can be.
         findings: a command leaves out the columns that are refused there.
+        follow: as for `vecml.data.remedy.command`.
     """
 
     config: TrainingConfig | None = None
     names: tuple[str, ...] = ()
     columns: Sequence[Column] = ()
     findings: Findings = field(default_factory=Findings)
+    follow: Follow | None = None
 
     def command(self, changes: Mapping[str, Any]) -> str:
         """Write the command with `changes`; without a configuration only their flags."""
         if self.config is None:
             return flags(changes)
         drop = tuple(dict.fromkeys((*changes.get("drop", ()), *self.findings.refusals)))
-        return command(self.config, {**changes, "drop": drop}, self.names)
+        return command(self.config, {**changes, "drop": drop}, self.names, self.follow)
 
     def another_target(self, words: str = "name another column", *, unusable: bool = False) -> str:
         """A hint to choose another column as the target, with a command where one is there to be chosen.
@@ -48,11 +51,19 @@ class Advice:
         """
         if self.config is not None and self.config.data is None:
             return f"generate more rows: {self.command({'rows': None})}"
-        offered = _classes_column(self.columns)
+        offered, bins = _classes_column(self.columns), None
+        if offered is None and len(self.columns) > 1:
+            offered, bins = _numbers_column(self.columns), OFFERED_BINS
         if offered is None or self.config is None:
             return "name another column with --target: one with a few values that repeat"
         drop = (self.config.target,) if unusable and self.config.target else ()
-        return f"{words}: {self.command({'target': offered, 'drop': drop, 'bins': None})}"
+        return f"{words}: {self.command({'target': offered, 'drop': drop, 'bins': bins})}"
+
+
+def _numbers_column(columns: Sequence[Column]) -> str | None:
+    """The last column of numbers that vary, which can be cut into classes."""
+    numbers = [one.name for one in columns if one.kind == "number" and not (is_missing(one) or is_constant(one))]
+    return numbers[-1] if numbers else None
 
 
 def _classes_column(columns: Sequence[Column]) -> str | None:

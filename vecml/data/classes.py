@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.data.advice import Advice
+from vecml.data.advice import OFFERED_BINS, Advice
 from vecml.data.findings import Findings
 from vecml.data.selection import listed
 from vecml.data.table import MISSING_CODE
@@ -123,7 +123,7 @@ def rows_for_testing(
     few = [f"{name!r} has {count}" for name, count in zip(classes, count_C, strict=True) if count < FEWEST_ROWS]
     if few:
         if n_classes > SEVERAL_NUMBERS and all(map(_is_number, classes)):
-            hint = f"to cut the numbers into classes: {advice.command({'bins': 4})}"
+            hint = f"to cut the numbers into classes: {advice.command({'bins': OFFERED_BINS})}"
         elif (count_C >= FEWEST_ROWS).sum() >= 2 and (few_rows := int((count_C == 1).sum())) < n_rows / 2:
             hint = f"to leave them out, {few_rows:,} of {count(n_rows, 'row')}: "
             hint += _command(count_C, FEWEST_ROWS, advice, test_fraction)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vecml.data.remedy import flags
+from vecml.data.remedy import flags, is_on_trial
 from vecml.data.selection import listed_columns
 from vecml.errors import DataError
 from vecml.warnings import warn
@@ -90,6 +90,8 @@ class Findings:
         if strict and taken:
             said = "; ".join(_sentences(taken))
             raise DataError(f"--strict: vecml would decide this: {said}", f"say it: {write(_said_openly(taken))}")
+        if is_on_trial():
+            return
         for code in dict.fromkeys(decision.code for decision in self.decisions):
             for sentence in _sentences([decision for decision in self.decisions if decision.code == code]):
                 warn(code, sentence)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from vecml.data.advice import Advice
+from vecml.data.advice import OFFERED_BINS, Advice
 from vecml.data.arrow_types import is_numeric, is_text, plain, shortened_type
 from vecml.data.bins import cut
 from vecml.data.categories import category_codes
@@ -25,7 +25,6 @@ from vecml.numbers import count
 
 MOST_NUMBERS = 100
 AS_WRITTEN = Said("category", Reading(missing=("",)))
-DEFAULT_BINS = 4
 
 
 def labels_from_arrow(
@@ -72,7 +71,7 @@ def labels_from_arrow(
     if is_number and len(distinct) > MOST_NUMBERS:
         raise DataError(
             f"target {target!r} looks like regression: it has {len(distinct):,} distinct numbers",
-            f"vecml trains classifiers; to cut it into classes: {advice.command({'bins': DEFAULT_BINS})}",
+            f"vecml trains classifiers; to cut it into classes: {advice.command({'bins': OFFERED_BINS})}",
         )
     names = value_names(distinct, utc=getattr(column.type, "tz", None) is not None)
     return code_N, names

@@ -1,8 +1,13 @@
-"""The command of a hint: the one that was given, with changes, so that it can be pasted into a shell and then works."""
+"""The command of a hint: the one that was given, with changes, so that it can be pasted into a shell and then works.
+
+A table may have several faults, of which each is found only when the one before is mended. So the changes are tried
+before they are offered, and what is refused then is mended too (`follow`).
+"""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from vecml.config import PipelineConfig, TrainingConfig
@@ -12,19 +17,49 @@ from vecml.data.name_list import write_names
 from vecml.errors import DataError
 from vecml.fields import flag, flag_of, is_list, shown, value_type
 
+# Leads from a configuration to one with which the table can be used: the same, or with further changes.
+Follow = Callable[[TrainingConfig], TrainingConfig]
 
-def command(config: TrainingConfig, changes: Mapping[str, Any], names: Sequence[str] = ()) -> str:
+_proposed: ContextVar[list[TrainingConfig] | None] = ContextVar("vecml_proposed", default=None)
+
+
+@contextmanager
+def on_trial() -> Iterator[list[TrainingConfig]]:
+    """Collect the configurations that hints propose in the `with` block; no warning is given there."""
+    proposed: list[TrainingConfig] = []
+    token = _proposed.set(proposed)
+    try:
+        yield proposed
+    finally:
+        _proposed.reset(token)
+
+
+def is_on_trial() -> bool:
+    """Whether a table is only tried, for a hint."""
+    return _proposed.get() is not None
+
+
+def command(
+    config: TrainingConfig, changes: Mapping[str, Any], names: Sequence[str] = (), follow: Follow | None = None
+) -> str:
     """Write the command line of `config` with `changes`: every flag that is not at its default, quoted for a shell.
 
     Args:
         config: what was asked for; a `PipelineConfig` is written as `vecml run`, otherwise it is `vecml compare`.
         changes: new values by field, None for the default. Lists of columns and of texts are added to those there are.
         names: of the source's columns; with them names that hold a line break are written in one line.
+        follow: finds what has to be changed beside these; that is said before the command.
 
     Example: `vecml run --data 'my table.csv' --target label --drop id,name`; where the table is in Python's memory,
     `drop=['id', 'name']`.
     """
-    values = _changed(config, changes)
+    wanted = changed(config, changes)
+    proposed = _proposed.get()
+    if proposed is not None:
+        proposed.append(wanted)
+        return ""
+    found = wanted if follow is None else follow(wanted)
+    values = {name: getattr(found, name) for name in type(config).model_fields}
     if (config.data or "").startswith(PREFIX):  # no command line can name a table in Python's memory
         asked = {name: value for name, value in values.items() if value != getattr(config, name)}
         return ", ".join(
@@ -38,7 +73,18 @@ def command(config: TrainingConfig, changes: Mapping[str, Any], names: Sequence[
         if is_list(field) and value_type(field) is str:
             value = tuple(_typed(one, names) for one in value)
         words += _words(name, _typed(value, names) if name == "target" else value)
-    return shlex.join(words)
+    return _needed_too(wanted, found) + shlex.join(words)
+
+
+def _needed_too(wanted: TrainingConfig, found: TrainingConfig) -> str:
+    """The flags that were found to be needed beside those that were wanted, for the words before a command."""
+    new: dict[str, Any] = {}
+    for name in type(wanted).model_fields:
+        before, now = getattr(wanted, name), getattr(found, name)
+        if before != now:
+            new[name] = tuple(one for one in now if one not in before) if isinstance(now, tuple) else now
+    too = flags(new)
+    return f"(it needs {too} then) " if too else ""
 
 
 class SettingHelpsError(DataError):
@@ -59,15 +105,17 @@ class SettingHelpsError(DataError):
 
 
 @contextmanager
-def whole_commands(config: TrainingConfig) -> Iterator[None]:
+def whole_commands(config: TrainingConfig, follow: Follow | None = None) -> Iterator[None]:
     """Let the hint of a `SettingHelpsError` that is raised in the `with` block end with the command of `config`.
+
+    `follow` is as for `command`.
 
     Raises DataError in its place.
     """
     try:
         yield
     except SettingHelpsError as error:
-        raise DataError(error.message, f"{error.words} {command(config, error.changes)}") from None
+        raise DataError(error.message, f"{error.words} {command(config, error.changes, follow=follow)}") from None
 
 
 def flags(changes: Mapping[str, Any]) -> str:
@@ -94,8 +142,8 @@ def _typed(name: str, names: Iterable[str]) -> str:
     return line if is_broken and find_column(line, tuple(names)) == name else name
 
 
-def _changed(config: TrainingConfig, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of all fields with `changes`; a column that is kept by name is dropped by not keeping it."""
+def changed(config: TrainingConfig, changes: Mapping[str, Any]) -> TrainingConfig:
+    """Change the configuration as `command` says; a column that is kept by name is dropped by not keeping it."""
     values = {name: getattr(config, name) for name in type(config).model_fields}
     for name, value in changes.items():
         if name in ("drop", "keep", "categorical", "missing"):
@@ -107,4 +155,4 @@ def _changed(config: TrainingConfig, changes: Mapping[str, Any]) -> dict[str, An
         kept = tuple(name for name in values["keep"] if name not in values["drop"])
         dropped = tuple(name for name in values["drop"] if name not in values["keep"])
         values |= {"keep": kept, "drop": () if kept else dropped}
-    return values
+    return config.model_copy(update=values)

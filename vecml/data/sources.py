@@ -5,6 +5,7 @@ refused for the same reasons in the same words.
 """
 
 import dataclasses
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,13 +17,13 @@ from numpy.typing import NDArray
 from vecml.config import TrainingConfig
 from vecml.data import builtin, synthetic
 from vecml.data.advice import Advice
-from vecml.data.classes import check_classes, without_rare
+from vecml.data.classes import check_classes, rows_for_testing, without_rare
 from vecml.data.column_names import typeable_names
 from vecml.data.digest import table_digest
 from vecml.data.findings import Findings
 from vecml.data.leaks import without_leaks
 from vecml.data.origin import check_origin, read_origin
-from vecml.data.remedy import whole_commands
+from vecml.data.remedy import Follow, on_trial, whole_commands
 from vecml.data.selection import Chosen, choose_columns, features_of, listed, nearest, no_such_columns
 from vecml.data.table import MISSING_CODE, Column, Table, is_constant, is_missing, take_rows
 from vecml.errors import DataError
@@ -30,6 +31,9 @@ from vecml.progress import stage
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+MOST_FOLLOWED = 8
+FOLLOWED_SECONDS = 1.0
 
 
 def check_source(data: str | None) -> None:
@@ -56,15 +60,44 @@ def load_table(config: TrainingConfig, needed: Collection[str] = ()) -> Table:
     Raises DataError for whatever cannot be read, or not be used to train a classifier; with `config.strict` also where
     something had to be decided.
     """
-    with whole_commands(config):
+    with whole_commands(config, followed):
         return _load(config, needed)
+
+
+def followed(config: TrainingConfig) -> TrainingConfig:
+    """The configuration, with what else has to be changed until its table can be read and split.
+
+    Each refusal's own proposal is taken, a few times and for a short time. Where there is none, or the data cannot be
+    read twice, it is the configuration as it is.
+    """
+    if not config.data or config.data == "-" or "://" in config.data:
+        return config
+    began, tried = time.monotonic(), config
+    for _ in range(MOST_FOLLOWED):
+        with on_trial() as proposed:
+            try:
+                table = load_table(tried)
+                advice = table.advice and dataclasses.replace(table.advice, columns=table.columns)
+                count_C = np.bincount(table.label_N, minlength=len(table.classes))
+                rows_for_testing(count_C, table.classes, tried.test_fraction, advice)
+            except DataError:
+                if not proposed:
+                    return config
+                tried = proposed[-1]
+            else:
+                return tried
+        if time.monotonic() - began > FOLLOWED_SECONDS:
+            break
+    return tried
 
 
 def _load(config: TrainingConfig, needed: Collection[str]) -> Table:
     if config.data is None:
         columns, label_N = synthetic.synthetic_columns(config.rows, config.features, config.seed)
         target, classes = synthetic.TARGET, synthetic.CLASSES
-        return _labelled(Labelled("synthetic", columns, label_N, classes, target), Advice(config), needed)
+        return _labelled(
+            Labelled("synthetic", columns, label_N, classes, target), Advice(config, follow=followed), needed
+        )
     source = config.data
     if source.startswith(builtin.PREFIX):
         with stage(f"reading {source}"):
@@ -73,10 +106,10 @@ def _load(config: TrainingConfig, needed: Collection[str]) -> Table:
             config = config.model_copy(update={"target": builtin.TARGET})
         elif config.target != builtin.TARGET:  # what the set itself asks for would give the answer away
             arrow = arrow.drop_columns([builtin.TARGET])
-        return table_from_arrow(arrow, source, config, needed)
+        return table_from_arrow(arrow, source, config, needed, follow=followed)
     findings = Findings()
     arrow, shown = read_origin(config, partial(findings.decided, "VML050", None))
-    return table_from_arrow(arrow, shown, config, needed, findings)
+    return table_from_arrow(arrow, shown, config, needed, findings, followed)
 
 
 @dataclass(frozen=True)
@@ -103,6 +136,7 @@ def table_from_arrow(
     config: TrainingConfig,
     needed: Collection[str] = (),
     findings: Findings | None = None,
+    follow: Follow | None = None,
 ) -> Table:
     """The labelled table that `config` chooses from an Arrow table.
 
@@ -112,6 +146,7 @@ def table_from_arrow(
         config: names the target and the features.
         needed: as for `load_table`.
         findings: what was decided while it was read.
+        follow: as for `vecml.data.remedy.command`.
 
     Raises DataError as `load_table` does.
     """
@@ -135,7 +170,7 @@ def table_from_arrow(
         findings.decided("VML036", name, f"holds codes of two letters, and {NA} is one of them and no missing value")
     rules = ColumnRules(config.max_categories, frozenset(config.categorical), config.missing, frozenset(words))
     columns = columns_from_arrow(arrow.select(features), rules, findings)
-    advice = Advice(config, names, columns, findings)
+    advice = Advice(config, names, columns, findings, follow)
     if chosen.unknown:
         raise _unknown(chosen, source, advice)
     if chosen.target is None:
