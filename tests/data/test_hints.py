@@ -4,10 +4,13 @@ The refusals are read off the source, so that a new one without either fails her
 """
 
 import ast
+import contextlib
+import csv
 import functools
+import random
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from vecml.config import PipelineConfig, make_config
 from vecml.data.remedy import whole_commands
 from vecml.data.sources import check_source, load_table
 from vecml.data.split import Split, split_table
-from vecml.errors import DataError
+from vecml.errors import DataError, SettingError
 from vecml.model.train import train
 
 SOURCES = Path(__file__).parents[2] / "vecml" / "data"
@@ -69,6 +72,7 @@ CASES: dict[str, tuple[str, Write, dict[str, Any]]] = {
     "type of target": ("a.parquet", parquet(a=NUMBERS, b=XY, label=[[1]] * 20), {}),
     "no label": ("a.csv", table("{0},{2},", header="a,b,label"), {}),
     "one class": ("a.csv", table("{0},{2},same", header="a,b,label"), {}),
+    "no class with so many rows": ("a.csv", table(), {"min_class_rows": 21}),
     "one row of a class": ("a.csv", numbered(41, lambda i: f"{i * 7 % 11},{'xyz'[i % 2 + (i == 40) * 2]}"), {}),
     "every class has one row": ("a.csv", numbered(40, lambda i: f"{i * 7 % 11},{i % 2},w{i}", "a,b,label"), {}),
     "many numbers with one row": ("a.csv", numbered(40, lambda i: f"{i * 7 % 11},{i}"), {}),
@@ -171,6 +175,78 @@ WITHOUT: dict[str, tuple[str, ...]] = {
     ),
     "the reason why a column is refused, which is listed where it is given": ("columns: {}",),
 }
+
+
+COLUMNS: dict[str, Callable[[random.Random, int], object]] = {
+    "number": lambda draw, _: round(draw.gauss(0, 1), 3),
+    "whole": lambda draw, _: draw.randrange(20),
+    "count": lambda _, row: row,
+    "infinite": lambda draw, _: draw.choice([1, 2, "inf"]),
+    "huge": lambda draw, _: draw.choice(["1e300", 1]),
+    "constant": lambda _draw, _row: 5,
+    "empty": lambda _draw, _row: "",
+    "text": lambda draw, row: f"w{row} {draw.random()}",
+    "category": lambda draw, _: draw.choice("abc"),
+}
+LABELS: dict[str, Callable[[random.Random, int], object]] = {
+    "two": lambda _, row: "xy"[row % 2],
+    "numbers": lambda draw, _: round(draw.gauss(0, 1), 4),
+    "names": lambda _, row: f"n{row}",
+    "one": lambda _draw, _row: "s",
+    "none": lambda _draw, _row: "",
+    "a single row": lambda _, row: "z" if row == 0 else "xy"[row % 2],
+    "rare": lambda draw, _: draw.choice("aaaabbbbcdefghijklmnop"),
+    "missing": lambda draw, _: draw.choice(["x", "y", "", "NA"]),
+    "infinite": lambda draw, _: draw.choice([0, 1, "inf"]),
+}
+NAMES = ("", "a", " a", "a,b", '"q"', "--a", "-", "a\nb", "é", "$x", "'", "\\", "a\tb", "[x]")
+
+
+def faulty(draw: random.Random, path: Path) -> dict[str, Any]:
+    """Write a table with several faults, and give settings with some more."""
+    rows, width = draw.choice([12, 30, 60, 200]), draw.randrange(2, 6)
+    kinds = [*(COLUMNS[draw.choice(list(COLUMNS))] for _ in range(width)), LABELS[draw.choice(list(LABELS))]]
+    names = [*(draw.choice(NAMES) for _ in range(width)), draw.choice(["label", " y", "--t", "l,m"])]
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(
+            [names, *([one(draw, row) for one in kinds] for row in range(rows))]
+        )
+    seldom: dict[str, Any] = {
+        "strict": True,
+        "test_fraction": draw.choice([0.01, 0.5, 0.99]),
+        "drop": (draw.choice([*names[:-1], "zzz", "A"]),),
+        "keep": (draw.choice([*names[:-1], "zzz", "B"]),),
+        "bins": draw.choice([2, 5]),
+        "min_class_rows": draw.choice([2, 5]),
+    }
+    chosen = {name: value for name, value in seldom.items() if draw.random() < 0.15}
+    return {"data": str(path), "target": draw.choice([*[names[-1]] * 3, "lable", names[-1].upper()]), **chosen}
+
+
+def pastes(config: PipelineConfig) -> int | None:
+    """How many commands are pasted until the table can be used; None where it never can."""
+    for pasted in range(6):
+        try:
+            read_and_split(config)
+        except DataError as error:
+            line = command_in(str(error.hint))
+            if line is None:
+                return None
+            config = parsed(line)
+        else:
+            return pasted
+    return None
+
+
+@pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
+def test_one_paste_is_enough_however_many_faults_there_are(tmp_path: Path) -> None:
+    needed: dict[int, int | None] = {}
+    for seed in range(150):
+        settings = faulty(random.Random(seed), tmp_path / "a.csv")
+        with contextlib.suppress(SettingError):  # two settings that cannot be together
+            needed[seed] = pastes(make_config(settings))
+    assert [seed for seed, pasted in needed.items() if pasted is not None and pasted > 1] == []
+    assert list(needed.values()).count(1) > 60
 
 
 @functools.cache

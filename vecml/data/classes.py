@@ -65,6 +65,30 @@ def without_rare(
     return recode_C[label_N], left
 
 
+def check_fewest(
+    label_N: NDArray[np.int64], classes: tuple[str, ...], fewest: int, target: str, advice: Advice
+) -> None:
+    """Refuse a bound on the rows of a class that leaves fewer than two classes of a target that has more.
+
+    Args:
+        label_N: class indices (N,), int64, -1 where missing.
+        classes: their names.
+        fewest: rows that a class must have.
+        target: name of the label's column.
+        advice: for the hint of the refusal.
+
+    Raises:
+        DataError: it does.
+    """
+    count_C = np.sort(np.bincount(label_N[label_N != MISSING_CODE], minlength=len(classes)))
+    kept, there = int((count_C >= fewest).sum()), int((count_C > 0).sum())
+    if kept < 2 <= there:
+        raise DataError(
+            f"--min-class-rows {fewest}: {kept} of {there} classes of {target!r} {'has' if kept == 1 else 'have'} so many rows",
+            f"fewer: {advice.command({'min_class_rows': int(count_C[-2])})}",
+        )
+
+
 def check_classes(
     label_N: NDArray[np.int64], classes: tuple[str, ...], target: str, source: str, advice: Advice
 ) -> None:

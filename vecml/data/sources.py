@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vecml.config import TrainingConfig
 from vecml.data import builtin, synthetic
 from vecml.data.advice import Advice
-from vecml.data.classes import check_classes, rows_for_testing, without_rare
+from vecml.data.classes import check_classes, check_fewest, rows_for_testing, without_rare
 from vecml.data.column_names import typeable_names
 from vecml.data.digest import table_digest
 from vecml.data.findings import Findings
@@ -222,6 +222,8 @@ def _use_all(advice: Advice) -> str:
 def _labelled(read: Labelled, advice: Advice, needed: Collection[str]) -> Table:
     """The table of what was read, without unlabelled rows, rare classes and useless columns."""
     config, findings = advice.config or TrainingConfig(), advice.findings
+    if config.rare_classes == "drop":
+        check_fewest(read.label_N, read.classes, config.min_class_rows, read.target, advice)
     label_N, classes = without_rare(
         read.label_N, read.classes, config.min_class_rows, config.rare_classes, read.target, findings
     )
