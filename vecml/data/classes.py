@@ -83,8 +83,9 @@ def check_fewest(
     count_C = np.sort(np.bincount(label_N[label_N != MISSING_CODE], minlength=len(classes)))
     kept, there = int((count_C >= fewest).sum()), int((count_C > 0).sum())
     if kept < 2 <= there:
+        has = "has" if kept == 1 else "have"
         raise DataError(
-            f"--min-class-rows {fewest}: {kept} of {there} classes of {target!r} {'has' if kept == 1 else 'have'} so many rows",
+            f"--min-class-rows {fewest}: {kept} of {there} classes of {target!r} {has} so many rows",
             f"fewer: {advice.command({'min_class_rows': int(count_C[-2])})}",
         )
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_FOLLOWED = 8
-FOLLOWED_SECONDS = 1.0
+FOLLOWED_SECONDS = 1.5
 
 
 def check_source(data: str | None) -> None:
@@ -60,20 +60,24 @@ def load_table(config: TrainingConfig, needed: Collection[str] = ()) -> Table:
     Raises DataError for whatever cannot be read, or not be used to train a classifier; with `config.strict` also where
     something had to be decided.
     """
-    with whole_commands(config, followed):
-        return _load(config, needed)
+    follow = partial(followed, began=time.monotonic())
+    with whole_commands(config, follow):
+        return _load(config, needed, follow)
 
 
-def followed(config: TrainingConfig) -> TrainingConfig:
+def followed(config: TrainingConfig, began: float) -> TrainingConfig:
     """The configuration, with what else has to be changed until its table can be read and split.
 
-    Each refusal's own proposal is taken, a few times and for a short time. Where there is none, or the data cannot be
-    read twice, it is the configuration as it is.
+    Each refusal's own proposal is taken, a few times. Where there is none, or the data cannot be read twice, or reading
+    takes long, it is the configuration as it is: a refusal must come soon. `began` is when reading began
+    (`time.monotonic`).
     """
     if not config.data or config.data == "-" or "://" in config.data:
         return config
-    began, tried = time.monotonic(), config
+    tried = config
     for _ in range(MOST_FOLLOWED):
+        if time.monotonic() - began > FOLLOWED_SECONDS:
+            break
         with on_trial() as proposed:
             try:
                 table = load_table(tried)
@@ -86,17 +90,15 @@ def followed(config: TrainingConfig) -> TrainingConfig:
                 tried = proposed[-1]
             else:
                 return tried
-        if time.monotonic() - began > FOLLOWED_SECONDS:
-            break
     return tried
 
 
-def _load(config: TrainingConfig, needed: Collection[str]) -> Table:
+def _load(config: TrainingConfig, needed: Collection[str], follow: Follow) -> Table:
     if config.data is None:
         columns, label_N = synthetic.synthetic_columns(config.rows, config.features, config.seed)
         target, classes = synthetic.TARGET, synthetic.CLASSES
         return _labelled(
-            Labelled("synthetic", columns, label_N, classes, target), Advice(config, follow=followed), needed
+            Labelled("synthetic", columns, label_N, classes, target), Advice(config, follow=follow), needed
         )
     source = config.data
     if source.startswith(builtin.PREFIX):
@@ -106,10 +108,10 @@ def _load(config: TrainingConfig, needed: Collection[str]) -> Table:
             config = config.model_copy(update={"target": builtin.TARGET})
         elif config.target != builtin.TARGET:  # what the set itself asks for would give the answer away
             arrow = arrow.drop_columns([builtin.TARGET])
-        return table_from_arrow(arrow, source, config, needed, follow=followed)
+        return table_from_arrow(arrow, source, config, needed, follow=follow)
     findings = Findings()
     arrow, shown = read_origin(config, partial(findings.decided, "VML050", None))
-    return table_from_arrow(arrow, shown, config, needed, findings, followed)
+    return table_from_arrow(arrow, shown, config, needed, findings, follow)
 
 
 @dataclass(frozen=True)
