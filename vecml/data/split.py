@@ -73,6 +73,8 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
         advice = table.advice and dataclasses.replace(table.advice, columns=table.columns)
         train_N, test_N = split_rows(table.label_N, table.classes, test_fraction, seed, advice)
         encoding = Encoding.fit(table.columns, train_N, table.target, table.classes)
+    with stage("comparing parts"):  # before the features are made: both need memory
+        seen = seen_rows(table.columns, train_N, test_N)
     if len(test_N) < SMALL_TEST_ROWS:
         rows = count(len(test_N), "row")
         warn("VML005", f"the test part has {rows}: too few to say much about the accuracy")
@@ -81,8 +83,6 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
     if test.unseen_categories:
         values = count(test.unseen_categories, "value")
         warn("VML003", f"in the test part, {values} of a category that the training part has not: encoded as zeros")
-    with stage("comparing parts"):
-        seen = seen_rows(table.columns, train_N, test_N)
     if seen >= MANY_SEEN * len(test_N):
         warn("VML043", f"{seen:,} of {count(len(test_N), 'test row')} have the same features as a training row")
     return Split(train, test, encoding, table.classes, seen)
@@ -127,4 +127,5 @@ def split_rows(
 
 def _part(table: Table, encoding: Encoding, row_N: NDArray[np.int64]) -> Part:
     x_FN, unseen = encoding.transform(table.columns, row_N, table.row_N)
-    return Part(x_FN, table.label_N[row_N], table.row_N[row_N], unseen)
+    is_whole = table.row_N[-1] == table.n_rows - 1  # they ascend: no row of the source was left out
+    return Part(x_FN, table.label_N[row_N], row_N if is_whole else table.row_N[row_N], unseen)
