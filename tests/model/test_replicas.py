@@ -118,7 +118,7 @@ def test_progress_counts_the_rows_of_every_network() -> None:
 
 
 def test_the_seed_that_diverged_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = train._seeded_module
+    made = train.seeded_module
 
     def broken(architecture: Any, seed: int) -> torch.nn.Sequential:
         module = made(architecture, seed)
@@ -127,7 +127,7 @@ def test_the_seed_that_diverged_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
                 module[0].weight[3, 4] = torch.nan
         return module
 
-    monkeypatch.setattr(train, "_seeded_module", broken)
+    monkeypatch.setattr(train, "seeded_module", broken)
     config = make_config({"replicas": 4, "seed": 7})
     with pytest.raises(TrainingError, match=r"^training with seed 9 diverged: the loss of epoch 1 is nan$") as caught:
         train.train(notebook_split(), config, replicas=config.replicas)

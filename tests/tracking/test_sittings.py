@@ -17,7 +17,6 @@ from tasks.tracking.store import Store, open_store
 from tasks.tracking.write import tracked
 from tests.made_comparison import comparison_of
 from tests.made_recorded import SETTING
-from vecml.config import PipelineConfig
 from vecml.errors import StoreError
 from vecml.history.diff import diff
 from vecml.record import child_metrics
@@ -206,7 +205,7 @@ def test_a_setting_alone_stands_for_itself() -> None:
 
 def test_pipeline_runs_bring_their_answers(telling_result: PipelineResult) -> None:
     for name in ("a", "b"):
-        with tracked(PipelineConfig(name=name), "cpu", None) as writer:
+        with tracked(telling_result.config.model_copy(update={"name": name}), "cpu", None) as writer:
             writer.log_result(dataclasses.replace(telling_result, run=writer.run), "a note")
     sides, others = read_sides(["a", "b"])
     label_N = telling_result.inference.label_N
@@ -224,7 +223,7 @@ def test_pipeline_runs_bring_their_answers(telling_result: PipelineResult) -> No
 def test_an_artifact_store_that_does_not_answer_takes_no_figures_away(
     telling_result: PipelineResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with tracked(PipelineConfig(name="a run"), "cpu", None) as writer:
+    with tracked(telling_result.config.model_copy(update={"name": "a run"}), "cpu", None) as writer:
         writer.log_result(dataclasses.replace(telling_result, run=writer.run), "a note")
     logged("a comparison", "one")
 
