@@ -152,7 +152,9 @@ def table_from_arrow(
 
     Raises DataError as `load_table` does.
     """
-    from vecml.data.columns import columns_from_arrow  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
+    import pyarrow as pa  # noqa: PLC0415 -- synthetic data do not need it
+
+    from vecml.data.columns import columns_from_arrow  # noqa: PLC0415 -- the same
     from vecml.data.labels import labels_from_arrow  # noqa: PLC0415 -- the same
     from vecml.data.na_words import NA, word_columns  # noqa: PLC0415 -- the same
     from vecml.data.text_column import ColumnRules  # noqa: PLC0415 -- the same
@@ -183,6 +185,7 @@ def table_from_arrow(
     label_N, classes = labels_from_arrow(
         target, without_declared(arrow[target], config.missing), config.bins, findings, advice, rules
     )
+    pa.default_memory_pool().release_unused()  # what counting the labels took
     return _labelled(Labelled(source, columns, label_N, classes, target, naming), advice, needed)
 
 
