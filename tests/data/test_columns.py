@@ -3,6 +3,7 @@
 import datetime
 import decimal
 
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -116,3 +117,12 @@ def test_rows_taken_leave_only_the_categories_among_them() -> None:
     assert made.categories == ("a", "c")
     np.testing.assert_array_equal(made.values_N, [1, -1, 0])
     np.testing.assert_array_equal(take_rows(column(1.0, 2.0, 3.0), np.array([2, 0])).values_N, [3.0, 1.0])
+
+
+def test_decimals_are_the_nearest_numbers() -> None:
+    rng = np.random.default_rng(7)
+    texts = [f"{whole / 10**4:.4f}" for whole in rng.integers(-(10**9), 10**9, 500)]
+    column = pa.chunked_array([pa.array([*map(decimal.Decimal, texts), None], pa.decimal128(20, 4))])
+    made = column_from_arrow("a", column)
+    assert made is not None
+    np.testing.assert_array_equal(made.values_N, [*map(float, texts), np.nan])
