@@ -46,6 +46,6 @@ def test_every_key_appears_with_its_default() -> None:
         (subject, TrainingConfig, set()),
     ):
         assert set(re.findall(r"^\| `(\w+)`", text, flags=re.MULTILINE)) == set(model.model_fields) - without
-    assert "| `hidden` | list: whole number | `32` |" in run
+    assert "| `hidden` | list: whole number | `auto` |" in run
     assert "| `test_fraction` | number | `0.2` | share of the rows kept for testing (more than 0, less than 1) |" in run
     assert "| `engines` | list: one of the words | `numpy,torch` |" in compare

@@ -245,11 +245,16 @@ def pool(prefect_server: str, environment: dict[str, str]) -> dict[str, str]:
 def deployed(pool: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The deployments of prefect.yaml, made in a checkout of the module's own."""
     checkout = tmp_path_factory.mktemp("checkout")
-    for part in ("flows", "tasks", "vecml"):
-        shutil.copytree(ROOT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "prefect.yaml", checkout)
+    check_out(checkout)
     prefect(["--no-prompt", "deploy", "--all"], checkout, pool)
     return pool
+
+
+def check_out(folder: Path) -> None:
+    """Copy what a worker needs of the checkout into a folder."""
+    for part in ("flows", "tasks", "vecml"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "prefect.yaml", folder)
 
 
 def prefect(arguments: list[str], folder: Path, env: dict[str, str]) -> None:

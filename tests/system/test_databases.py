@@ -17,7 +17,7 @@ from tests.system.conftest import runs_in
 pytestmark = pytest.mark.system
 
 Vecml = Callable[..., "subprocess.CompletedProcess[str]"]
-PASSWORD = "s3cr:t"  # noqa: S105 -- of a server that lives for a test
+PASSWORD = "qz9w:t"  # noqa: S105 -- of a server that lives for a test
 HEADER = ("id", "size", "price", "colour", "day", "moment", "member", "label")
 ROWS = [
     (
@@ -99,13 +99,13 @@ def test_a_query_of_postgresql(vecml: Vecml, postgres: str, tmp_path: Path, pref
     base, file_run = sorted(runs_in(tmp_path), key=lambda run: run.info.start_time)
     for tag in ("vecml.data_digest", "vecml.model_digest"):
         assert base.data.tags[tag] == file_run.data.tags[tag]
-    assert base.data.params["data_source"] == postgres.replace("ann:s3cr%3At@", "")
+    assert base.data.params["data_source"] == postgres.replace("ann:qz9w%3At@", "")
     assert base.data.params["n_rows"] == "240"
     labelled = []
     for source in (("--data", postgres, "--query", query), ("--data", "flowers.csv")):
         predicted = vecml("predict", *source, "--model", "from-database", "--out", "labels.csv", "--keep", "id")
         assert predicted.returncode == 0, predicted.stderr
-        assert "s3cr" not in predicted.stdout + predicted.stderr
+        assert "qz9w" not in predicted.stdout + predicted.stderr
         labelled.append((tmp_path / "labels.csv").read_text().replace('"', ""))
     assert labelled[0] == labelled[1]
     assert labelled[0].count("\n") == 241
@@ -113,11 +113,11 @@ def test_a_query_of_postgresql(vecml: Vecml, postgres: str, tmp_path: Path, pref
     refused = vecml("run", "--data", postgres, "--query", "DELETE FROM flowers", "--target", "label")
     assert refused.returncode == 2
     assert "read-only transaction" in refused.stderr
-    wrong = vecml("run", "--data", postgres.replace("s3cr", "s4cr"), "--query", query, "--target", "label")
+    wrong = vecml("run", "--data", postgres.replace("qz9w", "qz8w"), "--query", query, "--target", "label")
     assert wrong.returncode == 2
     assert "password authentication failed" in wrong.stderr
     said = "".join(one.stdout + one.stderr for one in (done, refused, wrong))
-    assert "s3cr" not in said
-    assert "s4cr" not in said
+    assert "qz9w" not in said
+    assert "qz8w" not in said
     for path in (*(tmp_path / "mlruns").rglob("*"), *prefect_home.rglob("*")):
-        assert not path.is_file() or b"s3cr" not in path.read_bytes(), path
+        assert not path.is_file() or b"qz9w" not in path.read_bytes(), path

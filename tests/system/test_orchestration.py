@@ -15,7 +15,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
-from tests.system.conftest import BIN, left_over, runs_in, wait_for
+from tests.system.conftest import BIN, check_out, left_over, runs_in, wait_for
 from vecml import keys
 from vecml.config import ENGINES
 
@@ -32,7 +32,8 @@ def client(prefect_server: str) -> Iterator[SyncPrefectClient]:
 
 @pytest.fixture
 def worker(deployed: dict[str, str], started: Start, tmp_path: Path) -> "subprocess.Popen[str]":
-    """A process worker of the pool whose runs land in the test's folder."""
+    """A process worker of the pool whose runs land in the test's folder, which is a checkout."""
+    check_out(tmp_path)
     return started(
         BIN / "prefect",
         *("worker", "start", "--pool", "vecml", "--limit", "1"),
@@ -65,6 +66,7 @@ def test_a_worker_runs_a_deployment_and_the_record_has_every_key(
     assert {name for name in run.data.tags if not name.startswith("mlflow.")} == set(keys.TAGS) - {
         keys.ERROR,
         keys.CHOICE,
+        keys.STOPPED,
     }
     assert run.data.tags["prefect.flow_run_id"] == str(flow_run.id)
     artifacts = client.read_artifacts(

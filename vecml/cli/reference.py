@@ -14,7 +14,7 @@ from vecml.cli.app import app
 from vecml.cli.compare import IDLE
 from vecml.comparison.config import ComparisonConfig
 from vecml.config import PipelineConfig, TrainingConfig
-from vecml.fields import Declared, choices, is_list, shown, value_type
+from vecml.fields import Declared, choices, flag_of, is_list, shown, value_type
 
 BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 PAGES = (
@@ -77,7 +77,8 @@ def _keys(model: type[Declared]) -> Iterable[tuple[str, str, str, str]]:
     for name, field in model.model_fields.items():
         nested = isinstance(field.annotation, type) and issubclass(field.annotation, Declared)
         if not nested and not (model is ComparisonConfig and name in IDLE):
-            default = shown(field.default)
+            mark = flag_of(field)
+            default = (mark and mark.default) or shown(field.default)
             yield f"`{name}`", _type(field), f"`{default}`" if default else "", _meaning(field)
 
 
