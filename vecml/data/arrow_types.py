@@ -61,6 +61,8 @@ def numbers(column: "pa.ChunkedArray") -> NDArray[np.floating]:
 
 def _decimals(column: "pa.ChunkedArray") -> NDArray[np.float64]:
     """Decimals as the nearest float64, as the same digits in a CSV are: Arrow's own cast may miss it by one place."""
+    if not len(column):  # Arrow cannot combine a dictionary without a chunk
+        return np.empty(0)
     encoded = column.dictionary_encode().combine_chunks()
     values_D = encoded.dictionary.cast(pa.large_string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
     values_N: NDArray[np.float64] = np.append(values_D, np.nan)[encoded.indices.fill_null(-1).to_numpy()]
