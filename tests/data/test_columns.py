@@ -126,4 +126,5 @@ def test_decimals_are_the_nearest_numbers() -> None:
     assert made is not None
     np.testing.assert_array_equal(made.values_N, [*map(float, texts), np.nan])
     none = column_from_arrow("a", pa.chunked_array([], column.type))
-    assert none is not None and len(none.values_N) == 0
+    assert none is not None
+    assert len(none.values_N) == 0
