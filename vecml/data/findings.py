@@ -93,8 +93,9 @@ class Findings:
         if is_on_trial():
             return
         for code in dict.fromkeys(decision.code for decision in self.decisions):
-            for sentence in _sentences([decision for decision in self.decisions if decision.code == code]):
-                warn(code, sentence)
+            told = [decision for decision in self.decisions if decision.code == code]
+            for sentence in _sentences(told):
+                warn(code, sentence + _next_step(code, sentence, told))
 
 
 def _refusal(refusals: Mapping[str, str]) -> str:
@@ -106,6 +107,14 @@ def _refusal(refusals: Mapping[str, str]) -> str:
     rest = len(reasons) - SHOWN_REASONS
     told = "; ".join(reasons[:SHOWN_REASONS]) + (f"; and {rest:,} more" if rest > 0 else "")
     return f"{len(reasons):,} columns cannot be used: {names}: {told}"
+
+
+def _next_step(code: str, sentence: str, decisions: Sequence[Decision]) -> str:
+    """What to do about a suspicion, which only the user can judge: the flag for the columns of the sentence."""
+    names = tuple(one.column for one in decisions if one.column and one.what in sentence and one.instead)
+    if code != "VML042" or not names:
+        return ""
+    return f". If nobody knows {'it' if len(names) == 1 else 'them'} before the label: {flags({'drop': names})}"
 
 
 def _sentences(decisions: Sequence[Decision]) -> list[str]:

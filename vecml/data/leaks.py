@@ -53,9 +53,10 @@ def without_leaks(
         if why is not None and left and column.name not in keep:
             findings.dropped("VML041", column.name, f"{why}; {alone.said(gives)}")
         elif why is not None or alone.is_suspicious(gives) or _follows(column, label_N):
-            said = why or ("says nearly all" if alone.is_suspicious(gives) else "each class has one value of it")
+            said = why or ("" if alone.is_suspicious(gives) else "each class has one value of it")
             instead = {} if column.name in keep else {"drop": (column.name,)} if left else None
-            findings.decided("VML042", column.name, f"may give the label away: {said}; {alone.said(gives)}", instead)
+            reasons = "; ".join(part for part in (said, alone.said(gives)) if part)
+            findings.decided("VML042", column.name, f"may give the label away: {reasons}", instead)
     return left or tuple(columns)
 
 
