@@ -100,7 +100,7 @@ def arrow_array(name: str, values: Any, source: str) -> "pa.Array":
             if values.dtype.kind == "c":  # read as a pair, so that the column is refused, and can be dropped
                 return pa.StructArray.from_arrays([values.real.copy(), values.imag.copy()], ["real", "imaginary"])
         return pa.array(values, from_pandas=True)
-    except (pa.ArrowException, TypeError) as error:
+    except (pa.ArrowException, TypeError, OverflowError) as error:
         kind = getattr(values, "dtype", type(values).__name__)
         raise DataError(
             f"column {name!r} in {source} cannot be used ({kind}): {one_line(error)}",

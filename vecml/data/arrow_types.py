@@ -10,12 +10,20 @@ UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """The column without a dictionary of anything but text, and text as Arrow's compute functions know it."""
+    """The column without a dictionary of anything but text, and text as Arrow's compute functions know it.
+
+    Bytes that are valid UTF-8 are text.
+    """
+    if pa.types.is_dictionary(column.type) and not is_text(column.type):
+        column = column.cast(column.type.value_type)
     kind = column.type
-    if pa.types.is_dictionary(kind) and not is_text(kind):
-        return column.cast(kind.value_type)
     if pa.types.is_string_view(kind):
         return column.cast(pa.large_string())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        try:
+            return column.cast(pa.large_binary()).cast(pa.large_string())
+        except pa.ArrowInvalid:
+            return column  # it is no text, and will be refused as what it is
     return column
 
 

@@ -15,6 +15,8 @@ import pyarrow as pa
 from vecml.data.arrays import arrow_array
 from vecml.errors import DataError
 
+WRITTEN_KINDS = ("IntervalDtype", "PeriodDtype")  # of pandas.cut, and of spans of time
+
 MakeColumn = Callable[[], "pa.ChunkedArray"]
 
 
@@ -28,8 +30,14 @@ def columns_of(data: object) -> tuple[str, list[tuple[str, MakeColumn]]]:
     if pandas is not None and isinstance(data, pandas.DataFrame):
         source = "the data frame"
         return source, [
-            (str(name), partial(_column, str(name), data.iloc[:, i], source)) for i, name in enumerate(data)
+            (str(name), partial(_column, str(name), _plain_series(data.iloc[:, i]), source))
+            for i, name in enumerate(data)
         ]
+    if pandas is not None and isinstance(data, pandas.Series):
+        raise DataError(
+            f"a pandas Series cannot be read: it is one column, {data.name!r}",
+            "give a data frame: series.to_frame() for one column, series.to_frame().T for one row",
+        )
     if isinstance(data, Mapping):
         source = "the mapping"
         return source, [(str(name), partial(_column, str(name), values, source)) for name, values in data.items()]
@@ -85,6 +93,19 @@ def _stored(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
         ]
         return pa.chunked_array(chunks, pa.dictionary(column.type.index_type, pa.large_string()))
     return column
+
+
+def _plain_series(series: Any) -> Any:
+    """A pandas Series; intervals and periods, for which Arrow has no type, as the texts that a CSV has for them."""
+    kind = series.dtype
+    if type(kind).__name__ == "CategoricalDtype":
+        if type(kind.categories.dtype).__name__ not in WRITTEN_KINDS:
+            return series
+        kind = kind.categories.dtype
+    if type(kind).__name__ not in WRITTEN_KINDS:
+        return series
+    missing_N = series.isna().to_numpy()
+    return pa.array(series.astype(str).to_numpy(object), pa.string(), mask=missing_N)
 
 
 def _column(name: str, values: Any, source: str) -> "pa.ChunkedArray":
