@@ -166,6 +166,7 @@ WITHOUT: dict[str, tuple[str, ...]] = {
     ),
     "the table is in Python's memory": (
         "arrays: column {} in {} has shape {}; a column has one dimension",
+        "frames: a pandas Series cannot be read: it is one column, {}",
         "frames: data of type {} cannot be read",
         "frames: columns of {} differ in length: {}",
         "handed: {} was a table in Python's memory, which is not kept",

@@ -147,7 +147,7 @@ GOOD = {"code": ["1", "x"], "age": [1.0, 2.0], "member": [True, False]}
             "give it values of the kind that the model was trained on",
         ),
         (
-            {"code": [b"1", b"x"]},
+            {"code": [b"\xff", b"x"]},
             "column 'code' holds binary, but was a category in training",
             "give it values of the kind that the model was trained on",
         ),

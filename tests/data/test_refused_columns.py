@@ -97,7 +97,7 @@ REFUSED: dict[str, Case] = {
     ),
     "binary": (
         "data.parquet",
-        parquet(a=[b"1"] * 4, label=LABELS),
+        parquet(a=[b"\xff"] * 4, label=LABELS),
         {},
         "column 'a' holds binary, which is no number, text, time or boolean",
         "mend it: no other column is left",
