@@ -6,7 +6,9 @@ import pyarrow as pa
 import pytest
 
 from vecml.config import make_config
+from vecml.data.encoding import Encoding
 from vecml.data.frames import arrow_of
+from vecml.data.raw import raw_columns
 from vecml.data.sources import table_from_arrow
 from vecml.data.table import Column, Table
 from vecml.errors import DataError
@@ -80,3 +82,16 @@ def test_decimals_are_what_they_say_in_a_csv() -> None:
     table = read(pa.table({"x": decimals, "label": label}), "label")
     assert table.classes == ("100", "101.01", "102.02")
     assert table.columns[0].values_N.tolist() == [float(one) for one in said]
+
+
+def test_blanks_at_the_ends_tell_nothing_apart() -> None:
+    colours = ["red", " red", "red  ", "\tblue", "blue", "  ", None, " blue "] * 10
+    labels = ["yes", " yes", "no", "no "] * 20
+    table = read(pa.table({"colour": colours, "x": np.arange(80) % 7, "label": labels}), "label")
+    assert table.classes == ("no", "yes")
+    assert table.label_N.tolist() == [1, 1, 0, 0] * 20
+    assert table.columns[0].categories == ("blue", "red")
+    assert table.columns[0].values_N.tolist() == [1, 1, 1, 0, 0, -1, -1, 0] * 10
+    encoding = Encoding.fit(table.columns, None, "label", table.classes)
+    new = raw_columns(pa.table({"colour": [" red ", "blue\n"], "x": [1, 2]}), encoding)
+    assert encoding.transform(new)[0][:2].tolist() == [[0, 1], [1, 0]]

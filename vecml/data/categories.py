@@ -15,7 +15,9 @@ def category_codes(column: "pa.ChunkedArray") -> tuple[NDArray[np.int32], "pa.Ar
         column = column.dictionary_encode()
     merged = column.unify_dictionaries().combine_chunks()
     raw_N = merged.indices.cast(pa.int32()).fill_null(MISSING_CODE).to_numpy()
-    values = merged.dictionary
+    given = merged.dictionary
+    values = _trimmed(given)
+    once = once and values is given
     once_D = np.arange(len(values), dtype=np.int32)
     if not once:
         # A dictionary may hold unused, repeated and null values; encoded once more it holds each value once.
@@ -33,3 +35,12 @@ def category_codes(column: "pa.ChunkedArray") -> tuple[NDArray[np.int32], "pa.Ar
     # The last place of both tables is where code -1 looks, so that missing stays missing.
     recode_D = np.append(rank_V[once_D], np.int32(MISSING_CODE))
     return recode_D[raw_N], values.take(pa.array(order))
+
+
+def _trimmed(values: "pa.Array") -> "pa.Array":
+    """Texts without the blanks at their ends, which tell nothing apart, and missing where nothing else is left."""
+    trimmed = pc.utf8_trim_whitespace(values)
+    if trimmed.equals(values):
+        return values
+    emptied = pc.and_(pc.equal(trimmed, ""), pc.not_equal(values, ""))
+    return pc.if_else(emptied, pa.scalar(None, trimmed.type), trimmed)
