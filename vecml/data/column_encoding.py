@@ -184,6 +184,8 @@ def _encode_codes(
         x_KN[0][code_N == MISSING_CODE] = encoding.impute
         return 0
     index = {value: i for i, value in enumerate(encoding.categories)}
+    # Models of earlier versions have categories with blanks at their ends, which are cut off now.
+    index = {value.strip(): i for value, i in index.items()} | index
     unseen_code = len(encoding.categories)
     # From the column's vocabulary to the training part's; the last place is where code -1 looks.
     recode = np.array([index.get(value, unseen_code) for value in column.categories] + [int(encoding.impute)], np.int32)
