@@ -280,3 +280,16 @@ def test_the_example_of_the_documentation(capsys: pytest.CaptureFixture[str]) ->
     code = page.split('```python title="estimator.py"\n')[1].split("```")[0]
     exec(compile(code, "estimator.py", "exec"), {})  # noqa: S102 -- our own page
     assert capsys.readouterr().out == "True\n['yes']\n"
+
+
+def test_a_row_has_one_label_whichever_rows_stand_beside_it() -> None:
+    codes = np.array(["01", "02", "03", "A1", "B2"] * 40, dtype=object)
+    y = np.isin(codes, ["01", "A1"]).astype(int)
+    X = np.column_stack([codes, np.arange(200.0).astype(object)])
+    X[:, 1] = np.random.default_rng(0).standard_normal(200)
+    fitted = TabularClassifier(epochs=30).fit(X, y)
+    whole = fitted.predict(X)
+    assert (whole == y).all()
+    digits = np.char.isdigit(codes.astype(str))
+    assert (fitted.predict(X[digits]) == whole[digits]).all()
+    assert [fitted.predict(X[i : i + 1])[0] for i in range(10)] == whole[:10].tolist()

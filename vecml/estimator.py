@@ -269,7 +269,11 @@ def _argument(value: Any, names: bool) -> str:
 
 
 def _column(values_N: NDArray[Any]) -> NDArray[Any]:
-    """One column of an array; of Python objects, numbers where all of them are."""
+    """One column of an array; of Python objects, numbers where all of them are numbers.
+
+    Text stays text even where this call's texts all say numbers: what it is was decided in the fit, and one row must
+    get the same label whichever rows stand beside it.
+    """
     if values_N.dtype.kind == "c":
         raise ValueError("Complex data not supported: a feature is a number, text or a boolean")
     if values_N.dtype.kind != "O":
@@ -277,6 +281,8 @@ def _column(values_N: NDArray[Any]) -> NDArray[Any]:
     for value in values_N:
         if isinstance(value, Mapping | list | tuple | set):
             raise TypeError(f"argument must be a string or a number, not {type(value).__name__!r}")
+        if isinstance(value, str):
+            return values_N
     try:
         return values_N.astype(np.float64)
     except (TypeError, ValueError):

@@ -45,9 +45,12 @@ def track(estimator: "TabularClassifier", X: Any, y: Any, name: str | None = Non
 def fitted_content(estimator: "TabularClassifier", X: Any, y: Any) -> RunContent:
     """Prepare a fitted estimator for its run; the arguments are those of `track`."""
     model = estimator.classifier_.model
-    right = int(np.count_nonzero(estimator.predict(X) == np.asarray(y)))
-    low, high = wilson_interval(right, len(y))
-    metrics = {"test/accuracy": right / len(y), "test/accuracy_low": low, "test/accuracy_high": high}
+    predicted_N, y_N = estimator.predict(X), np.asarray(y)
+    if y_N.shape != predicted_N.shape:
+        raise ValueError(f"y has shape {y_N.shape}; one label for each of {len(predicted_N):,} rows is needed")
+    right = int(np.count_nonzero(predicted_N == y_N))
+    low, high = wilson_interval(right, len(y_N))
+    metrics = {"test/accuracy": right / len(y_N), "test/accuracy_low": low, "test/accuracy_high": high}
     losses = estimator.training_.losses
     if losses:
         metrics[keys.LOSS_METRIC] = losses[-1]

@@ -58,9 +58,9 @@ def test_one_that_is_better_is_said(split: Split) -> None:
 
 def test_a_bound_that_cut_boosting_is_said(split: Split) -> None:
     times = iter(np.arange(0.0, 1_000, 4.0))
-    with pytest.warns(VecmlWarning, match=r"^VML024 gradient boosting was fitted with 30 of 100 rounds, in 10 s"):
+    with pytest.warns(VecmlWarning, match=r"^VML024 gradient boosting was fitted with 2 of 100 rounds, in 8 s"):
         made = simple_models(split, split.test.label_N, clock=lambda: float(next(times)))
-    assert made[1].cut == "30 of 100 rounds, in 10 s"
+    assert made[1].cut == "2 of 100 rounds, in 8 s"
     assert made[0].cut == ""
 
 
@@ -72,14 +72,32 @@ def test_many_rows_are_drawn_from(split: Split, monkeypatch: pytest.MonkeyPatch)
     assert made[0].accuracy > 0.8
 
 
+def test_a_class_of_one_row_is_drawn(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a single class scikit-learn's models cannot be fitted, whatever the network did."""
+    monkeypatch.setattr(module, "MOST_ROWS", 80)
+    label_N = np.zeros_like(split.train.label_N)
+    label_N[17] = 1
+    rare = dataclasses.replace(split, train=dataclasses.replace(split.train, label_N=label_N))
+    with pytest.warns(VecmlWarning, match="was fitted with 81 rows of 240;"):
+        assert len(simple_models(rare, rare.test.label_N)) == 2
+
+
+def test_one_that_cannot_be_fitted_is_said_and_the_other_stays(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unfit(*_: object) -> None:
+        raise ValueError("this solver cannot")
+
+    monkeypatch.setattr(module, "_logistic", unfit)
+    with pytest.warns(VecmlWarning, match="^VML024 logistic regression could not be fitted: ValueError: this solver"):
+        (only,) = simple_models(split, split.test.label_N)
+    assert only.name == "gradient boosting"
+
+
 def test_few_iterations_are_said(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOGISTIC_WORK", 1.0)
-    monkeypatch.setattr(module, "LOGISTIC_ITERATIONS", 21)
-    x_FN = split.train.x_FN.copy()
-    x_FN[:] += np.random.default_rng(0).normal(size=x_FN.shape[1]).astype(np.float32) * 1e-3
-    wide = dataclasses.replace(split, train=dataclasses.replace(split.train, x_FN=x_FN))
-    made = simple_models(wide, wide.test.label_N)
-    assert made[0].cut in ("", "20 iterations")
+    monkeypatch.setattr(module, "FEWEST_ITERATIONS", 2)
+    with pytest.warns(VecmlWarning, match="^VML024 logistic regression was fitted with 2 iterations;"):
+        made = simple_models(split, split.test.label_N)
+    assert made[0].cut == "2 iterations"
 
 
 def test_classes_that_weigh_alike_are_fitted_so(split: Split) -> None:

@@ -1,5 +1,7 @@
 """The weights that a network begins with."""
 
+import threading
+
 import numpy as np
 import torch
 from torch import nn
@@ -8,10 +10,13 @@ from vecml.model.module import linears, new_module
 from vecml.model.network import Architecture
 from vecml.model.prepared import Prepared
 
+# torch draws initial weights from one generator of the whole process: fits in other threads must not draw meanwhile.
+_DRAWING = threading.Lock()
+
 
 def seeded_module(architecture: Architecture, seed: int) -> nn.Sequential:
     """A fresh module on the CPU, with the initial weights that the seed draws."""
-    with torch.random.fork_rng(devices=[]):
+    with _DRAWING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return new_module(architecture)
 

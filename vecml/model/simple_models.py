@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.data.split import Part, Split
-from vecml.model.held_out import single_part
+from vecml.errors import one_line
 from vecml.numbers import count, percent
 from vecml.progress import stage
 from vecml.proportions import mcnemar
@@ -29,6 +29,7 @@ BOOSTING_SECONDS = 10.0
 BOOSTING_TREES = 100  # rounds, as scikit-learn's own default
 TREES_A_TURN = 10
 LOGISTIC_ITERATIONS = 1_000
+FEWEST_ITERATIONS = 20
 SERIAL_VALUES = 500_000  # features times rows: where there are fewer, threads cost more than they save
 LOGISTIC_WORK = 1e11  # multiply-adds: about half a minute on one core; fewer iterations where the table is large
 
@@ -83,7 +84,8 @@ def simple_models(
     """
     train, rows_cut = _fewer(split.train, seed)
     weight = None if class_weight == "none" else class_weight
-    made = []
+    made: list[SimpleModel] = []
+    unfitted: list[str] = []
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 -- it looks for libraries
 
     threads = 1 if train.x_FN.size < SERIAL_VALUES else None
@@ -94,9 +96,15 @@ def simple_models(
             ("gradient boosting", "boosting", _boosting),
         ):
             began = clock()
-            labels_N, cut = fit(train, split.test.x_FN, weight, clock)
+            try:
+                labels_N, cut = fit(train, split.test.x_FN, weight, clock)
+            except (ValueError, ArithmeticError, MemoryError) as error:  # the network's run must not end with it
+                unfitted.append(f"{name} could not be fitted: {one_line(error, named=True)}")
+                continue
             taken = clock() - began
             made.append(_judged(name, key, split.test.label_N, predicted_N, labels_N, (rows_cut, cut), taken))
+    for said in unfitted:
+        warn("VML024", said)
     for one in made:
         if one.cut:
             warn("VML024", f"{one.name} was fitted with {one.cut}; its accuracy is what it reached")
@@ -134,10 +142,16 @@ def _judged(
 
 
 def _fewer(part: Part, seed: int) -> tuple[Part, str]:
-    """At most about `MOST_ROWS` rows of the part, stratified by class, and how that is said."""
+    """At most about `MOST_ROWS` rows of the part, each class by its share but with a row at least; how that is said."""
     if part.n_rows <= MOST_ROWS:
         return part, ""
-    chosen_N = single_part(part.label_N, MOST_ROWS / part.n_rows, seed).judged_N
+    rng = np.random.default_rng(seed)
+    count_C = np.bincount(part.label_N)
+    quota_C = np.minimum(count_C, np.maximum(1, np.rint(count_C * (MOST_ROWS / part.n_rows)).astype(np.int64)))
+    by_class_N = np.argsort(part.label_N, kind="stable")
+    groups = np.split(by_class_N, np.cumsum(count_C)[:-1])
+    drawn = [rng.choice(rows, quota, replace=False) for rows, quota in zip(groups, quota_C, strict=True)]
+    chosen_N = np.sort(np.concatenate(drawn))
     smaller = Part(np.ascontiguousarray(part.x_FN[:, chosen_N]), part.label_N[chosen_N], part.row_N[chosen_N])
     return smaller, f"{count(len(chosen_N), 'row')} of {part.n_rows:,}"
 
@@ -152,7 +166,7 @@ def _logistic(
 
     n_classes = len(np.unique(train.label_N))
     work = 4 * train.x_FN.size * n_classes  # of an iteration
-    affordable = int(np.clip(LOGISTIC_WORK / work, 20, LOGISTIC_ITERATIONS))
+    affordable = int(np.clip(LOGISTIC_WORK / work, FEWEST_ITERATIONS, LOGISTIC_ITERATIONS))
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=affordable, class_weight=weight))
     model.fit(train.x_FN.T.astype(np.float64), train.label_N)
     reached = int(np.max(model[-1].n_iter_))
@@ -167,12 +181,15 @@ def _boosting(
     from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 -- slow to import
 
     model = HistGradientBoostingClassifier(
-        max_iter=TREES_A_TURN, warm_start=True, early_stopping=False, random_state=0, class_weight=weight
+        max_iter=1, warm_start=True, early_stopping=False, random_state=0, class_weight=weight
     )
-    began, rounds = clock(), 0
-    while rounds < BOOSTING_TREES and (rounds == 0 or clock() - began < BOOSTING_SECONDS):
-        rounds += TREES_A_TURN
+    began, rounds, turn, elapsed = clock(), 0, 1, 0.0
+    # The first round alone shows what a round takes: with a thousand classes it is a thousand trees.
+    while rounds < BOOSTING_TREES and (rounds == 0 or elapsed + elapsed / rounds <= BOOSTING_SECONDS):
+        rounds = min(rounds + turn, BOOSTING_TREES)
         model.set_params(max_iter=rounds)
         model.fit(train.x_FN.T, train.label_N)
-    cut = f"{rounds} of {BOOSTING_TREES} rounds, in {BOOSTING_SECONDS:g} s" if rounds < BOOSTING_TREES else ""
+        elapsed = clock() - began
+        turn = int(np.clip((BOOSTING_SECONDS - elapsed) / max(elapsed / rounds, 1e-9), 1, TREES_A_TURN))
+    cut = f"{rounds} of {BOOSTING_TREES} rounds, in {elapsed:.3g} s" if rounds < BOOSTING_TREES else ""
     return np.asarray(model.predict(x_FN.T)), cut
