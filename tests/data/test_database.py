@@ -12,12 +12,13 @@ import pyarrow.parquet
 import pytest
 
 from vecml.config import PipelineConfig, make_config
+from vecml.data.database import read_query
 from vecml.data.encoding import Encoding
 from vecml.data.sources import check_source, load_table
 from vecml.data.stream import blocks, open_data
 from vecml.data.table import Table
 from vecml.errors import DataError, SettingError
-from vecml.passwords import taken_out, with_password
+from vecml.passwords import taken_out, with_password, without_secrets
 
 pytestmark = pytest.mark.filterwarnings("ignore:VML04:UserWarning")
 
@@ -138,6 +139,9 @@ def test_databases_that_are_not_there(tmp_path: Path) -> None:
         ("postgresql://ann:s3:cr@t@host/db?sslmode=require", "postgresql://ann@host/db?sslmode=require"),
         ("postgresql://host/db?user=ann&password=s3cret", "postgresql://host/db?user=ann"),
         ("postgresql://host/db?password=s3cret&user=ann", "postgresql://host/db?user=ann"),
+        ("postgresql://ann:pa/ss@slash/db", "postgresql://ann@slash/db"),
+        ("postgresql://key/db?sslpassword=s3cret", "postgresql://key/db"),
+        ("postgresql://host/db?sslmode=require&SSLPassword=s3cret", "postgresql://host/db?sslmode=require"),
         ("postgresql://host:5432/db?user=a@b", "postgresql://host:5432/db?user=a@b"),
         ("postgresql://ann@host/db", "postgresql://ann@host/db"),
         ("sqlite:///folder/a.db", "sqlite:///folder/a.db"),
@@ -148,6 +152,32 @@ def test_a_password_is_taken_out_and_put_back(address: str, bare: str) -> None:
     assert taken_out(address) == bare
     assert with_password(bare) == address
     assert taken_out(bare) == bare
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("postgresql://h/db?user=u&password=100%zzpw", 'invalid percent-encoded token: "100%zzpw"'),
+        ("postgresql://h/db?sslpassword=s3cret", 'the key is locked with "s3cret"'),
+        ("postgresql://u:pa/s3cret@h/db", 'could not translate host name "s3cret@h"'),
+        ("postgresql://u:s3%3Acret@h/db", "no s3:cret here, nor s3%3Acret"),
+    ],
+)
+def test_no_error_says_a_password(address: str, said: str) -> None:
+    found = without_secrets(said, taken_out(address))
+    for secret in ("100%zzpw", "s3cret", "s3:cret", "s3%3Acret"):
+        assert secret not in found
+    assert "***" in found
+
+
+@pytest.mark.parametrize(
+    "query", ["COPY (SELECT 1) TO '{}'", "SELECT 1; COPY (SELECT 1) TO '{}'", "CREATE TABLE t (a INT)"]
+)
+def test_duckdb_only_reads(tmp_path: Path, query: str) -> None:
+    written = tmp_path / "written.csv"
+    with pytest.raises(DataError, match=r"^the query is no single SELECT, and the database is read-only here$"):
+        read_query("duckdb://", query.format(written))
+    assert not written.exists()
 
 
 def test_no_configuration_holds_a_password() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecml.errors import DataError, one_line
-from vecml.passwords import with_password, without_passwords
+from vecml.passwords import with_password, without_passwords, without_secrets
 from vecml.progress import stage
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read_query(address: str, query: str) -> "pa.Table":
         except DataError:
             raise
         except Exception as error:  # noqa: BLE001 -- each library has errors of its own
-            reason = without_passwords(one_line(error, whole=True, limit=300)).replace(_secret(address), "***")
+            reason = without_secrets(one_line(error, whole=True, limit=None), address)[:300]
             raise DataError(
                 f"{without_passwords(address)}: {reason}", "see that the query runs in its own shell"
             ) from None
@@ -93,14 +93,15 @@ def _values(values: tuple[Any, ...]) -> "pa.Array":
 
 
 def _read_duckdb(address: str, query: str) -> "pa.Table":
-    path = _path(address)
+    duckdb, path = _duckdb(), _path(address)
     quiet = {"autoinstall_known_extensions": False}  # it would fetch them from the internet
-    connection = _duckdb().connect(str(path) if path else ":memory:", read_only=path is not None, config=quiet)
+    connection = duckdb.connect(str(path) if path else ":memory:", read_only=path is not None, config=quiet)
     try:
-        rows = connection.sql(query)
-        if rows is None:
-            raise DataError("the query gives no rows", "it must be a SELECT")
-        return rows.to_arrow_table()
+        # The connection's own read_only keeps the database from changes, but not from a COPY into a file.
+        kinds = [statement.type for statement in connection.extract_statements(query)]
+        if kinds != [duckdb.StatementType.SELECT]:
+            raise DataError("the query is no single SELECT, and the database is read-only here", "give one SELECT")
+        return connection.sql(query).to_arrow_table()
     finally:
         connection.close()
 
@@ -127,9 +128,3 @@ def _duckdb() -> Any:
     except ImportError:
         raise DataError("reading DuckDB needs duckdb", EXTRA) from None
     return duckdb
-
-
-def _secret(address: str) -> str:
-    """The password of the address, as a text that no message holds by chance; a NUL where there is none."""
-    whole = with_password(address)
-    return whole.partition("://")[2].rpartition("@")[0].partition(":")[2] or "\0"

@@ -49,7 +49,6 @@ OTHER_FILES = {
     b"BZh": ("a bzip2 file", ".csv.bz2"),
     b"\x28\xb5\x2f\xfd": ("a zstd file", ".csv.zst"),
     b"\x93NUMPY": ("a numpy file", ".npy"),
-    b"SQLite format 3": ("an SQLite database", ".sqlite, and --query or --table"),
 }
 
 
@@ -202,6 +201,8 @@ def _decodes(start: bytes, encoding: str, complete: bool) -> bool:
 
 
 def _check_text(start: bytes, source: str) -> None:
+    if start.startswith(b"SQLite format 3"):
+        raise DataError(f"{source} is an SQLite database", "--data sqlite:///FILE --query 'SELECT * FROM TABLE'")
     for mark, (kind, suffix) in OTHER_FILES.items():
         if start.startswith(mark):
             raise DataError(f"{source} is no text: it begins as {kind} does", f"give its name the suffix {suffix}")
