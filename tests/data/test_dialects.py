@@ -95,7 +95,7 @@ WAYS: dict[str, tuple[str, bytes, str | None]] = {
     "single quotes": ("t.csv", written(quotechar="'", quoting=csv.QUOTE_ALL), None),
     "DOS lines": ("t.csv", written(newline="\r\n"), None),
     "Mac lines": ("t.csv", written(newline="\r"), None),
-    "comments": ("t.csv", b"# of the year 2020\n# by hand\n" + written(), None),
+    "comments": ("t.csv", b"# of the year 2020\n# by hand\n" + written(), "2 lines of comments at its top left out"),
     "gzip": ("t.tsv.gz", gzip.compress(written("\t")), None),
     "bzip2": ("t.csv.bz2", bz2.compress(written()), None),
     "xz": ("t.csv.xz", lzma.compress(written()), None),
@@ -196,6 +196,9 @@ NUMBERED = "5.1,3.5,setosa\n4.9,3,setosa\n6.2,3.4,virginica\n5.9,3,virginica\n" 
         ("a,b,c\n" + NUMBERED, ("a", "b", "c")),
         ("1,b,c\n" + NUMBERED, ("1", "b", "c")),  # nothing says that b and c are no names
         ("# length width kind\n5 3 0\n4 2 1\n", ("length", "width", "kind")),  # numpy.savetxt
+        ("# length,width,kind\n5,3,a\n4,2,b\n5,1,a\n", ("length", "width", "kind")),  # with texts too
+        ("a,b\nx,5,3\ny,4,2\n", ("", "a", "b")),  # row names are told by being different
+        ("a,b\n3,5,3\n7,4,2\n", ("", "a", "b")),  # and as numbers by rising
         ('"a" "b"\n"1" 5 3\n"2" 4 2\n', ("", "a", "b")),  # R's write.table
         ("a,b\n5,3,\n4,2,\n", ("a", "b", "")),
     ],
@@ -389,3 +392,32 @@ def test_utf_16_that_begins_like_utf_32(tmp_path: Path) -> None:
     with pytest.warns(VecmlWarning, match="the encoding is utf-32"):
         assert read_file(tmp_path / "u.csv").to_pydict() == {"a": [1, 2], "art": ["x", "y"]}
     assert encoding_of(b"\xff\xfe\0\0" + "a,art\n".encode("utf-16-le"), complete=True) == "utf-16"
+
+
+@pytest.mark.parametrize("rows", ["x,5,3\nx,4,2\n", "7,5,3\n3,4,2\n", "0.5,5,3\n0.7,4,2\n"])
+def test_a_row_that_is_too_long_is_refused_where_it_names_no_row(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "t.csv").write_text("a,art\n" + rows)
+    with pytest.raises(DataError, match=r"^t\.csv: row 1 has 3 values, the header names 2 columns$"):
+        load(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_few_wrong_bytes_in_utf8_are_named_by_their_line(tmp_path: Path, late: bool) -> None:
+    """Read as cp1252, every letter beyond ASCII would be two others."""
+    n = 60_000 if late else 40
+    rows = [f"{index},{('Köln', 'Münster')[index % 2]},{'ab'[index % 2]}".encode() for index in range(n)]
+    rows[n - 10] = b"7,K\xf6ln,a"
+    (tmp_path / "t.csv").write_bytes(b"\n".join([b"x,city,art", *rows, b""]))
+    with pytest.raises(DataError) as caught:
+        load(tmp_path / "t.csv")
+    assert caught.value.message == f"t.csv is UTF-8, but for bytes such as b'\\xf6' in line {n - 8:,}"
+    assert caught.value.hint is not None
+    assert caught.value.hint.endswith("--encoding cp1252")
+
+
+def test_comments_are_a_decision(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("# by hand\na,art\n1,x\n2,y\n1,x\n")
+    with pytest.raises(
+        DataError, match=r"^--strict: vecml would decide this: .*1 line of comments at its top left out"
+    ):
+        load(tmp_path / "t.csv", strict=True)

@@ -86,6 +86,11 @@ CASES: dict[str, tuple[str, Write, dict[str, Any]]] = {
         text(b"a,b,label\n" + b"1,2,x\n5,1,y\n3,9,x\n2,7,y\n" * 60_000 + "1,2,ä\n5,1,ä\n".encode("cp1252")),
         {"encoding": "utf-8"},
     ),
+    "a few wrong bytes in UTF-8": (
+        "a.csv",
+        text(b"a,b,label\n" + "1,2,ä\n5,1,y\n3,9,ä\n2,7,y\n".encode() * 9 + b"1,2,y\n5,\xe4,y\n"),
+        {},
+    ),
     "no such file": ("table.csv", table(), {"data": "tabel.csv"}),
     "no such file, and one there": ("table.csv", table(), {"data": "zzzz.parquet"}),
     "no such set": ("a.csv", table(), {"data": "sklearn:digit", "target": None}),

@@ -15,7 +15,7 @@ from pyarrow import csv
 
 from vecml.data.arrow_types import FLOAT64_INTEGERS, all_exact
 from vecml.data.column_names import typeable_names
-from vecml.data.dialect import COMMA, NAMED, SEPARATORS, Dialect
+from vecml.data.dialect import COMMA, NAMED, SEPARATORS, Dialect, count_characters, damaged, is_damaged
 from vecml.data.na_words import may_be_word, with_words
 from vecml.data.reading import Na
 from vecml.data.remedy import SettingHelpsError, flags
@@ -73,15 +73,42 @@ def read_delimited(
 
 
 def fallback_encoding(path: Path) -> str:
-    """The encoding of a file that is not UTF-8, of which its beginning gave no sign: cp1252, or latin-1."""
-    decoder = codecs.getincrementaldecoder("cp1252")()
-    try:
-        with arrow_stream(path, COMMA) as stream:
-            while chunk := stream.read(BLOCK_BYTES):
+    """The encoding of a file that is not UTF-8, of which its beginning gave no sign: cp1252, or latin-1.
+
+    Raises DataError where it is UTF-8 with a few wrong bytes.
+    """
+    decoder, is_cp1252 = codecs.getincrementaldecoder("cp1252")(), True
+    good = bad = lines = 0
+    place: tuple[bytes, int] | None = None
+    rest = b""
+    with arrow_stream(path, COMMA) as stream:
+        while chunk := stream.read(BLOCK_BYTES):
+            try:
                 decoder.decode(chunk)
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "cp1252"
+            except UnicodeDecodeError:
+                is_cp1252 = False
+            # Whole lines, so that no character is cut; a chunk without a line break is taken as it is.
+            whole, mark, after = (rest + chunk).rpartition(b"\n")
+            content, rest = (whole + mark, after) if mark else (rest + chunk, b"")
+            more_good, more_bad = count_characters(content)
+            if more_bad and place is None:
+                place = _first_wrong(content, lines)
+            good, bad, lines = good + more_good, bad + more_bad, lines + content.count(b"\n")
+    more_good, more_bad = count_characters(rest)
+    if more_bad and place is None:
+        place = _first_wrong(rest, lines)
+    if place is not None and is_damaged(good + more_good, bad + more_bad):
+        raise damaged(path.name, *place)
+    return "cp1252" if is_cp1252 else "latin-1"
+
+
+def _first_wrong(content: bytes, lines: int) -> tuple[bytes, int]:
+    """The first bytes of the content that are no UTF-8, and the number of their line after `lines` others."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return content[error.start : error.end], lines + content.count(b"\n", 0, error.start) + 1
+    return b"", lines
 
 
 def check_delimiter(path: Path, names: Sequence[str], separator: str) -> None:

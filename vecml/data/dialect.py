@@ -18,6 +18,7 @@ from vecml.config import TrainingConfig
 from vecml.data.remedy import SettingHelpsError
 from vecml.data.selection import shortened
 from vecml.errors import DataError, SettingError
+from vecml.numbers import count
 
 SAMPLE_BYTES = 1 << 18
 SAMPLE_ROWS = 1_000
@@ -189,7 +190,22 @@ def encoding_of(start: bytes, complete: bool) -> str:
     zeros = [start[offset : 1 << 12 : 2].count(0) for offset in (0, 1)]
     if max(zeros) > 0.4 * len(start[: 1 << 12 : 2]) and min(zeros) == 0:
         return "utf-16-be" if zeros[0] else "utf-16-le"
+    if is_damaged(*count_characters(start)):
+        return "utf-8"
     return next((name for name in ("utf-8", "cp1252") if _decodes(start, name, complete)), "latin-1")
+
+
+def count_characters(content: bytes) -> tuple[int, int]:
+    """How many characters of several bytes the content holds as UTF-8, and how many bytes that belong to none."""
+    if content.isascii():
+        return 0, 0
+    text = content.decode("utf-8", "surrogateescape")
+    return len(re.findall("[^\x00-\x7f\udc80-\udcff]", text)), len(re.findall("[\udc80-\udcff]", text))
+
+
+def is_damaged(good: int, bad: int) -> bool:
+    """Whether the counts are those of UTF-8 with a few wrong bytes: text in cp1252 has next to none by chance."""
+    return bad > 0 and good >= 3 * bad
 
 
 def _decodes(start: bytes, encoding: str, complete: bool) -> bool:
@@ -212,12 +228,23 @@ def _decoded(start: bytes, encoding: str, complete: bool, source: str) -> str:
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(start, complete)
     except (UnicodeError, LookupError) as error:
+        if encoding == "utf-8" and isinstance(error, UnicodeDecodeError) and is_damaged(*count_characters(start)):
+            raise damaged(source, start[error.start : error.end], start.count(b"\n", 0, error.start) + 1) from None
         raise SettingHelpsError(
             f"{source} is not in the encoding {encoding}: {shortened(str(error))}",
             "let vecml find it, without --encoding:",
             {"encoding": None},
         ) from None
     return text.removeprefix("\ufeff")
+
+
+def damaged(source: str, wrong: bytes, line: int) -> SettingHelpsError:
+    """The error for a few wrong bytes in a file of UTF-8, whose letters another encoding would spoil."""
+    return SettingHelpsError(
+        f"{source} is UTF-8, but for bytes such as {wrong!r} in line {line:,}",
+        "mend them; or read all of it as another encoding:",
+        {"encoding": "cp1252"},
+    )
 
 
 def _layout(text: str, wanted: str | None, default: str | None) -> Dialect:
@@ -237,7 +264,7 @@ def _layout(text: str, wanted: str | None, default: str | None) -> Dialect:
     best = _best(content, tried, usual)
     if best is None and (wanted is None or wanted == WHITESPACE):
         best = _best(content, (WHITESPACE,), usual, least=0.0 if wanted else 1.0)
-    return replace(best or Dialect(wanted or usual), skipped=comments)
+    return replace(best or Dialect(wanted or usual), skipped=comments, said=_comments_said(comments))
 
 
 def _first_row(lines: Sequence[str]) -> str:
@@ -289,6 +316,10 @@ def _may_be(text: str, tried: Dialect) -> bool:
 def _is_escaped(text: str, tried: Dialect) -> bool:
     """Whether a quotation mark after a backslash stands inside a value: what follows ends no value."""
     return bool(re.search(rf"\\{tried.quote}[^{tried.quote}{re.escape(tried.separator)}\r\n]", text))
+
+
+def _comments_said(lines: int) -> tuple[tuple[str, dict[str, Any] | None], ...]:
+    return ((f"{count(lines, 'line')} of comments at its top left out", None),) if lines else ()
 
 
 def _comments(lines: Sequence[str]) -> int:
@@ -353,16 +384,19 @@ def _header(text: str, found: Dialect, asked: AskedFormat) -> Dialect:
         return found
     first, below = rows[0], rows[1:]
     named = _named_by_comment(text, found)
-    if not asked.no_header and len(named) == len(first) and _are_numbers(first) and not _are_numbers(named):
-        return replace(found, names=named)
+    may_be_data = _are_numbers(first) or _is_data(first, below)
+    if not asked.no_header and len(named) == len(first) and may_be_data and not _are_numbers(named):
+        return replace(found, names=named, said=_comments_said(found.skipped - 1))
     if asked.no_header or _is_data(first, below):
         names = tuple(map(str, range(len(first))))
-        said: tuple[tuple[str, dict[str, Any] | None], ...] = ()
+        said = found.said
         if not asked.no_header:
-            said = ((f"it has no header: its columns are called 0 to {len(first) - 1}", {"no_header": True}),)
+            said += ((f"it has no header: its columns are called 0 to {len(first) - 1}", {"no_header": True}),)
         return replace(found, names=names, said=said)
     if below and all(len(row) == len(first) + 1 for row in below) and len(below) > 1:
         ends_empty = all(not row[-1].strip() for row in below)
+        if not ends_empty and not _name_rows([row[0] for row in below]):
+            return found  # Arrow's reader refuses the first row that is too long
         names = (*first, "") if ends_empty else ("", *first)
         place = "last" if ends_empty else "first"
         header_lines = _lines_of_first_row(_after(text, found.skipped), found)
@@ -370,9 +404,21 @@ def _header(text: str, found: Dialect, asked: AskedFormat) -> Dialect:
             found,
             names=names,
             skipped=found.skipped + header_lines,
-            said=((f"its header does not name the {place} column", None),),
+            said=(*found.said, (f"its header does not name the {place} column", None)),
         )
     return found
+
+
+def _name_rows(values: Sequence[str]) -> bool:
+    """Whether the values may be R's names of rows: no two alike, and texts, or whole numbers that rise."""
+    if len(set(values)) < len(values):
+        return False
+    numbers = [value for value in values if NUMBER.fullmatch(value.strip())]
+    if not numbers:
+        return True
+    if len(numbers) < len(values) or not all(value.strip().isdecimal() for value in values):
+        return False
+    return all(int(before) < int(after) for before, after in itertools.pairwise(values))
 
 
 def _named_by_comment(text: str, found: Dialect) -> tuple[str, ...]:
