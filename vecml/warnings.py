@@ -36,7 +36,7 @@ CODES: dict[str, str] = {
     "VML030": "text that is nearly unique was left out",
     "VML031": "text has many values, and the rarest are one category",
     "VML032": "words among numbers or dates count as missing",
-    "VML033": "dates fit two formats",
+    "VML033": "dates fit two formats, or have years of two digits",
     "VML034": "integers that float64 cannot hold are text",
     "VML035": "text is read as numbers with a unit or separators",
     "VML036": "NA is a word of a column and not a missing value",

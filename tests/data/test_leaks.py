@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.data.pasted import command_in, parsed
@@ -48,6 +48,7 @@ OWN = number(RNG.normal(size=N), "own")
 def test_a_count_of_the_rows_is_found_also_where_rows_were_left_out(first: int, left_out: float, seed: int) -> None:
     kept = np.random.default_rng(seed).random(N) >= left_out
     rows = np.arange(first, first + N, dtype=np.float64)[kept]
+    assume((np.diff(rows) == 1).mean() > 0.5)  # else too many are left out to tell
     assert counts_rows(number(rows))
     assert not counts_rows(number(rows[::-1]))
     assert not counts_rows(number(np.random.default_rng(seed).permutation(rows)))

@@ -70,6 +70,10 @@ def test_numbers(case: str) -> None:
     assert said == ([f"VML035 read as {told}"] if told else [])
 
 
+SHORT_YEARS = (
+    "VML033 read as dates written MM/DD/YY, with the years 69 to 99 before 2000 and 00 to 68 after; write them as"
+    " YYYY-MM-DD where that is wrong"
+)
 DATES: dict[str, tuple[list[str], list[str], str]] = {
     "ISO": (["2019-01-31", "2020-02-29"], ["2019-01-31", "2020-02-29"], ""),
     "ISO, some with times": (["2019-01-31", "2020-02-29 10:30"], ["2019-01-31", "2020-02-29T10:30"], ""),
@@ -85,12 +89,13 @@ DATES: dict[str, tuple[list[str], list[str], str]] = {
     "either": (
         ["01/02/2019", "03/04/2019"],
         ["2019-01-02", "2019-03-04"],
-        "VML033 read as dates written MM/DD/YYYY, though they may be DD/MM/YYYY as well",
+        "VML033 read as dates written MM/DD/YYYY, though they may be DD/MM/YYYY as well; write them as YYYY-MM-DD where"
+        " that is wrong",
     ),
     "month's name": (["Jan 1 2000", "February 28, 2001"], ["2000-01-01", "2001-02-28"], ""),
     "day, month's name": (["1 January 2000", "31-DEC-1999"], ["2000-01-01", "1999-12-31"], ""),
     "SAS": (["31JAN2000:10:00:00", "01FEB2001:00:00:01"], ["2000-01-31T10:00", "2001-02-01T00:00:01"], ""),
-    "short year": (["12/31/69", "12/25/05"], ["1969-12-31", "2005-12-25"], ""),
+    "short year": (["12/31/69", "12/25/05"], ["1969-12-31", "2005-12-25"], SHORT_YEARS),
     "ctime": (
         ["Mon Jan  3 12:00:00 2000", "Tue Jan 14 12:00:05 2020"],
         ["2000-01-03T12:00", "2020-01-14T12:00:05"],

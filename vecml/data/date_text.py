@@ -12,6 +12,7 @@ from vecml.data.date_formats import FORMATS, TIME_AND_ZONE, WITHOUT_TIME
 from vecml.data.number_text import sample_places, share_read
 from vecml.data.reading import TIME_OF_DAY
 
+TURN = 69  # as in POSIX and in Python's strptime
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -30,7 +31,7 @@ def parse_dates(texts: "pa.Array", name: str) -> tuple[NDArray[np.float64], NDAr
     fields = found.filter(found.is_valid())
     seconds, good = _clock(fields, most_hours=1_000 if name == TIME_OF_DAY else 24)
     if name != TIME_OF_DAY:
-        days, valid = _days(fields, short_year=name.endswith("YY") and not name.endswith("YYYY"))
+        days, valid = _days(fields, short_year=has_short_year(name))
         seconds, good = days * 86_400.0 + seconds, good & valid
     offset, zoned = _zone(fields)
     seconds_D = np.full(len(texts), np.nan)
@@ -38,6 +39,11 @@ def parse_dates(texts: "pa.Array", name: str) -> tuple[NDArray[np.float64], NDAr
     zoned_D = np.zeros(len(texts), np.bool_)
     zoned_D[matched_D] = zoned & good
     return seconds_D, zoned_D
+
+
+def has_short_year(name: str) -> bool:
+    """Whether years have two digits in the format of this name."""
+    return name.endswith("YY") and not name.endswith("YYYY")
 
 
 def date_format(
@@ -82,10 +88,10 @@ def _whole(fields: "pa.StructArray", name: str, empty: str = "0") -> NDArray[np.
 
 
 def _days(fields: "pa.StructArray", *, short_year: bool) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Days since 1970, and whether there is such a day; the years 69 to 99 are of the last century."""
+    """Days since 1970, and whether there is such a day; short years from `TURN` on are of the last century."""
     year = _whole(fields, "y")
     if short_year:
-        year = year + np.where(year < 69, 2000, 1900)
+        year = year + np.where(year < TURN, 2000, 1900)
     names = pc.utf8_lower(pc.utf8_slice_codeunits(_field(fields, "m"), 0, 3))
     named = pc.index_in(names, pa.array(MONTHS, pa.large_string())).cast(pa.int64()).fill_null(-1).to_numpy()
     digits = pc.if_else(pc.match_substring_regex(names, "^[0-9]+$"), names, "0").cast(pa.int64()).to_numpy()

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vecml.data.categories import category_codes
-from vecml.data.date_text import date_format
+from vecml.data.date_text import TURN, date_format, has_short_year
 from vecml.data.findings import Findings
 from vecml.data.number_text import number_format, parse_numbers, sample_places, whole_numbers_beyond_float64
 from vecml.data.reading import PLAIN, Reading
@@ -92,7 +92,8 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
         findings: is told what was decided.
 
     Decisions go into `findings`: VML030 (left out), VML031 (values pooled), VML032 (words are missing), VML033 (dates
-    that fit two formats), VML034 (integers that float64 does not hold), VML035 (numbers with units or separators).
+    that fit two formats, or have years of two digits), VML034 (integers that float64 does not hold), VML035 (numbers
+    with units or separators).
     """
     code_N, values = category_codes(column)
     count_D = np.bincount(code_N + 1, minlength=len(values) + 1)[1:]
@@ -206,9 +207,16 @@ def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tup
         found.append((read_S, Said("number", Reading(style, missing=missing), (), code, what)))
     if date is not None:
         name, other, values_S = date
-        what = f"read as dates written {name}" + (f", though they may be {other} as well" if other else "")
+        doubts = [f"though they may be {other} as well"] if other else []
+        if has_short_year(name):
+            doubts.append(f"with the years {TURN} to 99 before 2000 and 00 to {TURN - 1} after")
+        what = ", ".join([f"read as dates written {name}", *doubts])
+        if doubts:
+            what += "; write them as YYYY-MM-DD where that is wrong"
         read_S = ~np.isnan(values_S)
-        found.append((read_S, Said("number", Reading(date=name, missing=missing), (), "VML033" if other else "", what)))
+        found.append(
+            (read_S, Said("number", Reading(date=name, missing=missing), (), "VML033" if doubts else "", what))
+        )
     found.sort(key=lambda one: -int(count_S[one[0]].sum()))
     for read_S, made in found:
         if _few_are_odd(read_S, count_S):
