@@ -193,3 +193,28 @@ def test_a_pattern_that_nothing_matches_and_a_list_with_a_missing_file(tmp_path:
         load(f"{tmp_path}/parts/part-0.csv,{tmp_path}/parts/none.csv")
     shutil.rmtree(tmp_path / "parts")
     assert several(f"{tmp_path}/parts") is None
+
+
+@pytest.mark.filterwarnings("ignore:VML0[45]")
+def test_what_na_is_is_one_question_for_all_files(tmp_path: Path) -> None:
+    """A file of its own might have no other codes, or not enough of them."""
+    rows = [("NA", "US"), ("DE", "FR", "NA"), ("NA",)]
+    for number, codes in enumerate(rows):
+        lines = [f"{codes[i % len(codes)]},{i * 7 % 5},{'xy'[i // 2 % 2]}" for i in range(30)]
+        (tmp_path / f"{number}.csv").write_text("code,a,label\n" + "\n".join(lines) + "\n")
+    with pytest.warns(VecmlWarning, match="^VML036 column 'code' "):
+        table = load_table(PipelineConfig(data=str(tmp_path), target="label"))
+    code = table.columns[0]
+    assert code.categories == ("DE", "FR", "NA", "US")
+    assert (code.values_N == code.categories.index("NA")).sum() == 15 + 10 + 30
+    assert code.reading.na_is_word
+
+
+@pytest.mark.filterwarnings("ignore:VML0[45]")
+def test_na_is_missing_where_another_file_has_no_codes(tmp_path: Path) -> None:
+    for number, codes in enumerate([("NA", "US", "DE"), ("France", "DE", "NA")]):
+        lines = [f"{codes[i % 3]},{i * 7 % 5},{'xy'[i // 2 % 2]}" for i in range(30)]
+        (tmp_path / f"{number}.csv").write_text("code,a,label\n" + "\n".join(lines) + "\n")
+    code = load_table(PipelineConfig(data=str(tmp_path), target="label")).columns[0]
+    assert code.categories == ("DE", "France", "US")
+    assert (code.values_N == -1).sum() == 20

@@ -29,9 +29,14 @@ def with_words(table: "pa.Table", written: "pa.Table") -> "pa.Table":
     """The table with the columns of `written`, in which `NA` stands as it is in the file, where they hold it."""
     for name, column in zip(written.column_names, written.columns, strict=True):
         if pc.any(pc.equal(column, NA)).as_py():
-            place = table.column_names.index(name)
-            table = table.set_column(place, pa.field(name, column.type, metadata=MARK), column)
+            table = marked(table.set_column(table.column_names.index(name), name, column), name)
     return table
+
+
+def marked(table: "pa.Table", name: str) -> "pa.Table":
+    """The table with a mark at a column that says: `NA` is a word in it."""
+    column = table[name]
+    return table.set_column(table.column_names.index(name), pa.field(name, column.type, metadata=MARK), column)
 
 
 def word_columns(table: "pa.Table", names: Collection[str]) -> list[str]:

@@ -67,11 +67,13 @@ def read_several(
     """
     import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
 
+    from vecml.data.na_words import marked, with_words, word_columns  # noqa: PLC0415 -- imports pyarrow
+
     once = _Once(say)
     with stage("reading files", len(files)) as advance:
         tables = []
         for file in files:
-            tables.append(read_file(file, text, asked, once, na))
+            tables.append(read_file(file, text, asked, once, "missing" if na == "looked at" else na))
             advance(1)
     names = tables[0].column_names
     for file, table in zip(files[1:], tables[1:], strict=True):
@@ -81,13 +83,41 @@ def read_several(
         for name in unlike:
             _check_text(name, files, tables)
         again = {*text, *unlike}
-        tables = [read_file(file, again, asked, _nobody, na) for file in files]
+        tables = [read_file(file, again, asked, _nobody, "missing" if na == "looked at" else na) for file in files]
+    codes = _codes(files, tables, names) if na == "looked at" else []
+    if codes:  # what NA is, is one question for all files
+        for place, file in enumerate(files):
+            written = read_file(file, {*text, *codes}, asked, _nobody, "word").select(codes)
+            tables[place] = with_words(tables[place], written)
+    words = {name for table in tables for name in word_columns(table, names)}
     parts = partitions(files)
-    whole = [
+    pieces = [
         _with_partitions(_plain(table.select(names)), part, file)
         for table, part, file in zip(tables, parts, files, strict=True)
     ]
-    return pa.concat_tables(whole, promote_options="permissive")
+    whole = pa.concat_tables(pieces, promote_options="permissive")
+    for name in words:
+        whole = marked(whole, name)
+    return whole
+
+
+def _codes(files: Sequence[Path], tables: "Sequence[pa.Table]", names: Sequence[str]) -> list[str]:
+    """The columns in which `NA` may be a word, by the values of all files together."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+    from vecml.data.arrow_types import is_text  # noqa: PLC0415 -- imports it
+    from vecml.data.na_words import may_be_word  # noqa: PLC0415 -- the same
+
+    if not all(suffix_of(file) in TEXTS for file in files):
+        return []
+    found = []
+    for name in names:
+        columns = [table[name] for table in tables]
+        if all(is_text(column.type) or pa.types.is_null(column.type) for column in columns):
+            chunks = [chunk for column in columns for chunk in column.cast(pa.large_string()).chunks]
+            if may_be_word(pa.chunked_array(chunks, pa.large_string())):
+                found.append(name)
+    return found
 
 
 def partitions(files: Sequence[Path]) -> list[dict[str, str | None]]:
