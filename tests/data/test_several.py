@@ -218,3 +218,36 @@ def test_na_is_missing_where_another_file_has_no_codes(tmp_path: Path) -> None:
     code = load_table(PipelineConfig(data=str(tmp_path), target="label")).columns[0]
     assert code.categories == ("DE", "France", "US")
     assert (code.values_N == -1).sum() == 20
+
+
+@pytest.mark.filterwarnings("ignore:VML04")
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_one_partition_alone_is_labelled(tmp_path: Path, suffix: str) -> None:
+    """A model that was trained on all of them meets the next day's folder, a pattern in it, or its one file."""
+    frames = {}
+    for year in (2022, 2023, 2024):
+        folder = tmp_path / "table" / f"year={year}"
+        folder.mkdir(parents=True)
+        frames[year] = pa.table({"a": [float(i * year % 7) for i in range(20)], "label": list("xy") * 10})
+        write = pa.csv.write_csv if suffix == "csv" else pa.parquet.write_table
+        write(frames[year], folder / f"part.{suffix}")
+    table = load_table(PipelineConfig(data=str(tmp_path / "table"), target="label"))
+    encoding = Encoding.fit(table.columns, None, "label", table.classes)
+    folder = tmp_path / "table" / "year=2024"
+    for data in (folder, folder / f"*.{suffix}", folder / f"part.{suffix}"):
+        (block,) = blocks(open_data(str(data), encoding), 100)
+        for columns in (raw_columns(str(data), encoding), block.columns):
+            found = {column.name: column for column in columns}
+            assert found["year"].values_N.tolist() == [2024.0] * 20
+            assert found["a"].values_N.tolist() == frames[2024]["a"].to_pylist()
+
+
+@pytest.mark.filterwarnings("ignore:VML04")
+def test_a_column_of_the_file_goes_before_its_folders_name(tmp_path: Path) -> None:
+    folder = tmp_path / "a=5"
+    folder.mkdir()
+    (folder / "t.csv").write_text("a,label\n" + "".join(f"{i % 7},{'xy'[i % 2]}\n" for i in range(30)))
+    table = load_table(PipelineConfig(data=str(folder / "t.csv"), target="label"))
+    encoding = Encoding.fit(table.columns, None, "label", table.classes)
+    (column,) = raw_columns(str(folder / "t.csv"), encoding)
+    assert column.values_N.tolist() == [float(i % 7) for i in range(30)]

@@ -10,7 +10,7 @@ from vecml.data import handed
 from vecml.data.dialect import AskedFormat, asked_of
 from vecml.data.files import Say, check_file, read_file
 from vecml.data.reading import Na
-from vecml.data.several import read_several, several
+from vecml.data.several import partition_of, read_several, several
 from vecml.data.standard_input import STANDARD_INPUT, check_standard_input, spooled
 from vecml.errors import DataError
 
@@ -58,7 +58,13 @@ def read_origin(config: TrainingConfig, say: Say) -> "tuple[pa.Table, str]":
 
 
 def read_data(
-    data: str, query: str | None, text: Collection[str], asked: AskedFormat, say: Say, na: Na = "looked at"
+    data: str,
+    query: str | None,
+    text: Collection[str],
+    asked: AskedFormat,
+    say: Say,
+    na: Na = "looked at",
+    needed: Collection[str] = (),
 ) -> "tuple[pa.Table, str]":
     """The whole table of files, of standard input or of a query, and its name for people.
 
@@ -66,6 +72,7 @@ def read_data(
         data: names it, as `TrainingConfig.data` does.
         query: of a database.
         text, asked, say, na: as for `read_file`.
+        needed: columns that a model has; a folder `name=value` above the files may hold one.
 
     Raises DataError for whatever cannot be read.
     """
@@ -78,10 +85,15 @@ def read_data(
         return read_file(spooled(), text, asked, say, na), "standard input"
     check_origin(data)
     files = several(data)
-    if files is None:
-        path = Path(data).expanduser()
+    path = Path(data).expanduser()
+    if files is None and not has_partition(path, needed):
         return read_file(path, text, asked, say, na), path.name
-    return read_several(files, text, asked, say, na), data
+    return read_several(files or [path], text, asked, say, na, needed), data
+
+
+def has_partition(path: Path, needed: Collection[str]) -> bool:
+    """Whether a folder `name=value` above the file holds one of the needed columns."""
+    return not set(needed).isdisjoint(partition_of(path))
 
 
 def is_path(data: str) -> bool:

@@ -84,7 +84,8 @@ def _arrays(data: object, encoding: Encoding) -> tuple[str, "dict[str, Callable[
     """Return a name for the source of the data, and by each column's name a function that makes the column."""
     if isinstance(data, str | Path):
         na: Na = "word" if has_words(encoding) else "missing"
-        data, source = read_data(str(data), None, read_as_text(encoding), LOOK, warn_of, na)
+        needed = [entry.name for entry in encoding.columns]
+        data, source = read_data(str(data), None, read_as_text(encoding), LOOK, warn_of, na, needed)
         _, columns = columns_of(data)
     else:
         source, columns = columns_of(data)

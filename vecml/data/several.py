@@ -54,13 +54,19 @@ def several(data: str) -> list[Path] | None:
 
 
 def read_several(
-    files: Sequence[Path], text: Collection[str], asked: AskedFormat, say: Say, na: Na = "looked at"
+    files: Sequence[Path],
+    text: Collection[str],
+    asked: AskedFormat,
+    say: Say,
+    na: Na = "looked at",
+    needed: Collection[str] = (),
 ) -> "pa.Table":
     """The rows of all files, in their order, with a column for each Hive partition.
 
     Args:
         files: from `several`.
         text, asked, say, na: as for `read_file`; what several files have in common is said once.
+        needed: partitions that a model has; they are columns although all files are in the same one.
 
     Raises:
         DataError: a file cannot be read, or its columns are not those of the first.
@@ -90,7 +96,7 @@ def read_several(
             written = read_file(file, {*text, *codes}, asked, _nobody, "word").select(codes)
             tables[place] = with_words(tables[place], written)
     words = {name for table in tables for name in word_columns(table, names)}
-    parts = partitions(files)
+    parts = partitions(files, [name for name in needed if name not in names])
     pieces = [
         _with_partitions(_plain(table.select(names)), part, file)
         for table, part, file in zip(tables, parts, files, strict=True)
@@ -120,16 +126,22 @@ def _codes(files: Sequence[Path], tables: "Sequence[pa.Table]", names: Sequence[
     return found
 
 
-def partitions(files: Sequence[Path]) -> list[dict[str, str | None]]:
-    """The names and values of the folders `name=value` above each file that all files have; None is no value."""
-    made: list[dict[str, str | None]] = []
-    for file in files:
-        pairs = (folder.split("=", 1) for folder in file.parts[:-1] if "=" in folder)
-        made.append({unquote(name): None if value == NO_VALUE else unquote(value) for name, value in pairs})
+def partitions(files: Sequence[Path], needed: Collection[str] = ()) -> list[dict[str, str | None]]:
+    """The names and values of the folders `name=value` above each file that all files have; None is no value.
+
+    From the first on that differs between the files, or that is `needed`: those above it say where the table lies.
+    """
+    made = [partition_of(file) for file in files]
     common = [name for name in made[0] if all(name in one for one in made)]
     varying = [name for name in common if len({one[name] for one in made}) > 1]
-    first = common.index(varying[0]) if varying else len(common)
-    return [{name: one[name] for name in common[first:]} for one in made]
+    begins = [common.index(name) for name in (*varying, *needed) if name in common]
+    return [{name: one[name] for name in common[min(begins, default=len(common)) :]} for one in made]
+
+
+def partition_of(file: Path) -> dict[str, str | None]:
+    """The names and values of the folders `name=value` above a file."""
+    pairs = (folder.split("=", 1) for folder in file.parts[:-1] if "=" in folder)
+    return {unquote(name): None if value == NO_VALUE else unquote(value) for name, value in pairs}
 
 
 def _is_hidden(path: Path, base: Path) -> bool:

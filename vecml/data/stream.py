@@ -18,9 +18,10 @@ from vecml.data.data_file import DataFile, count_rows_from
 from vecml.data.dialect import LOOK, AskedFormat, Dialect
 from vecml.data.encoding import KIND_IN_WORDS, Encoding
 from vecml.data.files import TEXTS, arrow_errors, check_distinct, check_file, read_file, suffix_of, tell, warn_of
-from vecml.data.origin import is_single_file, read_data
+from vecml.data.origin import has_partition, is_single_file, read_data
 from vecml.data.raw import has_words, raw_columns, read_as_text
 from vecml.data.read_ahead import read_ahead, rebatch
+from vecml.data.reading import Na
 from vecml.data.selection import did_you_mean, listed_columns, shortened
 from vecml.data.stream_csv import csv_names, csv_tables, with_typeable_names
 from vecml.data.table import Column
@@ -62,11 +63,11 @@ def open_data(
 
     Raises DataError as `open_file` does.
     """
-    if is_single_file(data):
+    needed = [column.name for column in encoding.columns]
+    if is_single_file(data) and not has_partition(Path(data).expanduser(), needed):
         return open_file(Path(data).expanduser(), encoding, carried, asked)
-    table, name = read_data(
-        data, query, read_as_text(encoding), asked, warn_of, "word" if has_words(encoding) else "missing"
-    )
+    na: Na = "word" if has_words(encoding) else "missing"
+    table, name = read_data(data, query, read_as_text(encoding), asked, warn_of, na, needed)
     table = table.rename_columns(typeable_names(table.column_names))
     return _checked(DataFile(Path(name), encoding, tuple(carried), {}, (), table.num_rows, table), table.schema, name)
 
