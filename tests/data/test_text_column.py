@@ -27,7 +27,11 @@ def seconds(*dates: str) -> list[float]:
 AGES = [str(age) for age in range(20, 80)] * 5
 NUMBERS: dict[str, tuple[list[str], list[float], str]] = {
     "plain": (["1", "+2.5", " 3 ", "", "-1e3", "NA"], [1, 2.5, 3, NAN, -1000, NAN], ""),
-    "leading zeros": (["08001", "1", "010"], [8001, 1, 10], ""),
+    "leading zeros": (
+        ["08001", "1", "010"],
+        [8001, 1, 10],
+        "numbers, without the leading zeros of values such as '010'",
+    ),
     "dollars": (["$1,200.50", "$3", "-$7"], [1200.5, 3, -7], "numbers with the unit '$' and ',' between thousands"),
     "percent": (["5%", "12.5 %", "0%"], [5, 12.5, 0], "numbers with the unit '%'"),
     "decimal comma": (["1,5", "-0,25", "3"], [1.5, -0.25, 3], "numbers with a decimal comma"),
@@ -153,7 +157,6 @@ def test_one_marker_among_numbers_is_missing_and_named(marker: str) -> None:
         ["2018-19", "2019-20"] * 5,
         ["192.168.1.1", "10.0.0.1"] * 5,
         ["2019-01-31T10:00Z", "2019-01-31T10:00"] * 5,
-        [f"V{i % 20}" if i % 5 == 0 else str(i % 50) for i in range(500)],
     ],
 )
 def test_what_stays_categories(values: list[str]) -> None:

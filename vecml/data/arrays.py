@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vecml.data.selection import drop_flag
+from vecml.data.remedy import flags
 from vecml.errors import DataError, one_line
 
 COMPLETE = "is it complete? Copy or write it again"
@@ -104,7 +104,7 @@ def arrow_array(name: str, values: Any, source: str) -> "pa.Array":
         kind = getattr(values, "dtype", type(values).__name__)
         raise DataError(
             f"column {name!r} in {source} cannot be used ({kind}): {one_line(error)}",
-            f"make its values alike, or leave it out with {drop_flag(name)}",
+            f"make its values alike, or leave it out with {flags({'drop': (name,)})}",
         ) from None
 
 

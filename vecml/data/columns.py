@@ -12,7 +12,8 @@ from vecml.data.arrow_types import all_exact, is_date, is_numeric, is_text, numb
 from vecml.data.distinct import distinct_values, value_names
 from vecml.data.findings import Findings
 from vecml.data.reading import ISO, TIME_OF_DAY, Reading
-from vecml.data.selection import drop_flag, shortened
+from vecml.data.remedy import flags
+from vecml.data.selection import shortened
 from vecml.data.table import MISSING_CODE, Column
 from vecml.data.text_column import EVERYTHING, ColumnRules, text_column
 from vecml.data.text_values import missing_numbers
@@ -73,7 +74,7 @@ def column_from_arrow(
     elif not is_numeric(column.type):
         raise DataError(
             f"column {name!r} holds {shortened_type(column.type)}, which is no number, text, time or boolean",
-            f"leave it out with {drop_flag(name)}",
+            f"leave it out with {flags({'drop': (name,)})}",
         )
     else:
         values_N = missing_numbers(numbers(column), rules.missing)
@@ -109,4 +110,4 @@ def check_range(name: str, values_N: NDArray[np.floating]) -> None:
     else:
         row = int((np.abs(values_N) > FLOAT32_LARGEST).argmax())
         message = f"column {name!r} has {shortened(float(values_N[row]))} in row {row + 1}, more than float32 can hold"
-    raise DataError(message, f"mend it, or leave the column out with {drop_flag(name)}")
+    raise DataError(message, f"mend it, or leave the column out with {flags({'drop': (name,)})}")

@@ -16,7 +16,9 @@ from pyarrow import csv
 from vecml.data.arrow_types import FLOAT64_INTEGERS, all_exact
 from vecml.data.column_names import typeable_names
 from vecml.data.dialect import COMMA, NAMED, SEPARATORS, Dialect, count_characters, damaged, is_damaged
+from vecml.data.leading_zeros import has_leading_zeros, integer_columns
 from vecml.data.na_words import may_be_word, with_words
+from vecml.data.number_text import with_leading_zeros
 from vecml.data.reading import Na
 from vecml.data.remedy import SettingHelpsError, flags
 from vecml.data.selection import shortened
@@ -67,8 +69,21 @@ def read_delimited(
         if codes:
             written = _read(path, dialect, codes, block_bytes, skip_empty=skip_empty, nulls=[""], only=codes)
             table = with_words(table, written)
+    whole = integer_columns(table)
+    if whole and len(set(table.column_names)) == table.num_columns and has_leading_zeros(path, dialect):
+        written = _read(path, dialect, whole, block_bytes, skip_empty=skip_empty, nulls=nulls, only=whole)
+        table = _with_zeros(table, written)
     _check_utf8(path, table)
     check_closed(path, table.column(table.num_columns - 1), table.num_rows, dialect)
+    return table
+
+
+def _with_zeros(table: "pa.Table", written: "pa.Table") -> "pa.Table":
+    """The table with the columns of `written`, as text, that hold whole numbers with zeros before them."""
+    for name, column in zip(written.column_names, written.columns, strict=True):
+        values = pc.unique(column.cast(pa.string())).drop_null()
+        if len(with_leading_zeros(pc.utf8_trim_whitespace(values))):
+            table = table.set_column(table.column_names.index(name), name, column)
     return table
 
 

@@ -29,12 +29,27 @@ class Decision:
         what: a predicate that reads after any list of columns ("dropped: constant"); without a column a sentence.
         instead: the settings that say the same openly, so that nothing is left to decide: `{"drop": ("a",)}`. Empty
             where it was asked for, and None where no setting says it.
+        steps: what the user can do about it.
     """
 
     code: str
     column: str | None
     what: str
     instead: Mapping[str, Any] | None = None
+    steps: tuple["Step", ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A setting that decides otherwise, and what it does.
+
+    Attributes:
+        changes: the setting, as for `vecml.data.remedy.flags`; lists of several decisions are put together.
+        does: a predicate: "makes numbers of it".
+    """
+
+    changes: Mapping[str, Any]
+    does: str
 
 
 @dataclass
@@ -49,13 +64,20 @@ class Findings:
     decisions: list[Decision] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)
 
-    def decided(self, code: str, column: str | None, what: str, instead: Mapping[str, Any] | None = None) -> None:
+    def decided(
+        self,
+        code: str,
+        column: str | None,
+        what: str,
+        instead: Mapping[str, Any] | None = None,
+        steps: tuple[Step, ...] = (),
+    ) -> None:
         """Note a decision.
 
         Args:
-            code, column, what, instead: as in `Decision`.
+            code, column, what, instead, steps: as in `Decision`.
         """
-        self.decisions.append(Decision(code, column, what, instead))
+        self.decisions.append(Decision(code, column, what, instead, steps))
 
     def dropped(self, code: str, column: str, why: str) -> None:
         """Note that a column is left out, and why ("constant"); `--drop` says the same openly."""
@@ -94,8 +116,8 @@ class Findings:
             return
         for code in dict.fromkeys(decision.code for decision in self.decisions):
             told = [decision for decision in self.decisions if decision.code == code]
-            for sentence in _sentences(told):
-                warn(code, sentence + _next_step(code, sentence, told))
+            for sentence, about in _grouped(told):
+                warn(code, sentence + _next_step(code, about))
 
 
 def _refusal(refusals: Mapping[str, str]) -> str:
@@ -109,30 +131,44 @@ def _refusal(refusals: Mapping[str, str]) -> str:
     return f"{len(reasons):,} columns cannot be used: {names}: {told}"
 
 
-def _next_step(code: str, sentence: str, decisions: Sequence[Decision]) -> str:
-    """What to do about a suspicion, which only the user can judge: the flag for the columns of the sentence."""
-    names = tuple(one.column for one in decisions if one.column and one.what in sentence and one.instead)
-    if code != "VML042" or not names:
-        return ""
-    return f". If nobody knows {'it' if len(names) == 1 else 'them'} before the label: {flags({'drop': names})}"
+def _next_step(code: str, decisions: Sequence[Decision]) -> str:
+    """What to do about the decisions of a sentence: settings that can be pasted, each with what it does."""
+    names = tuple(one.column for one in decisions if one.column and one.instead)
+    if code == "VML042" and names:  # only the user can judge a suspicion
+        return f". If nobody knows {'it' if len(names) == 1 else 'them'} before the label: {flags({'drop': names})}"
+    of: dict[str, list[Mapping[str, Any]]] = {}
+    for decision in decisions:
+        for step in decision.steps:
+            of.setdefault(step.does, []).append(step.changes)
+    steps = [f"{flags(put_together(changes))} {does}" for does, changes in of.items()]
+    return f" ({'; '.join(steps)})" if steps else ""
 
 
 def _sentences(decisions: Sequence[Decision]) -> list[str]:
     """A sentence for each thing that was decided, with all columns that it is about."""
-    columns: dict[str, list[str]] = {}
+    return [sentence for sentence, _ in _grouped(decisions)]
+
+
+def _grouped(decisions: Sequence[Decision]) -> list[tuple[str, list[Decision]]]:
+    """The sentences, each with the decisions that it tells."""
+    of: dict[str, list[Decision]] = {}
     for decision in decisions:
-        names = columns.setdefault(decision.what, [])
-        if decision.column is not None:
-            names.append(decision.column)
-    return [f"{listed_columns(names)} {what}" if names else what for what, names in columns.items()]
+        of.setdefault(decision.what, []).append(decision)
+    said = []
+    for what, told in of.items():
+        names = [one.column for one in told if one.column is not None]
+        said.append((f"{listed_columns(names)} {what}" if names else what, told))
+    return said
 
 
 def _said_openly(decisions: Iterable[Decision]) -> dict[str, Any]:
     """The settings that say all decisions openly; where one has none, `strict` is left out instead."""
-    changes: dict[str, Any] = {}
-    for decision in decisions:
-        if decision.instead is None:
-            changes["strict"] = False
-        for name, value in (decision.instead or {}).items():
-            changes[name] = (*changes.get(name, ()), *value) if isinstance(value, tuple) else value
-    return changes
+    return put_together({"strict": False} if one.instead is None else one.instead for one in decisions)
+
+
+def put_together(changes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several changes as one: their lists one after the other, each value once."""
+    made: dict[str, Any] = {}
+    for name, value in (pair for one in changes for pair in one.items()):
+        made[name] = tuple(dict.fromkeys((*made.get(name, ()), *value))) if isinstance(value, tuple) else value
+    return made

@@ -27,6 +27,11 @@ def handing_over(data: object) -> Iterator[None]:
         _handed.reset(token)
 
 
+def is_python() -> bool:
+    """Whether Python called with a table in its memory, so that settings are keywords and not flags."""
+    return _handed.get() is not None
+
+
 def with_settings(config: Config, data: object, settings: Mapping[str, Any]) -> Config:
     """The config with `settings` laid over it, and with the name of `data` as its data; None: its own data.
 

@@ -15,15 +15,18 @@ from vecml.data.arrow_types import is_numeric, is_text, plain, shortened_type
 from vecml.data.bins import cut
 from vecml.data.categories import category_codes
 from vecml.data.distinct import distinct_values, value_names
-from vecml.data.findings import Findings
+from vecml.data.findings import Findings, Step
 from vecml.data.reading import Reading
-from vecml.data.table import MISSING_CODE
-from vecml.data.text_column import EVERYTHING, ColumnRules, Said, category, what_it_says
-from vecml.data.text_values import read_texts
+from vecml.data.selection import listed
+from vecml.data.table import MISSING_CODE, Column
+from vecml.data.text_column import EVERYTHING, ColumnRules, Said, category, steps_for, what_it_says
+from vecml.data.text_values import MARKERS, read_texts
 from vecml.errors import DataError
 from vecml.numbers import count
 
 MOST_NUMBERS = 100
+FEWEST_OTHERS = 2
+NAMES_OF_CLASSES = frozenset({"none", "nil"})  # markers among numbers, but common names of a class
 AS_WRITTEN = Said("category", Reading(missing=("",)))
 
 
@@ -95,12 +98,14 @@ def _said_values(
     needed = bins or len(texts) > MOST_NUMBERS
     is_number = said.kind != "category" and (bins or not said.reading.date)
     if not is_number or ((said.odd or not said.reading.number.is_plain) and not needed):
-        if said.code == "VML034":
-            findings.decided(said.code, target, said.what)
+        if said.code in ("VML034", "VML037"):
+            findings.decided(said.code, target, said.what, {"categorical": (target,)}, steps_for(target, said))
         words = category(target, text_N, values, AS_WRITTEN.reading)
+        if target not in rules.categorical:
+            _tell_markers(target, words, findings)
         return words.values_N.astype(np.int64), np.array(words.categories, dtype=object)
     if said.code:
-        findings.decided(said.code, target, said.what)
+        findings.decided(said.code, target, said.what, None, steps_for(target, said))
     values_D, _ = read_texts(said.kind, said.reading, texts)
     present_D = ~np.isnan(values_D)
     found = values_D[present_D] + 0.0  # so that there is one zero
@@ -110,6 +115,27 @@ def _said_values(
     if said.reading.date:
         distinct = (distinct * 1e6).astype(np.int64).astype("datetime64[us]")
     return recode_D[text_N], distinct
+
+
+def _tell_markers(target: str, words: Column, findings: Findings) -> None:
+    """Say which classes are called as a missing value often is, where there are two others of letters or digits.
+
+    So `+` and `-` are two classes, and so are `yes` and `.`: without the second there would be nothing to learn.
+    """
+    markers = [name for name in words.categories if name.lower() in MARKERS - NAMES_OF_CLASSES]
+    others = [name for name in words.categories if name not in markers and any(map(str.isalnum, name))]
+    if not markers or len(others) < FEWEST_OTHERS:
+        return
+    codes = [words.categories.index(name) for name in markers]
+    rows = count(int(np.isin(words.values_N, codes).sum()), "row")
+    classes = f"the class {markers[0]!r}" if len(markers) == 1 else f"the classes {listed(markers)}"
+    findings.decided(
+        "VML038",
+        target,
+        f"has {classes}, in {rows}: is that a missing label?",
+        {"categorical": (target,)},
+        (Step({"missing": tuple(markers)}, "leaves these rows out"),),
+    )
 
 
 def _without_infinite(

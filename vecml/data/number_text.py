@@ -26,6 +26,8 @@ MARKS = {"": "", ".": r"\.", ",": ",", " ": f"[{BLANKS}]", "'": "['’]", "_": "
 # Decimal mark and thousands mark, in the order of preference where several fit.
 STYLES = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"), (".", "_"))
 BOUND = r"^(?:[<>≤≥]=?|[~≈])\s*|\+$"
+WORD = re.compile(r"[^\W\d_]{2,}(?: [^\W\d_]+)*")
+IRREGULAR = {"feet": "foot"}
 CURRENCIES = frozenset(
     {"AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "ILS", "INR", "JPY", "KRW", "MXN", "NOK"}
     | {"NZD", "PLN", "RUB", "SEK", "SGD", "THB", "TRY", "USD", "ZAR"}
@@ -76,14 +78,15 @@ def number_format(
     Returns:
         None where they are no numbers.
 
-    The unit is the one that most values of a sample have; others may have none. A unit of letters (`kg`) counts where
-    there are more than 10 distinct numbers or some have a decimal mark, and none begins with a zero: `1A` and `007B`
-    are codes. Of marks for decimals and thousands those are taken that fit most rows. `1,234` alone fits two ways: it
-    is a thousand, unless some value shows otherwise.
+    The unit is the one that most values of a sample have; others may have none, and `1 year` stands beside `2 years`.
+    A unit of letters (`kg`) counts where there are more than 10 distinct numbers, or some have a decimal mark, or it
+    has a singular and a plural, and none begins with a zero: `1A` and `007B` are codes. Of marks for decimals and
+    thousands those are taken that fit most rows. `1,234` alone fits two ways: it is a thousand, unless some value shows
+    otherwise.
     """
     places = sample_places(count_D)
     sample = texts.take(pa.array(places))
-    before, after = _unit(sample, count_D[places])
+    before, after, is_word = _unit(sample, count_D[places])
     styles = [
         NumberFormat(decimal, thousands, before, after, bounds)
         for bounds in (False, True)
@@ -102,7 +105,8 @@ def number_format(
     if not shares or max(shares) < share_needed:
         return None
     best = shares.index(max(shares))
-    if after and not _is_sign(after) and (_are_few_codes(values[best]) or _has_leading_zeros(sample)):
+    codes = _has_leading_zeros(sample) or (_are_few_codes(values[best]) and not is_word)
+    if after and not _is_sign(after) and codes:
         return None
     tied = [style for style, share in zip(near, shares, strict=True) if share == max(shares)]
     return near[best], _other_reading(near[best], tied), values[best]
@@ -132,6 +136,11 @@ def _are_few_codes(values_D: NDArray[np.float64]) -> bool:
 
 def _has_leading_zeros(texts: "pa.Array") -> bool:
     return bool(pc.any(pc.match_substring_regex(texts, "^[+-]?0[0-9]")).as_py())
+
+
+def with_leading_zeros(texts: "pa.Array") -> "pa.Array":
+    """Those of the texts that are whole numbers with zeros before them, which a number does not keep: `007`."""
+    return texts.filter(pc.match_substring_regex(texts, r"^[+-]?0[0-9]+$").fill_null(False))
 
 
 def whole_numbers_beyond_float64(texts: "pa.Array") -> NDArray[np.intp]:
@@ -174,22 +183,51 @@ def _pattern(style: NumberFormat) -> str:
     grouped = "" if whole is None else rf"{whole}(?:{decimal}[0-9]+)?|"
     number = rf"(?:{grouped}(?:[0-9]+(?:{decimal}[0-9]+)?|{decimal}[0-9]+){EXPONENT})"
     before = rf"(?:{re.escape(style.before)})?" if style.before else ""
-    after = rf"(?:{re.escape(style.after)})?" if style.after else ""
+    after = rf"(?:{_unit_pattern(style.after)})?" if style.after else ""
     blank = f"[{BLANKS}]*"
     return rf"^(?P<s>[+-]?{blank}{before}{blank}[+-]?){blank}(?P<n>{number}){blank}{after}$"
 
 
-def _unit(texts: "pa.Array", count_D: NDArray[np.int64]) -> tuple[str, str]:
-    """The commonest unit before and after the numbers of a sample, where it may be one."""
+def _unit(texts: "pa.Array", count_D: NDArray[np.int64]) -> tuple[str, str, bool]:
+    """The commonest unit before and after the numbers of a sample, where it may be one.
+
+    And whether the one after them is a word that has a singular and a plural here.
+    """
     units: Counter[tuple[str, str]] = Counter()
+    spelled: dict[tuple[str, str], Counter[str]] = {}
     for text, rows in zip(texts.to_pylist(), count_D, strict=True):
         found = AFFIXES.fullmatch(text)
         if found:
-            units[found["before"] or "", found["after"] or ""] += int(rows)
-    (before, after), rows = (units.most_common(1) or [(("", ""), 0)])[0]
+            unit = found["before"] or "", _singular(found["after"] or "")
+            units[unit] += int(rows)
+            spelled.setdefault(unit, Counter())[found["after"] or ""] += int(rows)
+    unit, rows = (units.most_common(1) or [(("", ""), 0)])[0]
+    spellings = spelled.get(unit, Counter([""]))
+    before, after = unit[0], spellings.most_common(1)[0][0]
     may_be = (not before or _is_money(before)) and (not after or _is_sign(after) or LETTER_UNIT.fullmatch(after))
     common = 2 * rows >= units.total()  # one `207a` among numbers is no unit
-    return (before, after) if may_be and common else ("", "")
+    return (before, after, len(spellings) > 1) if may_be and common else ("", "", False)
+
+
+def _singular(unit: str) -> str:
+    """A unit that is a word without the plural's ending: `year`, `inch`; two letters are left at least."""
+    if not WORD.fullmatch(unit):
+        return unit
+    if unit in IRREGULAR:
+        return IRREGULAR[unit]
+    for ending, length in (("ches", 2), ("shes", 2), ("xes", 2), ("s", 1)):
+        if unit.endswith(ending) and len(unit) > length + 1 and not unit.endswith("ss"):
+            return unit[:-length]
+    return unit
+
+
+def _unit_pattern(unit: str) -> str:
+    """A unit after a number as a regular expression; a word in the singular and in the plural."""
+    if not WORD.fullmatch(unit):
+        return re.escape(unit)
+    singular = _singular(unit)
+    forms = (singular, *(plural for plural, one in IRREGULAR.items() if one == singular))
+    return "(?:" + "|".join(map(re.escape, forms)) + ")(?:e?s)?"
 
 
 def _is_money(unit: str) -> bool:

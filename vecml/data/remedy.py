@@ -12,7 +12,7 @@ from typing import Any
 
 from vecml.config import PipelineConfig, TrainingConfig
 from vecml.data.column_names import find_column, squeezed
-from vecml.data.handed import PREFIX
+from vecml.data.handed import PREFIX, is_python
 from vecml.data.name_list import write_names
 from vecml.errors import DataError
 from vecml.fields import flag, flag_of, is_list, shown, value_type
@@ -62,9 +62,7 @@ def command(
     values = {name: getattr(found, name) for name in type(config).model_fields}
     if (config.data or "").startswith(PREFIX):  # no command line can name a table in Python's memory
         asked = {name: value for name, value in values.items() if value != getattr(config, name)}
-        return ", ".join(
-            f"{name}={list(value) if isinstance(value, tuple) else value!r}" for name, value in asked.items()
-        )
+        return keywords(asked)
     words = ["vecml", "run" if isinstance(config, PipelineConfig) else "compare"]
     for name, field in type(config).model_fields.items():
         value = values[name]
@@ -119,8 +117,17 @@ def whole_commands(config: TrainingConfig, follow: Follow | None = None) -> Iter
 
 
 def flags(changes: Mapping[str, Any]) -> str:
-    """The flags that make the changes, where no configuration is known to write a whole command."""
+    """The flags that make the changes, where no whole command is written; for a table of Python's they are keywords."""
+    if is_python():
+        return keywords(changes)
     return shlex.join(word for name, value in changes.items() for word in _words(name, value))
+
+
+def keywords(changes: Mapping[str, Any]) -> str:
+    """The changes as Python's arguments: `drop=['id', 'name'], bins=4`."""
+    return ", ".join(
+        f"{name}={list(value) if isinstance(value, tuple) else value!r}" for name, value in changes.items()
+    )
 
 
 def _words(name: str, value: Any) -> list[str]:

@@ -4,12 +4,10 @@ A name that does not exist is answered with the nearest ones that do, because it
 """
 
 import difflib
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vecml.data.column_names import find_column, squeezed
-from vecml.data.name_list import write_names
 from vecml.errors import DataError
 from vecml.numbers import plural
 
@@ -109,8 +107,3 @@ def shortened(value: object) -> str:
     """`value` as Python writes it, cut so that an error stays one line."""
     text = repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
-
-
-def drop_flag(name: str) -> str:
-    """The flag that leaves the column out, as one types it."""
-    return f"--drop {shlex.quote(write_names([name]))}"

@@ -4,6 +4,8 @@ The rules look at distinct values and at how many rows have each, never at rows 
 
 - Numbers, dates and truth values are told by what the text says. All values keep one way of writing; what cannot be
   told apart (`01/02/2019`) is decided for the column and said.
+- A column of which half the rows say numbers (or dates), more than 10 different ones, and too many others something
+  else to count as missing, is text like any other; that is said.
 - A known marker (`?`, `n/a`, `-`) among numbers or dates is a missing value. Other words are so too where there are
   more than 10 distinct numbers and the words are few: at most 20 and at most a tenth as many as the distinct numbers,
   in at most 5 % of the rows (or one row). A single word may fill half of the rows (`never` in a column of years): that
@@ -24,8 +26,14 @@ from numpy.typing import NDArray
 
 from vecml.data.categories import category_codes
 from vecml.data.date_text import TURN, date_format, has_short_year
-from vecml.data.findings import Findings
-from vecml.data.number_text import number_format, parse_numbers, sample_places, whole_numbers_beyond_float64
+from vecml.data.findings import Findings, Step
+from vecml.data.number_text import (
+    number_format,
+    parse_numbers,
+    sample_places,
+    whole_numbers_beyond_float64,
+    with_leading_zeros,
+)
 from vecml.data.reading import PLAIN, Reading
 from vecml.data.selection import shortened
 from vecml.data.table import MISSING_CODE, Column, Kind
@@ -38,6 +46,7 @@ MOST_ODD_SHARE = 0.1
 MOST_ODD_VALUES = 20
 FEW_VALUES = 10
 NEARLY_UNIQUE = 0.5
+SHOWN_VALUES = 5
 MOST_CATEGORIES = 10_000  # the largest --max-categories
 
 
@@ -68,10 +77,11 @@ class Said:
     Attributes:
         kind: what the column is.
         reading: how they are read.
-        odd: words that count as missing although they are no known markers.
+        odd: words that count as missing although they are no known markers; of text that is mostly numbers, all others.
         code: of the warning that tells it; empty where there is nothing to tell.
         what: the predicate of the warning.
         instead: the settings that say the same openly; None where there are none.
+        zeros: whether numbers had zeros before them, which they do not keep.
     """
 
     kind: Kind
@@ -80,6 +90,7 @@ class Said:
     code: str = ""
     what: str = ""
     instead: Mapping[str, tuple[str, ...]] | None = None
+    zeros: bool = False
 
 
 def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findings: Findings) -> Column | None:
@@ -93,7 +104,7 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
 
     Decisions go into `findings`: VML030 (left out), VML031 (values pooled), VML032 (words are missing), VML033 (dates
     that fit two formats, or have years of two digits), VML034 (integers that float64 does not hold), VML035 (numbers
-    with units or separators).
+    with units or separators, or without their leading zeros), VML037 (mostly numbers or dates, but text).
     """
     code_N, values = category_codes(column)
     count_D = np.bincount(code_N + 1, minlength=len(values) + 1)[1:]
@@ -102,14 +113,16 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
         said = Said("category", Reading(missing=("", *rules.missing)))
     else:
         said = what_it_says(texts, count_D, rules.missing)
-    if said.code == "VML034":
-        said = replace(said, instead={"categorical": (name,)})
-    if said.code:
-        findings.decided(said.code, name, said.what, said.instead)
     reading = said.reading
     if said.kind == "category":
         count_D = count_D[~stands_for_missing(texts, reading.missing)]
-        if name not in rules.categorical and is_nearly_unique(count_D):
+    dropped = said.kind == "category" and name not in rules.categorical and is_nearly_unique(count_D)
+    if said.code:
+        as_text = {"drop": (name,)} if dropped else {"categorical": (name,)}
+        instead = as_text if said.kind == "category" else said.instead
+        findings.decided(said.code, name, said.what, instead, steps_for(name, said))
+    if said.kind == "category":
+        if dropped:
             rows = count(int(count_D.sum()), "row")
             why = f"text that is nearly unique, with {len(count_D):,} distinct values in {rows}"
             findings.dropped("VML030", name, why)
@@ -125,6 +138,16 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
             name, "boolean", np.where(np.isnan(values_N), MISSING_CODE, values_N).astype(np.int8), (), reading
         )
     return Column(name, "number", values_N, (), reading)
+
+
+def steps_for(name: str, said: Said) -> tuple[Step, ...]:
+    """What the user can do about how the column of this name was read."""
+    as_text = Step({"categorical": (name,)}, "keeps it as text")
+    if said.code == "VML037":
+        few = len(said.odd) <= MOST_ODD_VALUES
+        made = Step({"missing": said.odd}, "lets them count as missing, and makes numbers of the rest")
+        return (made if few else Step({"drop": (name,)}, "leaves it out"), as_text)
+    return (as_text,) if said.zeros else ()
 
 
 def category(
@@ -194,6 +217,10 @@ def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tup
             value = said[int(beyond[0])].as_py()
             what = f"read as text: it has integers that float64 cannot hold, such as {shortened_digits(value)}"
             return Said("category", Reading(missing=("", *missing)), (), "VML034", what)
+        zeros = with_leading_zeros(said)
+        if len(zeros):
+            what = f"read as numbers, without the leading zeros of values such as {shortened(zeros[0].as_py())}"
+            return Said("number", Reading(missing=missing), (), "VML035", what, zeros=True)
         return Said("number", Reading(missing=missing))
     share = 1 - _odd_share(count_S, single=True)
     number = number_format(said, share, count_S)
@@ -222,7 +249,22 @@ def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tup
         if _few_are_odd(read_S, count_S):
             odd = tuple(said.filter(pa.array(~read_S)).to_pylist())
             return replace(made, odd=odd, reading=replace(made.reading, missing=(*missing, *odd)))
-    return Said("category", Reading(missing=("", *missing)))
+    as_text = Said("category", Reading(missing=("", *missing)))
+    if not found or found[0][0].sum() <= FEW_VALUES:
+        return as_text
+    read_S, made = found[0]
+    odd = tuple(said.filter(pa.array(~read_S)).to_pylist())
+    return replace(as_text, odd=odd, code="VML037", what=_mostly(made, said, read_S, count_S))
+
+
+def _mostly(made: Said, said: "pa.Array", read_S: NDArray[np.bool_], count_S: NDArray[np.int64]) -> str:
+    """The predicate for texts (S,) of which most say numbers or dates, those of `read_S`."""
+    sort = f"dates written {made.reading.date}" if made.reading.date else made.reading.number.described()
+    odd_rows = np.where(read_S, 0, count_S)
+    commonest = np.argsort(-odd_rows, kind="stable")[: min(SHOWN_VALUES, int((~read_S).sum()))]
+    examples = ", ".join(shortened(said[int(place)].as_py()) for place in commonest)
+    rows = f"{int(odd_rows.sum()):,} of {count(int(count_S.sum()), 'row')}"
+    return f"is mostly {sort}, but read as text: {rows} say something else, such as {examples}"
 
 
 def shortened_digits(digits: str) -> str:

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from vecml.data.selection import drop_flag
+from vecml.data.remedy import flags
 from vecml.data.split import Part, Split
 from vecml.errors import TrainingError
 from vecml.model.module import linears
@@ -70,5 +70,5 @@ def check_folded(first: Layer, scale_F: NDArray[np.float64], split: Split) -> No
     column = next(column.name for column in split.encoding.columns if name in column.feature_names)
     raise TrainingError(
         f"feature {name!r} varies too little for float32: its standard deviation is {scale_F[index]:.3g}",
-        f"multiply the column by a large number, or leave it out with {drop_flag(column)}",
+        f"multiply the column by a large number, or leave it out with {flags({'drop': (column,)})}",
     )
