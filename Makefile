@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 BASE := $(VENV)/.base
 READY := $(VENV)/.ready
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 
 # What the first run imports is compiled once and kept in $(VENV), not compiled again in each process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run check check-types check-style test test-system test-browser test-long test-gpu notebooks bench bench-tables qualify docs dist ui up clean
+.PHONY: help setup pins outdated run check check-types check-style test test-system test-browser test-long test-gpu notebooks bench bench-tables qualify docs dist ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,26 +17,39 @@ help:  ## this list
 run: $(BASE)  ## the notebook's job: generate, split, train, infer, evaluate, tracked; installs only what that takes
 	@$(BIN)/vecml run
 
-setup: $(BASE)  ## .venv with vecml, every engine and everything that vecml is developed with
+setup: $(READY)  ## .venv with vecml, every engine and everything that vecml is developed with
 
-# requirements.txt names every package at its version, so pip has nothing to resolve; torch, nearly half of the bytes,
-# comes beside the others. Where a system needs more than the list names, `pip check` says so and pip resolves after all.
-$(BASE): pyproject.toml constraints.txt requirements.txt
+# requirements/ names every package at its version and with the SHA-256 of its files, so pip has nothing to resolve and
+# takes no other file; torch, nearly half of the bytes, comes beside the others. torch's builds for the CPU alone stand
+# in no list of the registry: one in a folder of wheels that pip is told of (PIP_FIND_LINKS) goes before the registry's,
+# which on Linux needs CUDA's libraries: `pip check` misses them.
+INSTALL := $(PIP) install -qq --require-hashes --only-binary=:all: --no-deps --no-compile
+CHECK := missing=$$($(PIP) check) || { echo "$$missing"; exit 1; }
+$(BASE): pyproject.toml $(wildcard requirements/*.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vecml needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + "\nhint: make PYTHON=python3.12 ...")'
 	@echo "setting up $(VENV): one to three minutes, and about 420 MB the first time"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) -c constraints.txt pip setuptools
-	@grep '^torch==' requirements.txt >$(VENV)/torch.txt; grep -v '^torch==' requirements.txt >$(VENV)/rest.txt
-	@$(PIP) --no-deps --no-compile -r $(VENV)/torch.txt & torch=$$!; \
-	$(PIP) --no-deps --no-compile -r $(VENV)/rest.txt && wait $$torch
-	@$(PIP) --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m pip check >/dev/null || $(PIP) -c constraints.txt --no-build-isolation -e .
+	@$(INSTALL) -r requirements/installers.txt
+	@{ $(INSTALL) --no-index -r requirements/torch.txt 2>/dev/null || $(INSTALL) -r requirements/torch.txt; } & torch=$$!; \
+	$(INSTALL) -r requirements/base.txt && wait $$torch
+	@$(PIP) install -qq --no-index --no-deps --no-build-isolation -e .
+	@$(PIP) check >/dev/null || $(INSTALL) -r requirements/torch-cuda.txt
+	@$(CHECK)
 	@touch $@
 
 $(READY): $(BASE)
 	@echo "adding the engines, the tools and the documentation's: about 440 MB the first time"
-	@$(PIP) -c constraints.txt --no-build-isolation -e '.[dev,docs,all,bench]'
+	@$(INSTALL) -r requirements/everything.txt
+	@$(CHECK)
 	@touch $@
+
+pins: $(READY)  ## the lists in requirements/ anew, for every system, after a version was moved in requirements/constraints.txt
+	@$(INSTALL) -r requirements/uv.txt
+	@$(BIN)/python requirements/pins.py write
+
+outdated: $(READY)  ## the pins that have something newer, and the newest that the others admit
+	@$(INSTALL) -r requirements/uv.txt
+	@$(BIN)/python requirements/pins.py outdated
 
 check: check-types check-style  ## ruff, mypy, import contracts
 

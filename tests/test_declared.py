@@ -1,18 +1,16 @@
-"""What is imported is declared, also where it is imported late; and constraints.txt pins it, from no address."""
+"""What is imported is declared, also where it is imported late; and requirements/ pins it by hash, from no address."""
 
 import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Set
-from importlib.metadata import packages_distributions
+from collections.abc import Iterable, Iterator, Mapping, Set
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
-from tests.base_requirements import FILE, base_requirements, closure
 
 ROOT = Path(__file__).parents[1]
 OURS = {"vecml", "tasks", "flows"}
@@ -33,7 +31,10 @@ EXTRAS = {
         "data": ("database", "excel"),
     }.items()
 }
-CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+CONSTRAINTS = (ROOT / "requirements" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+# `all` names these by vecml itself.
+EXTRAS_OF_ALL = Requirement(PROJECT["optional-dependencies"]["all"][0]).extras
+LISTS = ("installers", "torch", "torch-cuda", "base", "everything", "uv")
 
 
 def imported(source: str) -> Iterator[str]:
@@ -89,6 +90,42 @@ def test_the_checker_itself(source: str, missing: set[str], providers: Mapping[s
     assert undeclared(source, providers) == missing
 
 
+def pinned(name: str) -> dict[Requirement, set[str]]:
+    """The requirements in a list of requirements/, each with the SHA-256 of its files."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").replace("\\\n", " ")
+    found = {}
+    for line in text.splitlines():
+        pin, *digests = re.split(r"\s+--hash=sha256:", line.strip())
+        assert digests, line
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests), line
+        found[Requirement(pin)] = set(digests)
+    return found
+
+
+def names(requirements: Iterable[Requirement]) -> set[str]:
+    """Canonical names of those that this system needs."""
+    return {canonicalize_name(one.name) for one in requirements if one.marker is None or one.marker.evaluate()}
+
+
+def closure(lines: Iterable[str]) -> set[str]:
+    """Canonical names of what the requirements in `lines` need, directly or not, by what is installed here."""
+    seen: set[tuple[str, str]] = set()
+    waiting = [Requirement(line) for line in lines]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        for extra in ("", *requirement.extras):
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            try:
+                needed = [Requirement(line) for line in requires(name) or ()]
+            except PackageNotFoundError as error:
+                raise LookupError(f"{name} is not installed: run make setup first") from error
+            waiting += [one for one in needed if one.marker is None or one.marker.evaluate({"extra": extra})]
+    return {name for name, _ in seen}
+
+
 def test_constraints_are_pins_and_nothing_else() -> None:
     for line in CONSTRAINTS:
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line), line
@@ -107,9 +144,55 @@ def test_torch_is_pinned_without_a_build() -> None:
     assert "torch==2.13.0" in CONSTRAINTS
 
 
-def test_requirements_are_the_base_install_and_nothing_else() -> None:
-    # `make run` installs them without asking what else they need: one too few breaks it, one too many makes it slower.
-    assert FILE.read_text(encoding="utf-8") == base_requirements(), "python -m tests.base_requirements writes it anew"
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_is_made_of_the_versions_in_the_constraints_each_with_hashes(name: str) -> None:
+    versions = {canonicalize_name(pin): version for pin, _, version in (line.partition("==") for line in CONSTRAINTS)}
+    pins = pinned(name)
+    assert pins
+    for pin in pins:
+        assert str(pin.specifier) == f"=={versions[canonicalize_name(pin.name)]}", "`make pins` writes the lists anew"
+
+
+def test_the_lists_name_every_pin_once() -> None:
+    listed = [canonicalize_name(pin.name) for name in LISTS for pin in pinned(name)]
+    assert sorted(listed) == sorted(canonicalize_name(line.partition("==")[0]) for line in CONSTRAINTS)
+
+
+def test_no_list_names_an_address_or_an_option() -> None:
+    for path in (ROOT / "requirements").glob("*.txt"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"://|^\s*-(?!-hash=sha256:)", text, re.MULTILINE), path
+
+
+def test_the_base_list_is_the_base_install_and_nothing_else() -> None:
+    # `make run` installs it without asking what else is needed: one too few breaks it, one too many makes it slower.
+    listed = names(pinned("base")) | names(pinned("torch")) | names(pinned("installers")) - {"pip"}
+    assert listed == closure(PROJECT["dependencies"]), "`make pins` writes the lists anew"
+
+
+def test_the_lists_of_make_setup_are_what_the_extras_need() -> None:
+    extras = [
+        line for name in ("dev", "docs", "bench", *EXTRAS_OF_ALL) for line in PROJECT["optional-dependencies"][name]
+    ]
+    listed = {name for one in ("base", "torch", "everything", "installers") for name in names(pinned(one))} - {"pip"}
+    assert listed == closure([*PROJECT["dependencies"], *extras]), "`make pins` writes the lists anew"
+
+
+def test_torch_may_be_a_build_for_the_cpu_that_is_in_no_list_of_a_registry() -> None:
+    sys.path.insert(0, str(ROOT / "requirements"))
+    try:
+        import pins
+    finally:
+        sys.path.remove(str(ROOT / "requirements"))
+    (digests,) = pinned("torch").values()
+    assert pins.OTHER_BUILDS["torch==2.13.0"] < digests
+
+
+def test_make_installs_nothing_without_its_hash() -> None:
+    recipes = [line for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines() if " install " in line]
+    assert len([line for line in recipes if "--require-hashes" in line]) == 1  # the one that the others use
+    others = [line for line in recipes if "--require-hashes" not in line]
+    assert all("--no-index --no-deps" in line or "apt-get" in line for line in others), others
 
 
 def test_the_walk_through_what_packages_need() -> None:
