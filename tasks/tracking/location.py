@@ -14,6 +14,7 @@ from vecml.errors import StoreError
 from vecml.passwords import without_passwords
 
 EXPERIMENT = "vecml"
+DATABASE = "mlflow.db"  # in the folder of a local store
 UI_PORT = 5000
 PORT_VARIABLE = "VECML_UI_PORT"  # set for runs whose UI is brought up with another port
 
@@ -63,7 +64,7 @@ def locate() -> Location:
     if uri:
         return Location(uri, None)
     folder = Path(os.environ.get("VECML_HOME") or Path.cwd()).expanduser().resolve() / "mlruns"
-    return Location(sqlite_uri(folder / "mlflow.db"), folder)
+    return Location(sqlite_uri(folder / DATABASE), folder)
 
 
 def prepare(location: Location) -> None:
@@ -71,6 +72,17 @@ def prepare(location: Location) -> None:
 
     Raises StoreError naming the folder or the address, and the cause.
     """
+    check_usable(location)
+    reason = None if location.folder is None else refusal(location.folder)
+    if reason is not None:
+        raise StoreError(
+            f"cannot write to {location.folder}: {reason}",
+            "make room there, or set VECML_HOME to a folder that can be written",
+        )
+
+
+def check_usable(location: Location) -> None:
+    """Check that the address can be a store's, and that its server answers. Raises StoreError."""
     if location.folder is None:
         _check_address(location.uri)
         if location.has_server:
@@ -82,17 +94,21 @@ def prepare(location: Location) -> None:
                 f"{location.folder} has a {character!r} in its path, which a database's address cannot have",
                 "run in another folder, or set VECML_HOME to one",
             )
+
+
+def refusal(folder: Path) -> str | None:
+    """Say why a local store in `folder`, which is made where it is missing, cannot be written; None where it can."""
     try:
-        location.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=location.folder) as file:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(4096))
             file.flush()
             os.fsync(file.fileno())
+        if (folder / DATABASE).exists():
+            os.close(os.open(folder / DATABASE, os.O_RDWR))
     except OSError as error:
-        raise StoreError(
-            f"cannot write to {location.folder}: {error.strerror or error}",
-            "make room there, or set VECML_HOME to a folder that can be written",
-        ) from None
+        return error.strerror or str(error)
+    return None
 
 
 def _check_address(uri: str) -> None:

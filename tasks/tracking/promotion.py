@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.tracking.read import open_existing, read_run
+from tasks.tracking.read import read_run
 from tasks.tracking.registry import (
     MODEL_DIGEST,
     NAME,
@@ -28,7 +28,7 @@ from tasks.tracking.registry import (
     read_registered_model_in,
     register,
 )
-from tasks.tracking.store import Store, search, store_errors
+from tasks.tracking.store import Store, open_store, search, store_errors
 from tasks.tracking.stored_run import COMPARISON, StoredRun, artifact, comparison_of, read_stored_run
 from vecml import __version__
 from vecml.comparison.comparison import Comparison, families, figures, recommended
@@ -112,7 +112,7 @@ def promote(
     the alias moved meanwhile; MeasureError without a valid setting; DataError where the two cannot be compared.
     """
     check_name(name)
-    store, run = open_existing(asked), read_run(asked, architecture)
+    run, store = read_run(asked, architecture), open_store()
     with promotion_lock(store.location):
         former = read_registered_model_in(store, name).champion
         chosen = choose_setting(store, run, comparison)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mlflow.entities import Run
 
-from tasks.tracking.location import locate
-from tasks.tracking.store import Store, open_store, search, store_errors
+from tasks.tracking.location import DATABASE, locate
+from tasks.tracking.store import WHERE_RUNS, Store, open_to_read, search, store_errors
 from vecml.comparison.subject import RecordedRun
 from vecml.config import PipelineConfig, make_config
 from vecml.errors import ModelError, SettingError, StoreError, one_line
@@ -70,20 +70,20 @@ def find_run(store: Store, asked: str, kinds: Sequence[str] = (PIPELINE,)) -> Ru
 
 
 def open_existing(asked: str | None = None) -> Store:
-    """Open the store if there is one; a search in the wrong folder makes no empty store there.
+    """Open the store to read it, if there is one; a search in the wrong folder makes no empty store there.
 
     Raises StoreError where there is none; its message names the run that was `asked` for.
     """
     location = locate()
-    if location.folder is not None and not (location.folder / "mlflow.db").exists():
+    if location.folder is not None and not (location.folder / DATABASE).exists():
         missing, more = "nothing is recorded", "; vecml compare records"
         if asked is not None:
             missing, more = f"there is no run {asked!r}", ""
         raise StoreError(
             f"{missing}: {location.folder} holds no runs",
-            f"run this in the folder of its mlruns/, or name that with VECML_HOME{more}",
+            f"{WHERE_RUNS}{more}",
         )
-    return open_store(location)
+    return open_to_read(location)
 
 
 def _nearest(store: Store, asked: str, kinds: Sequence[str]) -> str:

@@ -17,8 +17,8 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.tracking.location import Location, locate
-from tasks.tracking.store import LOCK_SECONDS, Store, open_store, store_errors
+from tasks.tracking.location import DATABASE, Location, locate
+from tasks.tracking.store import LOCK_SECONDS, Store, open_store, open_to_read, store_errors
 from vecml.config import Setting
 from vecml.errors import SettingError, StoreError
 from vecml.keys import text
@@ -91,9 +91,9 @@ def read_registered_model(name: str = NAME) -> RegisteredModel:
     """Read a registered model; one without versions where it does not exist. Raises StoreError."""
     check_name(name)
     location = locate()
-    if location.folder is not None and not (location.folder / "mlflow.db").exists():
+    if location.folder is not None and not (location.folder / DATABASE).exists():
         return RegisteredModel(name, None, None, ())
-    return read_registered_model_in(open_store(location), name)
+    return read_registered_model_in(open_to_read(location), name)
 
 
 def read_registered_model_in(store: Store, name: str) -> RegisteredModel:
@@ -130,7 +130,7 @@ def find_version(address: str) -> Version:
                 return version
         there = ", ".join(str(version.number) for version in model.versions[:10])
         raise StoreError(f"model {name!r} has no version {number}", f"it has {there}")
-    store = open_store()
+    store = open_to_read()
     with store_errors(store.location):
         aliases = _aliases(store, name)
     for version in model.versions:

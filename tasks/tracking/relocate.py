@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from tasks.tracking.location import EXPERIMENT
+from tasks.tracking.location import DATABASE, EXPERIMENT
 from vecml.errors import StoreError
 from vecml.numbers import count
 from vecml.warnings import warn
 
-DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
+ARTIFACTS = "artifacts"
 WAIT_SECONDS = 60.0
 # Every column of MLflow's tables that holds an address of artifacts.
 ROOTS = (("experiments", "artifact_location"),)
@@ -41,35 +41,42 @@ class _Address:
     there: bool
 
 
-def update_addresses(folder: Path) -> None:
-    """Make the addresses in `folder`/mlflow.db name `folder`/artifacts; warn (VML015) where they were changed.
+def update_addresses(folder: Path, database: Path | None = None) -> None:
+    """Make the addresses in the database name `folder`/artifacts; warn (VML015) where they were changed.
 
     An address is changed if its files are in the new folder or in neither, all in one transaction. Call it under the
-    store's lock. Raises StoreError where the database cannot be written.
+    store's lock. `database` is `folder`/mlflow.db, or a copy of it, of which nobody is told. Raises StoreError where
+    the database cannot be written.
     """
-    here = str(folder / ARTIFACTS)
-    try:
-        with closing(_connect(folder)) as database:
-            former = _artifact_folder(database)
-    except sqlite3.Error:  # MLflow, which is about to open it, says what is wrong
-        return
-    if former is None or former == here or not _is_default(former):
+    path, here = database or folder / DATABASE, str(folder / ARTIFACTS)
+    former = former_artifacts(folder, path)
+    if former is None:
         return
     try:
-        with closing(_connect(folder)) as database, database:
-            database.execute("BEGIN IMMEDIATE")
-            runs = _update_all(database, former, here)
+        with closing(_connect(path)) as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            runs = _update_all(connection, former, here)
     except sqlite3.Error as error:
         raise StoreError(
             f"{folder} was moved from {Path(former).parent}, and its addresses could not be updated: {error}",
             "end what else uses mlflow.db there, and try again",
         ) from None
-    if runs:
+    if runs and database is None:
         warn("VML015", f"the store was moved: addresses of {count(runs, 'run')} now name {here}")
 
 
-def _connect(folder: Path) -> sqlite3.Connection:
-    address = f"file:{quote(str(folder / DATABASE))}?mode=rw"
+def former_artifacts(folder: Path, database: Path) -> str | None:
+    """Give the folder that the database's addresses name, if that is vecml's default in another place than `folder`."""
+    try:
+        with closing(_connect(database)) as connection:
+            former = _artifact_folder(connection)
+    except sqlite3.Error:  # MLflow, which is about to open it, says what is wrong
+        return None
+    return None if former is None or former == str(folder / ARTIFACTS) or not _is_default(former) else former
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    address = f"file:{quote(str(database))}?mode=rw"
     return sqlite3.connect(address, timeout=WAIT_SECONDS, isolation_level=None, uri=True)
 
 

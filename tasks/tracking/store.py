@@ -1,5 +1,7 @@
 """Open the store: create its database once, however many processes start at the same time, and end dead runs.
 
+What only reads opens a store that cannot be written as well; there nothing is created, mended or ended.
+
 The local store is SQLite with its rollback journal (this Python's SQLite may corrupt a database in WAL mode). If two
 processes migrate a new database at once, one of them fails, so a file lock guards the opening.
 """
@@ -8,7 +10,7 @@ import logging
 import os
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +23,8 @@ from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.tracking.location import EXPERIMENT, Location, locate, prepare, sqlite_uri
+from tasks.tracking.location import DATABASE, EXPERIMENT, Location, check_usable, locate, prepare, refusal, sqlite_uri
+from tasks.tracking.read_only import to_read
 from tasks.tracking.relocate import update_addresses
 from tasks.tracking.ui_columns import store_view
 from vecml.environment import is_alive, process_identity
@@ -34,6 +37,7 @@ LOCK_SECONDS = 120
 PARENT = "mlflow.parentRunId"  # MLflow's UI shows a run below the run that this tag names
 # MLflow reads the metrics, params and tags of a page with one query each, so that large pages cost the least.
 PAGE = 5_000
+WHERE_RUNS = "run this in the folder of its mlruns/, or name that with VECML_HOME"
 
 
 @dataclass(frozen=True)
@@ -72,29 +76,46 @@ def open_store(location: Location | None = None) -> Store:
     location = location or locate()
     prepare(location)
     with store_errors(location):
-        # MLflow logs errors with a traceback and raises them as well; the raised error becomes a line of ours.
-        logging.getLogger("mlflow").setLevel(logging.CRITICAL)
-        logging.getLogger("alembic").setLevel(logging.CRITICAL)
-        if location.folder is None:
-            store = _connect(location)
-        else:
-            try:
-                with FileLock(location.folder / ".lock", timeout=LOCK_SECONDS):
-                    _make_database(location.folder)
-                    update_addresses(location.folder)
-                    store = _connect(location)
-            except Timeout:
-                raise StoreError(
-                    f"{location.folder / '.lock'} was held by another process for {LOCK_SECONDS} s",
-                    "see whether another vecml hangs; the lock goes with its process",
-                ) from None
+        store = _connect(location) if location.folder is None else _open_folder(location, location.folder)
         _close_dead_runs(store)
     return store
 
 
+def open_to_read(location: Location | None = None) -> Store:
+    """Open an existing store to read it: as `open_store` does where it can be written, else as it is.
+
+    Raises StoreError where it is not there or cannot be read.
+    """
+    location = location or locate()
+    check_usable(location)
+    if location.folder is not None and refusal(location.folder) is None:
+        return open_store(location)
+    with store_errors(location):
+        if location.folder is not None:
+            return _connect(to_read(location), reading=True)
+        store = _connect(location, reading=True)
+        with suppress(MlflowException):  # this user may not write; another start ends the dead runs
+            _close_dead_runs(store)
+    return store
+
+
+def _open_folder(location: Location, folder: Path) -> Store:
+    """Open the local store in `folder`, or create it; one process at a time does that."""
+    try:
+        with FileLock(folder / ".lock", timeout=LOCK_SECONDS):
+            _make_database(folder)
+            update_addresses(folder)
+            return _connect(location)
+    except Timeout:
+        raise StoreError(
+            f"{folder / '.lock'} was held by another process for {LOCK_SECONDS} s",
+            "see whether another vecml hangs; the lock goes with its process",
+        ) from None
+
+
 def _make_database(folder: Path) -> None:
     """Create mlflow.db, under another name first: a full disk during MLflow's migrations would leave a broken one."""
-    database = folder / "mlflow.db"
+    database = folder / DATABASE
     if database.exists():
         return
     for remains in folder.glob(".new-*"):
@@ -108,22 +129,29 @@ def _make_database(folder: Path) -> None:
             remains.unlink()
 
 
-def _connect(location: Location) -> Store:
+def _connect(location: Location, *, reading: bool = False) -> Store:
+    """Find our experiment, or create it; `reading`: in a store that perhaps cannot be written."""
+    # MLflow logs errors with a traceback and raises them as well; the raised error becomes a line of ours.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     client = MlflowClient(location.uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         try:
             client.create_experiment(EXPERIMENT, artifact_location=location.artifact_root)
         except MlflowException as error:  # on a shared server another client may have been first
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" and not reading:
                 raise
         experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None and reading:
+        raise StoreError(f"nothing is recorded: {location.shown} holds no runs, and it cannot be written", WHERE_RUNS)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise StoreError(
             f"the experiment {EXPERIMENT!r} in {location.shown} was deleted",
             "restore it in MLflow's UI, or set MLFLOW_TRACKING_URI to another store",
         )
-    store_view(client, experiment)
+    with suppress(MlflowException) if reading else nullcontext():
+        store_view(client, experiment)
     return Store(client, experiment, location)
 
 

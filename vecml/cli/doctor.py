@@ -182,12 +182,14 @@ def _readiness(location: "Location") -> str:
     """Say whether a run could be kept now: the server answers, or the folder can be written."""
     from tasks.tracking.location import prepare
 
-    if location.folder is not None and not location.folder.exists():
-        return "yes" if os.access(location.folder.parent, os.W_OK) else f"no: {location.folder.parent} is read-only"
+    folder = location.folder
+    if folder is not None and not folder.exists():
+        return "yes" if os.access(folder.parent, os.W_OK) else f"no: {folder.parent} is read-only"
     try:
         prepare(location)
     except StoreError as error:
-        return f"no: {error.message} ({error.hint})"
+        there = folder is not None and (folder / "mlflow.db").exists()
+        return f"{'for reading only' if there else 'no'}: {error.message} ({error.hint})"
     return "yes"
 
 
