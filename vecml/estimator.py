@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
 from vecml.config import PipelineConfig
 from vecml.data.encoding import Encoding
+from vecml.data.filled import Filled
 from vecml.data.frames import arrow_of
 from vecml.data.name_list import read_names
 from vecml.data.raw import raw_columns
@@ -203,7 +204,9 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         arrow = self._as_arrow(X, reset=False)
         encoding = self.classifier_.encoding
         with _as_value_errors():
-            x_FN, unseen = encoding.transform(raw_columns(arrow, encoding))
+            filled = Filled()
+            x_FN, unseen = encoding.transform(raw_columns(arrow, encoding, filled))
+        filled.tell()
         if unseen:
             values = count(unseen, "value")
             warn("VML003", f"in the data, {values} of a category that the training part has not: encoded as zeros")

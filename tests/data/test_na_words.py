@@ -87,3 +87,51 @@ def test_none_is_a_word_among_words_and_missing_among_numbers(tmp_path: Path) ->
         made = table(path)
     assert made.columns[0].categories == ("None", "much", "some")
     assert np.isnan(made.columns[1].values_N).sum() == 3
+
+
+def rows_of(n: int) -> list[str]:
+    """Countries as codes, a colour with NA in quotes and without, and numbers; R writes such colours."""
+    colours = ['"red"', '"NA"', "NA", '"blue"']
+    return [f"{COUNTRIES[i % 4]},{colours[i // 4 % 4]},{i % 7 or 'NA'},{label(i)}" for i in range(n)]
+
+
+def test_in_quotes_and_without_in_one_column_it_is_both_also_beside_a_column_of_codes(tmp_path: Path) -> None:
+    path = saved(tmp_path, ["land,colour,x,label", *rows_of(160)])
+    with pytest.warns(VecmlWarning, match="^VML036 column 'land' holds"):
+        made = table(path)
+    assert [one.categories for one in made.columns] == [("DE", "FR", "NA", "US"), ("NA", "blue", "red"), ()]
+    assert (made.columns[1].values_N == -1).sum() == 40
+    encoding = Encoding.from_json_dict(Encoding.fit(made.columns, None, made.target, made.classes).to_json_dict())
+    expected, _ = encoding.transform(made.columns)
+    np.testing.assert_array_equal(encoding.transform(raw_columns(path, encoding))[0], expected)
+    for block_rows in (7, 1_000):
+        parts = [encoding.transform(one.columns)[0] for one in blocks(open_file(path, encoding), block_rows)]
+        np.testing.assert_array_equal(np.hstack(parts), expected)
+
+
+def test_codes_of_which_NA_is_quoted_tell_both_apart(tmp_path: Path) -> None:
+    values = ['"DE"', '"NA"', "NA", '"US"']
+    path = saved(tmp_path, ["a,b,label", *(f"{values[i % 4]},{i * i % 7},{label(i)}" for i in range(80))])
+    made = table(path)
+    assert made.columns[0].categories == ("DE", "NA", "US")
+    assert (made.columns[0].values_N == -1).sum() == 20
+
+
+def test_another_marker_among_codes_is_missing(tmp_path: Path) -> None:
+    values = [*COUNTRIES, "NULL", "N/A"]
+    path = saved(tmp_path, ["a,b,label", *(f"{values[i % 6]},{i * i % 7},{label(i)}" for i in range(120))])
+    with pytest.warns(VecmlWarning, match="VML036"):
+        made = table(path)
+    assert made.columns[0].categories == ("DE", "FR", "NA", "US")
+    encoding = Encoding.fit(made.columns)
+    for read in (raw_columns(path, encoding), next(blocks(open_file(path, encoding), 200)).columns):
+        assert (read[0].values_N == -1).sum() == 40
+
+
+def test_the_carried_columns_of_a_stream_are_those_of_the_rows(tmp_path: Path) -> None:
+    path = saved(tmp_path, ["land,colour,x,label", *rows_of(60)])
+    with pytest.warns(VecmlWarning, match="VML036"):
+        encoding = Encoding.fit(table(path).columns)
+    carried = [one.carried for one in blocks(open_file(path, encoding, ["land", "label"]), 7)]
+    assert [value for part in carried for value in part["land"].to_pylist()] == [COUNTRIES[i % 4] for i in range(60)]
+    assert [value for part in carried for value in part["label"].to_pylist()] == list(map(label, range(60)))

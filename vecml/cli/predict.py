@@ -135,6 +135,7 @@ def _as_json(written: Any, named: Any, counts: dict[str, int], notes: list[str])
         "setting": dataclasses.asdict(written.setting),
         "why": named.why,
         "unseen_categories": written.unseen,
+        "markers_filled_in": written.filled,
         "seconds": written.seconds,
         "notes": notes,
     }

@@ -22,6 +22,7 @@ class Typing:
 
     def __init__(self, file: DataFile) -> None:
         self._columns = tuple(enumerate(file.encoding.columns))
+        self._filled = file.filled
         self._sorts: dict[str, str] = {}
         self._rows = 0
 
@@ -40,7 +41,7 @@ class Typing:
 
     def _convert(self, column: ColumnEncoding, values: "pa.ChunkedArray") -> "pa.Array":
         try:
-            (made,) = raw_columns(pa.table({column.name: values}), Encoding((column,)))
+            (made,) = raw_columns(pa.table({column.name: values}), Encoding((column,)), self._filled)
         except DataError as error:
             raise count_rows_from(error, self._rows) from None
         if column.reading.date == UNKNOWN:

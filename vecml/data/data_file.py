@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vecml.data.dialect import Dialect
 from vecml.data.encoding import Encoding
+from vecml.data.filled import Filled
 from vecml.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class DataFile:
         n_rows: the number of rows, where the file states it; None where the file must be read to count them.
         table: the whole table, of a source that is no single file.
         dialect: how a text file writes its table; None for a file of another kind.
+        filled: counts the markers of missing values while the rows are read.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class DataFile:
     n_rows: int | None
     table: "pa.Table | None" = field(default=None, repr=False)
     dialect: Dialect | None = field(default=None, repr=False)
+    filled: Filled = field(default_factory=Filled, repr=False, compare=False)
 
     @property
     def block_columns(self) -> list[str]:

@@ -17,9 +17,9 @@ from vecml.data.arrow_types import FLOAT64_INTEGERS, all_exact
 from vecml.data.column_names import typeable_names
 from vecml.data.dialect import COMMA, NAMED, SEPARATORS, Dialect, count_characters, damaged, is_damaged
 from vecml.data.leading_zeros import has_leading_zeros, integer_columns
-from vecml.data.na_words import may_be_word, with_words
+from vecml.data.na_words import BUT_NA, may_be_word, with_words
 from vecml.data.number_text import with_leading_zeros
-from vecml.data.reading import Na
+from vecml.data.reading import Words
 from vecml.data.remedy import SettingHelpsError, flags
 from vecml.data.selection import shortened
 from vecml.data.text_stream import DAMAGED, arrow_separator, arrow_stream
@@ -36,7 +36,7 @@ def read_delimited(
     dialect: Dialect = COMMA,
     text: Collection[str] = (),
     block_bytes: int = BLOCK_BYTES,
-    na: Na = "looked at",
+    words: Words = None,
 ) -> "pa.Table":
     """Read the whole file into an Arrow table.
 
@@ -49,33 +49,40 @@ def read_delimited(
         dialect: how it writes its table.
         text: names of columns to read as text; the types of the others are inferred.
         block_bytes: several threads read blocks of this size; the result does not depend on it.
-        na: what `NA` without quotes is; `word`: only an empty value is missing.
+        words: the columns in which `NA` without quotes is a word; None: that is found by looking.
 
     Raises:
         DataError: the file is empty, a row has too few or too many values, or bytes are not in the encoding.
     """
-    nulls = [""] if na == "word" else None
-    table = _read(path, dialect, text, block_bytes, nulls=nulls)
+    table = _read(path, dialect, text, block_bytes)
     if table.num_columns == 1:
         check_delimiter(path, table.column_names, dialect.separator)
         # An empty line is a missing value where there is but one column; elsewhere it is no row at all.
-        table = _read(path, dialect, text, block_bytes, skip_empty=False, nulls=nulls)
+        table = _read(path, dialect, text, block_bytes, skip_empty=False)
     again = _misread(table, text)
     skip_empty = table.num_columns > 1
     if again:
-        table = _read(path, dialect, {*text, *again}, block_bytes, skip_empty=skip_empty, nulls=nulls)
-    if na == "looked at" and len(set(table.column_names)) == table.num_columns:
-        codes = [name for name, column in zip(table.column_names, table.columns, strict=True) if may_be_word(column)]
+        table = _read(path, dialect, {*text, *again}, block_bytes, skip_empty=skip_empty)
+    if len(set(table.column_names)) == table.num_columns:  # a second look is at columns by their names
+        codes = _word_columns(table, words)
         if codes:
-            written = _read(path, dialect, codes, block_bytes, skip_empty=skip_empty, nulls=[""], only=codes)
+            written = _read(path, dialect, codes, block_bytes, skip_empty=skip_empty, nulls=BUT_NA, only=codes)
             table = with_words(table, written)
-    whole = integer_columns(table)
-    if whole and len(set(table.column_names)) == table.num_columns and has_leading_zeros(path, dialect):
-        written = _read(path, dialect, whole, block_bytes, skip_empty=skip_empty, nulls=nulls, only=whole)
-        table = _with_zeros(table, written)
+        whole = integer_columns(table)
+        if whole and has_leading_zeros(path, dialect):
+            written = _read(path, dialect, whole, block_bytes, skip_empty=skip_empty, only=whole)
+            table = _with_zeros(table, written)
     _check_utf8(path, table)
     check_closed(path, table.column(table.num_columns - 1), table.num_rows, dialect)
     return table
+
+
+def _word_columns(table: "pa.Table", words: Words) -> list[str]:
+    """The columns in which `NA` is a word, or may be one where nobody says it."""
+    if words is None:
+        return [name for name, column in zip(table.column_names, table.columns, strict=True) if may_be_word(column)]
+    names = table.column_names
+    return [name for name, typed in zip(names, typeable_names(names), strict=True) if {name, typed} & set(words)]
 
 
 def _with_zeros(table: "pa.Table", written: "pa.Table") -> "pa.Table":

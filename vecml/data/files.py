@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecml.data.dialect import COMPRESSIONS, DEFAULTS, LOOK, AskedFormat, Dialect, in_encoding, text_suffix
-from vecml.data.reading import Na
+from vecml.data.reading import Words
 from vecml.data.remedy import SettingHelpsError
 from vecml.data.selection import listed
 from vecml.errors import DataError, one_line
@@ -47,7 +47,7 @@ def check_file(path: Path) -> None:
 
 
 def read_file(
-    path: Path, text: Collection[str] = (), asked: AskedFormat = LOOK, say: Say = warn_of, na: Na = "looked at"
+    path: Path, text: Collection[str] = (), asked: AskedFormat = LOOK, say: Say = warn_of, words: Words = None
 ) -> "pa.Table":
     """The whole file as an Arrow table.
 
@@ -57,7 +57,7 @@ def read_file(
             from the whole file.
         asked: what the user says of a text file's separator, encoding and header; the rest is found by looking.
         say: hears what was found and is not what the suffix says.
-        na: what `NA` without quotes is in a text file: a `word` or `missing`, or the column is looked at.
+        words: the columns of a text file in which `NA` without quotes is a word; None: that is found by looking.
 
     Raises:
         DataError: there is no such file, it cannot be opened or read, or is damaged.
@@ -68,7 +68,7 @@ def read_file(
     suffix = suffix_of(path)
     with stage(f"reading {path.name}"):
         if suffix in TEXTS:
-            table = _read_text(path, text, asked, say, na)
+            table = _read_text(path, text, asked, say, words)
         elif suffix == ".npy":
             table = read_npy(path)
         elif suffix == ".npz":
@@ -94,7 +94,7 @@ def read_file(
     return table
 
 
-def _read_text(path: Path, text: Collection[str], asked: AskedFormat, say: Say, na: Na) -> "pa.Table":
+def _read_text(path: Path, text: Collection[str], asked: AskedFormat, say: Say, words: Words) -> "pa.Table":
     """The table of a text file; where its beginning is UTF-8 and the rest is not, it is read in another encoding."""
     from vecml.data.delimited import NotDecodedError, fallback_encoding, read_delimited  # noqa: PLC0415 -- pyarrow
     from vecml.data.text_stream import find_dialect  # noqa: PLC0415 -- the same
@@ -102,13 +102,13 @@ def _read_text(path: Path, text: Collection[str], asked: AskedFormat, say: Say, 
     dialect = find_dialect(path, asked)
     tell(path, dialect, say)
     try:
-        return read_delimited(path, dialect, text, na=na)
+        return read_delimited(path, dialect, text, words=words)
     except NotDecodedError:
         if dialect.is_encoding_asked or dialect.encoding != "utf-8":
             raise
         dialect = in_encoding(dialect, fallback_encoding(path))
         tell(path, dialect, say)
-        return read_delimited(path, dialect, text, na=na)
+        return read_delimited(path, dialect, text, words=words)
 
 
 def tell(path: Path, dialect: Dialect, say: Say) -> None:

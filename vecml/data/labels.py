@@ -16,6 +16,7 @@ from vecml.data.bins import cut
 from vecml.data.categories import category_codes
 from vecml.data.distinct import distinct_values, value_names
 from vecml.data.findings import Findings, Step
+from vecml.data.na_words import NA
 from vecml.data.reading import Reading
 from vecml.data.selection import listed
 from vecml.data.table import MISSING_CODE, Column
@@ -102,7 +103,7 @@ def _said_values(
             findings.decided(said.code, target, said.what, {"categorical": (target,)}, steps_for(target, said))
         words = category(target, text_N, values, AS_WRITTEN.reading)
         if target not in rules.categorical:
-            _tell_markers(target, words, findings)
+            _tell_markers(target, words, findings, is_na_word=target in rules.words)
         return words.values_N.astype(np.int64), np.array(words.categories, dtype=object)
     if said.code:
         findings.decided(said.code, target, said.what, None, steps_for(target, said))
@@ -117,12 +118,13 @@ def _said_values(
     return recode_D[text_N], distinct
 
 
-def _tell_markers(target: str, words: Column, findings: Findings) -> None:
+def _tell_markers(target: str, words: Column, findings: Findings, *, is_na_word: bool) -> None:
     """Say which classes are called as a missing value often is, where there are two others of letters or digits.
 
     So `+` and `-` are two classes, and so are `yes` and `.`: without the second there would be nothing to learn.
     """
-    markers = [name for name in words.categories if name.lower() in MARKERS - NAMES_OF_CLASSES]
+    known = {NA.lower()} if is_na_word else set()
+    markers = [name for name in words.categories if name.lower() in MARKERS - NAMES_OF_CLASSES - known]
     others = [name for name in words.categories if name not in markers and any(map(str.isalnum, name))]
     if not markers or len(others) < FEWEST_OTHERS:
         return

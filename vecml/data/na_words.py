@@ -1,7 +1,8 @@
 """`NA` as a word: Namibia, North America, a league. In a text file the column alone tells it from a missing value.
 
 In quotes it is a word, without them a missing value, unless the column's other values are codes of the same form: two
-capital letters, at least two different ones. (`M`, `F` and `NA`, or `YES`, `NO` and `NA`, are no such codes.)
+capital letters, at least two different ones. (`M`, `F` and `NA`, or `YES`, `NO` and `NA`, are no such codes.) Where a
+column has it in quotes as well, whoever wrote the file told both apart. A model keeps for each column what it is.
 """
 
 from collections.abc import Collection
@@ -10,18 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecml.data.arrow_types import is_text
+from vecml.data.text_values import SILENT_MARKERS
 
 NA = "NA"
+BUT_NA = [marker for marker in SILENT_MARKERS if marker != NA]  # what is missing in a column in which NA is a word
 CODE = "^[A-Z]{2}$"
 FEWEST_CODES = 2
 MARK = {"vecml": "NA is a word"}
 
 
 def may_be_word(column: "pa.ChunkedArray") -> bool:
-    """Whether a column has missing values, and all others are codes of which `NA` may be one."""
+    """Whether a column has missing values, and all others are codes of which `NA` may be one, but is not yet."""
     if not column.null_count or not is_text(column.type):
         return False
     values = pc.unique(column.cast(pa.large_string())).drop_null()
+    if pc.any(pc.equal(values, NA)).as_py():  # in quotes
+        return False
     return len(values) >= FEWEST_CODES and bool(pc.all(pc.match_substring_regex(values, CODE)).as_py())
 
 

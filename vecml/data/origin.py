@@ -9,7 +9,7 @@ from vecml.config import DATABASES, TrainingConfig
 from vecml.data import handed
 from vecml.data.dialect import AskedFormat, asked_of
 from vecml.data.files import Say, check_file, read_file
-from vecml.data.reading import Na
+from vecml.data.reading import Words
 from vecml.data.several import partition_of, read_several, several
 from vecml.data.standard_input import STANDARD_INPUT, check_standard_input, spooled
 from vecml.errors import DataError
@@ -63,7 +63,7 @@ def read_data(
     text: Collection[str],
     asked: AskedFormat,
     say: Say,
-    na: Na = "looked at",
+    words: Words = None,
     needed: Collection[str] = (),
 ) -> "tuple[pa.Table, str]":
     """The whole table of files, of standard input or of a query, and its name for people.
@@ -71,7 +71,7 @@ def read_data(
     Args:
         data: names it, as `TrainingConfig.data` does.
         query: of a database.
-        text, asked, say, na: as for `read_file`.
+        text, asked, say, words: as for `read_file`.
         needed: columns that a model has; a folder `name=value` above the files may hold one.
 
     Raises DataError for whatever cannot be read.
@@ -82,13 +82,13 @@ def read_data(
 
         return stored(read_query(data, query or "")), shown_address(data)
     if data == STANDARD_INPUT:
-        return read_file(spooled(), text, asked, say, na), "standard input"
+        return read_file(spooled(), text, asked, say, words), "standard input"
     check_origin(data)
     files = several(data)
     path = Path(data).expanduser()
     if files is None and not has_partition(path, needed):
-        return read_file(path, text, asked, say, na), path.name
-    return read_several(files or [path], text, asked, say, na, needed), data
+        return read_file(path, text, asked, say, words), path.name
+    return read_several(files or [path], text, asked, say, words, needed), data
 
 
 def has_partition(path: Path, needed: Collection[str]) -> bool:

@@ -5,7 +5,6 @@ are all digits here is still a category.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,18 @@ from vecml.data.columns import written
 from vecml.data.dialect import LOOK
 from vecml.data.encoding import KIND_IN_WORDS, Encoding, changed_kind
 from vecml.data.files import warn_of
+from vecml.data.filled import Filled
 from vecml.data.frames import columns_of
 from vecml.data.origin import read_data
-from vecml.data.reading import UNKNOWN, Na
+from vecml.data.reading import UNKNOWN
 from vecml.data.selection import no_such_column, shortened
 from vecml.data.table import MISSING_CODE, Column, Table
 from vecml.data.text_column import category
-from vecml.data.text_values import SILENT_MARKERS, missing_numbers, read_texts
+from vecml.data.text_values import missing_numbers, read_texts
 from vecml.errors import DataError
 
 
-def raw_columns(data: object, encoding: Encoding) -> tuple[Column, ...]:
+def raw_columns(data: object, encoding: Encoding, filled: Filled | None = None) -> tuple[Column, ...]:
     """The columns of `data` that `encoding` was fitted on, in its order, for `encoding.transform`.
 
     `data` is the path of a file or folder that `vecml.data.origin` reads, a pandas or other data frame, a pyarrow
@@ -39,16 +39,15 @@ def raw_columns(data: object, encoding: Encoding) -> tuple[Column, ...]:
     row. Any number of distinct texts is allowed.
 
     Text is read as it was in training (`vecml.data.reading`). Numbers and booleans in a category column are written as
-    text, 0 and 1 in a boolean column are booleans. Raises DataError for a column that is missing or does not fit its
-    kind, and for what is wrong with a file.
+    text, 0 and 1 in a boolean column are booleans. `filled` counts the markers of missing values among numbers and
+    booleans. Raises DataError for a column that is missing or does not fit its kind, and for what is wrong with a file.
     """
     if isinstance(data, Table):
         by_name = {column.name: column for column in data.columns}
         return tuple(_found(by_name, entry.name, data.source) for entry in encoding.columns)
     source, arrays = _arrays(data, encoding)
     columns = [
-        _as_kind(plain(_found(arrays, entry.name, source)()), entry, words=has_words(encoding))
-        for entry in encoding.columns
+        _as_kind(plain(_found(arrays, entry.name, source)()), entry, filled or Filled()) for entry in encoding.columns
     ]
     if len({len(column.values_N) for column in columns}) > 1:
         lengths = ", ".join(f"{column.name!r} {len(column.values_N):,}" for column in columns[:5])
@@ -64,9 +63,9 @@ def _found(columns: "Mapping[str, Any]", name: str, source: str) -> Any:
     return columns[name]
 
 
-def has_words(encoding: Encoding) -> bool:
-    """Whether `NA` without quotes is a word of some column, so that in text files only what is empty is missing."""
-    return any(entry.reading.na_is_word for entry in encoding.columns)
+def word_names(encoding: Encoding) -> tuple[str, ...]:
+    """The columns in which `NA` without quotes is a word in a text file; elsewhere it is a missing value."""
+    return tuple(entry.name for entry in encoding.columns if entry.reading.na_is_word)
 
 
 def read_as_text(encoding: Encoding) -> list[str]:
@@ -74,18 +73,15 @@ def read_as_text(encoding: Encoding) -> list[str]:
     return [
         entry.name
         for entry in encoding.columns
-        if entry.kind != "number"
-        or not (entry.reading.is_plain or entry.reading.date == UNKNOWN)
-        or has_words(encoding)
+        if entry.kind != "number" or not (entry.reading.is_plain or entry.reading.date == UNKNOWN)
     ]
 
 
 def _arrays(data: object, encoding: Encoding) -> tuple[str, "dict[str, Callable[[], pa.ChunkedArray]]"]:
     """Return a name for the source of the data, and by each column's name a function that makes the column."""
     if isinstance(data, str | Path):
-        na: Na = "word" if has_words(encoding) else "missing"
         needed = [entry.name for entry in encoding.columns]
-        data, source = read_data(str(data), None, read_as_text(encoding), LOOK, warn_of, na, needed)
+        data, source = read_data(str(data), None, read_as_text(encoding), LOOK, warn_of, word_names(encoding), needed)
         _, columns = columns_of(data)
     else:
         source, columns = columns_of(data)
@@ -93,11 +89,8 @@ def _arrays(data: object, encoding: Encoding) -> tuple[str, "dict[str, Callable[
     return source, {name: make for name, (_, make) in zip(names, columns, strict=True)}
 
 
-def _as_kind(column: "pa.ChunkedArray", entry: ColumnEncoding, *, words: bool) -> Column:
-    """The column as the kind that it had in training, where its values allow it; transform looks at numbers' range.
-
-    `words`: `NA` may stand where a text file has it, since it is a word of some other column.
-    """
+def _as_kind(column: "pa.ChunkedArray", entry: ColumnEncoding, filled: Filled) -> Column:
+    """The column as the kind that it had in training, where its values allow it; transform looks at numbers' range."""
     name, kind, reading = entry.name, entry.kind, entry.reading
     if pa.types.is_null(column.type):
         column = column.cast({"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}[kind])
@@ -108,19 +101,16 @@ def _as_kind(column: "pa.ChunkedArray", entry: ColumnEncoding, *, words: bool) -
             "give it values of the kind that the model was trained on",
         )
     if kind == "category":
-        if words and not reading.na_is_word:
-            known = tuple(word for word in SILENT_MARKERS if word not in entry.categories)
-            reading = replace(reading, missing=(*reading.missing, *known))
         return category(name, *category_codes(column if text else written(column)), reading)
     if kind == "boolean":
         if boolean:
             return Column(name, kind, column.cast(pa.int8()).fill_null(MISSING_CODE).to_numpy(), (), reading)
-        truth_N = _read(column if text else written(column), entry)
+        truth_N = _read(column if text else written(column), entry, filled)
         return Column(name, kind, np.where(np.isnan(truth_N), MISSING_CODE, truth_N).astype(np.int8), (), reading)
     if boolean:
         raise changed_kind(name, "boolean", kind)
     if text:
-        return Column(name, kind, _read(column, entry), (), reading)
+        return Column(name, kind, _read(column, entry, filled), (), reading)
     if not reading.date and is_date(column.type):
         raise DataError(
             f"column {name!r} holds dates, but was a number in training",
@@ -129,10 +119,11 @@ def _as_kind(column: "pa.ChunkedArray", entry: ColumnEncoding, *, words: bool) -
     return Column(name, kind, missing_numbers(numbers(column), reading.missing), (), reading)
 
 
-def _read(column: "pa.ChunkedArray", entry: ColumnEncoding) -> NDArray[np.float64]:
+def _read(column: "pa.ChunkedArray", entry: ColumnEncoding, filled: Filled) -> NDArray[np.float64]:
     """Text (N,) as the numbers, dates or truth values that the entry reads in it: float64, NaN where missing."""
     code_N, values = category_codes(column)
     values_D, odd_D = read_texts(entry.kind, entry.reading, values.cast(pa.large_string()))
+    filled.count(entry, values, np.bincount(code_N + 1, minlength=len(values) + 1)[1:])
     odd_N = np.append(odd_D, False)[code_N]
     if odd_N.any():
         row = int(odd_N.argmax())

@@ -4,10 +4,10 @@ Every reader applies it alike (`vecml.data.text_values`): a whole file, a file i
 gives the same feature.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
-Na = Literal["looked at", "word", "missing"]  # what NA without quotes is in a text file
+Words = Collection[str] | None  # the columns of a text file in which NA without quotes is a word; None: that is found
 
 ISO = "YYYY-MM-DD"
 TIME_OF_DAY = "HH:MM:SS"
@@ -63,12 +63,14 @@ class Reading:
         missing: texts that stand for a missing value, without blanks around them; in a column of typed numbers the
             numbers that they say. In a number or a boolean the empty text and words such as `?` do so without being
             named, in a category only what is named.
+        odd: those of `missing` that nobody declared: words that were found among numbers or dates.
         na_is_word: whether `NA` without quotes is one of a category's values in a text file.
     """
 
     number: NumberFormat = PLAIN
     date: str = ""
     missing: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
     na_is_word: bool = False
 
     @property

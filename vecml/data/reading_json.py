@@ -15,7 +15,7 @@ DECIMALS, THOUSANDS = (".", ","), ("", ",", ".", "'", "_", " ")
 def reading_to_json(reading: Reading) -> dict[str, Any]:
     """The format of a column's numbers and of its dates, and the texts that are missing values, in JSON's own types."""
     return {"number": asdict(reading.number), "date": reading.date, "missing": list(reading.missing)} | (
-        {"na_is_word": True} if reading.na_is_word else {}
+        ({"odd": list(reading.odd)} if reading.odd else {}) | ({"na_is_word": True} if reading.na_is_word else {})
     )
 
 
@@ -28,10 +28,13 @@ def reading_from_json(content: object, kind: Kind) -> Reading:
         raise ValueError(f"the date format {shortened(date)}")
     if not isinstance(missing, list) or not all(isinstance(text, str) for text in missing):
         raise ValueError(f"the missing texts {shortened(missing)}")
+    odd = content.get("odd", [])
+    if not isinstance(odd, list) or not all(isinstance(text, str) and text in missing for text in odd):
+        raise ValueError(f"the odd texts {shortened(odd)}")
     na_is_word = content.get("na_is_word", False)
     if not isinstance(na_is_word, bool) or (na_is_word and kind != "category"):
         raise ValueError(f"{shortened(na_is_word)} for whether NA is a word")
-    return Reading(_number(content.get("number")), date, tuple(missing), na_is_word)
+    return Reading(_number(content.get("number")), date, tuple(missing), tuple(odd), na_is_word)
 
 
 def reading_before_format_2(kind: Kind) -> Reading:

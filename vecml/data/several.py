@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from vecml.data.dialect import AskedFormat
 from vecml.data.files import KNOWN, TEXTS, Say, check_file, is_known, read_file, suffix_of
-from vecml.data.reading import Na
+from vecml.data.reading import Words
 from vecml.data.selection import listed, shortened
 from vecml.errors import DataError
 from vecml.progress import stage
@@ -58,14 +58,14 @@ def read_several(
     text: Collection[str],
     asked: AskedFormat,
     say: Say,
-    na: Na = "looked at",
+    words: Words = None,
     needed: Collection[str] = (),
 ) -> "pa.Table":
     """The rows of all files, in their order, with a column for each Hive partition.
 
     Args:
         files: from `several`.
-        text, asked, say, na: as for `read_file`; what several files have in common is said once.
+        text, asked, say, words: as for `read_file`; what several files have in common is said once.
         needed: partitions that a model has; they are columns although all files are in the same one.
 
     Raises:
@@ -79,7 +79,7 @@ def read_several(
     with stage("reading files", len(files)) as advance:
         tables = []
         for file in files:
-            tables.append(read_file(file, text, asked, once, "missing" if na == "looked at" else na))
+            tables.append(read_file(file, text, asked, once, () if words is None else words))
             advance(1)
     names = tables[0].column_names
     for file, table in zip(files[1:], tables[1:], strict=True):
@@ -89,20 +89,20 @@ def read_several(
         for name in unlike:
             _check_text(name, files, tables)
         again = {*text, *unlike}
-        tables = [read_file(file, again, asked, _nobody, "missing" if na == "looked at" else na) for file in files]
-    codes = _codes(files, tables, names) if na == "looked at" else []
+        tables = [read_file(file, again, asked, _nobody, () if words is None else words) for file in files]
+    codes = _codes(files, tables, names) if words is None else []
     if codes:  # what NA is, is one question for all files
         for place, file in enumerate(files):
-            written = read_file(file, {*text, *codes}, asked, _nobody, "word").select(codes)
+            written = read_file(file, {*text, *codes}, asked, _nobody, codes).select(codes)
             tables[place] = with_words(tables[place], written)
-    words = {name for table in tables for name in word_columns(table, names)}
+    marks = {name for table in tables for name in word_columns(table, names)}
     parts = partitions(files, [name for name in needed if name not in names])
     pieces = [
         _with_partitions(_plain(table.select(names)), part, file)
         for table, part, file in zip(tables, parts, files, strict=True)
     ]
     whole = pa.concat_tables(pieces, promote_options="permissive")
-    for name in words:
+    for name in marks:
         whole = marked(whole, name)
     return whole
 

@@ -19,9 +19,8 @@ from vecml.data.dialect import LOOK, AskedFormat, Dialect
 from vecml.data.encoding import KIND_IN_WORDS, Encoding
 from vecml.data.files import TEXTS, arrow_errors, check_distinct, check_file, read_file, suffix_of, tell, warn_of
 from vecml.data.origin import has_partition, is_single_file, read_data
-from vecml.data.raw import has_words, raw_columns, read_as_text
+from vecml.data.raw import raw_columns, read_as_text, word_names
 from vecml.data.read_ahead import read_ahead, rebatch
-from vecml.data.reading import Na
 from vecml.data.selection import did_you_mean, listed_columns, shortened
 from vecml.data.stream_csv import csv_names, csv_tables, with_typeable_names
 from vecml.data.table import Column
@@ -66,8 +65,7 @@ def open_data(
     needed = [column.name for column in encoding.columns]
     if is_single_file(data) and not has_partition(Path(data).expanduser(), needed):
         return open_file(Path(data).expanduser(), encoding, carried, asked)
-    na: Na = "word" if has_words(encoding) else "missing"
-    table, name = read_data(data, query, read_as_text(encoding), asked, warn_of, na, needed)
+    table, name = read_data(data, query, read_as_text(encoding), asked, warn_of, word_names(encoding), needed)
     table = table.rename_columns(typeable_names(table.column_names))
     return _checked(DataFile(Path(name), encoding, tuple(carried), {}, (), table.num_rows, table), table.schema, name)
 
@@ -122,15 +120,15 @@ def blocks(file: DataFile, block_rows: int) -> Iterator[Block]:
         first_row = 0
         for table in tables:
             needed = len(file.encoding.columns)
-            columns = _columns(table.select(range(needed)), file.encoding, first_row)
+            columns = _columns(table.select(range(needed)), file, first_row)
             yield Block(first_row, columns, table.select(range(needed, table.num_columns)))
             first_row += table.num_rows
 
 
-def _columns(table: "pa.Table", encoding: Encoding, first_row: int) -> tuple[Column, ...]:
+def _columns(table: "pa.Table", file: DataFile, first_row: int) -> tuple[Column, ...]:
     """Call `raw_columns`; an error names the row in the file instead of the row in the block."""
     try:
-        return raw_columns(table, encoding)
+        return raw_columns(table, file.encoding, file.filled)
     except DataError as error:
         raise count_rows_from(error, first_row) from None
 
@@ -202,7 +200,7 @@ def _row_bytes(schema: "pa.Schema", names: list[str]) -> int | None:
 
 def _unstreamed(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
     """Read a source that cannot be streamed; yield tables of at most `block_rows` rows."""
-    whole = read_file(file.path, text=read_as_text(file.encoding), na="missing") if file.table is None else file.table
+    whole = read_file(file.path, text=read_as_text(file.encoding), words=()) if file.table is None else file.table
     table = whole.select(file.block_columns)
     for start in range(0, table.num_rows, block_rows):
         yield table.slice(start, block_rows)

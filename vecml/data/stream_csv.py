@@ -27,8 +27,11 @@ from vecml.data.delimited import (
     read_options,
 )
 from vecml.data.dialect import COMMA, Dialect, in_encoding
+from vecml.data.encoding import Encoding
 from vecml.data.files import tell, warn_of
-from vecml.data.raw import has_words, read_as_text
+from vecml.data.na_words import BUT_NA
+from vecml.data.raw import read_as_text, word_names
+from vecml.data.read_ahead import rebatch
 from vecml.data.text_stream import arrow_stream
 
 CSV_BLOCK_BYTES = 1 << 22
@@ -58,8 +61,25 @@ class _TextNeeded(Exception):  # noqa: N818 -- no error: the file is read in ano
     """A value of a number column is no number."""
 
 
-def csv_tables(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":  # noqa: ARG001 -- the file's own blocks
-    """The tables of a CSV; once a number column holds a value that is no number, the columns are read as text."""
+def csv_tables(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
+    """The tables of a CSV; columns in which `NA` is a word are read beside the others: Arrow has one rule for all."""
+    words = word_names(file.encoding)
+    if not words:
+        yield from _typed_tables(file)
+        return
+    entries = tuple(entry for entry in file.encoding.columns if entry.name in words)
+    alone = replace(file, encoding=Encoding(entries), carried=())
+    others, written = _typed_tables(file), _read_tables(alone, (), BUT_NA)
+    for table, beside in zip(rebatch(others, block_rows), rebatch(written, block_rows), strict=True):
+        whole = table
+        for place, name in enumerate(file.block_columns):
+            if name in words:
+                whole = whole.set_column(place, name, beside.column(name))
+        yield whole
+
+
+def _typed_tables(file: DataFile) -> "Iterator[pa.Table]":
+    """The tables; once a number column holds a value that is no number, the columns are read as text."""
     as_text = {*read_as_text(file.encoding), *file.carried}
     numbers = [one.name for one in file.encoding.columns if one.name not in as_text]
     done, typing = 0, Typing(file)
@@ -77,8 +97,11 @@ def csv_tables(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":  # noqa
             yield typing.typed(given.slice(known))
 
 
-def _read_tables(file: DataFile, numbers: Sequence[str]) -> "Iterator[pa.Table]":
-    """The wanted columns, `numbers` as float64 and the others as text; a row of any length up to 64 MB."""
+def _read_tables(file: DataFile, numbers: Sequence[str], nulls: Sequence[str] | None = None) -> "Iterator[pa.Table]":
+    """The wanted columns, `numbers` as float64 and the others as text; a row of any length up to 64 MB.
+
+    `nulls` are missing values unless they are in quotes; None: what Arrow knows.
+    """
     path, dialect, done = file.path, file.dialect or COMMA, 0
     names = csv_names(path, dialect)
     ways = [(CSV_BLOCK_BYTES, True), (LONGEST_ROW_BYTES, True), (LONGEST_ROW_BYTES, False)]
@@ -88,7 +111,7 @@ def _read_tables(file: DataFile, numbers: Sequence[str]) -> "Iterator[pa.Table]"
         try:
             with arrow_stream(path, dialect) as stream:
                 last = None
-                for batch in _csv_reader(stream, file, dialect, (names, numbers), block_bytes, threads=threads):
+                for batch in _csv_reader(stream, file, dialect, (names, numbers, nulls), block_bytes, threads=threads):
                     table = pa.Table.from_batches([batch])
                     last = table.column(names[-1]) if table.num_rows else last
                     if skip >= table.num_rows:
@@ -117,16 +140,16 @@ def _csv_reader(
     stream: "pa.NativeFile",
     file: DataFile,
     dialect: Dialect,
-    columns: tuple[Sequence[str], Sequence[str]],
+    columns: tuple[Sequence[str], Sequence[str], Sequence[str] | None],
     block_bytes: int,
     *,
     threads: bool,
 ) -> Any:
     """Arrow's reader in blocks; beside the wanted columns it gives the file's last one, as text.
 
-    `columns` are the names of all columns, and of those that are numbers.
+    `columns` are the names of all columns, of those that are numbers, and what is missing (`_read_tables`).
     """
-    names, numbers = columns
+    names, numbers, nulls = columns
     # Last, so that it is found: where the file ends inside a quoted value, Arrow takes the rest for that value.
     kinds = {name: pa.string() for name in names} | {name: pa.float64() for name in numbers}
     return csv.open_csv(
@@ -136,7 +159,7 @@ def _csv_reader(
         parse_options=parse_options(dialect, skip_empty=len(names) > 1),
         convert_options=csv.ConvertOptions(
             strings_can_be_null=True,
-            null_values=[""] if has_words(file.encoding) else None,
+            null_values=None if nulls is None else list(nulls),
             quoted_strings_can_be_null=len(numbers) == len(file.read_columns),
             column_types=kinds,
             include_columns=list(dict.fromkeys([*file.read_columns, names[-1]])),

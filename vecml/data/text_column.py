@@ -248,7 +248,7 @@ def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tup
     for read_S, made in found:
         if _few_are_odd(read_S, count_S):
             odd = tuple(said.filter(pa.array(~read_S)).to_pylist())
-            return replace(made, odd=odd, reading=replace(made.reading, missing=(*missing, *odd)))
+            return replace(made, odd=odd, reading=replace(made.reading, missing=(*missing, *odd), odd=odd))
     as_text = Said("category", Reading(missing=("", *missing)))
     if not found or found[0][0].sum() <= FEW_VALUES:
         return as_text

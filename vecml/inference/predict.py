@@ -65,7 +65,8 @@ def predict(
 
     Raises DataError naming a column that is missing or of another kind, and for an array that does not fit,
     SettingError for an engine that is not there and a module that is no classifier.
-    A value of a category that training has not seen becomes zeros, with the warning VML003 saying how many there are.
+    A value of a category that training has not seen becomes zeros, with the warning VML003 saying how many there are. A
+    marker such as `?` among numbers is a missing value, and VML032 says where.
     """
     if choose is None:
         setting = resolve_setting(make_config({"engine": engine, "threads": threads, "device": "cpu"}))
@@ -77,9 +78,12 @@ def predict(
         x_FN = features_of(data)
         model = bare_model(classifier, len(x_FN))
         return label_indices(model, x_FN, choose(model, x_FN))
-    from vecml.data.raw import raw_columns  # noqa: PLC0415 -- imports pyarrow, which workers do not need
+    from vecml.data.filled import Filled  # noqa: PLC0415 -- imports pyarrow, which workers do not need
+    from vecml.data.raw import raw_columns  # noqa: PLC0415 -- the same
 
-    x_FN, unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding))
+    filled = Filled()
+    x_FN, unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding, filled))
+    filled.tell()
     if unseen:
         values = count(unseen, "value")
         warn("VML003", f"in the data, {values} of a category that the training part has not: encoded as zeros")

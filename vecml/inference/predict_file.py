@@ -55,6 +55,7 @@ class Written:
         setting: the setting that labelled them.
         seconds: time from the first block until the file was complete.
         unseen: number of values whose category was not in the training part.
+        filled: number of markers of a missing value, such as `?`, among numbers and booleans.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class Written:
     setting: Setting
     seconds: float
     unseen: int
+    filled: int
 
 
 def runnable(model: AnyModel, setting: Setting) -> tuple[Setting, str | None]:
@@ -151,7 +153,8 @@ def predict_file(
     if unseen:
         values = count(unseen, "value")
         warn("VML003", f"in the data, {values} of a category that the training part has not: encoded as zeros")
-    return Written(path, n_rows, count_C, setting, time.perf_counter() - began, unseen)
+    data.filled.tell()
+    return Written(path, n_rows, count_C, setting, time.perf_counter() - began, unseen, data.filled.total)
 
 
 def _labelled(
