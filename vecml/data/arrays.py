@@ -3,6 +3,7 @@
 Nothing is ever unpickled: an array of Python objects is refused.
 """
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from vecml.data.remedy import flags
 from vecml.errors import DataError, one_line
 
 COMPLETE = "is it complete? Copy or write it again"
+# What numpy raises for a damaged header: of no syntax, or of a shape that no memory holds.
+_DAMAGES = (ValueError, EOFError, OSError, SyntaxError, TypeError, MemoryError, OverflowError, tokenize.TokenError)
 
 
 def read_npy(path: Path) -> "pa.Table":
@@ -27,7 +30,7 @@ def read_npy(path: Path) -> "pa.Table":
     try:
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except _DAMAGES as error:
         raise _unreadable(path, "npy", error) from None
     if array.dtype.names is not None and array.ndim == 1:
         return arrow_table(((name, array[name]) for name in array.dtype.names), path.name)
@@ -50,7 +53,7 @@ def read_npz(path: Path) -> "pa.Table":
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (*_DAMAGES, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise _unreadable(path, "npz", error) from None
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.ndim not in (1, 2):
@@ -100,7 +103,7 @@ def arrow_array(name: str, values: Any, source: str) -> "pa.Array":
             if values.dtype.kind == "c":  # read as a pair, so that the column is refused, and can be dropped
                 return pa.StructArray.from_arrays([values.real.copy(), values.imag.copy()], ["real", "imaginary"])
         return pa.array(values, from_pandas=True)
-    except (pa.ArrowException, TypeError, OverflowError) as error:
+    except (pa.ArrowException, TypeError, OverflowError, UnicodeDecodeError) as error:
         kind = getattr(values, "dtype", type(values).__name__)
         raise DataError(
             f"column {name!r} in {source} cannot be used ({kind}): {one_line(error)}",

@@ -22,7 +22,7 @@ from vecml.data.number_text import with_leading_zeros
 from vecml.data.reading import Words
 from vecml.data.remedy import SettingHelpsError, flags
 from vecml.data.selection import shortened
-from vecml.data.text_stream import DAMAGED, arrow_separator, arrow_stream
+from vecml.data.text_stream import DAMAGED, arrow_separator, arrow_stream, opened
 from vecml.errors import DataError
 from vecml.numbers import count
 
@@ -72,7 +72,7 @@ def read_delimited(
         if whole and has_leading_zeros(path, dialect):
             written = _read(path, dialect, whole, block_bytes, skip_empty=skip_empty, only=whole)
             table = _with_zeros(table, written)
-    _check_utf8(path, table)
+    check_utf8(path, table)
     check_closed(path, table.column(table.num_columns - 1), table.num_rows, dialect)
     return table
 
@@ -248,7 +248,7 @@ def _read(
             # A row, or the header, longer than a block.
             return attempt(LONGEST_ROW_BYTES, use_threads=True)
     except UnicodeDecodeError as error:
-        raise not_decoded(path, "its header", error.object[error.start : error.start + 1], dialect.encoding) from None
+        raise undecodable(path, error, dialect) from None
     except (pa.ArrowException, OSError) as error:
         reason = str(error)
         if "Expected" in reason:
@@ -283,13 +283,16 @@ def arrow_error(path: Path, reason: str, dialect: Dialect) -> DataError:
     return DataError(f"{path.name} cannot be read as CSV: {(reason.splitlines() or ['no reason given'])[0]}", DAMAGED)
 
 
-def _check_utf8(path: Path, table: "pa.Table") -> None:
-    """Arrow takes what is no UTF-8 for binary; find the first such value."""
+def check_utf8(path: Path, table: "pa.Table", first_row: int = 0) -> None:
+    """Raise NotDecodedError for the first value that is no UTF-8, which Arrow takes for binary.
+
+    `first_row` is the number of the table's first row in the file, from 0.
+    """
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if not pa.types.is_binary(kind):
             continue
-        row = 0
+        row = first_row
         for chunk in column.cast(pa.binary()).chunks:
             for value in chunk.to_pylist():
                 row += 1
@@ -301,6 +304,29 @@ def _check_utf8(path: Path, table: "pa.Table") -> None:
 
 class NotDecodedError(SettingHelpsError):
     """Bytes that are not in the encoding that was taken for the file's."""
+
+
+def undecodable(path: Path, error: UnicodeDecodeError, dialect: Dialect) -> NotDecodedError:
+    """The error for bytes that are not in the file's encoding; Arrow's own error knows no line."""
+    wrong = error.object[error.start : error.start + 1]
+    if dialect.encoding == "utf-8":
+        return not_decoded(path, "its header", wrong)
+    decoder, line = codecs.getincrementaldecoder(dialect.encoding)(), 1
+    with opened(path) as stream:
+        while chunk := stream.read(BLOCK_BYTES):
+            before = decoder.getstate()
+            try:
+                line += decoder.decode(chunk).count("\n")
+                continue
+            except UnicodeDecodeError:
+                decoder.setstate(before)
+            for at in range(len(chunk)):
+                try:
+                    line += decoder.decode(chunk[at : at + 1]).count("\n")
+                except UnicodeDecodeError as found:
+                    wrong = found.object[found.start : found.end]
+                    return not_decoded(path, f"line {line:,}", wrong, dialect.encoding)
+    return not_decoded(path, "its end", wrong, dialect.encoding)
 
 
 def not_decoded(path: Path, where: str, value: bytes | None = None, encoding: str = "utf-8") -> NotDecodedError:

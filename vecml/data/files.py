@@ -89,8 +89,10 @@ def read_file(
             with arrow_errors(path, "Parquet"):
                 table = read_parquet(path)
         else:
+            from vecml.data.feather import read_feather  # noqa: PLC0415 -- the same
+
             with arrow_errors(path, "Feather"):
-                table = _read_feather(path)
+                table = read_feather(path)
     return table
 
 
@@ -188,9 +190,3 @@ def _no_such_file(path: Path) -> DataError:
     return DataError(
         message, f"files in {folder}: {listed(readable)}" if readable else f"there is no data file in {folder}"
     )
-
-
-def _read_feather(path: Path) -> "pa.Table":
-    from pyarrow import feather  # noqa: PLC0415 -- heavy, and needed for this format only
-
-    return feather.read_table(path)

@@ -77,6 +77,11 @@ def read_several(
 
     once = _Once(say)
     with stage("reading files", len(files)) as advance:
+        arrows = [file for file in files if suffix_of(file) in (".feather", ".arrow")]
+        if arrows:
+            from vecml.data.feather import check_beforehand  # noqa: PLC0415 -- needed for this format only
+
+            check_beforehand(arrows)
         tables = []
         for file in files:
             tables.append(read_file(file, text, asked, once, () if words is None else words))

@@ -177,16 +177,17 @@ def _schema(path: Path, dialect: Dialect | None) -> "tuple[pa.Schema, int | None
 
 def _parquet(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
     with arrow_errors(file.path, "Parquet"):
-        with pq.ParquetFile(file.path, buffer_size=BUFFER_BYTES) as opened:
+        with pq.ParquetFile(file.path, buffer_size=BUFFER_BYTES, page_checksum_verification=True) as opened:
             row_bytes = _row_bytes(opened.schema_arrow, file.read_columns)
             # One row group at a time: Arrow's iterator over all of them keeps what it has read until it ends.
             for group in range(opened.metadata.num_row_groups):
                 if row_bytes and opened.metadata.row_group(group).num_rows * row_bytes <= WHOLE_GROUP_BYTES:
-                    yield opened.read_row_group(group, columns=file.read_columns, use_threads=True).select(
-                        file.block_columns
-                    )
+                    table = opened.read_row_group(group, columns=file.read_columns, use_threads=True)
+                    table.validate(full=True)
+                    yield table.select(file.block_columns)
                     continue
                 for batch in opened.iter_batches(block_rows, [group], columns=file.read_columns, use_threads=True):
+                    batch.validate(full=True)
                     yield pa.Table.from_batches([batch]).select(file.block_columns)
 
 

@@ -21,10 +21,11 @@ from vecml.data.delimited import (
     arrow_error,
     check_closed,
     check_delimiter,
+    check_utf8,
     fallback_encoding,
-    not_decoded,
     parse_options,
     read_options,
+    undecodable,
 )
 from vecml.data.dialect import COMMA, Dialect, in_encoding
 from vecml.data.encoding import Encoding
@@ -122,6 +123,8 @@ def _read_tables(file: DataFile, numbers: Sequence[str], nulls: Sequence[str] | 
                     yield rest.select(file.block_columns)
             check_closed(path, last, done, dialect)
             return
+        except UnicodeDecodeError as error:
+            raise undecodable(path, error, dialect) from None
         except pa.ArrowException as error:
             reason = str(error)
             if "invalid UTF8" in reason and dialect.encoding == "utf-8" and not dialect.is_encoding_asked:
@@ -131,9 +134,29 @@ def _read_tables(file: DataFile, numbers: Sequence[str], nulls: Sequence[str] | 
                 continue
             if "CSV conversion error to" in reason and "invalid UTF8" not in reason:
                 raise _TextNeeded from None
+            if "invalid UTF8" in reason:
+                _find_wrong_text(file, dialect, names)
             again = "straddling" in reason or "increase block size" in reason or "Expected" in reason
             if not (again and threads):
                 raise arrow_error(path, reason, dialect) from None
+
+
+def _find_wrong_text(file: DataFile, dialect: Dialect, names: list[str]) -> None:
+    """Raise NotDecodedError for the first value of the wanted columns that is no UTF-8: Arrow's error knows no row."""
+    row = 0
+    with arrow_stream(file.path, dialect) as stream:
+        reader = csv.open_csv(
+            stream,
+            read_options=read_options(dialect, LONGEST_ROW_BYTES, use_threads=True),
+            parse_options=parse_options(dialect, skip_empty=len(names) > 1),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.binary()),
+                include_columns=list(dict.fromkeys([*file.read_columns, names[-1]])),
+            ),
+        )
+        for batch in reader:
+            check_utf8(file.path, pa.Table.from_batches([batch]), row)
+            row += batch.num_rows
 
 
 def _csv_reader(
@@ -172,7 +195,7 @@ def _header_in_words(path: Path, dialect: Dialect) -> list[str]:
     try:
         return _header(path, dialect)
     except UnicodeDecodeError as error:
-        raise not_decoded(path, "its header", error.object[error.start : error.start + 1], dialect.encoding) from None
+        raise undecodable(path, error, dialect) from None
     except (pa.ArrowException, OSError) as error:
         raise arrow_error(path, str(error), dialect) from None
 

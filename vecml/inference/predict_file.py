@@ -292,6 +292,7 @@ def _opened(path: Path, layout: _Layout) -> Iterator[Any]:
                 store_schema=False,
                 write_statistics=numbers or False,
                 write_batch_size=WRITE_ROWS,
+                write_page_checksum=True,
             )
         with writer:
             yield lambda block, label_N, logits_NC: writer.write_table(layout.table(block, label_N, logits_NC, schema))
