@@ -173,7 +173,8 @@ def test_versions_are_those_of_python_and_the_packages() -> None:
 
 def test_describing_imports_nothing_heavy() -> None:
     program = (
-        "import sys; from vecml.environment import describe, known_conflicts, process_identity, is_alive\n"
+        "import sys; from vecml.environment import describe, known_conflicts\n"
+        "from vecml.identity import is_alive, process_identity\n"
         "describe(), known_conflicts(), is_alive(process_identity())\n"
         "print([m for m in ('torch', 'scipy', 'mlflow', 'prefect', 'pyarrow', 'fastapi') if m in sys.modules])"
     )

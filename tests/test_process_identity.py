@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_environment import lay_out
-from vecml import environment
-from vecml.environment import is_alive, process_identity
+from vecml.identity import is_alive, process_identity
 
 
 def replaced(identity: str, **parts: str) -> str:
@@ -27,7 +26,7 @@ def test_this_process_is_alive() -> None:
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[str]]:
-    program = "from vecml.environment import process_identity; print(process_identity(), flush=True); input()"
+    program = "from vecml.identity import process_identity; print(process_identity(), flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -58,7 +57,7 @@ def test_another_users_process_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     identity = process_identity()
     monkeypatch.setattr("os.kill", not_ours)
     assert is_alive(identity) is True
-    monkeypatch.setattr(environment, "_start_and_state", lambda pid, root: ("-", "-"))  # /proc with hidepid
+    monkeypatch.setattr("vecml.identity._start_and_state", lambda pid, root: ("-", "-"))  # /proc with hidepid
     assert is_alive(identity) is None
 
 

@@ -1,12 +1,12 @@
 """Writing a file so that it is the old one or the whole new one: a full disk or a kill never leaves half of it."""
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vecml.errors import SettingError, StoreError
+from vecml.leftovers import hidden_name, noted, sweep_beside
 
 
 def check_folder(path: Path, named: str) -> None:
@@ -27,24 +27,23 @@ def published(path: Path) -> Iterator[Path]:
 
     Raises StoreError with the path and the cause if it cannot be written; the old file then stays as it was.
     """
-    temporary: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        _sync(temporary, os.O_RDWR)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        temporary = None
-        _sync(path.parent, os.O_RDONLY)  # the new name itself is only on the disk then
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}", "make room or name another folder"
-        ) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    sweep_beside(path)
+    temporary = hidden_name(path)
+    with noted(temporary):
+        try:
+            os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            yield temporary
+            _sync(temporary, os.O_RDWR)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            _sync(path.parent, os.O_RDONLY)  # the new name itself is only on the disk then
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {path}: {error.strerror or error}", "make room or name another folder"
+            ) from None
+        finally:
+            with suppress(OSError):  # it has its name now, or was never made
+                temporary.unlink()
 
 
 def _sync(place: Path, flags: int) -> None:

@@ -10,6 +10,7 @@
     ├── MeasureError         a measurement that cannot be made, or whose record is damaged or of another version
     ├── RegressionError      a setting that became slower than its history, confirmed by fresh launches (exit code 1)
     ├── StoreError           the place where runs are kept cannot be read or written
+    ├── ScratchError         the folder for temporary files (TMPDIR) cannot be written
     └── ServerError          a server that vecml started, or was told to use, does not answer
 
 The command line prints `error: MESSAGE`, `hint: HINT` and ends with `exit_code`; `--debug` shows the traceback.
@@ -72,6 +73,10 @@ class RegressionError(VecmlError):
 
 class StoreError(VecmlError):
     """The place where runs are kept cannot be read or written."""
+
+
+class ScratchError(VecmlError):
+    """The folder for temporary files, which TMPDIR names, cannot be written."""
 
 
 class ServerError(VecmlError):

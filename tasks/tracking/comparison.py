@@ -1,7 +1,6 @@
 """A comparison in MLflow: a parent run with the whole record, and below it a child run for each setting."""
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from vecml.comparison.document import to_json
 from vecml.comparison.subject import RecordedRun
 from vecml.comparison.unfinished import Kept, Unfinished, comparison_of, unlogged
 from vecml.device import device_name
+from vecml.leftovers import scratch_folder
 from vecml.measure.records import Measured
 from vecml.numbers import count
 from vecml.progress import stage
@@ -79,9 +79,9 @@ class ComparisonWriter:
         with (
             stage("storing the comparison"),
             store_errors(store.location),
-            tempfile.TemporaryDirectory(prefix="vecml-") as scratch,
+            scratch_folder() as scratch,
         ):
-            folder = Path(scratch) / "comparison"
+            folder = scratch / "comparison"
             folder.mkdir()
             (folder / "comparison.json").write_text(to_json(comparison), encoding="utf-8")
             environment = json.dumps(dict(comparison.environment), indent=1)
@@ -92,7 +92,7 @@ class ComparisonWriter:
                 for arm in figures(comparison):
                     if arm.name not in known:
                         self._log_child(comparison, arm)
-            drawn = Path(scratch) / "drawn"
+            drawn = scratch / "drawn"
             if self._draw(comparison, drawn):
                 store.client.log_artifacts(self.run.run_id, str(drawn))
 

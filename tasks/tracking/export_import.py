@@ -6,7 +6,6 @@ vecml; the next import deletes the remains. A run keeps its original id in a tag
 twice: its sitting would count twice.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -34,9 +33,10 @@ from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, runs_url
 from tasks.tracking.store import LOCK_SECONDS, PARENT, Store, child_runs, open_store, search, store_errors
 from tasks.tracking.stored_run import comparison_of, read_stored_run
 from vecml.atomic import check_folder, write_bytes
-from vecml.environment import is_alive, process_identity
 from vecml.errors import SettingError, StoreError
+from vecml.identity import is_alive, process_identity
 from vecml.keys import IMPORT_DIGEST, IMPORTED_FROM, IMPORTING, KIND, PROCESS
+from vecml.leftovers import scratch_folder
 from vecml.progress import stage
 
 # MLflow's tags that are exported. Its other tags name users, sources and folders. PROCESS means something on its own
@@ -106,7 +106,7 @@ def export_run(asked: str, file: Path) -> ExportResult:
     with (
         stage("reading the run"),
         store_errors(store.location),
-        tempfile.TemporaryDirectory(prefix="vecml-") as scratch,
+        scratch_folder() as scratch,
     ):
         whole = store.client.get_run(run.run_id)
         if whole.info.lifecycle_stage != "active":
@@ -116,7 +116,7 @@ def export_run(asked: str, file: Path) -> ExportResult:
         children = [_document(store, child, parent.run_id) for child in below]
         folders = {}
         for one, document in zip((whole, *below), (parent, *children), strict=True):
-            folders[document.run_id] = Path(scratch) / document.run_id
+            folders[document.run_id] = scratch / document.run_id
             folders[document.run_id].mkdir()
             for item in store.client.list_artifacts(one.info.run_id):
                 store.client.download_artifacts(one.info.run_id, item.path, str(folders[document.run_id]))
@@ -132,9 +132,9 @@ def import_runs(files: Sequence[Path]) -> list[ImportResult]:
 
     Raises StoreError for a file that cannot be imported, and where the store cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
+    with scratch_folder() as scratch:
         with stage("checking the files"):
-            archives = [unpack(file, Path(scratch) / str(number)) for number, file in enumerate(files)]
+            archives = [unpack(file, scratch / str(number)) for number, file in enumerate(files)]
         store = open_store()
         with _import_lock(store.location), store_errors(store.location):
             _delete_remains(store)

@@ -6,7 +6,6 @@ Nothing here creates a store: a search in the wrong folder leaves no empty `mlru
 import difflib
 import json
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from vecml.comparison.subject import RecordedRun
 from vecml.config import PipelineConfig, make_config
 from vecml.errors import ModelError, SettingError, StoreError, one_line
 from vecml.keys import COMPARE, ERROR, KIND, PIPELINE, SETTING
+from vecml.leftovers import scratch_folder
 from vecml.model.store import Classifier, load
 
 ID_LENGTH = 32
@@ -38,8 +38,8 @@ def read_run(run_id: str, architecture: str | None = None) -> RecordedRun:
     with store_errors(store.location):
         run = find_run(store, run_id)
         _check_has_a_model(run)
-        with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
-            return _read(store, run, Path(scratch), architecture)
+        with scratch_folder() as scratch:
+            return _read(store, run, scratch, architecture)
 
 
 def find_run(store: Store, asked: str, kinds: Sequence[str] = (PIPELINE,)) -> Run:

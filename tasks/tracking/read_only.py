@@ -17,6 +17,7 @@ from urllib.parse import quote
 from tasks.tracking.location import DATABASE, Location, sqlite_uri
 from tasks.tracking.relocate import former_artifacts, update_addresses
 from vecml.errors import StoreError
+from vecml.leftovers import make_scratch
 
 WAIT_SECONDS = 60.0
 
@@ -48,7 +49,7 @@ def _needs_rollback(database: Path) -> bool:
 def _copy(folder: Path) -> Path:
     """Copy the database, and what is to be rolled back, into a folder that goes with this process."""
     try:
-        scratch = Path(tempfile.mkdtemp(prefix="vecml-"))
+        scratch = make_scratch()
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)
         for path in (folder / DATABASE, _journal(folder / DATABASE)):
             if path.exists():

@@ -6,7 +6,6 @@ KILLED. A run whose process was killed at once (SIGKILL, a power cut) is ended b
 
 import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -22,8 +21,10 @@ from tasks.tracking.store import Store, store_errors
 from tasks.tracking.ui_columns import QUERY
 from vecml import keys
 from vecml.device import device_name
-from vecml.environment import Environment, describe, git_commit, process_identity
+from vecml.environment import Environment, describe, git_commit
 from vecml.errors import StoreError, VecmlError, interrupted, one_line
+from vecml.identity import process_identity
+from vecml.leftovers import scratch_folder
 from vecml.passwords import without_passwords
 from vecml.progress import stage
 from vecml.tracked_run import TrackedRun, start_tags
@@ -88,9 +89,9 @@ class ResultWriter:
         with (
             stage("storing the result"),
             store_errors(store.location),
-            tempfile.TemporaryDirectory(prefix="vecml-") as scratch,
+            scratch_folder() as scratch,
         ):
-            folder = Path(scratch) / "run"
+            folder = scratch / "run"
             for path, file in content.files.items():
                 _write(folder / path, file)
             with kept_on_failure(store, run_id, folder):

@@ -12,8 +12,8 @@ import atexit
 import gc
 import json
 import os
+import shutil
 import sys
-import tempfile
 import warnings
 from functools import partial
 from importlib import import_module
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from tasks.tracking.forked import ForkedProcess, can_fork, ending_held
 from vecml.child import Child, EndedError, SilentError, cause, python, spawn
 from vecml.errors import StoreError
+from vecml.leftovers import make_scratch
 
 LIMIT_SECONDS = 300.0
 EXAMPLE = "example.npy"
@@ -42,12 +43,11 @@ class FileWriter:
     def __init__(self) -> None:
         # A signal meanwhile would leave the folder, or the child, to nobody who ends it.
         with ending_held():
-            self._scratch = tempfile.TemporaryDirectory(prefix="vecml-")  # deleted here: the child may be killed
-            scratch = self._scratch.name
+            self._scratch = scratch = make_scratch()  # deleted here: the child may be killed
             if can_fork() and "mlflow" in sys.modules and "torch" in sys.modules:
-                self.child = Child(partial(ForkedProcess, partial(_serve, Path(scratch))))
+                self.child = Child(partial(ForkedProcess, partial(_serve, scratch)))
             else:
-                self.child = spawn(python("tasks.tracking.side_process", scratch))
+                self.child = spawn(python("tasks.tracking.side_process", str(scratch)))
             atexit.register(self.close)
 
     def write(self, folder: Path, request: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class FileWriter:
 
     def close(self) -> None:
         self.child.close()
-        self._scratch.cleanup()
+        shutil.rmtree(self._scratch, ignore_errors=True)
         atexit.unregister(self.close)
 
 

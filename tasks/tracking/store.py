@@ -27,8 +27,8 @@ from tasks.tracking.location import DATABASE, EXPERIMENT, Location, check_usable
 from tasks.tracking.read_only import to_read
 from tasks.tracking.relocate import update_addresses
 from tasks.tracking.ui_columns import store_view
-from vecml.environment import is_alive, process_identity
 from vecml.errors import StoreError, one_line
+from vecml.identity import is_alive, process_identity
 from vecml.keys import ERROR, FLOW_RUN, PROCESS
 from vecml.passwords import without_passwords
 from vecml.warnings import warn

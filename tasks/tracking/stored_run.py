@@ -1,6 +1,5 @@
 """Read a run of any kind from its store: its logged values, its status, the runs below it, and its artifacts."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from tasks.tracking.read import find_run, open_existing
 from tasks.tracking.run import runs_url
 from tasks.tracking.store import PARENT, Store, child_runs, store_errors
 from vecml.keys import COMPARE, ERROR, KIND, PIPELINE, SETTING
+from vecml.leftovers import scratch_folder
 
 COMPARISON = "comparison.json"
 
@@ -79,11 +79,11 @@ def artifact(run: StoredRun, path: str) -> bytes | None:
 def read_artifact(store: Store, run_id: str, path: str) -> bytes | None:
     """Read an artifact of the run with this id, as `artifact` does."""
     folder = str(PurePosixPath(path).parent)
-    with store_errors(store.location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
+    with store_errors(store.location), scratch_folder() as scratch:
         there = store.client.list_artifacts(run_id, None if folder == "." else folder)
         if not any(one.path == path and not one.is_dir for one in there):
             return None
-        return Path(store.client.download_artifacts(run_id, path, scratch)).read_bytes()
+        return Path(store.client.download_artifacts(run_id, path, str(scratch))).read_bytes()
 
 
 def _stored_run(store: Store, run: Run) -> StoredRun:

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from vecml.data.split import Split
 from vecml.data.table import Table
 from vecml.device import device_name
 from vecml.environment import Environment
+from vecml.leftovers import scratch_folder
 from vecml.model.store import PREPROCESSING, Classifier, save
 from vecml.progress import stage
 from vecml.record import PipelineRecord
@@ -83,8 +83,8 @@ class RunWriter:
         All files are on the disk before anything is logged; when logging fails, the StoreError names their folder.
         """
         location = self.store.location
-        with stage("storing the run"), store_errors(location), tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
-            folder = Path(scratch) / "run"
+        with stage("storing the run"), store_errors(location), scratch_folder() as scratch:
+            folder = scratch / "run"
             _gather(result, folder)
             if self.said:
                 lines = dict.fromkeys(map(str, self.said))  # each once, in the order in which they were given
@@ -92,7 +92,7 @@ class RunWriter:
             with kept_on_failure(self.store, self.run.run_id, folder):
                 self._log_values(result, note)
                 self.store.client.log_artifacts(self.run.run_id, str(folder))
-                self._log_model(result, Path(scratch))
+                self._log_model(result, scratch)
 
     def _log_values(self, result: PipelineRecord, note: str) -> None:
         now = int(time.time() * 1000)

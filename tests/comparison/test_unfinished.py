@@ -45,7 +45,7 @@ def file(**more: Any) -> Unfinished:
 def died(kept: Unfinished) -> Unfinished:
     """As if its process had ended."""
     ended = subprocess.run(
-        [sys.executable, "-c", "from vecml.environment import process_identity; print(process_identity())"],
+        [sys.executable, "-c", "from vecml.identity import process_identity; print(process_identity())"],
         capture_output=True,
         text=True,
         check=True,

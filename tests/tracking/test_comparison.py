@@ -32,7 +32,8 @@ from vecml import __version__, keys, record
 from vecml.comparison.comparison import ArmFigures, Subject, figures
 from vecml.comparison.document import from_json, to_json
 from vecml.device import device_name
-from vecml.environment import describe, process_identity
+from vecml.environment import describe
+from vecml.identity import process_identity
 from vecml.measure.records import ArmMeasurement
 from vecml.report.comparison import sentence
 

@@ -33,8 +33,8 @@ from tasks.tracking.write import tracked
 from tests.made_comparison import comparison_of
 from tests.tracking.conftest import Use, machine
 from vecml.comparison.document import to_json
-from vecml.environment import process_identity
 from vecml.errors import StoreError
+from vecml.identity import process_identity
 from vecml.keys import COMPARE, ERROR, KIND, PIPELINE, PROCESS
 from vecml.report.summary import PipelineResult
 from vecml.warnings import VecmlWarning

@@ -16,7 +16,7 @@ from tasks.tracking.run import created_run
 from tasks.tracking.store import Store, open_store
 from tasks.tracking.write import close_flow_run
 from tests.migrated_store import make_database
-from vecml.environment import is_alive, process_identity
+from vecml.identity import is_alive, process_identity
 from vecml.keys import ERROR, FLOW_RUN, PROCESS
 from vecml.warnings import VecmlWarning
 
@@ -70,7 +70,7 @@ def test_a_run_that_has_ended_is_not_closed_again(store: Store) -> None:
 
 def dead_identity() -> str:
     """What `process_identity` said in a process that has ended."""
-    script = "from vecml.environment import process_identity; print(process_identity())"
+    script = "from vecml.identity import process_identity; print(process_identity())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.strip()
 

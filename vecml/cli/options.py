@@ -24,6 +24,7 @@ from vecml.data.name_list import read_names
 from vecml.errors import SettingError
 from vecml.fields import Declared, choices, flag, flag_of, is_list, shown, value_type
 from vecml.foreign_text import clean_json
+from vecml.leftovers import sweep_once
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ def command(
 
         @functools.wraps(function)
         def run(*positional: Any, ignore: list[str] | None = None, debug: bool = False, **given: Any) -> None:
+            sweep_once()
             values = [group.values(given) for group in groups]
             if takes_debug:
                 given["debug"] = debug

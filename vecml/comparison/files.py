@@ -6,7 +6,6 @@ Every worker maps the input into its memory, so that eight workers hold it once.
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import Layout
-from vecml.environment import is_alive, process_identity
 from vecml.errors import StoreError
-from vecml.hardware import read_text
+from vecml.leftovers import SHARED_MEMORY, scratch_folder
 from vecml.model.find import MAIN, running_script
 from vecml.model.network import AnyModel
 from vecml.model.store import DESCRIPTION, WEIGHTS, rebuild
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- a file of random name in it, below
-PREFIX = "vecml-compare-"
-OWNER = "owner"
 ERRORS = "errors"  # of a module of the user's own, what its float32 logits are off by; see `reference.float32_errors`
 ROOM = 2.0  # times the input that must be free: half of it stays free
 
@@ -33,22 +28,9 @@ ROOM = 2.0  # times the input that must be free: half of it stays free
 @contextmanager
 def shared_folder(n_bytes: int) -> Iterator[Path]:
     """A folder for `n_bytes` of input, which is removed afterwards: in memory where there is room, else on the disk."""
-    for place in (SHARED_MEMORY, Path(tempfile.gettempdir())):
-        _sweep(place)
-    parent = Path(tempfile.gettempdir())
-    if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > ROOM * n_bytes:
-        parent = SHARED_MEMORY
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True) as name:
-        (Path(name) / OWNER).write_text(process_identity(), encoding="utf-8")
-        yield Path(name)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove the folders of comparisons whose process was killed; in memory they would stay until the next boot."""
-    for folder in parent.glob(f"{PREFIX}*"):
-        identity = read_text(folder / OWNER)
-        if identity is not None and is_alive(identity) is False:
-            shutil.rmtree(folder, ignore_errors=True)
+    in_memory = SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > ROOM * n_bytes
+    with scratch_folder(SHARED_MEMORY if in_memory else None) as folder:
+        yield folder
 
 
 def save_model(model: AnyModel, folder: Path) -> None:

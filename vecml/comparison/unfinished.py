@@ -22,8 +22,9 @@ from vecml.comparison.compare import Job
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.document import from_json, to_json
 from vecml.comparison.settings import Chosen
-from vecml.environment import describe, is_alive, process_identity
+from vecml.environment import describe
 from vecml.errors import MeasureError
+from vecml.identity import is_alive, process_identity
 from vecml.measure.records import Measured
 
 FORMAT = 1

@@ -3,10 +3,10 @@
 import atexit
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from vecml.errors import DataError
+from vecml.leftovers import make_scratch
 
 STANDARD_INPUT = "-"
 NAME = "standard-input"
@@ -28,7 +28,7 @@ def spooled() -> Path:
     Raises DataError when nothing is piped in.
     """
     check_standard_input()
-    folder = Path(tempfile.mkdtemp(prefix="vecml-"))
+    folder = make_scratch()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     start = sys.stdin.buffer.read(16)
     found = (suffix for mark, suffix in (SUFFIXES | MORE).items() if start.startswith(mark))

@@ -3,17 +3,16 @@
 import dataclasses
 import json
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from vecml import __version__
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.document import to_json as comparison_json
 from vecml.errors import MeasureError, SettingError, VecmlError
+from vecml.leftovers import scratch_folder
 from vecml.optimize.candidates import Candidate, suggest
 from vecml.optimize.dtype import DtypeChoice, choose_dtypes
 from vecml.optimize.measure import Gain, gains, make_plan, measure_calls
@@ -130,14 +129,14 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
     source = source_of(target)  # once: what is edited while all this runs must not pass for what was measured
     parsed(target)
     limit = request.limit_seconds
-    with tempfile.TemporaryDirectory(prefix="vecml-") as scratch:
+    with scratch_folder() as scratch:
         note("1 of 5: the bottleneck")
         with stage("looking at the function"):
             seen = observe(target, inputs, request.rtol, limit)
             make_plan(request.budget, seen.seconds, [0.0] * (len(own) + 2))  # refuses a budget that is too short
             profiled = profile(target, source, inputs, max(limit, PROFILED * seen.seconds))
         note("2 of 5: what could stand in its place")
-        made = suggest(target, source, seen, profiled, Path(scratch))
+        made = suggest(target, source, seen, profiled, scratch)
         note("3 of 5: whether that is right")
         tried = [_validated(one, target, inputs, request) for one in (*own, *made.candidates)]
         right = {one.candidate.name: one.candidate.place for one in tried if one.fault is None}
