@@ -34,7 +34,7 @@ def test_as_many_rows_are_seen_as_pandas_finds(seed: int, n_rows: int) -> None:
     frame = pd.DataFrame({column.name: column.values_N for column in columns})
     known = frame.iloc[train_N].drop_duplicates()
     theirs = frame.iloc[test_N].merge(known, how="inner", on=list(frame))
-    assert seen_rows(columns, train_N, test_N) == len(theirs)
+    assert seen_rows(columns, train_N, test_N) == (len(theirs), len(theirs.drop_duplicates()))
 
 
 def test_equal_values_have_equal_hashes_whatever_their_bits() -> None:
@@ -65,5 +65,22 @@ def test_rows_that_repeat_are_counted_and_warned_of_where_they_are_many(repeats:
         split = split_table(table, 0.2, 0)
     repeated = int((values_N[split.test.row_N] == 3.5).sum())
     assert split.seen_rows == repeated > 0
-    said = f"VML043 {repeated} of 80 test rows have the same features as a training row"
+    said = (
+        f"VML043 {repeated} of 80 test rows have the same features as a training row: these rows have features alike;"
+        " where the features take few values, new rows have them too"
+    )
     assert [str(one.message) for one in caught] == ([said] if is_warned else [])
+
+
+def test_copies_are_called_copies() -> None:
+    values_N = np.tile(np.arange(200.0), 2)
+    label_N = np.arange(400) // 2 % 2
+    table = Table("test", (Column("a", "number", values_N),), label_N, ("x", "y"), "y", "", np.arange(400))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        seen = split_table(table, 0.2, 0).seen_rows
+    assert seen > 50
+    assert [str(one.message) for one in caught] == [
+        f"VML043 {seen} of 80 test rows have the same features as a training row: if rows are copies, remove them"
+        " from the table, for the accuracy on new rows may be lower"
+    ]

@@ -1,20 +1,24 @@
 """Settings that are tried on held-out rows: what is given stays, the best is chosen, and flags repeat it."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.data.pasted import parsed
 from tests.model.made_split import made_split
 from vecml.config import PipelineConfig, make_config
 from vecml.data.split import Split
 from vecml.errors import SettingError
+from vecml.model import train as training_module
 from vecml.model import tune as module
 from vecml.model.recipe import make_recipe
 from vecml.model.train import train
 from vecml.model.tune import DECAYS, RATES, WIDTHS, settings_to_try
+from vecml.model.until_done import train_until_done
 from vecml.warnings import VecmlWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:VML021")
@@ -88,6 +92,22 @@ def test_the_clock_is_said(tmp_path: Path) -> None:
     assert line.startswith("VML020 the trials were ended after 1e-09 s; this gives them longer: vecml run --data ")
     assert "--max-seconds" in line
     assert tuned.tried[0].chosen
+
+
+def test_the_command_that_repeats_a_tuned_training_has_the_setting_that_was_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter(range(10_000))
+    monkeypatch.setattr(training_module, "train_until_done", partial(train_until_done, clock=lambda: next(times)))
+    monkeypatch.setattr(training_module, "tune", partial(module.tune, clock=lambda: 0.0))
+    split, config = split_of(tmp_path, tune=3, hidden=(8,), max_seconds=2)
+    with pytest.warns(VecmlWarning, match="^VML020 training ended after") as said:
+        ended = train(split, config)
+    monkeypatch.undo()
+    (line,) = [str(one.message) for one in said if "training ended" in str(one.message)]
+    again = parsed(line[line.index("vecml run") :])
+    assert (again.tune, again.max_seconds) == (0, 200)
+    assert train(split, again).model.digest == ended.model.digest
 
 
 @pytest.mark.parametrize(

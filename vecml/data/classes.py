@@ -83,10 +83,11 @@ def check_fewest(
     count_C = np.sort(np.bincount(label_N[label_N != MISSING_CODE], minlength=len(classes)))
     kept, there = int((count_C >= fewest).sum()), int((count_C > 0).sum())
     if kept < 2 <= there:
-        has = "has" if kept == 1 else "have"
+        left = "no class" if not kept else "only one class"
+        second = int(count_C[-2])
         raise DataError(
-            f"--min-class-rows {fewest}: {kept} of {there} classes of {target!r} {has} so many rows",
-            f"fewer: {advice.command({'min_class_rows': int(count_C[-2])})}",
+            f"--min-class-rows {fewest}: {left} of {target!r} has {fewest:,} rows or more, of {there:,} classes",
+            f"the second largest has {count(second, 'row')}: {advice.command({'min_class_rows': second})}",
         )
 
 

@@ -13,8 +13,10 @@ ODD = np.uint64(0x9E3779B97F4A7C15)
 SHIFT = np.uint64(29)
 
 
-def seen_rows(columns: Sequence[Column], train_N: NDArray[np.int64], test_N: NDArray[np.int64]) -> int:
+def seen_rows(columns: Sequence[Column], train_N: NDArray[np.int64], test_N: NDArray[np.int64]) -> tuple[int, int]:
     """Count the rows of `test_N` whose features, all of them, are also those of a row of `train_N`.
+
+    And how many different sets of features these rows have.
 
     Rows are compared by a hash of 64 bits; of ten million rows two different ones share it once in 400,000 tables.
     """
@@ -27,7 +29,8 @@ def seen_rows(columns: Sequence[Column], train_N: NDArray[np.int64], test_N: NDA
     marks = np.zeros(n_marks, np.bool_)
     marks[_places(of_test, n_marks)] = True
     of_train = [part[_hits(part, marks)] for part in _parts(hash_N, train_N)]
-    return int(np.isin(near, np.intersect1d(of_test, np.concatenate(of_train))).sum())
+    seen = np.intersect1d(of_test, np.concatenate(of_train))
+    return int(np.isin(near, seen).sum()), len(seen)
 
 
 def _parts(hash_N: NDArray[np.uint64], row_N: NDArray[np.int64]) -> Iterator[NDArray[np.uint64]]:

@@ -21,6 +21,7 @@ from vecml.warnings import warn
 
 SMALL_TEST_ROWS = 30
 MANY_SEEN = 0.05
+ROWS_A_FORM = 5  # test rows for each different set of features from which on these are few, and not copied
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
         train_N, test_N = split_rows(table.label_N, table.classes, test_fraction, seed, advice)
         encoding = Encoding.fit(table.columns, train_N, table.target, table.classes)
     with stage("comparing parts"):  # before the features are made: both need memory
-        seen = seen_rows(table.columns, train_N, test_N)
+        seen, different = seen_rows(table.columns, train_N, test_N)
     if len(test_N) < SMALL_TEST_ROWS:
         rows = count(len(test_N), "row")
         warn("VML005", f"the test part has {rows}: too few to say much about the accuracy")
@@ -84,8 +85,17 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
         values = count(test.unseen_categories, "value")
         warn("VML003", f"in the test part, {values} of a category that the training part has not: encoded as zeros")
     if seen >= MANY_SEEN * len(test_N):
-        warn("VML043", f"{seen:,} of {count(len(test_N), 'test row')} have the same features as a training row")
+        warn("VML043", _seen(seen, different, len(test_N)))
     return Split(train, test, encoding, table.classes, seen)
+
+
+def _seen(seen: int, different: int, n_test: int) -> str:
+    """Say how many test rows the network has seen, and what that means."""
+    said = f"{seen:,} of {count(n_test, 'test row')} have the same features as a training row"
+    if seen >= ROWS_A_FORM * different:
+        rows = "features alike" if different == 1 else f"{different:,} different sets of features"
+        return f"{said}: these rows have {rows}; where the features take few values, new rows have them too"
+    return f"{said}: if rows are copies, remove them from the table, for the accuracy on new rows may be lower"
 
 
 def split_rows(

@@ -5,9 +5,10 @@ so that the model takes the encoded table as it is and standardisation costs not
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,7 +93,7 @@ def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: i
         recipe, tried = tune(data, config, recipe)
     training = replace(_train(data, config, recipe, replicas), tried=tried)
     if training.course is not None:
-        _say_bound(training.course, config)
+        _say_bound(training.course, config, _chosen(config, recipe))
     return training
 
 
@@ -123,17 +124,26 @@ def _say_unbalanced(split: Split, config: TrainingConfig) -> None:
         )
 
 
-def _say_bound(course: Course, config: TrainingConfig) -> None:
-    """Warn of a training that a bound ended before its time."""
+def _chosen(config: TrainingConfig, recipe: Recipe) -> dict[str, Any]:
+    """The settings that tuning chose, in place of tuning: with other bounds it may choose others."""
+    if not config.tune:
+        return {}
+    chosen = {"hidden": recipe.hidden, "learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    return {"tune": None, **chosen}
+
+
+def _say_bound(course: Course, config: TrainingConfig, chosen: Mapping[str, Any]) -> None:
+    """Warn of a training that a bound ended before its time; a command has what was `chosen` by tuning."""
     if course.reason == "seconds":
-        again = command(config, {"max_steps": max(1, course.steps), "max_seconds": 100 * config.max_seconds})
+        bounds = {"max_steps": max(1, course.steps), "max_seconds": 100 * config.max_seconds}
+        again = command(config, {**chosen, **bounds})
         warn(
             "VML020",
             f"training ended after {count(course.steps, 'step')} because {config.max_seconds:g} s were over, and a"
             f" machine of another speed would end it elsewhere; this repeats it: {again}",
         )
     elif course.falling:
-        longer = command(config, {"max_steps": 4 * course.steps})
+        longer = command(config, {**chosen, "max_steps": 4 * course.steps})
         warn(
             "VML021",
             f"training ended at its bound of {count(course.steps, 'step')} while the loss of held-out rows was still"
