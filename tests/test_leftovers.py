@@ -172,7 +172,7 @@ def test_a_kill_at_every_call(scratch: Path, outputs: Path, call: str) -> None:
     path, kills = outputs / "out.csv", 0
     for number in range(1, 200):
         path.write_bytes(b"old")
-        limited = ["-P", str(scratch), "-P", str(outputs)] if call in {"openat", "mkdir"} else []
+        limited = ["-P", str(scratch), "-P", str(outputs)] if call == "openat" else []
         kill = f"inject=?{call},?{call}at:signal=KILL:when={number}"
         done = subprocess.run(
             [
@@ -186,7 +186,8 @@ def test_a_kill_at_every_call(scratch: Path, outputs: Path, call: str) -> None:
             timeout=120,
         )
         sweep()
-        assert list(scratch.iterdir()) == [], number
+        # Python's tempfile tries whether it can write there: a kill leaves that file of four bytes, which has no owner.
+        assert [one.name for one in scratch.iterdir() if not re.fullmatch("[a-z0-9_]{8}", one.name)] == [], number
         assert [one.name for one in outputs.iterdir()] == ["out.csv"], number
         assert path.read_bytes() in (b"old", b"new")
         if done.returncode != -signal.SIGKILL:

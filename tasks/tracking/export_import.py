@@ -1,11 +1,12 @@
 """Carry runs between stores as files: `vecml export` and `vecml import`.
 
 A comparison goes with all its settings. An import checks every file before it writes anything. The new runs have no
-kind and are RUNNING until the import is complete, so that an interrupted import leaves nothing that looks like a run of
-vecml; the next import deletes the remains. A run keeps its original id in a tag, so that it is never imported
-twice: its sitting would count twice.
+kind and are RUNNING until all of them are there; a tag of the upper run says so, and only then each gets the end that
+it had. An interrupted import is finished by the next start if it has that tag, and deleted otherwise. A run keeps its
+original id in a tag, so that it is never imported twice: its sitting would count twice.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -30,19 +31,31 @@ from tasks.tracking.archive import (
 )
 from tasks.tracking.location import Location
 from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, runs_url
-from tasks.tracking.store import LOCK_SECONDS, PARENT, Store, child_runs, open_store, search, store_errors
+from tasks.tracking.store import (
+    LOCK_SECONDS,
+    PARENT,
+    Store,
+    child_runs,
+    clear_import,
+    end_imported,
+    interrupted_imports,
+    open_store,
+    search,
+    settle_import,
+    store_errors,
+)
 from tasks.tracking.stored_run import comparison_of, read_stored_run
 from vecml.atomic import check_folder, write_bytes
 from vecml.errors import SettingError, StoreError
 from vecml.identity import is_alive, process_identity
-from vecml.keys import IMPORT_DIGEST, IMPORTED_FROM, IMPORTING, KIND, PROCESS
+from vecml.keys import COMPLETE, IMPORT_DIGEST, IMPORT_END, IMPORT_TAGS, IMPORTED_FROM, IMPORTING, KIND, PROCESS
 from vecml.leftovers import scratch_folder
 from vecml.progress import stage
 
 # MLflow's tags that are exported. Its other tags name users, sources and folders. PROCESS means something on its own
 # machine only.
 KEPT = (NOTE,)
-LEFT_OUT = (PROCESS, IMPORTED_FROM, IMPORT_DIGEST, IMPORTING)
+LEFT_OUT = (PROCESS, *IMPORT_TAGS)
 BATCH_PARAMS = 25  # and 1 MB
 
 
@@ -137,7 +150,7 @@ def import_runs(files: Sequence[Path]) -> list[ImportResult]:
             archives = [unpack(file, scratch / str(number)) for number, file in enumerate(files)]
         store = open_store()
         with _import_lock(store.location), store_errors(store.location):
-            _delete_remains(store)
+            _settle_remains(store)
             for archive in archives:
                 _find_known(store, archive)
             return [_import(store, archive) for archive in archives]
@@ -147,7 +160,7 @@ def _document(store: Store, run: Run, parent: str | None) -> RunDocument:
     info, data = run.info, run.data
     if info.status in ("RUNNING", "SCHEDULED"):
         raise StoreError(f"run {info.run_name} has not ended yet", "wait for its end")
-    if IMPORTING in data.tags:
+    if data.tags.get(IMPORTING, COMPLETE) != COMPLETE:
         raise StoreError(f"run {info.run_name} is what an interrupted import left", "import its file again first")
     return RunDocument(
         run_id=_origin(store, run)[0],
@@ -233,14 +246,11 @@ def _import_lock(location: Location) -> Iterator[None]:
         ) from None
 
 
-def _delete_remains(store: Store) -> None:
-    """Delete the runs that interrupted imports left; the caller holds a local store's lock, so no import is active."""
-    for run in search(store, f"tags.`{IMPORTING}` = 'yes'"):
-        if store.location.folder is None and is_alive(run.data.tags.get(PROCESS, "")) is not False:
-            continue
-        for child in child_runs(store, run.info.run_id):
-            store.client.delete_run(child.info.run_id)
-        store.client.delete_run(run.info.run_id)
+def _settle_remains(store: Store) -> None:
+    """Finish or clear what interrupted imports left; the caller holds a local store's lock, so none is going on."""
+    for run in interrupted_imports(store):
+        if store.location.folder is not None or is_alive(run.data.tags.get(PROCESS, "")) is False:
+            settle_import(store, run)
 
 
 def _find_known(store: Store, archive: Archive) -> Run | None:
@@ -292,24 +302,26 @@ def _create_runs(store: Store, archive: Archive) -> str:
                 created.append(_create_run(store, archive, child, {PARENT: parent}))
                 _log_content(store, archive, child, created[-1])
                 done(1)
-        for child, run_id in zip(archive.children, created[1:], strict=True):
-            _end(store, child, run_id)
-            store.client.delete_tag(run_id, PROCESS)
-        _end(store, archive.run, parent)
-        store.client.delete_tag(parent, IMPORTING)
+        store.client.set_tag(parent, IMPORTING, COMPLETE)  # from here on it is finished, by whichever process
         complete = True
-        store.client.delete_tag(parent, PROCESS)
     finally:
-        if not complete:
-            for run_id in reversed(created):
-                with suppress(MlflowException, SQLAlchemyError, OSError):  # the next import clears what is left
-                    store.client.delete_run(run_id)
+        if not complete and created:
+            with suppress(MlflowException, SQLAlchemyError, OSError):  # the next start clears what is left
+                clear_import(store, created[0], created[1:])
+    for run_id in (*created[1:], parent):
+        end_imported(store, store.client.get_run(run_id))
     return parent
 
 
 def _create_run(store: Store, archive: Archive, run: RunDocument, more: Mapping[str, str]) -> str:
     """Create a run without a kind, marked as this process's, and give its id."""
-    own = {PROCESS: process_identity(), IMPORTED_FROM: f"{run.run_id} in {archive.store}", **more}
+    end = {"status": run.status, "end_time": run.end_time, "kind": run.tags.get(KIND)}
+    own = {
+        PROCESS: process_identity(),
+        IMPORTED_FROM: f"{run.run_id} in {archive.store}",
+        IMPORT_END: json.dumps(end),
+        **more,
+    }
     tags = {name: text for name, text in _exported_tags(run.tags).items() if name != KIND} | own
     new = store.client.create_run(store.experiment.experiment_id, run.start_time, tags, run.name)
     return str(new.info.run_id)
@@ -337,13 +349,3 @@ def _log_content(store: Store, archive: Archive, run: RunDocument, run_id: str) 
 def _as_input(one: DataSet) -> DatasetInput:
     dataset = Dataset(one.name, one.digest, one.source_type, one.source, one.schema, one.profile)
     return DatasetInput(dataset, [InputTag(key, value) for key, value in one.tags.items()])
-
-
-def _end(store: Store, run: RunDocument, run_id: str) -> None:
-    """Set the run's status and end, and then its kind."""
-    if run.end_time is None:
-        store.client.update_run(run_id, run.status)
-    else:
-        store.client.set_terminated(run_id, run.status, run.end_time)
-    if KIND in run.tags:
-        store.client.set_tag(run_id, KIND, run.tags[KIND])

@@ -6,10 +6,11 @@ The local store is SQLite with its rollback journal (this Python's SQLite may co
 processes migrate a new database at once, one of them fails, so a file lock guards the opening.
 """
 
+import json
 import logging
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -29,7 +30,7 @@ from tasks.tracking.relocate import update_addresses
 from tasks.tracking.ui_columns import store_view
 from vecml.errors import StoreError, one_line
 from vecml.identity import is_alive, process_identity
-from vecml.keys import ERROR, FLOW_RUN, PROCESS
+from vecml.keys import COMPLETE, ERROR, FLOW_RUN, IMPORT_END, IMPORTING, KIND, PROCESS
 from vecml.passwords import without_passwords
 from vecml.warnings import warn
 
@@ -37,6 +38,8 @@ LOCK_SECONDS = 120
 PARENT = "mlflow.parentRunId"  # MLflow's UI shows a run below the run that this tag names
 # MLflow reads the metrics, params and tags of a page with one query each, so that large pages cost the least.
 PAGE = 5_000
+# What MLflow answers when another start has deleted the same run or tag a moment ago.
+SETTLED_MEANWHILE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 WHERE_RUNS = "run this in the folder of its mlruns/, or name that with VECML_HOME"
 
 
@@ -76,7 +79,11 @@ def open_store(location: Location | None = None) -> Store:
     location = location or locate()
     prepare(location)
     with store_errors(location):
-        store = _connect(location) if location.folder is None else _open_folder(location, location.folder)
+        if location.folder is None:
+            store = _connect(location)
+            _settle_dead_imports(store)
+        else:
+            store = _open_folder(location, location.folder)
         _close_dead_runs(store)
     return store
 
@@ -95,6 +102,7 @@ def open_to_read(location: Location | None = None) -> Store:
             return _connect(to_read(location), reading=True)
         store = _connect(location, reading=True)
         with suppress(MlflowException):  # this user may not write; another start ends the dead runs
+            _settle_dead_imports(store)
             _close_dead_runs(store)
     return store
 
@@ -105,7 +113,9 @@ def _open_folder(location: Location, folder: Path) -> Store:
         with FileLock(folder / ".lock", timeout=LOCK_SECONDS):
             _make_database(folder)
             update_addresses(folder)
-            return _connect(location)
+            store = _connect(location)
+            _settle_dead_imports(store)
+            return store
     except Timeout:
         raise StoreError(
             f"{folder / '.lock'} was held by another process for {LOCK_SECONDS} s",
@@ -192,22 +202,79 @@ def end_run(store: Store, run_id: str, status: str, reason: str) -> None:
     store.client.set_terminated(run_id, status)
 
 
+def interrupted_imports(store: Store) -> list[Run]:
+    """Find the upper runs of imports that have not come to their end."""
+    return search(store, f"tags.`{IMPORTING}` LIKE '%'")
+
+
+def settle_import(store: Store, run: Run) -> None:
+    """End the runs of an interrupted import if all of it is there, else delete them; `run` is the upper run."""
+    below = child_runs(store, run.info.run_id)
+    if run.data.tags.get(IMPORTING) != COMPLETE:
+        clear_import(store, run.info.run_id, [child.info.run_id for child in below])
+        return
+    for one in (*below, run):
+        end_imported(store, one)
+
+
+def clear_import(store: Store, run_id: str, below: Sequence[str]) -> None:
+    """Delete what there is of an import: first what says that it is whole, the upper run last."""
+    store.client.set_tag(run_id, IMPORTING, "yes")
+    for child in below:
+        store.client.delete_run(child)
+    store.client.delete_run(run_id)
+
+
+def end_imported(store: Store, run: Run) -> None:
+    """Give an imported run, which is RUNNING, the end and the kind that it had; doing it again changes nothing."""
+    run_id, tags = run.info.run_id, run.data.tags
+    if IMPORT_END in tags:
+        end = json.loads(tags[IMPORT_END])
+        if end["end_time"] is None:
+            store.client.update_run(run_id, end["status"])
+        else:
+            store.client.set_terminated(run_id, end["status"], end["end_time"])
+        if end["kind"] is not None:
+            store.client.set_tag(run_id, KIND, end["kind"])
+    for tag in (IMPORT_END, PROCESS, IMPORTING):
+        if tag in tags:
+            store.client.delete_tag(run_id, tag)
+
+
+def _settle_dead_imports(store: Store) -> None:
+    """Settle the imports whose processes have provably ended; of a local store the caller holds the lock."""
+    for run in interrupted_imports(store):
+        identity = run.data.tags.get(PROCESS)
+        if identity is not None and is_alive(identity) is not False and not _of_an_earlier_boot(store, identity, run):
+            continue
+        try:
+            settle_import(store, run)
+        except MlflowException as error:
+            if store.location.folder is not None or error.error_code not in SETTLED_MEANWHILE:
+                raise
+            continue
+        done = "finished" if run.data.tags.get(IMPORTING) == COMPLETE else "cleared"
+        warn("VML009", f"{done} the import of {run.info.run_name}, because its process ended before it did")
+
+
 def _close_dead_runs(store: Store) -> None:
     """End RUNNING runs whose process has provably ended as KILLED; leave runs of other machines alone."""
     closed = []
     for run in running_runs(store):
         identity = run.data.tags.get(PROCESS, "")
-        if is_alive(identity) is False or (store.location.folder and _of_an_earlier_boot(identity, run)):
+        if is_alive(identity) is False or _of_an_earlier_boot(store, identity, run):
             end_run(store, run.info.run_id, "KILLED", "the process ended without closing its run")
             closed.append(run.info.run_name)
     if closed:
         warn("VML009", f"closed as KILLED, because their processes have ended: {', '.join(closed)}")
 
 
-def _of_an_earlier_boot(identity: str, run: Run) -> bool:
+def _of_an_earlier_boot(store: Store, identity: str, run: Run) -> bool:
     """Whether a run of a local store began before this machine's latest boot.
 
     A restarted virtual machine cannot prove that it is the same machine; but a local store belongs to one machine.
     """
+    if store.location.folder is None:
+        return False
     recorded, own = identity.split(), process_identity().split()
     return len(recorded) == len(own) and recorded[2] != own[2] and run.info.start_time < psutil.boot_time() * 1000
