@@ -137,7 +137,7 @@ REFUSED: dict[str, Case] = {
         "t.arff",
         text(HEAD + "1,x\n2\n"),
         {},
-        "t.arff: row 2 has 1 value, the header declares 2 columns",
+        "t.arff: row 2, line 6, has 1 value, the header declares 2 columns",
         "a value that holds a comma must be in quotes",
     ),
     "no number": (

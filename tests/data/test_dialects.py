@@ -259,14 +259,14 @@ def test_missing_values_in_quotes(tmp_path: Path) -> None:
 def test_a_ragged_row_is_refused_with_its_number(content: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(content)
-    with pytest.raises(DataError, match=r"row 2 has 2 values, the header names 3 columns"):
+    with pytest.raises(DataError, match=r"row 2, line [35] has 2 values, the header names 3 columns"):
         load(path)
 
 
 def test_a_ragged_row_without_a_header(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("1,2,x\n3,4\n5,6,x\n")
-    with pytest.raises(DataError, match=r"row 2 has 2 values, others have 3 columns"):
+    with pytest.raises(DataError, match=r"row 2, line 2 has 2 values, others have 3 columns"):
         load(path, no_header=True, target="2")
 
 
@@ -397,7 +397,7 @@ def test_utf_16_that_begins_like_utf_32(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", ["x,5,3\nx,4,2\n", "7,5,3\n3,4,2\n", "0.5,5,3\n0.7,4,2\n"])
 def test_a_row_that_is_too_long_is_refused_where_it_names_no_row(tmp_path: Path, rows: str) -> None:
     (tmp_path / "t.csv").write_text("a,art\n" + rows)
-    with pytest.raises(DataError, match=r"^t\.csv: row 1 has 3 values, the header names 2 columns$"):
+    with pytest.raises(DataError, match=r"^t\.csv: row 1, line 2 has 3 values, the header names 2 columns$"):
         load(tmp_path / "t.csv")
 
 

@@ -245,7 +245,7 @@ def test_empty_line_is_a_missing_value_where_there_is_one_column(tmp_path: Path)
 def test_ragged_row_past_the_first_block_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,b\n" + "1,x\n" * 500 + "2\n")
-    with pytest.raises(DataError, match=r"^a.csv: row 501 has 1 value, the header names 2 columns$"):
+    with pytest.raises(DataError, match=r"^a.csv: row 501, line 502 has 1 value, the header names 2 columns$"):
         read_delimited(path, block_bytes=64)
 
 

@@ -40,14 +40,14 @@ REFUSED: dict[str, Case] = {
         "data.csv",
         rows("a,label", "1,x", "2"),
         {},
-        "data.csv: row 2 has 1 value, the header names 2 columns",
+        "data.csv: row 2, line 3 has 1 value, the header names 2 columns",
         "the row reads '2'; a value that holds a separator must be in quotes",
     ),
     "ragged, too many": (
         "data.csv",
         rows("a,label", "1,x", "2,y", "3,x,9"),
         {},
-        "data.csv: row 3 has 3 values, the header names 2 columns",
+        "data.csv: row 3, line 4 has 3 values, the header names 2 columns",
         "the row reads '3,x,9'; a value that holds a separator must be in quotes",
     ),
     "not in the encoding that was asked for": (
@@ -75,7 +75,7 @@ REFUSED: dict[str, Case] = {
         "data.csv",
         rows("a,label", '1,"x', "2,y"),
         {},
-        "data.csv ends inside a quoted value, which begins in row 1: 'x\\n2,y\\n'",
+        "data.csv ends inside a quoted value, which begins in row 1, line 2: 'x\\n2,y\\n'",
         "close the quotation mark, or double it where it belongs to the value",
     ),
     "damaged gzip": (

@@ -146,14 +146,14 @@ def test_a_late_text_is_named_by_its_row_in_the_file(tmp_path: Path, monkeypatch
 def test_a_ragged_row_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("size,colour,open\n" + "1,red,true\n" * 500 + "1,red\n" + "1,red,true\n" * 500)
-    with pytest.raises(DataError, match=r"^a\.csv: row 501 has 2 values, the header names 3 columns$"):
+    with pytest.raises(DataError, match=r"^a\.csv: row 501, line 502 has 2 values, the header names 3 columns$"):
         features(path, 100)
 
 
 def test_an_unclosed_quote_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("size,open,colour\n" + "1,true,red\n" * 5 + '1,true,"red\n' + "1,true,red\n" * 5)
-    with pytest.raises(DataError, match=r"^a\.csv ends inside a quoted value, which begins in row 6: "):
+    with pytest.raises(DataError, match=r"^a\.csv ends inside a quoted value, which begins in row 6, line 7: "):
         features(path, 100)
 
 

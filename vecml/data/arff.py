@@ -44,8 +44,12 @@ def read_arff(path: Path, text: Collection[str] = ()) -> "pa.Table":
         raise DataError(f"{path.name} has no line @data", "an ARFF file declares its columns, then has @data and rows")
     if not kinds:
         raise DataError(f"{path.name} declares no column", "a line reads: @attribute age numeric")
-    rows = [line for line in lines[number + 1 :] if line.strip() and not line.lstrip().startswith("%")]
-    if rows and rows[0].lstrip().startswith("{"):
+    rows = [
+        (place, line.strip())
+        for place, line in enumerate(lines[number + 1 :], number + 2)
+        if line.strip() and not line.lstrip().startswith("%")
+    ]
+    if rows and rows[0][1].startswith("{"):
         raise DataError(f"{path.name} has sparse rows, which are not read", "write it as a CSV or with all values")
     return _rows(path, rows, kinds, text)
 
@@ -63,11 +67,21 @@ def _attribute(path: Path, line: str, number: int) -> tuple[str, str]:
     return name, "number" if found[2].strip().lower() in NUMERIC else "text"
 
 
-def _rows(path: Path, rows: list[str], kinds: dict[str, str], text: Collection[str]) -> "pa.Table":
-    if not rows:
+def _tight(rows: list[str], quote: str) -> str:
+    """The rows without a comment at their end and without blanks around commas; in quotes all stays as it is."""
+    quoted = rf"({quote}(?:[^{quote}\\]|\\.)*{quote})"
+    if any("%" in row for row in rows):
+        rows = [re.sub(rf"{quoted}|\s+%.*", lambda found: found[1] or "", row) if "%" in row else row for row in rows]
+    return re.sub(rf"{quoted}|[ \t]*,[ \t]*", lambda found: found[1] or ",", "\n".join(rows)) + "\n"
+
+
+def _rows(path: Path, numbered: list[tuple[int, str]], kinds: dict[str, str], text: Collection[str]) -> "pa.Table":
+    """The table of the rows, each with its line in the file."""
+    if not numbered:
         return pa.table({name: pa.array([], pa.string()) for name in kinds})
+    rows = [row for _, row in numbered]
     quote = "'" if sum(row.count("'") for row in rows[:1000]) >= sum(row.count('"') for row in rows[:1000]) else '"'
-    content = re.sub(rf",[ \t]+(?={quote})", ",", "\n".join(row.strip() for row in rows)) + "\n"
+    content = _tight(rows, quote)
     types = {
         name: pa.float64() if kind == "number" and name not in text else pa.string() for name, kind in kinds.items()
     }
@@ -90,8 +104,9 @@ def _rows(path: Path, rows: list[str], kinds: dict[str, str], text: Collection[s
         ragged = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", str(error))
         if ragged:
             row, expected, got = ragged.groups()
+            place, columns = numbered[min(int(row), len(numbered)) - 1][0], count(int(expected), "column")
             raise DataError(
-                f"{path.name}: row {row} has {count(int(got), 'value')}, the header declares {expected} columns",
+                f"{path.name}: row {row}, line {place}, has {count(int(got), 'value')}, the header declares {columns}",
                 "a value that holds a comma must be in quotes",
             ) from None
         raise DataError(f"{path.name} cannot be read as ARFF: {one_line(error)}", "mend that value") from None

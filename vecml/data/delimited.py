@@ -17,6 +17,7 @@ from vecml.data.arrow_types import FLOAT64_INTEGERS, all_exact
 from vecml.data.column_names import typeable_names
 from vecml.data.dialect import COMMA, NAMED, SEPARATORS, Dialect, count_characters, damaged, is_damaged
 from vecml.data.leading_zeros import has_leading_zeros, integer_columns
+from vecml.data.lines import place_of_row
 from vecml.data.na_words import BUT_NA, may_be_word, with_words
 from vecml.data.number_text import with_leading_zeros
 from vecml.data.reading import Words
@@ -164,7 +165,8 @@ def check_closed(path: Path, last: "pa.ChunkedArray | None", n_rows: int, dialec
             tail = (tail + chunk)[-1024:]
     if not tail.rstrip().endswith(dialect.quote.encode()):
         raise DataError(
-            f"{path.name} ends inside a quoted value, which begins in row {n_rows}: {shortened(value)}",
+            f"{path.name} ends inside a quoted value, which begins in {place_of_row(path, dialect, n_rows)}:"
+            f" {shortened(value)}",
             "close the quotation mark, or double it where it belongs to the value",
         )
 
@@ -267,10 +269,10 @@ def arrow_error(path: Path, reason: str, dialect: Dialect) -> DataError:
     if ragged:
         row, expected, got, content = ragged.groups()
         before = dialect.skipped + (dialect.names is None)  # Arrow counts lines before the rows as well
-        where = f"row {int(row) - before}" if row else "a row"
+        where = place_of_row(path, dialect, int(row) - before) if row else "a row"
         named = "the header names" if dialect.names is None else "others have"
         return DataError(
-            f"{path.name}: {where} has {count(int(got), 'value')}, {named} {expected} columns",
+            f"{path.name}: {where} has {count(int(got), 'value')}, {named} {count(int(expected), 'column')}",
             f"the row reads {shortened(content or '')}; a value that holds a separator must be in quotes",
         )
     utf8 = re.search(r"CSV column #(\d+).*invalid UTF8", reason)

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from vecml.config import TrainingConfig
+from vecml.data.not_text import check_no_zero_bytes, check_text
 from vecml.data.remedy import SettingHelpsError
 from vecml.data.selection import shortened
-from vecml.errors import DataError, SettingError
+from vecml.data.titles import NUMBER, lines_of_titles
+from vecml.errors import SettingError
 from vecml.numbers import count
 
 SAMPLE_BYTES = 1 << 18
@@ -33,7 +35,6 @@ WAYS = (
     *(('"', None, False), ('"', None, True), ('"', "\\", False), ('"', "\\", True)),
     ("'", None, False),
 )
-NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -41,16 +42,6 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-OTHER_FILES = {
-    b"PAR1": ("a Parquet file", ".parquet"),
-    b"ARROW1": ("a Feather file", ".feather"),
-    b"PK\x03\x04": ("a zip archive or an Excel file", ".csv.zip or .xlsx"),
-    b"\x1f\x8b": ("a gzip file", ".csv.gz"),
-    b"\xfd7zXZ": ("an xz file", ".csv.xz"),
-    b"BZh": ("a bzip2 file", ".csv.bz2"),
-    b"\x28\xb5\x2f\xfd": ("a zstd file", ".csv.zst"),
-    b"\x93NUMPY": ("a numpy file", ".npy"),
-}
 
 
 @dataclass(frozen=True)
@@ -162,8 +153,9 @@ def dialect_of(start: bytes, complete: bool, suffix: str, asked: AskedFormat, so
         DataError: it is no text but a file of another kind, or not in the encoding that was asked for.
     """
     check_asked(asked)
-    _check_text(start, source)
+    check_text(start, source)
     encoding = asked.encoding or encoding_of(start, complete)
+    check_no_zero_bytes(start, encoding, source)
     text = _decoded(start, encoding, complete, source)
     if not complete:
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
@@ -216,14 +208,6 @@ def _decodes(start: bytes, encoding: str, complete: bool) -> bool:
     return True
 
 
-def _check_text(start: bytes, source: str) -> None:
-    if start.startswith(b"SQLite format 3"):
-        raise DataError(f"{source} is an SQLite database", "--data sqlite:///FILE --query 'SELECT * FROM TABLE'")
-    for mark, (kind, suffix) in OTHER_FILES.items():
-        if start.startswith(mark):
-            raise DataError(f"{source} is no text: it begins as {kind} does", f"give its name the suffix {suffix}")
-
-
 def _decoded(start: bytes, encoding: str, complete: bool, source: str) -> str:
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(start, complete)
@@ -256,15 +240,18 @@ def _layout(text: str, wanted: str | None, default: str | None) -> Dialect:
     declared = re.fullmatch(r"sep=(.)", lines[0].strip()) if lines else None
     if declared and wanted in (None, declared[1]):  # Excel's own way to name it
         return Dialect(declared[1], skipped=1)
-    comments = _comments(lines)
-    content = _after(text, comments)
-    first = _first_row(lines[comments:])
-    usual = default or ","
+    comments, usual = _comments(lines), default or ","
+    separators = (wanted,) if wanted else tuple(dict.fromkeys((usual, *SEPARATORS)))
+    titles = lines_of_titles(_after(text, comments), [one for one in separators if one != WHITESPACE])
+    skipped = comments + titles
+    content = _after(text, skipped)
+    first = _first_row(lines[skipped:])
     tried = (wanted,) if wanted else [one for one in dict.fromkeys((usual, *SEPARATORS)) if one in first]
     best = _best(content, tried, usual)
     if best is None and (wanted is None or wanted == WHITESPACE):
         best = _best(content, (WHITESPACE,), usual, least=0.0 if wanted else 1.0)
-    return replace(best or Dialect(wanted or usual), skipped=comments, said=_comments_said(comments))
+    said = (*_comments_said(comments), *_titles_said(lines[comments:skipped]))
+    return replace(best or Dialect(wanted or usual), skipped=skipped, said=said)
 
 
 def _first_row(lines: Sequence[str]) -> str:
@@ -320,6 +307,11 @@ def _is_escaped(text: str, tried: Dialect) -> bool:
 
 def _comments_said(lines: int) -> tuple[tuple[str, dict[str, Any] | None], ...]:
     return ((f"{count(lines, 'line')} of comments at its top left out", None),) if lines else ()
+
+
+def _titles_said(lines: Sequence[str]) -> tuple[tuple[str, dict[str, Any] | None], ...]:
+    first = next((line.strip() for line in lines if line.strip()), "")
+    return ((f"{count(len(lines), 'line')} above its header left out: {shortened(first)}", None),) if lines else ()
 
 
 def _comments(lines: Sequence[str]) -> int:
@@ -425,7 +417,10 @@ def _named_by_comment(text: str, found: Dialect) -> tuple[str, ...]:
     """The names in the last comment above the rows, as numpy.savetxt writes them; none where there is no comment."""
     if not found.skipped:
         return ()
-    line = text.splitlines()[found.skipped - 1].lstrip("# \t")
+    line = text.splitlines()[found.skipped - 1]
+    if not line.startswith("#"):
+        return ()
+    line = line.lstrip("# \t")
     return tuple(name.strip() for row in _rows(line, found) for name in row)
 
 
@@ -441,9 +436,14 @@ def _lines_of_first_row(text: str, dialect: Dialect) -> int:
 def _is_data(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether the first row is data: each value is a number, or a text that occurs again in its own column.
 
-    Numbers that count on (0, 1, 2 or years) are names. There must be a number, and a row below.
+    Numbers that count on (0, 1, 2 or years) are names. There must be a row below. Without a number, there must be two
+    columns, and each text must occur again in rows that are not the same as the first (a header may be repeated).
     """
-    if not below or not any(NUMBER.fullmatch(value.strip()) for value in first):
+    if not any(NUMBER.fullmatch(value.strip()) for value in first):
+        below = [row for row in below if list(row) != list(first)]
+        if len(first) == 1 or not all(value.strip() for value in first):
+            return False
+    if not below:
         return False
     if _are_numbers(first):
         return not _counts_on(first)

@@ -46,7 +46,13 @@ def several(data: str) -> list[Path] | None:
             raise DataError(f"no file matches {data!r}", "put the pattern in quotes; ** stands for any folders")
         return files
     parts = [Path(part.strip()).expanduser() for part in data.split(",")]
-    if len(parts) > 1 and any(part.is_file() for part in parts):
+    if len(parts) > 1 and (any(part.is_file() for part in parts) or all(is_known(part) for part in parts)):
+        missing = [part for part in parts if not part.exists()]
+        if len(missing) > 1:
+            raise DataError(
+                f"no such files: {', '.join(map(str, missing))}, {len(missing)} of {len(parts)}",
+                "mend their names, or leave them out",
+            )
         for part in parts:
             check_file(part)
         return parts

@@ -1,0 +1,46 @@
+"""The line of a text file at which a row begins: what an editor goes to. A row may hold line breaks, or be empty."""
+
+import codecs
+import csv
+import itertools
+from pathlib import Path
+
+from vecml.data.dialect import Dialect
+from vecml.data.text_stream import arrow_separator, arrow_stream
+from vecml.errors import DataError
+
+MOST_ROWS = 1_000_000  # a refusal must come soon: of rows beyond, the line is not looked for
+
+
+def place_of_row(path: Path, dialect: Dialect, row: int) -> str:
+    """The place of a row for a message: `row 3, line 5`; without the line where it is not found soon.
+
+    Args:
+        path: of the text file.
+        dialect: how it writes its table.
+        row: its number among the rows below the header, from 1.
+    """
+    line = line_of_row(path, dialect, row)
+    return f"row {row}" if line is None else f"row {row}, line {line}"
+
+
+def line_of_row(path: Path, dialect: Dialect, row: int) -> int | None:
+    """The line, from 1, at which a row begins; None where it is not found soon. The arguments are `place_of_row`'s."""
+    if row > MOST_ROWS:
+        return None
+    wanted = row + (dialect.names is None)
+    try:
+        with arrow_stream(path, dialect) as stream:
+            lines = itertools.islice(codecs.getreader("utf-8")(stream, "replace"), dialect.skipped, None)
+            reader = csv.reader(
+                lines, delimiter=arrow_separator(dialect), quotechar=dialect.quote, escapechar=dialect.escape
+            )
+            begins = 1
+            for values in reader:
+                wanted -= bool(values)
+                if not wanted:
+                    return dialect.skipped + begins
+                begins = reader.line_num + 1
+    except (csv.Error, DataError):  # a value of more than 128 KB, or a file that cannot be read any more
+        return None
+    return None
