@@ -81,6 +81,12 @@ class TrainingConfig(Declared):
         title="Missing",
         description="what stands for a missing value in this table, such as '?' or -99; written as for --drop",
     )
+    day_first: Annotated[bool, Flag(DATA, "")] = Field(
+        False,
+        title="Day first",
+        description="dates such as 01/02/2024 that fit both ways have the day first; none takes the month after a"
+        " slash",
+    )
     bins: Annotated[int | None, Flag(DATA, "N")] = Field(
         None, ge=2, le=100, title="Bins", description="cut a target of numbers into so many classes of equal size"
     )
@@ -236,8 +242,8 @@ class TrainingConfig(Declared):
     @model_validator(mode="after")
     def _target_goes_with_data(self) -> "TrainingConfig":
         if self.data is None:
-            fields = ("target", "drop", "keep", "categorical", "missing", "separator", "encoding", "no_header")
-            for field in fields:
+            texts = ("day_first", "separator", "encoding", "no_header")
+            for field in ("target", "drop", "keep", "categorical", "missing", *texts):
                 if getattr(self, field):
                     raise ValueError(f"{flag(field)} needs --data: name the file that holds the column")
         both = sorted(set(self.drop) & set(self.keep))

@@ -26,6 +26,7 @@ from vecml.config import PipelineConfig
 from vecml.data.encoding import Encoding
 from vecml.data.filled import Filled
 from vecml.data.frames import arrow_of
+from vecml.data.handed import handing_over
 from vecml.data.name_list import read_names
 from vecml.data.raw import raw_columns
 from vecml.data.sources import table_from_arrow
@@ -67,6 +68,7 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         drop: columns to leave out.
         categorical: columns that are categories whatever they say.
         missing: what stands for a missing value: `("?", "-99")`.
+        day_first: dates such as `01/02/2024` that could be both have the day first.
         max_categories: distinct values of a text column that are kept as categories.
         strict: raise an error where vecml would decide something and warn.
         engine: the library that `predict` runs the network with.
@@ -98,6 +100,7 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         drop: tuple[str, ...] = (),
         categorical: tuple[str, ...] = (),
         missing: tuple[str, ...] = (),
+        day_first: bool = False,
         max_categories: int | None = None,
         strict: bool = False,
         engine: str = "torch",
@@ -117,6 +120,7 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.drop = drop
         self.categorical = categorical
         self.missing = missing
+        self.day_first = day_first
         self.max_categories = max_categories
         self.strict = strict
         self.engine = engine
@@ -138,7 +142,7 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         _, label_N = check_X_y(np.zeros((arrow.num_rows, 1)), y, dtype=None)
         check_classification_targets(label_N)
         self.classes_, code_N = np.unique(label_N, return_inverse=True)
-        with _as_value_errors():
+        with _as_value_errors(), handing_over(X):  # settings are keywords here
             config = self._config(_unused("label", arrow.column_names))
             table = table_from_arrow(_with_labels(arrow, config.target or "", code_N), SOURCE, config)
             encoding = Encoding.fit(table.columns, None, table.target, _names(self.classes_))

@@ -133,7 +133,19 @@ def test_a_subject_that_is_a_pipelines_keeps_what_is_trained() -> None:
     assert type(subject) is TrainingConfig
 
 
-NEED_DATA = {"target", "drop", "keep", "tune", "categorical", "encoding", "missing", "no_header", "query", "separator"}
+NEED_DATA = {
+    "target",
+    "day_first",
+    "drop",
+    "keep",
+    "tune",
+    "categorical",
+    "encoding",
+    "missing",
+    "no_header",
+    "query",
+    "separator",
+}
 
 
 @pytest.mark.parametrize("field", sorted(set(TrainingConfig.model_fields) - NEED_DATA))

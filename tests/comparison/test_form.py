@@ -77,7 +77,7 @@ SUBJECT_CHANGES: dict[str, tuple[dict[str, Any], Any]] = {
     "max_seconds": ({**OF_A_TABLE, "epochs": "auto", "max_steps": 50}, 1e-9),
     "class_weight": (OF_RARE, "balanced"),
 }
-UNTRIED = {"query", "tune"}  # a database, and many trainings
+UNTRIED = {"query", "tune", "day_first"}  # a database, many trainings, and dates that fit both ways
 # What the table does not bear out.
 REFUSED = {"separator", "encoding", "no_header", "strict"}
 

@@ -27,7 +27,7 @@ from vecml.errors import DataError, SettingError
 from vecml.model.train import train
 
 SOURCES = Path(__file__).parents[2] / "vecml" / "data"
-RAISED = {"DataError", "SettingHelpsError", "NotDecodedError"}
+RAISED = {"DataError", "SettingHelpsError", "NotDecodedError", "OutOfRangeError"}
 XY = ["x", "y"] * 10
 NUMBERS = [float(i * 7 % 20) for i in range(20)]
 

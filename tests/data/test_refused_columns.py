@@ -65,14 +65,14 @@ REFUSED: dict[str, Case] = {
         numbered(20, lambda i: f"{'inf' if i == 16 else i},{'xy'[i % 2]}"),
         {},
         "column 'a' has an infinite value in row 17",
-        "mend it: no other column is left",
+        "count infinite values as missing: {run} --missing inf",
     ),
     "minus infinity": (
         "data.parquet",
-        parquet(a=[1.0, None, -np.inf, 3.0], label=LABELS),
+        parquet(a=[1.0, None, -np.inf, 3.0] * 5, label=LABELS * 5),
         {},
         "column 'a' has an infinite value in row 3",
-        "mend it: no other column is left",
+        "count infinite values as missing: {run} --missing=-inf",
     ),
     "beyond float32": (
         "data.parquet",

@@ -93,8 +93,7 @@ DATES: dict[str, tuple[list[str], list[str], str]] = {
     "either": (
         ["01/02/2019", "03/04/2019"],
         ["2019-01-02", "2019-03-04"],
-        "VML033 read as dates written MM/DD/YYYY, though they may be DD/MM/YYYY as well; write them as YYYY-MM-DD where"
-        " that is wrong",
+        "VML033 read as dates written MM/DD/YYYY, though they may be DD/MM/YYYY as well",
     ),
     "month's name": (["Jan 1 2000", "February 28, 2001"], ["2000-01-01", "2001-02-28"], ""),
     "day, month's name": (["1 January 2000", "31-DEC-1999"], ["2000-01-01", "1999-12-31"], ""),
@@ -217,4 +216,15 @@ def test_forced_text_keeps_leading_zeros() -> None:
     made, said = read(["007", "07", "007", "7"], categorical=frozenset("a"))
     assert made is not None
     assert made.categories == ("007", "07", "7")
+    assert said == []
+
+
+def test_the_day_may_be_first() -> None:
+    made, said = read(["01/02/2019", "03/04/2019"], day_first=True)
+    assert made is not None
+    np.testing.assert_array_equal(made.values_N, seconds("2019-02-01", "2019-04-03"))
+    assert said == []
+    made, said = read(["01/31/2019", "03/04/2019"], day_first=True)  # the column itself decides it
+    assert made is not None
+    np.testing.assert_array_equal(made.values_N, seconds("2019-01-31", "2019-03-04"))
     assert said == []

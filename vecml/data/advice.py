@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from vecml.config import TrainingConfig
-from vecml.data.findings import Findings
+from vecml.data.findings import Findings, put_together
 from vecml.data.remedy import Follow, command, flags
 from vecml.data.table import MISSING_CODE, Column, is_constant, is_missing
 
@@ -39,8 +39,7 @@ class Advice:
         """Write the command with `changes`; without a configuration only their flags."""
         if self.config is None:
             return flags(changes)
-        drop = tuple(dict.fromkeys((*changes.get("drop", ()), *self.findings.refusals)))
-        return command(self.config, {**changes, "drop": drop}, self.names, self.follow)
+        return command(self.config, put_together([changes, self.findings.mended()]), self.names, self.follow)
 
     def another_target(self, words: str = "name another column", *, unusable: bool = False) -> str:
         """A hint to choose another column as the target, with a command where one is there to be chosen.

@@ -4,6 +4,8 @@ Numbers and times become float64 with NaN where missing (float32 stays), boolean
 distinct values. Everything is vectorised, one column at a time; what cannot be a feature is refused by name and row.
 """
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -21,6 +23,21 @@ from vecml.errors import DataError
 from vecml.progress import stage
 
 FLOAT32_LARGEST = float(np.finfo(np.float32).max)
+
+
+class OutOfRangeError(DataError):
+    """A number that is infinite, or too large for float32.
+
+    Attributes:
+        mend: the setting with which the column can be used; None where there is none.
+    """
+
+    def __init__(self, message: str, mend: dict[str, tuple[str, ...]] | None, hint: str) -> None:
+        super().__init__(message, hint)
+        self.mend = mend
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.message, self.mend, self.hint)
 
 
 def columns_from_arrow(
@@ -41,7 +58,8 @@ def columns_from_arrow(
             except DataError as error:
                 if findings is None:
                     raise
-                findings.refused(name, error.message.removeprefix(f"column {name!r} "))
+                mend = error.mend if isinstance(error, OutOfRangeError) else None
+                findings.refused(name, error.message.removeprefix(f"column {name!r} "), mend)
             else:
                 columns += [made] if made is not None else []
             advance(1)
@@ -104,10 +122,11 @@ def check_range(name: str, values_N: NDArray[np.floating]) -> None:
     low, high = np.fmin.reduce(values_N), np.fmax.reduce(values_N)
     if np.isnan(low) or max(-low, high) <= FLOAT32_LARGEST:
         return
-    infinite_N = np.isinf(values_N)
+    infinite_N, mend = np.isinf(values_N), None
     if infinite_N.any():
+        mend = {"missing": tuple(sign for sign, there in (("inf", high == np.inf), ("-inf", low == -np.inf)) if there)}
         message = f"column {name!r} has an infinite value in row {int(infinite_N.argmax()) + 1}"
     else:
         row = int((np.abs(values_N) > FLOAT32_LARGEST).argmax())
         message = f"column {name!r} has {shortened(float(values_N[row]))} in row {row + 1}, more than float32 can hold"
-    raise DataError(message, f"mend it, or leave the column out with {flags({'drop': (name,)})}")
+    raise OutOfRangeError(message, mend, f"mend it, or leave the column out with {flags({'drop': (name,)})}")

@@ -47,7 +47,7 @@ def has_short_year(name: str) -> bool:
 
 
 def date_format(
-    texts: "pa.Array", share_needed: float, count_D: NDArray[np.int64]
+    texts: "pa.Array", share_needed: float, count_D: NDArray[np.int64], *, day_first: bool = False
 ) -> tuple[str, str, NDArray[np.float64]] | None:
     """Find the one format in which most of the texts are dates, another that fits as well ("": none), and the seconds.
 
@@ -55,6 +55,7 @@ def date_format(
         texts: distinct values (D,) without blanks around them, markers of missing values left out.
         share_needed: of the rows that must be dates.
         count_D: rows of each text.
+        day_first: of two formats that fit all rows, the one with the day first is taken, and no other is named.
 
     Returns:
         None where they are no dates, and where some name a zone and others none: they cannot be compared.
@@ -71,6 +72,8 @@ def date_format(
     if most < share_needed or not found:
         return None
     best, *others = [name for name, (share, _) in found.items() if share == most]
+    if day_first and others:
+        best, others = next((name for name in (best, *others) if name.startswith("DD")), best), []
     return best, others[0] if others else "", found[best][1]
 
 

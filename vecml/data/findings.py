@@ -59,10 +59,12 @@ class Findings:
     Attributes:
         decisions: in the order in which they were taken.
         refusals: why a column cannot be used, by the column's name.
+        mends: the settings with which a refused column can be used, by its name; others have to be left out.
     """
 
     decisions: list[Decision] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)
+    mends: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def decided(
         self,
@@ -83,9 +85,21 @@ class Findings:
         """Note that a column is left out, and why ("constant"); `--drop` says the same openly."""
         self.decided(code, column, f"dropped: {why}", {"drop": (column,)})
 
-    def refused(self, column: str, why: str) -> None:
-        """Note that a column cannot be used. `why` is a predicate ("has an infinite value in row 3")."""
+    def refused(self, column: str, why: str, mend: Mapping[str, Any] | None = None) -> None:
+        """Note that a column cannot be used.
+
+        Args:
+            column: its name.
+            why: a predicate ("has an infinite value in row 3").
+            mend: settings with which it can; None where it has to be left out.
+        """
         self.refusals.setdefault(column, why)
+        if mend is not None:
+            self.mends.setdefault(column, mend)
+
+    def mended(self) -> dict[str, Any]:
+        """The settings with which nothing is refused."""
+        return put_together(self.mends.get(name, {"drop": (name,)}) for name in self.refusals)
 
     def told(self) -> str:
         """All that was decided, in one line."""
@@ -104,10 +118,7 @@ class Findings:
         """
         write = remedy or flags
         if self.refusals:
-            many = len(self.refusals) > 1
-            it = "them" if many else "it"
-            hint = f"leave {it} out: {write({'drop': tuple(self.refusals)})}"
-            raise DataError(_refusal(self.refusals), hint if is_rest_useful else f"mend {it}: no other column is left")
+            raise DataError(_refusal(self.refusals), self._hint(write, is_rest_useful=is_rest_useful))
         taken = [decision for decision in self.decisions if decision.instead != {}]
         if strict and taken:
             said = "; ".join(_sentences(taken))
@@ -118,6 +129,17 @@ class Findings:
             told = [decision for decision in self.decisions if decision.code == code]
             for sentence, about in _grouped(told):
                 warn(code, sentence + _next_step(code, about))
+
+    def _hint(self, write: Remedy, *, is_rest_useful: bool) -> str:
+        """What to do about the refused columns, with the command."""
+        it, mended = "them" if len(self.refusals) > 1 else "it", self.mended()
+        if not self.mends:
+            return f"leave {it} out: {write(mended)}" if is_rest_useful else f"mend {it}: no other column is left"
+        words = "count infinite values as missing"
+        if "drop" in mended:
+            return f"{words}, and leave out what stays bad: {write(mended)}"
+        drop = f" (or leave {it} out with {flags({'drop': tuple(self.refusals)})})" if is_rest_useful else ""
+        return f"{words}{drop}: {write(mended)}"
 
 
 def _refusal(refusals: Mapping[str, str]) -> str:

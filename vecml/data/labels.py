@@ -95,7 +95,7 @@ def _said_values(
     text_N, values = category_codes(column)
     count_D = np.bincount(text_N + 1, minlength=len(values) + 1)[1:]
     texts = pc.utf8_trim_whitespace(values.cast(pa.large_string()))
-    said = AS_WRITTEN if target in rules.categorical else what_it_says(texts, count_D)
+    said = AS_WRITTEN if target in rules.categorical else what_it_says(texts, count_D, day_first=rules.day_first)
     needed = bins or len(texts) > MOST_NUMBERS
     is_number = said.kind != "category" and (bins or not said.reading.date)
     if not is_number or ((said.odd or not said.reading.number.is_plain) and not needed):

@@ -172,7 +172,9 @@ def table_from_arrow(
     words = word_columns(arrow, [*features, *([chosen.target] if chosen.target else [])])
     for name in words if NA not in config.missing else ():
         findings.decided("VML036", name, f"holds codes of two letters, and {NA} is one of them and no missing value")
-    rules = ColumnRules(config.max_categories, frozenset(config.categorical), config.missing, frozenset(words))
+    rules = ColumnRules(
+        config.max_categories, frozenset(config.categorical), config.missing, frozenset(words), config.day_first
+    )
     columns = columns_from_arrow(arrow.select(features), rules, findings)
     advice = Advice(config, names, columns, findings, follow)
     if chosen.unknown:

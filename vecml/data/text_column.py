@@ -18,6 +18,7 @@ The rules look at distinct values and at how many rows have each, never at rows 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,12 +60,14 @@ class ColumnRules:
         categorical: columns that are categories whatever they say.
         missing: texts that stand for a missing value.
         words: columns of a text file in which `NA` is a word.
+        day_first: whether dates that fit both have the day first.
     """
 
     max_categories: int | None = None
     categorical: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()
     words: frozenset[str] = frozenset()
+    day_first: bool = False
 
 
 EVERYTHING = ColumnRules()
@@ -82,6 +85,7 @@ class Said:
         what: the predicate of the warning.
         instead: the settings that say the same openly; None where there are none.
         zeros: whether numbers had zeros before them, which they do not keep.
+        steps: what the user can do about it, where that names no column.
     """
 
     kind: Kind
@@ -89,8 +93,9 @@ class Said:
     odd: tuple[str, ...] = ()
     code: str = ""
     what: str = ""
-    instead: Mapping[str, tuple[str, ...]] | None = None
+    instead: Mapping[str, Any] | None = None
     zeros: bool = False
+    steps: tuple[Step, ...] = ()
 
 
 def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findings: Findings) -> Column | None:
@@ -112,7 +117,7 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
     if name in rules.categorical:
         said = Said("category", Reading(missing=("", *rules.missing)))
     else:
-        said = what_it_says(texts, count_D, rules.missing)
+        said = what_it_says(texts, count_D, rules.missing, day_first=rules.day_first)
     reading = said.reading
     if said.kind == "category":
         count_D = count_D[~stands_for_missing(texts, reading.missing)]
@@ -147,7 +152,7 @@ def steps_for(name: str, said: Said) -> tuple[Step, ...]:
         few = len(said.odd) <= MOST_ODD_VALUES
         made = Step({"missing": said.odd}, "lets them count as missing, and makes numbers of the rest")
         return (made if few else Step({"drop": (name,)}, "leaves it out"), as_text)
-    return (as_text,) if said.zeros else ()
+    return (as_text,) if said.zeros else said.steps
 
 
 def category(
@@ -174,13 +179,16 @@ def category(
     return Column(name, "category", code_N, tuple(values.to_pylist()), reading, max_categories)
 
 
-def what_it_says(texts: "pa.Array", count_D: NDArray[np.int64], missing: tuple[str, ...] = ()) -> Said:
+def what_it_says(
+    texts: "pa.Array", count_D: NDArray[np.int64], missing: tuple[str, ...] = (), *, day_first: bool = False
+) -> Said:
     """Decide how a column is read, by the rules above.
 
     Args:
         texts: its distinct values (D,) without blanks around them, as large strings.
         count_D: rows of each.
         missing: texts that were declared to stand for a missing value.
+        day_first: whether dates that fit both have the day first.
     """
     declared_D = stands_for_missing(texts, ("", *missing))
     marker_D = declared_D | is_marker(texts)
@@ -193,7 +201,7 @@ def what_it_says(texts: "pa.Array", count_D: NDArray[np.int64], missing: tuple[s
     elif _rows_with(said, "[0-9]|^[+-]?(?i:inf|infinity)$", count_S) < 1 - _odd_share(count_S, single=True):
         return plain_text
     else:
-        found = _numbers_or_dates(said, count_S, missing)
+        found = _numbers_or_dates(said, count_S, missing, day_first=day_first)
     if found.kind == "category":
         return found
     told_D = marker_D & ~declared_D & ~is_silent_marker(texts)
@@ -207,7 +215,9 @@ def what_it_says(texts: "pa.Array", count_D: NDArray[np.int64], missing: tuple[s
     return replace(found, code="VML032", what=what, instead=None if found.what else {"missing": words})
 
 
-def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tuple[str, ...]) -> Said:
+def _numbers_or_dates(
+    said: "pa.Array", count_S: NDArray[np.int64], missing: tuple[str, ...], *, day_first: bool
+) -> Said:
     """What texts (S,) that are no markers say; with what is told of it."""
     sample = said.take(pa.array(sample_places(count_S)))
     plainly = not np.isnan(parse_numbers(sample, PLAIN)).any() and not np.isnan(parse_numbers(said, PLAIN)).any()
@@ -224,7 +234,7 @@ def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tup
         return Said("number", Reading(missing=missing))
     share = 1 - _odd_share(count_S, single=True)
     number = number_format(said, share, count_S)
-    date = date_format(said, share, count_S)
+    date = date_format(said, share, count_S, day_first=day_first)
     found: list[tuple[NDArray[np.bool_], Said]] = []
     if number is not None:
         style, other, values_S = number
@@ -234,16 +244,7 @@ def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tup
         found.append((read_S, Said("number", Reading(style, missing=missing), (), code, what)))
     if date is not None:
         name, other, values_S = date
-        doubts = [f"though they may be {other} as well"] if other else []
-        if has_short_year(name):
-            doubts.append(f"with the years {TURN} to 99 before 2000 and 00 to {TURN - 1} after")
-        what = ", ".join([f"read as dates written {name}", *doubts])
-        if doubts:
-            what += "; write them as YYYY-MM-DD where that is wrong"
-        read_S = ~np.isnan(values_S)
-        found.append(
-            (read_S, Said("number", Reading(date=name, missing=missing), (), "VML033" if doubts else "", what))
-        )
+        found.append((~np.isnan(values_S), _dates(name, other, missing)))
     found.sort(key=lambda one: -int(count_S[one[0]].sum()))
     for read_S, made in found:
         if _few_are_odd(read_S, count_S):
@@ -255,6 +256,21 @@ def _numbers_or_dates(said: "pa.Array", count_S: NDArray[np.int64], missing: tup
     read_S, made = found[0]
     odd = tuple(said.filter(pa.array(~read_S)).to_pylist())
     return replace(as_text, odd=odd, code="VML037", what=_mostly(made, said, read_S, count_S))
+
+
+def _dates(name: str, other: str, missing: tuple[str, ...]) -> Said:
+    """Dates of this format, which may be of the `other` one as well ("": they may not); with what is told of it."""
+    doubts = [f"though they may be {other} as well"] if other else []
+    if has_short_year(name):
+        doubts.append(f"with the years {TURN} to 99 before 2000 and 00 to {TURN - 1} after")
+    what = ", ".join([f"read as dates written {name}", *doubts])
+    turns = other.startswith("DD") and len(doubts) == 1
+    if doubts and not turns:
+        what += "; write them as YYYY-MM-DD where that is wrong"
+    openly = {"day_first": True} if other and name.startswith("DD") and len(doubts) == 1 else None
+    steps = (Step({"day_first": True}, "reads the day first"),) if other.startswith("DD") else ()
+    code = "VML033" if doubts else ""
+    return Said("number", Reading(date=name, missing=missing), (), code, what, openly, steps=steps)
 
 
 def _mostly(made: Said, said: "pa.Array", read_S: NDArray[np.bool_], count_S: NDArray[np.int64]) -> str:

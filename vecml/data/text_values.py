@@ -71,6 +71,9 @@ def read_texts(kind: Kind, reading: Reading, texts: "pa.Array") -> tuple[NDArray
             values_D += 0.0  # an integer has no negative zero
         for name in (ISO, TIME_OF_DAY) if reading.date and np.isnan(values_D).all() else ():
             values_D = np.where(np.isnan(values_D), parse_dates(texts, name)[0], values_D)
+    infinite_D = np.isinf(values_D)
+    if infinite_D.any():  # `Infinity` and `inf` are one number, whichever is declared
+        missing_D |= infinite_D & np.isnan(missing_numbers(values_D, reading.missing))
     values_D[missing_D] = np.nan
     return values_D, np.isnan(values_D) & ~missing_D
 
