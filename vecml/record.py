@@ -256,7 +256,7 @@ def _tied(comparison: Comparison, arm: ArmFigures) -> str:
     """Say whether the setting is the fastest or ties with it; none where too few launches gave no verdicts."""
     for family in families(comparison):
         if arm.name in (family.baseline, *(verdict.arm for verdict in family.verdicts)):
-            has_verdicts = any(verdict.verdict not in (None, "invalid") for verdict in family.verdicts)
+            has_verdicts = any(verdict.is_valid and verdict.verdict is not None for verdict in family.verdicts)
             return ("yes" if arm.name in family.tied else "no") if has_verdicts else NONE
     return "no"
 

@@ -188,7 +188,7 @@ def _best(found: StoredRun, run: RecordedRun) -> ChosenSetting:
             f"comparison {found.name} of run {run.name} has no valid setting: {_first_failure(comparison)}",
             f"compare others: vecml compare --run {run.name} --engines all",
         )
-    valid = [verdict for verdict in family.verdicts if verdict.verdict != "invalid"]
+    valid = [verdict for verdict in family.verdicts if verdict.is_valid]
     others = len(valid) + 1
     if others == 1:
         why = f"the only {'valid ' if family.verdicts else ''}setting of comparison {found.name}"

@@ -55,6 +55,10 @@ def base(launches: int = 5, rounds: int = ROUNDS, name: str = "base", **more: An
     return arm(name, [[1.0] * rounds] * launches, "baseline", **more)
 
 
+def null(ratios: Sequence[float], group: int = 0, **more: Any) -> ArmMeasurement:
+    return fast("base (null arm)", ratios, "null", group=group, **more)
+
+
 def record(*arms: ArmMeasurement, plan: Plan | None = None, windows: Sequence[Window] = ()) -> Measured:
     launches = max((launch + 1 for one in arms for launch in one.blocks.launch), default=0)
     return Measured(plan or Plan(launches=max(3, launches)), arms, launches, tuple(windows))

@@ -21,6 +21,7 @@ from tests.measure.made_verdicts import (
     fast,
     geometric,
     interval,
+    null,
     only,
     verdict_of,
     window,
@@ -280,18 +281,75 @@ def test_faults_of_others_do_not_matter() -> None:
 
 
 DISTURBANCES = [
-    ({"steal_share": 0.5}, "the hypervisor gave the CPUs to others"),
-    ({"throttled_seconds": 0.5}, "the control group's CPU quota held the workers back"),
-    ({"foreign_cpus": 1.9}, "other processes used the CPUs"),
+    ({"steal_share": 0.5}, "the hypervisor gave 50 % of the CPUs' time to others"),
+    ({"throttled_seconds": 0.5}, "a CPU quota held the workers back for 50 % of the time"),
+    ({"foreign_cpus": 1.9}, "others used 1.9 of 2 CPUs"),
 ]
 
 
 @pytest.mark.parametrize(("figures", "said"), DISTURBANCES)
-def test_too_many_disturbed_rounds_make_it_invalid(figures: dict[str, float], said: str) -> None:
+def test_where_a_third_of_the_rounds_is_disturbed_only_the_quiet_ones_count(
+    figures: dict[str, float], said: str
+) -> None:
     windows = [window(launch, 0, 2, **figures) for launch in range(5)]  # 15 of 50
+    other = arm("other", [[9.0] * 3 + [1 / ratio] * 7 for ratio in SPREAD])
+    found = verdict_of(arm("base", [[3.0] * 3 + [1.0] * 7] * 5, "baseline"), other, windows=windows)
+    assert (found.verdict, found.pairs, found.dropped) == ("faster", 35, 15)
+    assert found.ratio == pytest.approx(geometric(SPREAD), rel=1e-12)
+    assert found.reason.endswith("; only the quiet 70 % of its rounds count, in 5 launches")
+    assert (found.while_busy, found.condition) == (None, None), said
+
+
+def test_only_launches_with_a_quiet_stretch_count() -> None:
+    """Two of five launches have four quiet rounds: too few. Their ratios, which are others, do not count."""
+    windows = [window(launch, 0, 5, foreign_cpus=1.9) for launch in (1, 3)]
+    ratios = (1.2, 9.0, 1.3, 9.0, 1.25)
+    found = verdict_of(base(), null([1.0] * 5), fast("other", ratios), windows=windows)
+    assert (found.verdict, found.pairs, found.dropped) == ("faster", 30, 20)
+    assert found.ratio == pytest.approx(geometric((1.2, 1.3, 1.25)), rel=1e-12)
+
+
+@pytest.mark.parametrize(("figures", "said"), DISTURBANCES)
+def test_without_quiet_stretches_a_verdict_has_its_condition(figures: dict[str, float], said: str) -> None:
+    windows = [window(launch, 0, 9, **figures) for launch in range(5)]
+    copy = [1.02, 1.05, 1.01, 1.03, 1.04]
+    found = verdict_of(base(), null(copy), fast("other", SPREAD), windows=windows)
+    assert (found.verdict, found.while_busy, found.condition) == ("busy", "faster", said)
+    assert found.reason.startswith(f"faster, while {said}: the interval ")
+    low, high = interval(SPREAD)
+    off = geometric(copy)  # the interval reaches as much further as the baseline's copy was off
+    assert (found.ratio_low, found.ratio_high) == pytest.approx((low / off, high * off), rel=1e-9)
+    nearer = np.log(SPREAD) - math.log(off)
+    assert found.p_value == pytest.approx(stats.ttest_1samp(nearer, 0).pvalue, rel=1e-6)
+    assert found.smallest_detectable == pytest.approx((1 + detectable(SPREAD)) * off - 1, rel=1e-6)
+    assert not found.is_valid
+
+
+def test_what_the_copy_shows_as_well_is_not_detected_under_load() -> None:
+    windows = [window(launch, 0, 9, foreign_cpus=1.0) for launch in range(5)]
+    copy = [1.25, 1.10, 1.3, 1.12, 1.2]
+    busy = verdict_of(base(cpus=2), null(copy, cpus=2), fast("other", SPREAD, cpus=2), windows=windows)
+    assert (busy.verdict, busy.while_busy) == ("busy", "undetected")
+    quiet = verdict_of(base(cpus=2), null(copy, cpus=2), fast("other", SPREAD, cpus=2))
+    assert quiet.verdict == "faster"
+
+
+def test_under_load_there_is_no_verdict_without_a_copy_of_the_baseline() -> None:
+    windows = [window(launch, 0, 9, foreign_cpus=1.9) for launch in range(5)]
     found = verdict_of(base(), fast("other", SPREAD), windows=windows)
-    assert (found.verdict, found.reason) == ("invalid", f"30 % of its rounds were disturbed: {said}")
-    assert (found.pairs, found.dropped) == (35, 15)
+    assert (found.verdict, found.while_busy) == ("invalid", None)
+    assert found.reason == (
+        "while it was measured, others used 1.9 of 2 CPUs, and there is no copy of the baseline to judge that by"
+    )
+
+
+def test_a_busy_arm_is_neither_best_nor_tied() -> None:
+    """It needs both CPUs, of which others use one; the arms of one CPU are not disturbed by that."""
+    windows = [window(launch, 0, 9, foreign_cpus=1.0) for launch in range(5)]
+    arms = (fast("wide", [5 * ratio for ratio in SPREAD], cpus=2), fast("narrow", SPREAD))
+    found = family(base(), null([1.0] * 5), *arms, windows=windows)
+    assert [verdict.verdict for verdict in found.verdicts] == ["busy", "faster"]
+    assert (found.best, found.tied) == ("narrow", ("narrow",))
 
 
 def test_a_fifth_may_be_disturbed_and_does_not_count() -> None:
@@ -307,6 +365,7 @@ def test_turns_without_rest_count_as_disturbed() -> None:
     other = fast("other", SPREAD)
     idle = tuple(number >= 4 for number in other.blocks.round)
     found = verdict_of(base(), replace(other, blocks=replace(other.blocks, idle=idle)))
+    assert found.verdict == "invalid"
     assert found.reason == "40 % of its rounds were disturbed: another worker's threads did not come to rest"
 
 

@@ -1,7 +1,6 @@
 """Verdicts of several arms: rare slow calls, the null arm, the shared level, the best and its ties, when to stop."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +22,7 @@ from tests.measure.made_verdicts import (
     family,
     fast,
     interval,
+    null,
     record,
     verdict_of,
     window,
@@ -83,10 +83,6 @@ def test_a_slow_call_in_a_disturbed_round_is_no_slow_call_of_the_arms() -> None:
 # ---- the null arm ----
 
 FALSE_COPY = (1.101, 1.099, 1.100, 1.102, 1.098)
-
-
-def null(ratios: Sequence[float], group: int = 0, **more: Any) -> ArmMeasurement:
-    return fast("base (null arm)", ratios, "null", group=group, **more)
 
 
 def test_a_null_arm_that_differs_condemns_its_group_and_no_other() -> None:
@@ -346,7 +342,7 @@ def test_every_verdict_is_plain_values() -> None:
         for verdict in (*one.verdicts, *one.null_verdicts)
         for value in asdict(verdict).values()
     }
-    assert kinds == {str, int, float}
+    assert kinds == {str, int, float, type(None)}
 
 
 # ---- stopping by width ----

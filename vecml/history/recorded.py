@@ -74,7 +74,7 @@ class RecordedSetting:
     @property
     def invalid(self) -> str | None:
         """The reason why the rate does not count; None where it counts."""
-        if self.verdict == "invalid":
+        if self.verdict in ("invalid", "busy"):
             return self.reason
         if self.rows_per_s is None or not self.rows_per_s > 0:
             return "it has no rate"

@@ -27,6 +27,7 @@ class Counters:
         steal_seconds: CPU time that the hypervisor took from those CPUs.
         throttled_seconds: time in which a CPU quota stopped this process.
         own_seconds: CPU time of this process and of its workers.
+        usable_cpus: number of the CPUs that this process may use; None: as many as the system says.
     """
 
     seconds: float
@@ -34,6 +35,7 @@ class Counters:
     steal_seconds: float | None
     throttled_seconds: float | None
     own_seconds: float | None
+    usable_cpus: int | None = None
 
 
 def read_counters(pids: Iterable[int], root: Path = ROOT) -> Counters:
@@ -55,7 +57,7 @@ def window(before: Counters, after: Counters, launch: int, group: int, first_rou
         first_round, last_round: the rounds between the readings, both included.
     """
     seconds = after.seconds - before.seconds
-    cpus = affinity_cpus() or 1
+    cpus = after.usable_cpus or affinity_cpus() or 1
 
     def grown(name: str) -> float | None:
         early, late = getattr(before, name), getattr(after, name)

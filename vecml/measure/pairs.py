@@ -17,6 +17,7 @@ from vecml.statistics import hodges_lehmann, t_test
 STEAL_SHARE = 0.10
 THROTTLED_SHARE = 0.02
 CROWDED_CPUS = 0.5  # of the CPUs that a pair needs, so much may be taken by others
+QUIET_CPUS = 0.1  # the same in a quiet stretch of a machine that others use at times: a burst at its edge is seen
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,18 @@ class Pairs:
         """The rounds (int64) that count, by launch."""
         return {int(launch): self.round_N[self.launch_N == launch] for launch in np.unique(self.launch_N)}
 
+    def of_launches_with(self, rounds: int) -> "Pairs":
+        """The pairs of the launches that have so many or more; those of the others count as left out."""
+        launch_N, count_N = np.unique(self.launch_N, return_counts=True)
+        kept_N = np.isin(self.launch_N, launch_N[count_N >= rounds])
+        return Pairs(
+            launch_N=self.launch_N[kept_N],
+            round_N=self.round_N[kept_N],
+            log_ratio_N=self.log_ratio_N[kept_N],
+            dropped=self.dropped + int(np.count_nonzero(~kept_N)),
+            disturbance=self.disturbance,
+        )
+
     def estimates(self) -> dict[int, float]:
         """The Hodges-Lehmann estimate of the log-ratio, by launch."""
         return {launch: hodges_lehmann(value_N) for launch, value_N in self.by_launch().items()}
@@ -67,12 +80,23 @@ def seconds_per_call(arm: ArmMeasurement) -> dict[tuple[int, int], float]:
     }
 
 
-def paired(baseline: ArmMeasurement, arm: ArmMeasurement, windows: Iterable[Window]) -> Pairs:
-    """The pairs of two arms that were measured in the same group."""
+def paired(
+    baseline: ArmMeasurement,
+    arm: ArmMeasurement,
+    windows: Iterable[Window],
+    *,
+    crowded_cpus: float = CROWDED_CPUS,
+    under_load: bool = False,
+) -> Pairs:
+    """The pairs of two arms that were measured in the same group.
+
+    Rounds count in which others take up to `crowded_cpus` of the CPUs that the pair needs. With `under_load` all count
+    but those in which another worker's threads did not come to rest, because these are the measurement's own.
+    """
     cpus = max(baseline.cpus, arm.cpus)
     disturbed: dict[tuple[int, int], str] = {}
     for seen in windows:
-        if seen.group == arm.group and (reason := disturbance(seen, cpus)):
+        if seen.group == arm.group and not under_load and (reason := disturbance(seen, cpus, crowded_cpus)):
             for number in range(seen.first_round, seen.last_round + 1):
                 disturbed[seen.launch, number] = reason
     restless = {key for one in (baseline, arm) for key in _restless(one)}
@@ -97,14 +121,14 @@ def paired(baseline: ArmMeasurement, arm: ArmMeasurement, windows: Iterable[Wind
     )
 
 
-def disturbance(seen: Window, cpus: int) -> str | None:
+def disturbance(seen: Window, cpus: int, crowded_cpus: float = CROWDED_CPUS) -> str | None:
     """Return the reason why blocks of arms that need `cpus` CPUs do not count in this window; None if they count."""
     if seen.steal_share is not None and seen.steal_share > STEAL_SHARE:
         return "the hypervisor gave the CPUs to others"
     if seen.throttled_seconds is not None and seen.throttled_seconds > THROTTLED_SHARE * seen.seconds:
         return "the control group's CPU quota held the workers back"
     needed = min(cpus, seen.usable_cpus)
-    if seen.foreign_cpus is not None and seen.usable_cpus - seen.foreign_cpus < needed - CROWDED_CPUS:
+    if seen.foreign_cpus is not None and seen.usable_cpus - seen.foreign_cpus < needed - crowded_cpus:
         return "other processes used the CPUs"
     return None
 

@@ -13,7 +13,7 @@ from random import Random
 from vecml.measure.coordinator import measure
 from vecml.measure.pairs import paired
 from vecml.measure.records import Arm, Measured, Plan
-from vecml.measure.simulation import CALL_SECONDS, Machine, Noise
+from vecml.measure.simulation import CALL_SECONDS, Contention, Machine, Noise
 from vecml.measure.verdict import Rules, Verdict, judge
 from vecml.numbers import percent
 from vecml.proportions import wilson_interval
@@ -74,6 +74,9 @@ class Tally:
         large: number of verdicts `faster` or `slower` by 5 % or more.
         found: number of verdicts `faster` or `slower` on the side of the truth.
         invalid: number of verdicts `invalid`.
+        busy: number of verdicts `busy`; their words count as those of the others do.
+        wrong: number of verdicts `faster` or `slower` without a condition that are not on the side of the truth.
+        wrong_while_busy: the same of the verdicts that have a condition.
         estimates: the log-ratios.
         variances: by comparison, the variance of its launches' estimates.
     """
@@ -85,6 +88,9 @@ class Tally:
     large: int = 0
     found: int = 0
     invalid: int = 0
+    busy: int = 0
+    wrong: int = 0
+    wrong_while_busy: int = 0
     estimates: list[float] = field(default_factory=list)
     variances: list[float] = field(default_factory=list)
 
@@ -96,10 +102,14 @@ class Tally:
         self.comparisons += 1
         self.alarms += not low <= 0 <= high
         self.covered += low <= self.truth <= high
-        differs = verdict.verdict in ("faster", "slower")
+        differs = (verdict.while_busy or verdict.verdict) in ("faster", "slower")
         self.large += differs and abs(estimate) >= math.log1p(LARGE)
         self.found += differs and estimate * self.truth > 0
+        off = differs and estimate * self.truth <= 0
+        self.wrong += off and verdict.is_valid
+        self.wrong_while_busy += off and not verdict.is_valid
         self.invalid += verdict.verdict == "invalid"
+        self.busy += verdict.verdict == "busy"
         self.estimates.append(estimate)
 
     @property
@@ -156,6 +166,8 @@ def simulate(  # noqa: PLR0913 -- by keyword
     plan: Plan = PLAN,
     rules: Rules = Rules(),  # noqa: B008 -- frozen
     shared: frozenset[str] = frozenset(),
+    contention: Contention | None = None,
+    cpus: tuple[int, int] = (1, 1),
     run: Callable[[Sequence[Sequence[Arm]], Plan, Machine], Measured] | None = None,
 ) -> Tally:
     """Count whole comparisons of an arm `b` with an arm `a` and its null copy, each on a simulated machine of its own.
@@ -167,13 +179,20 @@ def simulate(  # noqa: PLR0913 -- by keyword
         seed: of all machines together.
         plan, rules: of every comparison.
         shared: names of arms that share a process, to simulate such a fault of the protocol.
+        contention: others that use the machines' CPUs.
+        cpus: that `a` and `b` need.
         run: measures instead of the coordinator, to simulate other faults of the protocol.
     """
     tally = Tally(truth=-math.log1p(planted))
-    group = [Arm("a", "", role="baseline"), Arm("a'", "", role="null"), Arm("b", "")]
+    ours, theirs = cpus
+    group = [
+        Arm("a", "", role="baseline", cpus=ours),
+        Arm("a'", "", role="null", cpus=ours),
+        Arm("b", "", cpus=theirs),
+    ]
     for number in range(comparisons):
         random = Random(f"{seed} {number}")  # noqa: S311 -- noise, no secret
-        machine = Machine(noise, random, {"b": CALL_SECONDS * (1 + planted)}, shared)
+        machine = Machine(noise, random, {"b": CALL_SECONDS * (1 + planted)}, shared, contention)
         measured = (run or _measure)([group], plan, machine)
         verdict = judge(measured, rules)[0].verdicts[0]
         tally.add(verdict)

@@ -1,8 +1,8 @@
 """A simulation of a noisy shared machine: the coordinator runs on it with a fake clock, and the truth is known.
 
 It has every kind of noise that was seen on the development machine: a speed that wanders, steps to another speed, long
-tails, a cost of the place in the round, a process's own luck, and processes that are slow as a whole. The same seed
-gives the same times.
+tails, a cost of the place in the round, a process's own luck, processes that are slow as a whole, and others that use
+the CPUs. The same seed gives the same times.
 """
 
 import math
@@ -44,6 +44,36 @@ class Noise:
     slow: float = 2.7
 
 
+@dataclass(frozen=True)
+class Contention:
+    """Others that use the CPUs of a simulated machine.
+
+    An arm that needs more CPUs than they leave waits for its slowest thread: each block takes longer by a random part
+    of the share that is missing. An arm that needs no more is only sometimes put onto a CPU that another uses.
+
+    Attributes:
+        foreign_cpus: CPUs' worth of time that the others use while they are there.
+        usable_cpus: CPUs of the machine.
+        there_seconds, gone_seconds: how long they are there and gone, on average; 0 seconds gone: they never go.
+        moved_chance, moved: share of the blocks of an arm that has room which are slowed all the same, and the mean of
+            the exponential amount by which they are, on the log scale.
+    """
+
+    foreign_cpus: float = 1.0
+    usable_cpus: int = 2
+    there_seconds: float = 4.0
+    gone_seconds: float = 0.0
+    moved_chance: float = 0.2
+    moved: float = 0.1
+
+    def slowdown(self, cpus: int, random: Random) -> float:
+        """The logarithm of the factor by which a block of an arm of so many CPUs takes longer while they are there."""
+        missing = min(cpus, self.usable_cpus) - (self.usable_cpus - self.foreign_cpus)
+        if missing > 0:
+            return math.log1p(missing * random.uniform(0.3, 1.0))
+        return random.expovariate(1 / self.moved) if random.random() < self.moved_chance else 0.0
+
+
 @dataclass
 class Machine:
     """A simulated machine: a source of workers, and the clock that they move.
@@ -53,14 +83,19 @@ class Machine:
         random: source of its random numbers.
         costs: by an arm's name, seconds of a call; calls of other arms take `CALL_SECONDS`.
         shared: names of arms that share one process's luck, to simulate such a fault of the protocol.
+        contention: the others that use its CPUs; None: there are none, and no counters.
     """
 
     noise: Noise
     random: Random
     costs: Mapping[str, float] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
+    contention: Contention | None = None
     now: float = 0.0
     level: float = 0.0
+    others_are_there: bool = True
+    own_seconds: float = 0.0
+    foreign_seconds: float = 0.0
 
     def clock(self) -> float:
         """Seconds on the machine's clock."""
@@ -78,6 +113,29 @@ class Machine:
             self.level += noise.drift * math.sqrt(seconds) * random.gauss(0.0, 1.0)
         if noise.step_chance and random.random() < noise.step_chance * seconds:
             self.level = noise.step * random.gauss(0.0, 1.0)
+        if self.contention is not None:
+            self._let_others_come_and_go(self.contention, seconds)
+
+    def _let_others_come_and_go(self, others: Contention, seconds: float) -> None:
+        if self.others_are_there:
+            self.foreign_seconds += others.foreign_cpus * seconds
+        if others.gone_seconds:
+            mean = others.there_seconds if self.others_are_there else others.gone_seconds
+            if self.random.random() < -math.expm1(-seconds / mean):
+                self.others_are_there = not self.others_are_there
+
+    def slowdown(self, cpus: int) -> float:
+        """The logarithm of the factor by which a block takes longer because of others."""
+        if self.contention is None or not self.others_are_there:
+            return 0.0
+        return self.contention.slowdown(cpus, self.random)
+
+    def counters(self) -> Counters | None:
+        """What a kernel would count, without its ticks."""
+        if self.contention is None:
+            return None
+        busy = self.own_seconds + self.foreign_seconds
+        return Counters(self.now, busy, 0.0, 0.0, self.own_seconds, self.contention.usable_cpus)
 
     def luck(self) -> float:
         """Draw a worker process's luck: the logarithm of a factor of all its times."""
@@ -104,7 +162,7 @@ class SimulatedCrew:
         return True
 
     def counters(self) -> Counters | None:
-        return None
+        return self.machine.counters()
 
     def close(self) -> None: ...
 
@@ -123,6 +181,7 @@ class SimulatedWorker:
         self._machine = crew.machine
         self._plan = plan
         self._luck = luck
+        self._cpus = arm.cpus
         self._cost = math.log(crew.machine.costs.get(arm.name, CALL_SECONDS))
 
     def started(self) -> None: ...
@@ -150,7 +209,8 @@ class SimulatedWorker:
         log = self._cost + machine.level + self._luck + noise.block * machine.random.gauss(0.0, 1.0)
         if noise.tail_chance and machine.random.random() < noise.tail_chance:
             log += machine.random.expovariate(1 / noise.tail)
-        seconds = calls * math.exp(log + self._crew.position())
+        seconds = calls * math.exp(log + self._crew.position() + machine.slowdown(self._cpus))
+        machine.own_seconds += seconds * self._cpus
         machine.pass_time(seconds)
         return Reading(seconds, calls)
 

@@ -1,20 +1,24 @@
 """The verdict on each arm that was measured beside a baseline, always with its reason.
 
 In this order: invalid (with what is wrong), equivalent, faster or slower, undetected (with the smallest difference that
-could have been seen). A ratio is exp of the Hodges-Lehmann estimates of the paired log-ratios within each launch; its
-interval is Student's over the launches, because blocks of one process share its luck: in simulation with an effect of
-1 % per process, pooled blocks gave 44 % false alarms at a nominal 5 %.
+could have been seen). Where others used the CPUs in more rounds than allowed, the quiet stretches are used if there are
+enough of them; else the verdict is `busy`: what can be said while others used the CPUs, and only that.
+
+A ratio is exp of the Hodges-Lehmann estimates of the paired log-ratios within each launch; its interval is Student's
+over the launches, because blocks of one process share its luck: in simulation with an effect of 1 % per process, pooled
+blocks gave 44 % false alarms at a nominal 5 %.
 """
 
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from vecml.measure.coordinator import FEWEST_LAUNCHES
-from vecml.measure.pairs import Pairs, paired, significant_mean, slow_call_excesses
+from vecml.measure.load import mean_load
+from vecml.measure.pairs import QUIET_CPUS, Pairs, paired, significant_mean, slow_call_excesses
 from vecml.measure.records import ArmMeasurement, Measured
 from vecml.numbers import count, percent
 from vecml.statistics import (
@@ -26,7 +30,7 @@ from vecml.statistics import (
     theil_sen,
 )
 
-Word = Literal["invalid", "equivalent", "faster", "slower", "undetected"]
+Word = Literal["invalid", "busy", "equivalent", "faster", "slower", "undetected"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ class Rules:
         gate: the machine's A/A gate: the same code against itself differs by more in one comparison of twenty.
         gate_source: `default` or `qualified`.
         null_level: significance level at which a difference of the null arm makes its whole group invalid.
-        dropped_share: share of an arm's pairs that may be left out before the arm is invalid.
+        dropped_share: share of an arm's pairs that may be left out before only its quiet stretches count.
+        quiet_rounds: pairs that a launch needs to count as a quiet stretch; where fewer than three launches have so
+            many, the verdict is `busy`.
         drift_level, drift_size: an arm is "not steady" where its ratio has a trend within the launches that is
             significant at this level and at least this large.
         rare_size, rare_level: how far the mean call may be above the median one because of rare slow calls, and the
@@ -52,6 +58,7 @@ class Rules:
     gate_source: str = "default"
     null_level: float = 0.001
     dropped_share: float = 0.20
+    quiet_rounds: int = 6
     drift_level: float = 0.01
     drift_size: float = 0.02
     rare_size: float = 0.02
@@ -71,6 +78,8 @@ class Verdict:
         p_value: of a ratio of 1, times the number of arms that share the level (Bonferroni), 1 at most.
         smallest_detectable: the relative difference that this comparison would have found nine times in ten.
         pairs, dropped: numbers of pairs that count, and of pairs that were left out.
+        while_busy: of a `busy` verdict, what holds while others use the CPUs as they did; None for every other one.
+        condition: of a `busy` verdict, what others did, to be read after "while": "others used 0.9 of 2 CPUs".
     """
 
     arm: str
@@ -85,6 +94,13 @@ class Verdict:
     smallest_detectable: float | None = None
     pairs: int = 0
     dropped: int = 0
+    while_busy: Word | None = None
+    condition: str | None = None
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether its figures hold without a condition. Those of a quick look do, as far as they go."""
+        return self.verdict not in ("invalid", "busy")
 
 
 @dataclass(frozen=True)
@@ -108,11 +124,21 @@ class Family:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """One arm's pairs, and its estimate of the log-ratio in each launch."""
+    """One arm's pairs, and its estimate of the log-ratio in each launch.
+
+    Attributes:
+        arm: what was measured of it.
+        pairs: those that count.
+        estimates: by launch.
+        condition: what others did meanwhile, where the pairs are those of a machine that others used; else None.
+        quiet: whether only the quiet stretches count, because too many rounds were disturbed.
+    """
 
     arm: ArmMeasurement
     pairs: Pairs
     estimates: Mapping[int, float] = field(default_factory=dict)
+    condition: str | None = None
+    quiet: bool = False
 
     @property
     def values(self) -> np.ndarray:
@@ -154,22 +180,21 @@ def _family(name: str, measured: Measured, rules: Rules, faults: Mapping[str, st
     arms = [arm for arm in measured.arms if arm.group in baselines and arm.role == "arm"]
     nulls = [arm for arm in measured.arms if arm.group in baselines and arm.role == "null"]
     level = bonferroni(rules.level, max(1, len(arms)))
+    of_nulls = {null.group: _evidence(baselines[null.group], null, measured, rules) for null in nulls}
     null_verdicts = tuple(
-        _verdict(
-            _evidence(baselines[null.group], null, measured), baselines[null.group], rules, rules.level, None, measured
-        )
-        for null in nulls
+        _verdict(found, baselines[group], rules, rules.level, None, measured, 0.0) for group, found in of_nulls.items()
     )
+    offs = _offs(baselines, nulls, measured)
     condemned = {verdict.group: reason for verdict in null_verdicts if (reason := _condemns(verdict, rules))}
     verdicts, evidence = [], {}
     for arm in arms:
         baseline = baselines[arm.group]
-        found = _evidence(baseline, arm, measured)
+        found = _evidence(baseline, arm, measured, rules)
         fault = faults.get(name) and f"the baseline {name} is invalid: {faults[name]}"
         fault = faults.get(arm.name) or fault or condemned.get(arm.group)
-        verdict = _verdict(found, baseline, rules, level, fault, measured)
+        verdict = _verdict(found, baseline, rules, level, fault, measured, offs.get(arm.group))
         verdicts.append(verdict)
-        if verdict.verdict != "invalid":
+        if verdict.is_valid:
             evidence[arm.name] = found
     untrusted = name in faults or all(baseline.failure for baseline in baselines.values())
     if untrusted or condemned.keys() == baselines.keys():
@@ -180,20 +205,56 @@ def _family(name: str, measured: Measured, rules: Rules, faults: Mapping[str, st
     return Family(name, tuple(verdicts), null_verdicts, best, tied)
 
 
-def _evidence(baseline: ArmMeasurement, arm: ArmMeasurement, measured: Measured) -> _Evidence:
+def _evidence(baseline: ArmMeasurement, arm: ArmMeasurement, measured: Measured, rules: Rules) -> _Evidence:
+    """The pairs of the whole measurement, of its quiet stretches, or of all of it under the load of others.
+
+    Counters decide which, never the times of the blocks.
+    """
     pairs = paired(baseline, arm, measured.windows)
-    return _Evidence(arm, pairs, pairs.estimates())
+    if pairs.dropped_share <= rules.dropped_share or measured.plan.launches < FEWEST_LAUNCHES:
+        return _Evidence(arm, pairs, pairs.estimates())
+    loaded = paired(baseline, arm, measured.windows, under_load=True)
+    if loaded.dropped_share > rules.dropped_share:  # by our own workers
+        return _Evidence(arm, pairs, pairs.estimates())
+    quiet = paired(baseline, arm, measured.windows, crowded_cpus=QUIET_CPUS).of_launches_with(rules.quiet_rounds)
+    if len(quiet.by_launch()) >= FEWEST_LAUNCHES:
+        return _Evidence(arm, quiet, quiet.estimates(), quiet=True)
+    windows = [seen for seen in measured.windows if seen.group == arm.group]
+    return _Evidence(arm, loaded, loaded.estimates(), condition=mean_load(windows).words)
+
+
+def _offs(
+    baselines: Mapping[int, ArmMeasurement], nulls: Sequence[ArmMeasurement], measured: Measured
+) -> dict[int, float]:
+    """By group, how far the baseline's own copy came out from the baseline under the load of others, as a log-ratio."""
+    offs = {}
+    for null in nulls:
+        estimates = paired(baselines[null.group], null, measured.windows, under_load=True).estimates()
+        if len(estimates) >= FEWEST_LAUNCHES and null.failure is None:
+            offs[null.group] = abs(float(np.mean(list(estimates.values()))))
+    return offs
 
 
 def _verdict(
-    found: _Evidence, baseline: ArmMeasurement, rules: Rules, level: float, fault: str | None, measured: Measured
+    found: _Evidence,
+    baseline: ArmMeasurement,
+    rules: Rules,
+    level: float,
+    fault: str | None,
+    measured: Measured,
+    off: float | None,
 ) -> Verdict:
+    """`off` is by how much a verdict under load is widened; None: there is no null arm, so that none can be given."""
     arm, pairs, values = found.arm, found.pairs, found.values
-    figures = _figures(values, level, rules)
+    wider = (off or 0.0) if found.condition else 0.0
+    figures = _figures(values, level, rules, wider)
     word: Word | None
-    invalid = fault or _invalid(arm, baseline, pairs, rules, rules.drift_level * level / rules.level)
+    invalid = fault or _invalid(found, baseline, rules, rules.drift_level * level / rules.level)
     if invalid is None and measured.plan.launches >= FEWEST_LAUNCHES and len(values) < FEWEST_LAUNCHES:
         invalid = f"{len(values)} of {measured.launches} launches gave pairs, and a verdict needs {FEWEST_LAUNCHES}"
+    if invalid is None and found.condition and off is None:
+        invalid = f"while it was measured, {found.condition}, and there is no copy of the baseline to judge that by"
+    while_busy: Word | None = None
     if invalid is not None:
         word, reason = "invalid", invalid
     elif len(values) < FEWEST_LAUNCHES:
@@ -201,7 +262,12 @@ def _verdict(
         word, reason = None, f"quick: {launches} can give figures, but no verdict"
     else:
         excess = _excess(found, baseline, rules)
-        word, reason = _classify(values, level, rules, excess, figures["smallest_detectable"])
+        word, reason = _classify(values, level, rules, excess, figures["smallest_detectable"], wider)
+        if found.quiet:
+            share = percent(1 - pairs.dropped_share, 0)
+            reason += f"; only the quiet {share} of its rounds count, in {count(len(values), 'launch')}"
+        if found.condition:
+            while_busy, word, reason = word, "busy", f"{word}, while {found.condition}: {reason}"
     return Verdict(
         arm=arm.name,
         baseline=baseline.name,
@@ -210,36 +276,42 @@ def _verdict(
         reason=reason,
         pairs=len(pairs.log_ratio_N),
         dropped=pairs.dropped,
+        while_busy=while_busy,
+        condition=found.condition if while_busy else None,
         **figures,
     )
 
 
-def _figures(values: np.ndarray, level: float, rules: Rules) -> dict[str, float | None]:
-    """Ratio, interval, p-value and smallest detectable difference, as far as there are launches enough for each."""
+def _figures(values: np.ndarray, level: float, rules: Rules, wider: float) -> dict[str, Any]:
+    """Ratio, interval, p-value and smallest detectable difference, as far as there are launches enough for each.
+
+    The interval reaches `wider` (a log-ratio) further on both sides, and the p-value is that of a ratio nearer to 1.
+    """
     if not len(values):
         return {}
-    figures: dict[str, float | None] = {"ratio": math.exp(float(np.mean(values)))}
+    mean = float(np.mean(values))
+    figures: dict[str, float | None] = {"ratio": math.exp(mean)}
     if len(values) > 1:
         low, high = t_interval(values, 1 - level)
         sd = float(np.std(values, ddof=1))
-        smallest = smallest_detectable(sd, len(values), level, gate=math.log1p(rules.gate))
+        smallest = smallest_detectable(sd, len(values), level, gate=math.log1p(rules.gate)) + wider
+        nearer = values - math.copysign(min(abs(mean), wider), mean)
         figures |= {
-            "ratio_low": math.exp(low),
-            "ratio_high": math.exp(high),
-            "p_value": min(1.0, t_test(values) * rules.level / level),
+            "ratio_low": math.exp(low - wider),
+            "ratio_high": math.exp(high + wider),
+            "p_value": min(1.0, t_test(nearer) * rules.level / level),
             "smallest_detectable": math.expm1(smallest),
         }
     return figures
 
 
-def _invalid(
-    arm: ArmMeasurement, baseline: ArmMeasurement, pairs: Pairs, rules: Rules, drift_level: float
-) -> str | None:
+def _invalid(found: _Evidence, baseline: ArmMeasurement, rules: Rules, drift_level: float) -> str | None:
+    arm, pairs = found.arm, found.pairs
     if arm.failure is not None:
         return arm.failure
     if baseline.failure is not None:
         return f"the baseline {baseline.name} is invalid: {baseline.failure}"
-    if pairs.dropped_share > rules.dropped_share:
+    if pairs.dropped_share > rules.dropped_share and not found.quiet:
         return f"{percent(pairs.dropped_share, 0)} of its rounds were disturbed: {pairs.disturbance}"
     return _unsteady(pairs, rules, drift_level)
 
@@ -259,14 +331,16 @@ def _unsteady(pairs: Pairs, rules: Rules, level: float) -> str | None:
 
 
 def _classify(
-    values: np.ndarray, level: float, rules: Rules, excess: float, smallest: float | None
+    values: np.ndarray, level: float, rules: Rules, excess: float, smallest: float | None, wider: float
 ) -> tuple[Word, str]:
     """The verdict of an arm that is not invalid, and the reason.
 
-    `excess` is how much further the arm's mean call is above its median call than the baseline's.
+    `excess` is how much further the arm's mean call is above its median call than the baseline's; `wider` is by how
+    much, as a log-ratio, the intervals reach further on both sides.
     """
-    same, gate = math.log1p(rules.equivalence), math.log1p(rules.gate)
+    same, gate = math.log1p(rules.equivalence), math.log1p(rules.gate) + wider
     low, high = equivalence_interval(values, level)
+    low, high = low - wider, high + wider
     mean = float(np.mean(values))
     if -same <= low and high <= same and not excess:
         return "equivalent", (
@@ -274,6 +348,7 @@ def _classify(
             f" {percent(rules.equivalence, 0)} of 1"
         )
     low, high = t_interval(values, 1 - level)
+    low, high = low - wider, high + wider
     interval = f"the interval {math.exp(low):.3f} to {math.exp(high):.3f}"
     seen = math.nan if smallest is None else smallest
     could = f"this could have seen {percent(seen)} or more"
@@ -288,7 +363,10 @@ def _classify(
         return "undetected", f"{interval} of the ratio holds 1; {could}"
     if abs(mean) <= gate:
         source = "A/A gate" if rules.gate_source == "qualified" else "A/A gate (not measured yet: vecml qualify)"
-        return "undetected", f"{math.exp(mean):.3f} is within this machine's {source} of {percent(rules.gate)}; {could}"
+        return (
+            "undetected",
+            f"{math.exp(mean):.3f} is within this machine's {source} of {percent(math.expm1(gate))}; {could}",
+        )
     if excess * mean > 0:
         slow = "it has" if excess > 0 else "the baseline has"
         return "undetected", (
@@ -296,10 +374,8 @@ def _classify(
             f" {percent(abs(excess))} above that"
         )
     word: Word = "faster" if mean > 0 else "slower"
-    return (
-        word,
-        f"{interval} of the ratio excludes 1, and {math.exp(mean):.3f} is beyond the A/A gate of {percent(rules.gate)}",
-    )
+    beyond = f"{math.exp(mean):.3f} is beyond the A/A gate of {percent(math.expm1(gate))}"
+    return word, f"{interval} of the ratio excludes 1, and {beyond}"
 
 
 def _condemns(verdict: Verdict, rules: Rules) -> str | None:

@@ -248,7 +248,7 @@ def _winner(figures: dict[str, Gain], base: str) -> str | None:
 def _state(one: Tried) -> tuple[int, str]:
     if one.fault is not None:
         return 1, one.fault
-    if one.gain is None or one.gain.verdict in (None, "undetected", "invalid"):
+    if one.gain is None or one.gain.verdict in (None, "undetected", "invalid", "busy"):
         return 3, "not measured" if one.gain is None else one.gain.reason
     if one.gain.verdict == "faster":
         return 0, one.gain.reason

@@ -74,7 +74,7 @@ def _bar(arm: ArmFigures, tied: bool, top: float, scale: Scale, width: float, *,
         return Group(tuple(marks), _told(arm))
     end = scale.at(arm.rows_per_s)
     bar = Rect(scale.start, middle - thick / 2, max(end - scale.start, 1.5), thick, "accent" if tied else "bar", 2)
-    if verdict == "invalid":
+    if verdict in ("invalid", "busy"):
         bar = Rect(bar.x, bar.y, bar.width, bar.height, "muted", 2, hatched=True)
     marks.append(bar)
     last = end

@@ -191,7 +191,11 @@ def _answer(comparison: Comparison, family: Family, found: Mapping[str, ArmFigur
         return _pair(family.verdicts[0])
     invalid = [verdict.arm for verdict in family.verdicts if verdict.verdict == "invalid"]
     tail = f" Invalid: {', '.join(invalid)}." if invalid else ""
-    valid = [verdict for verdict in family.verdicts if verdict.verdict != "invalid"]
+    valid = [verdict for verdict in family.verdicts if verdict.is_valid]
+    busy = [verdict for verdict in family.verdicts if verdict.verdict == "busy"]
+    if busy and not valid:
+        return f"{'; '.join(map(while_busy, busy))}.{tail}"
+    tail = "".join(f" {while_busy(verdict)}." for verdict in busy) + tail
     if valid and all(verdict.verdict is None for verdict in valid):
         fastest = max(valid, key=lambda verdict: verdict.ratio or 0.0)
         return f"No verdict from a quick look; {fastest.arm} was {_times(fastest)} {baseline}.{tail}"
@@ -234,6 +238,8 @@ def _pair(verdict: Verdict) -> str:
             return f"No difference between {arm} and {baseline} was detected here: {verdict.reason}."
         case "invalid":
             return f"No answer: {arm} is invalid: {verdict.reason}."
+        case "busy":
+            return f"{while_busy(verdict)}."
         case None:
             ratio = (
                 f"{arm} was {times(_of(verdict.ratio))} times as fast as {baseline}"
@@ -241,6 +247,18 @@ def _pair(verdict: Verdict) -> str:
                 else "nothing was measured"
             )
             return f"No verdict from a quick look: {ratio}."
+
+
+def while_busy(verdict: Verdict) -> str:
+    """What a `busy` verdict says, with its condition: "a was as fast as b, while others used 0.9 of 2 CPUs"."""
+    arm, baseline, condition = verdict.arm, verdict.baseline, verdict.condition
+    match verdict.while_busy:
+        case "faster" | "slower":
+            return f"{arm} was {_times(verdict)} {baseline}, while {condition}"
+        case "equivalent":
+            return f"{arm} was as fast as {baseline} ({_interval(verdict)} times), while {condition}"
+        case _:
+            return f"No difference between {arm} and {baseline} was detected, while {condition}"
 
 
 def _times(verdict: Verdict) -> str:

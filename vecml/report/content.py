@@ -15,6 +15,7 @@ SHAPES: Mapping[str, tuple[Shape, bool, str]] = {
     "equivalent": ("square", False, "■"),
     "undetected": ("circle", True, "○"),
     "no verdict": ("circle", True, "○"),
+    "busy": ("circle", False, "◐"),
     "invalid": ("cross", False, "✕"),
 }
 

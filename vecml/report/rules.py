@@ -42,10 +42,17 @@ def verdict_rules(content: Content) -> list[tuple[str, str]]:
     return [
         (
             "invalid",
-            "The answers are wrong, the arm died or hung, over"
-            f" {percent(rules.dropped_share, 0)} of its rounds were disturbed, its speed drifted by more than"
+            "The answers are wrong, the arm died or hung, others' threads of its own comparison did not come to rest in"
+            f" over {percent(rules.dropped_share, 0)} of its rounds, its speed drifted by more than"
             f" {percent(rules.drift_size, 0)} within its launches, or the baseline's own copy (the null arm) came out"
             f" different (p below {rules.null_level:g}). An invalid arm has no verdict, however fast it is.",
+        ),
+        (
+            "busy",
+            f"Others used the CPUs in over {percent(rules.dropped_share, 0)} of its rounds, and fewer than three"
+            f" launches have {rules.quiet_rounds} quiet rounds. The verdict holds only under the load that it names:"
+            " its interval is wider by what the null arm showed under the same load. It enters neither history nor the"
+            " leaderboard's order, and chooses no champion.",
         ),
         ("equivalent", f"The 90 % interval of the ratio lies within {percent(rules.equivalence)} of 1."),
         (

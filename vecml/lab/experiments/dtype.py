@@ -99,7 +99,7 @@ def tell(outcome: Outcome) -> tuple[str, str, str]:
     single = outcome.cell(label, "float32")
     half = outcome.cell(label, "float16")
     second = "float32 moves half the bytes, but its gain could not be measured"
-    if single is not None and single.ratio is not None and single.word in ("undetected", "invalid"):
+    if single is not None and single.ratio is not None and single.word in ("undetected", "invalid", "busy"):
         second = f"float32 moves half the bytes; {single.ratio:.2f} times the speed is no certain gain here"
     elif single is not None and single.ratio is not None:
         near = 1.6 <= single.ratio <= 2.5
