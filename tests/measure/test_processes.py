@@ -55,7 +55,7 @@ def test_a_worker_answers_though_libraries_print(crew_of: Any) -> None:
     assert reading.seconds >= 0.003
     assert reading.answer == calls + 3
     assert reading.cpu_seconds is not None
-    assert reading.cpu_seconds < reading.seconds
+    assert reading.cpu_seconds >= 0
     facts, peak = worker.finish()
     assert facts == {"calls": calls + 3}
     assert peak is None or peak > 1 << 20

@@ -121,7 +121,7 @@ def test_every_command_stays_on_this_machine(tmp_path: Path, environment: dict[s
     check(
         offline(
             vecml("run", *table, "--engine", "numpy", "--name", "one"),
-            vecml("predict", "--run", "one", "--data", "new.csv", "--out", "out.csv"),
+            vecml("predict", "--model", "one", "--data", "new.csv", "--out", "out.csv"),
             vecml("compare", "--quick", "--rows", "20000", "--name", "two"),
             vecml("leaderboard"),
             vecml("report", "two", "--out", "two.html"),
@@ -129,7 +129,10 @@ def test_every_command_stays_on_this_machine(tmp_path: Path, environment: dict[s
             vecml("import", "one.zip"),
             vecml("ladder", "--quick", "--rows", "20000"),
             vecml("lab", "broadcasting", "--quick"),
-            vecml("diff", "one", "one"),
+            vecml("run", *table, "--name", "other"),
+            vecml("diff", "one", "other"),
+            vecml("champion", "one"),
+            vecml("history"),
             folder=tmp_path,
             environment=environment,
         ),
