@@ -60,7 +60,7 @@ def offline(*commands: list[str], folder: Path, environment: dict[str, str], sec
         env={**kept, "HOME": str(folder / "home")},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1500,
         check=False,
     )
     if done.returncode and "unshare" in done.stderr:
