@@ -9,7 +9,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 # What the first run imports is compiled once and kept in $(VENV), not compiled again in each process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup pins outdated run check check-types check-style test test-system test-browser test-long test-gpu notebooks bench bench-tables qualify docs dist ui up clean
+.PHONY: help setup pins outdated run check check-types check-style test test-system test-browser test-long test-faults test-gpu notebooks bench bench-tables qualify docs dist ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,13 +62,16 @@ check-style: $(READY)
 	$(BIN)/lint-imports --config pyproject.toml
 
 test: $(READY)  ## the tests that need no server
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not system and not browser and not long"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not system and not browser and not long and not faults"
 
 test-system: $(READY)  ## real servers, workers and signals; MLflow's and Prefect's pages in Debian's chromium, if it is there
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(system or browser) and not long" tests/system tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(system or browser) and not long" tests/system tests/browser tests/faults
 
 test-long: $(READY)  ## what takes minutes: kills at ten random moments, two workers, everything brought up, champion, optimize
 	$(BIN)/python -m pytest -m long tests
+
+test-faults: $(READY)  ## kills, full disks, outages, races and hostile files: hours, and a table; VECML_FAULTS=0.1 is a tenth
+	$(BIN)/python -m pytest -m faults tests/faults
 
 test-browser: $(READY)  ## MLflow's and Prefect's pages and the report in Debian's chromium; skipped, with the reason, without it
 	$(BIN)/python -m pytest -m "browser and not long" tests/browser

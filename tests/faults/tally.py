@@ -1,0 +1,49 @@
+"""What the harness of faults has tried and what did not hold, a row for each kind of fault."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+SCALE = float(os.environ.get("VECML_FAULTS", "1"))
+
+
+@dataclass
+class Row:
+    """One kind of fault: how often it was tried, how often it did not come about, and what broke, to be done again."""
+
+    fault: str
+    holds: str
+    tried: int = 0
+    missed: int = 0
+    broken: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """The row of the table."""
+        return f"| {self.fault} | {self.holds} | {self.tried} | {self.missed} | {len(self.broken)} |"
+
+
+ROWS: dict[str, Row] = {}
+HEAD = "| fault | what holds | tried | did not come about | broken |\n|---|---|---|---|---|"
+
+
+def row(fault: str, holds: str) -> Row:
+    """The row of this fault, made when it is first asked for."""
+    return ROWS.setdefault(fault, Row(fault, holds))
+
+
+def scaled(full: int, sample: bool = False) -> int:
+    """How many of `full` to try: all, or the share that VECML_FAULTS says (0.1), or one where CI takes a sample."""
+    return 1 if sample else max(1, round(full * SCALE))
+
+
+def spread(points: int, last: int) -> Sequence[int]:
+    """So many of the numbers 1 to `last`, evenly spread, the last among them."""
+    points = min(points, last)
+    return sorted({max(1, round(last * (number + 1) / points)) for number in range(points)})
+
+
+def table() -> Iterator[str]:
+    """The lines of the table, and of what did not hold."""
+    yield from (HEAD, *map(str, ROWS.values()))
+    for one in ROWS.values():
+        yield from (f"  {one.fault}: {what}" for what in one.broken)

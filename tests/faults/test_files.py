@@ -1,0 +1,118 @@
+"""A kill, a full disk or a bad one at any change of a file: outputs whole or absent, and all is well afterwards."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.faults.commands import COMMANDS, MAKES, Done, Workplace, said_truly
+from tests.faults.tally import Row, row, scaled, spread
+
+FLOWS = ("run", "compare")
+KILL = "SIGKILL at a write, rename, fsync or commit"
+KILL_HOLDS = "output absent or equal; the same again succeeds: none RUNNING, no half import, nothing left, integrity ok"
+ERROR_HOLDS = "one true line, no half file, no false success; the same again succeeds"
+ERRORS = {"full": "full disk", "error": "EIO", "scratch": "full TMPDIR"}
+# VECML_FAULT=command:number:action:folders does one again, and says what came of it.
+ONE = os.environ.get("VECML_FAULT")
+
+full = [pytest.mark.faults, pytest.mark.timeout(36_000)]
+sample = [pytest.mark.system, pytest.mark.timeout(300)]
+
+
+def place_for(name: str, request: pytest.FixtureRequest) -> Workplace:
+    found: Workplace = request.getfixturevalue("served" if name in FLOWS else "workplace")
+    return found
+
+
+def after_a_fault(place: Workplace, name: str) -> list[str]:
+    """What is wrong after the same command was given again, as a user would."""
+    done = place.call(name)
+    known = name == "champion" and "is champion already" in done.err
+    wrong = [] if done.code == 0 or known else [f"again: exit {done.code}: {done.err[-400:]!r}"]
+    return wrong + place.wrong(name)
+
+
+def tried(place: Workplace, one: Row, name: str, at: int, action: str, under: str = "both") -> Done | None:
+    """Have the fault happen and write down what is wrong; None where the command made fewer changes than that."""
+    place.lay()
+    done = place.call(name, at, action, under)
+    one.tried += 1
+    if done.changes < at:
+        one.missed += 1
+        return None
+    wrong = place.half(name)
+    if action in ("full", "error"):
+        if done.code == 0:
+            # A file that is optional may be left out, with a warning: what was asked for must be there.
+            wrong += [f"false success: {text}" for text in place.wrong(name) if not text.endswith(" is left")]
+            if name in MAKES and not (place.place / MAKES[name]).exists():
+                wrong.append(f"false success: no {MAKES[name]}")
+        else:
+            wrong += said_truly(done)
+        wrong += [
+            f"at once: {text}" for text in place.left() if text.startswith((".", "vecml-")) and "unsaved" not in text
+        ]
+    wrong += after_a_fault(place, name)
+    one.broken += [f"{text}   ({place.again(name, at, action, under)})" for text in wrong]
+    return done
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [*(pytest.param(name, False, marks=full) for name in COMMANDS), pytest.param("import", True, marks=sample)],
+)
+def test_a_kill_at_any_change(name: str, part: bool, request: pytest.FixtureRequest) -> None:
+    if ONE:
+        pytest.skip("one other fault was asked for")
+    place = place_for(name, request)
+    one = row(f"{KILL}: {name}", KILL_HOLDS)
+    begun = len(one.broken)
+    changes = place.learn(name) if not part else 40
+    for number, at in enumerate(spread(scaled(60, part), changes)):
+        tried(place, one, name, at, "group" if number % 2 else "kill")
+    assert one.broken[begun:] == []
+
+
+@pytest.mark.parametrize("fault", ERRORS)
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [*(pytest.param(name, False, marks=full) for name in COMMANDS), pytest.param("export", True, marks=sample)],
+)
+def test_an_error_at_each_of_the_first_changes(
+    name: str, part: bool, fault: str, request: pytest.FixtureRequest
+) -> None:
+    if ONE or (part and fault != "full"):
+        pytest.skip("one of them will do")
+    place = place_for(name, request)
+    one = row(f"{ERRORS[fault]}: {name}", ERROR_HOLDS)
+    begun = len(one.broken)
+    action, under = ("full", "scratch") if fault == "scratch" else (fault, "work")
+    last = 200
+    for at in [5] if part else spread(scaled(200), last):
+        if tried(place, one, name, at, action, under) is None:
+            break  # it makes no more changes than that
+    assert one.broken[begun:] == []
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(36_000)
+@pytest.mark.skipif(not ONE, reason="VECML_FAULT names none to do again")
+def test_one_again(request: pytest.FixtureRequest) -> None:
+    assert ONE is not None
+    name, at, action, under = ONE.split(":")
+    place = place_for(name, request)
+    place.learn(name)
+    one = row(ONE, "")
+    assert tried(place, one, name, int(at), action, under) is not None, "it makes fewer changes than that"
+    assert one.broken == []
+
+
+def test_what_is_asked_of_the_harness_itself(tmp_path: Path) -> None:
+    """Its points reach the last change, and an error that is no line of ours is seen."""
+    assert spread(4, 10) == [2, 5, 8, 10]
+    assert spread(60, 3) == [1, 2, 3]
+    assert said_truly(Done(2, "", "error: cannot write x: No space left on device\nhint: make room\n", 1)) == []
+    assert said_truly(Done(1, "", "Traceback (most recent call last):\n", 1)) != []
+    assert said_truly(Done(70, "", "error: vecml failed\n", 1)) != []
+    assert said_truly(Done(2, "", "", 1)) != []
