@@ -5,15 +5,15 @@ anew. CI takes a sample of one of each kind.
 """
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.faults.commands import RUN, THEIRS, Workplace, compiled_shim
+from tests.faults.servers import Server
 from tests.faults.tally import ROWS, table
-from tests.migrated_store import _stores_are_copies, migrated_database
+from tests.migrated_store import MIGRATED, _stores_are_copies, made_once, migrate_mlflow, migrated_database
 from tests.system.conftest import environment, prefect_home, shared_prefect
 from vecml.report.summary import PipelineResult
 
@@ -57,18 +57,23 @@ def lay_template(place: Path, result: PipelineResult) -> None:
 
 
 @pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, telling_result: PipelineResult) -> Path:
+    """A folder with a store, to be copied."""
+    place = tmp_path_factory.mktemp("template") / "work"
+    place.mkdir()
+    lay_template(place, telling_result)
+    return place
+
+
+@pytest.fixture(scope="session")
 def workplace(
-    tmp_path_factory: pytest.TempPathFactory,
-    environment: dict[str, str],
-    telling_result: PipelineResult,
-    migrated_database: Path,
-) -> Iterator[Workplace]:
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], telling_result: PipelineResult
+) -> Workplace:
     """A folder for the commands that need no Prefect server."""
-    folder = tmp_path_factory.mktemp("faults")
     if shutil.which("cc") is None:
         pytest.skip("there is no C compiler to make the shim with")
-    shim = compiled_shim(folder)
-    return Workplace(folder, lambda place: lay_template(place, telling_result), shim, environment)
+    folder = tmp_path_factory.mktemp("faults")
+    return Workplace(folder, lambda place: lay_template(place, telling_result), compiled_shim(folder), environment)
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +81,22 @@ def served(workplace: Workplace, shared_prefect: str) -> Workplace:
     """The same for the commands that are flows."""
     workplace.environment["PREFECT_API_URL"] = shared_prefect
     return workplace
+
+
+@pytest.fixture
+def mlflow_in_reach(tmp_path: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A real MLflow server, not started, over a store that has no run."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    database = made_once(tmp_path_factory, MIGRATED, migrate_mlflow) / "mlflow.db"
+    (folder / "mlflow.db").write_bytes(database.read_bytes())
+    return Server("mlflow", folder, environment, compiled_shim(tmp_path))
+
+
+@pytest.fixture
+def prefect_in_reach(tmp_path: Path, environment: dict[str, str]) -> Server:
+    """A real Prefect server, not started."""
+    folder = tmp_path / "prefect"
+    folder.mkdir()
+    (folder / "prefect.db").write_bytes((Path(environment["PREFECT_HOME"]) / "prefect.db").read_bytes())
+    return Server("prefect", folder, environment, compiled_shim(tmp_path))

@@ -3,7 +3,8 @@
  * Counted is every call that changes a file or a folder under one of the paths in FAULT_UNDER (separated by colons):
  * write, rename, link, unlink, fsync, truncate, and open or mkdir that make something. The count is shared by all
  * processes, in the first eight bytes of the file FAULT_COUNT. At the call number FAULT_AT, before it is done, FAULT_DO
- * says what happens: `kill` ends the process by SIGKILL, `group` its whole process group, `full` fails this call and every
+ * says what happens: `kill` ends the process by SIGKILL, `group` its whole process group, `stop`
+ * halts the process by SIGSTOP, `full` fails this call and every
  * later one with ENOSPC (a removal never fails: it makes room), `error` fails this one with EIO. FAULT_LOG, where it is
  * set, gets a line for each call: number, process, name, path.
  */
@@ -92,6 +93,7 @@ static int fails(const char *name, int folder, const char *path, int makes_room)
     if (!at || !action || number < at) return 0;
     if (number == at && !strcmp(action, "kill")) syscall(SYS_kill, getpid(), SIGKILL);
     if (number == at && !strcmp(action, "group")) syscall(SYS_kill, 0, SIGKILL);
+    if (number == at && !strcmp(action, "stop")) syscall(SYS_kill, getpid(), SIGSTOP);
     if (makes_room) return 0;
     if (!strcmp(action, "full")) {
         errno = ENOSPC;
