@@ -42,6 +42,7 @@ CODES: dict[str, str] = {
     "VML036": "NA is a word of a column and not a missing value",
     "VML037": "a column that is mostly numbers or dates is read as text",
     "VML038": "a class is called as a missing value often is",
+    "VML039": "values differ in capital letters only",
     "VML040": "a column without a name, or with the name of another, got one",
     "VML041": "a column that counts the rows or copies the label was dropped",
     "VML042": "a column may give the label away",

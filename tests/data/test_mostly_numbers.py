@@ -195,3 +195,30 @@ def test_signs_that_are_classes_are_not(tmp_path: Path, classes: list[str]) -> N
     n = len(classes)
     path.write_text("a,label\n" + "".join(f"{i * i % 7},{classes[i * 7919 // 13 % n]}\n" for i in range(60)))
     assert load_table(make_config({"data": str(path), "target": "label"})).classes == tuple(sorted(classes))
+
+
+def test_values_that_differ_in_capital_letters_only_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    smoker, classes = ["Yes", "no", "yes", "No"], ["good", "bad", "GOOD"]
+    rows = [f"{smoker[i % 4]},{i * i % 7},{classes[i * 7919 // 13 % 3]}" for i in range(60)]
+    path.write_text("\n".join(["smoker,b,label", *rows]) + "\n")
+    table, said = loaded(path)
+    assert table.classes == ("GOOD", "bad", "good")
+    assert said == [
+        "VML039 column 'smoker' has values that differ in capital letters only, and count as different: 'No' and 'no',"
+        " 'Yes' and 'yes'",
+        "VML039 column 'label' has values that differ in capital letters only, and count as different: 'GOOD' and"
+        " 'good'",
+    ]
+    openly = {"data": str(path), "target": "label", "categorical": ("smoker", "label"), "strict": True}
+    assert load_table(make_config(openly)).digest == table.digest
+
+
+def test_a_word_in_one_row_beside_a_few_numbers_is_said(tmp_path: Path) -> None:
+    _, said = loaded(saved(tmp_path, ["cm", *(str(i % 5) for i in range(99))]))
+    assert said == [
+        "VML037 column 'a' is mostly numbers, but read as text: 1 of 100 rows say something else, such as 'cm'"
+        " (--missing cm lets them count as missing, and makes numbers of the rest; --categorical a keeps it as text)"
+    ]
+    made, told = column(["1", "2", "3", "A"] * 9)
+    assert (made.kind, told) == ("category", [])

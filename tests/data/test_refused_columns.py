@@ -64,7 +64,7 @@ REFUSED: dict[str, Case] = {
         "data.csv",
         numbered(20, lambda i: f"{'inf' if i == 16 else i},{'xy'[i % 2]}"),
         {},
-        "column 'a' has an infinite value in row 17",
+        "column 'a' has an infinite value in row 17, line 18",
         "count infinite values as missing: {run} --missing inf",
     ),
     "minus infinity": (
@@ -114,28 +114,28 @@ REFUSED: dict[str, Case] = {
         numbered(1001, lambda i: f"{i},name {i}"),
         {},
         "target 'label' has 1,001 distinct values; a classifier takes at most 1,000 classes",
-        "name another column with --target: one with a few values that repeat",
+        "name another column as the target: one with a few values that repeat",
     ),
     "list as label": (
         "data.parquet",
         parquet(a=[1, 2], label=[[1], [2]]),
         {},
         "target 'label' holds list<element: int64>, which is no number, text, time or boolean",
-        "name another column with --target: one with a few values that repeat",
+        "name another column as the target: one with a few values that repeat",
     ),
     "no label at all": (
         "data.csv",
         rows("a,label", "1,", "2,"),
         {},
         "target 'label' has no value in any row of data.csv",
-        "name another column with --target: one with a few values that repeat",
+        "name another column as the target: one with a few values that repeat",
     ),
     "one class": (
         "data.csv",
         rows("a,label", "1,x", "2,x", "3,"),
         {},
         "target 'label' has one class only: 'x' in all 2 rows",
-        "name another column with --target: one with a few values that repeat",
+        "name another column as the target: one with a few values that repeat",
     ),
 }
 

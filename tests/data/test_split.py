@@ -94,7 +94,7 @@ def test_every_row_is_drawn_as_often() -> None:
             [1, 5],
             0.2,
             "class 'c0' has 1 row; the split needs at least 2",
-            "name another column with --target: one with a few values that repeat",
+            "name another column as the target: one with a few values that repeat",
         ),
         (
             [1, 5, 0, 9, 1, 1, 1, 1],

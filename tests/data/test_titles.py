@@ -151,3 +151,9 @@ def test_arff_with_notes_and_blanks(tmp_path: Path) -> None:
     saved(tmp_path, "\n".join([*rows[:9], "3,x"]) + "\n", "a.arff")
     with pytest.raises(DataError, match=r"^a\.arff: row 4, line 10, has 2 values, the header declares 3 columns$"):
         read_arff(path)
+
+
+def test_a_value_that_cannot_be_is_named_with_its_line(tmp_path: Path) -> None:
+    path = saved(tmp_path, 'a,b,label\n1,2,"x\ny"\n\n5,inf,x\n7,1e300,"x\ny"\n' + ROWS)
+    with pytest.raises(DataError, match=r"^column 'b' has an infinite value in row 2, line 5$"):
+        load_table(make_config({"data": str(path), "target": "label"}))

@@ -88,6 +88,19 @@ def test_a_bad_value_late_leaves_nothing_and_what_was_there_stays(tmp_path: Path
 
 
 @pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
+def test_a_value_of_a_text_file_that_cannot_be_is_named_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", table())
+    lines = path.read_text().splitlines()
+    sizes = lines[0].replace('"', "").split(",").index("size")
+    values = lines[901].split(",")
+    values[sizes] = "wide"
+    path.write_text("\n".join([*lines[:901], "", ",".join(values), *lines[902:]]) + "\n")
+    model = classifier()
+    with pytest.raises(DataError, match=r": 'wide' in row 901, line 903 is not one$"):
+        predict_file(model, open_file(path, model.encoding), Setting("numpy"), tmp_path / "o.csv", block_rows=64)
+
+
+@pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
 def test_a_disk_that_is_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -87,7 +87,7 @@ def test_bad_data_starts_no_server_and_leaves_no_run(vecml_here: Vecml, tmp_path
     done = vecml_here("run", "--data", "bad.csv", "--target", "label")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("error: column 'b' has an infinite value in row 2\n")
+    assert done.stderr.startswith("error: column 'b' has an infinite value in row 2, line 3\n")
     assert len(done.stderr.splitlines()) == 2
     assert not (tmp_path / "mlruns" / "mlflow.db").exists()
 
@@ -150,10 +150,10 @@ def test_bad_data_ends_a_flow_run_failed(tmp_path: Path, environment: dict[str, 
         timeout=240,
         check=False,
     )
-    assert "column 'b' has an infinite value in row 2" in done.stderr
+    assert "column 'b' has an infinite value in row 2, line 3" in done.stderr
     (run,) = runs_in(tmp_path)
     assert run.info.status == "FAILED"
-    assert run.data.tags["vecml.error"] == "column 'b' has an infinite value in row 2"
+    assert run.data.tags["vecml.error"] == "column 'b' has an infinite value in row 2, line 3"
     assert run.info.end_time is not None
 
 

@@ -54,7 +54,7 @@ class Advice:
         if offered is None and len(self.columns) > 1:
             offered, bins = _numbers_column(self.columns), OFFERED_BINS
         if offered is None or self.config is None:
-            return "name another column with --target: one with a few values that repeat"
+            return "name another column as the target: one with a few values that repeat"
         drop = (self.config.target,) if unusable and self.config.target else ()
         return f"{words}: {self.command({'target': offered, 'drop': drop, 'bins': bins})}"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vecml.data.handed import is_python
 from vecml.data.remedy import flags, is_on_trial
 from vecml.data.selection import listed_columns
 from vecml.errors import DataError
@@ -122,7 +123,8 @@ class Findings:
         taken = [decision for decision in self.decisions if decision.instead != {}]
         if strict and taken:
             said = "; ".join(_sentences(taken))
-            raise DataError(f"--strict: vecml would decide this: {said}", f"say it: {write(_said_openly(taken))}")
+            strictly = "strict=True" if is_python() else "--strict"
+            raise DataError(f"{strictly}: vecml would decide this: {said}", f"say it: {write(_said_openly(taken))}")
         if is_on_trial():
             return
         for code in dict.fromkeys(decision.code for decision in self.decisions):

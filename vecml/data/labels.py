@@ -20,7 +20,7 @@ from vecml.data.na_words import NA
 from vecml.data.reading import Reading
 from vecml.data.selection import listed
 from vecml.data.table import MISSING_CODE, Column
-from vecml.data.text_column import EVERYTHING, ColumnRules, Said, category, steps_for, what_it_says
+from vecml.data.text_column import EVERYTHING, ColumnRules, Said, category, steps_for, tell_alike, what_it_says
 from vecml.data.text_values import MARKERS, read_texts
 from vecml.errors import DataError
 from vecml.numbers import count
@@ -104,6 +104,7 @@ def _said_values(
         words = category(target, text_N, values, AS_WRITTEN.reading)
         if target not in rules.categorical:
             _tell_markers(target, words, findings, is_na_word=target in rules.words)
+            tell_alike(words, findings)
         return words.values_N.astype(np.int64), np.array(words.categories, dtype=object)
     if said.code:
         findings.decided(said.code, target, said.what, None, steps_for(target, said))

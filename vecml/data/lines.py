@@ -3,12 +3,14 @@
 import codecs
 import csv
 import itertools
+import re
 from pathlib import Path
 
 from vecml.data.dialect import Dialect
 from vecml.data.text_stream import arrow_separator, arrow_stream
 from vecml.errors import DataError
 
+ROW = re.compile(r"\bin row (\d+)\b(?!, line)")
 MOST_ROWS = 1_000_000  # a refusal must come soon: of rows beyond, the line is not looked for
 
 
@@ -22,6 +24,18 @@ def place_of_row(path: Path, dialect: Dialect, row: int) -> str:
     """
     line = line_of_row(path, dialect, row)
     return f"row {row}" if line is None else f"row {row}, line {line}"
+
+
+def name_lines(error: DataError, path: Path, dialect: Dialect) -> None:
+    """Let the message of an error name the line beside each row of a text file.
+
+    Args:
+        error: is changed.
+        path, dialect: as for `place_of_row`.
+    """
+    if ROW.search(error.message):
+        error.message = ROW.sub(lambda found: f"in {place_of_row(path, dialect, int(found[1]))}", error.message)
+        error.args = (error.message,)
 
 
 def line_of_row(path: Path, dialect: Dialect, row: int) -> int | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vecml.config import DATABASES, TrainingConfig
 from vecml.data import handed
-from vecml.data.dialect import AskedFormat, asked_of
+from vecml.data.dialect import AskedFormat, asked_of, text_suffix
 from vecml.data.files import Say, check_file, read_file
 from vecml.data.reading import Words
 from vecml.data.several import partition_of, read_several, several
@@ -104,6 +104,12 @@ def is_path(data: str) -> bool:
 def is_single_file(data: str) -> bool:
     """Whether the data is one file, which can be read a block of rows at a time."""
     return not data.startswith(DATABASES) and data != STANDARD_INPUT and several(data) is None
+
+
+def is_text_file(data: str) -> bool:
+    """Whether the data is one text file of this machine."""
+    path = Path(data).expanduser()
+    return is_path(data) and is_single_file(data) and text_suffix(path) is not None and path.is_file()
 
 
 def shown_address(address: str) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +20,13 @@ from vecml.data import builtin, synthetic
 from vecml.data.advice import Advice
 from vecml.data.classes import check_classes, check_fewest, rows_for_testing, without_rare
 from vecml.data.column_names import typeable_names
+from vecml.data.dialect import asked_of
 from vecml.data.digest import table_digest
 from vecml.data.findings import Findings
+from vecml.data.handed import is_python
 from vecml.data.leaks import without_leaks
-from vecml.data.origin import check_origin, read_origin
-from vecml.data.remedy import Follow, on_trial, whole_commands
+from vecml.data.origin import check_origin, is_text_file, read_origin
+from vecml.data.remedy import Follow, is_on_trial, on_trial, whole_commands
 from vecml.data.selection import Chosen, choose_columns, features_of, listed, nearest, no_such_columns
 from vecml.data.table import MISSING_CODE, Column, Table, is_constant, is_missing, take_rows
 from vecml.errors import DataError
@@ -111,7 +114,16 @@ def _load(config: TrainingConfig, needed: Collection[str], follow: Follow) -> Ta
         return table_from_arrow(arrow, source, config, needed, follow=follow)
     findings = Findings()
     arrow, shown = read_origin(config, partial(findings.decided, "VML050", None))
-    return table_from_arrow(arrow, shown, config, needed, findings, follow)
+    try:
+        return table_from_arrow(arrow, shown, config, needed, findings, follow)
+    except DataError as error:
+        if is_text_file(source) and not is_on_trial():
+            from vecml.data.lines import name_lines  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
+            from vecml.data.text_stream import find_dialect  # noqa: PLC0415 -- the same
+
+            path = Path(source).expanduser()
+            name_lines(error, path, find_dialect(path, asked_of(config)))
+        raise
 
 
 @dataclass(frozen=True)
@@ -223,7 +235,8 @@ def _use_all(advice: Advice) -> str:
     if config is None or not (config.drop or config.keep):
         return f"a table needs a column beside the target: {listed(advice.names)} is all there is"
     everything = dataclasses.replace(advice, config=config.model_copy(update={"drop": (), "keep": ()}))
-    return f"beside the target, --drop and --keep must leave one; with all columns: {everything.command({})}"
+    both = "drop and keep" if is_python() else "--drop and --keep"
+    return f"beside the target, {both} must leave one; with all columns: {everything.command({})}"
 
 
 def _labelled(read: Labelled, advice: Advice, needed: Collection[str]) -> Table:

@@ -5,7 +5,7 @@ The rules look at distinct values and at how many rows have each, never at rows 
 - Numbers, dates and truth values are told by what the text says. All values keep one way of writing; what cannot be
   told apart (`01/02/2019`) is decided for the column and said.
 - A column of which half the rows say numbers (or dates), more than 10 different ones, and too many others something
-  else to count as missing, is text like any other; that is said.
+  else to count as missing, is text like any other; that is said. So it is where 95 % say a few numbers.
 - A known marker (`?`, `n/a`, `-`) among numbers or dates is a missing value. Other words are so too where there are
   more than 10 distinct numbers and the words are few: at most 20 and at most a tenth as many as the distinct numbers,
   in at most 5 % of the rows (or one row). A single word may fill half of the rows (`never` in a column of years): that
@@ -125,7 +125,7 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
     if said.code:
         as_text = {"drop": (name,)} if dropped else {"categorical": (name,)}
         instead = as_text if said.kind == "category" else said.instead
-        findings.decided(said.code, name, said.what, instead, steps_for(name, said))
+        findings.decided(said.code, name, said.what, instead, steps_for(name, said, dropped=dropped))
     if said.kind == "category":
         if dropped:
             rows = count(int(count_D.sum()), "row")
@@ -135,7 +135,10 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
         _tell_pooled(name, count_D, rules.max_categories, findings)
         if name in rules.words:
             reading = replace(reading, na_is_word=True)
-        return category(name, code_N, values, reading, rules.max_categories)
+        made = category(name, code_N, values, reading, rules.max_categories)
+        if name not in rules.categorical:
+            tell_alike(made, findings)
+        return made
     values_D, _ = read_texts(said.kind, reading, texts)
     values_N = np.append(values_D, np.nan)[code_N]
     if said.kind == "boolean":
@@ -145,12 +148,26 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
     return Column(name, "number", values_N, (), reading)
 
 
-def steps_for(name: str, said: Said) -> tuple[Step, ...]:
-    """What the user can do about how the column of this name was read."""
+def tell_alike(column: Column, findings: Findings) -> None:
+    """Say which values of a category column (or of a label) differ in capital letters only, with VML039."""
+    first: dict[str, str] = {}
+    found = [(first.setdefault(value.casefold(), value), value) for value in column.categories]
+    pairs = [(one, other) for one, other in found if one != other]
+    if pairs:
+        shown = ", ".join(f"{shortened(one)} and {shortened(other)}" for one, other in pairs[:SHOWN_VALUES])
+        more = f" and {len(pairs) - SHOWN_VALUES:,} more" if len(pairs) > SHOWN_VALUES else ""
+        what = f"has values that differ in capital letters only, and count as different: {shown}{more}"
+        findings.decided("VML039", column.name, what, {"categorical": (column.name,)})
+
+
+def steps_for(name: str, said: Said, *, dropped: bool = False) -> tuple[Step, ...]:
+    """What the user can do about how the column of this name was read; `dropped`: it is left out as it is."""
     as_text = Step({"categorical": (name,)}, "keeps it as text")
     if said.code == "VML037":
         few = len(said.odd) <= MOST_ODD_VALUES
         made = Step({"missing": said.odd}, "lets them count as missing, and makes numbers of the rest")
+        if dropped:
+            return (made,) if few else ()
         return (made if few else Step({"drop": (name,)}, "leaves it out"), as_text)
     return (as_text,) if said.zeros else said.steps
 
@@ -251,9 +268,12 @@ def _numbers_or_dates(
             odd = tuple(said.filter(pa.array(~read_S)).to_pylist())
             return replace(made, odd=odd, reading=replace(made.reading, missing=(*missing, *odd), odd=odd))
     as_text = Said("category", Reading(missing=("", *missing)))
-    if not found or found[0][0].sum() <= FEW_VALUES:
+    if not found:
         return as_text
     read_S, made = found[0]
+    rare = int(count_S[~read_S].sum()) <= MOST_ODD_ROWS * int(count_S.sum())
+    if read_S.sum() <= FEW_VALUES and not (rare and read_S.sum() > 1):
+        return as_text
     odd = tuple(said.filter(pa.array(~read_S)).to_pylist())
     return replace(as_text, odd=odd, code="VML037", what=_mostly(made, said, read_S, count_S))
 

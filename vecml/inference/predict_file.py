@@ -22,6 +22,7 @@ from pyarrow import csv
 from vecml.atomic import check_folder, published
 from vecml.config import Setting
 from vecml.data.data_file import DataFile
+from vecml.data.lines import name_lines
 from vecml.data.stream import Block, blocks
 from vecml.device import usable_cpus
 from vecml.engines.base import Loaded
@@ -148,6 +149,10 @@ def predict_file(
                     count_C += np.bincount(label_N, minlength=len(count_C))
                     unseen, n_rows = unseen + new, n_rows + block.n_rows
                     advance(block.n_rows)
+    except DataError as error:
+        if data.dialect is not None:
+            name_lines(error, data.path, data.dialect)
+        raise
     finally:
         engine.close()
     if unseen:
