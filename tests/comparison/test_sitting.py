@@ -191,3 +191,23 @@ def test_a_busy_machine_is_warned_of(environments: list[int], monkeypatch: pytes
     monkeypatch.setattr(sitting, "load_now", lambda: Load(None, 1.25))
     with pytest.warns(VecmlWarning, match=r"other processes keep 1\.2 CPUs busy"):
         sitting.sit([], PLAN)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "needed", "free"),
+    [
+        (1.0, 2, "; settings of 1 thread are not disturbed"),
+        (0.9, 2, "; settings of 1 thread are not disturbed"),
+        (1.0, 1, ""),  # every arm is one
+        (2.0, 2, ""),  # nothing is free
+        (3.1, 8, "; settings of 5 threads are not disturbed"),
+    ],
+)
+def test_the_threads_that_are_free_are_offered(
+    monkeypatch: pytest.MonkeyPatch, foreign: float, needed: int, free: str
+) -> None:
+    monkeypatch.setattr(sitting, "affinity_cpus", lambda: max(2, needed))
+    said = (
+        f"other processes keep {foreign:.1f} CPUs busy: what they disturb does not count, or under that load only{free}"
+    )
+    assert sitting._busy(foreign, needed) == said

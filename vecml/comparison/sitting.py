@@ -6,6 +6,7 @@ in worker processes, and the machine is described again. Every measurement of ve
 
 import contextlib
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,12 +19,15 @@ from vecml import __version__
 from vecml.comparison.budget import Budget, machine_rules
 from vecml.comparison.comparison import Load, Record
 from vecml.environment import changes, describe
+from vecml.hardware import affinity_cpus
 from vecml.measure.context import read_counters, window
 from vecml.measure.coordinator import Progress, measure
 from vecml.measure.lock import only_measurement
+from vecml.measure.pairs import CROWDED_CPUS
 from vecml.measure.processes import ProcessSource
 from vecml.measure.records import Arm, Measured
 from vecml.measure.verdict import Rules, narrow_enough
+from vecml.numbers import count
 from vecml.progress import stage
 from vecml.warnings import warn
 
@@ -84,9 +88,7 @@ def sit(
             budget = dataclasses.replace(budget, began=budget.began + time.perf_counter() - asked)
         before = load_now()
         if before.foreign_cpus is not None and before.foreign_cpus > BUSY_CPUS:
-            warn(
-                "VML011", f"other processes keep {before.foreign_cpus:.1f} CPUs busy: what they disturb will not count"
-            )
+            warn("VML011", _busy(before.foreign_cpus, max((arm.cpus for group in groups for arm in group), default=1)))
         measured = _run_groups(groups, budget, lambda found: enough(found, rules), resumed, keep)
         after = load_now()
     changed = changes(environment, describe())
@@ -101,6 +103,18 @@ def sit(
         measured=measured,
         change=f"the environment changed meanwhile: {changed[0]}" if changed else None,
     )
+
+
+def _busy(foreign_cpus: float, needed: int) -> str:
+    """What a busy machine means for arms of which the widest needs so many CPUs."""
+    usable = affinity_cpus() or 1
+    said = (
+        f"other processes keep {foreign_cpus:.1f} CPUs busy: what they disturb does not count, or under that load only"
+    )
+    free = math.floor(usable - foreign_cpus + CROWDED_CPUS)
+    if 1 <= free < min(needed, usable):
+        said += f"; settings of {count(free, 'thread')} are not disturbed"
+    return said
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from vecml.numbers import percent
 
 
 @dataclass(frozen=True)
-class Load:
+class MeanLoad:
     """The load of the machine by others, as the mean over some time; None where it is unknown.
 
     Attributes:
@@ -36,7 +36,7 @@ class Load:
         return " and ".join(said) or "the machine was disturbed"
 
 
-def mean_load(windows: Iterable[Window]) -> Load:
+def mean_load(windows: Iterable[Window]) -> MeanLoad:
     """The mean load over these windows, each weighted with its time; at least one window.
 
     A window that does not know a figure is left out of that figure.
@@ -48,7 +48,7 @@ def mean_load(windows: Iterable[Window]) -> Load:
         total = sum(seconds for _, seconds in known)
         return sum(value * seconds for value, seconds in known) / total if total else None
 
-    return Load(
+    return MeanLoad(
         foreign_cpus=mean((one.foreign_cpus, one.seconds) for one in seen),
         usable_cpus=max(one.usable_cpus for one in seen),
         steal_share=mean((one.steal_share, one.seconds) for one in seen),
