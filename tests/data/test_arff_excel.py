@@ -106,6 +106,18 @@ def test_of_two_sheets_the_first_is_taken_and_said(tmp_path: Path) -> None:
         assert load(path).n_rows == 12
 
 
+def test_titles_above_a_sheets_header_are_left_out_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "t.xlsx"
+    titles: list[list[Cell]] = [["Report of 2024", "", ""], ["", "", ""]]
+    rows: list[list[Cell]] = [["a", "b", "kind"], *([i, i * i % 7, "xy"[i * 7919 // 13 % 2]] for i in (3, 1, 4, 1, 5))]
+    write_excel(path, {"A": [*titles, *rows]})
+    with pytest.warns(VecmlWarning, match=r"t.xlsx: 2 rows above its header left out: 'Report of 2024'"):
+        table = read_file(path)
+    write_excel(path, {"A": rows})
+    assert table.to_pydict() == read_file(path).to_pydict()
+    assert table.column_names == ["a", "b", "kind"]
+
+
 def test_kinds_of_excels_columns(tmp_path: Path) -> None:
     path = tmp_path / "t.xlsx"
     write_excel(path, {"A": [["flag", "mixed", "n"], [True, 1, 2], [False, "x", 2.5], [None, 2.5, None]]})

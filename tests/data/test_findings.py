@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import given, reject
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from typer.main import get_command
 
@@ -46,6 +46,7 @@ def test_a_list_of_names_as_people_type_it(typed: str, meant: tuple[str, ...]) -
     assert read_names(typed) == meant
 
 
+@settings(deadline=None)
 @given(st.sets(names, min_size=2, max_size=5), names.filter(bool))
 def test_the_command_of_a_hint_is_read_as_it_was_meant(listed: set[str], target: str) -> None:
     drop = tuple(sorted(listed - {target}))

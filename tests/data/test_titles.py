@@ -157,3 +157,12 @@ def test_a_value_that_cannot_be_is_named_with_its_line(tmp_path: Path) -> None:
     path = saved(tmp_path, 'a,b,label\n1,2,"x\ny"\n\n5,inf,x\n7,1e300,"x\ny"\n' + ROWS)
     with pytest.raises(DataError, match=r"^column 'b' has an infinite value in row 2, line 5$"):
         load_table(make_config({"data": str(path), "target": "label"}))
+
+
+def test_where_a_title_is_not_certain_the_hint_names_it(tmp_path: Path) -> None:
+    path = saved(tmp_path, "List of things\nname,colour,label\na,red,x\nb,blue,y\n")
+    with pytest.raises(DataError, match=r"^a\.csv: row 1, line 2 has 3 values, the header names 1 column$") as caught:
+        load_table(make_config({"data": str(path), "target": "label"}))
+    assert str(caught.value.hint).startswith(
+        "if the first line is a title, remove it; the row reads 'name,colour,label'"
+    )

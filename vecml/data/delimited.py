@@ -271,9 +271,10 @@ def arrow_error(path: Path, reason: str, dialect: Dialect) -> DataError:
         before = dialect.skipped + (dialect.names is None)  # Arrow counts lines before the rows as well
         where = place_of_row(path, dialect, int(row) - before) if row else "a row"
         named = "the header names" if dialect.names is None else "others have"
+        title = "if the first line is a title, remove it; " if expected == "1" and dialect.names is None else ""
         return DataError(
             f"{path.name}: {where} has {count(int(got), 'value')}, {named} {count(int(expected), 'column')}",
-            f"the row reads {shortened(content or '')}; a value that holds a separator must be in quotes",
+            f"{title}the row reads {shortened(content or '')}; a value that holds a separator must be in quotes",
         )
     utf8 = re.search(r"CSV column #(\d+).*invalid UTF8", reason)
     if utf8:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from vecml.data.selection import listed
+from vecml.data.selection import listed, shortened
+from vecml.data.titles import LOOKED_AT, rows_of_titles
 from vecml.errors import DataError, one_line
+from vecml.numbers import count
 
 
 def read_excel(path: Path) -> "tuple[pa.Table, str | None]":
-    """The first sheet that has rows; its first row names the columns. And which sheet it is, where there are several.
+    """The first sheet that has rows; its first row names the columns, or the one below titles. And what is to be told.
 
     A column of numbers, truth values or dates is that; one that mixes them with text is text. An empty cell is missing.
     Raises DataError where calamine is not installed, or the file cannot be read or has no rows.
@@ -33,12 +35,19 @@ def read_excel(path: Path) -> "tuple[pa.Table, str | None]":
     filled = [name for name, rows in sheets.items() if len(rows) > 1]
     if not filled:
         raise DataError(f"{path.name} has no sheet with a header and rows", "the first row must name the columns")
-    header, *rows = sheets[filled[0]]
+    content = sheets[filled[0]]
+    titles = rows_of_titles([[_written(value).strip() for value in row] for row in content[:LOOKED_AT]])
+    header, *rows = content[titles:]
     rows = [row for row in rows if any(value != "" for value in row)]
     columns = [_column([row[place] for row in rows]) for place in range(len(header))]
     table = pa.table(columns, names=[_written(value) for value in header])
-    rest = listed(filled[1:])
-    return table, f"the sheet {filled[0]!r} was taken; there are others: {rest}" if len(filled) > 1 else None
+    said = []
+    if len(filled) > 1:
+        said.append(f"the sheet {filled[0]!r} was taken; there are others: {listed(filled[1:])}")
+    if titles:
+        first = next(_written(value) for row in content for value in row if value != "")
+        said.append(f"{count(titles, 'row')} above its header left out: {shortened(first)}")
+    return table, "; ".join(said) or None
 
 
 def _column(values: Sequence[Any]) -> "pa.Array":
