@@ -28,6 +28,7 @@ CODES: dict[str, str] = {
     "VML016": "a comparison that was stopped goes on, or is logged",
     "VML017": "the machine itself became slower",
     "VML018": "the tracking server does not answer yet",
+    "VML019": "a result that waited for its store is logged, or waits on",
     "VML020": "the training was ended by the clock, so that it cannot be repeated",
     "VML021": "the training was ended by its bound of steps",
     "VML022": "a simple model is better than the network",

@@ -2,21 +2,21 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Metric
 
+from tasks.tracking.content import Content, as_params, log_values
 from tasks.tracking.location import locate
 from tasks.tracking.read import read_run
 from tasks.tracking.run import (
     LONGEST_NOTE,
     NOTE,
     OpenRun,
-    as_params,
-    as_tags,
     created_run,
     kept_on_failure,
     tracked_run,
@@ -86,36 +86,48 @@ class ComparisonWriter:
             (folder / "comparison.json").write_text(to_json(comparison), encoding="utf-8")
             environment = json.dumps(dict(comparison.environment), indent=1)
             (folder / "environment.json").write_text(environment + "\n", encoding="utf-8")
-            with kept_on_failure(store, self.run.run_id, folder):
-                self._log_parent(comparison, note, folder)
+            self._draw(comparison, folder)
+            content = self._content(comparison, note)
+            unfinished = "" if self.file is None else str(self.file.path)
+            with kept_on_failure(store, self.run, folder, content, unfinished=unfinished):
+                log_values(store, self.run.run_id, replace(content, children=()))
+                store.client.log_artifacts(self.run.run_id, str(folder))
                 known = self._finished_children()
-                for arm in figures(comparison):
-                    if arm.name not in known:
-                        self._log_child(comparison, arm)
-            drawn = scratch / "drawn"
-            if self._draw(comparison, drawn):
-                store.client.log_artifacts(self.run.run_id, str(drawn))
+                for child in content.children:
+                    if child["name"] not in known:
+                        self._log_child(child)
 
-    def _draw(self, comparison: Comparison, folder: Path) -> bool:
-        """Write report and pictures for MLflow into the new `folder`; False where the figures cannot be drawn."""
+    def _draw(self, comparison: Comparison, folder: Path) -> None:
+        """Write report and pictures for MLflow into `folder`; a warning says where the figures cannot be drawn."""
         run = self.run
         about = About(run.name, run.run_id, run.url, created=comparison.created)
         try:
             report, drawn = page(comparison, about), pictures(comparison)
         except (ValueError, ArithmeticError) as error:  # unforeseen figures; they are stored already
             warn("VML010", f"the report of run {run.name} could not be drawn: {type(error).__name__}: {error}")
-            return False
-        (folder / PICTURES).mkdir(parents=True)
+            return
+        (folder / PICTURES).mkdir()
         (folder / REPORT).write_text(report, encoding="utf-8")
         for name, content in drawn.items():
             (folder / PICTURES / name).write_bytes(content)
-        return True
 
-    def _log_parent(self, comparison: Comparison, note: str, folder: Path) -> None:
-        client, run_id = self.opened.store.client, self.run.run_id
-        tags = {**records.parent_end_tags(comparison), NOTE: _shortened(note)}
-        client.log_batch(run_id, params=as_params(records.parent_params(comparison)), tags=as_tags(tags))
-        client.log_artifacts(run_id, str(folder))
+    def _content(self, comparison: Comparison, note: str) -> Content:
+        """What is logged of the parent and of each setting, beside the files."""
+        now = int(time.time() * 1000)
+        return Content(
+            records.parent_params(comparison),
+            {**records.parent_end_tags(comparison), NOTE: _shortened(note)},
+            children=tuple(
+                {
+                    "name": arm.name,
+                    "tags": {**self.opened.tags, **records.child_tags(comparison, arm), **_device_tag(arm)},
+                    "params": records.child_params(arm),
+                    "metrics": records.child_metrics(arm),
+                    "at": now,
+                }
+                for arm in figures(comparison)
+            ),
+        )
 
     def _finished_children(self) -> set[str]:
         """Give the names of the settings that were logged before this run was stopped; delete half-logged ones."""
@@ -127,16 +139,15 @@ class ComparisonWriter:
                 store.client.delete_run(run.info.run_id)
         return finished
 
-    def _log_child(self, comparison: Comparison, arm: ArmFigures) -> None:
+    def _log_child(self, child: Mapping[str, Any]) -> None:
         """Log the setting's run. It is FINISHED whatever the verdict: that a setting is invalid is a result too."""
-        store, setting = self.opened.store, arm.setting
-        tags = {**self.opened.tags, **records.child_tags(comparison, arm), PARENT: self.run.run_id}
-        if setting is not None:
-            tags[keys.DEVICE_NAME] = device_name(setting.device, setting.device_index)
-        now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, 0) for name, value in records.child_metrics(arm).items()]
-        with created_run(store, arm.name, tags) as run, store_errors(store.location):
-            store.client.log_batch(run.run_id, metrics=metrics, params=as_params(records.child_params(arm)))
+        store = self.opened.store
+        metrics = [Metric(name, value, child["at"], 0) for name, value in child["metrics"].items()]
+        with (
+            created_run(store, child["name"], {**child["tags"], PARENT: self.run.run_id}) as run,
+            store_errors(store.location),
+        ):
+            store.client.log_batch(run.run_id, metrics=metrics, params=as_params(child["params"]))
 
 
 @dataclass(frozen=True)
@@ -206,6 +217,11 @@ def log_unlogged(except_for: Unfinished | None = None) -> list[str]:
         warn("VML016", f"run {writer.run.name} is logged now; it was measured when {location.shown} was away")
         logged.append(writer.run.name)
     return logged
+
+
+def _device_tag(arm: ArmFigures) -> dict[str, str]:
+    setting = arm.setting
+    return {} if setting is None else {keys.DEVICE_NAME: device_name(setting.device, setting.device_index)}
 
 
 def _shortened(note: str) -> str:

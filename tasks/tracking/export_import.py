@@ -29,8 +29,9 @@ from tasks.tracking.archive import (
     pack,
     unpack,
 )
+from tasks.tracking.content import BATCH_METRICS, as_params
 from tasks.tracking.location import Location
-from tasks.tracking.run import BATCH_METRICS, NOTE, as_params, runs_url
+from tasks.tracking.run import NOTE, runs_url
 from tasks.tracking.store import (
     LOCK_SECONDS,
     PARENT,

@@ -13,6 +13,7 @@ from mlflow.entities import Run
 
 from tasks.tracking.location import DATABASE, locate
 from tasks.tracking.store import WHERE_RUNS, Store, open_to_read, search, store_errors
+from tasks.tracking.unsaved import log_unsaved
 from vecml.comparison.subject import RecordedRun
 from vecml.config import PipelineConfig, make_config
 from vecml.errors import ModelError, SettingError, StoreError, one_line
@@ -83,7 +84,10 @@ def open_existing(asked: str | None = None) -> Store:
             f"{missing}: {location.folder} holds no runs",
             f"{WHERE_RUNS}{more}",
         )
-    return open_to_read(location)
+    store = open_to_read(location)
+    if store.writable:
+        log_unsaved(store)
+    return store
 
 
 def _nearest(store: Store, asked: str, kinds: Sequence[str]) -> str:

@@ -4,22 +4,21 @@ An exception ends a run as FAILED with the message in a tag; an interrupt, a ter
 KILLED. A run whose process was killed at once (SIGKILL, a power cut) is ended by the next process that opens the store.
 """
 
-import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
-
 from tasks.tracking import store as stores
+from tasks.tracking.answering import check_answers
+from tasks.tracking.content import Content, log_values
 from tasks.tracking.store import Store, store_errors
 from tasks.tracking.ui_columns import QUERY
-from vecml import keys
+from tasks.tracking.unsaved import log_unsaved, reopen
+from tasks.tracking.waiting import forget, keep
 from vecml.device import device_name
 from vecml.environment import Environment, describe, git_commit
 from vecml.errors import StoreError, VecmlError, interrupted, one_line
@@ -33,7 +32,6 @@ from vecml.warnings import warn
 UI_VIEW = "workflowType=machine_learning"  # without it MLflow's UI shows its pages for language models
 NOTE = "mlflow.note.content"
 LONGEST_NOTE = 8_000  # characters; the longest tag that MLflow accepts
-BATCH_METRICS = 900  # MLflow accepts 1,000 values in one call, params and tags included
 
 
 @dataclass(frozen=True)
@@ -94,8 +92,14 @@ class ResultWriter:
             folder = scratch / "run"
             for path, file in content.files.items():
                 _write(folder / path, file)
-            with kept_on_failure(store, run_id, folder):
-                _log_values(store, run_id, content)
+            now = int(time.time() * 1000)
+            values = Content(
+                dict(content.params),
+                {**content.tags, NOTE: content.note[:LONGEST_NOTE]},
+                tuple((name, value, now, 0) for name, value in content.metrics.items()),
+            )
+            with kept_on_failure(store, self.run, folder, values):
+                log_values(store, run_id, values)
                 store.client.log_artifacts(run_id, str(folder))
 
 
@@ -127,6 +131,7 @@ def tracked_run(
     Raises StoreError when the store cannot be opened or written.
     """
     store = stores.open_store()
+    log_unsaved(store, except_for=resume)
     environment = describe()
     commit = git_commit(Path.cwd())
     tags = start_tags(kind, environment, device, process_identity(), flow_run_id, commit)
@@ -143,7 +148,7 @@ def created_run(
     `name` and `resume` are as for `tracked_run`. Raises StoreError.
     """
     with store_errors(store.location):
-        created = _reopen(store, resume, tags) if resume else None
+        created = reopen(store, resume, dict(tags)) if resume else None
         if created is None:
             created = store.client.create_run(store.experiment.experiment_id, tags=dict(tags), run_name=name)
     run = _describe(store, created.info.run_id, created.info.run_name)
@@ -151,6 +156,8 @@ def created_run(
         yield run
         with store_errors(store.location):
             store.client.set_terminated(run.run_id, "FINISHED")
+            if resume:
+                forget(store.location, run.run_id)
     except Exception as error:
         status = "KILLED" if interrupted(error) else "FAILED"
         _end(store, run, status, _error_tag(error))
@@ -161,14 +168,23 @@ def created_run(
 
 
 @contextmanager
-def kept_on_failure(store: Store, run_id: str, folder: Path) -> Iterator[None]:
-    """Copy `folder` to the user's folder if the `with` block fails to store it; the StoreError names the copy."""
+def kept_on_failure(
+    store: Store, run: TrackedRun, files: Path, content: Content, example: Path | None = None, unfinished: str = ""
+) -> Iterator[None]:
+    """Keep the result in the user's folder if the `with` block fails to log it; the StoreError names that folder.
+
+    The next start logs it. `files`, `content`, `example` and `unfinished` are as for `tasks.tracking.waiting`.
+    """
+    location = store.location
     try:
-        with store_errors(store.location):
+        with store_errors(location):
+            if location.has_server:
+                check_answers(location.uri)
             yield
     except StoreError as error:
-        home = store.location.folder.parent if store.location.folder else Path.cwd()
-        error.hint = "; ".join(part for part in (_keep(folder, home, run_id), error.hint) if part)
+        kept = keep(location, run.run_id, run.name, files, asdict(content), example, unfinished)
+        if kept is not None:
+            error.hint = f"the result is kept in {kept}, and logged by the next start of vecml; {error.hint}"
         raise
 
 
@@ -177,62 +193,17 @@ def runs_url(store: Store) -> str:
     return f"{_experiment_page(store)}/runs?{UI_VIEW}&{QUERY}"
 
 
-def as_params(values: Mapping[str, str]) -> list[Param]:
-    """Convert params to MLflow's own type."""
-    return [Param(name, value) for name, value in values.items()]
-
-
-def as_tags(values: Mapping[str, str]) -> list[RunTag]:
-    """Convert tags to MLflow's own type."""
-    return [RunTag(name, value) for name, value in values.items()]
-
-
 def _write(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-
-
-def _log_values(store: Store, run_id: str, content: RunContent) -> None:
-    """Log params and tags with the first batch of metrics, so that a small result is logged whole or not at all."""
-    now = int(time.time() * 1000)
-    values = [Metric(name, value, now, 0) for name, value in content.metrics.items()]
-    params, tags = as_params(content.params), as_tags({**content.tags, NOTE: content.note[:LONGEST_NOTE]})
-    store.client.log_batch(run_id, metrics=values[:BATCH_METRICS], params=params, tags=tags)
-    for start in range(BATCH_METRICS, len(values), BATCH_METRICS):
-        store.client.log_batch(run_id, metrics=values[start : start + BATCH_METRICS])
-
-
-def _reopen(store: Store, run_id: str, tags: Mapping[str, str]) -> Run | None:
-    """Make the run RUNNING again, with these tags; None where it was deleted."""
-    try:
-        run = store.client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
-    if run.info.lifecycle_stage != "active":
-        return None
-    if keys.ERROR in run.data.tags:
-        store.client.delete_tag(run_id, keys.ERROR)
-    store.client.log_batch(run_id, tags=as_tags(tags))
-    store.client.update_run(run_id, status="RUNNING")
-    return run
-
-
-def _keep(folder: Path, home: Path, run_id: str) -> str:
-    """Copy a run's files to `home`; give a sentence that names the copy, or an empty one if it fails."""
-    kept = home / f"vecml-unsaved-{run_id}"
-    try:
-        shutil.copytree(folder, kept)
-    except OSError:
-        return ""
-    return f"the result is kept in {kept}"
 
 
 def _end(store: Store, run: TrackedRun, status: str, reason: str) -> None:
     """End the run; if this fails, warn (VML010), so that the first error is raised."""
     try:
         with _termination_waits(), store_errors(store.location):
+            if store.location.has_server:
+                check_answers(store.location.uri)
             stores.end_run(store, run.run_id, status, reason)
     except StoreError as error:
         warn("VML010", f"run {run.name} could not be ended as {status}: {error}; the next start closes it")

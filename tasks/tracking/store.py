@@ -12,7 +12,7 @@ import os
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from tasks.tracking.location import DATABASE, EXPERIMENT, Location, check_usable
 from tasks.tracking.read_only import to_read
 from tasks.tracking.relocate import update_addresses
 from tasks.tracking.ui_columns import store_view
+from tasks.tracking.waiting import waiting
 from vecml.errors import StoreError, one_line
 from vecml.identity import is_alive, process_identity
 from vecml.keys import COMPLETE, ERROR, FLOW_RUN, IMPORT_END, IMPORTING, KIND, PROCESS
@@ -45,11 +46,12 @@ WHERE_RUNS = "run this in the folder of its mlruns/, or name that with VECML_HOM
 
 @dataclass(frozen=True)
 class Store:
-    """An open store: MLflow's client, our experiment in it, and where it lies."""
+    """An open store: MLflow's client, our experiment in it, where it lies, and whether it can be written."""
 
     client: MlflowClient
     experiment: Experiment
     location: Location
+    writable: bool = True
 
 
 def preload(location: Location) -> None:
@@ -99,7 +101,7 @@ def open_to_read(location: Location | None = None) -> Store:
         return open_store(location)
     with store_errors(location):
         if location.folder is not None:
-            return _connect(to_read(location), reading=True)
+            return replace(_connect(to_read(location), reading=True), writable=False)
         store = _connect(location, reading=True)
         with suppress(MlflowException):  # this user may not write; another start ends the dead runs
             _settle_dead_imports(store)
@@ -260,8 +262,11 @@ def _settle_dead_imports(store: Store) -> None:
 def _close_dead_runs(store: Store) -> None:
     """End RUNNING runs whose process has provably ended as KILLED; leave runs of other machines alone."""
     closed = []
+    later = {one.run_id for one in waiting(store.location)}  # these are logged, and end well
     for run in running_runs(store):
         identity = run.data.tags.get(PROCESS, "")
+        if run.info.run_id in later:
+            continue
         if is_alive(identity) is False or _of_an_earlier_boot(store, identity, run):
             end_run(store, run.info.run_id, "KILLED", "the process ended without closing its run")
             closed.append(run.info.run_name)

@@ -78,7 +78,7 @@ def test_a_store_that_breaks_keeps_the_result_on_the_disk(home: Path, monkeypatc
     kept = home / f"vecml-unsaved-{writer.run.run_id}"
     assert caught.value.message == f"the tracking store {home / 'mlruns'} failed: it is full"
     assert caught.value.hint is not None
-    assert caught.value.hint.startswith(f"the result is kept in {kept}; ")
+    assert caught.value.hint.startswith(f"the result is kept in {kept}, and logged by the next start of vecml; ")
     assert from_json((kept / "comparison.json").read_bytes(), "kept").budget == "61s"
     assert json.loads((kept / "environment.json").read_text())["machine_key"] == KEYS["machine_key"]
     run, below = read(writer.run.run_id), children(writer.run.run_id)

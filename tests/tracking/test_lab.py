@@ -133,6 +133,7 @@ def test_a_store_that_fails_leaves_every_file_of_a_ladder(
         "ladder.json",
         "environment.json",
         "pictures/ladder.png",
+        "unsaved/content.json",
     }
     assert run_of(writer.run.run_id).info.status == "FAILED"
 

@@ -175,6 +175,7 @@ def _store() -> dict[str, str]:
     if location.folder is not None:
         found["database"] = _integrity(location.folder / "mlflow.db")
     found["ready"] = _readiness(location)
+    found["waiting"] = _waiting(location)
     return found
 
 
@@ -191,6 +192,15 @@ def _readiness(location: "Location") -> str:
         there = folder is not None and (folder / "mlflow.db").exists()
         return f"{'for reading only' if there else 'no'}: {error.message} ({error.hint})"
     return "yes"
+
+
+def _waiting(location: "Location") -> str:
+    """Name the results that could not be logged; the next start that can write the store logs them."""
+    from tasks.tracking.waiting import unreadable, waiting
+
+    found = [f"run {one.name} in {one.folder}, logged by the next start" for one in waiting(location)]
+    found += [f"{folder}, which vecml cannot log: look into it, and delete it" for folder in unreadable(location)]
+    return "; ".join(found) or "nothing"
 
 
 def _integrity(path: Any) -> str:
