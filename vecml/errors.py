@@ -16,6 +16,8 @@
 The command line prints `error: MESSAGE`, `hint: HINT` and ends with `exit_code`; `--debug` shows the traceback.
 """
 
+from pathlib import Path
+
 
 class VecmlError(Exception):
     """Base of them all.
@@ -72,7 +74,13 @@ class RegressionError(VecmlError):
 
 
 class StoreError(VecmlError):
-    """The place where runs are kept cannot be read or written."""
+    """The place where runs are kept cannot be read or written.
+
+    Attributes:
+        kept: the folder that keeps a result which could not be logged, or None.
+    """
+
+    kept: Path | None = None
 
 
 class ScratchError(VecmlError):

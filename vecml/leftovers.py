@@ -18,10 +18,10 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from vecml.errors import ScratchError
+from vecml.errors import ScratchError, StoreError
 
 PREFIX = "vecml-"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- names in it are random, and made for their owner alone
@@ -38,21 +38,33 @@ _HIDDEN = re.compile(rf"\..*\.{_TOKEN}-[0-9a-f]+(\.[^.]*)?", re.DOTALL)
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """Give a new folder for the `with` block and remove it afterwards; by default in the folder that TMPDIR names.
 
-    Raises ScratchError, which names TMPDIR, where it cannot be made, and for an error within the block whose cause is
-    that it cannot be written.
+    Raises ScratchError, which names TMPDIR, where it cannot be made; by default also for an error within the block
+    whose cause is that it cannot be written.
     """
     folder = make_scratch(parent)
     try:
-        yield folder
+        with nullcontext() if parent is not None else naming_scratch(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def naming_scratch(folder: Path) -> Iterator[None]:
+    """Raise ScratchError for an error of the `with` block whose cause is that nothing can be written in `folder`.
+
+    Where a result is kept is said as well.
+    """
+    try:
+        yield
     except Exception as error:
         reason = _why_unwritable(folder, error)
         if reason is None:
             raise
-        raise ScratchError(
-            f"{folder.parent}, the folder for temporary files, cannot be written: {reason}", HINT
-        ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        failure = _unwritable(folder.parent, reason)
+        if isinstance(error, StoreError) and error.kept is not None:
+            failure.hint = f"the result is kept in {error.kept}, and logged by the next start of vecml; {HINT}"
+        raise failure from error
 
 
 def make_scratch(parent: Path | None = None) -> Path:
@@ -178,6 +190,11 @@ def _is_own(path: Path) -> bool:
         return not hasattr(os, "getuid") or path.lstat().st_uid == os.getuid()
     except OSError:
         return False
+
+
+def no_room(parent: Path) -> ScratchError:
+    """Make the error for a folder for temporary files in which another process had no room."""
+    return _unwritable(parent, os.strerror(errno.ENOSPC))
 
 
 def _unwritable(parent: Path | None, reason: str) -> ScratchError:

@@ -183,6 +183,7 @@ def kept_on_failure(
             yield
     except StoreError as error:
         kept = keep(location, run.run_id, run.name, files, asdict(content), example, unfinished)
+        error.kept = kept
         if kept is not None:
             error.hint = f"the result is kept in {kept}, and logged by the next start of vecml; {error.hint}"
         raise

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tasks.tracking.forked import ForkedProcess, can_fork, ending_held
 from vecml.child import Child, EndedError, SilentError, cause, python, spawn
 from vecml.errors import StoreError
-from vecml.leftovers import make_scratch
+from vecml.leftovers import make_scratch, no_room
 
 LIMIT_SECONDS = 300.0
 EXAMPLE = "example.npy"
@@ -62,12 +62,16 @@ class FileWriter:
             self.close()
             raise StoreError(f"the run's model was not exported within {LIMIT_SECONDS:.0f} s", "run it again") from None
         except EndedError as error:
+            if "No space left" in str(error):  # it writes temporary files only, and has removed them by now
+                raise no_room(folder.parent) from None
             raise StoreError(
                 f"the run's model could not be exported: {error}",
                 "see that the temporary folder has room and that there is memory for another process",
             ) from None
         if answer != DONE:
             said = cause(answer.decode(errors="replace"))
+            if "No space left" in said:  # it writes temporary files only, and has removed them by now
+                raise no_room(folder.parent)
             raise StoreError(f"the run's model could not be exported: its process answered: {said}", "run it again")
 
     def close(self) -> None:

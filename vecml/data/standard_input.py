@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from vecml.errors import DataError
-from vecml.leftovers import make_scratch
+from vecml.leftovers import make_scratch, naming_scratch
 
 STANDARD_INPUT = "-"
 NAME = "standard-input"
@@ -33,7 +33,7 @@ def spooled() -> Path:
     start = sys.stdin.buffer.read(16)
     found = (suffix for mark, suffix in (SUFFIXES | MORE).items() if start.startswith(mark))
     path = folder / (NAME + next(found, ".csv"))
-    with path.open("wb") as file:
+    with naming_scratch(folder), path.open("wb") as file:
         file.write(start)
         shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
     return path
