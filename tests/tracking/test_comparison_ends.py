@@ -1,6 +1,7 @@
 """How a tracked comparison ends: by an error, an interrupt, a store that breaks, a flow run that is closed."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,7 @@ def test_a_store_that_breaks_keeps_the_result_on_the_disk(home: Path, monkeypatc
     assert {name: child.info.status for name, child in below.items()} == {BASELINE: "FINISHED", FASTER: "FAILED"}
     assert below[FASTER].data.tags[keys.ERROR] == caught.value.message
     assert below[FASTER].data.metrics == {}
+    shutil.rmtree(kept)  # or the next test's comparison would log it
 
 
 def test_an_interrupt_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:

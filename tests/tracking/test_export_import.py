@@ -416,6 +416,7 @@ def test_a_kill_leaves_all_of_it_or_nothing(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("after", [False, True])
 def test_a_kill_at_every_write(there: There, use: Use, after: bool) -> None:
     for call in range(1, 100):

@@ -130,6 +130,9 @@ def _measure(asked: ComparisonConfig, json: Path | None, *, fresh: bool) -> tupl
     from flows.signals import leaving_in_order
 
     with leaving_in_order():
+        from tasks.tracking.location import locate, prepare
+
+        prepare(locate())  # before anything is trained: where nothing can be recorded, nothing is measured
         from tasks.tracking.comparison import ComparisonTracking
         from vecml.comparison import session
         from vecml.comparison.budget import Budget

@@ -49,6 +49,9 @@ def _measure(
     from flows.signals import leaving_in_order
 
     with leaving_in_order():
+        from tasks.tracking.location import locate, prepare
+
+        prepare(locate())  # before anything is trained
         from tasks.tracking.read import read_run
         from tasks.tracking.results import ladder_content
         from tasks.tracking.run import tracked_result
