@@ -15,6 +15,7 @@ well, which its run alone knows.
 import atexit
 import gc
 import http.client
+import importlib.util
 import os
 import re
 import secrets
@@ -24,6 +25,7 @@ import threading
 import time
 import tomllib
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,6 +44,7 @@ ANSWER_SECONDS = 2.0
 DESCRIPTOR = "--descriptor"
 KEY_VARIABLE = "PREFECT_API_AUTH_STRING"
 HOSTS = ("127.0.0.1", "localhost")
+PROXIES = ("all_proxy", "http_proxy", "https_proxy")
 BUILT_IN_PROFILES = {"local": "http://127.0.0.1:4200/api"}
 
 _ENVIRONMENT = {
@@ -72,7 +75,11 @@ class TemporaryServer:
         self.key = f"vecml:{secrets.token_urlsafe(32)}"
 
     def start(self) -> None:
-        """Bind a free port on 127.0.0.1, start the server on it, and point Prefect's environment variables at it."""
+        """Bind a free port on 127.0.0.1, start the server on it, and point Prefect's environment variables at it.
+
+        Raises ServerError as `check_home` and `without_socks` do.
+        """
+        check_home()
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen(128)
@@ -211,11 +218,55 @@ def _dotenv(path: Path) -> str | None:
     return found.group(1) if found else None
 
 
+def check_home() -> None:
+    """Raise ServerError where Prefect cannot keep its database: no home, or one that may not be written."""
+    if "PREFECT_API_DATABASE_CONNECTION_URL" in os.environ:
+        return
+    named = os.environ.get("PREFECT_HOME")
+    try:
+        folder = Path(named or "~/.prefect").expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return
+        reason = "it may not be written"
+    except (OSError, RuntimeError) as error:  # the latter: nobody knows this user's home
+        reason = getattr(error, "strerror", None) or str(error)
+    raise ServerError(
+        f"Prefect cannot keep its database in {named or '~/.prefect'}: {reason}",
+        "name a folder that can be written, and keep it: export PREFECT_HOME=/tmp/prefect",
+    )
+
+
 def go_past_proxies() -> None:
-    """Make this process and its children reach servers on this machine without a proxy."""
+    """Make this process and its children reach servers on this machine without a proxy.
+
+    Raises ServerError as `without_socks` does.
+    """
+    without_socks()
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
         os.environ[name] = ",".join([*hosts, *(host for host in HOSTS if host not in hosts)])
+
+
+def without_socks() -> None:
+    """Forget a SOCKS proxy that Prefect's client cannot use: it fails at the sight of one, though it asks this machine.
+
+    Raises ServerError where Prefect's or MLflow's server is on another machine, which may be reached in no other way.
+    """
+    if importlib.util.find_spec("socksio") is not None:
+        return
+    named = [name for name in os.environ if name.lower() in PROXIES and os.environ[name].lower().startswith("socks")]
+    if not named:
+        return
+    for address in (configured_url(), os.environ.get("MLFLOW_TRACKING_URI")):
+        parts = urllib.parse.urlsplit(address or "")
+        if parts.scheme in ("http", "https") and parts.hostname not in HOSTS:
+            raise ServerError(
+                f"{named[0]} names a SOCKS proxy, which this Python cannot use, and {parts.hostname} is elsewhere",
+                f"pip install 'httpx[socks]' 'requests[socks]', or unset {' '.join(named)}",
+            )
+    for name in named:
+        del os.environ[name]
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@
     >>> labels = vecml.predict(classifier, "new.csv")           # a file, a DataFrame, an Arrow table or arrays by name
     >>> vecml.compare(classifier, "new.csv")                    # which engine is faster here, and is it really?
 
-A whole run from Python: `from flows.pipeline import pipeline; pipeline(vecml.PipelineConfig(data=...))`.
+A whole run from Python: `vecml.pipeline(vecml.PipelineConfig(data=..., target=...))`.
 """
 
 from importlib import import_module
@@ -18,9 +18,19 @@ if TYPE_CHECKING:
     from vecml.interactive import compare_functions as compare_functions
     from vecml.interactive import predict as predict
     from vecml.model.store import load as load
+    from vecml.own_packages import pipeline as pipeline
 
 __version__ = "0.2.0"
-__all__ = ["PipelineConfig", "TabularClassifier", "__version__", "compare", "compare_functions", "load", "predict"]
+__all__ = [
+    "PipelineConfig",
+    "TabularClassifier",
+    "__version__",
+    "compare",
+    "compare_functions",
+    "load",
+    "pipeline",
+    "predict",
+]
 
 _HOMES = {
     "PipelineConfig": "vecml.config",
@@ -28,6 +38,7 @@ _HOMES = {
     "compare": "vecml.interactive",
     "compare_functions": "vecml.interactive",
     "load": "vecml.model.store",
+    "pipeline": "vecml.own_packages",
     "predict": "vecml.interactive",
 }
 

@@ -210,9 +210,13 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """This process's environment for a child, with the folder that vecml was imported from first on Python's path."""
+    """This process's environment for a child, with the folder that vecml was imported from first on Python's path.
+
+    Without the user's wish that warnings be errors: other people's packages do warn, and a server would not start.
+    """
     path = os.pathsep.join(part for part in (ROOT, os.environ.get("PYTHONPATH")) if part)
-    return {**os.environ, "PYTHONPATH": path, **extra}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    return {**inherited, "PYTHONPATH": path, **extra}
 
 
 def cause(said: str) -> str:

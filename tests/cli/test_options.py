@@ -188,3 +188,26 @@ def test_help_waits_for_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("https://host/a.json", "https://host/a.json: it is no file of this machine"),
+        ("s3://bucket/a.json", "s3://bucket/a.json: it is no file of this machine"),
+        ("file:///tmp/a.json", "file:///tmp/a.json: an address is no path"),
+        ("file:/tmp/a.json", "file:///tmp/a.json: an address is no path"),
+    ],
+)
+def test_an_address_is_no_file_and_keeps_its_slashes(address: str, said: str) -> None:
+    small = typer.Typer()
+
+    @command()
+    def write(file: Annotated[Path, typer.Argument()], json: JsonFile = None) -> None:
+        raise AssertionError(file, json)
+
+    small.command()(write)
+    for arguments in ([address], ["there", "--json", address]):
+        with pytest.raises(SettingError) as caught:
+            small(arguments, standalone_mode=False)
+        assert caught.value.message == said

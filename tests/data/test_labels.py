@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from vecml.data.columns import columns_from_arrow
 from vecml.data.findings import Findings
 from vecml.data.labels import labels_from_arrow
 from vecml.data.text_column import ColumnRules
@@ -98,3 +99,20 @@ def test_money_is_cut_into_bins() -> None:
     code_N, classes = labels_from_arrow("y", column, bins=4)
     assert len(classes) == 4
     assert np.bincount(code_N).tolist() == [10, 10, 10, 10]
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.float16(), pa.dictionary(pa.int8(), pa.float16()), pa.decimal32(4, 1), pa.decimal64(9, 1)]
+)
+def test_types_that_arrow_cannot_encode(kind: pa.DataType) -> None:
+    wide = pa.chunked_array([pa.array([1, 2, None, 1, 1.5])])
+    if pa.types.is_dictionary(kind):
+        values = pa.array([1, 2, 1.5], pa.float16())
+        column = pa.chunked_array([pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0, 2], pa.int8()), values)])
+    else:
+        column = wide.cast(kind)
+    label_N, classes = labels_from_arrow("label", column)
+    assert classes == ("1", "1.5", "2")
+    assert label_N.tolist() == [0, 2, -1, 0, 1]
+    (feature,) = columns_from_arrow(pa.table({"a": column}))
+    np.testing.assert_array_equal(feature.values_N, wide.to_numpy())

@@ -8,7 +8,11 @@ from sklearn import datasets
 
 from vecml import progress
 from vecml.config import make_config
-from vecml.data.sources import load_table
+from vecml.data.column_encoding import ColumnEncoding
+from vecml.data.encoding import Encoding
+from vecml.data.sources import check_source, load_table
+from vecml.data.stream import open_data
+from vecml.errors import DataError
 from vecml.warnings import VecmlWarning
 
 
@@ -136,3 +140,25 @@ def test_progress_is_told(people: Path) -> None:
         load_table(make_config({"data": str(people), "target": "label"}))
     assert heard.begun == ["reading people.csv", "checking columns", "hashing"]
     assert heard.ended == 3
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "hint"),
+    [
+        ("https://u:secret@host/a.csv?token=x", "https://host/a.csv: there is no reader", "files of this machine"),
+        ("s3://bucket/a.csv", "s3://bucket/a.csv: there is no reader", "files of this machine"),
+        ("file:///tmp/a b.csv", "file:///tmp/a b.csv: an address is no path", "--data '/tmp/a b.csv'"),
+        ("file:/tmp/a.csv", "file:/tmp/a.csv: an address is no path", "--data /tmp/a.csv"),
+    ],
+)
+def test_an_address_that_is_not_read_is_named_with_its_slashes(address: str, said: str, hint: str) -> None:
+    encoding = Encoding((ColumnEncoding("a", "number", 0.0),), "label", ("x", "y"))
+    for read in (
+        lambda: load_table(make_config({"data": address, "target": "label"})),
+        lambda: check_source(address),
+        lambda: open_data(address, encoding),
+    ):
+        with pytest.raises(DataError) as caught:
+            read()
+        assert caught.value.message.startswith(f"--data {said}")
+        assert str(caught.value.hint).startswith(hint)

@@ -1,12 +1,15 @@
 """Which Prefect server is meant, read without Prefect."""
 
+import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from flows.server import configured_url
+from flows.server import check_home, configured_url, without_socks
+from vecml.errors import ServerError
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +68,34 @@ def test_nothing_heavy_is_imported_before_it_is_needed(module: str, heavy: tuple
     code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_home_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_HOME", "/proc/none")
+    with pytest.raises(ServerError) as caught:
+        check_home()
+    assert caught.value.message.startswith("Prefect cannot keep its database in /proc/none: No such file")
+    assert caught.value.hint == "name a folder that can be written, and keep it: export PREFECT_HOME=/tmp/prefect"
+    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:////tmp/a.db")
+    check_home()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("socksio") is not None, reason="httpx can use a SOCKS proxy here")
+def test_a_socks_proxy_is_forgotten_where_only_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx
+
+    for name in ("ALL_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "socks5h://127.0.0.1:9")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(ImportError, match="socksio"):
+        httpx.Client()
+    for elsewhere in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(elsewhere, "https://u:secret@server.example/api")
+        with pytest.raises(ServerError, match=r"a SOCKS proxy, .* and server\.example is elsewhere$") as caught:
+            without_socks()
+        assert "unset" in str(caught.value.hint)
+        monkeypatch.delenv(elsewhere)
+    without_socks()
+    assert {"ALL_PROXY", "https_proxy"}.isdisjoint(os.environ)
+    assert os.environ["HTTP_PROXY"] == "http://127.0.0.1:9"
+    httpx.Client().close()

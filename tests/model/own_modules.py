@@ -172,3 +172,25 @@ class Leaves(nn.Module):
 
     def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
         raise SystemExit("nope")
+
+
+class Squeezes(Residual):
+    """As many a module does that was written for batches."""
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return super().forward(x_NF).squeeze()
+
+
+class Normalises(Residual):
+    """By the batch that it is given, in evaluation mode too."""
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.batch_norm(super().forward(x_NF), None, None, training=True)
+
+
+class DividesByDeviation(Residual):
+    """A batch of one deviates by nothing: what comes is infinite."""
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        logits_NC = super().forward(x_NF)
+        return logits_NC / logits_NC.std(dim=0, correction=0)

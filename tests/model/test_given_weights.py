@@ -129,6 +129,19 @@ def test_weights_that_do_not_fit_vecmls_network(
     assert caught.value.message == said
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "_orig_mod.module.", "model._orig_mod."])
+def test_weights_of_what_wraps_a_module(tmp_path: Path, prefix: str) -> None:
+    state = {prefix + key: value.clone() for key, value in make(RESIDUAL, 3, 2).state_dict().items()}
+    save_file(state, tmp_path / "wrapped.safetensors")
+    split, config = made_split(tmp_path, architecture=RESIDUAL, weights=str(tmp_path / "wrapped.safetensors"))
+    with pytest.raises(ModelError) as caught:
+        train(split, config)
+    assert caught.value.message.startswith(
+        f"wrapped.safetensors: every name in it begins with {prefix!r}, and those of"
+    )
+    assert f"name.removeprefix({prefix!r})" in str(caught.value.hint)
+
+
 def test_files_that_hold_no_weights(tmp_path: Path) -> None:
     split, config = made_split(tmp_path)
     (tmp_path / "text.safetensors").write_text("no weights at all")

@@ -40,6 +40,9 @@ RESIDUAL, CONV, NORMALISED = f"{HERE}:Residual", f"{HERE}:ConvClassifier", f"{HE
         ("Rounds", "a copy of it in float64 gives other logits"),
         ("ChangesRows", "it changes the rows that it is given"),
         ("Counts", "its calls changes when it is called, in evaluation mode too"),
+        ("Squeezes", "it gives (2,) for a single row, not (1, 2)"),
+        ("Normalises", "it fails on a single row, and not on 5: ValueError: Expected more than 1 value per channel"),
+        ("DividesByDeviation", "its logits for a row depend on the other rows of the call"),
         ("Leaves", "it fails on 5 rows of 3 features: SystemExit: nope"),
     ],
 )

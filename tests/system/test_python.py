@@ -29,8 +29,12 @@ if __name__ == "__main__":
 """
 
 
-def test_two_runs_in_one_script(started: Processes, tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(SCRIPT)
+def test_two_runs_in_one_script_beside_a_module_called_tasks(started: Processes, tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("mine = True\n")
+    ours = "from flows.pipeline import pipeline"
+    assert ours in SCRIPT
+    script = SCRIPT.replace(ours, "import tasks\nfrom vecml import pipeline") + "    assert tasks.mine\n"
+    (tmp_path / "script.py").write_text(script)
     process = started(sys.executable, "script.py", "400", "1", "2", env={"VECML_TEST_MARK": str(tmp_path)})
     assert process.wait(120) == 0, (tmp_path / "log-0").read_text()
     assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED", "FINISHED"]

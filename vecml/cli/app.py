@@ -32,6 +32,7 @@ from vecml.cli import (
     ui,
     up,
 )
+from vecml.cli.surroundings import check_current_folder, settle, unwritten
 from vecml.cli.terminal import show_error
 from vecml.errors import SettingError, VecmlError, interrupted, one_line
 
@@ -85,8 +86,11 @@ def _front(
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     debug = "--debug" in sys.argv
+    settle()
     try:
+        check_current_folder()
         code = app(standalone_mode=False, prog_name="vecml")
+        sys.stdout.flush()
         if code == INTERRUPTED:  # typer's word for Ctrl-C
             show_error(VecmlError("interrupted"))
     except SystemExit as error:
@@ -112,16 +116,23 @@ def main() -> None:
         show_error(VecmlError("interrupted"))
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 -- the last resort, which names the cause and says how to see all of it
-        if interrupted(error):
-            show_error(VecmlError("interrupted"))
-            sys.exit(INTERRUPTED)
-        text = one_line(error, named=True, whole=True, limit=None)
-        if "alloc" in text:  # torch's word for it is a RuntimeError
-            sys.exit(_ended(VecmlError(f"not enough memory: {text}", "a smaller network or table"), debug))
-        _ended(VecmlError(f"vecml failed: {text}", "run it again with --debug for the traceback"), debug)
-        code = FAILED
+        code = _failed(error, debug)
     gc.freeze()  # or the interpreter looks through a million objects before it lets go: 0.8 s against 0.15
     sys.exit(code or 0)
+
+
+def _failed(error: Exception, debug: bool) -> int:
+    """Say what an error is that is none of vecml's own; the exit code for it."""
+    if interrupted(error):
+        show_error(VecmlError("interrupted"))
+        return INTERRUPTED
+    if isinstance(error, OSError) and (printing := unwritten(error)):
+        return _ended(printing, debug)
+    text = one_line(error, named=True, whole=True, limit=None)
+    if "alloc" in text:  # torch's word for it is a RuntimeError
+        return _ended(VecmlError(f"not enough memory: {text}", "a smaller network or table"), debug)
+    _ended(VecmlError(f"vecml failed: {text}", "run it again with --debug for the traceback"), debug)
+    return FAILED
 
 
 def _ended(error: VecmlError, debug: bool) -> int:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.server import SLOW_SECONDS, TemporaryServer, configured_url
+from flows.server import SLOW_SECONDS, TemporaryServer, configured_url, without_socks
 from flows.signals import leaving_in_order
 from tasks.beforehand import handed_over, read_beforehand
 from tasks.tracking.location import locate, prepare
@@ -88,6 +88,7 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
             # Not sooner: Prefect sends its last log lines and events when the interpreter ends, before this.
             atexit.register(server.stop)
         elif url:
+            without_socks()
             _see_that_it_answers(url)
         with _collecting_later():
             begin_early()

@@ -9,6 +9,7 @@ with its own parameters, which typer reads from the signature as ever.
 
 import functools
 import inspect
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ def output_file(text: str, name: str, panel: str | None = None) -> Any:
     return option(text, "FILE", name, panel=panel, callback=check)
 
 
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+")  # of more than one letter: a single one is a drive
 JSON_TEXT = "Write everything as JSON; `-` prints it instead."
 JsonFile = Annotated[Path | None, output_file(JSON_TEXT, "--json")]
 JsonFlag = Annotated[bool, option("Print it as JSON.", None, "--json")]
@@ -127,6 +129,8 @@ def command(
         def run(*positional: Any, ignore: list[str] | None = None, debug: bool = False, **given: Any) -> None:
             sweep_once()
             values = [group.values(given) for group in groups]
+            for value in (*positional, *given.values()):
+                check_local(value)
             if takes_debug:
                 given["debug"] = debug
             if not warns:
@@ -182,10 +186,22 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
+def check_local(value: object) -> None:
+    """Raise SettingError where a path, or one of several, is the address of something elsewhere, with its slashes."""
+    for one in value if isinstance(value, list) else [value]:
+        scheme, mark, rest = str(one).partition(":/") if isinstance(one, Path) else ("", "", "")
+        if not mark or not ADDRESS.fullmatch(scheme):
+            continue
+        if scheme == "file":
+            raise SettingError(f"file:///{rest.lstrip('/')}: an address is no path", f"name /{rest.lstrip('/')}")
+        raise SettingError(f"{scheme}://{rest}: it is no file of this machine", "name the path of one")
+
+
 def check_file(name: str, value: Path | None) -> Path | None:
     """The path, if a file can be written there; `-` is standard output. Raises SettingError."""
     if value is None or str(value) == "-":
         return value
+    check_local(value)
     check_folder(value, f"{name} {value}")
     if value.is_dir():
         raise SettingError(f"{name} {value}: it is a folder", "name a file in it")

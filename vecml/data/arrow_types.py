@@ -12,11 +12,17 @@ UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 def plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """The column without a dictionary of anything but text, and text as Arrow's compute functions know it.
 
-    Bytes that are valid UTF-8 are text.
+    Bytes that are valid UTF-8 are text, and narrow numbers and decimals, which Arrow cannot encode, are wider.
     """
     if pa.types.is_dictionary(column.type) and not is_text(column.type):
         column = column.cast(column.type.value_type)
     kind = column.type
+    if pa.types.is_float16(kind):
+        return column.cast(pa.float32())
+    if pa.types.is_decimal32(kind) or pa.types.is_decimal64(kind):
+        return column.cast(pa.decimal128(kind.precision, kind.scale))
+    if pa.types.is_binary_view(kind):
+        column, kind = column.cast(pa.binary()), pa.binary()
     if pa.types.is_string_view(kind):
         return column.cast(pa.large_string())
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):

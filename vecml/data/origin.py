@@ -1,6 +1,7 @@
 """Where a table comes from: files, standard input, a database, or Python's memory. `TrainingConfig.data` names it."""
 
 import re
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from vecml.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+ADDRESS = re.compile(r"[A-Za-z][\w+.-]+://|file:/")
+
 
 def check_origin(data: str) -> None:
     """Raise DataError where `data` names nothing that can be opened; nothing is read."""
@@ -28,13 +31,21 @@ def check_origin(data: str) -> None:
         from vecml.data.database import check_database  # noqa: PLC0415 -- databases are seldom read
 
         check_database(data)
-    elif re.match(r"\w+://", data):
-        raise DataError(
-            f"--data {data.partition('://')[0]}://: there is no reader for such an address",
-            f"files of this machine, and databases: {', '.join(DATABASES)}",
-        )
+    elif ADDRESS.match(data):
+        raise _elsewhere(data)
     elif several(data) is None:
         check_file(Path(data).expanduser())
+
+
+def _elsewhere(address: str) -> DataError:
+    """The error for an address that is no database's; what may be a password in it is not said."""
+    if address.startswith("file:"):
+        path = "/" + address.removeprefix("file:").lstrip("/")
+        return DataError(f"--data {shown_address(address)}: an address is no path", f"--data {shlex.quote(path)}")
+    return DataError(
+        f"--data {shown_address(address)}: there is no reader for such an address",
+        f"files of this machine, and databases: {', '.join(DATABASES)}; a file of a web server: curl -O ADDRESS",
+    )
 
 
 def read_origin(config: TrainingConfig, say: Say) -> "tuple[pa.Table, str]":
@@ -102,7 +113,9 @@ def is_path(data: str) -> bool:
 
 
 def is_single_file(data: str) -> bool:
-    """Whether the data is one file, which can be read a block of rows at a time."""
+    """Whether the data is one file, which can be read a block of rows at a time; DataError for an address elsewhere."""
+    if ADDRESS.match(data) and not data.startswith(DATABASES):
+        raise _elsewhere(data)
     return not data.startswith(DATABASES) and data != STANDARD_INPUT and several(data) is None
 
 

@@ -99,7 +99,8 @@ def make(name: str, n_features: int, n_classes: int, script: str | None = None) 
 def check_there(weights: str | None) -> None:
     """Raise ModelError when there is no such file of weights; None is fine. Reads nothing."""
     if weights is not None and not Path(weights).expanduser().is_file():
-        raise ModelError(f"--weights {weights}: there is no such file", "name a safetensors file")
+        hint = "name a safetensors file of this machine" if ":/" in weights else "name a safetensors file"
+        raise ModelError(f"--weights {weights}: there is no such file", hint)
 
 
 def is_module(value: object) -> "TypeGuard[nn.Module]":

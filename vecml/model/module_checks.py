@@ -86,8 +86,8 @@ def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> No
             raise SettingError(
                 f"{what}: it gives other logits for the same rows each time", "random layers must be off in eval mode"
             )
-        alone_NC = torch.cat([module(row_F[None]) for row_F in x_NF])
-        if differs(alone_NC, logits_NC):
+        alone_NC = torch.cat([_alone(module, row_F, n_classes, what) for row_F in x_NF])
+        if differs(alone_NC, logits_NC) or not torch.equal(alone_NC.isfinite(), logits_NC.isfinite()):
             raise SettingError(f"{what}: its logits for a row depend on the other rows of the call")
         try:
             wide_NC = copy.deepcopy(module).double()(x_NF.double())
@@ -99,6 +99,24 @@ def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> No
             ) from error
         if wide_NC.dtype != torch.float64 or differs(wide_NC, logits_NC):
             raise SettingError(f"{what}: a copy of it in float64 gives other logits", "it may round to float32 itself")
+
+
+def _alone(module: nn.Module, row_F: torch.Tensor, n_classes: int, what: str) -> torch.Tensor:
+    """The logits (1, C) of a single row; raises SettingError where the module fails on it, or drops its dimension."""
+    try:
+        logits_1C = module(row_F[None])
+    except (Exception, SystemExit) as error:
+        raise SettingError(
+            f"{what}: it fails on a single row, and not on {LOOKED_AT}: {one_line(error, named=True)}",
+            "what it computes of a row must not need other rows: in evaluation mode, batch norm uses its running mean",
+        ) from error
+    if not isinstance(logits_1C, torch.Tensor) or tuple(logits_1C.shape) != (1, n_classes):
+        given = tuple(logits_1C.shape) if isinstance(logits_1C, torch.Tensor) else type(logits_1C).__name__
+        raise SettingError(
+            f"{what}: it gives {given} for a single row, not {(1, n_classes)}",
+            "squeeze() without a dimension drops that of the rows as well: squeeze(dim=1), or flatten(1)",
+        )
+    return logits_1C
 
 
 def _check_state(module: nn.Module, what: str) -> None:

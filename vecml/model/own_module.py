@@ -245,7 +245,10 @@ def read_state(content: bytes, place: str) -> dict[str, torch.Tensor]:
     try:
         return dict(sorted(load(content).items()))  # a file has no order of its own
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise ModelError(f"{place} is no safetensors file: {one_line(error, named=True)}") from None
+        raise ModelError(
+            f"{place} is no safetensors file: {one_line(error, named=True)}",
+            "what torch.save writes is not read: save it by save_file of safetensors.torch",
+        ) from None
 
 
 def fill(module: nn.Module, state: Mapping[str, torch.Tensor], place: str, name: str) -> None:
@@ -254,6 +257,13 @@ def fill(module: nn.Module, state: Mapping[str, torch.Tensor], place: str, name:
     A tensor is missing, there is one too many, its shape or kind is another, or a weight is not finite.
     """
     own = module.state_dict()
+    prefix = _wrapper(state, own)
+    if prefix:
+        bare = f"{{name.removeprefix({prefix!r}): value for name, value in module.state_dict().items()}}"
+        raise ModelError(
+            f"{place}: every name in it begins with {prefix!r}, and those of {name} do not",
+            f"it was saved from what wraps the module (DataParallel, torch.compile, Lightning); save {bare}",
+        )
     for key in own:
         if key not in state:
             raise ModelError(f"{place} has no tensor {key}, which {name} needs", _keys("it has", state))
@@ -362,6 +372,12 @@ def _checked_float32(mean_F: NDArray[np.float64], scale_F: NDArray[np.float64]) 
             "multiply the column by a large number, or leave it out with --drop",
         )
     return mean_F, scale_F
+
+
+def _wrapper(state: Mapping[str, object], own: Mapping[str, object]) -> str:
+    """What stands before all names of a state that are else a module's own (`module.`, `_orig_mod.`); or nothing."""
+    found = next((key.removesuffix(name) for key in state for name in own if key.endswith(f".{name}")), "")
+    return found if found and {found + name for name in own} == set(state) else ""
 
 
 def _keys(before: str, state: Mapping[str, object]) -> str:

@@ -1,0 +1,98 @@
+"""Shells, locales and services as people have them: no command ends in a fault of vecml's own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vecml.cli.surroundings import HANDLER
+
+ROOT = Path(__file__).parents[2]
+
+
+def ended(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What a shell says that runs `command`, in which $VECML is the command vecml."""
+    given = {**os.environ, "VECML": f"{sys.executable} -P -m vecml", "PYTHONPATH": str(ROOT), "HERE": str(folder)}
+    said = variables.get("PYTHONIOENCODING")
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=given | variables,
+        capture_output=True,
+        encoding=said,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(tmp_path: Path, closed: str) -> None:
+    found = ended(f"$VECML history {closed}", tmp_path)
+    assert found.returncode in (0, 2), found.stderr
+    assert "vecml failed" not in found.stdout + found.stderr
+
+
+def test_a_closed_stream_lends_its_number_to_nobody(tmp_path: Path) -> None:
+    code = "import os; from vecml.cli.surroundings import settle; settle(); print(os.open('/dev/null', 0)); print(1)"
+    found = ended(f'{sys.executable} -P -c "{code}" <&- 2>&-', tmp_path)
+    assert int(found.stdout.split()[0]) > 2
+
+
+def test_a_disk_that_is_full_is_said(tmp_path: Path) -> None:
+    found = ended("$VECML --help >/dev/full", tmp_path)
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: what the command prints cannot be written: No space left on device\n")
+    assert "Traceback" not in found.stderr
+
+
+def test_a_folder_that_was_removed(tmp_path: Path) -> None:
+    found = ended("mkdir x; cd x; rmdir ../x; $VECML doctor", tmp_path)
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: the current folder is not there any more\nhint: go to another one: cd ~\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_characters_that_the_terminal_lacks(tmp_path: Path, encoding: str) -> None:
+    code = "\n".join(
+        [
+            "from vecml.cli.surroundings import settle; settle()",
+            "from vecml.cli.terminal import show_error, show_result; from vecml.errors import VecmlError",
+            "show_result('886 µs × 2 …', [('größe', '→ 5')], 'x')",
+            "show_error(VecmlError('Wort – 日本'))",
+        ]
+    )
+    found = ended('$PYTHON -P -c "$CODE"', tmp_path, PYTHON=sys.executable, CODE=code, PYTHONIOENCODING=encoding)
+    assert found.returncode == 0, found.stderr
+    assert "us x 2 ..." in found.stdout or encoding != "ascii"
+    assert "Wort - \\u65e5\\u672c" in found.stderr or encoding != "ascii"
+
+
+def test_every_character_of_the_handler_is_plain() -> None:
+    assert "µ × … – — − ± → ≤ ≥ · ü".encode("ascii", HANDLER) == b"u x ... - - - +- -> <= >= . \\xfc"
+
+
+def test_a_users_modules_of_the_same_names(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("mine = 5\n")
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "__init__.py").write_text("mine = 6\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, tasks, flows, vecml\n"
+        "from vecml.own_packages import own_packages\n"
+        "for _ in range(2):\n"
+        "    with own_packages():\n"
+        "        import tasks.beforehand as ours, flows.signals\n"
+        "        first = sys.modules['tasks']\n"
+        "    import tasks, flows\n"
+        "    assert (tasks.mine, flows.mine) == (5, 6)\n"
+        "    assert 'tasks.beforehand' not in sys.modules\n"
+        "assert callable(vecml.pipeline)\n"
+        "print(ours.__file__)\n"
+    )
+    found = ended("$PYTHON script.py", tmp_path, PYTHON=sys.executable)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == f"{ROOT}/tasks/beforehand.py\n"
+    found = ended("$VECML ui --port 0 --nosuch", tmp_path, PYTHONPATH=str(tmp_path))  # ui imports tasks
+    assert "No such option: --nosuch" in found.stderr, found.stderr

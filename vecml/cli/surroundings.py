@@ -1,0 +1,72 @@
+"""What a shell, a locale or a service may give a process, put right before a command begins."""
+
+import codecs
+import errno
+import os
+import sys
+
+from vecml.errors import SettingError, StoreError
+
+# What vecml itself prints and a terminal without it still understands.
+PLAIN = str.maketrans(
+    {"µ": "u", "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "±": "+-", "→": "->", "≤": "<=", "≥": ">=", "·": "."}
+)
+HANDLER = "vecml.plain"
+
+
+def settle() -> None:
+    """Open standard streams that are closed, and let them write every character in some way.
+
+    A closed one would otherwise lend its number to the next file or socket, and whatever is printed would go there.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)  # it takes the lowest free number
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 -- it stays open
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if stream.errors in ("strict", "backslashreplace") and stream.encoding.lower().replace("-", "") != "utf8":
+            stream.reconfigure(errors=HANDLER)
+
+
+def check_current_folder() -> None:
+    """Raise SettingError where the current folder was removed: no path that is given could be found."""
+    try:
+        os.getcwd()  # noqa: PTH109 -- this is what fails
+    except FileNotFoundError:
+        raise SettingError("the current folder is not there any more", "go to another one: cd ~") from None
+
+
+def unwritten(error: OSError) -> StoreError | None:
+    """The error in words where it is standard output's: its disk is full, or whoever reads it has ended. Else None.
+
+    What could not be written is thrown away, so that the interpreter does not try again when it ends.
+    """
+    if error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EFBIG, errno.EDQUOT) or error.filename:
+        return None
+    try:
+        os.write(1, b"\n")  # Python's own stream may have thrown away what it could not write
+    except OSError as again:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+        return StoreError(
+            f"what the command prints cannot be written: {again.strerror}", "its work is done; see: vecml leaderboard"
+        )
+    return None
+
+
+def _as_plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """A character that the terminal's encoding lacks, in letters that it has, or by its number."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(PLAIN)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
+
+
+codecs.register_error(HANDLER, _as_plain)
