@@ -32,6 +32,10 @@ from vecml.statistics import (
 
 Word = Literal["invalid", "busy", "equivalent", "faster", "slower", "undetected"]
 
+# Of the level, where a comparison stops by the widths of its intervals: it stops sooner where they came out too narrow.
+# Simulated, from the eighth launch on: they cover 93.2 % at worst under a label of 95 at the whole level, 95.2 at 0.7.
+STOPPED_BY_WIDTH = 0.7
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -160,6 +164,11 @@ def judge(measured: Measured, rules: Rules, faults: Mapping[str, str] | None = N
     return tuple(_family(name, measured, rules, faults) for name in names)
 
 
+def shared_level(rules: Rules, arms: int, *, stops_by_width: bool) -> float:
+    """The significance level of one of `arms` arms against one baseline."""
+    return bonferroni(rules.level * (STOPPED_BY_WIDTH if stops_by_width else 1.0), max(1, arms))
+
+
 def narrow_enough(measured: Measured, rules: Rules, faults: Mapping[str, str] | None = None) -> bool:
     """Whether every arm's interval is no wider than the equivalence on both sides, so that more launches add little.
 
@@ -179,7 +188,7 @@ def _family(name: str, measured: Measured, rules: Rules, faults: Mapping[str, st
     baselines = {arm.group: arm for arm in measured.arms if arm.role == "baseline" and arm.name == name}
     arms = [arm for arm in measured.arms if arm.group in baselines and arm.role == "arm"]
     nulls = [arm for arm in measured.arms if arm.group in baselines and arm.role == "null"]
-    level = bonferroni(rules.level, max(1, len(arms)))
+    level = shared_level(rules, len(arms), stops_by_width=measured.plan.most_launches > measured.plan.launches)
     of_nulls = {null.group: _evidence(baselines[null.group], null, measured, rules) for null in nulls}
     null_verdicts = tuple(
         _verdict(found, baselines[group], rules, rules.level, None, measured, 0.0) for group, found in of_nulls.items()
