@@ -62,7 +62,10 @@ def test_it_is_as_good_as_logistic_regression_on_what_is_linear(tmp_path: Path) 
     assert accuracy(split, training.model) >= reference - 0.03
     assert training.course is not None
     assert training.course.best_loss < 0.3
-    assert training.recipe == make_recipe(config, split.train.n_rows)
+    recipe = make_recipe(config, split.train.n_rows)
+    assert training.recipe is not None
+    assert training.recipe == dataclasses.replace(recipe, weight_decay=training.recipe.weight_decay, decays=())
+    assert training.recipe.weight_decay in recipe.decays
 
 
 def test_features_that_say_nothing_leave_the_majoritys_answer(tmp_path: Path) -> None:
@@ -121,10 +124,12 @@ def test_the_bound_that_is_named_repeats_what_the_clock_ended(tmp_path: Path, mo
     times = iter(range(10_000))
     monkeypatch.setattr(training_module, "train_until_done", partial(train_until_done, clock=lambda: next(times)))
     split, config = split_of(tmp_path, max_steps=None, max_seconds=4)
-    with pytest.warns(VecmlWarning, match=r"^VML020 training ended after 120 steps .* --max-steps 120 --max-sec"):
+    with pytest.warns(
+        VecmlWarning, match=r"^VML020 .* after 120 steps .* --weight-decay 0\.1 --max-steps 120 --max-sec"
+    ):
         ended = train(split, config)
     monkeypatch.undo()
-    again = train(split, config.model_copy(update={"max_steps": 120, "max_seconds": 400}))
+    again = train(split, config.model_copy(update={"weight_decay": 0.1, "max_steps": 120, "max_seconds": 400}))
     assert again.model.digest == ended.model.digest
 
 

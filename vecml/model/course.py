@@ -8,6 +8,7 @@ Reason = Literal["settled", "steps", "seconds"]
 
 LEAST_STEPS = 200
 PATIENCE = 0.5  # of the steps so far: how many may pass without a better held-out loss
+EQUAL_SHARE = 0.02  # of the loss before the first step: held-out losses that differ by less are as good as equal
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Course:
         points = zip(self.at_step, self.held_out_losses, strict=True)
         before = min(loss for step, loss in points if step <= 0.8 * self.steps)
         return before - self.best_loss > 0.02 * self.held_out_losses[0]
+
+
+def as_good(course: Course, other: Course) -> bool:
+    """Whether the best held-out loss of `course` is at most that of `other`, and `EQUAL_SHARE` of `other`'s first."""
+    return course.best_loss <= other.best_loss + EQUAL_SHARE * other.held_out_losses[0]
 
 
 class Watch:

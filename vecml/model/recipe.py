@@ -14,6 +14,7 @@ FOLD_ROWS = 5_000  # training rows up to which several parts are held out in tur
 FOLDS = 5
 WIDER_ROWS = 20_000  # training rows above which the network is wider
 RATE = 4e-3
+DECAYS = (0.1, 3.0)  # up to FOLD_ROWS both are tried; a later one is kept where its held-out loss is as good
 OWN_RATE = 1e-3  # a class of the user's own may have any depth: Adam's usual step size
 
 
@@ -30,6 +31,7 @@ class Recipe:
         batch_size: rows per step; where fewer are trained on, all of them.
         learning_rate: Adam's step size.
         weight_decay: share of the weights that a step of size 1 takes away; biases keep theirs.
+        decays: the values of `weight_decay` that are tried, and held-out rows choose one; empty: nothing is open.
         class_weight: `balanced`: a row counts in inverse proportion to its class's share.
         folds: parts of the training rows that are held out in turn, each from a network of its own that goes through
             the same steps, while the network that is kept learns all rows. 1: a single part is held out, of
@@ -43,6 +45,7 @@ class Recipe:
     batch_size: int
     learning_rate: float
     weight_decay: float
+    decays: tuple[float, ...] = ()
     class_weight: ClassWeight = "none"
     folds: int = 0
     max_steps: int = 0
@@ -72,7 +75,9 @@ def make_recipe(config: TrainingConfig, n_rows: int) -> Recipe:
     - width: 64 up to 20,000 training rows, then 128;
     - batch: 32 rows up to 2,000 training rows, then the power of two next to a sixtieth of them, 1,024 at most;
     - learning rate 0.004 (a class of the user's own: 0.001);
-    - weight decay 0.1, decoupled: a step takes 0.04 % of a weight away (a class of the user's own: 0);
+    - weight decay 0.1, decoupled: a step takes 0.04 % of a weight away (a class of the user's own: 0). Up to 5,000
+      training rows a network with 3 is trained as well, and kept unless its held-out loss is higher by more than
+      `vecml.model.course.EQUAL_SHARE` of the majority's;
     - steps at most: 2,000, or as many as 40 passes over the rows take if those are more, but no more than 20,000;
     - held out: up to 5,000 training rows, five parts in turn; above that, one part of 15 %.
 
@@ -91,12 +96,14 @@ def make_recipe(config: TrainingConfig, n_rows: int) -> Recipe:
     max_steps = config.max_steps or usual_steps
     default_rate = OWN_RATE if own else RATE
     automatic = config.epochs is None
+    is_decay_open = automatic and folds > 1 and config.weight_decay is None and not config.tune
     return Recipe(
         hidden=config.hidden or ((64,) if n_rows <= WIDER_ROWS else (128,)),
         epochs=config.epochs,
         batch_size=batch_size,
         learning_rate=default_rate if config.learning_rate is None else config.learning_rate,
-        weight_decay=(0.0 if own else 0.1) if config.weight_decay is None else config.weight_decay,
+        weight_decay=(0.0 if own else DECAYS[0]) if config.weight_decay is None else config.weight_decay,
+        decays=DECAYS if is_decay_open else (),
         class_weight=config.class_weight,
         folds=folds if automatic else 0,
         max_steps=max_steps if automatic else 0,

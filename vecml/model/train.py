@@ -5,6 +5,7 @@ so that the model takes the encoded table as it is and standardisation costs not
 """
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from vecml.data.remedy import command
 from vecml.data.split import Split
 from vecml.errors import TrainingError, VecmlError, one_line
 from vecml.model.adam import Adam
-from vecml.model.course import Course
+from vecml.model.course import Course, as_good
 from vecml.model.epochs import epoch
 from vecml.model.evaluate import UNBALANCED_SHARE
 from vecml.model.held_out import HeldOut, judging_parts
@@ -93,7 +94,7 @@ def train(split: Split, config: TrainingConfig, device: str = "cpu", replicas: i
         recipe, tried = tune(data, config, recipe)
     training = replace(_train(data, config, recipe, replicas), tried=tried)
     if training.course is not None:
-        _say_bound(training.course, config, _chosen(config, recipe))
+        _say_bound(training.course, config, _chosen(config, recipe, training.recipe))
     return training
 
 
@@ -124,16 +125,16 @@ def _say_unbalanced(split: Split, config: TrainingConfig) -> None:
         )
 
 
-def _chosen(config: TrainingConfig, recipe: Recipe) -> dict[str, Any]:
-    """The settings that tuning chose, in place of tuning: with other bounds it may choose others."""
+def _chosen(config: TrainingConfig, recipe: Recipe, trained: Recipe | None) -> dict[str, Any]:
+    """The settings that held-out rows chose, in place of choosing: with other bounds they may choose others."""
     if not config.tune:
-        return {}
+        return {"weight_decay": trained.weight_decay} if trained is not None and recipe.decays else {}
     chosen = {"hidden": recipe.hidden, "learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     return {"tune": None, **chosen}
 
 
 def _say_bound(course: Course, config: TrainingConfig, chosen: Mapping[str, Any]) -> None:
-    """Warn of a training that a bound ended before its time; a command has what was `chosen` by tuning."""
+    """Warn of a training that a bound ended before its time; a command has what was `chosen`."""
     if course.reason == "seconds":
         bounds = {"max_steps": max(1, course.steps), "max_seconds": 100 * config.max_seconds}
         again = command(config, {**chosen, **bounds})
@@ -152,6 +153,30 @@ def _say_bound(course: Course, config: TrainingConfig, chosen: Mapping[str, Any]
 
 
 def _train_held_out(data: Prepared, shape: Architecture, recipe: Recipe, seeds: range) -> Training:
+    """Train with each of the recipe's decays in turn, and keep a later one where its held-out loss is as good.
+
+    The recipe of what comes out has that decay, and a training that is given it makes the same weights. All of them
+    together may take the recipe's max_seconds; where the clock ended one, `seconds` is the reason.
+    """
+    end = time.perf_counter() + recipe.max_seconds
+    first, *others = (replace(recipe, weight_decay=one, decays=()) for one in recipe.decays or (recipe.weight_decay,))
+    kept, course = _train_one_decay(data, shape, first, seeds)
+    for given in others:
+        if course.reason == "seconds":
+            break
+        left = replace(given, max_seconds=end - time.perf_counter())
+        try:
+            training, other = _train_one_decay(data, shape, left, seeds)
+        except TrainingError:  # it diverged, where the first did not: it is not the one to choose
+            continue
+        if as_good(other, course):
+            kept, course = replace(training, recipe=given), other
+        if other.reason == "seconds":
+            course = replace(course, reason="seconds")
+    return replace(kept, course=course)
+
+
+def _train_one_decay(data: Prepared, shape: Architecture, recipe: Recipe, seeds: range) -> tuple[Training, Course]:
     """Train a network for each of the seeds until rows that are held out, by the first seed, say that it is enough."""
     label_N, n_rows = data.split.train.label_N, data.split.train.n_rows
     parts = judging_parts(label_N, recipe.folds, seeds[0])
@@ -178,7 +203,7 @@ def _train_held_out(data: Prepared, shape: Architecture, recipe: Recipe, seeds: 
         models += [_model(module, shape, data) for module in modules[len(parts) :]]
     course = courses[0]
     replicas = tuple(models) if len(seeds) > 1 else ()
-    return Training(models[0], course.train_losses[1:], data.x_NF.device.type, replicas, recipe, course)
+    return Training(models[0], course.train_losses[1:], data.x_NF.device.type, replicas, recipe, course), course
 
 
 def _train_replicas(data: Prepared, shape: Architecture, recipe: Recipe, seeds: range) -> Training:
