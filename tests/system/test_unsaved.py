@@ -35,7 +35,7 @@ class Server:
             "--backend-store-uri", f"sqlite:///{self._folder}/mlflow.db",
             "--artifacts-destination", str(self._folder / "artifacts"),
         )  # fmt: skip
-        wait_for(lambda: answers(f"{self.address}/health"), 120, "the MLflow server")
+        wait_for(lambda: answers(f"{self.address}/health"), 250, "the MLflow server")
 
     def kill(self) -> None:
         self._started.end()

@@ -115,10 +115,11 @@ def command(
 
     Args:
         groups: the fields whose flags the command has beside those of its signature.
-        warns: whether it has `--ignore`; while it runs, warnings and progress bars are shown on standard error.
+        warns: whether it has `--ignore`; without it, only the store has something to say, which is shown as well.
         panel: the heading of the help for the shared flags.
 
-    `--debug` is read by `vecml.cli.app.main`; a function that needs it as well has a parameter of that name.
+    While it runs, warnings and progress bars are shown on standard error. `--debug` is read by `vecml.cli.app.main`; a
+    function that needs it as well has a parameter of that name.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -133,9 +134,6 @@ def command(
                 check_local(value)
             if takes_debug:
                 given["debug"] = debug
-            if not warns:
-                function(*values, *positional, **given)
-                return
             with shown_warnings(ignore or ()), progress_bars():
                 function(*values, *positional, **given)
 
