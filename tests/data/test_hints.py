@@ -20,6 +20,7 @@ import pytest
 from tests.data.made_files import Write, numbered, parquet, save_all, text
 from tests.data.pasted import command_in, parsed
 from vecml.config import PipelineConfig, make_config
+from vecml.data import sources
 from vecml.data.remedy import whole_commands
 from vecml.data.sources import check_source, load_table
 from vecml.data.split import Split, split_table
@@ -246,6 +247,12 @@ def pastes(config: PipelineConfig) -> int | None:
         else:
             return pasted
     return None
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hints are followed to their end on a busy machine too, where they would be cut short so that a refusal comes."""
+    monkeypatch.setattr(sources, "FOLLOWED_SECONDS", 60.0)
 
 
 @pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
