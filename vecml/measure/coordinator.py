@@ -54,7 +54,7 @@ class Worker(Protocol):
         """Make the arm ready."""
 
     def warm(self) -> tuple[int, float, float]:
-        """Warm up, and return the number of calls, their seconds together, and the median call's seconds."""
+        """Warm up, and return the number of calls, their seconds together, and a warm call's seconds."""
 
     def block(self, calls: int, expected_seconds: float) -> Reading:
         """Time a block of calls."""

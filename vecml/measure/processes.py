@@ -51,13 +51,14 @@ class Process:
         return Opened(answer["load_seconds"], answer["facts"])
 
     def warm(self) -> tuple[int, float, float]:
-        """Warm up as the plan says: calls, seconds, and the median call's seconds."""
+        """Warm up as the plan says: calls after the first one, their seconds together, and a warm call's seconds."""
         plan = self._plan
         request = {
             "do": "warm",
             "calls": plan.warm_calls,
             "seconds": plan.warm_seconds if self.arm.role != "limit" else LIMIT_WARM_SECONDS,
             "most_seconds": plan.patience_seconds / 2,
+            "block_seconds": plan.block_seconds,
         }
         answer = self._ask(request, plan.patience_seconds, "it hung, or one call is too slow for this budget")
         return answer["calls"], answer["seconds"], answer["call_seconds"]

@@ -44,7 +44,8 @@ class Plan:
         rounds: most rounds of a launch.
         fewest_rounds: fewest rounds of a launch, whatever the budget.
         block_seconds: a block's calls take at least this long together.
-        warm_calls, warm_seconds: every arm is warmed up with at least so many calls, for at least so long.
+        warm_calls, warm_seconds: every arm is warmed up with at least so many calls, for at least so long, and until
+            calls become no faster; its first call does not count.
         patience_seconds: a call that takes longer counts as hanging.
         open_seconds: the same for the start and the opening, in which an engine may export and compile.
         limit_every: a `limit` takes part in one round of so many.
@@ -128,9 +129,10 @@ class ArmLaunch:
         launch: from 0.
         canary_seconds: time of the fixed piece of work that every worker does before it opens its arm.
         load_seconds: time to make the arm ready.
-        warm_calls, warm_seconds: length of its warm-up.
+        warm_calls, warm_seconds: length of its warm-up, after its first call.
         peak_rss_bytes: the most memory that the worker had resident; None where it is unknown.
-        facts: what the arm said when it was opened and when it ended (thread pools, checks ...), as JSON.
+        facts: what the arm said when it was opened and when it ended (thread pools, checks ...), as JSON, and
+            `first_call_seconds`.
     """
 
     launch: int

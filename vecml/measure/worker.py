@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import gc
 import json
+import math
 import os
 import signal
 import sys
@@ -26,6 +27,9 @@ from vecml.errors import one_line
 from vecml.measure.latency import bucket_of
 from vecml.measure.memory import peak_rss_bytes
 from vecml.measure.work import Work
+
+STEADY = 0.95  # of the median call before: where calls become faster than this still, they are not warm
+MOST_WARM_UPS = 3.0  # a warm-up takes so many times as long as it should at most, where calls never become steady
 
 
 def canary() -> float:
@@ -55,6 +59,7 @@ class Server:
     def __init__(self) -> None:
         self._work: Work | None = None
         self._latency: Counter[int] = Counter()
+        self._first_call_seconds: float | None = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what a request asks for and return the answer; an error is not caught."""
@@ -70,12 +75,14 @@ class Server:
                 self.work.open()
                 return {"load_seconds": time.perf_counter() - start, "facts": self.work.facts()}
             case "warm":
-                return self._warm(request["calls"], request["seconds"], request["most_seconds"])
+                return self._warm(
+                    request["calls"], request["seconds"], request["most_seconds"], request["block_seconds"]
+                )
             case "block":
                 return self._block(request["calls"])
             case "finish":
                 peak = peak_rss_bytes()  # before the checks, which need memory of their own
-                facts = self.work.finish()
+                facts = {"first_call_seconds": self._first_call_seconds, **self.work.finish()}
                 if self.work.each:
                     facts["latency"] = {str(bucket): count for bucket, count in sorted(self._latency.items())}
                 return {"facts": facts, "peak_rss_bytes": peak}
@@ -89,19 +96,37 @@ class Server:
             raise RuntimeError("the arm was not started")
         return self._work
 
-    def _warm(self, calls: int, seconds: float, most_seconds: float) -> dict[str, Any]:
-        """Make at least `calls` calls for at least `seconds`, but begin none after `most_seconds`."""
+    def _warm(self, calls: int, seconds: float, most_seconds: float, block_seconds: float) -> dict[str, Any]:
+        """Make at least `calls` calls for at least `seconds`, go on until they are steady, and make a trial block.
+
+        The first call counts for neither: it may load, compile or wait for what no later call waits for, and its time
+        is a figure of its own. No call begins after `most_seconds`, and what is not steady ends after thrice `seconds`.
+        """
+        call, clock = self.work.call, time.perf_counter
         taken: list[float] = []
-        start = time.perf_counter()
-        while (elapsed := time.perf_counter() - start) < most_seconds and (len(taken) < calls or elapsed < seconds):
-            begun = time.perf_counter()
-            self.work.call()
-            taken.append(time.perf_counter() - begun)
-        elapsed = time.perf_counter() - start
+        began = clock()
+        call()
+        start = clock()
+        self._first_call_seconds = start - began
+        while clock() - began < most_seconds and not _is_warm(taken, clock() - start, calls, seconds):
+            begun = clock()
+            call()
+            taken.append(clock() - begun)
+        late = sorted(taken[len(taken) // 2 :])
+        call_seconds = late[len(late) // 2] if late else self._first_call_seconds
+        trial = math.ceil(block_seconds / call_seconds) if call_seconds > 0 else 1
+        if trial > 1 and clock() - began < most_seconds:
+            begun = clock()
+            for _ in range(trial):
+                call()
+            call_seconds = min(call_seconds, (clock() - begun) / trial)  # without a clock between the calls
+        else:
+            trial = 0
+        elapsed = clock() - start
         gc.collect()
         gc.freeze()
         gc.disable()
-        return {"calls": len(taken), "seconds": elapsed, "call_seconds": sorted(taken)[len(taken) // 2]}
+        return {"calls": len(taken) + trial, "seconds": elapsed, "call_seconds": call_seconds}
 
     def _block(self, calls: int) -> dict[str, Any]:
         call = self.work.call
@@ -134,6 +159,22 @@ class Server:
             taken[index] = clock() - begun
         self._latency.update(map(bucket_of, taken))
         return sum(taken)
+
+
+def _is_warm(taken: list[float], elapsed: float, calls: int, seconds: float) -> bool:
+    """Whether there were calls and time enough, and the last third of the calls is no faster than the third before it.
+
+    `taken` has the calls' seconds. Calls are not waited for that never become steady.
+    """
+    if len(taken) < calls or elapsed < seconds:
+        return False
+    if len(taken) % 64 and len(taken) > 256:  # asked at times only: medians of many calls take longer than a call
+        return False
+    third = len(taken) // 3
+    if third < 2 or elapsed >= MOST_WARM_UPS * seconds:
+        return True
+    late, before = sorted(taken[-third:]), sorted(taken[-2 * third : -third])
+    return late[third // 2] > STEADY * before[third // 2]
 
 
 def _involuntary_switches() -> int | None:
