@@ -138,6 +138,7 @@ WITHOUT: dict[str, tuple[str, ...]] = {
         "text_stream: {} is encrypted",
     ),
     "the file system or the installation has to be changed first, and the hint says how": (
+        "memory_limit: {} needs more than the {} of memory that a table may take here{}",
         "excel: {}: reading an Excel file needs python-calamine",
         "files: {} is a folder, not a file",
         "files: {} may not be read by this user",

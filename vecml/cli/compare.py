@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vecml.cli.options import Fields, command, is_printed, option, output_file
+from vecml.cli.options import Fields, MaxMemory, command, is_printed, option, output_file
 from vecml.cli.run import refuse_idle_flags
 from vecml.cli.terminal import console, opening, show_comparison
 from vecml.comparison.config import DATA_AND_MODEL, MEASURING, ComparisonConfig
@@ -54,6 +54,7 @@ def compare(
     json: Annotated[Path | None, output_file(JSON_TEXT, "--json", MEASURING)] = None,
     from_: Annotated[Path | None, option(FROM_TEXT, "FILE", "--from", panel=MEASURING)] = None,
     fresh: Annotated[bool, option(FRESH_TEXT, None, "--fresh", panel=MEASURING)] = False,
+    max_memory: MaxMemory = None,  # noqa: ARG001 -- its callback sets it
 ) -> None:
     """Compare ways to run a model's inference on this machine, and say which differences are real.
 

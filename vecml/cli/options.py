@@ -9,6 +9,7 @@ with its own parameters, which typer reads from the signature as ever.
 
 import functools
 import inspect
+import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from pydantic.fields import FieldInfo
 
 from vecml.atomic import check_folder, write_bytes
 from vecml.cli.terminal import progress_bars, shown_warnings
+from vecml.data.memory_limit import VARIABLE, bytes_of
 from vecml.data.name_list import read_names
 from vecml.errors import SettingError
 from vecml.fields import Declared, choices, flag, flag_of, is_list, shown, value_type
@@ -92,6 +94,25 @@ def output_file(text: str, name: str, panel: str | None = None) -> Any:
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+")  # of more than one letter: a single one is a drive
 JSON_TEXT = "Write everything as JSON; `-` prints it instead."
+
+
+def _allow(value: str | None) -> str | None:
+    """Let this process, and its children, read tables within so much memory."""
+    if value is not None:
+        bytes_of(value)
+        os.environ[VARIABLE] = value
+    return value
+
+
+MaxMemory = Annotated[
+    str | None,
+    option(
+        "Most memory that reading a table may take. [default: four fifths of what is free]",
+        "4GB",
+        "--max-memory",
+        callback=_allow,
+    ),
+]
 JsonFile = Annotated[Path | None, output_file(JSON_TEXT, "--json")]
 JsonFlag = Annotated[bool, option("Print it as JSON.", None, "--json")]
 Quick = Annotated[bool, option("One launch: figures, and no verdict.", None, "--quick")]

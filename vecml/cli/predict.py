@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vecml.cli.champion import words
-from vecml.cli.options import JsonFlag, ModelClass, columns, command, option
+from vecml.cli.options import JsonFlag, MaxMemory, ModelClass, columns, command, option
 from vecml.cli.terminal import console
 from vecml.errors import SettingError
 from vecml.numbers import count, rate
@@ -49,6 +49,7 @@ def predict(
     no_header: Annotated[
         bool, option("A text file's first row is data, as for vecml run.", None, "--no-header")
     ] = False,
+    max_memory: MaxMemory = None,  # noqa: ARG001 -- its callback sets it
     json: JsonFlag = False,
 ) -> None:
     """Label every row of a file, which may be larger than memory: text and Parquet are read in blocks.

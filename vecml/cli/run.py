@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from vecml.cli.options import Fields, command, option, output_file, write_json
+from vecml.cli.options import Fields, MaxMemory, command, option, output_file, write_json
 from vecml.cli.terminal import own_name, show_result
 from vecml.config import RUN, PipelineConfig, TrainingConfig, make_config, read_config_file
 from vecml.errors import SettingError
@@ -35,6 +35,7 @@ def run(
     json: Annotated[
         Path | None, output_file("Write the result as JSON as well; `-` prints it instead of the table.", "--json", RUN)
     ] = None,
+    max_memory: MaxMemory = None,  # noqa: ARG001 -- its callback sets it
     debug: bool = False,
 ) -> None:
     """Train a classifier and run its inference: generate, split, train, vectorized-infer, evaluate.

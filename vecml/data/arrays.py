@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from vecml.data.memory_limit import MemoryLimit
 from vecml.data.remedy import flags
 from vecml.errors import DataError, one_line
 
@@ -27,6 +28,7 @@ def read_npy(path: Path) -> "pa.Table":
 
     Raises DataError when it is damaged, has another shape, or would have to be unpickled.
     """
+    MemoryLimit(path.name).check(expected=path.stat().st_size)
     try:
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
@@ -51,6 +53,8 @@ def read_npz(path: Path) -> "pa.Table":
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path.name} cannot be read as npz: it is no zip archive", COMPLETE)
     try:
+        with zipfile.ZipFile(path) as packed:
+            MemoryLimit(path.name).check(expected=sum(member.file_size for member in packed.infolist()))
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (*_DAMAGES, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:

@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecml.data.memory_limit import MemoryLimit
 from vecml.errors import DataError, one_line
 from vecml.passwords import with_password, without_passwords, without_secrets
 from vecml.progress import stage
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 POSTGRES = ("postgresql://", "postgres://")
 SQLITE, DUCKDB = "sqlite:///", "duckdb://"
+ROWS_AT_ONCE = 10_000
 EXTRA = "pip install 'vecml[database]'"
 
 
@@ -58,9 +60,21 @@ def _read_postgres(address: str, query: str) -> "pa.Table":
     with _postgres().connect(with_password(address)) as connection, connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION READ ONLY")
         cursor.execute(query)
-        table = cursor.fetch_arrow_table()
+        table = _within_limit(cursor.fetch_record_batch())
         connection.rollback()
     return table
+
+
+def _within_limit(reader: "pa.RecordBatchReader") -> "pa.Table":
+    """The rows of a reader as one table; raises DataError where it takes more memory than a table may."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+    limit, batches, n_rows = MemoryLimit("the query's table"), [], 0
+    for batch in reader:
+        batches.append(batch)
+        n_rows += batch.num_rows
+        limit.check(so_far=f"{n_rows:,} rows were read so far")
+    return pa.Table.from_batches(batches, reader.schema)
 
 
 def _read_sqlite(address: str, query: str) -> "pa.Table":
@@ -73,7 +87,10 @@ def _read_sqlite(address: str, query: str) -> "pa.Table":
         if cursor.description is None:
             raise DataError("the query gives no rows", "it must be a SELECT")
         names = [column[0] for column in cursor.description]
-        rows = cursor.fetchall()
+        limit, rows = MemoryLimit("the query's table"), []
+        while some := cursor.fetchmany(ROWS_AT_ONCE):
+            rows += some
+            limit.check(so_far=f"{len(rows):,} rows were read so far")
     finally:
         connection.close()
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
@@ -101,7 +118,7 @@ def _read_duckdb(address: str, query: str) -> "pa.Table":
         kinds = [statement.type for statement in connection.extract_statements(query)]
         if kinds != [duckdb.StatementType.SELECT]:
             raise DataError("the query is no single SELECT, and the database is read-only here", "give one SELECT")
-        return connection.sql(query).to_arrow_table()
+        return _within_limit(connection.sql(query).to_arrow_reader(ROWS_AT_ONCE * 10))
     finally:
         connection.close()
 

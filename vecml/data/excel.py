@@ -1,12 +1,15 @@
 """The first sheet of an Excel file, through calamine (Rust; `pip install "vecml[excel]"`)."""
 
 import datetime as dt
+import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from vecml.data.memory_limit import MemoryLimit
 from vecml.data.selection import listed, shortened
 from vecml.data.titles import LOOKED_AT, rows_of_titles
 from vecml.errors import DataError, one_line
@@ -25,6 +28,8 @@ def read_excel(path: Path) -> "tuple[pa.Table, str | None]":
         raise DataError(
             f"{path.name}: reading an Excel file needs python-calamine", "pip install 'vecml[excel]', or save it as CSV"
         ) from None
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as packed:  # calamine says better what is wrong with it
+        MemoryLimit(path.name).check(expected=sum(member.file_size for member in packed.infolist()))
     try:
         book = python_calamine.CalamineWorkbook.from_path(str(path))
         sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=True) for name in book.sheet_names}

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyarrow import feather
 
 from vecml.child import EndedError, SilentError, environment, python, spawn
+from vecml.data.memory_limit import MemoryLimit
 from vecml.errors import one_line
 
 LONGEST_SECONDS = 3_600.0
@@ -30,8 +31,10 @@ def read_feather(path: Path) -> "pa.Table":
     """
     check_beforehand([path])
     answer = _answers[_state(path)]
-    if answer != _SOUND:
+    word, _, n_bytes = answer.partition(b" ")
+    if word != _SOUND:
         raise pa.ArrowInvalid(answer.decode(errors="replace"))
+    MemoryLimit(path.name).check(expected=int(n_bytes))
     return _read(path)
 
 
@@ -77,12 +80,11 @@ def _read(path: Path) -> "pa.Table":
 
 
 def _main(paths: Sequence[str]) -> None:
-    """Read the files, and write for each a line that it is sound, or what is wrong with it."""
+    """Read the files, and write for each a line: that it is sound, with the table's bytes, or what is wrong with it."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for path in paths:
         try:
-            _read(Path(path))
-            answer = _SOUND
+            answer = _SOUND + f" {_read(Path(path)).nbytes}".encode()
         except (pa.ArrowException, OSError, MemoryError, ValueError) as error:
             answer = one_line(error).encode(errors="replace")
         sys.stdout.buffer.write(answer + b"\n")

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from vecml.data.memory_limit import MemoryLimit
+
 MOST_ROWS = 1 << 20  # of a row group that is read at once
 
 
@@ -20,13 +22,16 @@ def read_parquet(path: Path) -> "pa.Table":
     """The whole file as an Arrow table; raises what Arrow raises."""
     # One file as it is: pq.read_table goes through data sets, which may take folder names for columns.
     # Without its buffer ahead, which would hold the compressed file beside the table.
+    limit = MemoryLimit(path.name)
     with pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
+        limit.check(expected=_table_bytes(file))
         if file.metadata.num_rows <= MOST_ROWS:
             table = file.read()
             table.validate(full=True)
             return table
         columns = [_Column(file, place) for place in range(len(file.schema_arrow))]
         for group in range(file.num_row_groups):
+            limit.check(so_far=f"{group:,} of {file.num_row_groups:,} row groups were read")
             if file.metadata.row_group(group).num_rows <= MOST_ROWS:
                 _add(columns, file.read_row_group(group))
                 continue
@@ -35,6 +40,19 @@ def read_parquet(path: Path) -> "pa.Table":
         table = pa.table([column.whole() for column in columns], schema=file.schema_arrow)
     pa.default_memory_pool().release_unused()  # what decoding took
     return table
+
+
+def _table_bytes(file: "pq.ParquetFile") -> float:
+    """The least that the table takes in memory, by the footer: rows of a known size, and text as it is stored."""
+    widths = [kind.bit_width / 8 for kind in file.schema_arrow.types if pa.types.is_primitive(kind)]
+    metadata, texts = file.metadata, 0
+    for place in range(metadata.num_columns):
+        if metadata.schema.column(place).physical_type == "BYTE_ARRAY":
+            texts += sum(
+                metadata.row_group(group).column(place).total_uncompressed_size
+                for group in range(metadata.num_row_groups)
+            )
+    return float(sum(widths) * metadata.num_rows + texts)
 
 
 def _add(columns: "list[_Column]", rows: "pa.Table") -> None:

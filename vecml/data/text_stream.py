@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from vecml.data.dialect import SAMPLE_BYTES, WHITESPACE, AskedFormat, Dialect, dialect_of, text_suffix
+from vecml.data.memory_limit import Watched
 from vecml.data.selection import listed
 from vecml.errors import DataError, one_line
 
@@ -58,10 +59,14 @@ def arrow_stream(path: Path, dialect: Dialect) -> "Iterator[pa.NativeFile]":
         text: Any = stream
         if dialect.encoding != "utf-8":
             text = pa.transcoding_input_stream(stream, dialect.encoding, "utf-8")
-        if dialect.is_rewritten:
-            yield pa.BufferReader(_rewritten(text.read(), dialect))
-        else:
-            yield text
+        watched = Watched(text, path.name)
+        try:
+            if dialect.is_rewritten:
+                yield pa.BufferReader(_rewritten(watched.read(), dialect))
+            else:
+                yield pa.PythonFile(watched, mode="r")
+        finally:
+            watched.close()
 
 
 def arrow_separator(dialect: Dialect) -> str:
