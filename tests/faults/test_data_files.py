@@ -50,6 +50,6 @@ def read(folder: Path, first: int, last: int, one: Row) -> Counter[str]:
 def test_damaged_data_files(part: bool, tmp_path: Path) -> None:
     one = row("damaged data files, seven formats", "typed error or right rows; no crash, memory capped")
     begun = len(one.broken)
-    came = read(tmp_path, FIRST, FIRST + (28 if part else scaled(10_000)), one)
+    came = read(tmp_path, FIRST, FIRST + (21 if part else scaled(10_000)), one)
     one.holds += f" ({', '.join(f'{count} {what}' for what, count in sorted(came.items()))})"
     assert one.broken[begun:] == []
