@@ -22,6 +22,7 @@ from vecml.comparison.settings import choose, tune
 from vecml.config import PipelineConfig
 from vecml.engines.registry import check
 from vecml.inference.setting import candidates
+from vecml.measure.claim import claim_of
 from vecml.model.network import Model
 
 LONG = "3m"
@@ -80,7 +81,7 @@ def _measured(model: Model, x_FN: np.ndarray) -> tuple[set[str], str]:
     chosen = tune(choose(ways, "torch", lambda setting: check(model, setting)), model, x_FN)
     compared = compare_settings(Job(model, x_FN, data_source="benchmark"), chosen, plan_comparison(chosen, LONG))
     found = {arm.name: arm.rows_per_s or 0.0 for arm in figures(compared)}
-    fastest = max(found, key=lambda name: found[name])
-    tied = {*families(compared)[0].tied, fastest}
+    highest = max(found, key=lambda name: found[name])
+    tied = {*claim_of(families(compared)[0]).leading, highest}
     rates = ", ".join(f"{name} {rate / 1e6:.2f}" for name, rate in sorted(found.items(), key=lambda one: -one[1]))
     return {chosen.settings[name].engine for name in tied}, f"Mrow/s: {rates}"

@@ -269,7 +269,7 @@ class PipelineConfig(TrainingConfig):
     engine: Annotated[EngineChoice, Flag(INFERENCE, "NAME")] = Field(
         "torch",
         title="Engine",
-        description="the library that runs the inference; auto compares them once and remembers the fastest",
+        description="the library that runs the inference; auto compares them once and remembers which is the fastest",
     )
     budget: Annotated[str, Flag(INFERENCE, "TIME")] = Field(
         "90s", title="Budget", description="wall time of the comparison that engine auto makes"

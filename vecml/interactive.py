@@ -126,9 +126,9 @@ def predict(
             then `data` is an array (N, F), float32 or float64, of what that takes.
         data: a CSV, Parquet, Feather, .npy or .npz file, a pandas DataFrame, an Arrow table, or a dict of arrays (N,)
             by column name. It needs the columns that the classifier was trained on; others are left alone.
-        engine: which library runs it; `auto` is the fastest here for this architecture and about so many rows: the
-            first time it is found by a comparison, in worker processes (in a script, call this under
-            `if __name__ == "__main__":`), and then it is known.
+        engine: which library runs it; `auto` is the one that is shown to be the fastest here for this architecture and
+            about so many rows: the first time it is found by a comparison, in worker processes (in a script, call this
+            under `if __name__ == "__main__":`), and then it is known.
         threads: CPU threads; None takes every CPU that this process may use.
         budget: wall time of that comparison.
 

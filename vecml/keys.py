@@ -103,6 +103,7 @@ TAGS = (*START_TAGS, *END_TAGS, CHOICE, STOPPED, ERROR)
 
 # A comparison is a parent run, and a child run for each setting.
 PARENT_PARAMS = (*DATA_PARAMS, "budget", "baseline", "settings")
+PARENT_METRICS = ("compare/valid_settings", "compare/best_rows_per_s", "compare/best_ratio")
 PLACE_TAGS = ("vecml.host", "vecml.libraries")
 PARENT_END_TAGS = ("vecml.launches", *PLACE_TAGS, *DIGEST_TAGS)
 PARENT_TAGS = (*START_TAGS, *PARENT_END_TAGS, ERROR)

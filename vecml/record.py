@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vecml.comparison.auto import Choice
-from vecml.comparison.comparison import ArmFigures, Comparison, families
+from vecml.comparison.comparison import ArmFigures, Comparison, disturbed, families, figures, names_in
 from vecml.config import PipelineConfig, Setting
 from vecml.data.split import Split
 from vecml.data.table import Table
@@ -31,6 +31,7 @@ from vecml.keys import (
     KIND,
     LOSS_METRIC,
     NONE,
+    PARENT_METRICS,
     PARENT_PARAMS,
     PLACE_TAGS,
     RECIPE_PARAMS,
@@ -41,6 +42,7 @@ from vecml.keys import (
     TRIED_METRIC,
     text,
 )
+from vecml.measure.claim import BUSY, claim_of
 from vecml.model.evaluate import Evaluation
 from vecml.model.recipe import NOTEBOOK_HIDDEN, known_recipe
 from vecml.model.simple_models import SimpleModel
@@ -196,6 +198,22 @@ def parent_params(comparison: Comparison) -> dict[str, str]:
     return {name: text(value) for name, value in zip(PARENT_PARAMS, values, strict=True)}
 
 
+def parent_metrics(comparison: Comparison) -> dict[str, float]:
+    """Give the known values of `PARENT_METRICS`; those of the best setting only where verdicts show which it is.
+
+    Where requests of several sizes were compared, there is no one best setting.
+    """
+    found = {arm.name: arm for arm in figures(comparison)}
+    claims = [claim_of(family) for family in families(comparison)]
+    best = found.get(claims[0].best or "") if len(claims) == 1 and claims[0].kind in ("fastest", "several") else None
+    ratio = None if best is None else 1.0 if best.verdict is None else best.verdict.ratio
+    rate = None if best is None else best.rows_per_s
+    valid = sum(_word(comparison, arm)[0] not in ("invalid", BUSY) for arm in found.values())
+    values = (valid, rate, ratio)
+    known = zip(PARENT_METRICS, values, strict=True)
+    return {name: float(value) for name, value in known if value is not None and math.isfinite(value)}
+
+
 def parent_end_tags(comparison: Comparison) -> dict[str, str]:
     """Give the tags that only a finished comparison has: `PARENT_END_TAGS`."""
     return {"vecml.launches": str(comparison.measured.launches), **_place(comparison), **_digests(comparison)}
@@ -231,10 +249,8 @@ def child_metrics(arm: ArmFigures) -> dict[str, float]:
 
 def child_tags(comparison: Comparison, arm: ArmFigures) -> dict[str, str]:
     """Give the tags of a comparison's setting: `CHILD_END_TAGS`, and kind, version and keys of `START_TAGS`."""
-    if arm.verdict is None:
-        verdict, reason, baseline = "invalid" if arm.failure else "baseline", text(arm.failure), arm.name
-    else:
-        verdict, reason, baseline = text(arm.verdict.verdict), arm.verdict.reason, arm.verdict.baseline
+    verdict, reason = _word(comparison, arm)
+    baseline = arm.name if arm.verdict is None else arm.verdict.baseline
     measured = next(one for one in comparison.measured.arms if one.name == arm.name)
     keys = ("machine_key", "software_key", "environment_key")
     return {
@@ -252,13 +268,32 @@ def child_tags(comparison: Comparison, arm: ArmFigures) -> dict[str, str]:
     }
 
 
+def _word(comparison: Comparison, arm: ArmFigures) -> tuple[str, str]:
+    """The word that stands for a setting's verdict, with the reason.
+
+    Figures of a quick look, and those of a baseline beside which nothing counts, are `busy` where too many of their
+    rounds were disturbed, so that they are in no history.
+    """
+    if arm.verdict is None and arm.failure is not None:
+        return "invalid", arm.failure
+    claim = next(claim_of(one) for one in families(comparison) if arm.name in names_in(one))
+    if claim.kind == "busy" and arm.verdict is None:
+        return BUSY, f"while {claim.reason}"
+    if not claim.shown and (arm.verdict is None or arm.verdict.verdict is None):
+        reason = disturbed(comparison, arm.name)
+        if reason is not None:
+            return BUSY, reason
+    return ("baseline", NONE) if arm.verdict is None else (text(arm.verdict.verdict), arm.verdict.reason)
+
+
 def _tied(comparison: Comparison, arm: ArmFigures) -> str:
-    """Say whether the setting is the fastest or ties with it; none where too few launches gave no verdicts."""
+    """Say whether the setting may be the fastest by the verdicts; none where no verdict says anything about it."""
     for family in families(comparison):
-        if arm.name in (family.baseline, *(verdict.arm for verdict in family.verdicts)):
-            has_verdicts = any(verdict.is_valid and verdict.verdict is not None for verdict in family.verdicts)
-            return ("yes" if arm.name in family.tied else "no") if has_verdicts else NONE
-    return "no"
+        if arm.name in names_in(family):
+            claim = claim_of(family)
+            if claim.shown and arm.name not in claim.left_out:
+                return "yes" if arm.name in claim.leading else "no"
+    return NONE
 
 
 def _place(comparison: Comparison) -> dict[str, str]:

@@ -117,6 +117,7 @@ class ComparisonWriter:
         return Content(
             records.parent_params(comparison),
             {**records.parent_end_tags(comparison), NOTE: _shortened(note)},
+            tuple((name, value, now, 0) for name, value in records.parent_metrics(comparison).items()),
             children=tuple(
                 {
                     "name": arm.name,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.tracking.read import read_run
+from tasks.tracking.read import open_existing, read_run
 from tasks.tracking.registry import (
     MODEL_DIGEST,
     NAME,
@@ -28,7 +28,7 @@ from tasks.tracking.registry import (
     read_registered_model_in,
     register,
 )
-from tasks.tracking.store import Store, open_store, search, store_errors
+from tasks.tracking.store import Store, search, store_errors
 from tasks.tracking.stored_run import COMPARISON, StoredRun, artifact, comparison_of, read_stored_run
 from vecml import __version__
 from vecml.comparison.comparison import Comparison, families, figures, recommended
@@ -44,6 +44,7 @@ from vecml.data.sources import load_table
 from vecml.data.split import split_rows
 from vecml.errors import DataError, MeasureError, ModelError, StoreError
 from vecml.keys import COMPARE, KIND, NONE, SETTING_PARAMS
+from vecml.measure.claim import Claim, claim_of
 from vecml.model.promotion_test import Decision, decide
 from vecml.numbers import count
 
@@ -112,7 +113,7 @@ def promote(
     the alias moved meanwhile; MeasureError without a valid setting; DataError where the two cannot be compared.
     """
     check_name(name)
-    run, store = read_run(asked, architecture), open_store()
+    store, run = open_existing(asked), read_run(asked, architecture)
     with promotion_lock(store.location):
         former = read_registered_model_in(store, name).champion
         chosen = choose_setting(store, run, comparison)
@@ -183,26 +184,37 @@ def _best(found: StoredRun, run: RecordedRun) -> ChosenSetting:
     throughput = [family for family in judged if comparison.settings[family.baseline].request_rows is None]
     family = (throughput or list(judged))[0]
     name = recommended(comparison, family)
+    failures = {one.name: one.failure for one in figures(comparison)}
+    if name is None and family.best is not None and failures[family.baseline] is None:
+        name = family.baseline  # it is valid, and nothing is shown to be faster
     if name is None:
         raise MeasureError(
             f"comparison {found.name} of run {run.name} has no valid setting: {_first_failure(comparison)}",
             f"compare others: vecml compare --run {run.name} --engines all",
         )
-    valid = [verdict for verdict in family.verdicts if verdict.is_valid]
-    others = len(valid) + 1
-    if others == 1:
-        why = f"the only {'valid ' if family.verdicts else ''}setting of comparison {found.name}"
-    elif len(family.tied) > 1:
-        why = f"the simplest of {len(family.tied)} that cannot be told from the fastest of comparison {found.name}"
-    else:
-        why = f"the fastest of {others} settings in comparison {found.name}"
-    if valid and all(verdict.verdict is None for verdict in valid):
-        why += ", which gives no verdict: it was too short"
+    why = _why(claim_of(family), found.name)
     setting = comparison.settings[name]
     if setting.request_rows is not None:
         why += f", which measured single requests of {setting.request_rows:,} rows only"
         setting = dataclasses.replace(setting, request_rows=None)  # `vecml predict` labels whole blocks
     return ChosenSetting(setting, why, found.run_id)
+
+
+def _why(claim: Claim, comparison: str) -> str:
+    """The reason for the setting that is taken from a comparison, no more than its verdicts show."""
+    if claim.kind == "fastest":
+        return f"the fastest of {count(claim.counted, 'setting')} in comparison {comparison}"
+    if claim.kind == "several":
+        return f"the simplest of {len(claim.among)} that cannot be told from the fastest of comparison {comparison}"
+    if claim.kind == "unsurpassed":
+        none = "none is shown to be faster than the baseline"
+        return f"the simplest of {len(claim.among)} in comparison {comparison}, of which {none}"
+    if claim.kind == "nothing":
+        return f"the only {'valid ' if claim.left_out else ''}setting of comparison {comparison}"
+    baseline = f"the baseline of comparison {comparison}"
+    if claim.kind == "quick":
+        return f"{baseline}, which gives no verdict: it was too short"
+    return f"{baseline}, which gives no verdict that holds on a quiet machine"
 
 
 def _first_failure(comparison: Comparison) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks.tracking.run import RunContent
 from vecml import keys
 from vecml.lab.experiment import Outcome
-from vecml.lab.ladder import Ladder, best, figures, gain
+from vecml.lab.ladder import Ladder, best, claim, figures, gain
 from vecml.lab.ladder import to_json_dict as ladder_json
 from vecml.optimize.steps import Optimization
 from vecml.optimize.steps import to_json_dict as optimization_json
@@ -80,10 +80,10 @@ def ladder_params(ladder: Ladder) -> dict[str, str]:
 
 def ladder_metrics(ladder: Ladder) -> dict[str, float]:
     """Give the known values of `BEST_RUNG_METRICS` and of each rung's `RUNG_METRICS` of `vecml.keys`."""
-    found = figures(ladder)
-    top = best(found)
+    found, said = figures(ladder), claim(ladder)
+    top = best(found, said)
     of_best: tuple[float | None, ...] = (
-        gain(found),
+        gain(found, said),
         None if top is None else top.rows_per_s,
         None if top is None else top.fraction_of_limit,
         None if top is None else top.flips,
@@ -108,7 +108,7 @@ def ladder_metrics(ladder: Ladder) -> dict[str, float]:
 def ladder_end_tags(ladder: Ladder) -> dict[str, str]:
     """Give the values of `LADDER_END_TAGS` of `vecml.keys`."""
     found = figures(ladder)
-    top = best(found)
+    top = best(found, claim(ladder))
     idle = tuple(rung.name for rung in found if rung.stopped_paying)
     values = (ladder.measured.launches, ladder.model_digest, None if top is None else top.name, idle or None)
     return {name: keys.text(value) for name, value in zip(keys.LADDER_END_TAGS, values, strict=True)}

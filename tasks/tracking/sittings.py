@@ -23,7 +23,7 @@ from tasks.tracking.store import PARENT, Store, child_runs, search, store_errors
 from tasks.tracking.stored_run import read_artifact
 from vecml.errors import StoreError, one_line
 from vecml.history.diff import Answers, Side
-from vecml.history.recorded import RecordedSetting
+from vecml.history.recorded import RecordedSetting, without_disturbed_baselines
 from vecml.keys import COMPARE, DEVICE_NAME, DIGEST_TAGS, ERROR, KIND, NONE, PIPELINE, SETTING, SETTING_PARAMS
 
 KEY_TAGS = ("vecml.machine_key", "vecml.software_key", "vecml.environment_key", *DIGEST_TAGS)
@@ -40,11 +40,13 @@ def recorded_settings() -> list[RecordedSetting]:
     store = open_existing()
     with store_errors(store.location), _no_garbage_collection():
         parents = _by_id(search(store, f"tags.`{KIND}` = '{COMPARE}'"))
-        return [
-            _recorded_setting(run, parents.get(run.data.tags.get(PARENT, "")))
-            for run in search(store, f"tags.`{KIND}` = '{SETTING}'")
-            if run.info.status == "FINISHED" and (PARENT not in run.data.tags or run.data.tags[PARENT] in parents)
-        ]
+        return without_disturbed_baselines(
+            [
+                _recorded_setting(run, parents.get(run.data.tags.get(PARENT, "")))
+                for run in search(store, f"tags.`{KIND}` = '{SETTING}'")
+                if run.info.status == "FINISHED" and (PARENT not in run.data.tags or run.data.tags[PARENT] in parents)
+            ]
+        )
 
 
 def read_sides(asked: Sequence[str]) -> tuple[list[Side], list[RecordedSetting]]:
@@ -88,11 +90,13 @@ def _settings_of_network(store: Store, architecture_digest: str) -> list[Recorde
     """Read the settings of all comparisons that ran this network."""
     runs = search(store, f"tags.`vecml.architecture_digest` = '{architecture_digest}'")
     parents = _by_id(run for run in runs if run.data.tags.get(KIND) == COMPARE)
-    return [
-        _recorded_setting(run, parent)
-        for run in runs
-        if run.data.tags.get(KIND) == SETTING and (parent := parents.get(run.data.tags.get(PARENT, ""))) is not None
-    ]
+    return without_disturbed_baselines(
+        [
+            _recorded_setting(run, parent)
+            for run in runs
+            if run.data.tags.get(KIND) == SETTING and (parent := parents.get(run.data.tags.get(PARENT, ""))) is not None
+        ]
+    )
 
 
 def _recorded_setting(run: Run, parent: Run | None) -> RecordedSetting:
@@ -173,9 +177,9 @@ def _side(store: Store, run: Run) -> Side:
     if kind == PIPELINE:
         settings = [_pipeline_setting(run)] if RATE in run.data.metrics else []
     elif kind == COMPARE:
-        settings = [_recorded_setting(child, run) for child in reversed(child_runs(store, run.info.run_id))]
+        settings = _of_comparison(store, run)
     else:
-        settings = [_recorded_setting(run, whole)]
+        settings = [one for one in _of_comparison(store, whole) if one.run_id == run.info.run_id]
     return Side(
         name=str(run.info.run_name),
         run_id=run.info.run_id,
@@ -185,6 +189,12 @@ def _side(store: Store, run: Run) -> Side:
         answers=_answers(store, run) if kind == PIPELINE else None,
         error=None if whole.info.status == "FINISHED" else whole.data.tags.get(ERROR) or f"it is {whole.info.status}",
     )
+
+
+def _of_comparison(store: Store, parent: Run) -> list[RecordedSetting]:
+    """Read the settings of one comparison in the order of measuring."""
+    children = reversed(child_runs(store, parent.info.run_id))
+    return without_disturbed_baselines([_recorded_setting(child, parent) for child in children])
 
 
 def _pipeline_setting(run: Run) -> RecordedSetting:

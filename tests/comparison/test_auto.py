@@ -110,7 +110,7 @@ def test_where_nothing_is_right_it_ends_with_the_reason() -> None:
 def test_without_verdicts_the_fastest_is_taken_and_remembered_only_if_by_far(
     monkeypatch: pytest.MonkeyPatch, halide: float, certain: bool
 ) -> None:
-    monkeypatch.setattr(auto, "_quickest", lambda comparison, family, found: None)
+    monkeypatch.setattr(auto, "_quickest", lambda comparison, said, found: None)
     engine, _, known = concluded(comparison_of({"torch": 0.005, "halide": halide}))
     assert (engine, known) == ("halide", certain)
 
@@ -118,10 +118,10 @@ def test_without_verdicts_the_fastest_is_taken_and_remembered_only_if_by_far(
 def test_a_baseline_that_is_left_alone_because_the_others_were_disturbed_is_no_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(auto, "_quickest", lambda comparison, family, found: "torch")
+    monkeypatch.setattr(auto, "_quickest", lambda comparison, said, found: "torch")
     engine, reason, certain = concluded(comparison_of({"torch": 0.005, "numpy": 0.004, "halide": 0.001}))
     assert (engine, certain) == ("halide", True)
-    assert reason.endswith("(the machine was disturbed: no verdict)")
+    assert reason.startswith("halide: no answer: some of the rounds were disturbed; its rate was 5.0 times torch, ")
 
 
 def test_the_second_time_nothing_is_measured_for_a_new_model_of_the_architecture_too(measured: list[Chosen]) -> None:

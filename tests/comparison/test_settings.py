@@ -35,6 +35,19 @@ def test_a_name_says_what_differs_and_no_more() -> None:
     ]
 
 
+def test_that_one_engine_computes_in_float64_alone_gives_no_other_a_longer_name() -> None:
+    settings = [Setting("torch"), Setting("halide"), Setting("row_loop", precision="float64")]
+    assert names_of(settings) == ["torch", "halide", "row_loop"]
+    settings += [Setting("torch", precision="bfloat16"), Setting("row_loop", precision="tf32")]
+    assert names_of(settings) == [
+        "torch precision=float32",
+        "halide precision=float32",
+        "row_loop",
+        "torch precision=bfloat16",
+        "row_loop precision=tf32",
+    ]
+
+
 @given(
     st.lists(st.sampled_from(["numpy", "torch", "row_loop"]), min_size=1, unique=True),
     st.lists(st.integers(1, 8), min_size=1, unique=True),

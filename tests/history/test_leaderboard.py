@@ -51,7 +51,7 @@ def test_of_few_sittings_the_interval_is_the_launches_and_says_so() -> None:
     assert place.rows_per_s == 1.5e6
     assert (place.low, place.high) == pytest.approx((1.35e6, 1.8e6))
     (place,) = order(recorded())
-    assert (place.low, place.high, place.basis, place.tie) == (None, None, "none", "best")
+    assert (place.low, place.high, place.basis, place.tie) == (None, None, "none", "highest")
 
 
 def test_only_the_latest_software_counts() -> None:
@@ -93,7 +93,20 @@ def test_across_machines_the_intervals_tell() -> None:
     ]
     far = [recorded(day + 0.5, 0.5e6 * (1 + 0.01 * day), **OTHER) for day in range(6)]
     assert [place.tie for place in order(*ours, *far)] == ["best", "no"]
-    assert [place.tie for place in order(*ours, recorded(0.5, 0.99e6, **OTHER))] == ["best", "unknown"]
+    assert [place.tie for place in order(*ours, recorded(0.5, 0.99e6, **OTHER))] == ["highest", "unknown"]
+
+
+def test_intervals_of_few_sittings_that_do_not_meet_show_nothing() -> None:
+    places = order(
+        recorded(0, 2e6, "torch", rows_per_s_low=1.9e6, rows_per_s_high=2.1e6),
+        recorded(1, 1e6, rows_per_s_low=0.9e6, rows_per_s_high=1.1e6),
+    )
+    assert [place.tie for place in places] == ["highest", "apart"]
+
+
+def test_a_verdict_with_a_condition_has_no_place() -> None:
+    (lone, busy) = order(recorded(), recorded(0, 9e6, "halide", verdict="busy", reason="while others used 1 of 2 CPUs"))
+    assert (lone.tie, busy.invalid) == ("highest", "while others used 1 of 2 CPUs")
 
 
 def test_two_devices_of_a_machine_have_two_places() -> None:

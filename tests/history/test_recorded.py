@@ -1,7 +1,7 @@
 """Which recorded settings are the same, and what they are called."""
 
 from tests.made_recorded import SETTING, recorded
-from vecml.history.recorded import name_of, settings_alike
+from vecml.history.recorded import name_of, settings_alike, without_disturbed_baselines
 
 
 def test_a_block_size_that_was_chosen_anew_is_no_other_setting() -> None:
@@ -31,6 +31,25 @@ def test_a_name_has_only_what_differs() -> None:
     assert name_of(first, [first, second]) == "numpy threads=2"
     assert name_of(first, [first]) == "numpy"
     assert name_of((), []) == "unknown"
+
+
+def test_that_one_engine_computes_in_float64_alone_gives_no_other_a_longer_name() -> None:
+    numpy, torch = tuple(SETTING.items()), tuple({**SETTING, "engine": "torch"}.items())
+    alone = tuple({**SETTING, "engine": "row_loop", "precision": "float64"}.items())
+    assert [name_of(one, [numpy, torch, alone]) for one in (numpy, torch, alone)] == ["numpy", "torch", "row_loop"]
+    double = tuple({**SETTING, "precision": "float64"}.items())
+    assert name_of(double, [numpy, double, alone]) == "numpy precision=float64"
+
+
+def test_a_baseline_of_a_disturbed_sitting_does_not_count() -> None:
+    """A record of before calls it valid; it needed the CPUs that its rival, which was disturbed, needed too."""
+    disturbed = {"verdict": "invalid", "reason": "62 % of its rounds were disturbed: other processes used the CPUs"}
+    made = [recorded(), recorded(0, 2e6, "halide", **disturbed), recorded(1), recorded(1, 2e6, "halide")]
+    assert [one.invalid for one in without_disturbed_baselines(made)] == [disturbed["reason"]] * 2 + [None, None]
+    wrong = recorded(0, 2e6, "halide", verdict="invalid", reason="its labels are wrong")
+    wider = recorded(0, 2e6, "halide", setting={"threads": "4"}, **disturbed)
+    for other in (wrong, wider):
+        assert without_disturbed_baselines([recorded(), other])[0].invalid is None
 
 
 def test_invalid() -> None:

@@ -7,17 +7,18 @@ import pytest
 from tests.made_ladder import RIGHT, made_ladder
 from vecml.comparison.compare import Job
 from vecml.errors import SettingError
-from vecml.lab.ladder import best, climb, figures, gain, per_row, plan_ladder, to_json_dict
+from vecml.lab.ladder import best, claim, climb, figures, gain, per_row, plan_ladder, to_json_dict
 from vecml.report.ladder import HEADINGS, note, picture, remarks, sentence, table
 
 
 def test_rates_are_by_row_whatever_a_call_labels() -> None:
-    found = figures(made_ladder())
+    made = made_ladder()
+    found, said = figures(made), claim(made)
     assert [rung.rows_per_s for rung in found] == pytest.approx([1e3, 1e5, 1e5, 2e6], rel=0.01)
     assert found[1].first is not None
     assert found[1].first.ratio == pytest.approx(100, rel=0.01)
-    assert gain(found) == pytest.approx(2_000, rel=0.01)
-    top = best(found)
+    assert gain(found, said) == pytest.approx(2_000, rel=0.01)
+    top = best(found, said)
     assert top is not None
     assert top.name == "fused"
 
@@ -45,7 +46,7 @@ def test_wrong_labels_make_a_rung_invalid_and_not_the_best() -> None:
     found = figures(made)
     assert found[-1].failure == "3 of 10 labels are wrong: no near ties in float32"
     assert (found[-1].word, found[-1].right, found[-1].flips) == ("invalid", False, 3)
-    top = best(found)
+    top = best(found, claim(made))
     assert top is not None
     assert top.name in ("whole-array BLAS", "blocks")
     assert "fused: invalid: 3 of 10 labels are wrong: no near ties in float32." in remarks(made)

@@ -28,7 +28,8 @@ def board() -> Board:
 def test_the_title_and_the_sentence(board: Board) -> None:
     assert title(board) == "network a1a1a1a1, digits.csv, 64 features, 10 classes, 100,000 to 999,999 rows"
     assert sentence(board) == (
-        "torch on A is the fastest on record, 2.05 Mrow/s; numpy on B, numpy on A may be as fast."
+        "torch on A has the highest rate on record of the 4 that count, 2.05 Mrow/s; numpy on B, numpy on A may be as"
+        " fast; no verdict shows that it is faster than openvino on A."
     )
 
 
@@ -38,7 +39,7 @@ def test_the_table(board: Board) -> None:
         *("", "setting", "on", "rows/s", "interval", "tie", "accuracy", "memory", "pays from", "age"),
     )
     assert content.rows == (
-        ("1", "torch", "A", "2.05 Mrow/s", "2 to 2.1", "best", "97.0 %", "210 MB", "1,235 rows", "4 d"),
+        ("1", "torch", "A", "2.05 Mrow/s", "2 to 2.1", "first", "97.0 %", "210 MB", "1,235 rows", "4 d"),
         ("2", "numpy", "B", "2.04 Mrow/s", "~1.9 to 2.2", "tied?", "97.0 %", "210 MB", "-", "2 d"),
         ("3", "numpy", "A", "2.03 Mrow/s", "2.03 to 2.03", "tied", "97.0 %", "210 MB", "-", "4 d"),
         ("4", "openvino", "A", "1.00 Mrow/s", "-", "?", "97.0 %", "210 MB", "-", "24 h"),
@@ -51,9 +52,10 @@ def test_the_remarks(board: Board) -> None:
         "A: a processor, 2 CPUs (m1m1m1m1)",
         "B: a faster processor, 8 CPUs (m2m2m2m2)",
         "~ indicative: there were fewer than 5 sittings, so the interval does not show how days differ",
-        "tied: a comparison that measured both together found no certain difference from the best",
-        "tied?: its interval overlaps the best's; vecml compare with both settings can tell more",
-        "?: it has no interval, so it cannot be compared with the best",
+        "first: its rate is the highest, and no verdict shows that it is faster than all others",
+        "tied: a comparison that measured both together found no certain difference from the first",
+        "tied?: its interval overlaps the first's; vecml compare with both settings can tell more",
+        "?: it has no interval, so it cannot be compared with the first",
         "halide on A: 12 of 1,000 labels are wrong",
     ]
 
@@ -66,7 +68,24 @@ def test_only_so_many_places(board: Board) -> None:
 
 def test_one_machine_is_not_named_in_the_sentence() -> None:
     (board,) = boards([recorded()])
-    assert sentence(board) == "numpy is the fastest on record, 1.00 Mrow/s."
+    assert sentence(board) == (
+        "No answer: nothing else that counts is beside numpy, 1.00 Mrow/s. Compare it with others: vecml compare."
+    )
+
+
+def test_what_is_shown_to_be_the_fastest_is_called_so() -> None:
+    (board,) = boards([recorded(0, 2e6, "torch", tied=True), recorded(0, 1e6, tied=False)])
+    assert sentence(board) == "torch is the fastest on record, 2.00 Mrow/s."
+    (board,) = boards([recorded(0, 2e6, "torch", tied=True), recorded(0, 1.9e6, tied=True)])
+    assert sentence(board) == (
+        "The fastest on record is torch or numpy, which cannot be told apart; torch ran 2.00 Mrow/s."
+    )
+
+
+def test_of_two_machines_whose_only_rival_is_invalid_nothing_is_said() -> None:
+    (board,) = boards([recorded(), recorded(0, 2e6, "halide", verdict="invalid", reason="its rounds were disturbed")])
+    assert sentence(board).startswith("No answer: nothing else that counts is beside numpy")
+    assert "best" not in {place.tie for place in board.places}
 
 
 def test_only_invalid_ones() -> None:
@@ -79,14 +98,14 @@ def test_json_goes_through(board: Board) -> None:
     content = json.loads(json.dumps(as_json([board]), allow_nan=False))
     assert (content["version"], content["kind"]) == (1, "leaderboard")
     first = content["boards"][0]["places"][0]
-    assert (first["rank"], first["setting"]["engine"], first["tie"], first["sittings"]) == (1, "torch", "best", 6)
+    assert (first["rank"], first["setting"]["engine"], first["tie"], first["sittings"]) == (1, "torch", "highest", 6)
     assert first["latest"] == "2026-01-06T02:00:00+00:00"
 
 
 def test_it_fits_80_columns(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
     content = table(board, NOW)
-    show_comparison(sentence(board), content.headings, content.rows, remarks(board), None)
+    show_comparison(sentence(board), content.headings, content.rows, remarks(board), None, names=3)
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80
-    for word in ("halide", "tied?", "97.0 %", "1,235", "best"):
+    for word in ("halide", "tied?", "97.0 %", "1,235", "first"):
         assert word in printed

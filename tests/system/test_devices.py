@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,9 +53,12 @@ def test_one_deployment_on_two_devices_and_their_difference(
     assert one_each.returncode == 0, one_each.stderr
     told = " ".join(one_each.stdout.split())  # lines fold at 80 columns
     assert told.startswith("No verdict")
-    assert "numpy: indicative: 1 sitting and 1 sitting, and a verdict across sittings takes 5 of each" in told
     assert "the environments differ in usable_cpus: 1, 2" in told
-    assert "numpy differ in threads: 1, 2" in told
+    if "numpy: invalid in run" in told:
+        assert "of its rounds were disturbed" in told
+    else:
+        assert "numpy: indicative: 1 sitting and 1 sitting, and a verdict across sittings takes 5 of each" in told
+        assert "numpy differ in threads: 1, 2" in told
 
     for _ in range(4):
         for pin in pins.values():
@@ -70,10 +74,17 @@ def test_one_deployment_on_two_devices_and_their_difference(
             assert done.returncode == 0, done.stderr
     five_each = vecml("diff", *names, "--json")
     assert five_each.returncode == 0, five_each.stderr
-    (against,) = json.loads(five_each.stdout)["against"]
-    # The baseline counts however busy the machine is; a quick look at another may be too disturbed.
-    one = next(one for one in against["differences"] if one["first"] == "numpy")
-    assert one["sittings"] == [5, 5]
-    assert one["word"] in ("faster", "slower", "equivalent", "undetected")
-    assert one["low"] < one["ratio"] < one["high"]
+    check_five_each(json.loads(five_each.stdout)["against"][0])
+
+
+def check_five_each(against: dict[str, Any]) -> None:
+    """Five sittings of either device give a verdict, but for quick looks that were too disturbed to count."""
     assert "usable_cpus: 1, 2" in against["facts"]
+    one = next((one for one in against["differences"] if one["first"] == "numpy"), None)
+    if one is None:
+        assert "disturbed" in " ".join(against["left_out"])
+    elif min(one["sittings"]) == 5:
+        assert one["word"] in ("faster", "slower", "equivalent", "undetected")
+        assert one["low"] < one["ratio"] < one["high"]
+    else:
+        assert one["word"] == "indicative"

@@ -74,7 +74,9 @@ def test_the_parent_reads_back_as_it_was(stored: tuple[Run, dict[str, Run]]) -> 
         "settings": "3",
     }
     assert set(run.data.params) == set(keys.PARENT_PARAMS)
-    assert run.data.metrics == {}
+    assert set(run.data.metrics) == set(keys.PARENT_METRICS)
+    assert run.data.metrics["compare/valid_settings"] == 2
+    assert run.data.metrics["compare/best_ratio"] == stored[1][FASTER].data.metrics["infer/ratio"]
     environment, tags = describe(), own_tags(run)
     assert set(tags) == set(keys.PARENT_TAGS) - {keys.ERROR}
     assert tags.pop("vecml.git_commit")
@@ -226,7 +228,7 @@ def test_every_tag_is_what_its_key_says(
         "vecml.verdict": verdict,
         "vecml.reason": reason,
         "vecml.baseline": BASELINE,
-        "vecml.tied": "yes" if name == FASTER else "no",
+        "vecml.tied": {FASTER: "yes", WRONG: "none"}.get(name, "no"),
         "vecml.host": "a processor, unknown CPUs",
         "vecml.libraries": "none",
         "vecml.launches": "4",

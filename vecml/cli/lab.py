@@ -97,7 +97,7 @@ def _show(outcomes: list[Any], out: Path | None, address: str) -> None:
 
     for outcome in outcomes:
         sentences = [*outcome.sentences, *remarks(outcome)]
-        show_comparison(outcome.title, HEADINGS, table(outcome), sentences, None)
+        show_comparison(outcome.title, HEADINGS, table(outcome), sentences, None, names=2)
         console().print()
     if out is not None:
         console().print(Text(f"the page: {out / 'lab.html'}"), soft_wrap=True)

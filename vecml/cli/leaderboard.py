@@ -44,4 +44,4 @@ def leaderboard(
             console().print()
         console().print(title(board), markup=False)
         content = table(board, now, top)
-        show_comparison(sentence(board), content.headings, content.rows, remarks(board, top), None)
+        show_comparison(sentence(board), content.headings, content.rows, remarks(board, top), None, names=3)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 SHOW_AFTER_SECONDS = 1.0
+MOST_TABLES = 3  # that the columns of one are shared among, where the terminal is narrow
 
 
 def console(stream: TextIO | None = None) -> "Console":
@@ -64,44 +65,44 @@ def show_result(sentence: str, rows: Iterable[tuple[str, str]], address: str) ->
 
 
 def show_comparison(
-    sentence: str, headings: Sequence[str], rows: Sequence[Sequence[str]], lines: Iterable[str], address: str | None
+    sentence: str,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    lines: Iterable[str],
+    address: str | None,
+    *,
+    names: int = 1,
 ) -> None:
     """Print the sentence, a table with a row for each setting, the reasons under it, and the page's address unfolded.
 
-    Where the table is wider than the terminal, an interval goes under its ratio, and cells fold between words; where
-    even that is too wide, each setting has its lines to itself.
+    No cell is folded. Where the table is wider than the terminal, its columns are shared among up to three tables, and
+    each has the first columns, as many as `names`; where even that is too wide, each setting has its lines to itself.
     """
     from rich.table import Table
     from rich.text import Text
 
     out = console()
-    titles, cells = list(headings), [[clean(cell) for cell in row] for row in rows]
-    widths = [max(len(line[column]) for line in (titles, *cells)) for column in range(len(titles))]
-    if sum(widths) + 2 * len(widths) > out.width and "interval" in titles:
-        place = titles.index("interval")
-        for cut in (titles, *cells):
-            interval = cut.pop(place)
-            if interval != "-":
-                cut[place - 1] += f"\n{interval}"
-    words = [max(len(word) for line in (titles, *cells) for word in line[at].split()) for at in range(len(titles))]
-    if sum(words) + len(words) > out.width:
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        for row in cells:
-            for title, cell in zip(titles, row, strict=True):
-                table.add_row(Text(" ".join(title.split()), style="bold"), Text(" ".join(cell.split())))
-            table.add_row("", "")
-    else:
-        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-        whole = [
-            max(len(part) for line in (titles, *cells) for part in line[at].splitlines()) for at in range(len(titles))
-        ]
-        for index, (title, width) in enumerate(zip(titles, _widths(words, whole, out.width), strict=True)):
-            table.add_column(title, overflow="fold", justify="left" if index == 0 else "right", width=width)
-        for row in cells:
-            table.add_row(*map(Text, row))
+    cells = [[" ".join(clean(cell).split()) for cell in row] for row in rows]
+    widths = [max(len(line[column]) for line in (headings, *cells)) for column in range(len(headings))]
+    parts = _shared(headings, widths, names, out.width)
     out.print(Text(clean(sentence), style="bold"))
     out.print()
-    out.print(table)
+    for number, columns in enumerate(parts):
+        if number:
+            out.print()
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+        for column in columns:
+            table.add_column(headings[column], justify="left" if column < names else "right", no_wrap=True)
+        for row in cells:
+            table.add_row(*(Text(row[column]) for column in columns))
+        out.print(table)
+    if not parts:
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        for row in cells:
+            for title, cell in zip(headings, row, strict=True):
+                table.add_row(Text(title, style="bold"), Text(cell))
+            table.add_row("", "")
+        out.print(table)
     out.print()
     for line in lines:
         out.print(Text(clean(line)))
@@ -109,19 +110,34 @@ def show_comparison(
         out.print(Text(clean(address)), soft_wrap=True)
 
 
-def _widths(least: Sequence[int], whole: Sequence[int], room: int) -> list[int]:
-    """Share `room` characters among the columns: each gets the width of its longest word (`least`).
+def _shared(headings: Sequence[str], widths: Sequence[int], names: int, room: int) -> list[list[int]]:
+    """Share the columns among tables of at most `room` characters; each has the first `names` columns.
 
-    Those that need fewest more for their longest line (`whole`) then get that; rich by itself would cut the last one.
+    An interval stays beside what it is the interval of.
+
+    Returns the columns' numbers, table by table; nothing where three tables are too few.
     """
-    widths = list(least)
-    left = room - sum(least) - (len(least) - 1)
-    for index in (*sorted(range(1, len(widths)), key=lambda at: whole[at] - least[at]), 0):
-        missing = whole[index] - widths[index]
-        if 0 < missing <= left:
-            widths[index] += missing
-            left -= missing
-    return widths
+    units: list[list[int]] = []
+    for column in range(names, len(headings)):
+        if headings[column] == "interval" and units:
+            units[-1].append(column)
+        else:
+            units.append([column])
+    first = list(range(names))
+    parts: list[list[int]] = []
+    for unit in units:
+        if parts and _width([*parts[-1], *unit], widths) <= room:
+            parts[-1] += unit
+        elif _width([*first, *unit], widths) <= room:
+            parts.append([*first, *unit])
+        else:
+            return []
+    return parts if len(parts) <= MOST_TABLES else []
+
+
+def _width(columns: Sequence[int], widths: Sequence[int]) -> int:
+    """The width of a table of these columns, with a blank between two."""
+    return sum(widths[column] for column in columns) + len(columns) - 1
 
 
 def own_name() -> str:

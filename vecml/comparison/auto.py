@@ -1,4 +1,4 @@
-"""`--engine auto`: the fastest valid engine for a model's architecture and so many rows on this machine.
+"""`--engine auto`: the engine to run a model's architecture and so many rows by on this machine.
 
 It is found by a comparison like any other, and kept: by architecture, power of ten of the rows and environment key, so
 that it costs nothing the second time, for a newly trained model of the same architecture too.
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from vecml import cache
 from vecml.comparison.compare import Job, compare_settings, plan_comparison
-from vecml.comparison.comparison import ArmFigures, Comparison, families, figures
+from vecml.comparison.comparison import ArmFigures, Comparison, families, figures, is_right
 from vecml.comparison.settings import BASELINE, Chosen, choose_runnable
 from vecml.config import Setting
 from vecml.engines.registry import check
 from vecml.environment import describe
 from vecml.errors import EngineUnavailableError, MeasureError, SettingError
-from vecml.measure.verdict import Family
+from vecml.measure.claim import Claim, claim_of
 from vecml.model.network import AnyModel
 
 MOST_ROWS = 2_000_000  # several times every cache: more rows are no faster or slower, each
@@ -49,7 +49,7 @@ class Choice:
 def choose_engine(
     model: AnyModel, x_FN: NDArray[np.floating], candidates: Sequence[Setting], budget: str = "90s"
 ) -> Choice:
-    """Choose the fastest of `candidates` for `model` and tables of about as many rows as x_FN (F, N) has.
+    """Choose by a comparison which of `candidates` runs `model` over tables of about as many rows as x_FN (F, N) has.
 
     Nothing is measured if an earlier comparison on this machine with these libraries found the answer.
 
@@ -90,33 +90,39 @@ def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool
     Several settings may be tied: no verdict says which of them is faster. Then it chooses the one with the highest
     estimate, or the simplest one whose estimate differs from that by less than the A/A gate.
 
-    The choice is certain where the verdicts name a best setting. Because of disturbances they may name none, or leave
-    out one that is far faster. Then it chooses the highest rate; that is certain only if the second is far slower.
+    The choice is certain where the verdicts name such settings. Because of disturbances they may name none, or leave
+    out one that is far faster. Then it chooses the highest rate, and the reason says that no verdict shows it to be the
+    fastest; the choice counts as certain only if the second rate is far lower.
 
     Raises MeasureError when no setting gave right answers.
     """
     found = {arm.name: arm for arm in figures(comparison)}
     family = families(comparison)[0]
     ranked = sorted(
-        (arm for arm in found.values() if arm.rows_per_s and _is_right(comparison, arm)),
+        (arm for arm in found.values() if arm.rows_per_s and is_right(comparison, arm.name)),
         key=lambda arm: arm.rows_per_s or 0.0,
         reverse=True,
     )
     if not ranked:
         why = next((arm.failure for arm in found.values() if arm.failure), "nothing was measured")
         raise MeasureError(f"--engine auto: no engine gave right answers: {why}", "name one with --engine")
-    best = _quickest(comparison, family, found)
+    said = claim_of(family)
+    best = _quickest(comparison, said, found)
     # A baseline that is left alone because all others' rounds were disturbed is no answer.
     disturbed = best is None or _leads(ranked[0], found[best])
     name = ranked[0].name if best is None or disturbed else best
     certain = not disturbed or len(ranked) == 1 or _leads(ranked[0], ranked[1])
-    return chosen.settings[name], _reason(found, name, family.baseline, disturbed=disturbed), certain
+    why = _without_verdict(found, name, said) if disturbed else _reason(found, name, said)
+    return chosen.settings[name], why, certain
 
 
-def _quickest(comparison: Comparison, family: Family, found: Mapping[str, ArmFigures]) -> str | None:
-    """Return the simplest tied setting whose estimate is within the gate of the highest; None if none is tied."""
+def _quickest(comparison: Comparison, said: Claim, found: Mapping[str, ArmFigures]) -> str | None:
+    """Of the settings that verdicts leave in front, the simplest whose estimate is within the gate of the highest.
+
+    None where no verdict leaves any.
+    """
     estimates = {}
-    for name in family.tied:
+    for name in said.leading:
         verdict = found[name].verdict
         estimates[name] = 1.0 if verdict is None or verdict.ratio is None else verdict.ratio
     highest = max(estimates.values(), default=0.0)
@@ -129,36 +135,47 @@ def _leads(arm: ArmFigures, other: ArmFigures) -> bool:
     return (arm.rows_per_s or 0.0) > BY_FAR * (other.rows_per_s or 0.0)
 
 
-def _reason(found: Mapping[str, ArmFigures], name: str, baseline: str, *, disturbed: bool) -> str:
+def _reason(found: Mapping[str, ArmFigures], name: str, said: Claim) -> str:
+    """Why the setting `name` is taken, where verdicts leave it in front."""
+    if name != said.baseline:
+        return f"{name}: {_times(found, name, said.baseline)}"
+    arm = found[name]
+    others = [other for other in found.values() if other.name != name and other.rows_per_s and not other.failure]
+    text = f"{name}: no other engine was certainly faster"
+    if others and arm.rows_per_s:
+        second = max(others, key=lambda other: other.rows_per_s or 0.0)
+        text += f"; next is {second.name}, {(second.rows_per_s or 0) / arm.rows_per_s:.2f} times its rate"
+    return text
+
+
+def _without_verdict(found: Mapping[str, ArmFigures], name: str, said: Claim) -> str:
+    """Why the setting `name` is taken, where no verdict shows it to be faster than the others."""
+    why = said.reason or "some of the rounds were disturbed"
+    if name == said.baseline:
+        return f"{name}: no answer: {why}; its rate was the highest"
+    return f"{name}: no answer: {why}; its rate was {_times(found, name, said.baseline)}"
+
+
+def _times(found: Mapping[str, ArmFigures], name: str, baseline: str) -> str:
+    """How many times the baseline's rate it reaches, whether the labels are the same, and from where it pays."""
     arm, base = found[name], found[baseline]
-    if name == baseline or not arm.rows_per_s or not base.rows_per_s:
-        others = [other for other in found.values() if other.name != name and other.rows_per_s and not other.failure]
-        text = f"{name}: no other engine was certainly faster"
-        if others and arm.rows_per_s:
-            second = max(others, key=lambda other: other.rows_per_s or 0.0)
-            text += f"; next is {second.name}, {(second.rows_per_s or 0) / arm.rows_per_s:.2f} times its rate"
-    else:
-        ratio = arm.rows_per_s / base.rows_per_s
-        if arm.verdict is not None and arm.verdict.ratio is not None:
-            ratio = arm.verdict.ratio
-        labels = "same labels" if not arm.flips else f"same labels but for {arm.flips:,} near ties"
-        text = f"{name}: {ratio:.1f} times {baseline}, {labels}"
-        if arm.load_seconds is not None:
-            text += f", ready in {arm.load_seconds:.1f} s"
-            saving = 1 / base.rows_per_s - 1 / arm.rows_per_s
-            if saving > 0:
-                text += f"; worth it from {_to_two_digits(arm.load_seconds / saving):,} rows"
-    return text + (" (the machine was disturbed: no verdict)" if disturbed else "")
+    if not arm.rows_per_s or not base.rows_per_s:
+        return f"the only one that was measured, {baseline} gave none"
+    ratio = arm.rows_per_s / base.rows_per_s
+    if arm.verdict is not None and arm.verdict.ratio is not None:
+        ratio = arm.verdict.ratio
+    labels = "same labels" if not arm.flips else f"same labels but for {arm.flips:,} near ties"
+    text = f"{ratio:.1f} times {baseline}, {labels}"
+    if arm.load_seconds is not None:
+        text += f", ready in {arm.load_seconds:.1f} s"
+        saving = 1 / base.rows_per_s - 1 / arm.rows_per_s
+        if saving > 0:
+            text += f"; worth it from {_to_two_digits(arm.load_seconds / saving):,} rows"
+    return text
 
 
 def _to_two_digits(rows: float) -> int:
     return int(float(f"{rows:.1e}")) if rows >= 1 else 1
-
-
-def _is_right(comparison: Comparison, arm: ArmFigures) -> bool:
-    """Whether the arm ran and gave right answers, even if the machine was disturbed meanwhile."""
-    measured = next(one for one in comparison.measured.arms if one.name == arm.name)
-    return arm.name not in comparison.faults and measured.failure is None
 
 
 def _runnable(model: AnyModel, candidates: Sequence[Setting]) -> list[Setting]:

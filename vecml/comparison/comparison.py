@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vecml.config import Setting
+from vecml.measure.claim import claim_of
 from vecml.measure.coordinator import FEWEST_LAUNCHES
 from vecml.measure.latency import merged, percentiles
 from vecml.measure.limits import Limits, fraction_of_limit, minimal_work
 from vecml.measure.pairs import paired, significant_mean, slow_call_excesses
 from vecml.measure.records import ArmMeasurement, Measured
-from vecml.measure.verdict import Family, Rules, Verdict, judge
+from vecml.measure.verdict import DISTURBED, Family, Rules, Verdict, judge
+from vecml.numbers import percent
 from vecml.statistics import t_interval
 
 
@@ -158,9 +160,30 @@ def families(comparison: Comparison) -> tuple[Family, ...]:
 
 
 def recommended(comparison: Comparison, family: Family) -> str | None:
-    """The simplest of the arms that do not differ from the best one; None where nothing is valid."""
+    """The simplest of the arms of which one may be the fastest; None where no verdict shows which these are."""
     order = {name: place for place, name in enumerate(comparison.simplest)}
-    return min(family.tied, key=lambda name: order.get(name, len(order)), default=None)
+    return min(claim_of(family).leading, key=lambda name: order.get(name, len(order)), default=None)
+
+
+def is_right(comparison: Comparison, name: str) -> bool:
+    """Whether an arm ran and gave right answers, even if the machine was disturbed meanwhile."""
+    failed = any(arm.name == name and arm.failure is not None for arm in comparison.measured.arms)
+    return name not in comparison.faults and not failed
+
+
+def names_in(family: Family) -> tuple[str, ...]:
+    """The names of a family's settings, its baseline first."""
+    return (family.baseline, *(verdict.arm for verdict in family.verdicts))
+
+
+def disturbed(comparison: Comparison, name: str) -> str | None:
+    """Why too many of an arm's rounds were disturbed to count as those of a quiet machine; None where they were not."""
+    arm = next(one for one in comparison.measured.arms if one.name == name)
+    baseline = next(one for one in comparison.measured.arms if one.role == "baseline" and one.group == arm.group)
+    pairs = paired(baseline, arm, comparison.measured.windows)
+    if pairs.dropped_share <= comparison.rules.dropped_share:
+        return None
+    return f"{percent(pairs.dropped_share, 0)} {DISTURBED}: {pairs.disturbance}"
 
 
 def figures(comparison: Comparison) -> tuple[ArmFigures, ...]:

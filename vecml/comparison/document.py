@@ -7,7 +7,7 @@ verdict that the blocks do not give is refused with its reason.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from vecml.comparison.comparison import Comparison, Load, Subject, families, figures
 from vecml.config import Setting
 from vecml.errors import MeasureError, VecmlError, one_line
+from vecml.measure.pairs import BY_OTHERS
 from vecml.measure.records import ArmLaunch, ArmMeasurement, Blocks, Measured, Plan, Replaced, Window
 from vecml.measure.verdict import Family, Rules, Verdict
 
@@ -107,9 +108,8 @@ def from_json(content: bytes, name: str) -> Comparison:
             figures(comparison)
     except (VecmlError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise _damaged(name, f"its facts give no figures ({type(error).__name__}: {error})") from None
-    found, stored = _without_reasons(found), _without_reasons(document.families)
-    if found != stored:
-        raise _damaged(name, f"{_difference(found, stored)} is not what its blocks give")
+    if (what := _difference(found, document.families)) is not None:
+        raise _damaged(name, f"{what} is not what its blocks give")
     return comparison
 
 
@@ -196,25 +196,42 @@ def _wrong_launches(launches: Sequence[ArmLaunch]) -> str | None:
     return None
 
 
-def _without_reasons(found: Sequence[Family]) -> tuple[Family, ...]:
-    """The families without the sentences that give reasons: another vecml may word them otherwise."""
+def _difference(found: Sequence[Family], stored: Sequence[Family]) -> str | None:
+    """Name the first stored verdict that differs from the one that was computed again; None where all are the same."""
+    for ours, theirs in zip(found, stored, strict=False):
+        for name in ("verdicts", "null_verdicts"):
+            again, kept = getattr(ours, name), getattr(theirs, name)
+            for one, other in zip(again, kept, strict=False):
+                if not _same(one, other):
+                    return f"the verdict of {other.arm!r}, {other.verdict},"
+            if len(again) != len(kept):
+                return "the verdict"
+        judged_anew = any(map(_was_given_up, theirs.verdicts))
+        if not judged_anew and (ours.baseline, ours.best, ours.tied) != (theirs.baseline, theirs.best, theirs.tied):
+            return "the verdict"
+    return None if len(found) == len(stored) else "the verdict"
 
-    def wordless(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
-        return tuple(replace(one, reason="") for one in verdicts)
 
-    return tuple(
-        replace(one, verdicts=wordless(one.verdicts), null_verdicts=wordless(one.null_verdicts)) for one in found
-    )
+def _same(found: Verdict, stored: Verdict) -> bool:
+    """Whether two verdicts are the same but for the reason's words and for the last digits of their figures.
+
+    Another vecml may word a reason otherwise, and another processor's libraries round otherwise. Before 0.3 an arm was
+    invalid whose rounds others had disturbed: it is judged anew.
+    """
+    if _was_given_up(stored):
+        return found.arm == stored.arm
+    for column in fields(Verdict):
+        ours, theirs = getattr(found, column.name), getattr(stored, column.name)
+        if column.name == "reason" or ours == theirs:
+            continue
+        if not (isinstance(ours, float) and isinstance(theirs, float) and math.isclose(ours, theirs, rel_tol=1e-9)):
+            return False
+    return True
 
 
-def _difference(found: Sequence[Family], stored: Sequence[Family]) -> str:
-    """Name the first stored verdict that differs from the one that was computed again."""
-    ours = {(verdict.arm, verdict.group): verdict for family in found for verdict in family.verdicts}
-    for family in stored:
-        for verdict in family.verdicts:
-            if ours.get((verdict.arm, verdict.group)) != verdict:
-                return f"the verdict of {verdict.arm!r}, {verdict.verdict},"
-    return "the verdict"
+def _was_given_up(stored: Verdict) -> bool:
+    """Whether a stored verdict is invalid because the machine was busy, which no vecml gives any more."""
+    return stored.verdict == "invalid" and stored.reason.endswith(BY_OTHERS)
 
 
 def _damaged(name: str, reason: str) -> MeasureError:

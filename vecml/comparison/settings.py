@@ -1,6 +1,7 @@
 """Which settings are compared: the product of what the user lists, their names, and those that cannot run here.
 
-A name is the engine, and beside it only what differs between the settings: `torch`, `torch threads=2 layout=rows`.
+A name is the engine, and beside it only what differs between the settings: `torch`, `torch threads=2 layout=rows`. The
+precision of an engine that has no other one is not named.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from vecml.engines.registry import ENGINES, check
 from vecml.errors import SettingError
 from vecml.inference.block_size import tuned
 from vecml.inference.infer import in_layout
-from vecml.inference.setting import resolve_precision
+from vecml.inference.setting import is_only_precision, resolve_precision
 from vecml.model.network import AnyModel
 
 BASELINE = "torch"
@@ -49,13 +50,27 @@ def product(**choices: Sequence[object]) -> list[Setting]:
 
 
 def names_of(settings: Sequence[Setting]) -> list[str]:
-    """A name for each setting: its engine, and `field=value` for every other field in which some differ."""
-    differing = [
-        field for field in FIELDS if field != "engine" and len({getattr(setting, field) for setting in settings}) > 1
-    ]
+    """A name for each setting: its engine, and `field=value` for every other field in which some differ.
+
+    That one engine computes in float64 alone gives neither it nor the others a precision in their names.
+    """
+    without = [is_only_precision(setting.engine, setting.precision) for setting in settings]
+    several = {
+        field: len({getattr(setting, field) for setting in settings}) > 1 for field in FIELDS if field != "engine"
+    }
+    several["precision"] = len({one.precision for one, only in zip(settings, without, strict=True) if not only}) > 1
     return [
-        " ".join([setting.engine, *(f"{field}={_text(getattr(setting, field))}" for field in differing)])
-        for setting in settings
+        " ".join(
+            [
+                setting.engine,
+                *(
+                    f"{field}={_text(getattr(setting, field))}"
+                    for field, differs in several.items()
+                    if differs and not (only and field == "precision")
+                ),
+            ]
+        )
+        for setting, only in zip(settings, without, strict=True)
     ]
 
 

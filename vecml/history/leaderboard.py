@@ -1,4 +1,4 @@
-"""Rank the settings of all recorded devices by rows a second, and mark those that tie with the fastest.
+"""Rank the settings of all recorded devices by rows a second, and mark those that may be as fast as the first.
 
 A place belongs to a setting on a machine's device. Rates of other networks, of tables of another size, and of single
 requests are not comparable: each such group has a board of its own.
@@ -6,17 +6,25 @@ requests are not comparable: each such group has a board of its own.
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from vecml.history.recorded import RecordedSetting, Setting, settings_alike
+from vecml.measure.claim import Relation, claim_on_record
 
 FEWEST_LAUNCHES = 3  # of a comparison that may say which settings tie: with fewer there is no verdict
 SITTINGS = 5  # for an interval over sittings
 CONFIDENCE = 0.95
-Tie = Literal["best", "comparison", "intervals", "no", "unknown"]
+Tie = Literal["best", "highest", "comparison", "intervals", "no", "apart", "unknown"]
+RELATIONS: Mapping[Tie, Relation] = {
+    "comparison": "tied",
+    "intervals": "tied",
+    "no": "slower",
+    "apart": "unknown",
+    "unknown": "unknown",
+}
 Basis = Literal["sittings", "launches", "none"]
 
 
@@ -34,8 +42,10 @@ class Place:
         accuracy, peak_rss_mb, break_even_rows: figures of the latest sitting; None where not known.
         latest: when the latest sitting began.
         run_id: run id of the latest sitting.
-        tie: `best`; `comparison` or `intervals` where it ties with the best, by a comparison that measured both side by
-            side, or by overlapping intervals; `no`; `unknown` where nothing says it.
+        tie: of the first place `best` where that is shown, and `highest` where its rate is the highest and no more is
+            known; of the others `comparison` or `intervals` where it ties with the first, by a comparison that measured
+            both side by side, or by overlapping intervals; `no`; `apart` where its interval is below the first's, but
+            of too few sittings to show it; `unknown` where nothing says it.
         invalid: the reason why the latest sitting does not count; None where it counts.
     """
 
@@ -58,7 +68,7 @@ class Place:
 
     @property
     def tied(self) -> bool:
-        """Whether it is the best setting or ties with the best."""
+        """Whether it is the best setting or ties with the first."""
         return self.tie in ("best", "comparison", "intervals")
 
 
@@ -70,7 +80,7 @@ class Board:
         architecture_digest: hash of the network.
         scale: number of rows, rounded down to a power of ten (100000 for 100,000 to 999,999); None where not known.
         request_rows: rows of one call; None where a call takes the whole table.
-        places: the valid settings, the fastest first, then the invalid ones.
+        places: the valid settings, the highest rate first, then the invalid ones.
         subject: what the latest sitting ran, for people; None where it is not known.
     """
 
@@ -131,9 +141,9 @@ def _ranked(group: Sequence[tuple[Setting, RecordedSetting]]) -> tuple[Place, ..
     if not valid:
         return tuple(invalid)
     best, of_best = valid[0]
-    ranked = [replace(best, tie="best")]
-    ranked += [replace(place, tie=_tie(place, sittings, best, of_best)) for place, sittings in valid[1:]]
-    return (*ranked, *invalid)
+    ranked = [replace(place, tie=_tie(place, sittings, best, of_best)) for place, sittings in valid[1:]]
+    shown = claim_on_record("", {str(rank): RELATIONS[place.tie] for rank, place in enumerate(ranked)}).shown
+    return (replace(best, tie="best" if shown else "highest"), *ranked, *invalid)
 
 
 def _place(setting: Setting, sittings: Sequence[RecordedSetting]) -> Place:
@@ -187,7 +197,9 @@ def _tie(place: Place, sittings: Sequence[RecordedSetting], best: Place, of_best
             return "comparison" if latest.tied else "no"
     if place.low is None or place.high is None or best.low is None or best.high is None:
         return "unknown"
-    return "intervals" if place.high >= best.low and best.high >= place.low else "no"
+    if place.high >= best.low and best.high >= place.low:
+        return "intervals"
+    return "no" if place.basis == best.basis == "sittings" else "apart"
 
 
 def _scale(n_rows: int | None) -> int | None:

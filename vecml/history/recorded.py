@@ -5,8 +5,12 @@ A run of an older vecml lacks some of the figures: then they are None, and a tex
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+
+from vecml.inference.setting import is_only_precision
+from vecml.measure.claim import BUSY
+from vecml.measure.verdict import DISTURBED
 
 CHOSEN = "block_rows"  # chosen for the machine where it is left open, so that it may differ from day to day
 NONE = "none"
@@ -73,12 +77,38 @@ class RecordedSetting:
 
     @property
     def invalid(self) -> str | None:
-        """The reason why the rate does not count; None where it counts."""
-        if self.verdict in ("invalid", "busy"):
+        """The reason why the rate does not count; None where it counts. A verdict with a condition does not."""
+        if self.verdict in ("invalid", BUSY):
             return self.reason
         if self.rows_per_s is None or not self.rows_per_s > 0:
             return "it has no rate"
         return None
+
+
+def without_disturbed_baselines(recorded: Sequence[RecordedSetting]) -> list[RecordedSetting]:
+    """Mark as invalid each baseline whose own rounds must have been disturbed, where its record does not say so.
+
+    Records of earlier versions call every baseline valid that gave right answers. Where all others of its sitting were
+    disturbed, and one of them needed no more threads than the baseline, the baseline's rounds were disturbed too.
+    """
+    beside: dict[tuple[str, str], list[RecordedSetting]] = {}
+    for one in recorded:
+        beside.setdefault((one.sitting, one.setting.get("request_rows", NONE)), []).append(one)
+
+    def marked(one: RecordedSetting) -> RecordedSetting:
+        group = beside[one.sitting, one.setting.get("request_rows", NONE)]
+        others = [other for other in group if other.run_id != one.run_id]
+        disturbed = bool(others) and all(other.verdict == "invalid" and DISTURBED in other.reason for other in others)
+        if one.verdict != "baseline" or not disturbed or min(map(_threads, others)) > _threads(one):
+            return one
+        return replace(one, verdict="invalid", reason=others[0].reason)
+
+    return list(map(marked, recorded))
+
+
+def _threads(one: RecordedSetting) -> int:
+    text = one.setting.get("threads", "")
+    return int(text) if text.isdigit() else 1
 
 
 def settings_alike(recorded: Sequence[RecordedSetting]) -> list[Setting]:
@@ -99,13 +129,22 @@ def settings_alike(recorded: Sequence[RecordedSetting]) -> list[Setting]:
 
 
 def name_of(setting: Setting, among: Iterable[Setting]) -> str:
-    """Name a setting by its engine and the params that differ `among` the settings: `torch threads=2 layout=rows`."""
+    """Name a setting by its engine and the params that differ `among` the settings: `torch threads=2 layout=rows`.
+
+    The precision of an engine that has no other one is not named, as in a comparison.
+    """
     own = dict(setting)
     others = [dict(one) for one in among]
-    differing = [
-        key for key in own if key not in ("engine", "scope") and len({one.get(key, NONE) for one in others}) > 1
-    ]
-    return " ".join([own.get("engine", "unknown"), *(f"{key}={own[key]}" for key in differing)])
+    named = [key for key in own if key not in ("engine", "scope") and not (key == "precision" and _is_only(own))]
+
+    def differs(key: str) -> bool:
+        return len({one.get(key, NONE) for one in others if not (key == "precision" and _is_only(one))}) > 1
+
+    return " ".join([own.get("engine", "unknown"), *(f"{key}={own[key]}" for key in named if differs(key))])
+
+
+def _is_only(setting: Mapping[str, str]) -> bool:
+    return is_only_precision(setting.get("engine", ""), setting.get("precision", ""))
 
 
 def _params(setting: Mapping[str, str], without: tuple[str, ...]) -> Setting:

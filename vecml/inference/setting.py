@@ -115,8 +115,12 @@ def resolve_device(engine: str, device: str) -> str:
 
 def resolve_precision(engine: str, precision: Precision) -> Precision:
     """The precision to ask of `engine`: float64 where float32 is the default and the engine has only float64."""
-    alone = get_engine(engine).precisions == ("float64",)
-    return "float64" if alone and precision == "float32" else precision
+    return "float64" if precision == "float32" and is_only_precision(engine, "float64") else precision
+
+
+def is_only_precision(engine: str, precision: str) -> bool:
+    """Whether `engine` is one of vecml's own that computes in no other precision than this one, which is float64."""
+    return precision == "float64" and engine in ENGINES and get_engine(engine).precisions == ("float64",)
 
 
 def _choice(engines: list[str]) -> str | None:

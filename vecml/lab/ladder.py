@@ -33,10 +33,11 @@ from vecml.lab.rungs import (
     memory_bytes,
     touched_bytes,
 )
+from vecml.measure.claim import Claim, claim_of
 from vecml.measure.kernels import Kernel
 from vecml.measure.limits import fraction_of_limit, minimal_work
 from vecml.measure.records import Arm, ArmMeasurement, Measured, Plan, Role
-from vecml.measure.verdict import Rules, Verdict, Word, judge
+from vecml.measure.verdict import Family, Rules, Verdict, Word, judge
 from vecml.model.network import Model
 from vecml.numbers import finite_values
 from vecml.progress import stage
@@ -185,10 +186,9 @@ def make_arms(rungs: Sequence[Rung], folder: Path, probe: tuple[int, int] | None
 def figures(ladder: Ladder) -> tuple[RungFigures, ...]:
     """The figures of every rung, in order; the same ladder gives the same figures."""
     by_name = {arm.name: arm for arm in ladder.measured.arms}
-    rows = {rung.name: rung.rows for rung in ladder.rungs}
-    measured = per_row(ladder.measured, rows)
+    measured = _per_row(ladder)
     count = max(1, len(ladder.rungs) - 1)
-    family = judge(measured, ladder.rules, ladder.faults)[0]
+    family = _family(ladder, measured)
     first = {verdict.arm: verdict for verdict in family.verdicts}
     distrust = next((verdict.reason for verdict in family.verdicts if "cannot be trusted" in verdict.reason), None)
     found: list[RungFigures] = []
@@ -221,18 +221,30 @@ def figures(ladder: Ladder) -> tuple[RungFigures, ...]:
     return tuple(found)
 
 
-def best(found: Sequence[RungFigures]) -> RungFigures | None:
-    """The fastest of the rungs whose answers are right; None where there is none."""
-    valid = [rung for rung in found if rung.right and rung.rows_per_s]
-    return max(valid, key=lambda rung: rung.rows_per_s or 0.0, default=None)
+def claim(ladder: Ladder) -> Claim:
+    """What the verdicts of all rungs against the first one allow to be said."""
+    return claim_of(_family(ladder, _per_row(ladder)))
 
 
-def gain(found: Sequence[RungFigures]) -> float | None:
-    """Compute the rate of the best rung over the rate of the first rung; None if one of them is not known."""
-    top = best(found)
-    if top is None or not found[0].rows_per_s or not top.rows_per_s:
-        return None
-    return top.first.ratio if top.first is not None and top.first.ratio else top.rows_per_s / found[0].rows_per_s
+def best(found: Sequence[RungFigures], claim: Claim) -> RungFigures | None:
+    """The rung with the highest rate of those that are shown to be faster than the first; None where none is."""
+    name = claim.best if claim.kind in ("fastest", "several") else None
+    return next((rung for rung in found if rung.name == name and rung.first is not None), None)
+
+
+def gain(found: Sequence[RungFigures], claim: Claim) -> float | None:
+    """The rate of the best rung over the rate of the first rung; None where no rung is shown to be faster."""
+    top = best(found, claim)
+    return None if top is None or top.first is None else top.first.ratio
+
+
+def _family(ladder: Ladder, measured: Measured) -> Family:
+    """The verdicts of all rungs against the first one; `measured` has times by the row."""
+    return judge(measured, ladder.rules, ladder.faults)[0]
+
+
+def _per_row(ladder: Ladder) -> Measured:
+    return per_row(ladder.measured, {rung.name: rung.rows for rung in ladder.rungs})
 
 
 def per_row(measured: Measured, rows: Mapping[str, int]) -> Measured:
@@ -290,8 +302,8 @@ def _probe(
 
 def to_json_dict(ladder: Ladder) -> dict[str, Any]:
     """The ladder as JSON for programs: `version` 1, the figures, and every raw block."""
-    found = figures(ladder)
-    top, times = best(found), gain(found)
+    found, said = figures(ladder), claim(ladder)
+    top, times = best(found, said), gain(found, said)
     return {
         "version": 1,
         "kind": "ladder",

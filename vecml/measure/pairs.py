@@ -16,6 +16,10 @@ from vecml.statistics import hodges_lehmann, t_test
 
 STEAL_SHARE = 0.10
 THROTTLED_SHARE = 0.02
+CROWDED = "other processes used the CPUs"
+STOLEN = "the hypervisor gave the CPUs to others"
+THROTTLED = "the control group's CPU quota held the workers back"
+BY_OTHERS = (CROWDED, STOLEN, THROTTLED)  # the disturbances that are not the measurement's own
 CROWDED_CPUS = 0.5  # of the CPUs that a pair needs, so much may be taken by others
 QUIET_CPUS = 0.1  # the same in a quiet stretch of a machine that others use at times: a burst at its edge is seen
 
@@ -124,12 +128,12 @@ def paired(
 def disturbance(seen: Window, cpus: int, crowded_cpus: float = CROWDED_CPUS) -> str | None:
     """Return the reason why blocks of arms that need `cpus` CPUs do not count in this window; None if they count."""
     if seen.steal_share is not None and seen.steal_share > STEAL_SHARE:
-        return "the hypervisor gave the CPUs to others"
+        return STOLEN
     if seen.throttled_seconds is not None and seen.throttled_seconds > THROTTLED_SHARE * seen.seconds:
-        return "the control group's CPU quota held the workers back"
+        return THROTTLED
     needed = min(cpus, seen.usable_cpus)
     if seen.foreign_cpus is not None and seen.usable_cpus - seen.foreign_cpus < needed - crowded_cpus:
-        return "other processes used the CPUs"
+        return CROWDED
     return None
 
 

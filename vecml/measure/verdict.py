@@ -31,6 +31,11 @@ from vecml.statistics import (
 )
 
 Word = Literal["invalid", "busy", "equivalent", "faster", "slower", "undetected"]
+# Parts of reasons by which `vecml.measure.claim` tells what kept a comparison from counting, in old records too.
+DISTURBED = "of its rounds were disturbed"
+UNTRUSTED = "this machine cannot be trusted now"
+NO_COPY = "and there is no copy of the baseline to judge that by"
+TOO_FEW_LAUNCHES = "launches gave pairs, and a verdict needs"
 
 # Of the level, where a comparison stops by the widths of its intervals: it stops sooner where they came out too narrow.
 # Simulated, from the eighth launch on: they cover 93.2 % at worst under a label of 95 at the whole level, 95.2 at 0.7.
@@ -115,7 +120,8 @@ class Family:
         baseline: its name.
         verdicts: one an arm, in the arms' order.
         null_verdicts: verdicts on the baseline's copies, one for each group that has a copy.
-        best: the fastest valid arm, or the baseline; None where nothing is valid.
+        best: the valid arm with the highest estimate, or the baseline; None where nothing is valid. Whether it may be
+            called the fastest, `vecml.measure.claim` says.
         tied: `best` and the arms that do not differ from it significantly, in the arms' order, the baseline first.
     """
 
@@ -260,9 +266,9 @@ def _verdict(
     word: Word | None
     invalid = fault or _invalid(found, baseline, rules, rules.drift_level * level / rules.level)
     if invalid is None and measured.plan.launches >= FEWEST_LAUNCHES and len(values) < FEWEST_LAUNCHES:
-        invalid = f"{len(values)} of {measured.launches} launches gave pairs, and a verdict needs {FEWEST_LAUNCHES}"
+        invalid = f"{len(values)} of {measured.launches} {TOO_FEW_LAUNCHES} {FEWEST_LAUNCHES}"
     if invalid is None and found.condition and off is None:
-        invalid = f"while it was measured, {found.condition}, and there is no copy of the baseline to judge that by"
+        invalid = f"while it was measured, {found.condition}, {NO_COPY}"
     while_busy: Word | None = None
     if invalid is not None:
         word, reason = "invalid", invalid
@@ -321,7 +327,7 @@ def _invalid(found: _Evidence, baseline: ArmMeasurement, rules: Rules, drift_lev
     if baseline.failure is not None:
         return f"the baseline {baseline.name} is invalid: {baseline.failure}"
     if pairs.dropped_share > rules.dropped_share and not found.quiet:
-        return f"{percent(pairs.dropped_share, 0)} of its rounds were disturbed: {pairs.disturbance}"
+        return f"{percent(pairs.dropped_share, 0)} {DISTURBED}: {pairs.disturbance}"
     return _unsteady(pairs, rules, drift_level)
 
 
@@ -394,7 +400,7 @@ def _condemns(verdict: Verdict, rules: Rules) -> str | None:
     if verdict.p_value < rules.null_level and abs(math.log(verdict.ratio)) > math.log1p(rules.equivalence):
         return (
             f"the baseline's own copy came out {verdict.ratio:.3f} times as fast as the baseline"
-            f" (p {verdict.p_value:.1g}): this machine cannot be trusted now"
+            f" (p {verdict.p_value:.1g}): {UNTRUSTED}"
         )
     return None
 

@@ -166,7 +166,7 @@ def _points(
 ) -> list[AnyMark]:
     """The points of the settings; with `numbered`, each has its rank by speed beside it."""
     marks: list[AnyMark] = []
-    tied = _tied(content)
+    tied = content.leading
     numbers = apart([up.at(one.flops_per_s) + 4 for one in found], 12.0, up.end + 10, up.start - 4)
     for place, (one, y) in enumerate(zip(found, numbers, strict=True), 1):
         shape, hollow, _ = SHAPES[word(content.arms[one.name])]
@@ -190,7 +190,7 @@ def _names(
         named = [one for place, one in enumerate(found) if place < LABELLED - 3 or one.name in baselines]
     wanted = [up.at(one.flops_per_s) + 4 for one in named]
     marks: list[AnyMark] = []
-    tied = _tied(content)
+    tied = content.leading
     side = -1 if left_side else 1
     for one, y in zip(named, apart(wanted, 14.0, up.end + 10, up.start - 4), strict=True):
         x, point = across.at(one.flops_per_byte), up.at(one.flops_per_s)
@@ -207,7 +207,7 @@ def _names(
 def _legend(content: Content, found: tuple[Standing, ...], width: float, top: float) -> tuple[list[AnyMark], float]:
     """Draw the legend below the plot, a line for each setting; return its marks and the y in pixels where it ends."""
     marks: list[AnyMark] = []
-    tied = _tied(content)
+    tied = content.leading
     for place, one in enumerate(found):
         y = top + place * 19.0 + 10
         shape, hollow, _ = SHAPES[word(content.arms[one.name])]
@@ -218,10 +218,6 @@ def _legend(content: Content, found: tuple[Standing, ...], width: float, top: fl
         marks.append(Text(37, y, name, "ink", SMALL, bold=one.name in tied))
         marks.append(Text(width, y, share, "muted", SMALL, "end"))
     return marks, top + len(found) * 19.0 + 6
-
-
-def _tied(content: Content) -> set[str]:
-    return {name for family in content.families for name in family.tied}
 
 
 def _role(one: Standing, tied: set[str]) -> Role:

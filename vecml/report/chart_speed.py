@@ -40,7 +40,7 @@ def speed_chart(content: Content, width: float) -> Drawing | None:
 
 def _throughput(content: Content, width: float) -> Drawing:
     arms = _by_speed([content.arms[name] for family in content.families for name in content.names(family)])
-    tied = {name for family in content.families for name in family.tied}
+    tied = content.leading
     beside = width >= 600 and max(text_width(arm.name, NAME_SIZE) for arm in arms) <= LONGEST_NAME
     left = max(text_width(arm.name, NAME_SIZE) for arm in arms) + 16 if beside else 0.0
     left = max(left, 110.0) if beside else left
@@ -48,7 +48,7 @@ def _throughput(content: Content, width: float) -> Drawing:
     most = max((arm.rows_per_s_high or 0.0, arm.rows_per_s or 0.0)[arm.rows_per_s_high is None] for arm in arms)
     scale = Scale(0.0, most or 1.0, left, width - right)
     end = top + height * len(arms)
-    marks: list[AnyMark] = [*_speed_legend(arms, tied, width)]
+    marks: list[AnyMark] = [*_speed_legend(content, arms, width)]
     for tick in round_steps(0.0, scale.high, 5 if width >= 600 else 3):
         marks.append(Line(((scale.at(tick), top), (scale.at(tick), end)), "grid"))
         marks.append(centred(scale.at(tick), end + 16, plain_rate(tick), SMALL, scale.start, width))
@@ -96,13 +96,17 @@ def whisker(low: float, high: float, y: float, size: float) -> list[OneMark]:
     ]
 
 
-def _speed_legend(arms: Sequence[ArmFigures], tied: set[str], width: float) -> list[AnyMark]:
-    first = "fastest, or not told from it" if width >= 600 else "fastest or tied"
-    marks: list[AnyMark] = [Rect(0, 4, 12, 12, "accent", 2), Text(18, 14, first, "muted", SMALL)]
-    x = 18 + text_width(first, SMALL) + 20
+def _speed_legend(content: Content, arms: Sequence[ArmFigures], width: float) -> list[AnyMark]:
+    tied, first = content.leading, leading_words(content, short=width < 600)
+    marks: list[AnyMark] = []
+    x = 0.0
+    if first:
+        marks += [Rect(0, 4, 12, 12, "accent", 2), Text(18, 14, first, "muted", SMALL)]
+        x = 18 + text_width(first, SMALL) + 20
     if any(arm.name not in tied and arm.failure is None for arm in arms):
-        marks += [Rect(x, 4, 12, 12, "bar", 2), Text(x + 18, 14, "others", "muted", SMALL)]
-        x += 18 + text_width("others", SMALL) + 20
+        others = "others" if first else "no verdict"
+        marks += [Rect(x, 4, 12, 12, "bar", 2), Text(x + 18, 14, others, "muted", SMALL)]
+        x += 18 + text_width(others, SMALL) + 20
     if any(arm.failure for arm in arms):
         marks += [Rect(x, 4, 12, 12, "muted", 2, hatched=True), Text(x + 18, 14, "invalid", "muted", SMALL)]
         x += 18 + text_width("invalid", SMALL) + 20
@@ -110,6 +114,18 @@ def _speed_legend(arms: Sequence[ArmFigures], tied: set[str], width: float) -> l
         words = "95 % interval, by launches" if width >= 600 else "95 %"
         marks += [*whisker(x, x + 22, 10, 8), Text(x + 29, 14, words, "muted", SMALL)]
     return marks
+
+
+def leading_words(content: Content, *, short: bool = False) -> str:
+    """What the accent colour means in the pictures of this comparison; empty where no verdict gives it a meaning."""
+    kinds = {claim.kind for claim in content.claims if claim.shown}
+    if not kinds:
+        return ""
+    if "unsurpassed" in kinds:
+        return "none is faster" if short else "nothing is shown to be faster"
+    if kinds == {"fastest"}:
+        return "fastest"
+    return "fastest or tied" if short else "fastest, or not told from it"
 
 
 def _told(arm: ArmFigures) -> str:

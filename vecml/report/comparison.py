@@ -6,11 +6,12 @@ computes the `Content` once and passes it to each.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from vecml.comparison.comparison import ArmFigures, Comparison, recommended
 from vecml.foreign_text import clean
+from vecml.measure.claim import BUSY, Claim, claim_of
 from vecml.measure.verdict import Family, Verdict
 from vecml.numbers import count, megabytes, percent, rate, seconds, times
 from vecml.report.content import Content, content_of
@@ -39,7 +40,7 @@ class Table:
 def sentence(comparison: Comparison, content: Content | None = None) -> str:
     """The answer in words: one sentence for each family of settings (one for each size of request)."""
     content = content or content_of(comparison)
-    return " ".join(_answer(comparison, family, content.arms) for family in content.families)
+    return " ".join(_answer(comparison, family) for family in content.families)
 
 
 def table(comparison: Comparison, content: Content | None = None) -> Table:
@@ -183,70 +184,77 @@ def note(comparison: Comparison) -> str:
     return f"{markdown(sentence(comparison, content))}\n\n{head}\n{rule}\n{body}\n\n{notes}\n"
 
 
-def _answer(comparison: Comparison, family: Family, found: Mapping[str, ArmFigures]) -> str:
-    baseline = family.baseline
-    if found[baseline].failure:
-        return f"No answer: the baseline {baseline} is invalid: {found[baseline].failure}."
-    if len(family.verdicts) == 1:
-        return _pair(family.verdicts[0])
-    invalid = [verdict.arm for verdict in family.verdicts if verdict.verdict == "invalid"]
-    tail = f" Invalid: {', '.join(invalid)}." if invalid else ""
-    valid = [verdict for verdict in family.verdicts if verdict.is_valid]
-    busy = [verdict for verdict in family.verdicts if verdict.verdict == "busy"]
-    if busy and not valid:
-        return f"{'; '.join(map(while_busy, busy))}.{tail}"
-    tail = "".join(f" {while_busy(verdict)}." for verdict in busy) + tail
-    if valid and all(verdict.verdict is None for verdict in valid):
-        fastest = max(valid, key=lambda verdict: verdict.ratio or 0.0)
-        return f"No verdict from a quick look; {fastest.arm} was {_times(fastest)} {baseline}.{tail}"
-    best, chosen = family.best, recommended(comparison, family)
-    if best is None:
-        return f"No answer: every setting is invalid.{tail}"
-    others = [name for name in family.tied if name != best]
-    verdict = next((one for one in family.verdicts if one.arm == best), None)
-    if verdict is not None and baseline in others:
-        return f"No setting is certainly faster than {baseline}; {', '.join(family.tied)} may be equally fast.{tail}"
-    if verdict is None:
-        answer = f"{baseline}, the baseline, is the fastest here"
+def _answer(comparison: Comparison, family: Family) -> str:
+    """The answer of one family, in the words that its claim allows."""
+    claim = claim_of(family)
+    verdicts = {verdict.arm: verdict for verdict in family.verdicts}
+    if claim.kind == "nothing":
+        return f"No answer: {claim.reason}.{_sentence(claim.advice)}"
+    if claim.kind == "quick":
+        return f"No verdict from a quick look{_quick(claim, verdicts)}.{_tail(claim, verdicts)}"
+    if claim.kind == "busy":
+        told = [while_busy(one) for one in verdicts.values() if one.verdict == BUSY]
+        return f"{'; '.join(told)}.{_invalid(claim, verdicts)}"
+    if len(verdicts) == 1:
+        return _pair(*verdicts.values())
+    here = "here" if not claim.left_out else f"of the {claim.counted} that count here"
+    if claim.kind == "unsurpassed":
+        may = f"{', '.join(claim.among)} may be equally fast"
+        return f"No setting is certainly faster than {family.baseline}; {may}.{_tail(claim, verdicts)}"
+    if claim.best is None or claim.best == family.baseline:
+        answer = f"{family.baseline}, the baseline, is the fastest {here}"
+    elif claim.kind == "fastest":
+        answer = f"{claim.best} is the fastest {here}, {_times(verdicts[claim.best])} {family.baseline}"
     else:
-        answer = f"{best} is the fastest here, {_times(verdict)} {baseline}"
-    if others:
-        answer += f"; {', '.join(others)} may be as fast, and the simplest of these is {chosen}"
-    return f"{answer}.{tail}"
+        chosen = recommended(comparison, family)
+        answer = (
+            f"The fastest {here} is {' or '.join(claim.among)}, which cannot be told apart; {claim.best} is"
+            f" {_times(verdicts[claim.best])} {family.baseline}, and the simplest of these is {chosen}"
+        )
+    return f"{answer}.{_tail(claim, verdicts)}"
+
+
+def _tail(claim: Claim, verdicts: Mapping[str, Verdict]) -> str:
+    """What is said after the answer of the settings that it is not about."""
+    told = [while_busy(verdicts[name]) for name in claim.left_out if verdicts[name].verdict == BUSY]
+    return "".join(f" {clause}." for clause in told) + _invalid(claim, verdicts)
+
+
+def _invalid(claim: Claim, verdicts: Mapping[str, Verdict]) -> str:
+    invalid = [name for name in claim.left_out if verdicts[name].verdict == "invalid"]
+    return f" Invalid: {', '.join(invalid)}." if invalid else ""
+
+
+def _quick(claim: Claim, verdicts: Mapping[str, Verdict]) -> str:
+    if len(verdicts) > 1 and claim.best == claim.baseline:
+        return f"; the baseline {claim.baseline} had the highest rate"
+    arm, *others = [name for name in claim.among if name in verdicts and claim.best in (name, claim.baseline)]
+    return f"{';' if others or len(verdicts) > 1 else ':'} {arm} was {_times(verdicts[arm])} {claim.baseline}"
 
 
 def _pair(verdict: Verdict) -> str:
+    """The answer of a single arm with a verdict."""
     arm, baseline = verdict.arm, verdict.baseline
     match verdict.verdict:
         case "faster":
             return f"{arm} is {_times(verdict)} {baseline} here."
         case "slower":
-            back = Verdict(
-                arm,
-                baseline,
-                0,
-                "faster",
-                "",
-                1 / _of(verdict.ratio),
-                1 / _of(verdict.ratio_high),
-                1 / _of(verdict.ratio_low),
+            back = replace(
+                verdict,
+                ratio=1 / _of(verdict.ratio),
+                ratio_low=1 / _of(verdict.ratio_high),
+                ratio_high=1 / _of(verdict.ratio_low),
             )
             return f"{baseline} is {_times(back)} {arm} here."
         case "equivalent":
             return f"{arm} and {baseline} are equivalent here ({_interval(verdict)} times as fast)."
-        case "undetected":
+        case _:
             return f"No difference between {arm} and {baseline} was detected here: {verdict.reason}."
-        case "invalid":
-            return f"No answer: {arm} is invalid: {verdict.reason}."
-        case "busy":
-            return f"{while_busy(verdict)}."
-        case None:
-            ratio = (
-                f"{arm} was {times(_of(verdict.ratio))} times as fast as {baseline}"
-                if verdict.ratio
-                else "nothing was measured"
-            )
-            return f"No verdict from a quick look: {ratio}."
+
+
+def _sentence(clause: str) -> str:
+    """A clause as a further sentence; nothing where it is empty."""
+    return f" {clause[:1].upper()}{clause[1:]}." if clause else ""
 
 
 def while_busy(verdict: Verdict) -> str:

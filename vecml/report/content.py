@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vecml.comparison.comparison import ArmFigures, Comparison, families, figures
+from vecml.measure.claim import Claim, claim_of
 from vecml.measure.verdict import Family
 from vecml.report.drawing import Shape
 
@@ -37,6 +38,16 @@ class Content:
     @property
     def is_latency(self) -> bool:
         return any(arm.percentile_seconds for arm in self.arms.values())
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What may be said of each family."""
+        return tuple(map(claim_of, self.families))
+
+    @property
+    def leading(self) -> set[str]:
+        """The settings that verdicts put before all others of their family, or leave beside its baseline."""
+        return {name for claim in self.claims for name in claim.leading}
 
     def names(self, family: Family) -> tuple[str, ...]:
         return (family.baseline, *(verdict.arm for verdict in family.verdicts))

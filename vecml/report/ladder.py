@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from vecml.errors import DataError
-from vecml.lab.ladder import Ladder, RungFigures, best, figures, gain
+from vecml.lab.ladder import Ladder, RungFigures, best, claim, figures
 from vecml.measure.verdict import Verdict
 from vecml.numbers import number, percent, times
 from vecml.report.figure import BLUE, PLAIN, new_figure, png_bytes
@@ -13,15 +13,27 @@ HEADINGS = ("rung", "rows/s", "x before", "interval", "x first", "flips", "B/row
 
 
 def sentence(ladder: Ladder) -> str:
-    """How much faster the best rung is than the first."""
-    found = figures(ladder)
-    top, ratio = best(found), gain(found)
-    if top is None or ratio is None:
-        return "No rung of the ladder gave right answers."
-    return (
-        f"From the {found[0].name} to {top.name}: {times(ratio)} times as many rows a second,"
-        f" {number(top.rows_per_s or 0)} against {number(found[0].rows_per_s or 0)}."
-    )
+    """How much faster the best rung is than the first, as far as verdicts show it."""
+    found, said = figures(ladder), claim(ladder)
+    first, top = found[0], best(found, said)
+    if top is not None:
+        return f"From the {first.name} to {top.name}: {_more(top, first)}."
+    if said.kind == "unsurpassed" or said.fastest == first.name:
+        return f"No rung is shown to be faster than the {first.name}."
+    if said.kind == "quick":
+        led = next((rung for rung in found if rung.name == said.best and rung is not first), None)
+        told = f"no rung ran faster than the {first.name}" if led is None else f"{led.name} ran {_more(led, first)}"
+        return f"No verdict from a quick look: {told}."
+    if said.kind == "busy":
+        return f"No verdict that holds on a quiet machine: {said.reason}."
+    advice = f" {said.advice[:1].upper()}{said.advice[1:]}." if said.advice else ""
+    return f"No answer: {said.reason}.{advice}"
+
+
+def _more(rung: RungFigures, first: RungFigures) -> str:
+    ratio = None if rung.first is None else rung.first.ratio
+    rates = f"{number(rung.rows_per_s or 0)} against {number(first.rows_per_s or 0)}"
+    return f"{times(ratio)} times as many rows a second, {rates}"
 
 
 def table(ladder: Ladder) -> list[list[str]]:

@@ -2,18 +2,27 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from vecml.history.leaderboard import SITTINGS, Board, Place
+from vecml.history.leaderboard import RELATIONS, SITTINGS, Board, Place, Tie
 from vecml.history.recorded import name_of
+from vecml.measure.claim import Claim, Relation, claim_on_record
 from vecml.numbers import count, megabytes, percent, rate
 from vecml.report.comparison import Table
 
 VERSION = 1
 HEADINGS = ("", "setting", "on", "rows/s", "interval", "tie", "accuracy", "memory", "pays from", "age")
-TIES = {"best": "best", "comparison": "tied", "intervals": "tied?", "no": "-", "unknown": "?"}
+TIES: Mapping[Tie, str] = {
+    "best": "best",
+    "highest": "first",
+    "comparison": "tied",
+    "intervals": "tied?",
+    "no": "-",
+    "apart": "-?",
+    "unknown": "?",
+}
 
 
 def title(board: Board) -> str:
@@ -29,15 +38,36 @@ def title(board: Board) -> str:
 
 
 def sentence(board: Board) -> str:
-    """The answer: the fastest setting, and the settings that may be as fast."""
-    valid = [place for place in board.places if place.invalid is None]
-    if not valid:
-        return "No answer: every setting is invalid."
-    best, others = valid[0], [place for place in valid[1:] if place.tied]
-    answer = f"{_where(board, best)} is the fastest on record, {rate(best.rows_per_s or 0.0)}"
+    """The answer: the fastest setting, where verdicts show which that is, and the settings that may be as fast."""
+    said = claim(board)
+    if said.best is None:
+        return f"No answer: {said.reason}."
+    speed = rate(board.places[0].rows_per_s or 0.0)
+    if said.kind == "nothing":
+        return f"No answer: {said.reason}, {speed}. {said.advice[:1].upper()}{said.advice[1:]}."
+    here = f"on record of the {said.counted} that count" if said.left_out else "on record"
+    if said.kind == "fastest":
+        return f"{said.best} is the fastest {here}, {speed}."
+    if said.kind == "several":
+        return f"The fastest {here} is {' or '.join(said.among)}, which cannot be told apart; {said.best} ran {speed}."
+    places = {_where(board, place): place for place in board.places}
+    open_ = [name for name in said.among[1:] if RELATIONS[places[name].tie] == "unknown"]
+    others = [name for name in said.among[1:] if name not in open_]
+    answer = f"{said.best} has the highest rate {here}, {speed}"
     if others:
-        answer += f"; {', '.join(_where(board, place) for place in others)} may be as fast"
-    return f"{answer}."
+        answer += f"; {', '.join(others)} may be as fast"
+    return f"{answer}; no verdict shows that it is faster than {', '.join(open_)}."
+
+
+def claim(board: Board) -> Claim:
+    """What the records of a board allow to be said; its settings are named as in the sentence."""
+    first = board.places[0] if board.places and board.places[0].invalid is None else None
+    others: dict[str, Relation] = {
+        _where(board, place): "invalid" if place.invalid is not None else RELATIONS[place.tie]
+        for place in board.places
+        if place is not first
+    }
+    return claim_on_record(None if first is None else _where(board, first), others)
 
 
 def table(board: Board, now: datetime, top: int | None = None) -> Table:
@@ -83,12 +113,18 @@ def remarks(board: Board, top: int | None = None) -> list[str]:
             f"~ indicative: there were fewer than {SITTINGS} sittings, so the interval does not show how days differ"
         )
     marks = {place.tie for place in valid}
+    if "highest" in marks and len(valid) > 1:
+        lines.append("first: its rate is the highest, and no verdict shows that it is faster than all others")
     if "comparison" in marks:
-        lines.append("tied: a comparison that measured both together found no certain difference from the best")
+        lines.append("tied: a comparison that measured both together found no certain difference from the first")
     if "intervals" in marks:
-        lines.append("tied?: its interval overlaps the best's; vecml compare with both settings can tell more")
+        lines.append("tied?: its interval overlaps the first's; vecml compare with both settings can tell more")
+    if "apart" in marks:
+        lines.append(
+            "-?: its interval is below the first's, but of too few sittings for a verdict; vecml compare tells"
+        )
     if "unknown" in marks:
-        lines.append("?: it has no interval, so it cannot be compared with the best")
+        lines.append("?: it has no interval, so it cannot be compared with the first")
     if top is not None and len(valid) > top:
         lines.append(f"{count(len(valid) - top, 'further setting')} not shown (--top {top})")
     for place in board.places:

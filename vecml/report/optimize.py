@@ -3,6 +3,8 @@
 import math
 import textwrap
 
+from vecml.comparison.comparison import families
+from vecml.measure.claim import claim_of
 from vecml.numbers import count, megabytes, percent, seconds, times
 from vecml.optimize.measure import Gain
 from vecml.optimize.steps import Optimization, Tried
@@ -30,6 +32,10 @@ def sentence(found: Optimization) -> str:
         return f"No candidate gives what {name} gives."
     if found.request.budget == "quick":
         return f"{count(len(right), 'candidate')} of {name} gave figures, and no verdict: one launch."
+    said = None if found.comparison is None else claim_of(families(found.comparison)[0])
+    if said is not None and said.kind == "nothing":
+        advice = f" {said.advice[:1].upper()}{said.advice[1:]}." if said.advice else ""
+        return f"No answer: {said.reason}.{advice}"
     return f"No candidate is shown to be faster than {name}."
 
 

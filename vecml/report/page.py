@@ -90,6 +90,7 @@ def page(comparison: Comparison, about: About) -> str:
         settings_headings=cells.headings,
         charts={name: Markup(picture.wide + picture.narrow) for name, picture in charts(content).items()},  # noqa: S704 -- drawn by us
         is_latency=content.is_latency,
+        speed_caption=_speed_caption(content),
         is_functions=not comparison.settings,
         has_intervals=any(arm.rows_per_s_low is not None for arm in content.arms.values()),
         truth=knows_truth(content),
@@ -196,7 +197,7 @@ def _key_figures(content: Content) -> list[tuple[str, str]]:
     chosen = dict.fromkeys(name for family in content.families if (name := recommended(comparison, family)))
     environment = comparison.environment
     return [
-        ("Recommended", ", ".join(chosen) or "nothing is valid"),
+        ("Recommended", ", ".join(chosen) or "no answer"),
         (
             "Machine",
             f"{environment.get('cpu_model') or 'an unknown CPU'}, {environment.get('usable_cpus') or '?'} CPUs",
@@ -204,6 +205,16 @@ def _key_figures(content: Content) -> list[tuple[str, str]]:
         ("Rows", count(subject.n_rows, "row")),
         ("Measured", f"{count(measured.launches, 'launch')}, {count(blocks, 'block')}, {seconds(measured.seconds)}"),
     ]
+
+
+def _speed_caption(content: Content) -> str:
+    """What the colours of the bars mean, as far as verdicts give them a meaning."""
+    kinds = {claim.kind for claim in content.claims if claim.shown}
+    if not kinds:
+        return "The lengths of the bars are no verdict: none of them is shown to be longer than another."
+    if "unsurpassed" in kinds:
+        return "The bars in the accent colour are those of settings that nothing is shown to be faster than."
+    return "The bars in the accent colour are the fastest setting and those that show no certain difference from it."
 
 
 def _settings(content: Content, told: Table) -> list[list[Cell]]:

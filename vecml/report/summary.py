@@ -161,7 +161,8 @@ def markdown(value: str) -> str:
     link's text.
     """
     flat = " ".join(clean(value).split())
-    flat = re.sub(r"([\\`*_{}\[\]().!|<>~:&])", r"\\\1", flat)
+    flat = re.sub(r"([\\`*_{}\[\]().!|<>~&])", r"\\\1", flat)
+    flat = flat.replace("://", "&#58;//")  # an address would be made a link; a colon elsewhere means nothing
     return re.sub(r"^([#+=-])", r"\\\1", flat)
 
 
