@@ -18,7 +18,7 @@ from vecml.report.summary import PipelineResult
 from vecml.warnings import VecmlWarning
 
 __all__ = ["migrated_database"]
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long]
 
 
 class Server:
@@ -34,6 +34,7 @@ class Server:
             BIN / "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port), "--workers", "1",
             "--backend-store-uri", f"sqlite:///{self._folder}/mlflow.db",
             "--artifacts-destination", str(self._folder / "artifacts"),
+            env={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # a second process, which nothing here needs
         )  # fmt: skip
         wait_for(lambda: answers(f"{self.address}/health"), 250, "the MLflow server")
 
@@ -58,6 +59,7 @@ def server(
     started.end()
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore:VML018", "ignore:VML010")
 def test_killed_during_a_run(server: Server, tmp_path: Path, telling_result: PipelineResult) -> None:
     config = telling_result.config.model_copy(update={"name": "red kite"})
