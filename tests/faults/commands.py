@@ -99,10 +99,10 @@ class Workplace:
         """The commands that do the same by hand."""
         return f"VECML_FAULT={shlex.quote(f'{name}:{at}:{action}:{under}')} make test-faults"
 
-    def learn(self, name: str) -> int:
+    def learn(self, name: str, under: str = "both") -> int:
         """Run a command without a fault, keep what it makes, and say how many changes of files it took."""
         self.lay()
-        done = self.call(name)
+        done = self.call(name, under=under)
         assert done.code == 0, done.out + done.err
         assert self.wrong(name) == []
         if name in MAKES:
