@@ -68,7 +68,7 @@ def test_a_tracked_run(vecml: Vecml, tmp_path: Path) -> None:
     done = vecml("compare", "--run", "first", "--quick", "--engines", "numpy,row_loop")
     assert done.returncode == 0, done.stderr
     runs = {run.info.run_name: run for run in runs_in(tmp_path)}
-    numpy = runs["numpy precision=float32"]
+    numpy = runs["numpy"]
     assert numpy.data.tags["vecml.model_digest"] == runs["first"].data.tags["vecml.model_digest"]
     assert numpy.data.metrics["test/accuracy"] == runs["first"].data.metrics["test/accuracy"]
 
