@@ -4,6 +4,7 @@ The flow's own tasks then take it, with the seconds that it took and the warning
 this process alone and once: it is no parameter of the flow, and whoever has taken it is the only one who keeps it.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from vecml.config import PipelineConfig
 from vecml.data.sources import load_table
-from vecml.data.split import Split, split_table
+from vecml.data.split import Split, split_columns
 from vecml.data.table import Table
 from vecml.measure.clock import Timed, timed
 from vecml.warnings import VecmlWarning, hear_again, heard
@@ -22,8 +23,8 @@ class Prepared:
     """A table and its split, each until a task has taken it.
 
     Attributes:
-        table: what `load_table` made, and the seconds that it took.
-        split: the same of `split_table`.
+        table: what `load_table` made, without its columns, and the seconds that it took.
+        split: what was made of it and its columns, and the seconds.
         said: the warnings that both gave; they were shown then.
     """
 
@@ -38,9 +39,13 @@ _waiting: ContextVar[Prepared | None] = ContextVar("vecml_prepared", default=Non
 def read_beforehand(config: PipelineConfig) -> Prepared:
     """Read the data that `config` names and split it; raises DataError for what is refused."""
     with heard() as said:
-        table = timed(load_table, config)
-        split = timed(split_table, table.value, config.test_fraction, config.seed)
-    return Prepared(table, split, tuple(said))
+        loaded = timed(load_table, config)
+        # The columns are kept by nobody else from here on: what is encoded is free for what comes.
+        columns, seconds = list(loaded.value.columns), loaded.seconds
+        table = dataclasses.replace(loaded.value, columns=())
+        del loaded
+        split = timed(split_columns, table, columns, config.test_fraction, config.seed)
+    return Prepared(Timed(table, seconds), split, tuple(said))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Properties of the draw, the oracle being scikit-learn's own stratified split, and what is said when it cannot be."""
 
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ from sklearn.model_selection import train_test_split
 
 from vecml.config import make_config
 from vecml.data.digest import table_digest
+from vecml.data.encoding import Encoding
 from vecml.data.sources import load_table
-from vecml.data.split import split_rows, split_table
+from vecml.data.split import split_columns, split_rows, split_table
 from vecml.data.table import Column, Table
 from vecml.errors import DataError
 from vecml.warnings import VecmlWarning
@@ -193,6 +196,49 @@ def test_the_encoding_sees_the_training_part_alone() -> None:
     assert (split.train.unseen_categories, split.test.unseen_categories) == (0, 3)
     np.testing.assert_array_equal(split.test.x_FN[1:, :3], 0)
     np.testing.assert_array_equal(split.test.x_FN[1:, 3:].sum(axis=0), 1)
+
+
+def made(rows: int) -> tuple[list[Column], np.ndarray]:
+    random = np.random.default_rng(0)
+    label_N = random.integers(0, 2, rows)
+    numbers = [Column(f"n{index}", "number", random.standard_normal(rows)) for index in range(3)]
+    text = Column("t", "category", random.integers(-1, 3, rows).astype(np.int32), ("a", "b", "c"))
+    return [*numbers, text], label_N
+
+
+def test_columns_that_are_given_up_make_the_same_parts() -> None:
+    columns, label_N = made(400)
+    table = table_of(*columns, label_N=label_N)
+    expected = split_table(table, 0.25, 3)
+    given_up = list(columns)
+    found = split_columns(replace(table, columns=()), given_up, 0.25, 3)
+    assert given_up == []
+    assert found.encoding == expected.encoding
+    for part, other in ((found.train, expected.train), (found.test, expected.test)):
+        np.testing.assert_array_equal(part.x_FN, other.x_FN)
+        np.testing.assert_array_equal(part.label_N, other.label_N)
+        np.testing.assert_array_equal(part.row_N, other.row_N)
+    assert len(table.columns) == 4  # split_table leaves the table as it is
+
+
+def test_a_column_is_free_once_its_features_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten million rows would need raw columns and features in memory together else."""
+    columns, label_N = made(200)
+    encoding = Encoding.fit(columns, None)
+    alive = [weakref.ref(column.values_N) for column in columns]
+    counts = []
+    from vecml.data import encoding as module
+
+    encode = module.encode_column
+
+    def counted(*arguments: object) -> int:
+        counts.append(sum(one() is not None for one in alive))
+        return encode(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "encode_column", counted)
+    rows = np.arange(len(label_N))
+    encoding.transform_parts(columns, [rows[:150], rows[150:]])
+    assert counts == [4, 4, 3, 3, 2, 2, 1, 1]
 
 
 @pytest.mark.filterwarnings("ignore:VML005", "ignore:VML042")

@@ -24,6 +24,7 @@ OFFSET_DEVIATIONS = 100.0
 SMALLEST_DEVIATION = 1e-30
 LARGEST_DEVIATION = 1e30
 OTHER = "other"
+SLICE_ROWS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def encode_column(
 def _fit_number(column: Column) -> ColumnEncoding:
     present = column.values_N[~np.isnan(column.values_N)]
     mean = float(present.mean(dtype=np.float64))
-    deviation = float(present.std(dtype=np.float64))
+    deviation = _deviation(present, mean)
     # The median, by selection in this copy and in float64, so that it does not depend on how the file kept the column.
     middle, odd = divmod(len(present), 2)
     present.partition((middle - 1, middle))
@@ -114,6 +115,15 @@ def _fit_number(column: Column) -> ColumnEncoding:
         mean, deviation = float(scaled.mean()), float(scaled.std())
     shifted = abs(mean) > OFFSET_DEVIATIONS * deviation
     return ColumnEncoding(column.name, "number", median, offset=median if shifted else 0.0, scale=scale)
+
+
+def _deviation(value_N: NDArray[np.generic], mean: float) -> float:
+    """The standard deviation of the values, by slices: numpy's own makes a copy of all of them in float64."""
+    squares = 0.0
+    for start in range(0, len(value_N), SLICE_ROWS):
+        away_N = np.subtract(value_N[start : start + SLICE_ROWS], mean, dtype=np.float64)
+        squares += float(np.dot(away_N, away_N))
+    return math.sqrt(squares / len(value_N))
 
 
 def _fit_codes(column: Column) -> ColumnEncoding:

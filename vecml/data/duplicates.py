@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vecml.data.table import Column
 
 SLICE_ROWS = 1 << 18
-MOST_MARK_BITS = 26
+MOST_MARK_BITS = 25
 ODD = np.uint64(0x9E3779B97F4A7C15)
 SHIFT = np.uint64(29)
 
@@ -23,10 +23,10 @@ def seen_rows(columns: Sequence[Column], train_N: NDArray[np.int64], test_N: NDA
     hash_N = row_hashes(columns)
     # Nearly every row is ruled out by a table of marks, so that few hashes have to be sorted.
     n_marks = 1 << min(MOST_MARK_BITS, int(8 * len(hash_N)).bit_length())
-    near = hash_N[test_N]
-    near = near[_hits(near, _marks(hash_N, train_N, n_marks))]
+    marks = _marks(hash_N, train_N, n_marks)
+    near = np.concatenate([part[_hits(part, marks)] for part in _parts(hash_N, test_N)])
     of_test = np.unique(near)
-    marks = np.zeros(n_marks, np.bool_)
+    marks[:] = False
     marks[_places(of_test, n_marks)] = True
     of_train = [part[_hits(part, marks)] for part in _parts(hash_N, train_N)]
     seen = np.intersect1d(of_test, np.concatenate(of_train))

@@ -101,20 +101,37 @@ class Encoding:
         another kind, or has a number that is infinite or that float32 cannot hold; `source_row_T` (whole numbers from
         0, for each of the columns' rows; None: the same) is what its row is called there.
         """
+        ((x_FN, unseen),) = self.transform_parts(list(columns), [row_N], source_row_T)
+        return x_FN, unseen
+
+    def transform_parts(
+        self,
+        columns: list[Column],
+        parts: Sequence[NDArray[np.int64] | None],
+        source_row_T: Sequence[int] | NDArray[np.int64] | None = None,
+    ) -> list[tuple[NDArray[np.float32], int]]:
+        """What `transform` gives for each of `parts`, which have its `row_N`.
+
+        `columns` is empty afterwards: each column is given up as soon as its features are made, so that raw columns and
+        features are not in memory together, unless somebody else keeps the columns.
+        """
         by_name = {column.name: column for column in columns}
+        columns.clear()
         for encoding in self.columns:
             _check_kind(encoding, by_name.get(encoding.name), tuple(by_name))
-        n_rows = len(by_name[self.columns[0].name].values_N) if row_N is None else len(row_N)
-        x_FN = np.empty((self.n_features, n_rows), np.float32)
-        unseen = first = 0
+        by_name = {encoding.name: by_name[encoding.name] for encoding in self.columns}
+        n_rows = len(by_name[self.columns[0].name].values_N)
+        xs = [np.empty((self.n_features, n_rows if row_N is None else len(row_N)), np.float32) for row_N in parts]
+        unseen, first = [0] * len(parts), 0
         with stage("encoding", len(self.columns)) as advance:
             for encoding in self.columns:
-                column = by_name[encoding.name]
+                column = by_name.pop(encoding.name)
                 last = first + len(encoding.feature_names)
-                unseen += encode_column(encoding, column, row_N, x_FN[first:last], source_row_T)
+                for index, (row_N, x_FN) in enumerate(zip(parts, xs, strict=True)):
+                    unseen[index] += encode_column(encoding, column, row_N, x_FN[first:last], source_row_T)
                 first = last
                 advance(1)
-        return x_FN, unseen
+        return list(zip(xs, unseen, strict=True))
 
     def to_json_dict(self) -> dict[str, Any]:
         """The encoding in JSON's own types, with the version of the format; `from_json_dict` is the inverse."""

@@ -14,7 +14,7 @@ from vecml.data.advice import Advice
 from vecml.data.classes import rows_for_testing
 from vecml.data.duplicates import seen_rows
 from vecml.data.encoding import Encoding
-from vecml.data.table import Table
+from vecml.data.table import Column, Table
 from vecml.numbers import count
 from vecml.progress import stage
 from vecml.warnings import warn
@@ -70,17 +70,26 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
     it has (VML003), and where at least one in twenty of its rows is in the training part as well (VML043). Raises
     DataError when a class has a single row, or the fraction leaves a part without some class.
     """
+    return split_columns(table, list(table.columns), test_fraction, seed)
+
+
+def split_columns(table: Table, columns: list[Column], test_fraction: float, seed: int) -> Split:
+    """The same for a table whose columns are in `columns`, which is empty afterwards; those of `table` do not matter.
+
+    Where nobody else keeps the columns, they and the features made of them are not in memory together.
+    """
     with stage("splitting"):
-        advice = table.advice and dataclasses.replace(table.advice, columns=table.columns)
+        advice = table.advice and dataclasses.replace(table.advice, columns=tuple(columns))
         train_N, test_N = split_rows(table.label_N, table.classes, test_fraction, seed, advice)
-        encoding = Encoding.fit(table.columns, train_N, table.target, table.classes)
+        del advice
+        encoding = Encoding.fit(columns, train_N, table.target, table.classes)
     with stage("comparing parts"):  # before the features are made: both need memory
-        seen, different = seen_rows(table.columns, train_N, test_N)
+        seen, different = seen_rows(columns, train_N, test_N)
     if len(test_N) < SMALL_TEST_ROWS:
         rows = count(len(test_N), "row")
         warn("VML005", f"the test part has {rows}: too few to say much about the accuracy")
-    train = _part(table, encoding, train_N)
-    test = _part(table, encoding, test_N)
+    made = encoding.transform_parts(columns, [train_N, test_N], table.row_N)
+    train, test = (_part(table, row_N, *features) for row_N, features in zip((train_N, test_N), made, strict=True))
     if test.unseen_categories:
         values = count(test.unseen_categories, "value")
         warn("VML003", f"in the test part, {values} of a category that the training part has not: encoded as zeros")
@@ -135,7 +144,6 @@ def split_rows(
     return np.flatnonzero(~is_test_N), np.flatnonzero(is_test_N)
 
 
-def _part(table: Table, encoding: Encoding, row_N: NDArray[np.int64]) -> Part:
-    x_FN, unseen = encoding.transform(table.columns, row_N, table.row_N)
+def _part(table: Table, row_N: NDArray[np.int64], x_FN: NDArray[np.float32], unseen: int) -> Part:
     is_whole = table.row_N[-1] == table.n_rows - 1  # they ascend: no row of the source was left out
     return Part(x_FN, table.label_N[row_N], row_N if is_whole else table.row_N[row_N], unseen)
