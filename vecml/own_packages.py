@@ -28,7 +28,7 @@ class _OwnFinder:
 
 
 def found_first() -> None:
-    """From now on, `flows` and `tasks` are vecml's in this process, whatever else is called so."""
+    """Make `flows` and `tasks` vecml's in this process from now on, whatever else is called so."""
     if _OwnFinder not in sys.meta_path:
         sys.meta_path.insert(0, _OwnFinder)
 
@@ -38,7 +38,7 @@ _ours: dict[str, ModuleType] = {}
 
 @contextmanager
 def own_packages() -> Iterator[None]:
-    """Within the `with` block `flows` and `tasks` are vecml's; after it they are again what they were."""
+    """Make `flows` and `tasks` vecml's within the `with` block; after it they are again what they were."""
     theirs = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_ours_by_name(name)}
     foreign = {name: module for name, module in theirs.items() if not _lies_here(module)}
     if not foreign:

@@ -21,7 +21,7 @@ MODEL_FOLDER = "model"  # of the run's files: the classifier in vecml's own form
 
 @dataclass(frozen=True)
 class Content:
-    """What is logged of a run beside its files, in types that JSON has.
+    """Holds what is logged of a run beside its files, in types that JSON has.
 
     Attributes:
         params, tags: values by key.

@@ -128,7 +128,7 @@ def test_databases_that_are_not_there(tmp_path: Path) -> None:
         check_source(f"sqlite:///{tmp_path}/none.db")
     with pytest.raises(DataError, match="no such table: nowhere"):
         load_table(PipelineConfig(data=sqlite(tmp_path), query="SELECT * FROM nowhere", target="label"))
-    with pytest.raises(DataError, match="--data mysql://: there is no reader"):
+    with pytest.raises(DataError, match="--data mysql://host/database: there is no reader"):
         check_source("mysql://host/database")
 
 

@@ -110,7 +110,7 @@ class Encoding:
         parts: Sequence[NDArray[np.int64] | None],
         source_row_T: Sequence[int] | NDArray[np.int64] | None = None,
     ) -> list[tuple[NDArray[np.float32], int]]:
-        """What `transform` gives for each of `parts`, which have its `row_N`.
+        """Give what `transform` gives, for each of `parts`, which have its `row_N`.
 
         `columns` is empty afterwards: each column is given up as soon as its features are made, so that raw columns and
         features are not in memory together, unless somebody else keeps the columns.

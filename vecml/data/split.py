@@ -74,9 +74,15 @@ def split_table(table: Table, test_fraction: float, seed: int) -> Split:
 
 
 def split_columns(table: Table, columns: list[Column], test_fraction: float, seed: int) -> Split:
-    """The same for a table whose columns are in `columns`, which is empty afterwards; those of `table` do not matter.
+    """Split as `split_table` does; the columns are in `columns`, which is empty afterwards, and not in `table`.
 
     Where nobody else keeps the columns, they and the features made of them are not in memory together.
+
+    Args:
+        table: all of it but the columns.
+        columns: the raw features.
+        test_fraction: share of the rows for the test part, 0 to 1.
+        seed: of the draw.
     """
     with stage("splitting"):
         advice = table.advice and dataclasses.replace(table.advice, columns=tuple(columns))

@@ -161,7 +161,7 @@ def tell_alike(column: Column, findings: Findings) -> None:
 
 
 def steps_for(name: str, said: Said, *, dropped: bool = False) -> tuple[Step, ...]:
-    """What the user can do about how the column of this name was read; `dropped`: it is left out as it is."""
+    """Give what the user can do about how the column of this name was read; `dropped`: it is left out as it is."""
     as_text = Step({"categorical": (name,)}, "keeps it as text")
     if said.code == "VML037":
         few = len(said.odd) <= MOST_ODD_VALUES

@@ -222,7 +222,7 @@ def figures(ladder: Ladder) -> tuple[RungFigures, ...]:
 
 
 def claim(ladder: Ladder) -> Claim:
-    """What the verdicts of all rungs against the first one allow to be said."""
+    """Give what the verdicts of all rungs against the first one allow to be said."""
     return claim_of(_family(ladder, _per_row(ladder)))
 
 

@@ -22,7 +22,7 @@ AGAIN = "measure again when they have ended, or with a longer budget"
 
 @dataclass(frozen=True)
 class Claim:
-    """What the verdicts of one family allow to be said.
+    """Holds what the verdicts of one family allow to be said.
 
     Attributes:
         kind: `fastest`: verdicts show that `best` is faster than all others that count. `several`: the fastest is one
@@ -56,7 +56,7 @@ class Claim:
 
     @property
     def fastest(self) -> str | None:
-        """The one setting that may be called the fastest; None where none may."""
+        """Return the one setting that may be called the fastest; None where none may."""
         return self.best if self.kind == "fastest" else None
 
     @property
@@ -148,7 +148,7 @@ def _nothing(family: Family) -> tuple[str, str]:
 
 
 def what_disturbed(reason: str) -> str:
-    """What kept a measurement from counting, in a clause, by the reason of an invalid verdict."""
+    """Say what kept a measurement from counting, in a clause, by the reason of an invalid verdict."""
     if NO_COPY in reason:
         return "other programs kept the machine busy"
     cause = reason.partition(f"{DISTURBED}: ")[2]
@@ -156,7 +156,7 @@ def what_disturbed(reason: str) -> str:
 
 
 def advice_for(reason: str) -> str:
-    """What to do about the reason of an invalid verdict, in a clause; empty where nothing general helps."""
+    """Say what to do about the reason of an invalid verdict, in a clause; empty where nothing general helps."""
     if reason.endswith(CROWDED) or NO_COPY in reason:
         return AGAIN
     if any(part in reason for part in (DISTURBED, UNTRUSTED, TOO_FEW_LAUNCHES, "not steady")):

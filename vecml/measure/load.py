@@ -25,7 +25,7 @@ class MeanLoad:
 
     @property
     def words(self) -> str:
-        """What went on, to be read after "while": "others used 0.9 of 2 CPUs"."""
+        """Say what went on, to be read after "while": "others used 0.9 of 2 CPUs"."""
         said = []
         if self.foreign_cpus is not None and self.foreign_cpus >= 0.05:
             said.append(f"others used {self.foreign_cpus:.1f} of {self.usable_cpus} CPUs")

@@ -92,10 +92,14 @@ def paired(
     crowded_cpus: float = CROWDED_CPUS,
     under_load: bool = False,
 ) -> Pairs:
-    """The pairs of two arms that were measured in the same group.
+    """Pair the blocks of two arms that were measured in the same group.
 
-    Rounds count in which others take up to `crowded_cpus` of the CPUs that the pair needs. With `under_load` all count
-    but those in which another worker's threads did not come to rest, because these are the measurement's own.
+    Args:
+        baseline, arm: what was measured of them.
+        windows: the machine's counters meanwhile.
+        crowded_cpus: rounds count in which others take up to so many of the CPUs that the pair needs.
+        under_load: all rounds count but those in which another worker's threads did not come to rest, because these
+            are the measurement's own.
     """
     cpus = max(baseline.cpus, arm.cpus)
     disturbed: dict[tuple[int, int], str] = {}

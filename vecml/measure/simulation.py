@@ -131,7 +131,7 @@ class Machine:
         return self.contention.slowdown(cpus, self.random)
 
     def counters(self) -> Counters | None:
-        """What a kernel would count, without its ticks."""
+        """Return what a kernel would count, without its ticks."""
         if self.contention is None:
             return None
         busy = self.own_seconds + self.foreign_seconds

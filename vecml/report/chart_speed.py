@@ -117,7 +117,7 @@ def _speed_legend(content: Content, arms: Sequence[ArmFigures], width: float) ->
 
 
 def leading_words(content: Content, *, short: bool = False) -> str:
-    """What the accent colour means in the pictures of this comparison; empty where no verdict gives it a meaning."""
+    """Say what the accent colour means in the pictures of this comparison; empty where no verdict gives it one."""
     kinds = {claim.kind for claim in content.claims if claim.shown}
     if not kinds:
         return ""

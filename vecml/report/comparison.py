@@ -258,7 +258,7 @@ def _sentence(clause: str) -> str:
 
 
 def while_busy(verdict: Verdict) -> str:
-    """What a `busy` verdict says, with its condition: "a was as fast as b, while others used 0.9 of 2 CPUs"."""
+    """Write what a `busy` verdict says, with its condition: "a was as fast as b, while others used 0.9 of 2 CPUs"."""
     arm, baseline, condition = verdict.arm, verdict.baseline, verdict.condition
     match verdict.while_busy:
         case "faster" | "slower":

@@ -41,7 +41,7 @@ class Content:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What may be said of each family."""
+        """Return what may be said of each family."""
         return tuple(map(claim_of, self.families))
 
     @property

@@ -60,7 +60,7 @@ def sentence(board: Board) -> str:
 
 
 def claim(board: Board) -> Claim:
-    """What the records of a board allow to be said; its settings are named as in the sentence."""
+    """Give what the records of a board allow to be said; its settings are named as in the sentence."""
     first = board.places[0] if board.places and board.places[0].invalid is None else None
     others: dict[str, Relation] = {
         _where(board, place): "invalid" if place.invalid is not None else RELATIONS[place.tie]
