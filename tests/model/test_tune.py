@@ -33,6 +33,9 @@ def test_the_settings_are_drawn_by_the_seed_and_the_first_is_the_rules() -> None
     recipe = make_recipe(config, 120)
     settings = settings_to_try(config, recipe, 30)
     assert settings[0] == recipe
+    assert (settings[1].hidden, settings[1].learning_rate) == (recipe.hidden, recipe.learning_rate)
+    assert [one.weight_decay for one in settings[:2]] == [0.1, 3.0]  # what an untuned run chooses from
+    assert settings_to_try(config, recipe, 1) == [recipe]
     assert len(set(settings)) == 30
     assert {one.hidden[0] for one in settings} == set(WIDTHS)
     for one in settings[1:]:

@@ -16,6 +16,7 @@ from vecml.model.held_out import judging_parts
 from vecml.model.initial import module_from_majority
 from vecml.model.network import Architecture
 from vecml.model.prepared import Prepared
+from vecml.model.recipe import DECAYS as RULES_DECAYS
 from vecml.model.recipe import Recipe
 from vecml.model.replicas import stack_size
 from vecml.model.stack import Stack
@@ -48,14 +49,15 @@ class Tried:
 
 
 def settings_to_try(config: TrainingConfig, recipe: Recipe, count: int) -> list[Recipe]:
-    """Draw `count` recipes by the configuration's seed: the first is `recipe` itself.
+    """Draw `count` recipes by the configuration's seed: the first is `recipe` itself, with each decay that it may take.
 
     The width is one of `WIDTHS`, rate and decay are drawn between `RATES` and `DECAYS` evenly in their logarithms, with
     two digits. What the configuration gives is the same in all of them.
     """
     rng = np.random.default_rng(config.seed)
-    made = [recipe]
-    for _ in range(count - 1):
+    decays = RULES_DECAYS if recipe.folds > 1 and config.weight_decay is None else (recipe.weight_decay,)
+    made = [dataclasses.replace(recipe, weight_decay=decay) for decay in decays][:count]
+    for _ in range(count - len(made)):
         width, rate, decay = rng.choice(WIDTHS), _between(rng, RATES), _between(rng, DECAYS)
         made.append(
             dataclasses.replace(
