@@ -109,6 +109,16 @@ def test_it_fits_the_terminal_and_loses_nothing(
         assert word in squeezed
 
 
+def test_a_column_without_a_figure_needs_no_table_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    headings, row = ("setting", "rows/s", "pays from"), ("numpy", "49.9 Mrow/s", "-")
+    for width, is_there in (("40", True), ("20", False)):
+        monkeypatch.setenv("COLUMNS", width)
+        show_comparison("", headings, [row], [], None)
+        assert ("pays from" in capsys.readouterr().out) == is_there
+
+
 SEVEN = ("torch", "row_loop", "numpy", "torch_compile", "onnxruntime", "openvino", "halide")
 
 

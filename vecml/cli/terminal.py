@@ -75,8 +75,9 @@ def show_comparison(
 ) -> None:
     """Print the sentence, a table with a row for each setting, the reasons under it, and the page's address unfolded.
 
-    No cell is folded. Where the table is wider than the terminal, its columns are shared among up to three tables, and
-    each has the first columns, as many as `names`; where even that is too wide, each setting has its lines to itself.
+    No cell is folded. Where the table is wider than the terminal, columns without any figure are left out, and the
+    others are shared among up to three tables, of which each has the first columns, as many as `names`; where even that
+    is too wide, each setting has its lines to itself.
     """
     from rich.table import Table
     from rich.text import Text
@@ -84,7 +85,10 @@ def show_comparison(
     out = console()
     cells = [[" ".join(clean(cell).split()) for cell in row] for row in rows]
     widths = [max(len(line[column]) for line in (headings, *cells)) for column in range(len(headings))]
-    parts = _shared(headings, widths, names, out.width)
+    known = [at for at in range(len(headings)) if at < names or any(row[at] != "-" for row in cells)]
+    if _width(range(len(headings)), widths) <= out.width:
+        known = list(range(len(headings)))
+    parts = _shared(headings, widths, names, out.width, known)
     out.print(Text(clean(sentence), style="bold"))
     out.print()
     for number, columns in enumerate(parts):
@@ -110,15 +114,17 @@ def show_comparison(
         out.print(Text(clean(address)), soft_wrap=True)
 
 
-def _shared(headings: Sequence[str], widths: Sequence[int], names: int, room: int) -> list[list[int]]:
-    """Share the columns among tables of at most `room` characters; each has the first `names` columns.
+def _shared(
+    headings: Sequence[str], widths: Sequence[int], names: int, room: int, shown: Sequence[int]
+) -> list[list[int]]:
+    """Share the columns whose numbers are `shown` among tables of at most `room` characters.
 
-    An interval stays beside what it is the interval of.
+    Each table has the first `names` columns, and an interval stays beside what it is the interval of.
 
     Returns the columns' numbers, table by table; nothing where three tables are too few.
     """
     units: list[list[int]] = []
-    for column in range(names, len(headings)):
+    for column in shown[names:]:
         if headings[column] == "interval" and units:
             units[-1].append(column)
         else:
