@@ -1,5 +1,6 @@
 """The sentence, the table and the reasons of a comparison: what a person reads, word by word."""
 
+import dataclasses
 import re
 
 import pytest
@@ -146,3 +147,30 @@ def test_what_is_said_before() -> None:
         " qualify measures this machine's)"
     )
     assert expectation(None, "quick", "default") == "quick: one launch gives figures and no verdict"
+
+
+@pytest.mark.parametrize(
+    ("first", "line"),
+    [
+        (3.0, "torch: its first call takes 3 s, a later one 9.97 ms; it is in no rate"),
+        (0.09, None),  # too short to matter
+        (None, None),  # a record of an earlier version
+    ],
+)
+def test_a_slow_first_call_is_told(first: float | None, line: str | None) -> None:
+    made = comparison_of({"numpy": 0.02, "torch": 0.01})
+    arms = tuple(
+        dataclasses.replace(
+            arm,
+            launches=tuple(
+                dataclasses.replace(launch, facts={**launch.facts, "first_call_seconds": first})
+                for launch in arm.launches
+            ),
+        )
+        if arm.name == "torch"
+        else arm
+        for arm in made.measured.arms
+    )
+    made = dataclasses.replace(made, measured=dataclasses.replace(made.measured, arms=arms))
+    told = [one for one in reasons(made) if "first call" in one]
+    assert told == ([] if line is None else [line])

@@ -5,11 +5,12 @@ computes the `Content` once and passes it to each.
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
-from vecml.comparison.comparison import ArmFigures, Comparison, recommended
+from vecml.comparison.comparison import ArmFigures, Comparison, median_call_seconds, recommended
 from vecml.foreign_text import clean
 from vecml.measure.claim import BUSY, Claim, claim_of
 from vecml.measure.verdict import Family, Verdict
@@ -27,6 +28,8 @@ OF_FUNCTIONS = (
     "Functions have no labels. Their results must equal those of the baseline (floating-point results to within 1e-5)"
     " for the first input and for a changed one. How large each error was is not recorded."
 )
+
+SLOW_FIRST_CALL, SLOW_FIRST_CALL_SECONDS = 10.0, 0.1  # times as long as a later one, and that long: then it is told
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,23 @@ def reasons(comparison: Comparison, content: Content | None = None) -> list[str]
         and arm.setting.request_rows is None
         and 0 < (arm.rows_scored or 0) < comparison.subject.n_rows
     ]
+    lines += [line for arm in content.arms.values() if (line := _slow_first_call(arm, comparison))]
     lines += [f"{name}: left out: {reason}" for name, reason in comparison.skipped.items()]
     return [*lines, how(comparison)]
+
+
+def _slow_first_call(arm: ArmFigures, comparison: Comparison) -> str:
+    """Tell of a first call that takes far longer than the others, which is in no rate; else empty."""
+    measured = next(one for one in comparison.measured.arms if one.name == arm.name)
+    first = [launch.facts.get("first_call_seconds") for launch in measured.launches]
+    taken = [float(value) for value in first if isinstance(value, int | float)]
+    usual = median_call_seconds(measured)
+    if not taken or usual is None or arm.failure is not None:
+        return ""
+    middle = statistics.median(taken)
+    if middle < SLOW_FIRST_CALL_SECONDS or middle < SLOW_FIRST_CALL * usual:
+        return ""
+    return f"{arm.name}: its first call takes {seconds(middle)}, a later one {seconds(usual)}; it is in no rate"
 
 
 def how(comparison: Comparison) -> str:
