@@ -44,6 +44,7 @@ ANSWER_SECONDS = 2.0
 DESCRIPTOR = "--descriptor"
 KEY_VARIABLE = "PREFECT_API_AUTH_STRING"
 HOSTS = ("127.0.0.1", "localhost")
+SOCKS_PACKAGE = "socksio"  # httpx's own extra, which whoever has a SOCKS proxy may have
 PROXIES = ("all_proxy", "http_proxy", "https_proxy")
 BUILT_IN_PROFILES = {"local": "http://127.0.0.1:4200/api"}
 
@@ -253,7 +254,7 @@ def without_socks() -> None:
 
     Raises ServerError where Prefect's or MLflow's server is on another machine, which may be reached in no other way.
     """
-    if importlib.util.find_spec("socksio") is not None:
+    if importlib.util.find_spec(SOCKS_PACKAGE) is not None:
         return
     named = [name for name in os.environ if name.lower() in PROXIES and os.environ[name].lower().startswith("socks")]
     if not named:

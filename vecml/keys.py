@@ -172,7 +172,7 @@ OPTIMIZE_TAGS = (*START_TAGS, *OPTIMIZE_END_TAGS, ERROR)
 FIT_PARAMS = (
     *("n_rows", "n_features", "n_classes"),
     *("hidden", "activation", "epochs", "batch_size", "learning_rate", "weight_decay", "max_steps", "max_seconds"),
-    *("class_weight", "tune", "drop", "categorical", "missing", "max_categories", "strict"),
+    *("class_weight", "tune", "drop", "categorical", "missing", "day_first", "max_categories", "strict"),
     *("engine", "threads", "random_state"),
 )
 FIT_METRICS = (LOSS_METRIC, "test/accuracy", "test/accuracy_low", "test/accuracy_high")

@@ -17,7 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.tracking.location import DATABASE, Location, locate
+from tasks.tracking.location import DATABASE, Location, locate, prepare
 from tasks.tracking.store import LOCK_SECONDS, Store, open_store, open_to_read, store_errors
 from vecml.config import Setting
 from vecml.errors import SettingError, StoreError
@@ -214,10 +214,14 @@ def no_champion(name: str) -> StoreError:
 
 @contextmanager
 def promotion_lock(location: Location) -> Iterator[None]:
-    """Let only one process promote in a local store during the `with` block; another store has no such lock."""
+    """Let only one process promote in a local store during the `with` block; another store has no such lock.
+
+    Raises StoreError where the store cannot be written, or another process does not end.
+    """
     if location.folder is None:
         yield
         return
+    prepare(location)
     place = location.folder / ".champion.lock"
     lock = FileLock(place, timeout=LOCK_SECONDS)
     try:

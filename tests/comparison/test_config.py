@@ -134,6 +134,7 @@ def test_a_subject_that_is_a_pipelines_keeps_what_is_trained() -> None:
 
 
 NEED_DATA = {
+    "bins",
     "target",
     "day_first",
     "drop",
