@@ -133,6 +133,7 @@ def _make_database(folder: Path) -> None:
     for remains in folder.glob(".new-*"):
         remains.unlink()
     temporary = folder / f".new-{os.getpid()}.db"
+    _silence_mlflow()
     try:
         MlflowClient(sqlite_uri(temporary)).search_experiments(max_results=1)
         temporary.replace(database)
@@ -141,11 +142,18 @@ def _make_database(folder: Path) -> None:
             remains.unlink()
 
 
-def _connect(location: Location, *, reading: bool = False) -> Store:
-    """Find our experiment, or create it; `reading`: in a store that perhaps cannot be written."""
-    # MLflow logs errors with a traceback and raises them as well; the raised error becomes a line of ours.
+def _silence_mlflow() -> None:
+    """Let MLflow log nothing: it logs errors with a traceback and raises them as well, and these become a line of ours.
+
+    Its own import sets the levels, so that this is done before each use.
+    """
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _connect(location: Location, *, reading: bool = False) -> Store:
+    """Find our experiment, or create it; `reading`: in a store that perhaps cannot be written."""
+    _silence_mlflow()
     client = MlflowClient(location.uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
