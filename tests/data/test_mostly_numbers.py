@@ -11,9 +11,11 @@ import pytest
 from tests.data.pasted import parsed
 from vecml.config import make_config
 from vecml.data.columns import column_from_arrow
+from vecml.data.dialect import asked_of, dialect_of
 from vecml.data.encoding import Encoding
 from vecml.data.findings import Findings
 from vecml.data.handed import handing_over
+from vecml.data.leading_zeros import has_leading_zeros
 from vecml.data.raw import raw_columns
 from vecml.data.sources import load_table
 from vecml.data.table import Column, Table
@@ -222,3 +224,23 @@ def test_a_word_in_one_row_beside_a_few_numbers_is_said(tmp_path: Path) -> None:
     ]
     made, told = column(["1", "2", "3", "A"] * 9)
     assert (made.kind, told) == ("category", [])
+
+
+@pytest.mark.parametrize(
+    ("value", "has"),
+    [
+        ("007", True),
+        ("+007", True),
+        ("-01", True),
+        ("2024-01-05", False),
+        ("0.5", False),
+        ("-0", False),
+        ("100", False),
+    ],
+)
+def test_zeros_before_a_whole_number_are_found_in_the_bytes(tmp_path: Path, value: str, has: bool) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("a,label\n" + "".join(f"{value},{'xy'[i % 2]}\n" for i in range(60)))
+    asked = asked_of(make_config({"data": str(file), "target": "label"}))
+    dialect = dialect_of(file.read_bytes(), True, ".csv", asked, "a.csv")
+    assert has_leading_zeros(file, dialect) is has

@@ -15,7 +15,7 @@ from vecml.data.text_stream import arrow_separator, arrow_stream
 
 CHUNK_BYTES = 1 << 22
 MOST_TRIED = 1_000  # of the places in a chunk that look so
-ZERO, NINE = ord("0"), ord("9")
+ZERO, NINE, PLUS, MINUS = ord("0"), ord("9"), ord("+"), ord("-")
 
 
 def has_leading_zeros(path: Path, dialect: Dialect) -> bool:
@@ -29,7 +29,9 @@ def has_leading_zeros(path: Path, dialect: Dialect) -> bool:
     for chunk in _chunks(path, dialect):
         byte_B = np.frombuffer(chunk, np.uint8)
         digit_B = (byte_B >= ZERO) & (byte_B <= NINE)
-        looks_B = (byte_B[1:-2] == ZERO) & digit_B[2:-1] & begins[byte_B[:-3]] & ends[byte_B[3:]]
+        before_B = begins[byte_B]
+        before_B[1:] |= before_B[:-1] & ((byte_B[1:] == PLUS) | (byte_B[1:] == MINUS))  # not that of a date
+        looks_B = (byte_B[1:-2] == ZERO) & digit_B[2:-1] & before_B[:-3] & ends[byte_B[3:]]
         for place in np.flatnonzero(looks_B)[:MOST_TRIED]:
             if whole.match(chunk, int(place) + 1):
                 return True
