@@ -16,7 +16,7 @@ from pyarrow import csv
 from vecml.data.arrow_types import FLOAT64_INTEGERS, all_exact
 from vecml.data.column_names import typeable_names
 from vecml.data.dialect import COMMA, NAMED, SEPARATORS, Dialect, count_characters, damaged, is_damaged
-from vecml.data.leading_zeros import has_leading_zeros, integer_columns
+from vecml.data.leading_zeros import has_leading_zeros, number_columns
 from vecml.data.lines import place_of_row
 from vecml.data.na_words import BUT_NA, may_be_word, with_words
 from vecml.data.number_text import with_leading_zeros
@@ -69,7 +69,7 @@ def read_delimited(
         if codes:
             written = _read(path, dialect, codes, block_bytes, skip_empty=skip_empty, nulls=BUT_NA, only=codes)
             table = with_words(table, written)
-        whole = integer_columns(table)
+        whole = number_columns(table)
         if whole and has_leading_zeros(path, dialect):
             written = _read(path, dialect, whole, block_bytes, skip_empty=skip_empty, only=whole)
             table = _with_zeros(table, written)

@@ -48,8 +48,10 @@ def _chunks(path: Path, dialect: Dialect) -> Iterator[bytes]:
     yield rest + b"\n\n"
 
 
-def integer_columns(table: pa.Table) -> list[str]:
-    """The columns that Arrow took for whole numbers."""
+def number_columns(table: pa.Table) -> list[str]:
+    """The columns that Arrow took for numbers; `+007` is no whole number to it, but one with a point."""
     return [
-        name for name, column in zip(table.column_names, table.columns, strict=True) if pa.types.is_integer(column.type)
+        name
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     ]
