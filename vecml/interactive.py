@@ -94,9 +94,9 @@ def compare(  # noqa: PLR0913 -- a setting has that many sides
 
 def _job(model: "Classifier | AnyModel | nn.Module", x: Any) -> Job:
     if isinstance(model, Classifier):
-        from vecml.data.raw import raw_columns  # noqa: PLC0415 -- imports pyarrow, which few comparisons need
+        from vecml.data.raw import features_of_columns  # noqa: PLC0415 -- imports pyarrow, which few comparisons need
 
-        return Job(model.model, model.encoding.transform(raw_columns(x, model.encoding))[0], data_source="python")
+        return Job(model.model, features_of_columns(x, model.encoding)[0], data_source="python")
     x_FN = features_of(x)
     network = bare_model(model, len(x_FN))
     network.check_rebuildable()

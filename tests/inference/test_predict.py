@@ -85,3 +85,16 @@ def test_a_missing_column_is_named(classifier: Classifier, frame: pd.DataFrame) 
 def test_an_unknown_engine_is_named(classifier: Classifier, frame: pd.DataFrame) -> None:
     with pytest.raises(SettingError, match="there is no such engine"):
         vecml.predict(classifier, frame, engine="tensorflow")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("wide", "'wide' in row 5, line 7 is not one"), ("1e39", "in row 5, line 7, ")]
+)
+@pytest.mark.parametrize("judge", [vecml.predict, vecml.compare])
+def test_a_value_of_a_text_file_that_cannot_be_is_named_with_its_line(
+    classifier: Classifier, tmp_path: Path, judge: Any, value: str, said: str
+) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("size,colour\n1,red\n2,red\n3,red\n4,red\n\n" + f"{value},red\n")
+    with pytest.raises(DataError, match=said):
+        judge(classifier, path)

@@ -33,9 +33,14 @@ def name_lines(error: DataError, path: Path, dialect: Dialect) -> None:
         error: is changed.
         path, dialect: as for `place_of_row`.
     """
-    if ROW.search(error.message):
+    if names_row(error):
         error.message = ROW.sub(lambda found: f"in {place_of_row(path, dialect, int(found[1]))}", error.message)
         error.args = (error.message,)
+
+
+def names_row(error: DataError) -> bool:
+    """Whether the message names a row, and no line beside it."""
+    return ROW.search(error.message) is not None
 
 
 def line_of_row(path: Path, dialect: Dialect, row: int) -> int | None:

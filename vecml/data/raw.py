@@ -22,11 +22,13 @@ from vecml.data.encoding import KIND_IN_WORDS, Encoding, changed_kind
 from vecml.data.files import warn_of
 from vecml.data.filled import Filled
 from vecml.data.frames import columns_of
-from vecml.data.origin import read_data
+from vecml.data.lines import name_lines, names_row
+from vecml.data.origin import is_text_file, read_data
 from vecml.data.reading import UNKNOWN
 from vecml.data.selection import no_such_column, shortened
 from vecml.data.table import MISSING_CODE, Column, Table
 from vecml.data.text_column import category
+from vecml.data.text_stream import find_dialect
 from vecml.data.text_values import missing_numbers, read_texts
 from vecml.errors import DataError
 
@@ -53,6 +55,22 @@ def raw_columns(data: object, encoding: Encoding, filled: Filled | None = None) 
         lengths = ", ".join(f"{column.name!r} {len(column.values_N):,}" for column in columns[:5])
         raise DataError(f"columns of {source} differ in length: {lengths}", "give every column a value for every row")
     return tuple(columns)
+
+
+def features_of_columns(
+    data: object, encoding: Encoding, filled: Filled | None = None
+) -> tuple[NDArray[np.float32], int]:
+    """The features x_FN of `data`, as `raw_columns` takes it, and how many values are of a category that is unknown.
+
+    Raises DataError as `raw_columns` and `Encoding.transform` do; for a text file it names the line beside the row.
+    """
+    try:
+        return encoding.transform(raw_columns(data, encoding, filled))
+    except DataError as error:
+        if isinstance(data, str | Path) and names_row(error) and is_text_file(str(data)):
+            path = Path(data).expanduser()
+            name_lines(error, path, find_dialect(path, LOOK))
+        raise
 
 
 def _found(columns: "Mapping[str, Any]", name: str, source: str) -> Any:

@@ -79,10 +79,10 @@ def predict(
         model = bare_model(classifier, len(x_FN))
         return label_indices(model, x_FN, choose(model, x_FN))
     from vecml.data.filled import Filled  # noqa: PLC0415 -- imports pyarrow, which workers do not need
-    from vecml.data.raw import raw_columns  # noqa: PLC0415 -- the same
+    from vecml.data.raw import features_of_columns  # noqa: PLC0415 -- the same
 
     filled = Filled()
-    x_FN, unseen = classifier.encoding.transform(raw_columns(data, classifier.encoding, filled))
+    x_FN, unseen = features_of_columns(data, classifier.encoding, filled)
     filled.tell()
     if unseen:
         values = count(unseen, "value")
