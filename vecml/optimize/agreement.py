@@ -1,6 +1,7 @@
 """Whether two results are the same: their kind, shape, dtype and values, the latter bit by bit or within a bound."""
 
 import contextlib
+import enum
 import sys
 import types
 from collections import deque
@@ -91,11 +92,12 @@ def _difference(expected: Any, found: Any, rtol: float, scale: float, seen: set[
         return None
     seen.add(pair)
     if isinstance(expected, dict) and isinstance(found, dict):
-        if list(expected) != list(found):
+        keys = [(f"key {key!r}", key, other) for key, other in zip(expected, found, strict=False)]
+        if len(expected) != len(found) or _parts(keys, 0.0, 0.0, seen):
             return "its result has other keys than the original's"
-        parts = [(f"{key!r}", expected[key], found[key]) for key in expected]
-        return _parts(parts, rtol, scale, seen)
-    if type(expected) is not type(found):
+        values = zip(expected, expected.values(), found.values(), strict=True)
+        return _parts([(f"{key!r}", one, other) for key, one, other in values], rtol, scale, seen)
+    if not _same_type(type(expected), type(found)):
         return f"its result is a {type(found).__name__}, the original's a {type(expected).__name__}"
     if isinstance(expected, tuple | list | deque):
         if len(expected) != len(found):
@@ -120,6 +122,9 @@ def _objects(expected: Any, found: Any, rtol: float, scale: float, seen: set[tup
     """Say how two objects of one type differ: by their attributes if they have any, else by `==`; None if not."""
     if expected is found:
         return None
+    apart = _named_things(expected, found, seen)
+    if apart is not None:
+        return None if not apart else f"its result is {_short(found)}, the original's {_short(expected)}"
     states = _random_state(expected), _random_state(found)
     if states[0] is not None:
         same = difference(*states, 0.0) is None
@@ -148,6 +153,40 @@ def _objects(expected: Any, found: Any, rtol: float, scale: float, seen: set[tup
     except Exception:  # noqa: BLE001 -- see above
         return said
     return None if same else said
+
+
+def _same_type(one: type, other: type) -> bool:
+    """Whether two classes are one, or the same class of a file that was imported twice."""
+    return one is other or (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
+
+
+def _named_things(expected: Any, found: Any, seen: set[tuple[int, int]]) -> bool | None:
+    """Whether two classes, functions, methods, members of an enumeration or sets differ; None for anything else.
+
+    A file that was imported twice has each of them twice: they are told by their names, functions by their code and
+    what they hold too.
+    """
+    if isinstance(expected, type):
+        return not (isinstance(found, type) and _same_type(expected, found))
+    if isinstance(expected, enum.Enum):
+        return expected.name != found.name or bool(_difference(expected.value, found.value, 0.0, 0.0, seen))
+    if isinstance(expected, types.FunctionType):
+        return expected.__code__ != found.__code__ or bool(_difference(_held(expected), _held(found), 0.0, 0.0, seen))
+    if isinstance(expected, types.MethodType):
+        pairs = ((expected.__func__, found.__func__), (expected.__self__, found.__self__))
+        return any(_difference(one, other, 0.0, 0.0, seen) for one, other in pairs)
+    if isinstance(expected, set | frozenset):
+        if len(expected) != len(found):
+            return True
+        sides = [sorted(side, key=repr) for side in (expected, found)]
+        return expected != found and bool(_difference(sides[0], sides[1], 0.0, 0.0, seen))
+    return None
+
+
+def _held(function: types.FunctionType) -> Any:
+    """What a function holds besides its code: its name, its defaults, and the values of its closure."""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [function.__module__, function.__qualname__, function.__defaults__, function.__kwdefaults__, cells]
 
 
 def _random_state(value: Any) -> Any:

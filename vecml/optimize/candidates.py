@@ -171,4 +171,4 @@ def _candidate(name: str, kind: Kind, old: str, new: str, target: Place, folder:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(new, encoding="utf-8")
     diff = unified_diff(old, new, Path(target.file).name)
-    return Candidate(name, kind, Place(str(file), target.name, target.folder), new, diff)
+    return Candidate(name, kind, Place(str(file), target.name, target.folder, target.file), new, diff)

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from vecml.errors import DataError, one_line
 from vecml.optimize.agreement import difference, largest_error
+from vecml.optimize.copyable import refuse_uncopyable
 from vecml.optimize.target import Place, load, make_inputs
 
 TASK = "vecml.optimize.observe:observe_task"
@@ -96,12 +97,13 @@ def observe_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict
     function = load(target)
     say(f"{inputs.text}")
     args = make_inputs(inputs)
-    if reason := difference(args, make_inputs(inputs), 0.0):
+    arguments = describe(function, args, target)
+    refuse_uncopyable(args, [argument.name for argument in arguments], inputs.text)
+    if reason := difference(args, make_inputs(inputs, anew=True), 0.0):
         raise DataError(
             f"{inputs.text} gives other inputs at every call: {reason.replace('its result', 'the tuple')}",
             "seed its generator: numpy.random.default_rng(0)",
         )
-    arguments = describe(function, args, target)
     remarks = refuse_trivial(arguments, target, inputs)
     say(target.text)
     given = copy.deepcopy(args)

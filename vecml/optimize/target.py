@@ -7,12 +7,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from vecml.errors import DataError, SettingError, one_line
 
 EXAMPLE = "for example examples/optimize/moving_average.py:moving_average"
 MODULE = "vecml_target_"  # before a file's name: none of the user's own modules is called so
+SHARED = "__vecml_shared__"  # in a changed copy: the names of the file that it is a copy of
+
+_imported: dict[tuple[str, str, str], ModuleType] = {}  # by file, the file whose classes it takes, and its text
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,14 @@ class Place:
         file: the absolute path of its module.
         name: the function's name, at the module's top level.
         folder: added to the path before the module is imported: the file's own folder.
+        classes_of: another file, of which this one is a changed copy: it takes that file's classes, so that it knows
+            the inputs' ones; empty: it has its own.
     """
 
     file: str
     name: str
     folder: str
+    classes_of: str = ""
 
     @property
     def text(self) -> str:
@@ -89,29 +96,25 @@ def definition(tree: ast.Module, name: str) -> ast.FunctionDef:
 def load(place: Place) -> Callable[..., Any]:
     """Import the module and give the function. Only in a worker: it is the user's code that runs.
 
+    A file is imported once in a process, also where others of the user's import it by its own name: so the classes of
+    the inputs are those that the function knows.
+
     Raises DataError with what the import raised.
     """
-    if place.folder not in sys.path:
-        sys.path.insert(0, place.folder)
-    name = MODULE + Path(place.file).stem
-    spec = importlib.util.spec_from_file_location(name, place.file)
-    if spec is None or spec.loader is None:
-        raise DataError(f"{place.file} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever the user's module raises is told with its name
-        raise DataError(f"importing {Path(place.file).name} raised {one_line(error, named=True)}") from error
-    found = getattr(module, place.name, None)
-    if not callable(found):
-        raise DataError(f"{place.text} is a {type(found).__name__} once the module is imported, and no function")
-    return found  # type: ignore[no-any-return]
+    return _function(_module(place), place)
 
 
-def make_inputs(inputs: Place) -> tuple[Any, ...]:
-    """Call the user's input maker; raises DataError when it raises, or gives anything but a tuple of arguments."""
-    function = load(inputs)
+def make_inputs(inputs: Place, *, anew: bool = False) -> tuple[Any, ...]:
+    """Call the user's input maker.
+
+    Args:
+        inputs: the function without arguments.
+        anew: whether its file is imported once more, as another process will; its classes are then others, of the same
+            names.
+
+    Raises DataError when it raises, or gives anything but a tuple of arguments.
+    """
+    function = _function(_run(inputs), inputs) if anew else load(inputs)
     try:
         made = function()
     except (Exception, SystemExit) as error:
@@ -122,3 +125,70 @@ def make_inputs(inputs: Place) -> tuple[Any, ...]:
             "return (x,) for a single argument",
         )
     return made
+
+
+def _function(module: ModuleType, place: Place) -> Callable[..., Any]:
+    found = getattr(module, place.name, None)
+    if not callable(found):
+        raise DataError(f"{place.text} is a {type(found).__name__} once the module is imported, and no function")
+    return found  # type: ignore[no-any-return]
+
+
+def _module(place: Place) -> ModuleType:
+    """The module of a place: the one that was imported from that file before, by its own name too, or a new one."""
+    if place.folder not in sys.path:
+        sys.path.insert(0, place.folder)
+    key = (place.file, place.classes_of, source_of(place))
+    if key in _imported:
+        return _imported[key]
+    stem = Path(place.file).stem
+    known = sys.modules.get(stem)
+    is_ours = known is not None and known.__name__.startswith(MODULE)
+    if not (is_ours or place.classes_of) and getattr(known, "__file__", None) == place.file:
+        module = _imported[key] = sys.modules[stem]
+        return module
+    module = _imported[key] = _run(place)
+    if not place.classes_of and (is_ours or (known is None and _own_file(stem) == place.file)):
+        sys.modules[stem] = module
+    return module
+
+
+def _run(place: Place) -> ModuleType:
+    """A new module of a place's file, with the classes of `place.classes_of` where it names a file."""
+    name = MODULE + Path(place.file).stem
+    base = _module(Place(place.classes_of, place.name, place.folder)) if place.classes_of else None
+    tree = parsed(place) if base is None else _with_classes_of(base, parsed(place))
+    spec = importlib.util.spec_from_file_location(name, place.file)
+    if spec is None:
+        raise DataError(f"{place.file} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    module.__dict__[SHARED] = base.__dict__ if base else {}
+    sys.modules[name] = module
+    try:
+        exec(compile(tree, place.file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 -- as an import does
+    except (Exception, SystemExit) as error:  # whatever the user's module raises is told with its name
+        raise DataError(f"importing {Path(place.file).name} raised {one_line(error, named=True)}") from error
+    return module
+
+
+def _with_classes_of(base: ModuleType, tree: ast.Module) -> ast.Module:
+    """The tree of a file in which what defines a class that `base` has too takes that one instead."""
+    for at, part in enumerate(tree.body):
+        named = [part.name] if isinstance(part, ast.ClassDef) else []
+        if isinstance(part, ast.Assign):
+            named = [one.id for one in part.targets if isinstance(one, ast.Name)]
+        for name in named:
+            known = base.__dict__.get(name)
+            if isinstance(known, type) and known.__module__ == base.__name__:
+                taken = ast.parse(f"{name} = {SHARED}[{name!r}]").body[0]
+                tree.body[at] = ast.fix_missing_locations(ast.copy_location(taken, part))
+    return tree
+
+
+def _own_file(name: str) -> str | None:
+    """The file that `import name` would find; None where it would find none."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None or spec.origin is None else str(Path(spec.origin).resolve())

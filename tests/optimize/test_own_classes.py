@@ -1,0 +1,221 @@
+"""Classes of the inputs' own file: the same in every process, and the same for the function and its inputs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from tests.optimize.made_modules import places
+from vecml.errors import DataError
+from vecml.optimize.candidates import suggest
+from vecml.optimize.observe import Observation, observe_task
+from vecml.optimize.profile import HotLoop, Profile
+from vecml.optimize.target import Place, find_place, load, make_inputs
+from vecml.optimize.validate import check
+
+CLASSES = """
+import enum
+import functools
+from collections import namedtuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
+import attrs
+import numpy as np
+
+
+@dataclass
+class Data:
+    x: np.ndarray
+    k: int = 2
+
+
+@dataclass(frozen=True)
+class Frozen:
+    k: int = 2
+
+
+@dataclass(slots=True)
+class Slotted:
+    x: np.ndarray
+    inner: Frozen = field(default_factory=Frozen)
+
+
+class Tuple(NamedTuple):
+    x: np.ndarray
+    k: int = 2
+
+
+class Mode(enum.Enum):
+    FAST = 1
+    SLOW = 2
+
+
+class Flags(enum.Flag):
+    A = 1
+    B = 2
+
+
+class Plain:
+    def __init__(self):
+        self.x = np.arange(5.0)
+        self.kind = Mode.SLOW
+
+
+class Slots:
+    __slots__ = ("x",)
+
+    def __init__(self):
+        self.x = 3.0
+
+    def scaled(self, y):
+        return self.x * y
+
+
+@attrs.define
+class Attrs:
+    x: int = 4
+
+
+class Text(str):
+    pass
+
+
+class Array(np.ndarray):
+    pass
+
+
+Old = namedtuple("Old", ["k"])
+
+
+def helper(x, by=Mode.FAST):
+    return x + by.value
+"""
+MADE = [
+    "Data(np.arange(4.0))",
+    "Frozen()",
+    "Slotted(np.arange(3.0))",
+    "Tuple(np.arange(3.0))",
+    "Mode.FAST",
+    "Flags.A | Flags.B",
+    "Plain()",
+    "Slots()",
+    "Attrs()",
+    "Old(3)",
+    "Text('a')",
+    "np.arange(3.0).view(Array)",
+    "[Data(np.arange(4.0)), {'a': Tuple(np.arange(2.0))}]",
+    "{Mode.FAST: 1.0, Mode.SLOW: [Frozen()]}",
+    "{Frozen(), Frozen(3), Mode.FAST}",
+    "(Mode, Data)",
+    "helper",
+    "lambda x: x + 1",
+    "functools.partial(helper, by=Mode.SLOW)",
+    "Slots().scaled",
+    "np.array([Mode.FAST, Frozen()], object)",
+    "np.dtype([('a', 'f8')])",
+    "range(3)",
+    "iter([1, 2])",
+]
+
+
+def observed(folder: Path, made: str, body: str = "    return x * 2.0\n") -> dict[str, Any]:
+    text = f"{CLASSES}\n\ndef f(x, one):\n{body}\n\ndef make_inputs():\n    return (np.arange(8.0), {made})\n"
+    target, inputs = places(folder, text)
+    return observe_task({"target": vars(target), "inputs": vars(inputs), "rtol": 1e-6}, lambda stage: None)
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_every_kind_of_object_of_the_inputs_own_file(tmp_path: Path, made: str) -> None:
+    assert observed(tmp_path, made)["mutated"] == []
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "Data(np.random.default_rng().random(4))",
+        "[{'a': Tuple(np.random.default_rng().random(2))}]",
+        "{Frozen(int(np.random.default_rng().integers(2**60)))}",
+        "{Frozen(int(np.random.default_rng().integers(2**60))): 1}",
+        "functools.partial(helper, by=np.random.default_rng().random())",
+        "(lambda k: lambda x: x + k)(np.random.default_rng().random())",
+    ],
+)
+def test_what_is_drawn_anew_in_them_is_still_found(tmp_path: Path, made: str) -> None:
+    with pytest.raises(DataError, match="gives other inputs at every call"):
+        observed(tmp_path, made)
+
+
+def test_the_function_knows_the_classes_of_its_inputs(tmp_path: Path) -> None:
+    check = "one.kind is not Mode.SLOW or not isinstance(one, Plain)"
+    body = f"    if {check}:\n        raise TypeError('another')\n    return x\n"
+    assert observed(tmp_path, "Plain()", body)["shares"] == ["x"]
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one file", "in a file of their own"])
+def test_a_candidate_knows_them_too(tmp_path: Path, apart: bool) -> None:
+    (tmp_path / "kernels.py").write_text(
+        f"{CLASSES}\n\nTABLE = {{Mode.FAST: 2.0}}\n\n\ndef f(x, one, mode=Mode.FAST):\n"
+        "    if not isinstance(one, Data) or mode is not Mode.FAST:\n        raise TypeError('another')\n"
+        "    out = np.zeros(len(x))\n    for i in range(len(x)):\n        out[i] = x[i] * 3.0\n"
+        "    return Tuple(out, TABLE[mode])\n\n\n"
+        "def make_inputs():\n    return (np.arange(8.0), Data(np.arange(3.0)), Mode.FAST)\n"
+    )
+    (tmp_path / "made.py").write_text(
+        "from kernels import *\nimport numpy as np\n\n\n"
+        "def make_inputs():\n    return (np.arange(8.0), Data(np.arange(3.0)), Mode.FAST)\n"
+    )
+    target = find_place(f"{tmp_path}/kernels.py:f", "TARGET")
+    inputs = find_place(f"{tmp_path}/{'made' if apart else 'kernels'}.py:make_inputs", "--inputs")
+    seen = observe_task({"target": vars(target), "inputs": vars(inputs), "rtol": 1e-6}, lambda stage: None)
+    assert seen["result"] == "Tuple of 2"
+    source = Path(target.file).read_text()
+    observation = TypeAdapter(Observation).validate_python(seen)
+    line = source.split("\n").index("    for i in range(len(x)):") + 1
+    hot = Profile((), (HotLoop(line, line + 1, 1.0, ""),), 1.0)
+    made = suggest(target, source, observation, hot, tmp_path / "scratch")
+    candidate = made.candidates[0].place
+    args = make_inputs(inputs)
+    assert check(load(target), load(candidate), args, ["x", "one", "mode"], 1e-6)
+
+
+def test_a_file_is_imported_once_for_a_function_and_its_inputs(tmp_path: Path) -> None:
+    target, inputs = places(
+        tmp_path, "class A:\n    pass\n\n\ndef f():\n    return A\n\n\ndef make_inputs():\n    return (A,)\n"
+    )
+    assert load(target)() is make_inputs(inputs)[0]
+    assert load(target)() is not make_inputs(inputs, anew=True)[0]
+    assert load(target)() is make_inputs(inputs)[0]
+    Path(target.file).write_text("def f():\n    return 1\n")  # another text is another module
+    assert load(Place(target.file, "f", target.folder))() == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "said", "hint"),
+    [
+        ("(i for i in range(3))", "one is a generator", "list("),
+        ("{'a': [(i for i in range(3))]}", "one['a'][0] is a generator", "list("),
+        ("map(float, [1])", None, None),
+        ("zip([1], [2])", None, None),
+        ("__import__('sys').__stderr__", "one is an open file", "open it in the function"),
+        ("__import__('io').BytesIO(b'a')", None, None),
+        ("__import__('threading').Lock()", "one is a lock", "at the top of its file"),
+        ("__import__('threading').RLock()", "one is a lock", "at the top of its file"),
+        ("Data(__import__('threading').Lock())", "one.x is a lock", "at the top of its file"),
+        ("np", "one is the module numpy", "import it at the top"),
+        ("memoryview(b'abc')", "one is a memoryview", "leave it out"),
+        ("__import__('sqlite3').connect(':memory:')", "one is a Connection", "leave it out"),
+        ("functools.reduce(lambda inner, _: [inner], range(5_000), [])", "one is nested too deeply", "flatter"),
+    ],
+)
+def test_what_cannot_be_copied_is_named_with_its_place(
+    tmp_path: Path, made: str, said: str | None, hint: str | None
+) -> None:
+    if said is None or hint is None:
+        observed(tmp_path, made)
+        return
+    with pytest.raises(DataError) as caught:
+        observed(tmp_path, made)
+    assert f"module.py:make_inputs: {said}" in caught.value.message
+    assert hint in (caught.value.hint or "")
+    assert "\n" not in caught.value.message
