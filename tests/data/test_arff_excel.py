@@ -10,6 +10,7 @@ import pytest
 
 from tests.data.made_files import Case, check_refused, text
 from vecml.config import make_config
+from vecml.data.arff import read_arff
 from vecml.data.files import read_file
 from vecml.data.sources import load_table
 from vecml.data.table import Table
@@ -194,3 +195,15 @@ def test_excel_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(DataError, match="needs python-calamine") as caught:
         load(tmp_path / "t.xlsx")
     assert caught.value.hint == "pip install 'vecml[excel]', or save it as CSV"
+
+
+def test_a_wrong_row_far_down_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ROWS_AT_ONCE", "CHARACTERS_AT_ONCE", "BLOCK_BYTES"):  # as in a file that is read in many parts
+        monkeypatch.setattr(f"vecml.data.arff.{name}", 7)
+    path = tmp_path / "a.arff"
+    rows = [f"{row}, 'a , {row}' % a comment" for row in range(50)]
+    path.write_text("\n".join(["@attribute a numeric", "@attribute b string", "@data", *rows]))
+    assert read_arff(path).column("b").to_pylist() == [f"a , {row}" for row in range(50)]
+    path.write_text("\n".join(["@attribute a numeric", "@attribute b string", "@data", "% none", *rows, "1,2,3"]))
+    with pytest.raises(DataError, match=r"a\.arff: row 51, line 55, has 3 values, the header declares 2 columns"):
+        read_arff(path)

@@ -43,6 +43,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "a.feather": lambda path: pa.feather.write_feather(TABLE, path),
     "a.npy": lambda path: np.save(path, np.zeros((4, 2))),
     "a.npz": lambda path: np.savez(path, a=np.zeros(4)),
+    "a.arff": lambda path: path.write_text("@attribute a numeric\n@attribute label {x,y}\n@data\n1,x\n2,y\n"),
     "a.xlsx": lambda path: write_excel(path, {"A": [["a", "label"], [1, "x"], [2, "y"]]}),
 }
 
