@@ -8,7 +8,7 @@ import pytest
 
 from tests.optimize.made_modules import SLOW, places
 from vecml.errors import SettingError
-from vecml.optimize.candidates import apply, unified_diff, with_numba
+from vecml.optimize.candidates import NUMBA, apply, unified_diff, with_numba
 from vecml.optimize.dtype import dtypes_of
 from vecml.optimize.measure import make_plan
 from vecml.optimize.profile import amdahl, profile, profile_of
@@ -40,9 +40,9 @@ def test_numba_on_what_is_called() -> None:
     text += "def h(v):\n    return v\n\n\ndef f(x):\n    return g(x)\n"
     made = with_numba(text, "f")
     assert made.startswith("import numba\nimport math\n")
-    assert made.count("@numba.njit\n") == 2
-    assert "@numba.njit\ndef f" in made
-    assert "@numba.njit\ndef h" not in made
+    assert made.count(NUMBA) == 2
+    assert f"{NUMBA}\ndef f" in made
+    assert f"{NUMBA}\ndef h" not in made
     ast.parse(with_numba('"""Text."""\n\n\ndef f(x):\n    return x\n', "f"))
 
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from tests.optimize.made_modules import SLOW, places
 from vecml.errors import DataError, SettingError
 from vecml.optimize import steps
-from vecml.optimize.candidates import Candidate, Suggestions, apply, suggest, unified_diff, with_numba
+from vecml.optimize.candidates import NUMBA, Candidate, Suggestions, apply, suggest, unified_diff, with_numba
 from vecml.optimize.dtype import dtypes_of
 from vecml.optimize.observe import Observation, observe_task
 from vecml.optimize.profile import HotLoop, Line, Profile, profile, profile_of
@@ -158,7 +158,7 @@ def test_a_form_feed_ends_no_line(tmp_path: Path) -> None:
     text = SLOW.replace("def squares", "\f\ndef squares")
     assert lines_of("a\f\u2028b\r\nc") == ["a\f\u2028b\r\n", "c"]
     made = with_numba(text, "squares")
-    assert "\f\n@numba.njit\ndef squares" in made
+    assert f"\f\n{NUMBA}\ndef squares" in made
     compile(made, "made", "exec")
     target, _ = places(tmp_path, text, "squares")
     found = profile_of(text, definition(parsed(target), "squares"), [(9, 1, 1.0)])

@@ -21,6 +21,7 @@ from vecml.optimize.syntax import lines_of, names_in
 from vecml.optimize.target import Place, source_of
 
 Kind = Literal["own", "rewrite", "numba"]
+NUMBA = '@numba.njit(error_model="numpy")'
 WORTH = 0.05  # of the time: loops with less are not worth a rewrite
 
 
@@ -88,7 +89,10 @@ def suggest(target: Place, source: str, observation: Observation, profile: Profi
 
 
 def with_numba(source: str, name: str) -> str:
-    """The file's text with `@numba.njit` on the function, and on those of the file that it calls; pure."""
+    """The file's text with `@numba.njit` on the function, and on those of the file that it calls; pure.
+
+    It divides by zero as NumPy does, and not as Python.
+    """
     tree = ast.parse(source)
     functions = {part.name: part for part in tree.body if isinstance(part, ast.FunctionDef)}
     wanted, todo = {name}, [name]
@@ -98,7 +102,7 @@ def with_numba(source: str, name: str) -> str:
         todo += sorted(new)
     lines = lines_of(source)
     for one in sorted((functions[called] for called in wanted), key=lambda part: -part.lineno):
-        lines.insert(one.lineno - 1, "@numba.njit\n")
+        lines.insert(one.lineno - 1, f"{NUMBA}\n")
     if any(isinstance(part, ast.Import) and any(one.name == "numba" for one in part.names) for part in tree.body):
         return "".join(lines)
     after = next(

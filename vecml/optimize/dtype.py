@@ -11,7 +11,8 @@ import numpy as np
 
 from vecml.errors import one_line
 from vecml.optimize.agreement import difference, largest_error
-from vecml.optimize.target import Place, load, make_inputs
+from vecml.optimize.compiling import COMPILE_SECONDS, is_compiled
+from vecml.optimize.target import Place, Say, load, make_inputs
 
 TASK = "vecml.optimize.dtype:dtype_task"
 LIGHTER = ("float32", "float16")
@@ -62,11 +63,11 @@ def choose_dtypes(target: Place, inputs: Place, rtol: float, limit_seconds: floa
     return tuple(DtypeChoice(**one) for one in found["dtypes"])
 
 
-def dtype_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+def dtype_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     """Do the work of `choose_dtypes`; a worker process calls it."""
     target, inputs = Place(**payload["target"]), Place(**payload["inputs"])
     function, args = load(target), make_inputs(inputs)
-    say(f"{target.text} in lighter dtypes")
+    say(f"{target.text} in lighter dtypes", COMPILE_SECONDS if is_compiled(function) else None)
     return {"dtypes": [vars(one) for one in dtypes_of(function, args, payload["rtol"])]}
 
 

@@ -21,6 +21,7 @@ from vecml.errors import SettingError
 from vecml.measure.coordinator import FEWEST_LAUNCHES
 from vecml.measure.records import Arm, Plan, Role
 from vecml.measure.work import Work
+from vecml.optimize.compiling import COMPILE_SECONDS
 from vecml.optimize.target import Place, load, make_inputs
 
 OPENER = "vecml.optimize.measure:CallWork"
@@ -187,7 +188,7 @@ def _patience(seconds: float) -> dict[str, Any]:
         "warm_calls": 1 if slow else 3,
         "warm_seconds": 0.3,
         "patience_seconds": max(20.0, 40 * seconds),
-        "open_seconds": 180.0,
+        "open_seconds": COMPILE_SECONDS,
     }
 
 

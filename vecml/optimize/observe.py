@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from vecml.errors import DataError, one_line
 from vecml.optimize.agreement import difference, largest_error
 from vecml.optimize.copyable import refuse_uncopyable
-from vecml.optimize.target import Place, load, make_inputs
+from vecml.optimize.target import Place, Say, load, make_inputs
 
 TASK = "vecml.optimize.observe:observe_task"
 TINY_SECONDS = 20e-6
@@ -90,7 +90,7 @@ def observe(target: Place, inputs: Place, rtol: float, limit_seconds: float) -> 
     return TypeAdapter(Observation).validate_python(ask(TASK, payload, limit_seconds))
 
 
-def observe_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+def observe_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     """Do the work of `observe` in the worker process, DataError included; gives the observation as JSON."""
     target, inputs, rtol = Place(**payload["target"]), Place(**payload["inputs"]), payload["rtol"]
     say(f"importing {target.text}")

@@ -3,13 +3,13 @@
 import ast
 import copy
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from vecml.errors import SettingError
-from vecml.optimize.target import Place, definition, load, make_inputs
+from vecml.optimize.target import Place, Say, definition, load, make_inputs
 
 TASK = "vecml.optimize.profile:profile_task"
 HOT_SHARE = 0.02
@@ -96,7 +96,7 @@ def profile(target: Place, source: str, inputs: Place, limit_seconds: float) -> 
     return profile_of(source, definition(ast.parse(source), target.name), [tuple(row) for row in found["lines"]])
 
 
-def profile_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+def profile_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     """Profile the target in the worker process: `lines` has [number, hits, ticks] for each line that ran."""
     from line_profiler import LineProfiler  # noqa: PLC0415 -- an extra
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from vecml import __version__
 from vecml.comparison.comparison import Comparison
@@ -20,7 +20,7 @@ from vecml.optimize.observe import Observation, observe
 from vecml.optimize.profile import Profile, profile
 from vecml.optimize.rewrite import LoopReading
 from vecml.optimize.target import Place, find_place, parsed, source_of
-from vecml.optimize.validate import Validation, validate
+from vecml.optimize.validate import Outcome, Validation, validate
 from vecml.optimize.worker import OutOfTimeError, WorkerDiedError
 from vecml.progress import stage
 
@@ -64,6 +64,11 @@ class Tried:
     validation: Validation | None
     fault: str | None
     gain: Gain | None = None
+
+    @property
+    def outcome(self) -> Outcome | Literal["no answer"]:
+        """What validating it came to; `no answer` where its process was ended or it cannot be imported."""
+        return "no answer" if self.validation is None else self.validation.outcome
 
 
 @dataclass(frozen=True)
@@ -212,10 +217,7 @@ def _validated(candidate: Candidate, target: Place, inputs: Place, request: Requ
             raise
         except VecmlError as error:
             return Tried(candidate, None, error.message)
-    fault = found.fault
-    if compiled and fault and "raises" in fault and not found.tried:
-        fault = f"Numba cannot compile it, or {fault}"
-    return Tried(candidate, found, fault)
+    return Tried(candidate, found, found.fault)
 
 
 def _dtypes(place: Place, inputs: Place, request: Request) -> tuple[DtypeChoice, ...]:
@@ -247,7 +249,7 @@ def _winner(figures: dict[str, Gain], base: str) -> str | None:
 
 def _state(one: Tried) -> tuple[int, str]:
     if one.fault is not None:
-        return 1, one.fault
+        return 1, one.fault if one.outcome in ("wrong", "fails") else f"{one.outcome}: {one.fault}"
     if one.gain is None or one.gain.verdict in (None, "undetected", "invalid", "busy"):
         return 3, "not measured" if one.gain is None else one.gain.reason
     if one.gain.verdict == "faster":

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from vecml.errors import DataError, SettingError, one_line
 
@@ -17,6 +17,12 @@ MODULE = "vecml_target_"  # before a file's name: none of the user's own modules
 SHARED = "__vecml_shared__"  # in a changed copy: the names of the file that it is a copy of
 
 _imported: dict[tuple[str, str, str], ModuleType] = {}  # by file, the file whose classes it takes, and its text
+
+
+class Say(Protocol):
+    """Tells the stage of a worker's task that begins now, and its time limit in seconds where it has one of its own."""
+
+    def __call__(self, stage: str, limit: float | None = None, /) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from vecml.errors import SettingError, one_line
 from vecml.optimize.agreement import difference, largest
+from vecml.optimize.compiling import COMPILE_SECONDS, CannotCompileError, compile_for, is_compiled
 from vecml.optimize.observe import describe, shared
 from vecml.optimize.profile import INSTALL
-from vecml.optimize.target import Place, load, make_inputs
+from vecml.optimize.target import Place, Say, load, make_inputs
 
+Outcome = Literal["right", "wrong", "fails", "cannot compile"]
 TASK = "vecml.optimize.validate:validate_task"
 EXAMPLES = 400
 SEARCH_SECONDS = 8.0
 USERS = "over your own inputs"
+RAISES = "it raises "
 REUSED = "aliasing: its result shares memory with its result of the call before, the original's does not"
 
 
@@ -39,6 +42,9 @@ class Validation:
         tried: how many generated inputs were compared.
         outside: how many generated inputs made the original raise; they were not compared.
         seconds: the time of the second call over the user's inputs; None where it raised.
+        outcome: `right`; `wrong`: its result or its effects are others; `fails`: it raises where the original does not;
+            `cannot compile`: a compiler refuses it.
+        compile_seconds: the time of compiling it for the user's inputs; None where nothing was compiled.
     """
 
     fault: str | None
@@ -46,15 +52,18 @@ class Validation:
     tried: int
     outside: int
     seconds: float | None
+    outcome: Outcome = "right"
+    compile_seconds: float | None = None
 
 
 class _DiffersError(Exception):
     """A candidate's difference, and the input that shows it."""
 
-    def __init__(self, fault: str, smallest: str) -> None:
+    def __init__(self, fault: str, smallest: str, outcome: Outcome = "wrong") -> None:
         super().__init__(fault)
         self.fault = fault
         self.smallest = smallest
+        self.outcome = outcome
 
 
 class Earlier:
@@ -97,13 +106,20 @@ def validate(
     return Validation(**ask(TASK, {**places, "rtol": rtol, "compiled": compiled}, limit_seconds))
 
 
-def validate_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     """Do the work of `validate`; a worker process calls it."""
     target, candidate = Place(**payload["target"]), Place(**payload["candidate"])
     inputs, rtol = Place(**payload["inputs"]), payload["rtol"]
     original, args = load(target), make_inputs(inputs)
     names = [argument.name for argument in describe(original, args, target)]
     found = load(candidate)
+    compile_seconds = None
+    if is_compiled(found):
+        say(f"compiling {candidate.text}", COMPILE_SECONDS)
+        try:
+            compile_seconds = compile_for(found, args, candidate)
+        except CannotCompileError as error:
+            return vars(Validation(str(error), "", 0, 0, None, "cannot compile"))
     say(f"{candidate.text} over your inputs")
     seconds = None
     try:
@@ -117,10 +133,11 @@ def validate_task(payload: Mapping[str, Any], say: Callable[[str], None]) -> dic
         if _overlap(earlier.found, result) and earlier.reused(original(*copy.deepcopy(args)), result):
             raise _DiffersError(REUSED, USERS)
     except _DiffersError as error:
-        return vars(Validation(error.fault, USERS, 0, 0, seconds))
+        return vars(Validation(error.fault, USERS, 0, 0, seconds, error.outcome, compile_seconds))
     say(f"{candidate.text} over generated inputs")
     fault, smallest, tried, outside = search(original, found, args, names, rtol, layouts=not payload["compiled"])
-    return vars(Validation(fault, smallest, tried, outside, seconds))
+    outcome: Outcome = "right" if fault is None else "fails" if fault.startswith(RAISES) else "wrong"
+    return vars(Validation(fault, smallest, tried, outside, seconds, outcome, compile_seconds))
 
 
 def search(  # noqa: PLR0913 -- tests name what they need
@@ -217,15 +234,15 @@ def check(
     except Exception:  # noqa: BLE001 -- whatever it raises, the input is outside its domain
         return False
 
-    def differs(fault: str) -> _DiffersError:
+    def differs(fault: str, outcome: Outcome = "wrong") -> _DiffersError:
         said = f" ({'; '.join(remarks)})" if remarks else ""
-        return _DiffersError(fault, shown(args, names) + said)
+        return _DiffersError(fault, shown(args, names) + said, outcome)
 
     shares = [shared(expected, value) for value in ours]
     try:
         found = candidate(*theirs)
     except Exception as error:  # noqa: BLE001 -- whatever it raises is a difference
-        raise differs(f"it raises {one_line(error, named=True)}") from None
+        raise differs(f"{RAISES}{one_line(error, named=True)}", "fails") from None
     if reason := difference(expected, found, rtol, largest(args)):
         raise differs(reason)
     for name, before, old, new in zip(names, args, ours, theirs, strict=True):

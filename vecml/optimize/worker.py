@@ -8,14 +8,13 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import IO, Any
 
 from vecml import child
 from vecml.errors import DataError, MeasureError, SettingError, VecmlError
 
-Say = Callable[[str], None]  # tells the name of the stage that begins now
 ERRORS: Mapping[str, type[VecmlError]] = {"DataError": DataError, "SettingError": SettingError}
 
 
@@ -33,7 +32,7 @@ def ask(task: str, payload: Mapping[str, Any], limit_seconds: float) -> dict[str
     Args:
         task: `package.module:function`; the function is called with `payload` and a `Say`.
         payload: what JSON holds.
-        limit_seconds: how long each stage may take.
+        limit_seconds: how long each stage may take that names no limit of its own.
 
     Raises:
         OutOfTimeError: a stage took longer; the error names the stage.
@@ -41,20 +40,18 @@ def ask(task: str, payload: Mapping[str, Any], limit_seconds: float) -> dict[str
         VecmlError: what the task raised.
     """
     worker = child.spawn(child.python("vecml.optimize.worker"))
-    stage = "starting Python"
+    stage, limit = "starting Python", limit_seconds
     try:
         worker.send(json.dumps({"task": task, "payload": dict(payload)}).encode() + b"\n", last=True)
         while True:
-            answer = json.loads(worker.receive(limit_seconds))
+            answer = json.loads(worker.receive(limit))
             if "answer" in answer:
                 return dict(answer["answer"])
             if "error" in answer:
                 raise ERRORS.get(answer["kind"], MeasureError)(answer["error"], answer["hint"])
-            stage = answer["stage"]
+            stage, limit = answer["stage"], answer["limit"] or limit_seconds
     except child.SilentError:
-        raise OutOfTimeError(
-            f"{stage} did not end within {limit_seconds:g} s", "smaller inputs, or a larger --limit"
-        ) from None
+        raise OutOfTimeError(f"{stage} did not end within {limit:g} s", "smaller inputs, or a larger --limit") from None
     except child.EndedError as error:
         raise WorkerDiedError(f"{stage}: {error}") from None
     finally:
@@ -66,11 +63,14 @@ def _serve(request: bytes, answers: IO[bytes]) -> None:
         answers.write(json.dumps(told).encode() + b"\n")
         answers.flush()
 
+    def say(stage: str, limit: float | None = None) -> None:
+        tell({"stage": stage, "limit": limit})
+
     asked = json.loads(request)
     module, _, name = asked["task"].partition(":")
     warnings.simplefilter("ignore")  # the user's code may warn as it likes: differences are looked for in results
     try:
-        answer = getattr(import_module(module), name)(asked["payload"], lambda stage: tell({"stage": stage}))
+        answer = getattr(import_module(module), name)(asked["payload"], say)
     except VecmlError as error:
         tell({"error": error.message, "hint": error.hint, "kind": type(error).__name__})
     except MemoryError:

@@ -99,8 +99,10 @@ def _verdict(one: Tried) -> list[str]:
             why = f": the original raises at all {checked.outside:,}" if checked.outside else ""
             return _wrapped(f"{name}: right over your inputs; none of the generated inputs could be tried{why}")
         outside = f"; at {checked.outside:,} more the original raises" if checked.outside else ""
-        return _wrapped(f"{name}: right over your inputs and {count(checked.tried, 'generated input')}{outside}")
-    lines = _wrapped(f"{name}: WRONG: {one.fault}")
+        compiled = f"; compiling takes {seconds(checked.compile_seconds)}" if checked.compile_seconds else ""
+        tried = count(checked.tried, "generated input")
+        return _wrapped(f"{name}: right over your inputs and {tried}{outside}{compiled}")
+    lines = _wrapped(f"{name}: {'WRONG' if one.outcome == 'wrong' else one.outcome}: {one.fault}")
     if checked is not None and checked.smallest:
         where = checked.smallest if checked.smallest == USERS else f"smallest input: {checked.smallest}"
         lines += _wrapped(where, "     ")

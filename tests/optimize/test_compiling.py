@@ -1,0 +1,108 @@
+"""Why Numba cannot compile a function: the line of the user's own file, the construct, and the reason."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.optimize.made_modules import places
+from vecml.optimize.candidates import Suggestions, suggest
+from vecml.optimize.compiling import compile_for
+from vecml.optimize.observe import Observation, describe
+from vecml.optimize.profile import Profile
+from vecml.optimize.target import Place, load, make_inputs
+from vecml.optimize.validate import Validation, check, validate_task
+
+pytest.importorskip("numba")
+pytestmark = pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaPendingDeprecationWarning")
+HEAD = '"""A user\'s module."""\nimport numpy as np\nfrom dataclasses import dataclass\n\n\n'
+HEAD += "@dataclass\nclass Point:\n    x: float = 1.0\n\n\n"
+LINE = HEAD.count("\n") + 1
+
+
+def numba_of(folder: Path, text: str, inputs: str) -> tuple[Place, Place, Place]:
+    """The function `f` of a module, its Numba candidate, and its inputs."""
+    whole = f"{HEAD}{text}\n\n\ndef make_inputs():\n    return {inputs}\n"
+    target, made = places(folder, whole)
+    arguments = describe(load(target), make_inputs(made), target)
+    seen = Observation(0.01, 1.0, arguments, (), (), 0.0, "", ())
+    found: Suggestions = suggest(target, whole, seen, Profile((), (), 1.0), folder / "scratch")
+    (candidate,) = [one for one in found.candidates if one.kind == "numba"]
+    return target, candidate.place, made
+
+
+def validated(folder: Path, text: str, inputs: str) -> Validation:
+    """What is found of the Numba candidate of `f` in a module."""
+    target, candidate, made = numba_of(folder, text, inputs)
+    payload = {"target": vars(target), "candidate": vars(candidate), "inputs": vars(made), "rtol": 1e-6}
+    said: list[str] = []
+    validation = Validation(
+        **validate_task({**payload, "compiled": True}, lambda stage, limit=None: said.append(stage))
+    )
+    assert said[0] == "compiling module.py:f"
+    return validation
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs", "said"),
+    [
+        (
+            "    y = x + 1\n    return np.add.outer(x, y)",
+            "(np.ones(3),)",
+            f"line {LINE + 2}: np.add.outer is not known to Numba",
+        ),
+        (
+            "    return np.max(x, axis=0)",
+            "(np.ones((3, 2)),)",
+            f"line {LINE + 1}: np.max(x, axis=0) is not known to Numba for max(array(float64, 2d, C), axis=int) "
+            "(got an unexpected keyword argument 'axis')",
+        ),
+        (
+            "    x[x > 0] = 1\n    return x",
+            "(np.ones((3, 2)),)",
+            f"line {LINE + 1}: AssertionError inside Numba at x[x > 0] = 1",
+        ),
+        (
+            "    return f'{x[0]:.3f}'",
+            "(np.ones(3),)",
+            f"line {LINE + 1}: return f'{{x[0]:.3f}}': format spec in f-strings not supported yet",
+        ),
+        (
+            "    r = 1.0\n    if x[0] > 2:\n        r = (1,)\n    return r",
+            "(np.ones(3),)",
+            f"line {LINE + 4}: r is of two types, which Numba does not know: ",
+        ),
+        ("    return x[0].foo", "(np.ones(3),)", "x[0].foo is not known to Numba for a value of type float64"),
+        ("    return p.x * x", "(np.ones(3), Point())", "its argument p is a Point, which Numba does not know"),
+        ("    return x", "(np.ones(3), [])", "its argument p is an empty list, which Numba does not know"),
+        ("    return x", "(np.ones(3), {'a': 1})", "its argument p is a dict, which Numba does not know"),
+        ("    return Point(x[0])", "(np.ones(3),)", f"line {LINE + 1}: Point is a type, which Numba does not know"),
+        ("    return x + np.median(x, 0)", "(np.ones(3),)", f"line {LINE + 1}: np.median(x, 0) is not known to Numba"),
+        ("    return sorted(x, key=abs, reverse='a')", "(np.ones(3),)", f"line {LINE + 1}: "),
+    ],
+)
+def test_the_line_the_construct_and_the_reason(tmp_path: Path, body: str, inputs: str, said: str) -> None:
+    found = validated(tmp_path, f"def f(x, p=0):\n{body}", inputs)
+    assert found.outcome == "cannot compile"
+    assert said in str(found.fault)
+    assert "\n" not in str(found.fault)
+    assert (found.tried, found.smallest) == (0, "")
+
+
+def test_what_is_in_another_function_of_the_file(tmp_path: Path) -> None:
+    text = "def g(x):\n    return np.add.outer(x, x)\n\n\ndef f(x):\n    return g(x)"
+    found = validated(tmp_path, text, "(np.ones(3),)")
+    assert found.outcome == "cannot compile"
+    assert f"line {LINE + 1}: np.add.outer is not known to Numba" in str(found.fault)
+
+
+def test_compiling_has_a_figure_of_its_own_and_a_division_by_zero_is_numpys(tmp_path: Path) -> None:
+    text = (
+        "def f(x, k=2.0):\n    out = np.zeros(len(x))\n    for i in range(len(x)):\n        out[i] = 1 / (x[i] - k)\n"
+    )
+    target, candidate, made = numba_of(tmp_path, f"{text}    return out", "(np.arange(9.0),)")
+    function = load(candidate)
+    assert compile_for(function, make_inputs(made), candidate) > 0
+    assert compile_for(function, make_inputs(made), candidate) == 0
+    with np.errstate(all="ignore"):
+        assert check(load(target), function, make_inputs(made), ["x"], 1e-6)

@@ -1,0 +1,188 @@
+"""Functions that a compiler of types makes at their first call (Numba's): compiled before, and why that cannot be.
+
+What Numba says of a failure has many lines, and most of them are of its own inside. Here it is the line of the user's
+own file, the construct there, and the reason.
+"""
+
+import ast
+import difflib
+import inspect
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from vecml.optimize.syntax import lines_of
+from vecml.optimize.target import Place, source_of
+
+COMPILE_SECONDS = 600.0  # the limit of one compilation, whatever limit the function's answer has
+LONGEST = 300  # characters of a reason
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_ATTRIBUTE = re.compile(r"Unknown attribute '(\w+)' of type (.+)")
+_NO_IMPLEMENTATION = re.compile(r"No implementation of function Function\((.+)\) found for signature:\s+>>> (.+)")
+_SPECIFIC = re.compile(r"raised a specific error:\s+\w+: (.+)")
+_UNTYPED = re.compile(r"Untyped global name '(\w+)':\s*(?:Cannot determine Numba type of <class '([\w.]+)'>)?")
+_UNIFY = re.compile(r"Cannot unify (.+) and (.+) for '([\w.]+)', defined at")
+_AT = re.compile(r" at (\S.*?) \((\d+)\)")
+_RAISED_FROM = re.compile(r"Raised from (.+) \((\d+)\)")
+
+
+class CannotCompileError(Exception):
+    """A function cannot be compiled for its arguments; the text says at which line and construct, and why."""
+
+
+def is_compiled(function: Callable[..., Any]) -> bool:
+    """Whether the function is compiled at its first call for each set of types, as `numba.njit` makes it."""
+    return all(hasattr(function, name) for name in ("py_func", "typeof_pyval", "compile", "signatures"))
+
+
+def compile_for(function: Any, args: Sequence[Any], place: Place) -> float:
+    """Compile a function that `is_compiled` for the types of its arguments.
+
+    Args:
+        function: made by `numba.njit`.
+        args: the arguments of a call.
+        place: where the function stands.
+
+    Returns:
+        The seconds that it took.
+
+    Raises:
+        CannotCompileError: with the line, the construct and the reason.
+    """
+    from numba import types  # noqa: PLC0415 -- an extra
+
+    omitted: Callable[[Any], Any] = types.Omitted
+
+    if function.signatures:  # the user has said for which types, or it was compiled before
+        return 0.0
+    start = time.perf_counter()
+    kinds = [function.typeof_pyval(value) for value in args]
+    parameters = list(inspect.signature(function.py_func).parameters.values())
+    for parameter, kind, value in zip(parameters, kinds, args, strict=False):
+        if str(kind) == "pyobject":
+            raise CannotCompileError(f"its argument {parameter.name} is {_kind(value)}, which Numba does not know")
+    try:
+        kinds += [omitted(one.default) for one in parameters[len(args) :] if one.default is not one.empty]
+        function.compile(tuple(kinds))
+    except Exception as error:  # noqa: BLE001 -- Numba's own errors, and assertions inside it
+        raise CannotCompileError(_reason(error, place)) from None
+    return time.perf_counter() - start
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, list | tuple | dict | set) and not value:
+        return f"an empty {type(value).__name__}"
+    if isinstance(value, list | tuple | set):
+        inside = sorted({type(part).__name__ for part in value})
+        return f"a {type(value).__name__} of {' and '.join(inside[:3])}"
+    dtype = getattr(value, "dtype", None)
+    return f"a {type(value).__name__}" if dtype is None else f"a {type(value).__name__} of {dtype}"
+
+
+def _reason(error: Exception, place: Place) -> str:
+    """The place in the user's own file, and the reason in words."""
+    text = _COLOURS.sub("", str(error))
+    file, number = _location(error, text)
+    if file is None or number is None:
+        return _cut(_plain(text) or f"{type(error).__name__} inside Numba")
+    path = Path(file)
+    source = source_of(place) if path == Path(place.file) else path.read_text(encoding="utf-8", errors="replace")
+    lines = lines_of(source)
+    line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+    said = _said(text, _nodes(source, number), line) or f"{type(error).__name__} inside Numba at {line}"
+    if path != Path(place.file):
+        return _cut(f"line {number} of {path.name}: {said}")
+    if place.classes_of:  # a copy of that file, with lines added
+        number = _line_in(lines_of(Path(place.classes_of).read_text(encoding="utf-8")), lines, number)
+    return _cut(f"line {number}: {said}")
+
+
+def _location(error: Exception, text: str) -> tuple[str | None, int | None]:
+    """The file and the line that an error of Numba's is about: the innermost that is not Numba's own."""
+    for file, number in _AT.findall(text):
+        if not "numba" not in Path(file).parts and Path(file).is_file():
+            return file, int(number)
+    place = getattr(error, "loc", None)
+    if place is None and (found := _RAISED_FROM.search(text)):
+        return found.group(1), int(found.group(2))
+    if place is None:  # an assertion: the innermost function of Numba's that knows which statement it was looking at
+        place = next(_statements(error), None)
+    return (None, None) if place is None else (str(place.filename), int(place.line))
+
+
+def _statements(error: Exception) -> Iterator[Any]:
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(trace.tb_frame)
+        trace = trace.tb_next
+    for frame in reversed(frames):
+        for value in frame.f_locals.values():
+            if any(kind.__name__ == "Inst" for kind in type(value).__mro__):
+                yield value.loc
+
+
+def _said(text: str, nodes: list[ast.AST], line: str) -> str:
+    if found := _ATTRIBUTE.search(text):
+        name, kind = found.groups()
+        construct = next(
+            (ast.unparse(one) for one in nodes if isinstance(one, ast.Attribute) and one.attr == name), name
+        )
+        of = "" if kind.startswith(("Function(", "Module(")) else f" for a value of type {kind}"
+        return f"{construct} is not known to Numba{of}"
+    if found := _NO_IMPLEMENTATION.search(text):
+        signature = re.sub(r"Literal\[(\w+)\]\([^)]*\)", r"\1", found.group(2).strip())
+        specific = _SPECIFIC.search(text)
+        why = f" ({specific.group(1).strip()})" if specific and "\n" not in specific.group(1) else ""
+        return f"{_called(nodes, signature) or line} is not known to Numba for {signature}{why}"
+    if found := _UNTYPED.search(text):
+        name, kind = found.groups()
+        what = {"function": "a function that is not compiled", None: "something"}.get(kind, f"a {kind}")
+        return f"{name} is {what}, which Numba does not know"
+    if found := _UNIFY.search(text):
+        one, other, name = found.groups()
+        return f"{name.partition('.')[0]} is of two types, which Numba does not know: {one} and {other}"
+    said = _plain(text)
+    return f"{line}: {said}" if said else ""
+
+
+def _called(nodes: list[ast.AST], signature: str) -> str:
+    """The call in the user's own words of what Numba calls by another name; empty where there is none."""
+    name = signature.partition("(")[0].rpartition(".")[2]
+    for one in nodes:
+        if isinstance(one, ast.Call) and ast.unparse(one.func).rpartition(".")[2] == name:
+            return ast.unparse(one)
+    return ""
+
+
+def _plain(text: str) -> str:
+    """The first line of what Numba says that is no frame of the message; without the place, which is said before."""
+    lines = [line.strip() for line in text.splitlines()]
+    said = [line for line in lines if line and not line.startswith(("Failed in ", "File ", "During: "))]
+    return _RAISED_FROM.sub("", said[0]).rstrip(" .") if said else ""
+
+
+def _nodes(source: str, number: int) -> list[ast.AST]:
+    """The expressions that begin in a line."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    return [one for one in ast.walk(tree) if getattr(one, "lineno", None) == number]
+
+
+def _line_in(old: list[str], new: list[str], number: int) -> int:
+    """The number in `old` of the line that has the number `number` in `new`, or of the one before it."""
+    at = number - 1
+    for block in difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+        if block.b <= at < block.b + block.size:
+            return block.a + at - block.b + 1
+    return number
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
