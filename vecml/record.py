@@ -201,13 +201,14 @@ def parent_params(comparison: Comparison) -> dict[str, str]:
 def parent_metrics(comparison: Comparison) -> dict[str, float]:
     """Give the known values of `PARENT_METRICS`; those of the best setting only where verdicts show which it is.
 
+    If it was measured afresh, they are those of its fresh launches alone.
     Where requests of several sizes were compared, there is no one best setting.
     """
     found = {arm.name: arm for arm in figures(comparison)}
     claims = [claim_of(family) for family in families(comparison)]
     best = found.get(claims[0].best or "") if len(claims) == 1 and claims[0].kind in ("fastest", "several") else None
     ratio = None if best is None else 1.0 if best.verdict is None else best.verdict.ratio
-    rate = None if best is None else best.rows_per_s
+    rate = None if best is None else best.fresh_rows_per_s or best.rows_per_s
     valid = sum(_word(comparison, arm)[0] not in ("invalid", BUSY) for arm in found.values())
     values = (valid, rate, ratio)
     known = zip(PARENT_METRICS, values, strict=True)

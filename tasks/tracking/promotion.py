@@ -44,7 +44,7 @@ from vecml.data.sources import load_table
 from vecml.data.split import split_rows
 from vecml.errors import DataError, MeasureError, ModelError, StoreError
 from vecml.keys import COMPARE, KIND, NONE, SETTING_PARAMS
-from vecml.measure.claim import Claim, claim_of
+from vecml.measure.claim import NOT_AGAIN, Claim, claim_of
 from vecml.model.promotion_test import Decision, decide
 from vecml.numbers import count
 
@@ -209,6 +209,8 @@ def _why(claim: Claim, comparison: str) -> str:
     if claim.kind == "unsurpassed":
         none = "none is shown to be faster than the baseline"
         return f"the simplest of {len(claim.among)} in comparison {comparison}, of which {none}"
+    if claim.reason.startswith(NOT_AGAIN):
+        return f"the baseline of comparison {comparison}, which contradicts itself"
     if claim.kind == "nothing":
         return f"the only {'valid ' if claim.left_out else ''}setting of comparison {comparison}"
     baseline = f"the baseline of comparison {comparison}"

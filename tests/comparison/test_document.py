@@ -31,6 +31,7 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
 
 # One place of each kind: blocks are alike.
 PLACES = {tuple("*" if isinstance(key, int) else key for key in path): path for path, _ in leaves(json.loads(TEXT))}
+LATER = {"finals"}  # keys that documents of earlier versions do not have
 NUMBERS = (0, -1, 1e308, [])
 
 
@@ -108,7 +109,7 @@ def test_another_schema_version(version: object) -> None:
     assert error.hint == "read it with the vecml that wrote it"
 
 
-@pytest.mark.parametrize("key", sorted(json.loads(TEXT)))
+@pytest.mark.parametrize("key", sorted(json.loads(TEXT).keys() - LATER))
 def test_a_key_that_is_missing(key: str) -> None:
     error = damaged(lambda content: content.pop(key))
     if key not in ("version", "kind"):

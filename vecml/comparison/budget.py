@@ -31,6 +31,7 @@ ROUNDS = 20  # of a launch: more blocks of the same processes say little, and th
 MOST_LAUNCHES = 30
 END_SECONDS = 1.5  # the machine's load afterwards, the verdicts, the tracking
 LEAST_SHARE = 0.6
+FINALS_SHARE = 0.3  # of the budget, for fresh launches of the finalists, where more than two settings are compared
 GATES = "gate"
 
 
@@ -44,6 +45,8 @@ class Budget:
         resolves: the relative difference that should be found nine times in ten; None where there is no verdict.
         source: where the machine's noise comes from: `qualified` or `default`.
         began: when the budget began to run, by time.perf_counter; None: it begins with the measurement.
+        reserved: share of the seconds that is kept for fresh launches of the finalists.
+        least_seconds: that three launches of all settings take; where less is left for them, nothing is reserved.
     """
 
     plan: Plan
@@ -51,17 +54,26 @@ class Budget:
     resolves: float | None
     source: str
     began: float | None = None
+    reserved: float = 0.0
+    least_seconds: float = 0.0
 
-    def plan_from(self, now: float) -> Plan:
-        """The plan for a measurement that begins at `now`, with what is left of the budget.
+    def seconds_from(self, now: float) -> float | None:
+        """The seconds that are left at `now` for all that is measured; None: as many as it takes.
 
         What came before it (imports, training, a first database) uses up at most four tenths of the budget.
         """
         seconds = self.plan.budget_seconds
         if seconds is None or self.began is None:
+            return seconds
+        return max(LEAST_SHARE * seconds, seconds - (now - self.began) - END_SECONDS)
+
+    def plan_from(self, now: float) -> Plan:
+        """The plan for a measurement that begins at `now`: with what is left of the budget, less what is reserved."""
+        left = self.seconds_from(now)
+        if left is None:
             return self.plan
-        left = seconds - (now - self.began) - END_SECONDS
-        return dataclasses.replace(self.plan, budget_seconds=max(LEAST_SHARE * seconds, left))
+        first = left * (1 - self.reserved)
+        return dataclasses.replace(self.plan, budget_seconds=first if first >= self.least_seconds else left)
 
 
 def seconds_of(text: str) -> float | None:
@@ -103,18 +115,24 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key
             f"--budget {text}: too short for a verdict on {arms + 1} settings",
             f"--budget {enough}s would do; --quick gives figures without a verdict",
         )
+    reserved = FINALS_SHARE if arms > 1 and (seconds or AUTO_SECONDS) * (1 - FINALS_SHARE) >= least else 0.0
     if seconds is None:
         plan = Plan(launches=AUTO_FIRST, most_launches=AUTO_LAUNCHES, budget_seconds=AUTO_SECONDS, rounds=14)
         launches = plan.launches
     else:
         patience = min(120.0, max(10.0, seconds / 3))
-        launches = _launches(seconds, launch + rounds_cost, launch + rounds_cost * ROUNDS / Plan.fewest_rounds)
+        full = launch + rounds_cost * ROUNDS / Plan.fewest_rounds
+        launches = launches_within(seconds * (1 - reserved), launch + rounds_cost, full)
         plan = Plan(launches=launches, budget_seconds=seconds, patience_seconds=patience)
     sd, source = launch_sd(machine_key)
     rules = machine_rules(machine_key)
     level = shared_level(rules, arms, stops_by_width=plan.most_launches > plan.launches)
-    resolves = math.expm1(smallest_detectable(sd, launches, level, gate=math.log1p(rules.gate)))
-    return Budget(plan, text, resolves, source)
+    smallest = smallest_detectable(sd, launches, level, gate=math.log1p(rules.gate))
+    if reserved:  # what the sentence says is found by the fresh launches of the finalist, too
+        finals = launches_for((seconds or AUTO_SECONDS) * reserved, 2, limits=0)
+        smallest = max(smallest, smallest_detectable(sd, finals, rules.level, gate=math.log1p(rules.gate)))
+    resolves = math.expm1(smallest)
+    return Budget(plan, text, resolves, source, reserved=reserved, least_seconds=least)
 
 
 def launch_seconds(groups: list[tuple[int, int]]) -> tuple[float, float]:
@@ -124,14 +142,20 @@ def launch_seconds(groups: list[tuple[int, int]]) -> tuple[float, float]:
     return workers * (WORKER_SECONDS + Plan.warm_seconds), Plan.fewest_rounds * TURN_SECONDS * turns
 
 
-def launches_for(seconds: float, arms: int) -> int:
-    """Number of launches that fit into `seconds`, for `arms` arms (the null arm among them) and two limits."""
-    launch, fewest = launch_seconds([(arms, 2)])
-    return _launches(seconds, launch + fewest, launch + fewest * ROUNDS / Plan.fewest_rounds)
+def launches_for(seconds: float, arms: int, limits: int = 2) -> int:
+    """Number of launches that fit into `seconds`, for `arms` arms (the null arm among them) and so many limits."""
+    launch, fewest = launch_seconds([(arms, limits)])
+    return launches_within(seconds, launch + fewest, launch + fewest * ROUNDS / Plan.fewest_rounds)
 
 
-def _launches(seconds: float, least: float, full: float) -> int:
-    """Five launches, or as many as fit with the fewest rounds; more than five only where all have their full rounds."""
+def launches_within(seconds: float, least: float, full: float) -> int:
+    """Five launches, or as many as fit with the fewest rounds; more than five only where all have their full rounds.
+
+    Args:
+        seconds: that there are.
+        least: seconds of a launch with the fewest rounds.
+        full: seconds of a launch with all its rounds.
+    """
     return max(FEWEST_LAUNCHES, min(Plan.launches, int(seconds / least)), min(MOST_LAUNCHES, int(seconds / full)))
 
 

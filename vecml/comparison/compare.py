@@ -127,7 +127,11 @@ def compare_settings(
         with stage("computing the reference"):
             label_N = write_files(job, settings, folder)
         groups = make_groups(settings, folder, probe_rows(job.model, x_FN, label_N), openers)
-        sitting = sit(groups, budget, equivalence=_equivalence(settings), resumed=resumed, keep=keep)
+
+        def check(measured: Measured) -> dict[str, str]:
+            return faults(measured, settings, job.model.classes)
+
+        sitting = sit(groups, budget, equivalence=_equivalence(settings), resumed=resumed, keep=keep, check=check)
     keep_limits(sitting.machine_key, measured_limits(sitting.measured, min))
     return Comparison(
         **sitting.recorded(),
@@ -137,7 +141,8 @@ def compare_settings(
         settings=settings,
         skipped=chosen.skipped,
         simplest=order_of(list(settings), settings, tuple(ENGINES)),
-        faults=sitting.faults(settings, faults(sitting.measured, settings, job.model.classes)),
+        faults=sitting.faults(settings, sitting.checked(check)),
+        finals=sitting.finals,
     )
 
 

@@ -7,12 +7,13 @@ same verdicts and figures again, bit for bit.
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vecml.config import Setting
 from vecml.measure.claim import claim_of
 from vecml.measure.coordinator import FEWEST_LAUNCHES
+from vecml.measure.finals import with_finals
 from vecml.measure.latency import merged, percentiles
 from vecml.measure.limits import Limits, fraction_of_limit, minimal_work
 from vecml.measure.pairs import paired, significant_mean, slow_call_excesses
@@ -93,6 +94,7 @@ class Comparison(Record):
         simplest: the arms' names, the simplest first; among tied arms the simplest is recommended.
         rules: the bounds and levels of the verdicts.
         faults: by an arm's name, why it is invalid however fast it is.
+        finals: fresh launches of the baselines and the finalists, raw; None where nothing was measured afresh.
     """
 
     budget: str
@@ -102,6 +104,7 @@ class Comparison(Record):
     simplest: tuple[str, ...]
     rules: Rules
     faults: Mapping[str, str]
+    finals: Measured | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ class ArmFigures:
         cpus_used: CPU time over wall time in its blocks; None where it is unknown.
         precision_used: the precision in which it really computed.
         facts: what its last launch reported: thread pools and checks.
+        fresh_rows_per_s: rows a second at the median block of its fresh launches, which its verdict comes from; None
+            where it was not measured afresh.
     """
 
     name: str
@@ -152,11 +157,19 @@ class ArmFigures:
     cpus_used: float | None = None
     precision_used: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    fresh_rows_per_s: float | None = None
 
 
 def families(comparison: Comparison) -> tuple[Family, ...]:
-    """The verdicts, in one family for each baseline; each size of request has a baseline of its own."""
-    return judge(comparison.measured, comparison.rules, comparison.faults)
+    """The verdicts, in one family for each baseline; each size of request has a baseline of its own.
+
+    The verdicts on finalists are those of their fresh launches.
+    """
+    found = judge(comparison.measured, comparison.rules, comparison.faults)
+    if comparison.finals is None:
+        return found
+    fresh = {one.baseline: one for one in judge(comparison.finals, comparison.rules, comparison.faults)}
+    return tuple(with_finals(one, fresh.get(one.baseline)) for one in found)
 
 
 def recommended(comparison: Comparison, family: Family) -> str | None:
@@ -188,7 +201,9 @@ def disturbed(comparison: Comparison, name: str) -> str | None:
 
 def figures(comparison: Comparison) -> tuple[ArmFigures, ...]:
     """The figures of every arm, in the order of measuring; a baseline that is in several groups is there once."""
-    verdicts = {verdict.arm: verdict for family in families(comparison) for verdict in family.verdicts}
+    judged = families(comparison)
+    verdicts = {verdict.arm: verdict for family in judged for verdict in family.verdicts}
+    afresh = {verdict.arm for family in judged for verdict in family.first}
     found: dict[str, ArmFigures] = {}
     baselines: dict[int, ArmFigures] = {}
     for arm in comparison.measured.arms:
@@ -198,14 +213,27 @@ def figures(comparison: Comparison) -> tuple[ArmFigures, ...]:
             found[arm.name] = _figures(comparison, arm, verdicts.get(arm.name), baselines.get(arm.group))
             if arm.role == "baseline":
                 baselines[arm.group] = found[arm.name]
+    for name in afresh & found.keys():
+        found[name] = replace(found[name], fresh_rows_per_s=_fresh_rate(comparison, name))
     return tuple(found.values())
+
+
+def _fresh_rate(comparison: Comparison, name: str) -> float | None:
+    arms = () if comparison.finals is None else comparison.finals.arms
+    seconds = next((median_call_seconds(arm) for arm in arms if arm.name == name), None)
+    return _rows_of_a_call(comparison, name) / seconds if seconds else None
+
+
+def _rows_of_a_call(comparison: Comparison, name: str) -> int:
+    setting = comparison.settings.get(name)
+    return comparison.subject.n_rows if setting is None or setting.request_rows is None else setting.request_rows
 
 
 def _figures(
     comparison: Comparison, arm: ArmMeasurement, verdict: Verdict | None, baseline: ArmFigures | None
 ) -> ArmFigures:
     setting = comparison.settings.get(arm.name)
-    rows = comparison.subject.n_rows if setting is None or setting.request_rows is None else setting.request_rows
+    rows = _rows_of_a_call(comparison, arm.name)
     seconds = median_call_seconds(arm)
     rate = None if seconds is None else rows / seconds if seconds > 0 else math.inf
     facts = arm.launches[-1].facts if arm.launches else {}

@@ -21,6 +21,12 @@ from vecml.measure.records import ArmLaunch, ArmMeasurement, Blocks, Measured, P
 from vecml.measure.verdict import Family, Rules, Verdict
 
 VERSION: Literal[1] = 1
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "arms": ("baseline", "arm"),
+    "null_arm": ("null",),
+    "limit_arms": ("limit",),
+    "finals": ("baseline", "arm"),
+}
 KIND: Literal["comparison"] = "comparison"
 
 
@@ -38,6 +44,7 @@ class Document:
         further_null_arms: those of the other groups.
         limit_arms: the machine's limits, measured in the same launches.
         families: the verdicts; they are computed from the rest, and compared with it when the document is read.
+        finals: fresh launches of the finalists and their baselines, as in `Measured`; null or missing: there were none.
     """
 
     version: Literal[1]
@@ -64,6 +71,7 @@ class Document:
     further_null_arms: tuple[ArmMeasurement, ...]
     limit_arms: tuple[ArmMeasurement, ...]
     families: tuple[Family, ...]
+    finals: Measured | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -147,10 +155,12 @@ def _alike(record: Any, kind: type[Comparison | Measured]) -> dict[str, Any]:
 def _check(document: Document, name: str) -> None:
     """Raise the error for a damaged document that has the right types, but impossible roles, groups or blocks."""
     nulls = () if document.null_arm is None else (document.null_arm, *document.further_null_arms)
-    for kind, arms in (("arms", document.arms), ("null_arm", nulls), ("limit_arms", document.limit_arms)):
+    afresh = () if document.finals is None else document.finals.arms
+    of_kinds = {"arms": document.arms, "null_arm": nulls, "limit_arms": document.limit_arms, "finals": afresh}
+    for kind, arms in of_kinds.items():
         for arm in arms:
             where = f"{kind}, {arm.name!r}"
-            if arm.role not in {"arms": ("baseline", "arm"), "null_arm": ("null",), "limit_arms": ("limit",)}[kind]:
+            if arm.role not in ROLES[kind]:
                 raise _damaged(name, f"{where} has the role {arm.role!r}")
             if reason := _wrong_blocks(arm.blocks) or _wrong_launches(arm.launches):
                 raise _damaged(name, f"{where}: {reason}")
@@ -159,13 +169,17 @@ def _check(document: Document, name: str) -> None:
             name, f"its subject has widths {document.subject.widths} of {document.subject.value_bytes} bytes"
         )
     if document.subject.widths:
-        for arm in document.arms:
+        for arm in (*document.arms, *afresh):
             if arm.name not in document.settings or arm.name not in document.simplest:
                 raise _damaged(name, f"{arm.name!r} is no setting of it")
     baselines = {arm.group for arm in document.arms if arm.role == "baseline"}
     for arm in (*document.arms, *nulls):
         if arm.group not in baselines:
             raise _damaged(name, f"{arm.name!r} is of group {arm.group}, which has no baseline")
+    if not {(arm.name, arm.role) for arm in afresh} <= {(arm.name, arm.role) for arm in document.arms}:
+        raise _damaged(name, "its finalists are none of its arms")
+    if not {arm.group for arm in afresh} <= {arm.group for arm in afresh if arm.role == "baseline"}:
+        raise _damaged(name, "its finals have a group without a baseline")
 
 
 def _wrong_blocks(blocks: Blocks) -> str | None:

@@ -25,12 +25,13 @@ from vecml.comparison.sitting import sit
 from vecml.device import usable_cpus
 from vecml.environment import describe
 from vecml.errors import SettingError
-from vecml.measure.records import Arm, Role
+from vecml.measure.records import Arm, Measured, Role
 from vecml.measure.work import Work
 from vecml.model.find import SCRIPT
 
 OPENER = "vecml.comparison.functions:FunctionWork"
 FROM_MEMORY = "it answers from memory: its input was changed, and its result stayed"
+CHANGING = "its result changed from call to call over the same input"
 RELATIVE = 1e-5
 ABSOLUTE = 1e-8
 
@@ -99,11 +100,12 @@ def compare_functions(
             }
             return Arm(label, OPENER, payload, role, cpus=usable_cpus())
 
-        sitting = sit([make_group(names, arm)], plan)
-        faults = sitting.faults(names, _faults(folder, names))
-    for measured in sitting.measured.arms:
-        if measured.role != "null" and measured.name not in faults and len(set(measured.blocks.answer)) > 1:
-            faults[measured.name] = "its result changed from call to call over the same input"
+        def check(measured: Measured) -> dict[str, str]:
+            changing = [one.name for one in measured.arms if one.role != "null" and len(set(one.blocks.answer)) > 1]
+            return dict.fromkeys(changing, CHANGING) | _faults(folder, names)
+
+        sitting = sit([make_group(names, arm)], plan, check=check)
+        faults = sitting.faults(names, sitting.checked(check))
     return Comparison(
         **sitting.recorded(),
         rules=sitting.rules,
@@ -111,6 +113,7 @@ def compare_functions(
         subject=Subject("functions", len(x) if hasattr(x, "__len__") else 1),
         simplest=tuple(names),
         faults=faults,
+        finals=sitting.finals,
     )
 
 

@@ -11,24 +11,26 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from vecml import __version__
 from vecml.comparison.budget import Budget, machine_rules
 from vecml.comparison.comparison import Load, Record
+from vecml.comparison.finals import more_launches, plan_finals
 from vecml.environment import changes, describe
 from vecml.hardware import affinity_cpus
+from vecml.measure.claim import BUSY, claim_of
 from vecml.measure.context import read_counters, window
 from vecml.measure.coordinator import Progress, measure
 from vecml.measure.lock import only_measurement
 from vecml.measure.pairs import CROWDED_CPUS
 from vecml.measure.processes import ProcessSource
-from vecml.measure.records import Arm, Measured
-from vecml.measure.verdict import Rules, narrow_enough
+from vecml.measure.records import Arm, Measured, Plan
+from vecml.measure.verdict import Rules, judge, narrow_enough
 from vecml.numbers import count
-from vecml.progress import stage
+from vecml.progress import Advance, stage
 from vecml.warnings import warn
 
 BUSY_CPUS = 0.25
@@ -43,15 +45,21 @@ class Sitting(Record):
         machine_key: hash of the machine in that environment.
         rules: this machine's rules for verdicts after as many launches as were measured.
         change: what changed in the environment meanwhile, so that no result counts; None if nothing changed.
+        finals: fresh launches of the finalists; None where there were none.
     """
 
     machine_key: str
     rules: Rules
     change: str | None
+    finals: Measured | None = None
 
     def faults(self, names: Iterable[str], found: Mapping[str, str]) -> dict[str, str]:
         """Return the reason why each arm is invalid: `found`, or if the environment changed, that for all `names`."""
         return dict(found) if self.change is None else dict.fromkeys(names, self.change)
+
+    def checked(self, check: Callable[[Measured], Mapping[str, str]]) -> dict[str, str]:
+        """Return what `check` finds wrong with answers, in the fresh launches too."""
+        return {**({} if self.finals is None else check(self.finals)), **check(self.measured)}
 
     def recorded(self) -> dict[str, Any]:
         """Return the fields of `Record` by name, for example as arguments of `Comparison`."""
@@ -66,6 +74,7 @@ def sit(
     enough: Callable[[Measured, Rules], bool] = narrow_enough,
     resumed: Measured | None = None,
     keep: Callable[[Measured], None] = lambda _measured: None,
+    check: Callable[[Measured], Mapping[str, str]] | None = None,
 ) -> Sitting:
     """Measure groups of arms in worker processes while no other measurement runs, and show how far it is.
 
@@ -75,6 +84,7 @@ def sit(
         equivalence: relative difference within which two arms count as the same.
         enough: whether what was measured is enough, by the rules; it is asked where the plan allows more launches.
         resumed, keep: see `vecml.measure.coordinator.measure`.
+        check: says why an arm's answers are wrong, by its name. Where it is given, the finalists are measured afresh.
 
     Raises MeasureError when another measurement does not end. Warns VML012 while it waits for one, and VML011 when
     other programs keep the machine busy. An arm that fails has its reason in the record; the others go on.
@@ -89,9 +99,14 @@ def sit(
         before = load_now()
         if before.foreign_cpus is not None and before.foreign_cpus > BUSY_CPUS:
             warn("VML011", _busy(before.foreign_cpus, max((arm.cpus for group in groups for arm in group), default=1)))
-        measured = _run_groups(groups, budget, lambda found: enough(found, rules), resumed, keep)
+        with _measuring(budget) as go:
+            measured = go.on(groups, go.plan, enough=lambda found: enough(found, rules), resumed=resumed, keep=keep)
+            finals = None
+            if check is not None:
+                measured, finals = _finish(groups, measured, go, rules, check(measured))
         after = load_now()
     changed = changes(environment, describe())
+    launches = min(one.launches for one in (measured, finals) if one is not None)  # fewer have the wider A/A gate
     return Sitting(
         created=created,
         vecml=__version__,
@@ -99,8 +114,9 @@ def sit(
         machine_key=environment.machine_key,
         load_before=before,
         load_after=after,
-        rules=dataclasses.replace(machine_rules(environment.machine_key, measured.launches), equivalence=equivalence),
+        rules=dataclasses.replace(machine_rules(environment.machine_key, launches), equivalence=equivalence),
         measured=measured,
+        finals=finals,
         change=f"the environment changed meanwhile: {changed[0]}" if changed else None,
     )
 
@@ -137,23 +153,56 @@ def load_now() -> Load:
     return Load(None, foreign_cpus)
 
 
-def _run_groups(
-    groups: Sequence[Sequence[Arm]],
-    budget: Budget,
-    enough: Callable[[Measured], bool],
-    resumed: Measured | None,
-    keep: Callable[[Measured], None],
-) -> Measured:
-    """Measure in worker processes under a progress bar of the budget's seconds."""
-    plan = budget.plan_from(time.perf_counter())
-    total = plan.budget_seconds
+@dataclass
+class _Measuring:
+    """Measures in worker processes under one progress bar, whose total is the budget's seconds.
+
+    Attributes:
+        total: seconds for everything that is measured; None: as many as it takes.
+        plan: of the first measurement.
+        advance: moves the progress bar by so many seconds.
+    """
+
+    total: float | None
+    plan: Plan
+    advance: Advance
+    begun: float = field(default_factory=time.perf_counter)
+    shown: float = 0.0
+
+    def on(self, groups: Sequence[Sequence[Arm]], plan: Plan, **more: Any) -> Measured:
+        """Measure `groups` as `plan` says; `more` are further arguments of the coordinator's `measure`."""
+        return measure(groups, plan, ProcessSource(), tell=self._tell, **more)
+
+    def _tell(self, _progress: Progress) -> None:
+        if self.total is not None:
+            passed = min(time.perf_counter() - self.begun, self.total)
+            self.advance(passed - self.shown)
+            self.shown = passed
+
+
+@contextmanager
+def _measuring(budget: Budget) -> Iterator[_Measuring]:
+    now = time.perf_counter()
+    total = budget.seconds_from(now)
     with stage("measuring", total) as advance:
-        shown = 0.0
+        yield _Measuring(total, budget.plan_from(now), advance)
 
-        def tell(progress: Progress) -> None:
-            nonlocal shown
-            if total is not None:
-                advance(min(progress.seconds, total) - shown)
-                shown = min(progress.seconds, total)
 
-        return measure(groups, plan, ProcessSource(), enough=enough, tell=tell, resumed=resumed, keep=keep)
+def _finish(
+    groups: Sequence[Sequence[Arm]], measured: Measured, go: _Measuring, rules: Rules, faults: Mapping[str, str]
+) -> tuple[Measured, Measured | None]:
+    """Spend the rest of the time: on fresh launches of the finalists, which are returned as the second.
+
+    Where others kept the machine so busy that there is no finalist, the measurement itself goes on. The machine's
+    counters decide that, never the times of the blocks.
+    """
+    if go.total is None:
+        return measured, None
+    left = go.total - measured.seconds
+    families = judge(measured, rules, faults)
+    planned = plan_finals(groups, families, measured, left)
+    if planned is not None:
+        return measured, go.on(*planned)
+    if all(claim_of(family).kind == BUSY for family in families) and (plan := more_launches(measured, left)):
+        return go.on(groups, plan, resumed=measured), None
+    return measured, None

@@ -18,6 +18,8 @@ SHOWN: tuple[Kind, ...] = ("fastest", "several", "unsurpassed")  # the kinds tha
 BUSY: Word = "busy"  # the word for a verdict with a condition
 Relation = Literal["slower", "tied", "unknown", "invalid"]  # of another setting to the one with the highest rate
 AGAIN = "measure again when they have ended, or with a longer budget"
+NOT_AGAIN = "measured afresh"
+LONGER = "measure again when the machine is quiet, or with a longer budget"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ def claim_of(family: Family) -> Claim:
     plain = {one.arm: one for one in family.verdicts if counts(one)}
     left_out = tuple(one.arm for one in family.verdicts if not one.is_valid)
     if plain:
+        if not_again := _not_again(family, plain):
+            told = " and ".join(not_again)
+            reason = f"{NOT_AGAIN}, {told} was not faster than {family.baseline}, as it had been at first"
+            return Claim("nothing", family.baseline, left_out=left_out, reason=reason, advice=LONGER)
         kind, best, among = _shown(family, plain)
         return Claim(kind, family.baseline, best, among, 1 + len(plain), left_out)
     quick = [one for one in family.verdicts if one.verdict is None and one.ratio is not None]
@@ -128,6 +134,18 @@ def _shown(family: Family, plain: Mapping[str, Verdict]) -> tuple[Kind, str, tup
     return "fastest", family.baseline, (family.baseline,)
 
 
+def _not_again(family: Family, plain: Mapping[str, Verdict]) -> tuple[str, ...]:
+    """The finalists that were faster at first, where fresh launches show it of none, and of others nobody asked again.
+
+    To call one of these others the fastest would contradict the first measurement, which put the finalists before them.
+    """
+    afresh = {one.arm for one in family.first}
+    faster = {name for name, one in plain.items() if one.verdict == "faster"}
+    if faster & afresh or not faster:
+        return ()
+    return tuple(one.arm for one in family.first if one.verdict == "faster")
+
+
 def _nothing(family: Family) -> tuple[str, str]:
     """Why nothing counts beside the baseline, and what to do about it."""
     reasons = {one.arm: one.reason for one in family.verdicts}
@@ -160,5 +178,5 @@ def advice_for(reason: str) -> str:
     if reason.endswith(CROWDED) or NO_COPY in reason:
         return AGAIN
     if any(part in reason for part in (DISTURBED, UNTRUSTED, TOO_FEW_LAUNCHES, "not steady")):
-        return "measure again when the machine is quiet, or with a longer budget"
+        return LONGER
     return ""

@@ -123,6 +123,8 @@ class Family:
         best: the valid arm with the highest estimate, or the baseline; None where nothing is valid. Whether it may be
             called the fastest, `vecml.measure.claim` says.
         tied: `best` and the arms that do not differ from it significantly, in the arms' order, the baseline first.
+        first: of the arms whose verdicts come from fresh launches, the verdicts of the measurement that picked them;
+            empty where nothing was measured afresh, or where that does not count (`vecml.measure.finals`).
     """
 
     baseline: str
@@ -130,6 +132,7 @@ class Family:
     null_verdicts: tuple[Verdict, ...] = ()
     best: str | None = None
     tied: tuple[str, ...] = ()
+    first: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -113,8 +113,27 @@ def reasons(comparison: Comparison, content: Content | None = None) -> list[str]
         and 0 < (arm.rows_scored or 0) < comparison.subject.n_rows
     ]
     lines += [line for arm in content.arms.values() if (line := _slow_first_call(arm, comparison))]
+    lines += [line for family in content.families for line in _picked(family, content)]
     lines += [f"{name}: left out: {reason}" for name, reason in comparison.skipped.items()]
     return [*lines, how(comparison)]
+
+
+def _picked(family: Family, content: Content) -> list[str]:
+    """Tell which figures are of fresh launches; or that the best setting was picked by the figures that praise it."""
+    claim, finals = claim_of(family), content.comparison.finals
+    if not family.first or finals is None:
+        if len(family.verdicts) < 2 or claim.kind not in ("fastest", "several") or claim.best == family.baseline:
+            return []
+        why = "there was no time to measure it afresh" if finals is None else "its fresh launches do not count"
+        return [f"{claim.best}: picked by the same figures, so that its ratio may be a little too high: {why}"]
+    lines = []
+    for one in family.first:
+        fresh = rate(content.arms[one.arm].fresh_rows_per_s)
+        lines.append(
+            f"{one.arm}: measured afresh in {count(finals.launches, 'launch')}, at {fresh}: its verdict and ratio are"
+            f" of these alone; the figures that picked it gave {times(_of(one.ratio))}"
+        )
+    return lines
 
 
 def _slow_first_call(arm: ArmFigures, comparison: Comparison) -> str:
@@ -136,12 +155,14 @@ def how(comparison: Comparison) -> str:
     measured, rules = comparison.measured, comparison.rules
     replaced = len(measured.replaced)
     blocks = sum(len(arm.blocks) for arm in measured.arms)
+    finals = comparison.finals
+    afresh = "" if finals is None else f", then the best for {seconds(finals.seconds)}"
     gate = f"A/A gate {percent(rules.gate)}" + (
         "" if rules.gate_source == "qualified" else " (default; vecml qualify measures it)"
     )
     return (
         f"measured in {count(measured.launches, 'launch')}, {count(blocks, 'block')},"
-        f" {seconds(measured.seconds)}; {count(replaced, 'slow launch')} replaced; {gate}"
+        f" {seconds(measured.seconds)}{afresh}; {count(replaced, 'slow launch')} replaced; {gate}"
     )
 
 

@@ -1,0 +1,155 @@
+"""The finalists of a sitting get fresh launches within the budget, and what is told of them is of these alone."""
+
+import json
+import math
+from contextlib import nullcontext
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.made_comparison import comparison_of
+from vecml.comparison import sitting
+from vecml.comparison.budget import FINALS_SHARE, Budget, make_budget
+from vecml.comparison.comparison import Comparison, Load, families, figures
+from vecml.comparison.document import from_json, to_json
+from vecml.comparison.sitting import Sitting, sit
+from vecml.errors import MeasureError
+from vecml.measure.coordinator import measure
+from vecml.measure.records import Arm, ArmMeasurement, Plan
+from vecml.measure.simulation import CALL_SECONDS, Contention, Machine, Noise
+from vecml.record import parent_metrics
+from vecml.report.comparison import as_text, note, sentence
+
+QUIET = Noise(block=0.002, tail_chance=0.0, drift=0.0, step_chance=0.0, position=0.0, process=0.002)
+COSTS = {"numpy": CALL_SECONDS, "torch": CALL_SECONDS / 2, "halide": CALL_SECONDS / 4}
+
+
+def budget_of(seconds: float, reserved: float = FINALS_SHARE) -> Budget:
+    return Budget(Plan(budget_seconds=seconds, rounds=20), "made", None, "default", reserved=reserved)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Everything that sits is measured on this machine, whose clock is its own."""
+    made = Machine(QUIET, Random(1), dict(COSTS))
+    monkeypatch.setattr(sitting, "only_measurement", nullcontext)
+    monkeypatch.setattr(sitting, "load_now", lambda: Load(None, None))
+    monkeypatch.setattr(
+        sitting,
+        "measure",
+        lambda groups, plan, _source, **more: measure(groups, plan, made, clock=made.clock, random=Random(2), **more),
+    )
+    return made
+
+
+def sat(budget: Budget, faults: dict[str, str] | None = None, cpus: int = 1) -> Sitting:
+    arms = [Arm("numpy", "", role="baseline", cpus=cpus), Arm("numpy (null arm)", "", role="null", cpus=cpus)]
+    arms += [Arm(name, "", cpus=cpus) for name in ("torch", "halide")]
+    return sit([arms], budget, check=lambda _measured: faults or {})
+
+
+def compared(found: Sitting) -> Comparison:
+    made = comparison_of(COSTS)
+
+    def with_facts(arm: ArmMeasurement) -> ArmMeasurement:
+        facts = made.measured.arms[0].launches[0].facts
+        return replace(arm, launches=tuple(replace(one, facts=facts) for one in arm.launches))
+
+    measured = replace(found.measured, arms=tuple(map(with_facts, found.measured.arms)))
+    return replace(made, measured=measured, finals=found.finals, rules=found.rules)
+
+
+def test_the_finalist_and_the_baseline_are_measured_afresh_within_the_budget(machine: Machine) -> None:
+    began = machine.now
+    found = sat(budget_of(60.0))
+    assert found.finals is not None
+    assert [(arm.name, arm.role) for arm in found.finals.arms] == [("numpy", "baseline"), ("halide", "arm")]
+    assert found.finals.launches >= 3
+    assert found.measured.seconds <= 0.7 * 60.0
+    assert machine.now - began <= 60.5  # the last launch's blocks may take a little longer than those before
+
+
+def test_a_budget_that_has_no_time_for_it_measures_once(machine: Machine) -> None:
+    found = sat(budget_of(14.0, reserved=0.0))
+    assert found.finals is None
+    text = as_text(compared(found))
+    assert "halide: picked by the same figures, so that its ratio may be a little too high" in text
+
+
+def test_nothing_is_measured_afresh_without_a_budget_or_for_what_is_wrong(machine: Machine) -> None:
+    quick = Budget(Plan(launches=3, budget_seconds=None, rounds=6), "quick", None, "default")
+    assert sat(quick).finals is None
+    found = sat(budget_of(60.0), {"halide": "12 of 1,000 labels are wrong"})
+    assert found.finals is not None
+    assert [arm.name for arm in found.finals.arms] == ["numpy", "torch"]
+
+
+def test_where_others_are_always_there_the_measurement_goes_on_instead(machine: Machine) -> None:
+    machine.contention = Contention()
+    found = sat(budget_of(60.0), cpus=2)
+    assert found.finals is None
+    assert 0.7 * 60.0 < found.measured.seconds <= 60.0
+    assert found.measured.launches > found.measured.plan.launches - 3
+    (family,) = families(compared(found))
+    assert {one.verdict for one in family.verdicts} == {"busy"}
+
+
+def test_sentence_metrics_and_note_have_the_fresh_figures_alone(machine: Machine) -> None:
+    comparison = compared(sat(budget_of(60.0)))
+    before = families(replace(comparison, finals=None))[0].verdicts[1]
+    (family,) = families(comparison)
+    halide = family.verdicts[1]
+    assert halide.ratio != before.ratio
+    assert family.first == (before,)
+    assert f"({halide.ratio_low:.2f} to {halide.ratio_high:.2f})" in sentence(comparison)
+    found = {arm.name: arm for arm in figures(comparison)}
+    assert found["halide"].fresh_rows_per_s != found["halide"].rows_per_s
+    assert found["torch"].fresh_rows_per_s is None
+    metrics = parent_metrics(comparison)
+    assert halide.ratio in metrics.values()
+    assert found["halide"].fresh_rows_per_s in metrics.values()
+    assert "halide: measured afresh in" in note(comparison)
+
+
+def test_the_document_keeps_the_fresh_launches(machine: Machine) -> None:
+    comparison = compared(sat(budget_of(60.0)))
+    text = to_json(comparison)
+    assert to_json(from_json(text.encode(), "file.json")) == text
+    without = json.loads(to_json(replace(comparison, finals=None)))
+    assert without.pop("finals") is None
+    for one in without["families"]:
+        one.pop("first")
+    read = from_json(json.dumps(without).encode(), "file.json")  # as vecml 0.2 wrote it
+    assert read.finals is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda arms: arms[1].update(name="torch2"), "'torch2' is no setting"),
+        (lambda arms: arms[1].update(name="torch", role="null"), "has the role 'null'"),
+        (lambda arms: arms[1].update(name="numpy"), "its finalists are none of its arms"),
+        (lambda arms: arms.pop(0), "its finals have a group without a baseline"),
+        (lambda arms: arms[1]["blocks"]["seconds"].pop(), "its columns are not of one length"),
+        (lambda arms: arms[1]["blocks"].update(calls=arms[0]["blocks"]["calls"]), "is not what its blocks give"),
+    ],
+)  # fmt: skip
+def test_damaged_finals_are_refused(machine: Machine, change: Any, said: str) -> None:
+    content = json.loads(to_json(compared(sat(budget_of(60.0)))))
+    change(content["finals"]["arms"])
+    with pytest.raises(MeasureError, match=said):
+        from_json(json.dumps(content).encode(), "file.json")
+
+
+def test_the_share_is_reserved_only_where_three_launches_of_all_fit_beside_it() -> None:
+    groups = [(4, 2)]
+    made = make_budget("60s", groups, 2, "machine")
+    assert made.reserved == FINALS_SHARE
+    assert made.plan_from(0.0).budget_seconds == pytest.approx(0.7 * 60.0)
+    assert make_budget("60s", [(3, 2)], 1, "machine").reserved == 0.0  # two settings: nothing is picked
+    assert make_budget("50s", groups, 2, "machine").reserved == 0.0
+    late = replace(made, began=0.0)
+    assert late.plan_from(30.0).budget_seconds == 36.0  # six tenths, of which no share can be spared
+    assert math.isclose(late.seconds_from(30.0) or 0.0, 36.0)
