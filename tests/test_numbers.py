@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecml.numbers import count, megabytes, number, percent, plural, rate, score, seconds, size, times
+from vecml.numbers import count, megabytes, number, percent, plural, rate, score, seconds, size, times, whole
 
 
 @pytest.mark.parametrize(
@@ -142,3 +142,13 @@ def test_only_all_is_written_as_all_and_only_none_as_none(right: int, total: int
 @given(value=st.floats(0, 1e18))
 def test_no_number_is_written_with_an_exponent(value: float) -> None:
     assert not re.search(r"e\+", seconds(value) + rate(value) + times(value) + number(value) + size(value))
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("0042", 42), ("9" * 18, 10**18 - 1)])
+def test_a_whole_number(text: str, value: int) -> None:
+    assert whole(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "-1", "+1", " 1", "1.0", "²", "٣", "1_000", "9" * 19, "none"])
+def test_what_writes_no_whole_number(text: str) -> None:
+    assert whole(text) is None

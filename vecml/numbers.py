@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec
 
 UNKNOWN = "-"
+LONGEST_WHOLE = 18  # digits
 MOST_DIGITS = 4  # decimals of a percentage that would otherwise read 0 or 100
 P = ParamSpec("P")
 
@@ -40,6 +41,11 @@ def finite_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
     }
+
+
+def whole(text: str) -> int | None:
+    """The number that up to 18 decimal digits write; None for any other text, such as `²`, to Python a digit."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_WHOLE else None
 
 
 def count(value: int, noun: str) -> str:

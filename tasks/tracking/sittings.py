@@ -25,6 +25,7 @@ from vecml.errors import StoreError, one_line
 from vecml.history.diff import Answers, Side
 from vecml.history.recorded import RecordedSetting, without_disturbed_baselines
 from vecml.keys import COMPARE, DEVICE_NAME, DIGEST_TAGS, ERROR, KIND, NONE, PIPELINE, SETTING, SETTING_PARAMS
+from vecml.numbers import whole
 
 KEY_TAGS = ("vecml.machine_key", "vecml.software_key", "vecml.environment_key", *DIGEST_TAGS)
 RATE = "infer/rows_per_s"
@@ -124,7 +125,7 @@ def _recorded_setting(run: Run, parent: Run | None) -> RecordedSetting:
         name=str(run.info.run_name),
         started=datetime.fromtimestamp(began / 1000, UTC),
         setting={name: params[name] for name in SETTING_PARAMS if name in params},
-        n_rows=int(rows) if rows.isdigit() else None,
+        n_rows=whole(rows),
         machine=tags.get("vecml.host", device),
         device_name=device,
         libraries=_libraries(tags),
@@ -162,7 +163,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _count(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return whole(text) or 0
 
 
 def _side(store: Store, run: Run) -> Side:

@@ -69,6 +69,13 @@ def test_characters_that_the_terminal_lacks(tmp_path: Path, encoding: str) -> No
     assert "Wort - \\u65e5\\u672c" in found.stderr or encoding != "ascii"
 
 
+@pytest.mark.parametrize("width", ["²", "0", "99999999999999999999"])
+def test_a_width_that_is_none(tmp_path: Path, width: str) -> None:
+    plain = ended("$VECML --help; $VECML --nosuch", tmp_path)
+    found = ended("$VECML --help; $VECML --nosuch", tmp_path, COLUMNS=width, LINES=width)
+    assert (found.stdout, found.stderr, found.returncode) == (plain.stdout, plain.stderr, 2)
+
+
 def test_every_character_of_the_handler_is_plain() -> None:
     assert "µ × … – — − ± → ≤ ≥ · ü".encode("ascii", HANDLER) == b"u x ... - - - +- -> <= >= . \\xfc"
 

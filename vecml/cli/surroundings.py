@@ -6,19 +6,24 @@ import os
 import sys
 
 from vecml.errors import SettingError, StoreError
+from vecml.numbers import whole
 
 # What vecml itself prints and a terminal without it still understands.
 PLAIN = str.maketrans(
     {"µ": "u", "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "±": "+-", "→": "->", "≤": "<=", "≥": ">=", "·": "."}
 )
 HANDLER = "vecml.plain"
+WIDEST = 10_000  # columns of a terminal
 
 
 def settle() -> None:
-    """Open standard streams that are closed, and let them write every character in some way.
+    """Open standard streams that are closed, let them write every character in some way, and forget an odd width.
 
     A closed one would otherwise lend its number to the next file or socket, and whatever is printed would go there.
     """
+    for name in ("COLUMNS", "LINES"):
+        if not 1 <= (whole(os.environ.get(name, "")) or 0) <= WIDEST:  # rich fails at `²`, and fills what it is told
+            os.environ.pop(name, None)
     for number in (0, 1, 2):
         try:
             os.fstat(number)

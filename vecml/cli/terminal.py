@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from vecml.errors import SettingError, VecmlError
 from vecml.foreign_text import clean
+from vecml.numbers import whole
 from vecml.warnings import CODES, VecmlWarning
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def console(stream: TextIO | None = None) -> "Console":
     from vecml.cli.clean_console import CleanConsole
 
     target = stream or sys.stdout
-    width = int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdigit() else None
+    width = whole(os.environ.get("COLUMNS", ""))
     if width is None and not target.isatty():
         width = 80
     return CleanConsole(

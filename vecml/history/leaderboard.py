@@ -13,6 +13,7 @@ from typing import Literal
 
 from vecml.history.recorded import RecordedSetting, Setting, settings_alike
 from vecml.measure.claim import Relation, claim_on_record
+from vecml.numbers import whole
 
 FEWEST_LAUNCHES = 3  # of a comparison that may say which settings tie: with fewer there is no verdict
 SITTINGS = 5  # for an interval over sittings
@@ -101,7 +102,7 @@ def boards(recorded: Sequence[RecordedSetting]) -> tuple[Board, ...]:
     groups: dict[tuple[str, int | None, int | None], list[tuple[Setting, RecordedSetting]]] = {}
     for setting, one in zip(settings_alike(settings), settings, strict=True):
         request = one.setting.get("request_rows", "none")
-        key = (one.architecture_digest, _scale(one.n_rows), int(request) if request.isdigit() else None)
+        key = (one.architecture_digest, _scale(one.n_rows), whole(request))
         groups.setdefault(key, []).append((setting, one))
     found = [
         Board(*key, places=_ranked(group), subject=max(group, key=lambda entry: entry[1].started)[1].subject)

@@ -11,6 +11,7 @@ from datetime import datetime
 from vecml.inference.setting import is_only_precision
 from vecml.measure.claim import BUSY
 from vecml.measure.verdict import DISTURBED
+from vecml.numbers import whole
 
 CHOSEN = "block_rows"  # chosen for the machine where it is left open, so that it may differ from day to day
 NONE = "none"
@@ -107,8 +108,7 @@ def without_disturbed_baselines(recorded: Sequence[RecordedSetting]) -> list[Rec
 
 
 def _threads(one: RecordedSetting) -> int:
-    text = one.setting.get("threads", "")
-    return int(text) if text.isdigit() else 1
+    return whole(one.setting.get("threads", "")) or 1
 
 
 def settings_alike(recorded: Sequence[RecordedSetting]) -> list[Setting]:
