@@ -111,6 +111,13 @@ def sweep_beside(path: Path) -> None:
                 _remove_hidden(Path(entry.path))
 
 
+def sweep_within(folder: Path) -> None:
+    """Remove the hidden files that killed processes left beside outputs in `folder` and below it."""
+    with suppress(OSError):
+        for path in folder.rglob(".*"):
+            _remove_hidden(path)
+
+
 def _start(path: Path) -> str:
     """Give the beginning of the names of hidden files beside `path`."""
     return f".{os.fsdecode(os.fsencode(path.name)[:LONGEST_NAME])}."

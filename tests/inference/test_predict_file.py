@@ -14,7 +14,7 @@ from vecml.data.raw import raw_columns
 from vecml.data.stream import open_file
 from vecml.engines.registry import load_engine
 from vecml.errors import DataError, SettingError, StoreError
-from vecml.inference import predict_file as predict_file_module
+from vecml.inference import output_columns
 from vecml.inference.infer import in_layout
 from vecml.inference.predict import predict
 from vecml.inference.predict_file import block_rows_of, check_output, predict_file, runnable
@@ -105,7 +105,7 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(predict_file_module._Layout, "table", full)
+    monkeypatch.setattr(output_columns.OutputColumns, "table", full)
     model = classifier()
     file = open_file(written(tmp_path / "a.parquet", table()), model.encoding)
     with pytest.raises(StoreError, match=rf"^cannot write {tmp_path}/o\.parquet: No space left on device$"):

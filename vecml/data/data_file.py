@@ -1,9 +1,10 @@
 """A data file that has the columns a model needs, and how a message names a row of it."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vecml.data.dialect import Dialect
 from vecml.data.encoding import Encoding
@@ -27,6 +28,8 @@ class DataFile:
         n_rows: the number of rows, where the file states it; None where the file must be read to count them.
         table: the whole table, of a source that is no single file.
         dialect: how a text file writes its table; None for a file of another kind.
+        groups: the row groups of a Parquet file to read; None: all.
+        source: opens a Parquet file that is not on this machine; None: it is read at `path`.
         filled: counts the markers of missing values while the rows are read.
     """
 
@@ -38,6 +41,8 @@ class DataFile:
     n_rows: int | None
     table: "pa.Table | None" = field(default=None, repr=False)
     dialect: Dialect | None = field(default=None, repr=False)
+    groups: range | None = None
+    source: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
     filled: Filled = field(default_factory=Filled, repr=False, compare=False)
 
     @property

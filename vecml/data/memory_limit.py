@@ -23,11 +23,14 @@ UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
 FIRST_SAID = 1 << 30  # bytes of text from which on the size is said as it grows
 
 
-def bytes_of(text: str) -> int:
-    """The bytes that a text such as `4GB`, `500 MiB` or `1.5G` names; raises SettingError for another."""
+def bytes_of(text: str, flag: str = "--max-memory") -> int:
+    """The bytes that a text such as `4GB`, `500 MiB` or `1.5G` names; raises SettingError for another.
+
+    `flag` is what the user gave it to.
+    """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT])(i?)B?\s*", text, re.IGNORECASE)
     if found is None or float(found[1]) <= 0:
-        raise SettingError(f"--max-memory {text}: not an amount of memory", "for example --max-memory 4GB")
+        raise SettingError(f"{flag} {text}: not an amount of memory", f"for example {flag} 4GB")
     return int(float(found[1]) * (1024 if found[3] else 1000) ** UNITS[found[2].upper()])
 
 

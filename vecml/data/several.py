@@ -7,7 +7,7 @@ those of one file follow from all of its rows.
 import glob
 import re
 from collections.abc import Collection, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -81,7 +81,7 @@ def read_several(
 
     from vecml.data.na_words import marked, with_words, word_columns  # noqa: PLC0415 -- imports pyarrow
 
-    once = _Once(say)
+    once = Once(say)
     with stage("reading files", len(files)) as advance:
         arrows = [file for file in files if suffix_of(file) in (".feather", ".arrow")]
         if arrows:
@@ -95,7 +95,7 @@ def read_several(
     names = tables[0].column_names
     for file, table in zip(files[1:], tables[1:], strict=True):
         _check_names(file, table.column_names, files[0], names)
-    unlike = [name for name in names if _are_unlike([table[name].type for table in tables])]
+    unlike = [name for name in names if are_unlike([table[name].type for table in tables])]
     if unlike:
         for name in unlike:
             _check_text(name, files, tables)
@@ -137,7 +137,7 @@ def _codes(files: Sequence[Path], tables: "Sequence[pa.Table]", names: Sequence[
     return found
 
 
-def partitions(files: Sequence[Path], needed: Collection[str] = ()) -> list[dict[str, str | None]]:
+def partitions(files: Sequence[PurePath], needed: Collection[str] = ()) -> list[dict[str, str | None]]:
     """The names and values of the folders `name=value` above each file that all files have; None is no value.
 
     From the first on that differs between the files, or that is `needed`: those above it say where the table lies.
@@ -149,7 +149,7 @@ def partitions(files: Sequence[Path], needed: Collection[str] = ()) -> list[dict
     return [{name: one[name] for name in common[min(begins, default=len(common)) :]} for one in made]
 
 
-def partition_of(file: Path) -> dict[str, str | None]:
+def partition_of(file: PurePath) -> dict[str, str | None]:
     """The names and values of the folders `name=value` above a file."""
     pairs = (folder.split("=", 1) for folder in file.parts[:-1] if "=" in folder)
     return {unquote(name): None if value == NO_VALUE else unquote(value) for name, value in pairs}
@@ -173,8 +173,8 @@ def _check_names(file: Path, names: Sequence[str], first: Path, expected: Sequen
     )
 
 
-def _are_unlike(kinds: "Sequence[pa.DataType]") -> bool:
-    """Whether the types of a column in several files have no type in common."""
+def are_unlike(kinds: "Sequence[pa.DataType]") -> bool:
+    """Whether the types of a column in several files have no type in common (Arrow types)."""
     import pyarrow as pa  # noqa: PLC0415 -- heavy
 
     plain = {kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds}
@@ -222,10 +222,11 @@ def _with_partitions(table: "pa.Table", values: dict[str, str | None], file: Pat
     return table
 
 
-class _Once:
+class Once:
     """Says what several files have in common once, with the first file's name."""
 
     def __init__(self, say: Say) -> None:
+        """`say` hears each sentence for the first time that it is said of any file."""
         self._say, self._said = say, set[str]()
 
     def __call__(self, what: str, instead: dict[str, Any] | None) -> None:

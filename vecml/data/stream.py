@@ -17,7 +17,7 @@ from vecml.data.column_names import typeable_names
 from vecml.data.data_file import DataFile, count_rows_from
 from vecml.data.dialect import LOOK, AskedFormat, Dialect
 from vecml.data.encoding import KIND_IN_WORDS, Encoding
-from vecml.data.files import TEXTS, arrow_errors, check_distinct, check_file, read_file, suffix_of, tell, warn_of
+from vecml.data.files import TEXTS, Say, arrow_errors, check_distinct, check_file, read_file, suffix_of, tell, warn_of
 from vecml.data.origin import has_partition, is_single_file, read_data
 from vecml.data.raw import raw_columns, read_as_text, word_names
 from vecml.data.read_ahead import read_ahead, rebatch
@@ -67,10 +67,18 @@ def open_data(
         return open_file(Path(data).expanduser(), encoding, carried, asked)
     table, name = read_data(data, query, read_as_text(encoding), asked, warn_of, word_names(encoding), needed)
     table = table.rename_columns(typeable_names(table.column_names))
-    return _checked(DataFile(Path(name), encoding, tuple(carried), {}, (), table.num_rows, table), table.schema, name)
+    return checked_file(
+        DataFile(Path(name), encoding, tuple(carried), {}, (), table.num_rows, table), table.schema, name
+    )
 
 
-def open_file(path: Path, encoding: Encoding, carried: Sequence[str] = (), asked: AskedFormat = LOOK) -> DataFile:
+def open_file(
+    path: Path,
+    encoding: Encoding,
+    carried: Sequence[str] = (),
+    asked: AskedFormat = LOOK,
+    say: Say = warn_of,
+) -> DataFile:
     """Check the names and types of a file's columns before its rows are read.
 
     Args:
@@ -78,28 +86,32 @@ def open_file(path: Path, encoding: Encoding, carried: Sequence[str] = (), asked
         encoding: names the columns that the model reads.
         carried: columns to copy to the output.
         asked: what the user says of a text file; the rest is found by looking, and told (VML050).
+        say: hears what was found by looking.
 
     Raises DataError if it cannot be opened, or a column is missing, occurs twice or has another type than in training.
     """
     check_file(path)
     dialect = None
-    if _is_csv(path):
+    if is_csv(path):
         dialect = find_dialect(path, asked)
-        tell(path, dialect, warn_of)
+        tell(path, dialect, say)
         dialect = with_typeable_names(path, dialect)
     schema, n_rows = _schema(path, dialect)
     check_distinct(schema.names, path.name)
     file = DataFile(path, encoding, tuple(carried), {}, (), n_rows, dialect=dialect)
-    return _checked(file, schema, path.name)
+    return checked_file(file, schema, path.name)
 
 
-def _checked(file: DataFile, schema: "pa.Schema", source: str) -> DataFile:
-    """The file with what its schema says of the carried columns and of the others."""
+def checked_file(file: DataFile, schema: "pa.Schema", source: str) -> DataFile:
+    """The file with what its schema says of the carried columns and of the others; `source` is its name for people.
+
+    Raises DataError for a column that is missing or has another type than in training.
+    """
     needed = [column.name for column in file.encoding.columns]
     missing = [name for name in (*needed, *file.carried) if name not in schema.names]
     if missing:
         raise _missing(missing, schema.names, needed, source)
-    if file.table is not None or _is_parquet(file.path):
+    if file.table is not None or is_parquet(file.path):
         _check_types(schema, file.encoding)
     chosen = tuple(dict.fromkeys(file.carried))
     extra = tuple(name for name in schema.names if name not in {*needed, *chosen})
@@ -112,17 +124,28 @@ def blocks(file: DataFile, block_rows: int) -> Iterator[Block]:
 
     Raises DataError if the file or a value cannot be used; for a value it names the row.
     """
-    if file.table is not None:
-        source = _unstreamed
-    else:
-        source = _parquet if _is_parquet(file.path) else csv_tables if _is_csv(file.path) else _unstreamed
-    with read_ahead(lambda: rebatch(source(file, block_rows), block_rows)) as tables:
+    with read_ahead(lambda: rebatch(tables_of(file, block_rows), block_rows)) as tables:
         first_row = 0
         for table in tables:
             needed = len(file.encoding.columns)
             columns = _columns(table.select(range(needed)), file, first_row)
             yield Block(first_row, columns, table.select(range(needed, table.num_columns)))
             first_row += table.num_rows
+
+
+def tables_of(file: DataFile, most_rows: int) -> "Iterator[pa.Table]":
+    """Read the file's rows in order as tables of any size, each with the columns `file.block_columns`.
+
+    Args:
+        file: from `open_file`; of a Parquet file with `groups`, only those row groups are read.
+        most_rows: rows of a table where the format leaves the choice.
+
+    Raises DataError if the file cannot be read.
+    """
+    if file.table is not None:
+        return _unstreamed(file, most_rows)
+    source = _parquet if is_parquet(file.path) else csv_tables if is_csv(file.path) else _unstreamed
+    return source(file, most_rows)
 
 
 def _columns(table: "pa.Table", file: DataFile, first_row: int) -> tuple[Column, ...]:
@@ -153,17 +176,19 @@ def _check_types(schema: "pa.Schema", encoding: Encoding) -> None:
             raise DataError(f"column {column.name!r} is {shown}, but was {was} in training", error.hint) from None
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
+    """Whether the file's suffix says that it is Parquet."""
     return suffix_of(path) in (".parquet", ".pq")
 
 
-def _is_csv(path: Path) -> bool:
+def is_csv(path: Path) -> bool:
+    """Whether the file's suffix says that it is text with a separator."""
     return suffix_of(path) in TEXTS
 
 
 def _schema(path: Path, dialect: Dialect | None) -> "tuple[pa.Schema, int | None]":
     """Return the names and types of the file's columns (all text in a CSV), and its number of rows or None."""
-    if _is_parquet(path):
+    if is_parquet(path):
         with arrow_errors(path, "Parquet"):
             with pq.ParquetFile(path) as file:
                 return file.schema_arrow, file.metadata.num_rows
@@ -177,10 +202,11 @@ def _schema(path: Path, dialect: Dialect | None) -> "tuple[pa.Schema, int | None
 
 def _parquet(file: DataFile, block_rows: int) -> "Iterator[pa.Table]":
     with arrow_errors(file.path, "Parquet"):
-        with pq.ParquetFile(file.path, buffer_size=BUFFER_BYTES, page_checksum_verification=True) as opened:
+        source = file.path if file.source is None else file.source()
+        with pq.ParquetFile(source, buffer_size=BUFFER_BYTES, page_checksum_verification=True) as opened:
             row_bytes = _row_bytes(opened.schema_arrow, file.read_columns)
             # One row group at a time: Arrow's iterator over all of them keeps what it has read until it ends.
-            for group in range(opened.metadata.num_row_groups):
+            for group in range(opened.metadata.num_row_groups) if file.groups is None else file.groups:
                 if row_bytes and opened.metadata.row_group(group).num_rows * row_bytes <= WHOLE_GROUP_BYTES:
                     table = opened.read_row_group(group, columns=file.read_columns, use_threads=True)
                     table.validate(full=True)

@@ -1,0 +1,1 @@
+"""Labels for many files: a plan of units, each of which becomes one part, and a manifest of all parts."""

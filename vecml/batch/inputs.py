@@ -1,0 +1,205 @@
+"""The files to label, in their order, from folders, patterns, lists or addresses, and what tells that one changed."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pyarrow import fs
+
+from vecml.batch.places import Place, is_address, of_address, place_errors, place_of
+from vecml.data.files import KNOWN, check_file, is_known
+from vecml.data.several import partition_of, partitions, several
+from vecml.errors import DataError, SettingError
+
+PATTERN = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file to label.
+
+    Attributes:
+        address: its absolute path, or its address.
+        size: in bytes.
+        stamp: what changes with its content: the time of its last change in nanoseconds, or an object's ETag; empty
+            until the file is opened, where listing does not say it.
+        folder: the Hive folders of the output that its rows go to, `year=2024/month=1`, or nothing.
+    """
+
+    address: str
+    size: int
+    stamp: str
+    folder: str = ""
+
+    @property
+    def constants(self) -> dict[str, str | None]:
+        """The values of the Hive folders, by name."""
+        return partition_of(PurePosixPath(self.folder) / "file") if self.folder else {}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All files to label.
+
+    Attributes:
+        files: in the order in which they are labelled.
+        roots: the folders and files that were named, for which no output may lie within.
+        options: of the address, such as `region=eu-west-1`.
+    """
+
+    files: tuple[Input, ...]
+    roots: tuple[str, ...]
+    options: str = ""
+
+
+def find_inputs(data: str | Path | Sequence[str | Path], needed: Collection[str]) -> Inputs:
+    """List the files that `data` names; none is opened.
+
+    Args:
+        data: a folder, a pattern, names with commas between them, or a sequence of any of these; paths or addresses.
+        needed: columns that a model has; a folder `name=value` above the files may hold one.
+
+    Raises DataError where there is no file, or a name or a bucket does not exist.
+    """
+    named = [str(data)] if isinstance(data, str | Path) else [str(one) for one in data]
+    if len(named) == 1 and any(map(is_address, named[0].split(","))):
+        named = [one.strip() for one in named[0].split(",")]
+    if not named:
+        raise DataError("the list of files is empty", "name at least one file")
+    files: list[Input] = []
+    options: set[str] = set()
+    hive: list[str] = []
+    for one in named:
+        found, below = _remote(one) if is_address(one) and not one.lower().startswith("file:") else _local(one)
+        files += found
+        hive += below
+        options.add(one.partition("?")[2] if is_address(one) else "")
+    if len(options) > 1:
+        raise SettingError("--data: addresses with different options after `?`", "label them one after the other")
+    twice = len(files) - len({file.address for file in files})
+    if twice:
+        raise DataError(f"{twice} of {len(files)} files are named more than once", "name each once")
+    roots = tuple(_root(one) for one in named)
+    return Inputs(_with_folders(files, {*needed, *hive}), roots, options.pop())
+
+
+def check_unchanged(file: Input, options: str, place: Place | None = None) -> None:
+    """Raise DataError where the file has another size or stamp than in the plan, or is gone."""
+    size, stamp = stamp_of(place or of_address(file.address, options))
+    if (size, stamp) != (file.size, file.stamp):
+        what = f"it had {file.size:,} bytes and has {size:,}" if size != file.size else "it was written again"
+        raise DataError(
+            f"{file.address} has changed since the plan was made: {what}", "label what is there now in a new folder"
+        )
+
+
+def stamp_of(place: Place) -> tuple[int, str]:
+    """The size in bytes, and the stamp of a file as it is now; raises DataError where it is gone."""
+    with place_errors(place, "read"):
+        if place.is_local:
+            there = Path(place.path).stat()
+            return there.st_size, str(there.st_mtime_ns)
+        with place.system.open_input_file(place.path) as file:
+            return file.size(), _tag(file.metadata(), place)
+
+
+def _tag(metadata: dict[bytes, bytes], place: Place) -> str:
+    """The ETag of an object, or the time of its last change where the system has none."""
+    for name, value in (metadata or {}).items():
+        if name.lower() == b"etag":
+            return value.decode("latin-1").strip('"')
+    (information,) = place.system.get_file_info([place.path])
+    return str(information.mtime_ns)
+
+
+def _root(text: str) -> str:
+    place = place_of(text, "--data")
+    if not PATTERN.search(place.address):
+        return place.address
+    parts = place.address.split("/")
+    first = next(index for index, part in enumerate(parts) if PATTERN.search(part))
+    return "/".join(parts[:first])
+
+
+def _local(text: str) -> tuple[list[Input], list[str]]:
+    place = place_of(text, "--data")
+    found = several(place.path if text.lower().startswith("file:") else text)
+    paths = [Path(place.path)] if found is None else found
+    if found is None:
+        check_file(paths[0])
+    files = []
+    for path in paths:
+        one = place_of(str(path), "--data")
+        with place_errors(one, "read"):
+            there = path.stat()
+        files.append(Input(one.address, there.st_size, str(there.st_mtime_ns)))
+    base = Path(place.path)
+    below = (
+        [name for file in files for name in partition_of(Path(file.address).relative_to(base))] if base.is_dir() else []
+    )
+    return files, list(dict.fromkeys(below))
+
+
+def _remote(text: str) -> tuple[list[Input], list[str]]:
+    """The files of an address; their stamps are read with their footers."""
+    place = place_of(text, "--data")
+    pattern = PATTERN.search(place.path)
+    base = place.path
+    if pattern:
+        base = place.path[: pattern.start()].rsplit("/", 1)[0]
+    start = Place(place.address[: len(place.address) - len(place.path) + len(base)], base, place.system)
+    with place_errors(start, "listed"):
+        (there,) = place.system.get_file_info([base])
+        if there.type == fs.FileType.File:
+            listed = [there]
+        elif there.type == fs.FileType.NotFound:
+            listed = []
+        else:
+            listed = place.system.get_file_info(fs.FileSelector(base, recursive=True))
+    if not listed and there.type == fs.FileType.NotFound:
+        raise DataError(f"{start.address} is not there", "mend the address")
+    wanted = _matching(place.path) if pattern else None
+    files = []
+    for one in sorted(listed, key=lambda found: PurePosixPath(found.path).parts):
+        name = one.path.removeprefix(base).lstrip("/")
+        hidden = any(part.startswith((".", "_")) for part in name.split("/"))
+        if one.type != fs.FileType.File or (hidden and one.path != base) or not is_known(Path(one.path)):
+            continue
+        if wanted is None or wanted.fullmatch(one.path):
+            address = start.address if one.path == base else start.below(name).address
+            files.append(Input(address, one.size, ""))
+    if not files:
+        raise DataError(f"{place.address} holds no data file", KNOWN)
+    below = [] if pattern else [name for file in files for name in partition_of(_relative(file.address, start.address))]
+    return files, list(dict.fromkeys(below))
+
+
+def _relative(address: str, base: str) -> PurePosixPath:
+    return PurePosixPath(address.removeprefix(base).lstrip("/"))
+
+
+def _matching(path: str) -> "re.Pattern[str]":
+    """A pattern of names with `*`, `?`, `[...]` and `**` for any folders, as a regular expression."""
+    kinds = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", path)
+    return re.compile("".join(kinds.get(one) or (one if one.startswith("[") else re.escape(one)) for one in pieces))
+
+
+def _with_folders(files: Sequence[Input], needed: Collection[str]) -> tuple[Input, ...]:
+    """The files, each with the Hive folders that the output keeps."""
+    paths = [PurePosixPath(file.address) for file in files]
+    made = partitions(paths, needed)
+    if not any(made):
+        return tuple(files)
+    return tuple(
+        Input(file.address, file.size, file.stamp, _folder(path, kept))
+        for file, path, kept in zip(files, paths, made, strict=True)
+    )
+
+
+def _folder(path: PurePosixPath, kept: Collection[str]) -> str:
+    """The folders `name=value` of a path whose names are kept, as they are written."""
+    return "/".join(
+        part for part in path.parts[:-1] if "=" in part and set(partition_of(PurePosixPath(part) / "file")) & {*kept}
+    )
