@@ -41,6 +41,7 @@ def told(*columns: Column, label_N: Any = LABEL, keep: tuple[str, ...] = ()) -> 
 
 
 OWN = number(RNG.normal(size=N), "own")
+OWN_300 = number(np.sin(np.arange(300) ** 2.0), "own")
 
 
 @given(st.integers(0, 1), st.floats(0, 0.4), st.integers(0, 99))
@@ -167,3 +168,11 @@ def test_columns_that_a_model_has_stay(table: Path) -> None:
     with pytest.warns(VecmlWarning, match="VML04"):
         read = load_table(make_config({"data": str(table), "target": "label"}), needed=["unnamed_1", "own"])
     assert [column.name for column in read.columns] == ["unnamed_1", "own"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_number_that_is_zero_in_one_class_alone_is_told_though_its_other_values_are_rare(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    label_N = (rng.random(300) < 0.4).astype(int)
+    refund = number(np.where(label_N == 1, rng.integers(1, 70, 300), 0), "refund")
+    assert told(OWN_300, refund, label_N=label_N) == (["own", "refund"], [("VML042", "refund")])

@@ -132,7 +132,12 @@ class _Alone:
 
     def accuracy(self, column: Column) -> float:
         """Share of the rows that are right by this column alone; the majority's where it has too many values."""
-        place, n_values = self._places(column.values_N[self._rows], column.kind == "number")
+        return max(
+            self._right(*places) for places in self._places(column.values_N[self._rows], column.kind == "number")
+        )
+
+    def _right(self, place: NDArray[np.int64], n_values: int) -> float:
+        """Share of the rows that are right by the place that each has in a table of n_values."""
         if n_values * self._classes > MOST_COUNTS:
             return self.majority
         cell = place * self._classes + self._label
@@ -143,16 +148,22 @@ class _Alone:
         said = np.where(others.any(axis=2), others.argmax(axis=2), commonest[:, None])
         return float((said[self._fold, place] == self._label).mean())
 
-    def _places(self, values: NDArray[np.generic], is_number: bool) -> tuple[NDArray[np.int64], int]:
-        """The place of each value among the distinct ones, or its bin; missing ones have a place of their own."""
+    def _places(self, values: NDArray[np.generic], is_number: bool) -> list[tuple[NDArray[np.int64], int]]:
+        """The place of each value among the distinct ones, or its bin, and how many there are; missing ones have their own.
+
+        Numbers of which some are rare are placed in both ways: of a value that no other row has, its neighbours tell.
+        """
         if not is_number:
             codes = values.astype(np.int64) - MISSING_CODE
-            return codes, int(codes.max()) + 1
-        distinct, place = np.unique(values, return_inverse=True)
-        if len(distinct) * ROWS_A_VALUE <= len(values) or len(distinct) <= MOST_BINS // 4:
-            return place, len(distinct)
+            return [(codes, int(codes.max()) + 1)]
+        distinct, place, rows = np.unique(values, return_inverse=True, return_counts=True)
         bins = int(np.clip(len(values) // (2 * FOLDS), 2, MOST_BINS))
-        return place * bins // len(distinct), bins
+        binned = place * bins // len(distinct), bins
+        if len(distinct) <= MOST_BINS // 4:
+            return [(place, len(distinct))]
+        if len(distinct) * ROWS_A_VALUE > len(values):
+            return [binned]
+        return [(place, len(distinct)), binned] if rows.min() < 2 * FOLDS else [(place, len(distinct))]
 
     def is_suspicious(self, accuracy: float) -> bool:
         """Whether hardly any error is left, also compared with always guessing the commonest class."""
