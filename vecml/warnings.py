@@ -50,6 +50,7 @@ CODES: dict[str, str] = {
     "VML043": "rows of the test part have the same features as rows of the training part",
     "VML044": "rare classes were dropped or merged",
     "VML045": "a target was cut into fewer classes than asked for",
+    "VML046": "a number may stand for a missing value",
     "VML050": "how a file writes its table was found by looking at it",
 }
 

@@ -149,7 +149,7 @@ class _Alone:
         return float((said[self._fold, place] == self._label).mean())
 
     def _places(self, values: NDArray[np.generic], is_number: bool) -> list[tuple[NDArray[np.int64], int]]:
-        """The place of each value among the distinct ones, or its bin, and how many there are; missing ones have their own.
+        """The place of each value among the distinct ones, or its bin, and how many there are; missing ones have one.
 
         Numbers of which some are rare are placed in both ways: of a value that no other row has, its neighbours tell.
         """

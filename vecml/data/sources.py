@@ -22,6 +22,7 @@ from vecml.data.classes import check_classes, check_fewest, rows_for_testing, wi
 from vecml.data.column_names import typeable_names
 from vecml.data.dialect import asked_of
 from vecml.data.digest import table_digest
+from vecml.data.doubts import tell_doubts
 from vecml.data.findings import Findings
 from vecml.data.handed import is_python
 from vecml.data.leaks import without_leaks
@@ -259,6 +260,7 @@ def _labelled(read: Labelled, advice: Advice, needed: Collection[str]) -> Table:
     if not varying and not findings.refusals:
         raise DataError(f"no feature column is left: {findings.told()}", _as_categories(advice))
     useful = without_leaks(varying, label_N, len(classes), {*config.keep, *needed}, findings)
+    tell_doubts(useful, classes, findings)
     used = {read.target, *(column.name for column in useful)}
     findings.decisions += [decision for decision in read.naming.decisions if decision.column in used]
     findings.settle(config.strict, advice.command, is_rest_useful=bool(useful))
