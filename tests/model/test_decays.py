@@ -15,7 +15,7 @@ from vecml.data.split import Split
 from vecml.errors import TrainingError
 from vecml.model import train as training_module
 from vecml.model.course import EQUAL_SHARE, Course, as_good
-from vecml.model.recipe import DECAYS, FOLD_ROWS, make_recipe
+from vecml.model.recipe import DECAYS, FOLD_ROWS, RATE, make_recipe
 from vecml.model.train import Training, train
 from vecml.model.until_done import train_until_done
 from vecml.warnings import VecmlWarning
@@ -129,3 +129,30 @@ def test_a_clock_that_ends_the_second_is_said_with_the_command_that_repeats_it(
     assert f"--weight-decay {ended.recipe.weight_decay} --max-steps {course.steps} --max-seconds 100000.0" in line
     again = {"weight_decay": ended.recipe.weight_decay, "max_steps": course.steps, "max_seconds": 100_000.0}
     assert train(split, config.model_copy(update=again)).model.digest == ended.model.digest
+
+
+def with_codes(split: Split) -> Split:
+    """A feature that tells the label, beside one for each of many codes, which are soon learnt by heart."""
+    rng = np.random.default_rng(3)
+    codes_FN = np.zeros((100, split.train.n_rows), np.float32)
+    codes_FN[rng.integers(0, 100, split.train.n_rows), np.arange(split.train.n_rows)] = 1
+    signal_N = rng.standard_normal(split.train.n_rows).astype(np.float32)
+    label_N = (signal_N + 0.8 * rng.standard_normal(split.train.n_rows) > 0).astype(np.int64)
+    x_FN = np.vstack([signal_N, codes_FN])
+    return dataclasses.replace(split, train=dataclasses.replace(split.train, x_FN=x_FN, label_N=label_N))
+
+
+def test_where_nothing_is_better_than_the_majority_smaller_steps_are_tried(tmp_path: Path) -> None:
+    split, config = split_of(tmp_path, n_rows=300, learning_rate=None)
+    split = with_codes(split)
+    usual = train(split, config.model_copy(update={"learning_rate": RATE}))
+    assert course_of(usual).best_step == 0
+    training = train(split, config)
+    assert training.recipe is not None
+    assert training.recipe.learning_rate == RATE / 10
+    first = course_of(training).held_out_losses[0]
+    assert course_of(training).best_loss < (1 - EQUAL_SHARE) * first
+    right = training.model.wide_logits(split.train.x_FN).argmax(axis=1) == split.train.label_N
+    assert right.mean() > 0.7
+    given = {"learning_rate": RATE / 10, "weight_decay": training.recipe.weight_decay}
+    assert train(split, config.model_copy(update=given)).model.digest == training.model.digest

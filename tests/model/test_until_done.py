@@ -64,7 +64,9 @@ def test_it_is_as_good_as_logistic_regression_on_what_is_linear(tmp_path: Path) 
     assert training.course.best_loss < 0.3
     recipe = make_recipe(config, split.train.n_rows)
     assert training.recipe is not None
-    assert training.recipe == dataclasses.replace(recipe, weight_decay=training.recipe.weight_decay, decays=())
+    assert training.recipe == dataclasses.replace(
+        recipe, weight_decay=training.recipe.weight_decay, decays=(), rates=()
+    )
     assert training.recipe.weight_decay in recipe.decays
 
 

@@ -91,10 +91,11 @@ def may_be_thousands(values_N: NDArray[np.generic]) -> bool:
 
     `1.037` and `980` beside each other are 1,037 and 980 where a point stands between thousands; `0.037` is none.
     """
-    values_N = np.abs(values_N[~np.isnan(values_N.astype(np.float64))]).astype(np.float64)
-    if not len(values_N) or values_N.max() >= THOUSAND or bool(((values_N > 0) & (values_N < 1)).any()):
+    size_N: NDArray[np.float64] = np.abs(values_N.astype(np.float64))
+    size_N = size_N[~np.isnan(size_N)]
+    if not len(size_N) or size_N.max() >= THOUSAND or bool(((size_N > 0) & (size_N < 1)).any()):
         return False
-    thousands_N = values_N * THOUSAND
+    thousands_N = size_N * THOUSAND
     is_whole_N = np.abs(thousands_N - np.round(thousands_N)) < 1e-6 * np.maximum(1, thousands_N)
-    needs_three_N = np.abs(values_N * 100 - np.round(values_N * 100)) > 1e-6
+    needs_three_N = np.abs(size_N * 100 - np.round(size_N * 100)) > 1e-6
     return bool(is_whole_N.all() and needs_three_N.mean() >= 0.5)

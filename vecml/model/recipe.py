@@ -15,6 +15,7 @@ FOLDS = 5
 WIDER_ROWS = 20_000  # training rows above which the network is wider
 RATE = 4e-3
 DECAYS = (0.1, 3.0)  # up to FOLD_ROWS both are tried; a later one is kept where its held-out loss is as good
+SMALLER_RATES = (RATE / 10,)  # tried where nothing better than the majority's answer is found at RATE
 OWN_RATE = 1e-3  # a class of the user's own may have any depth: Adam's usual step size
 
 
@@ -32,6 +33,8 @@ class Recipe:
         learning_rate: Adam's step size.
         weight_decay: share of the weights that a step of size 1 takes away; biases keep theirs.
         decays: the values of `weight_decay` that are tried, and held-out rows choose one; empty: nothing is open.
+        rates: values of `learning_rate` that are tried where held-out rows find no step better than the majority's
+            answer; empty: the rate is given.
         class_weight: `balanced`: a row counts in inverse proportion to its class's share.
         folds: parts of the training rows that are held out in turn, each from a network of its own that goes through
             the same steps, while the network that is kept learns all rows. 1: a single part is held out, of
@@ -46,6 +49,7 @@ class Recipe:
     learning_rate: float
     weight_decay: float
     decays: tuple[float, ...] = ()
+    rates: tuple[float, ...] = ()
     class_weight: ClassWeight = "none"
     folds: int = 0
     max_steps: int = 0
@@ -74,7 +78,8 @@ def make_recipe(config: TrainingConfig, n_rows: int) -> Recipe:
 
     - width: 64 up to 20,000 training rows, then 128;
     - batch: 32 rows up to 2,000 training rows, then the power of two next to a sixtieth of them, 1,024 at most;
-    - learning rate 0.004 (a class of the user's own: 0.001);
+    - learning rate 0.004 (a class of the user's own: 0.001); where no step of that is better on held-out rows than the
+      majority's answer, 0.0004, kept if its held-out loss is lower by `vecml.model.course.EQUAL_SHARE`;
     - weight decay 0.1, decoupled: a step takes 0.04 % of a weight away (a class of the user's own: 0). Up to 5,000
       training rows a network with 3 is trained as well, and kept unless its held-out loss is higher by more than
       `vecml.model.course.EQUAL_SHARE` of the majority's;
@@ -104,6 +109,7 @@ def make_recipe(config: TrainingConfig, n_rows: int) -> Recipe:
         learning_rate=default_rate if config.learning_rate is None else config.learning_rate,
         weight_decay=(0.0 if own else DECAYS[0]) if config.weight_decay is None else config.weight_decay,
         decays=DECAYS if is_decay_open else (),
+        rates=SMALLER_RATES if automatic and not own and config.learning_rate is None and not config.tune else (),
         class_weight=config.class_weight,
         folds=folds if automatic else 0,
         max_steps=max_steps if automatic else 0,

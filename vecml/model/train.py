@@ -21,7 +21,7 @@ from vecml.data.remedy import command
 from vecml.data.split import Split
 from vecml.errors import TrainingError, VecmlError, one_line
 from vecml.model.adam import Adam
-from vecml.model.course import Course, as_good
+from vecml.model.course import EQUAL_SHARE, Course, as_good
 from vecml.model.epochs import epoch
 from vecml.model.evaluate import UNBALANCED_SHARE
 from vecml.model.held_out import HeldOut, judging_parts
@@ -128,7 +128,8 @@ def _say_unbalanced(split: Split, config: TrainingConfig) -> None:
 def _chosen(config: TrainingConfig, recipe: Recipe, trained: Recipe | None) -> dict[str, Any]:
     """The settings that held-out rows chose, in place of choosing: with other bounds they may choose others."""
     if not config.tune:
-        return {"weight_decay": trained.weight_decay} if trained is not None and recipe.decays else {}
+        decay = {"weight_decay": trained.weight_decay} if trained is not None and recipe.decays else {}
+        return decay | ({"learning_rate": trained.learning_rate} if trained is not None and recipe.rates else {})
     chosen = {"hidden": recipe.hidden, "learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     return {"tune": None, **chosen}
 
@@ -153,14 +154,40 @@ def _say_bound(course: Course, config: TrainingConfig, chosen: Mapping[str, Any]
 
 
 def _train_held_out(data: Prepared, shape: Architecture, recipe: Recipe, seeds: range) -> Training:
-    """Train with each of the recipe's decays in turn, and keep a later one where its held-out loss is as good.
+    """Train at the recipe's rate; where no step is better than the majority's answer, at its smaller ones too.
 
-    The recipe of what comes out has that decay, and a training that is given it makes the same weights. All of them
-    together may take the recipe's max_seconds; where the clock ended one, `seconds` is the reason.
+    Where a few features have very large values in few rows, as categories of one or two rows have, a step at the usual
+    rate learns them by heart. The recipe of what comes out has that rate and decay, and a training that is given them
+    makes the same weights. All of them together may take the recipe's max_seconds; where the clock ended one, `seconds`
+    is the reason.
     """
     end = time.perf_counter() + recipe.max_seconds
-    first, *others = (replace(recipe, weight_decay=one, decays=()) for one in recipe.decays or (recipe.weight_decay,))
+    kept, course = _train_decays(data, shape, replace(recipe, rates=()), seeds, end)
+    for rate in recipe.rates:
+        if course.best_step or course.reason == "seconds":
+            break
+        smaller = replace(recipe, learning_rate=rate, rates=())
+        training, other = _train_decays(data, shape, smaller, seeds, end)
+        if other.best_loss < (1 - EQUAL_SHARE) * course.best_loss:
+            kept, course = training, other
+        if other.reason == "seconds":
+            course = replace(course, reason="seconds")
+    return replace(kept, course=course)
+
+
+def _train_decays(
+    data: Prepared, shape: Architecture, recipe: Recipe, seeds: range, end: float
+) -> tuple[Training, Course]:
+    """Train with each of the recipe's decays in turn, and keep a later one where its held-out loss is as good.
+
+    `end` is when the time for it is over, by `time.perf_counter`.
+    """
+    first, *others = (
+        replace(recipe, weight_decay=one, decays=(), max_seconds=end - time.perf_counter())
+        for one in recipe.decays or (recipe.weight_decay,)
+    )
     kept, course = _train_one_decay(data, shape, first, seeds)
+    kept = replace(kept, recipe=replace(first, max_seconds=recipe.max_seconds))
     for given in others:
         if course.reason == "seconds":
             break
@@ -170,10 +197,10 @@ def _train_held_out(data: Prepared, shape: Architecture, recipe: Recipe, seeds: 
         except TrainingError:  # it diverged, where the first did not: it is not the one to choose
             continue
         if as_good(other, course):
-            kept, course = replace(training, recipe=given), other
+            kept, course = replace(training, recipe=replace(given, max_seconds=recipe.max_seconds)), other
         if other.reason == "seconds":
             course = replace(course, reason="seconds")
-    return replace(kept, course=course)
+    return kept, course
 
 
 def _train_one_decay(data: Prepared, shape: Architecture, recipe: Recipe, seeds: range) -> tuple[Training, Course]:
