@@ -143,6 +143,7 @@ def compare_settings(
         simplest=order_of(list(settings), settings, tuple(ENGINES)),
         faults=sitting.faults(settings, sitting.checked(check)),
         finals=sitting.finals,
+        alone=sitting.alone,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vecml.config import Setting
+from vecml.measure.alone import alone_ratio
 from vecml.measure.claim import claim_of
 from vecml.measure.coordinator import FEWEST_LAUNCHES
 from vecml.measure.finals import with_finals
@@ -95,6 +96,7 @@ class Comparison(Record):
         rules: the bounds and levels of the verdicts.
         faults: by an arm's name, why it is invalid however fast it is.
         finals: fresh launches of the baselines and the finalists, raw; None where nothing was measured afresh.
+        alone: a launch of each finalist with no other arm beside it, raw; None where there was none.
     """
 
     budget: str
@@ -105,6 +107,7 @@ class Comparison(Record):
     rules: Rules
     faults: Mapping[str, str]
     finals: Measured | None = field(default=None, repr=False)
+    alone: Measured | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,8 @@ class ArmFigures:
         facts: what its last launch reported: thread pools and checks.
         fresh_rows_per_s: rows a second at the median block of its fresh launches, which its verdict comes from; None
             where it was not measured afresh.
+        alone_ratio: its rate in a launch of its own over that of its fresh launches; None where it was not measured
+            so, or where the two do not differ for certain.
     """
 
     name: str
@@ -158,6 +163,7 @@ class ArmFigures:
     precision_used: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
     fresh_rows_per_s: float | None = None
+    alone_ratio: float | None = None
 
 
 def families(comparison: Comparison) -> tuple[Family, ...]:
@@ -214,14 +220,20 @@ def figures(comparison: Comparison) -> tuple[ArmFigures, ...]:
             if arm.role == "baseline":
                 baselines[arm.group] = found[arm.name]
     for name in afresh & found.keys():
-        found[name] = replace(found[name], fresh_rows_per_s=_fresh_rate(comparison, name))
+        found[name] = replace(found[name], **_fresh_figures(comparison, name, len(afresh)))
     return tuple(found.values())
 
 
-def _fresh_rate(comparison: Comparison, name: str) -> float | None:
+def _fresh_figures(comparison: Comparison, name: str, finalists: int) -> dict[str, Any]:
+    """The figures of an arm's fresh launches, and of its launch alone, as fields of `ArmFigures`."""
     arms = () if comparison.finals is None else comparison.finals.arms
-    seconds = next((median_call_seconds(arm) for arm in arms if arm.name == name), None)
-    return _rows_of_a_call(comparison, name) / seconds if seconds else None
+    own = next(arm for arm in arms if arm.name == name)
+    seconds = median_call_seconds(own)
+    alone = comparison.alone
+    return {
+        "fresh_rows_per_s": _rows_of_a_call(comparison, name) / seconds if seconds else None,
+        "alone_ratio": None if alone is None else alone_ratio(own, alone, comparison.rules.gate, finalists),
+    }
 
 
 def _rows_of_a_call(comparison: Comparison, name: str) -> int:

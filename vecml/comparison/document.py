@@ -26,6 +26,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "null_arm": ("null",),
     "limit_arms": ("limit",),
     "finals": ("baseline", "arm"),
+    "alone": ("arm",),
 }
 KIND: Literal["comparison"] = "comparison"
 
@@ -45,6 +46,7 @@ class Document:
         limit_arms: the machine's limits, measured in the same launches.
         families: the verdicts; they are computed from the rest, and compared with it when the document is read.
         finals: fresh launches of the finalists and their baselines, as in `Measured`; null or missing: there were none.
+        alone: a launch of each finalist with no other arm beside it; likewise.
     """
 
     version: Literal[1]
@@ -72,6 +74,7 @@ class Document:
     limit_arms: tuple[ArmMeasurement, ...]
     families: tuple[Family, ...]
     finals: Measured | None = None
+    alone: Measured | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -156,7 +159,9 @@ def _check(document: Document, name: str) -> None:
     """Raise the error for a damaged document that has the right types, but impossible roles, groups or blocks."""
     nulls = () if document.null_arm is None else (document.null_arm, *document.further_null_arms)
     afresh = () if document.finals is None else document.finals.arms
-    of_kinds = {"arms": document.arms, "null_arm": nulls, "limit_arms": document.limit_arms, "finals": afresh}
+    alone = () if document.alone is None else document.alone.arms
+    of_kinds = {"arms": document.arms, "null_arm": nulls, "limit_arms": document.limit_arms}
+    of_kinds |= {"finals": afresh, "alone": alone}
     for kind, arms in of_kinds.items():
         for arm in arms:
             where = f"{kind}, {arm.name!r}"
@@ -169,14 +174,14 @@ def _check(document: Document, name: str) -> None:
             name, f"its subject has widths {document.subject.widths} of {document.subject.value_bytes} bytes"
         )
     if document.subject.widths:
-        for arm in (*document.arms, *afresh):
+        for arm in (*document.arms, *afresh, *alone):
             if arm.name not in document.settings or arm.name not in document.simplest:
                 raise _damaged(name, f"{arm.name!r} is no setting of it")
     baselines = {arm.group for arm in document.arms if arm.role == "baseline"}
     for arm in (*document.arms, *nulls):
         if arm.group not in baselines:
             raise _damaged(name, f"{arm.name!r} is of group {arm.group}, which has no baseline")
-    if not {(arm.name, arm.role) for arm in afresh} <= {(arm.name, arm.role) for arm in document.arms}:
+    if not {(arm.name, arm.role) for arm in (*afresh, *alone)} <= {(arm.name, arm.role) for arm in document.arms}:
         raise _damaged(name, "its finalists are none of its arms")
     if not {arm.group for arm in afresh} <= {arm.group for arm in afresh if arm.role == "baseline"}:
         raise _damaged(name, "its finals have a group without a baseline")

@@ -114,6 +114,7 @@ def compare_functions(
         simplest=tuple(names),
         faults=faults,
         finals=sitting.finals,
+        alone=sitting.alone,
     )
 
 

@@ -45,13 +45,14 @@ class Sitting(Record):
         machine_key: hash of the machine in that environment.
         rules: this machine's rules for verdicts after as many launches as were measured.
         change: what changed in the environment meanwhile, so that no result counts; None if nothing changed.
-        finals: fresh launches of the finalists; None where there were none.
+        finals, alone: fresh launches of the finalists, and a launch of each of them alone; None where there were none.
     """
 
     machine_key: str
     rules: Rules
     change: str | None
     finals: Measured | None = None
+    alone: Measured | None = None
 
     def faults(self, names: Iterable[str], found: Mapping[str, str]) -> dict[str, str]:
         """Return the reason why each arm is invalid: `found`, or if the environment changed, that for all `names`."""
@@ -59,7 +60,10 @@ class Sitting(Record):
 
     def checked(self, check: Callable[[Measured], Mapping[str, str]]) -> dict[str, str]:
         """Return what `check` finds wrong with answers, in the fresh launches too."""
-        return {**({} if self.finals is None else check(self.finals)), **check(self.measured)}
+        found: dict[str, str] = {}
+        for measured in (self.alone, self.finals, self.measured):
+            found |= {} if measured is None else check(measured)
+        return found
 
     def recorded(self) -> dict[str, Any]:
         """Return the fields of `Record` by name, for example as arguments of `Comparison`."""
@@ -101,9 +105,9 @@ def sit(
             warn("VML011", _busy(before.foreign_cpus, max((arm.cpus for group in groups for arm in group), default=1)))
         with _measuring(budget) as go:
             measured = go.on(groups, go.plan, enough=lambda found: enough(found, rules), resumed=resumed, keep=keep)
-            finals = None
+            finals = by_itself = None
             if check is not None:
-                measured, finals = _finish(groups, measured, go, rules, check(measured))
+                measured, finals, by_itself = _finish(groups, measured, go, rules, check(measured))
         after = load_now()
     changed = changes(environment, describe())
     launches = min(one.launches for one in (measured, finals) if one is not None)  # fewer have the wider A/A gate
@@ -117,6 +121,7 @@ def sit(
         rules=dataclasses.replace(machine_rules(environment.machine_key, launches), equivalence=equivalence),
         measured=measured,
         finals=finals,
+        alone=by_itself,
         change=f"the environment changed meanwhile: {changed[0]}" if changed else None,
     )
 
@@ -190,19 +195,22 @@ def _measuring(budget: Budget) -> Iterator[_Measuring]:
 
 def _finish(
     groups: Sequence[Sequence[Arm]], measured: Measured, go: _Measuring, rules: Rules, faults: Mapping[str, str]
-) -> tuple[Measured, Measured | None]:
-    """Spend the rest of the time: on fresh launches of the finalists, which are returned as the second.
+) -> tuple[Measured, Measured | None, Measured | None]:
+    """Spend the rest of the time: on fresh launches of the finalists, and on a launch of each alone.
+
+    The measurement comes first in what is returned, then those.
 
     Where others kept the machine so busy that there is no finalist, the measurement itself goes on. The machine's
     counters decide that, never the times of the blocks.
     """
     if go.total is None:
-        return measured, None
+        return measured, None, None
     left = go.total - measured.seconds
     families = judge(measured, rules, faults)
     planned = plan_finals(groups, families, measured, left)
     if planned is not None:
-        return measured, go.on(*planned)
+        finals = go.on(planned.groups, planned.plan)
+        return measured, finals, go.on(planned.alone, planned.alone_plan) if planned.alone else None
     if all(claim_of(family).kind == BUSY for family in families) and (plan := more_launches(measured, left)):
-        return go.on(groups, plan, resumed=measured), None
-    return measured, None
+        return go.on(groups, plan, resumed=measured), None, None
+    return measured, None, None

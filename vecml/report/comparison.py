@@ -128,11 +128,16 @@ def _picked(family: Family, content: Content) -> list[str]:
         return [f"{claim.best}: picked by the same figures, so that its ratio may be a little too high: {why}"]
     lines = []
     for one in family.first:
-        fresh = rate(content.arms[one.arm].fresh_rows_per_s)
+        arm = content.arms[one.arm]
         lines.append(
-            f"{one.arm}: measured afresh in {count(finals.launches, 'launch')}, at {fresh}: its verdict and ratio are"
-            f" of these alone; the figures that picked it gave {times(_of(one.ratio))}"
+            f"{one.arm}: measured afresh in {count(finals.launches, 'launch')}, at {rate(arm.fresh_rows_per_s)}: its"
+            f" verdict and ratio are of these alone; the figures that picked it gave {times(_of(one.ratio))}"
         )
+        if arm.alone_ratio is not None:
+            lines.append(
+                f"{one.arm}: alone it reaches {times(arm.alone_ratio)} times that: no neighbour takes the caches or"
+                " changes the clock between its blocks"
+            )
     return lines
 
 
