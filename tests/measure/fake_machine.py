@@ -110,6 +110,10 @@ class FakeWorker:
         self.blocks += 1
         return Reading(calls * self.call, calls, 0.5 * calls * self.call, self.blocks, 7 * self.blocks)
 
+    def finishing(self) -> None:
+        assert not self.closed
+        self.machine.log.append((self.crew.number, "finishing", self.name))
+
     def finish(self) -> tuple[Mapping[str, Any], int | None]:
         self.do("finish", FINISH, alone=False)
         return {"from": "finish", "blocks": self.blocks}, 1_000 + self.crew.launch

@@ -221,3 +221,9 @@ def test_many_workers_share_one_input(tmp_path: Path) -> None:
             assert own < labels + 50e6, own
     finally:
         crew.close()
+
+
+def test_workers_finish_side_by_side(tmp_path: Path) -> None:
+    """Each waits for the other: one after the other, the first would wait in vain."""
+    found = measure([[arm("a", meets=str(tmp_path)), arm("b", meets=str(tmp_path))]], PLAN, ProcessSource())
+    assert [one.launches[0].facts["met"] for one in found.arms] == [2, 2]

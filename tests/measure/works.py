@@ -5,11 +5,15 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
 class Sleeping:
-    """A call sleeps for `seconds` of the payload; `spin`: a thread of it goes on for so long after the first call."""
+    """A call sleeps for `seconds` of the payload; `spin`: a thread of it goes on for so long after the first call.
+
+    `meets`: it does not finish before another worker has come to this folder, too.
+    """
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self.payload = payload
@@ -40,6 +44,12 @@ class Sleeping:
         return self.calls
 
     def finish(self) -> dict[str, Any]:
+        if (folder := self.payload.get("meets")) is not None:
+            (Path(folder) / str(os.getpid())).touch()
+            limit = time.monotonic() + 60
+            while len(list(Path(folder).iterdir())) < 2 and time.monotonic() < limit:
+                time.sleep(0.01)
+            return {"met": len(list(Path(folder).iterdir()))}
         return {"calls": self.calls}
 
     def close(self) -> None:

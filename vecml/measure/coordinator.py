@@ -33,6 +33,7 @@ from vecml.measure.records import (
 
 CANARY_TOLERANCE = 0.25
 CANARY_PASSES = 7
+FINISHES_SIDE_BY_SIDE = True  # the last checks of all workers at once: nothing is timed any more
 END_SECONDS = 0.3  # that the end of a launch is assumed to take, before one has ended
 FEWEST_LAUNCHES = 3  # that a verdict needs; a tight budget gives up launches down to this number
 
@@ -58,6 +59,9 @@ class Worker(Protocol):
 
     def block(self, calls: int, expected_seconds: float) -> Reading:
         """Time a block of calls."""
+
+    def finishing(self) -> None:
+        """Begin the last checks, and do not wait for them: `finish` does."""
 
     def finish(self) -> tuple[Mapping[str, Any], int | None]:
         """Check the arm's answers, and return its facts and the worker's peak memory in bytes."""
@@ -286,6 +290,8 @@ class _Coordinator:
             self._start_seconds[group] = self._clock() - begun
             self._rounds([turn for turn in turns if turn.tally.failure is None], crew, group)
             rounds_end = self._clock()
+            if FINISHES_SIDE_BY_SIDE:
+                self._each(turns, lambda turn: turn.worker.finishing())
             self._each(turns, self._finish)
         finally:
             crew.close()

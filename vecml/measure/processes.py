@@ -30,6 +30,7 @@ class Process:
     def __init__(self, arm: Arm, plan: Plan) -> None:
         self.arm = arm
         self._plan = plan
+        self._is_finishing = False
         variables = child.environment(**arm.environment)
         variables.setdefault("PYTHONUNBUFFERED", "1")
         self._child = child.spawn(child.python("vecml.measure.worker"), variables)
@@ -68,10 +69,21 @@ class Process:
         patience = max(self._plan.patience_seconds, 10 * expected_seconds)
         return Reading(**self._ask({"do": "block", "calls": calls}, patience))
 
+    def finishing(self) -> None:
+        """Begin the arm's last checks."""
+        self._send({"do": "finish"})
+        self._is_finishing = True
+
     def finish(self) -> tuple[Mapping[str, Any], int | None]:
         """The arm's last checks, and the worker's peak memory in bytes."""
-        answer = self._ask({"do": "finish"}, self._plan.open_seconds)
+        if not self._is_finishing:
+            self.finishing()
+        answer = self._receive(self._plan.open_seconds)
         return answer["facts"], answer["peak_rss_bytes"]
+
+    def kill(self) -> None:
+        """End the process at once, and do not wait for its end: `close` does."""
+        self._child.kill()
 
     def close(self) -> None:
         self._child.close()
@@ -138,6 +150,8 @@ class ProcessCrew:
         return dataclasses.replace(seen, own_seconds=(seen.own_seconds or 0.0) + sum(self._cpu_seconds.values()))
 
     def close(self) -> None:
+        for worker in self.workers.values():
+            worker.kill()  # first all of them, because the system takes a while to tidy up after each
         for worker in self.workers.values():
             worker.close()
         self.workers.clear()

@@ -214,6 +214,8 @@ class SimulatedWorker:
         machine.pass_time(seconds)
         return Reading(seconds, calls)
 
+    def finishing(self) -> None: ...
+
     def finish(self) -> tuple[Mapping[str, Any], int | None]:
         return {}, None
 
