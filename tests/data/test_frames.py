@@ -1,5 +1,6 @@
 """Tables in Python's memory: the same rules, columns and digest as a file, in training and in `predict`."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from vecml.data.encoding import Encoding
 from vecml.data.handed import handing_over, with_settings
 from vecml.data.raw import raw_columns
 from vecml.data.sources import check_source, load_table
+from vecml.data.split import split_table
 from vecml.data.table import Table
-from vecml.errors import DataError, SettingError
+from vecml.errors import DataError, SettingError, VecmlError
+from vecml.warnings import VecmlWarning
 
 
 def frame(n: int = 80) -> pd.DataFrame:
@@ -138,3 +141,41 @@ def test_without_a_target_the_columns_are_named() -> None:
     with handing_over(frame()), pytest.raises(DataError, match=r"^python:pandas.DataFrame needs a target") as caught:
         load_table(config)
     assert "for example: target=" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "hint"),
+    [
+        ({"target": "labl"}, "there is no column 'labl'", "target='label'"),
+        ({"target": "label", "drop": ["siz"]}, "there is no column 'siz'", "drop=['size']"),
+        ({"target": "label", "drop": ["size", "word"]}, "no feature column is left", "drop=[]"),
+        ({"target": "label", "bins": 3}, "bins=3: target 'label' holds no numbers", "bins=None"),
+        ({"target": "label", "min_class_rows": 999}, "min_class_rows=999: no class", "min_class_rows=20"),
+        ({"target": "label", "test_fraction": 0.001}, "test_fraction=0.001: a test part", "test_fraction=0.05"),
+        ({"target": "label", "tune": 4, "epochs": 3}, "tune 4: leave out epochs:", None),
+        ({"target": "label", "query": "x"}, "query needs a database: data with", None),
+        ({"target": 4}, "target 4: not a text", 'target = "4"'),
+    ],
+)
+def test_a_refusal_of_a_data_frame_has_python_s_names_and_its_hint_helps(
+    settings: dict[str, Any], message: str, hint: str | None
+) -> None:
+    data = pd.DataFrame({"size": np.sin(np.arange(40)), "word": ["a", "b"] * 20, "label": list("xxyy") * 10})
+    with pytest.raises(VecmlError) as caught:
+        training_rows(data, settings)
+    assert caught.value.message.startswith(message)
+    assert "--" not in f"{caught.value.message} {caught.value.hint}"
+    if hint is None or " = " in hint:
+        assert caught.value.hint is None or str(caught.value.hint).endswith(str(hint))
+        return
+    assert str(caught.value.hint).endswith(hint)
+    mended = {**settings, **eval(f"dict({hint})")}  # noqa: S307 -- what a person would paste
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VecmlWarning)
+        assert training_rows(data, mended) > 0
+
+
+def training_rows(data: object, settings: dict[str, Any]) -> int:
+    config = with_settings(PipelineConfig(), data, settings)
+    with handing_over(data):
+        return split_table(load_table(config), config.test_fraction, config.seed).train.n_rows

@@ -26,7 +26,7 @@ class Advice:
         names: of all columns of the source.
         columns: those that may be features, as far as they can be.
         findings: a command leaves out the columns that are refused there.
-        follow: as for `vecml.data.remedy.command`.
+        follow, given: as for `vecml.data.remedy.command`.
     """
 
     config: TrainingConfig | None = None
@@ -34,12 +34,14 @@ class Advice:
     columns: Sequence[Column] = ()
     findings: Findings = field(default_factory=Findings)
     follow: Follow | None = None
+    given: TrainingConfig | None = None
 
     def command(self, changes: Mapping[str, Any]) -> str:
         """Write the command with `changes`; without a configuration only their flags."""
         if self.config is None:
             return flags(changes)
-        return command(self.config, put_together([changes, self.findings.mended()]), self.names, self.follow)
+        together = put_together([changes, self.findings.mended()])
+        return command(self.config, together, self.names, self.follow, self.given)
 
     def another_target(self, words: str = "name another column", *, unusable: bool = False) -> str:
         """A hint to choose another column as the target, with a command where one is there to be chosen.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vecml.data.advice import OFFERED_BINS, Advice
 from vecml.data.findings import Findings
+from vecml.data.remedy import flags
 from vecml.data.selection import listed
 from vecml.data.table import MISSING_CODE
 from vecml.errors import DataError
@@ -83,10 +84,10 @@ def check_fewest(
     count_C = np.sort(np.bincount(label_N[label_N != MISSING_CODE], minlength=len(classes)))
     kept, there = int((count_C >= fewest).sum()), int((count_C > 0).sum())
     if kept < 2 <= there:
-        left = "no class" if not kept else "only one class"
+        asked, left = flags({"min_class_rows": fewest}), "no class" if not kept else "only one class"
         second = int(count_C[-2])
         raise DataError(
-            f"--min-class-rows {fewest}: {left} of {target!r} has {fewest:,} rows or more, of {there:,} classes",
+            f"{asked}: {left} of {target!r} has {fewest:,} rows or more, of {there:,} classes",
             f"the second largest has {count(second, 'row')}: {advice.command({'min_class_rows': second})}",
         )
 
@@ -157,7 +158,7 @@ def rows_for_testing(
             hint = advice.another_target("most rows have a class of their own; name another column")
         raise DataError(_too_few(few), hint)
     n_test = round(n_rows * test_fraction)
-    given, fraction = f"--test-fraction {test_fraction:g}", _fitting_fraction(n_rows, n_classes, test_fraction)
+    given, fraction = flags({"test_fraction": test_fraction}), _fitting_fraction(n_rows, n_classes, test_fraction)
     if n_test < n_classes:
         raise DataError(
             f"{given}: a test part of {count(n_test, 'row')} cannot hold {n_classes} classes",

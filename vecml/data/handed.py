@@ -3,13 +3,15 @@
 It is kept beside the configuration, in this process and for the time of the run: it is no parameter of a flow.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from vecml.config import TrainingConfig
-from vecml.errors import DataError
+from vecml.errors import DataError, SettingError
+from vecml.fields import flag
 
 Config = TypeVar("Config", bound=TrainingConfig)
 
@@ -41,7 +43,19 @@ def with_settings(config: Config, data: object, settings: Mapping[str, Any]) -> 
         return config
     values = {name: getattr(config, name) for name in config.model_fields_set}
     named = {} if data is None else {"data": PREFIX + kind_of(data)}
-    return type(config).checked({**values, **settings, **named})
+    try:
+        return type(config).checked({**values, **settings, **named})
+    except SettingError as error:
+        raise SettingError(
+            _as_keywords(error.message, config), error.hint and _as_keywords(error.hint, config)
+        ) from None
+
+
+def _as_keywords(text: str, config: TrainingConfig) -> str:
+    """The text with the names of Python's arguments in place of flags: `epochs` for `--epochs`."""
+    for name in type(config).model_fields:
+        text = re.sub(rf"{flag(name)}(?![\w-])", name, text)
+    return text
 
 
 def kind_of(data: object) -> str:

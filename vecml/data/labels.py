@@ -18,6 +18,7 @@ from vecml.data.distinct import distinct_values, value_names
 from vecml.data.findings import Findings, Step
 from vecml.data.na_words import NA
 from vecml.data.reading import Reading
+from vecml.data.remedy import flags
 from vecml.data.selection import listed
 from vecml.data.table import MISSING_CODE, Column
 from vecml.data.text_column import EVERYTHING, ColumnRules, Said, category, steps_for, tell_alike, what_it_says
@@ -167,7 +168,7 @@ def _binned(
     is_time = distinct.dtype.kind == "M"
     if distinct.dtype.kind not in "iufM":
         raise DataError(
-            f"--bins {bins}: target {target!r} holds no numbers",
+            f"{flags({'bins': bins})}: target {target!r} holds no numbers",
             f"its values are classes as they are: {advice.command({'bins': None})}",
         )
     seconds = distinct.astype("datetime64[us]").astype(np.int64) / 1e6 if is_time else distinct.astype(np.float64)
@@ -177,7 +178,7 @@ def _binned(
     class_N = np.full(len(code_N), MISSING_CODE, np.int64)
     class_N[labelled], names = cut(seconds[code_N[labelled]], bins, time=is_time)
     if len(names) < bins:
-        findings.decided(
-            "VML045", None, f"--bins {bins} makes {len(names)} classes of {target!r}: equal numbers stay in one", {}
-        )
+        asked = flags({"bins": bins})
+        what = f"{asked} makes {count(len(names), 'class')} of {target!r}: equal numbers stay in one"
+        findings.decided("VML045", None, what, {})
     return class_N, names

@@ -40,7 +40,11 @@ def is_on_trial() -> bool:
 
 
 def command(
-    config: TrainingConfig, changes: Mapping[str, Any], names: Sequence[str] = (), follow: Follow | None = None
+    config: TrainingConfig,
+    changes: Mapping[str, Any],
+    names: Sequence[str] = (),
+    follow: Follow | None = None,
+    given: TrainingConfig | None = None,
 ) -> str:
     """Write the command line of `config` with `changes`: every flag that is not at its default, quoted for a shell.
 
@@ -49,6 +53,7 @@ def command(
         changes: new values by field, None for the default. Lists of columns and of texts are added to those there are.
         names: of the source's columns; with them names that hold a line break are written in one line.
         follow: finds what has to be changed beside these; that is said before the command.
+        given: what the user wrote, where `config` has been completed; arguments of Python's are what differs from it.
 
     Example: `vecml run --data 'my table.csv' --target label --drop id,name`; where the table is in Python's memory,
     `drop=['id', 'name']`.
@@ -61,7 +66,7 @@ def command(
     found = wanted if follow is None else follow(wanted)
     values = {name: getattr(found, name) for name in type(config).model_fields}
     if (config.data or "").startswith(PREFIX):  # no command line can name a table in Python's memory
-        asked = {name: value for name, value in values.items() if value != getattr(config, name)}
+        asked = {name: value for name, value in values.items() if value != getattr(given or config, name)}
         return keywords(asked)
     words = ["vecml", "run" if isinstance(config, PipelineConfig) else "compare"]
     for name, field in type(config).model_fields.items():

@@ -180,7 +180,7 @@ def table_from_arrow(
         raise DataError(f"{source} has no rows", "there must be at least two of every class")
     chosen = choose_columns(names, config.target, config.drop, config.keep, config.categorical)
     named = {"target": chosen.target, "drop": chosen.drop, "keep": chosen.keep, "categorical": chosen.categorical}
-    config = config.model_copy(update=named)
+    given, config = config, config.model_copy(update=named)
     features = features_of(names, chosen)
     words = word_columns(arrow, [*features, *([chosen.target] if chosen.target else [])])
     for name in words if NA not in config.missing else ():
@@ -189,7 +189,7 @@ def table_from_arrow(
         config.max_categories, frozenset(config.categorical), config.missing, frozenset(words), config.day_first
     )
     columns = columns_from_arrow(arrow.select(features), rules, findings)
-    advice = Advice(config, names, columns, findings, follow)
+    advice = Advice(config, names, columns, findings, follow, given)
     if chosen.unknown:
         raise _unknown(chosen, source, advice)
     if chosen.target is None:

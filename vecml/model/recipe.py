@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.config import ClassWeight, TrainingConfig
+from vecml.data.remedy import flags
 from vecml.errors import TrainingError
 
 NOTEBOOK_HIDDEN = (32,)
@@ -137,9 +138,8 @@ def class_weights(label_N: NDArray[np.int64], n_classes: int, kind: ClassWeight)
 
 def diverged(of: str, how: str, recipe: Recipe) -> TrainingError:
     """The error of a training whose figures stopped being finite; `of` says of which network, `how` what was seen."""
-    return TrainingError(
-        f"training{of} diverged: {how}", f"a smaller step size may help: --learning-rate {recipe.learning_rate / 10:g}"
-    )
+    smaller = flags({"learning_rate": float(f"{recipe.learning_rate / 10:g}")})
+    return TrainingError(f"training{of} diverged: {how}", f"a smaller step size may help: {smaller}")
 
 
 def _batch_size(n_rows: int) -> int:

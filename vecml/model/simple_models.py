@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml.data.remedy import flags
 from vecml.data.split import Part, Split
 from vecml.errors import one_line
 from vecml.numbers import count, percent
@@ -114,7 +115,7 @@ def simple_models(
         warn(
             "VML022",
             f"{best.name} labels {percent(best.accuracy)} of the test rows right and the network {percent(network)}"
-            f" (McNemar p {best.p_value:.2g}): --tune 16 may find a better network",
+            f" (McNemar p {best.p_value:.2g}): {flags({'tune': 16})} may find a better network",
         )
     return tuple(made)
 
