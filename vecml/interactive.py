@@ -19,7 +19,8 @@ from vecml.comparison.auto import choose_engine
 from vecml.comparison.compare import Job
 from vecml.comparison.config import ComparisonConfig
 from vecml.config import Setting, make_config
-from vecml.inference.predict import bare_model, features_of
+from vecml.inference.features import features_of
+from vecml.inference.predict import bare_model
 from vecml.inference.predict import predict as predict_by
 from vecml.inference.setting import candidates
 from vecml.model.network import AnyModel

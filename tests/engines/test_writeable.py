@@ -52,7 +52,7 @@ def test_values_at_odd_places_are_refused_by_every_engine(engine: str, make_mode
             with pytest.raises(DataError) as caught:
                 loaded.labels(x, np.empty(10, np.int64))
             said = "features whose values do not lie at whole places (a field of packed records)"
-            assert (caught.value.message, caught.value.hint) == (said, "numpy.ascontiguousarray(...) makes a copy")
+            assert (caught.value.message, caught.value.hint) == (said, "x.copy()")
         with pytest.raises(DataError, match="features of type matrix"):
             loaded.labels(np.zeros((10, 2), np.float32).view(np.matrix), np.empty(10, np.int64))
     finally:

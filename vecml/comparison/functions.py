@@ -161,15 +161,39 @@ def _found(payload: Mapping[str, Any]) -> Callable[[Any], Any]:
 
 
 def _write_input(x: Any, folder: Path) -> None:
-    if isinstance(x, np.ndarray) and x.dtype != object:
-        np.save(folder / "x.npy", x)
+    if isinstance(x, np.ndarray):
+        _check_plain(x)
+        np.save(folder / "x.npy", x, allow_pickle=False)
         return
     try:
         (folder / "x.json").write_text(json.dumps(x), encoding="utf-8")
     except (TypeError, ValueError):
         raise SettingError(
-            f"x is a {type(x).__name__}: a worker can be given an array or what JSON holds", "numpy.asarray(x), say"
+            f"x is a {type(x).__name__}: a worker can be given an array or what JSON holds", _as_plain(x)
         ) from None
+
+
+def _check_plain(x: NDArray[Any]) -> None:
+    """Raise SettingError, with an expression that makes a plain one, for an array that a file cannot keep as it is."""
+    what, hint = "", ""
+    if isinstance(x, np.ma.MaskedArray):
+        what, hint = "whose mask a worker would not get", "x.filled(0.0), or x.data without its mask"
+    elif type(x) not in (np.ndarray, np.memmap):
+        what, hint = "of which a worker would get the plain array", "numpy.array(x, subok=False)"
+    elif x.dtype.hasobject:
+        what, hint = "of Python's objects, which are not written to a file", "numpy.array(x.tolist(), dtype=float)"
+    if what:
+        raise SettingError(f"x is a {type(x).__name__} {what}", hint)
+
+
+def _as_plain(x: Any) -> str:
+    """An expression of `x` that makes a plain array of what is none."""
+    torch = sys.modules.get("torch")  # a tensor of it means that it is loaded already
+    if torch is None or not isinstance(x, torch.Tensor):
+        return next((f"x.{name}()" for name in ("toarray", "to_numpy") if hasattr(x, name)), "numpy.asarray(x)")
+    steps = [".to_dense()"] if x.layout != torch.strided else [".dequantize()"] if x.is_quantized else []
+    steps += [".float()"] if x.dtype == torch.bfloat16 else []
+    return f"x{''.join(steps)}.numpy(force=True)"
 
 
 def _read_input(folder: Path) -> Any:

@@ -79,11 +79,11 @@ def _ascending(what: str, array: object) -> None:
     if not isinstance(array, np.ndarray):
         raise DataError(f"{what} of type {type(array).__name__}: a numpy array is needed")
     if isinstance(array, np.matrix):
-        raise DataError(f"{what} of type matrix: a plain array is needed", "numpy.asarray(...) makes one")
+        raise DataError(f"{what} of type matrix: a plain array is needed", "numpy.asarray(x)")
     if any(stride < 0 for stride in array.strides):
-        raise DataError(f"{what} with negative strides (a reversed view)", "numpy.ascontiguousarray(...) makes a copy")
+        raise DataError(f"{what} with negative strides (a reversed view)", "x.copy()")
     if not array.flags.aligned or any(stride % array.itemsize for stride in array.strides):
         raise DataError(
             f"{what} whose values do not lie at whole places (a field of packed records)",
-            "numpy.ascontiguousarray(...) makes a copy",
+            "x.copy()",
         )

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from vecml.config import Setting, make_config
 from vecml.engines.registry import load_engine
-from vecml.errors import DataError, SettingError
+from vecml.errors import SettingError
+from vecml.inference.features import features_of
 from vecml.inference.infer import in_layout
 from vecml.inference.setting import resolve_setting
 from vecml.model.find import is_module
@@ -90,16 +91,6 @@ def predict(
     return np.array(classifier.model.classes, dtype=np.str_)[
         label_indices(classifier.model, x_FN, choose(classifier.model, x_FN))
     ]
-
-
-def features_of(x: Any) -> NDArray[np.float32]:
-    """An array (N, F), float32 or float64, as x_FN by column, of the same dtype; raises DataError for any other."""
-    x_NF = np.asarray(x)
-    if x_NF.ndim != 2 or x_NF.dtype not in (np.float32, np.float64):
-        raise DataError(
-            f"x is {x_NF.dtype} of shape {x_NF.shape}: a bare model takes float32 or float64 (rows, features)"
-        )
-    return np.ascontiguousarray(x_NF.T)
 
 
 def bare_model(model: "AnyModel | nn.Module", n_features: int) -> AnyModel:

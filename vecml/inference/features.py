@@ -1,0 +1,123 @@
+"""Features for a bare model, from whatever people have as an array: its values, or one line that says no.
+
+Each refusal has an expression as its hint, in which `x` is what was given; what it gives is taken.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecml.errors import DataError, one_line
+
+NEEDS = "a bare model takes float32 or float64 (rows, features)"
+AS_FLOAT = "numpy.asarray(x, dtype=numpy.float32)"
+
+
+def features_of(x: Any) -> NDArray[np.floating]:
+    """The features by column, x_FN (F, N): float32 or float64, contiguous, in the machine's order of bytes.
+
+    Args:
+        x: (N, F): a NumPy array, a tensor of torch or JAX, a table of pandas, Polars or Arrow with numbers alone, lists
+            of numbers, or what gives an array by NumPy's, Python's or DLPack's protocol. Half precision becomes
+            float32.
+
+    Raises:
+        DataError: what it is cannot be taken; the hint is an expression of `x` that can.
+    """
+    torch = sys.modules.get("torch")  # a tensor of it means that it is loaded already
+    x_NF = _from_tensor(x, torch) if torch is not None and isinstance(x, torch.Tensor) else _from_array(x)
+    if x_NF.dtype.kind == "O" and x_NF.ndim:
+        x_NF = _from_objects(x_NF)
+    if x_NF.dtype == np.float16:
+        x_NF = x_NF.astype(np.float32)
+    _check(x_NF)
+    x_FN = np.ascontiguousarray(x_NF.T, dtype=x_NF.dtype.newbyteorder("="))
+    # An axis of length 1 keeps any stride, a negative one too, in what NumPy calls contiguous.
+    plain = x_FN.strides == (x_FN.shape[1] * x_FN.itemsize, x_FN.itemsize) and x_FN.flags.aligned
+    return x_FN if plain else x_FN.copy()
+
+
+def _from_tensor(x: Any, torch: Any) -> NDArray[Any]:
+    kind = str(x.dtype).removeprefix("torch.")
+    if x.is_nested or x.layout != torch.strided:
+        what = "nested" if x.is_nested else str(x.layout).removeprefix("torch.")
+        hint = "torch.nested.to_padded_tensor(x, 0.0)" if x.is_nested else "x.to_dense()"
+        raise DataError(f"x is a {what} tensor: {NEEDS}", hint)
+    if x.is_meta:
+        raise DataError("x is a tensor on device meta, which has no values", "torch.zeros(x.shape), or its real values")
+    if x.is_quantized:
+        raise DataError(f"x is a quantised tensor ({kind}): {NEEDS}", "x.dequantize()")
+    plain = x.detach().resolve_conj().resolve_neg().cpu()
+    if plain.dtype.is_floating_point and plain.dtype not in (torch.float32, torch.float64):
+        plain = plain.float()  # exact: each of these has fewer digits
+    array: NDArray[Any] = plain.numpy()
+    return array
+
+
+def _from_array(x: Any) -> NDArray[Any]:
+    if isinstance(x, np.ma.MaskedArray):
+        masked = np.argwhere(np.ma.getmaskarray(x))
+        if len(masked):
+            where = ", ".join(map(str, masked[0]))
+            raise DataError(
+                f"x has {len(masked):,} masked values, the first at [{where}]: a bare model takes no missing values",
+                "x.filled(0.0), or another number in their place",
+            )
+        return np.asarray(x.data)
+    if isinstance(x, str | Path):
+        raise DataError(f"x is text, {str(x)[:60]!r}: {NEEDS}", "a classifier from vecml.load reads files")
+    if isinstance(x, Mapping):
+        raise DataError(f"x is a {type(x).__name__}: {NEEDS}", "numpy.column_stack(list(x.values()))")
+    if isinstance(x, Iterator):
+        raise DataError(f"x is a {type(x).__name__}, which can be read once: {NEEDS}", "numpy.asarray(list(x))")
+    for name in ("toarray", "collect"):  # SciPy's sparse matrices, Polars' lazy frames
+        if not isinstance(x, np.ndarray) and not hasattr(x, "__array__") and callable(getattr(x, name, None)):
+            raise DataError(f"x is a {type(x).__name__}: {NEEDS}", f"x.{name}()")
+    try:
+        if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
+            return np.from_dlpack(x)
+        return np.asarray(x)
+    except Exception as error:  # whatever a library's own protocol raises
+        raise DataError(
+            f"x is a {type(x).__name__}, which gives no array: {one_line(error, named=True)}",
+            "rows of equal length: a list of lists, or numpy.asarray of them",
+        ) from error
+
+
+def _from_objects(x_NF: NDArray[Any]) -> NDArray[Any]:
+    """Numbers that are Python's objects as an array of numbers; raises DataError for a missing value."""
+    for at, value in np.ndenumerate(x_NF):
+        if value is None or type(value).__name__ in ("NAType", "NaTType"):
+            where = ", ".join(map(str, at))
+            raise DataError(
+                f"x has {type(value).__name__.removesuffix('Type')} at [{where}]: a bare model takes no missing values",
+                "x.fillna(0.0) of a data frame, or another number in its place",
+            )
+    try:
+        return np.array(x_NF.tolist())
+    except ValueError:  # rows of unequal length
+        return x_NF
+
+
+def _check(x_NF: NDArray[Any]) -> None:
+    """Raise DataError for an array that is not (rows, features) of floats, with an expression that makes it."""
+    said = f"x is {x_NF.dtype} of shape {x_NF.shape}: {NEEDS}"
+    if x_NF.dtype.names:
+        raise DataError(f"x has the fields {', '.join(x_NF.dtype.names)}: {NEEDS}", "numpy.asarray(x.tolist())")
+    if x_NF.ndim == 1 and x_NF.dtype.kind == "f":
+        raise DataError(said, "numpy.asarray(x)[None, :] for one row, numpy.asarray(x)[:, None] for one feature")
+    if x_NF.ndim > 2:
+        raise DataError(said, "numpy.asarray(x).reshape(len(x), -1)")
+    if x_NF.ndim < 2:
+        raise DataError(said, "numpy.asarray([[1.0, 2.0]]) is one row of two features")
+    if x_NF.dtype.newbyteorder("=") not in (np.float32, np.float64):
+        try:
+            with np.errstate(all="ignore"):
+                convertible = x_NF.dtype.kind not in "cMm" and x_NF.astype(np.float32).ndim == 2
+        except (TypeError, ValueError):
+            convertible = False
+        raise DataError(said, AS_FLOAT if convertible else "encode what is no number as numbers first")
