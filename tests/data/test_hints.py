@@ -9,6 +9,7 @@ import csv
 import functools
 import random
 import re
+import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,14 @@ NUMBERS = [float(i * 7 % 20) for i in range(20)]
 
 def table(line: str = "{0},{1},{2}", n: int = 40, header: str = "a,b,label") -> Write:
     return numbered(n, lambda i: line.format(i * 7 % 11, i * 5 % 13, "xy"[i % 2], i), header)
+
+
+def sqlite_table(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute('CREATE TABLE "my ""rows" (a, b, label)')
+        rows = [(i * 7 % 11, i * 5 % 13, "xy"[i % 2]) for i in range(40)]
+        connection.executemany('INSERT INTO "my ""rows" VALUES (?, ?, ?)', rows)
+        connection.commit()
 
 
 # name of the file, what writes it, further settings
@@ -94,6 +103,8 @@ CASES: dict[str, tuple[str, Write, dict[str, Any]]] = {
     ),
     "no such file": ("table.csv", table(), {"data": "tabel.csv"}),
     "no such file, and one there": ("table.csv", table(), {"data": "zzzz.parquet"}),
+    "JSON by lines": ("it's a.jsonl", text('{"a": 1, "b": 2, "label": "x"}\n{"a": 2, "b": 1, "label": "y"}\n' * 9), {}),
+    "an SQLite database": ("a.db", sqlite_table, {}),
     "no such set": ("a.csv", table(), {"data": "sklearn:digit", "target": None}),
     "no such set, none near": ("a.csv", table(), {"data": "sklearn:zzz", "target": None}),
     "a set for regression": ("a.csv", table(), {"data": "sklearn:diabetes"}),

@@ -6,6 +6,7 @@ Everything is read only. A password is taken out of the address before anybody k
 """
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 POSTGRES = ("postgresql://", "postgres://")
+SQLITE_BEGINS = b"SQLite format 3\0"
 SQLITE, DUCKDB = "sqlite:///", "duckdb://"
 ROWS_AT_ONCE = 10_000
 EXTRA = "pip install 'vecml[database]'"
@@ -32,6 +34,20 @@ def check_database(address: str) -> None:
     path = _path(address)
     if path is not None and not path.is_file():
         raise DataError(f"there is no database {path}", "three slashes stand before a path: sqlite:///folder/file.db")
+
+
+def first_table(path: Path) -> str | None:
+    """The name of an SQLite database's first table; None where the file is none, or has no table."""
+    with path.open("rb") as file:
+        if file.read(len(SQLITE_BEGINS)) != SQLITE_BEGINS:
+            return None
+    names = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute(f"{names} LIMIT 1").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if found is None else str(found[0])
 
 
 def read_query(address: str, query: str) -> "pa.Table":

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecml.data.database import first_table
 from vecml.data.dialect import COMPRESSIONS, DEFAULTS, LOOK, AskedFormat, Dialect, in_encoding, text_suffix
 from vecml.data.reading import Words
-from vecml.data.remedy import SettingHelpsError
+from vecml.data.remedy import SettingHelpsError, flags
 from vecml.data.selection import listed
 from vecml.errors import DataError, one_line
 from vecml.progress import stage
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PARQUET = (".parquet", ".pq")
 OTHERS = (*PARQUET, ".feather", ".arrow", ".npy", ".npz", ".arff", ".xlsx")
 TEXTS = tuple(DEFAULTS)
+JSON = (".json", ".jsonl", ".ndjson")
 KNOWN = f"known: {', '.join(TEXTS)}, each also with {', '.join(COMPRESSIONS)}; {', '.join(OTHERS)}"
 
 # Hears what was found by looking at a file, as a sentence, and the settings that say it openly.
@@ -155,7 +157,23 @@ def suffix_of(path: Path) -> str:
         return text
     if suffix in OTHERS:
         return suffix
-    raise DataError(f"{path.name}: its suffix does not say what kind of file it is", KNOWN)
+    raise _for_a_query(path) or DataError(f"{path.name}: its suffix does not say what kind of file it is", KNOWN)
+
+
+def _for_a_query(path: Path) -> SettingHelpsError | None:
+    """The error for a file that a database's query reads, with the query; None for any other."""
+    if not path.is_file():
+        return None
+    if path.suffix.lower() in JSON:
+        message, address = f"{path.name}: JSON is read by DuckDB", "duckdb://"
+        name = "'" + str(path).replace("'", "''") + "'"
+    elif table := first_table(path):
+        message, address = f"{path.name} is an SQLite database", f"sqlite:///{path}"
+        name = '"' + table.replace('"', '""') + '"'
+    else:
+        return None
+    changes = {"data": address, "query": f"SELECT * FROM {name}"}  # noqa: S608 -- shown, and not run
+    return SettingHelpsError(message, "ask for its rows:", changes, flags(changes))
 
 
 def _check_opens(path: Path) -> None:
