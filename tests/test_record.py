@@ -19,6 +19,8 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 from vecml import __version__, record
 from vecml.data.sources import load_table
 from vecml.keys import (
+    CALL_METRICS,
+    CALL_PARAMS,
     CHILD_METRICS,
     CHILD_PARAMS,
     CHILD_TAGS,
@@ -84,6 +86,9 @@ SECTIONS = {
     "Params of a setting": CHILD_PARAMS,
     "Metrics of a setting": CHILD_METRICS,
     "Tags of a setting": CHILD_TAGS,
+    "Params of a function or command": CALL_PARAMS,
+    "Metrics of a function or command": CALL_METRICS,
+    "Tags of a function or command": CHILD_TAGS,
     "Params of a ladder": LADDER_PARAMS,
     "Metrics of a ladder": LADDER_METRICS,
     "Tags of a ladder": LADDER_TAGS,

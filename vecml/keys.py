@@ -124,6 +124,19 @@ CHILD_METRICS = (
     "test/accuracy",
     "test/flips",
 )
+CALL_PARAMS = ("command",)  # of a command; a function has none
+CALL_METRICS = (
+    "call/seconds",
+    "call/seconds_low",
+    "call/seconds_high",
+    "call/ratio",
+    "call/ratio_low",
+    "call/ratio_high",
+    "call/user_s",
+    "call/system_s",
+    "call/peak_rss_mb",
+    "canary/seconds",
+)
 CHILD_END_TAGS = ("vecml.verdict", "vecml.reason", "vecml.baseline", "vecml.tied", *PLACE_TAGS, *END_TAGS)
 CHILD_TAGS = (*START_TAGS, *CHILD_END_TAGS, ERROR)
 
@@ -180,6 +193,7 @@ FIT_END_TAGS = ("vecml.architecture_digest", "vecml.model_digest")
 FIT_TAGS = (*START_TAGS, *FIT_END_TAGS, ERROR)
 
 PIPELINE, COMPARE, SETTING = "pipeline", "compare", "setting"  # what stands under KIND
+FUNCTION, COMMAND = "function", "command"
 LADDER, LAB, OPTIMIZE, FIT = "ladder", "lab", "optimize", "fit"
 
 COMPUTING = ("python", "numpy", "torch", "onnxruntime", "openvino", "halide", "scipy", "blas", "gpu_driver")

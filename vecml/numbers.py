@@ -69,12 +69,12 @@ def times(ratio: float) -> str:
 
 
 @_figure
-def rate(rows_per_s: float) -> str:
-    """Rows a second: `950 rows/s`, `35.2 krow/s`, `212 Mrow/s`."""
-    for unit, name in ((1e6, "Mrow/s"), (1e3, "krow/s")):
-        if _reaches(rows_per_s, unit):
-            return f"{_three(rows_per_s / unit)} {name}"
-    return f"{_three(rows_per_s)} rows/s"
+def rate(per_second: float, noun: str = "row") -> str:
+    """Rows a second, or other things: `950 rows/s`, `35.2 krow/s`, `212 Mrow/s`."""
+    for unit, letter in ((1e6, "M"), (1e3, "k")):
+        if _reaches(per_second, unit):
+            return f"{_three(per_second / unit)} {letter}{noun}/s"
+    return f"{_three(per_second)} {plural(noun)}/s"
 
 
 @_figure

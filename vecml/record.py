@@ -22,6 +22,8 @@ from vecml.environment import Environment
 from vecml.inference.infer import Inference
 from vecml.keys import (
     AUTO,
+    CALL_METRICS,
+    CALL_PARAMS,
     CHOICE,
     COMPUTING,
     CONFIG_PARAMS,
@@ -35,7 +37,6 @@ from vecml.keys import (
     PARENT_PARAMS,
     PLACE_TAGS,
     RECIPE_PARAMS,
-    SETTING,
     SETTING_PARAMS,
     STAGES,
     STOPPED,
@@ -189,8 +190,9 @@ def parent_params(comparison: Comparison) -> dict[str, str]:
     """Give the params of a comparison, `PARENT_PARAMS`; n_rows is the number of rows that every setting inferred."""
     subject, arms = comparison.subject, comparison.measured.arms
     n_features = subject.widths[0] if subject.widths else None
+    n_rows = subject.n_rows if comparison.settings else None
     values = (
-        *(subject.data_source, subject.n_rows, n_features, subject.n_classes or None),
+        *(subject.data_source, n_rows, n_features, subject.n_classes or None),
         comparison.budget,
         tuple(dict.fromkeys(arm.name for arm in arms if arm.role == "baseline")),
         len({arm.name for arm in arms if arm.role in ("baseline", "arm")}),
@@ -209,6 +211,8 @@ def parent_metrics(comparison: Comparison) -> dict[str, float]:
     best = found.get(claims[0].best or "") if len(claims) == 1 and claims[0].kind in ("fastest", "several") else None
     ratio = None if best is None else 1.0 if best.verdict is None else best.verdict.ratio
     rate = None if best is None else best.fresh_rows_per_s or best.rows_per_s
+    if not comparison.settings:  # no rows
+        rate = None
     valid = sum(_word(comparison, arm)[0] not in ("invalid", BUSY) for arm in found.values())
     values = (valid, rate, ratio)
     known = zip(PARENT_METRICS, values, strict=True)
@@ -221,15 +225,42 @@ def parent_end_tags(comparison: Comparison) -> dict[str, str]:
 
 
 def child_params(arm: ArmFigures) -> dict[str, str]:
-    """Give the params of a comparison's setting, `CHILD_PARAMS`; none for a function."""
-    return {} if arm.setting is None else setting_params(arm.setting)
+    """Give the params of a comparison's arm: `CHILD_PARAMS` of a setting, `CALL_PARAMS` of a command."""
+    if arm.setting is not None:
+        return setting_params(arm.setting)
+    return {name: text(arm.facts[name]) for name in CALL_PARAMS if name in arm.facts}
 
 
 def child_metrics(arm: ArmFigures) -> dict[str, float]:
-    """Give the known and finite values of `CHILD_METRICS` of a comparison's setting; a baseline's ratio is 1."""
+    """Give the known and finite values of a comparison's arm; a baseline's ratio is 1.
+
+    They are `CHILD_METRICS` of a setting, and `CALL_METRICS` of a function or a command.
+    """
+    values = _call_metrics(arm) if arm.setting is None else _setting_metrics(arm)
+    return {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
+
+
+def _call_metrics(arm: ArmFigures) -> dict[str, float | None]:
+    verdict, facts = arm.verdict, arm.facts
+    own = None if arm.rows_per_s is None else 1.0
+    rates = (arm.rows_per_s, arm.rows_per_s_high, arm.rows_per_s_low)
+    values = (
+        *(1 / rate if rate else None for rate in rates),
+        own if verdict is None else verdict.ratio,
+        own if verdict is None else verdict.ratio_low,
+        own if verdict is None else verdict.ratio_high,
+        facts.get("user_seconds"),
+        facts.get("system_seconds"),
+        None if arm.peak_rss_bytes is None else arm.peak_rss_bytes / 1e6,
+        arm.canary_seconds,
+    )
+    return dict(zip(CALL_METRICS, values, strict=True))
+
+
+def _setting_metrics(arm: ArmFigures) -> dict[str, float | None]:
     verdict = arm.verdict
     own = None if arm.rows_per_s is None else 1.0
-    values: dict[str, float | None] = {
+    return {
         "infer/rows_per_s": arm.rows_per_s,
         "infer/rows_per_s_low": arm.rows_per_s_low,
         "infer/rows_per_s_high": arm.rows_per_s_high,
@@ -245,7 +276,6 @@ def child_metrics(arm: ArmFigures) -> dict[str, float]:
         "test/accuracy": arm.accuracy,
         "test/flips": arm.flips if arm.rows_scored else None,
     }
-    return {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
 
 
 def child_tags(comparison: Comparison, arm: ArmFigures) -> dict[str, str]:
@@ -255,7 +285,7 @@ def child_tags(comparison: Comparison, arm: ArmFigures) -> dict[str, str]:
     measured = next(one for one in comparison.measured.arms if one.name == arm.name)
     keys = ("machine_key", "software_key", "environment_key")
     return {
-        KIND: SETTING,
+        KIND: comparison.noun,
         "vecml.version": comparison.vecml,
         **{f"vecml.{key}": text(comparison.environment.get(key)) for key in keys},
         "vecml.verdict": verdict,

@@ -52,6 +52,7 @@ CODES: dict[str, str] = {
     "VML045": "a target was cut into fewer classes than asked for",
     "VML046": "a number may stand for a missing value",
     "VML050": "how a file writes its table was found by looking at it",
+    "VML051": "what was to be run after a comparison of commands failed",
 }
 
 

@@ -17,7 +17,7 @@ from tasks.tracking.unsaved import log_unsaved
 from vecml.comparison.subject import RecordedRun
 from vecml.config import PipelineConfig, make_config
 from vecml.errors import ModelError, SettingError, StoreError, one_line
-from vecml.keys import COMPARE, ERROR, KIND, PIPELINE, SETTING
+from vecml.keys import COMMAND, COMPARE, ERROR, FUNCTION, KIND, PIPELINE, SETTING
 from vecml.leftovers import scratch_folder
 from vecml.model.store import Classifier, load
 
@@ -25,7 +25,12 @@ ID_LENGTH = 32
 SHORTEST_PREFIX = 8
 LOOKED_THROUGH = 500  # recent runs, for the nearest names
 SHOWN = 3
-KINDS = {COMPARE: "a comparison", SETTING: "a setting of a comparison"}
+KINDS = {
+    COMPARE: "a comparison",
+    SETTING: "a setting of a comparison",
+    FUNCTION: "a function of a comparison",
+    COMMAND: "a command of a comparison",
+}
 
 
 def read_run(run_id: str, architecture: str | None = None) -> RecordedRun:

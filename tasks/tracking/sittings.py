@@ -24,7 +24,19 @@ from tasks.tracking.stored_run import read_artifact
 from vecml.errors import StoreError, one_line
 from vecml.history.diff import Answers, Side
 from vecml.history.recorded import RecordedSetting, without_disturbed_baselines
-from vecml.keys import COMPARE, DEVICE_NAME, DIGEST_TAGS, ERROR, KIND, NONE, PIPELINE, SETTING, SETTING_PARAMS
+from vecml.keys import (
+    COMMAND,
+    COMPARE,
+    DEVICE_NAME,
+    DIGEST_TAGS,
+    ERROR,
+    FUNCTION,
+    KIND,
+    NONE,
+    PIPELINE,
+    SETTING,
+    SETTING_PARAMS,
+)
 from vecml.numbers import whole
 
 KEY_TAGS = ("vecml.machine_key", "vecml.software_key", "vecml.environment_key", *DIGEST_TAGS)
@@ -173,6 +185,12 @@ def _side(store: Store, run: Run) -> Side:
         raise StoreError(
             f"run {run.info.run_name} is {f'of kind {kind}' if kind else 'none of vecml'}: it cannot be compared",
             "name runs of vecml run or vecml compare; vecml leaderboard lists them",
+        )
+    compared = run.data.params.get("data_source")
+    if kind == COMPARE and compared in (f"{FUNCTION}s", f"{COMMAND}s"):
+        raise StoreError(
+            f"run {run.info.run_name} compared {compared}: vecml diff compares inference",
+            f"vecml report {run.info.run_id} shows it; measure both side by side: vecml compare",
         )
     whole = store.client.get_run(tags[PARENT]) if kind == SETTING else run
     if kind == PIPELINE:

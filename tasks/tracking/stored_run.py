@@ -10,7 +10,7 @@ from mlflow.entities import Run
 from tasks.tracking.read import find_run, open_existing
 from tasks.tracking.run import runs_url
 from tasks.tracking.store import PARENT, Store, child_runs, store_errors
-from vecml.keys import COMPARE, ERROR, KIND, PIPELINE, SETTING
+from vecml.keys import COMMAND, COMPARE, ERROR, FUNCTION, KIND, PIPELINE, SETTING
 from vecml.leftovers import scratch_folder
 
 COMPARISON = "comparison.json"
@@ -58,11 +58,11 @@ def read_stored_run(asked: str) -> StoredRun:
 
 
 def comparison_of(run: StoredRun) -> StoredRun:
-    """Read the comparison that a setting's run belongs to; give any other run back as it is.
+    """Read the comparison that the run of a setting, function or command belongs to; give any other run back as it is.
 
     Raises StoreError where the comparison's run was deleted.
     """
-    if run.kind != SETTING or run.parent is None:
+    if run.kind not in (SETTING, FUNCTION, COMMAND) or run.parent is None:
         return run
     with store_errors(run.store.location):
         return _stored_run(run.store, run.store.client.get_run(run.parent))

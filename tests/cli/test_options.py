@@ -151,8 +151,8 @@ def test_beside_a_run_the_files_fields_of_training_do_nothing(
     file = tmp_path / "job.toml"
     file.write_text('architecture = "a.b:C"\nbudget = "30s"\ndevice = "auto"\n' + text)
     asked: list[ComparisonConfig] = []
-    monkeypatch.setattr("vecml.cli.compare._measure", lambda config, *_, **__: (asked.append(config), None))
-    monkeypatch.setattr("vecml.cli.compare._show", lambda *_: None)
+    monkeypatch.setattr("vecml.cli.compare._tracked", lambda measure, *_, **__: (asked.append(measure.args[0]), None))
+    monkeypatch.setattr("vecml.cli.compare._show", lambda *_, **__: None)
     app(["compare", "--config", str(file), "--run", "a1", "--device", "cpu"], standalone_mode=False)
     assert asked == [ComparisonConfig(run="a1", budget="30s", subject=TrainingConfig(architecture="a.b:C"))]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from vecml.measure import work as measure_work
 from vecml.measure import worker
 from vecml.measure.records import Plan
 
@@ -21,8 +22,11 @@ class Clock:
     def perf_counter(self) -> float:
         return self.now
 
+    def perf_counter_ns(self) -> int:
+        return round(self.now * 1e9)
 
-class Work:
+
+class Work(measure_work.Work):
     """Calls that take what `seconds` says of their number, from 0."""
 
     each, share = False, 1.0
@@ -46,7 +50,7 @@ def warm(
     monkeypatch.setattr(worker.gc, "freeze", lambda: None)  # this process goes on
     monkeypatch.setattr(worker.gc, "disable", lambda: None)
     server, work = worker.Server(), Work(clock, taking)
-    server._work = work  # type: ignore[assignment]
+    server._work = work
     request = {
         "do": "warm",
         "calls": PLAN.warm_calls,
@@ -95,3 +99,21 @@ def test_a_warm_up_that_is_too_slow_says_with_how_many_calls(monkeypatch: pytest
 def test_one_long_call_makes_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     found, _, work = warm(monkeypatch, lambda _number: 0.2)
     assert (found["calls"], work.calls) == (5, 6)
+
+
+class Prepared(Work):
+    """Calls that are prepared, which takes 0.3 s each time."""
+
+    prepares = True
+
+    def prepare(self) -> None:
+        self.clock.now += 0.3
+
+
+def test_preparation_is_in_no_time_but_a_block_has_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "Work", Prepared)
+    found, server, work = warm(monkeypatch, lambda _number: 0.01, calls=2, seconds=0.1)
+    assert (found["calls"], work.calls) == (2, 3)
+    assert found["call_seconds"] == pytest.approx(0.31)  # a block is filled by calls and their preparation
+    block = server.answer({"do": "block", "calls": 4})
+    assert (block["calls"], block["seconds"]) == (4, pytest.approx(0.04))

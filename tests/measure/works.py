@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vecml.measure.work import Work
 
-class Sleeping:
+
+class Sleeping(Work):
     """A call sleeps for `seconds` of the payload; `spin`: a thread of it goes on for so long after the first call.
 
     `meets`: it does not finish before another worker has come to this folder, too.

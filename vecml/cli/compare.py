@@ -1,13 +1,15 @@
-"""`vecml compare`: several ways to run one model, measured beside each other, with a verdict for each."""
+"""`vecml compare`: ways to run one model, or commands, measured beside each other, with a verdict for each."""
 
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vecml.cli.compare_calls import CALLS, commands_asked
 from vecml.cli.options import Fields, MaxMemory, command, is_printed, option, output_file
 from vecml.cli.run import refuse_idle_flags
 from vecml.cli.terminal import console, opening, show_comparison
@@ -15,7 +17,10 @@ from vecml.comparison.config import DATA_AND_MODEL, MEASURING, ComparisonConfig
 from vecml.config import PipelineConfig, TrainingConfig, read_config_file
 from vecml.errors import MeasureError, SettingError
 from vecml.fields import flag, shown
-from vecml.foreign_text import clean_json
+from vecml.foreign_text import clean, clean_json
+
+if TYPE_CHECKING:
+    from vecml.comparison.command_lines import Commands
 
 EPILOG = """**Examples**
 
@@ -27,10 +32,13 @@ EPILOG = """**Examples**
 
 - `vecml compare --request-rows 1,32,1024`: the latency of single requests, with the tails that the sample supports
 
+- `vecml compare -- './old data.txt' './new data.txt'`: two commands, from their start to their end
+
 - `vecml compare --json result.json`, and later `vecml compare --from result.json`: the same verdicts, from raw blocks
 """
 JSON_TEXT = "Write everything, raw blocks included, as JSON (docs/comparison.md); `-` prints it instead."
 FROM_TEXT = "Measure nothing: compute the verdicts of such a file again."
+MARKDOWN_TEXT = "Print it as Markdown, for a pull request."
 FRESH_TEXT = "Measure everything again, also where launches of the same comparison were kept when it was stopped."
 # Fields of other forms that do nothing for this command, and what to write instead.
 IDLE = {
@@ -43,35 +51,46 @@ BESIDE_RUN = ("architecture",)
 ONLY_A_COMPARISONS = tuple(name for name in ComparisonConfig.model_fields if name not in PipelineConfig.model_fields)
 
 
-@command(Fields(ComparisonConfig), Fields(TrainingConfig, panel=DATA_AND_MODEL, without=("rows",)), panel=MEASURING)
+@command(
+    Fields(ComparisonConfig),
+    Fields(TrainingConfig, panel=DATA_AND_MODEL, without=("rows",)),
+    CALLS,
+    panel=MEASURING,
+)
 def compare(
     own: dict[str, Any],
     training: dict[str, Any],
+    calls: dict[str, Any],
     config: Annotated[
         Path | None, option("A TOML file with any of these settings; flags win over it.", "FILE", panel=MEASURING)
     ] = None,
     quick: Annotated[bool, option("One launch: figures, and no verdict.", None, "--quick", panel=MEASURING)] = False,
     json: Annotated[Path | None, output_file(JSON_TEXT, "--json", MEASURING)] = None,
+    markdown: Annotated[bool, option(MARKDOWN_TEXT, None, "--markdown", panel=MEASURING)] = False,
     from_: Annotated[Path | None, option(FROM_TEXT, "FILE", "--from", panel=MEASURING)] = None,
     fresh: Annotated[bool, option(FRESH_TEXT, None, "--fresh", panel=MEASURING)] = False,
     max_memory: MaxMemory = None,  # noqa: ARG001 -- its callback sets it
 ) -> None:
-    """Compare ways to run a model's inference on this machine, and say which differences are real.
+    """Compare ways to run a model's inference, or whole commands, and say which differences are real.
 
-    Each setting runs in worker processes of its own, several times afresh, in turns of balanced random order; labels
-    are held to a float64 reference. It is tracked in MLflow: a parent run, and a run for each setting.
+    Each of them runs in worker processes of its own, several times afresh, in turns of balanced random order; labels
+    are held to a float64 reference. It is tracked in MLflow: a parent run, and a run for each of them.
     """
     if from_ is not None:
-        given = [*own, *training, *(["config"] if config else []), *(["quick"] if quick else [])]
+        given = [*own, *training, *calls, *(["config"] if config else []), *(["quick"] if quick else [])]
         for name in [*given, *(["fresh"] if fresh else [])]:
             raise SettingError(f"{flag(name)} with --from: nothing is measured", f"leave out {flag(name)}")
-        _recompute(from_, json)
+        _recompute(from_, json, markdown=markdown)
         return
-    if quick:
-        own["budget"] = "quick"
-    asked = _asked(own, training, read_comparison_file(config, own) if config else {})
-    result, address = _measure(asked, json, fresh=fresh)
-    _show(result, json, address)
+    if calls:
+        commands = commands_asked(calls, own, training, config, quick=quick)
+        result, address = _tracked(partial(_measure_commands, commands), json, fresh=fresh)
+    else:
+        if quick:
+            own["budget"] = "quick"
+        asked = _asked(own, training, read_comparison_file(config, own) if config else {})
+        result, address = _tracked(partial(_measure, asked), json, fresh=fresh)
+    _show(result, json, address, markdown=markdown)
 
 
 def _asked(own: dict[str, Any], training: dict[str, Any], file: Mapping[str, Any]) -> ComparisonConfig:
@@ -126,8 +145,21 @@ def _toml(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else shown(value)
 
 
-def _measure(asked: ComparisonConfig, json: Path | None, *, fresh: bool) -> tuple[Any, str]:
-    """The comparison that was asked for, measured and tracked, and the address of its page."""
+def _measure(asked: ComparisonConfig, tracking: Any, **how: Any) -> tuple[Any, Any]:
+    from vecml.comparison import session
+
+    done = session.compare(asked, tracking, **how)
+    return done.comparison, done.writer
+
+
+def _measure_commands(asked: "Commands", tracking: Any, **how: Any) -> tuple[Any, Any]:
+    from vecml.comparison.commands import compare_commands
+
+    return compare_commands(asked, tracking, **how)
+
+
+def _tracked(measure: Callable[..., tuple[Any, Any]], json: Path | None, *, fresh: bool) -> tuple[Any, str]:
+    """The comparison that `measure` makes, tracked, and the address of its page."""
     from flows.signals import leaving_in_order
 
     with leaving_in_order():
@@ -135,7 +167,6 @@ def _measure(asked: ComparisonConfig, json: Path | None, *, fresh: bool) -> tupl
 
         prepare(locate())  # before anything is trained: where nothing can be recorded, nothing is measured
         from tasks.tracking.comparison import ComparisonTracking
-        from vecml.comparison import session
         from vecml.comparison.budget import Budget
         from vecml.report.comparison import expectation
 
@@ -143,18 +174,17 @@ def _measure(asked: ComparisonConfig, json: Path | None, *, fresh: bool) -> tupl
             line = expectation(budget.resolves, budget.text, budget.source)
             console(sys.stderr).print(line, soft_wrap=True, markup=False)
 
-        done = session.compare(
-            asked,
+        comparison, writer = measure(
             ComparisonTracking(),
             began=process_start(),
             announce=announce,
             json=None if is_printed(json) else json,
             fresh=fresh,
         )
-        return done.comparison, done.writer.run.url
+        return comparison, writer.run.url
 
 
-def _recompute(path: Path, json: Path | None) -> None:
+def _recompute(path: Path, json: Path | None, *, markdown: bool) -> None:
     from vecml.atomic import write_bytes
     from vecml.comparison.document import from_json, to_json
 
@@ -167,15 +197,18 @@ def _recompute(path: Path, json: Path | None) -> None:
     comparison = from_json(content, str(path))
     if json is not None and not is_printed(json):
         write_bytes(json, to_json(comparison).encode())
-    _show(comparison, json, None)
+    _show(comparison, json, None, markdown=markdown)
 
 
-def _show(comparison: Any, json: Path | None, address: str | None) -> None:
+def _show(comparison: Any, json: Path | None, address: str | None, *, markdown: bool = False) -> None:
     from vecml.comparison.document import to_json
-    from vecml.report.comparison import reasons, sentence, table
+    from vecml.report.comparison import note, reasons, sentence, table
 
     if is_printed(json):
         typer.echo(clean_json(to_json(comparison)), nl=False)
+        return
+    if markdown:
+        typer.echo(clean(note(comparison), keep="\n"), nl=False)
         return
     content = table(comparison)
     lines = reasons(comparison)

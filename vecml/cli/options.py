@@ -12,7 +12,7 @@ import inspect
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,6 +66,28 @@ class Fields:
             for name, value in values.items()
             if value not in (None, [])
         }
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A group of flags that are written out, for what is no field of a model.
+
+    Attributes:
+        flags: by the parameter's name, what typer reads: a type annotated with `option(...)`.
+    """
+
+    flags: Mapping[str, Any]
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """A parameter for each flag; its default is None, which means that the flag was not given."""
+        return [_keyword(name, annotation, None) for name, annotation in self.flags.items()]
+
+    def values(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Take the values of this group's flags that were given out of `given`."""
+        values = {name: given.pop(name) for name in self.flags if name in given}
+        for value in values.values():
+            check_local(value)
+        return {name: value for name, value in values.items() if value not in (None, [], False)}
 
 
 def option(text: str, metavar: str | None = None, *names: str, panel: str | None = None, **more: Any) -> Any:
@@ -130,7 +152,7 @@ TrackedRun = Annotated[
 
 
 def command(
-    *groups: Fields, warns: bool = True, panel: str | None = None
+    *groups: Fields | Listed, warns: bool = True, panel: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a command of a function, which gets a dict of values for each group and then its own parameters.
 

@@ -23,18 +23,20 @@ from vecml.measure.verdict import DISTURBED, Family, Rules, Verdict, judge
 from vecml.numbers import percent
 from vecml.statistics import t_interval
 
+FUNCTIONS, COMMANDS = "functions", "commands"  # in place of a data source, where no model is run
+
 
 @dataclass(frozen=True)
 class Subject:
     """The model and the data that a comparison ran.
 
     Attributes:
-        data_source: the file's name, `sklearn:NAME`, `synthetic`, or `functions`.
-        n_rows: number of rows that were inferred.
+        data_source: the file's name, `sklearn:NAME`, `synthetic`, `functions`, or `commands`.
+        n_rows: number of rows that were inferred; of functions the length of their input, and 1 for commands.
         widths: the widths of the network's layers, its input first; of a module of the user's own only the number of
-            features; empty for functions.
-        n_classes: number of classes; 0 for functions.
-        value_bytes: bytes of a feature in the input; 0 for functions.
+            features; empty for functions and commands.
+        n_classes: number of classes; 0 for functions and commands.
+        value_bytes: bytes of a feature in the input; 0 for functions and commands.
         data_digest, architecture_digest, model_digest: `none` where there is none.
         run_id: the tracked run that the model comes from, or None.
     """
@@ -85,12 +87,12 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Record):
-    """Several settings, or functions, measured beside each other.
+    """Several settings, functions or commands, measured beside each other.
 
     Attributes:
         budget: as the user gave it.
         subject: the model and the data.
-        settings: by the arm's name; empty for functions.
+        settings: by the arm's name; empty for functions and commands.
         skipped: by the name of each setting that could not run, the reason.
         simplest: the arms' names, the simplest first; among tied arms the simplest is recommended.
         rules: the bounds and levels of the verdicts.
@@ -109,17 +111,24 @@ class Comparison(Record):
     finals: Measured | None = field(default=None, repr=False)
     alone: Measured | None = field(default=None, repr=False)
 
+    @property
+    def noun(self) -> str:
+        """What an arm is: a `setting`, a `function` or a `command`."""
+        if self.settings:
+            return "setting"
+        return "command" if self.subject.data_source == COMMANDS else "function"
+
 
 @dataclass(frozen=True)
 class ArmFigures:
-    """The figures of one setting, or of one function.
+    """The figures of one setting, function or command.
 
     Attributes:
         name: the arm's name.
-        setting: None for a function.
+        setting: None for a function or a command.
         verdict: against its baseline; None for the baseline itself.
         failure: why it failed or is invalid; None where it is valid.
-        rows_per_s: rows a second at the median block.
+        rows_per_s: rows a second at the median block; of a function calls, and of a command starts a second.
         rows_per_s_low, rows_per_s_high: its 95 % interval over the launches; None where there are too few of them.
         load_seconds: time to load the model into the engine; the median of the launches.
         peak_rss_bytes: the most memory that a worker used, the input included.
@@ -238,7 +247,7 @@ def _fresh_figures(comparison: Comparison, name: str, finalists: int) -> dict[st
 
 def _rows_of_a_call(comparison: Comparison, name: str) -> int:
     setting = comparison.settings.get(name)
-    return comparison.subject.n_rows if setting is None or setting.request_rows is None else setting.request_rows
+    return 1 if setting is None else setting.request_rows or comparison.subject.n_rows
 
 
 def _figures(
@@ -342,6 +351,8 @@ def measured_limits(measured: Measured, of: Callable[[Iterable[float]], float]) 
     for arm in measured.arms:
         if arm.role == "limit" and arm.failure is None and arm.launches and len(arm.blocks):
             facts = arm.launches[-1].facts
+            if "kernel" not in facts:  # the price of a process's start
+                continue
             rate = float(facts["work_per_call"]) / of(call_seconds(arm))
             if facts["kernel"] == "gemm":
                 products[f"{facts['precision']}/{facts['threads']}"] = rate

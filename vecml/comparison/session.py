@@ -127,16 +127,41 @@ def compare(  # noqa: PLR0913 -- the first two say what is compared; the others 
     budget = plan_comparison(chosen, config.budget, began)
     announce(budget)
     file = unfinished(job, chosen, config.budget, config.name, repeats=repeats)
+
+    def measure(kept: Kept | None, keep: Callable[[Measured], None]) -> Comparison:
+        return step("measure", measure_rest)(job, chosen, budget, kept, keep)
+
+    comparison, writer = recorded(tracking, config.name, file, measure, json=json, fresh=fresh)
+    return Compared(job, chosen, comparison, writer)
+
+
+def recorded(
+    tracking: Tracking[W],
+    name: str | None,
+    file: Unfinished,
+    measure: Callable[[Kept | None, Callable[[Measured], None]], Comparison],
+    *,
+    json: Path | None = None,
+    fresh: bool = False,
+) -> tuple[Comparison, W]:
+    """Measure a comparison of whatever kind, and record it.
+
+    Args:
+        tracking, name: where it is recorded, and under which name.
+        file: keeps its launches until it is recorded.
+        measure: is called with what an earlier process kept of it, and with what keeps each launch.
+        json, fresh: as in `compare`.
+    """
     if fresh:
         file.discard()
-    with tracking.open(config.name, file) as writer:
-        comparison = step("measure", measure_rest)(job, chosen, budget, writer.kept, writer.keep)
+    with tracking.open(name, file) as writer:
+        comparison = measure(writer.kept, writer.keep)
         try:
             if json is not None:
                 write_bytes(json, to_json(comparison).encode())
         finally:
             writer.log(comparison)
-    return Compared(job, chosen, comparison, writer)
+    return comparison, writer
 
 
 def measure_rest(

@@ -23,11 +23,11 @@ from vecml.environment import changes, describe
 from vecml.hardware import affinity_cpus
 from vecml.measure.claim import BUSY, claim_of
 from vecml.measure.context import read_counters, window
-from vecml.measure.coordinator import Progress, measure
+from vecml.measure.coordinator import Progress, WorkerError, measure
 from vecml.measure.lock import only_measurement
 from vecml.measure.pairs import CROWDED_CPUS
 from vecml.measure.processes import ProcessSource
-from vecml.measure.records import Arm, Measured, Plan
+from vecml.measure.records import Arm, Measured, Plan, Reading
 from vecml.measure.verdict import Rules, judge, narrow_enough
 from vecml.numbers import count
 from vecml.progress import Advance, stage
@@ -146,6 +146,28 @@ def alone() -> Iterator[None]:
     """
     with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
         yield
+
+
+def rehearse(arms: Sequence[Arm], plan: Plan) -> dict[str, Reading | str]:
+    """Make one call of each arm in a worker of its own, and return what it took, or why it failed; nothing follows it.
+
+    The first failure ends it. Raises MeasureError when a measurement does not end that must not be disturbed.
+    """
+    found: dict[str, Reading | str] = {}
+    with alone():
+        crew = ProcessSource().start(arms, plan, 0, 0)
+        try:
+            for name, worker in crew.workers.items():
+                try:
+                    worker.started()
+                    worker.open()
+                    found[name] = worker.block(1, 0.0)
+                except WorkerError as error:
+                    found[name] = str(error)
+                    break
+        finally:
+            crew.close()
+    return found
 
 
 def load_now() -> Load:

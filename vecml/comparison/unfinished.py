@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -136,14 +137,22 @@ def unfinished(job: Job, chosen: Chosen, budget: str, name: str | None, *, repea
         "run": job.run_id,
         "settings": {key: dataclasses.asdict(setting) for key, setting in chosen.settings.items()},
         "skipped": dict(chosen.skipped),
+        "repeats": repeats,
+    }
+    return unfinished_of(what, budget, name)
+
+
+def unfinished_of(what: Mapping[str, Any], budget: str, name: str | None) -> Unfinished:
+    """The file of the comparison of `what`, which is JSON; budget, name, machine and libraries identify it as well."""
+    known = {
+        **what,
         "budget": budget,
         "name": name,
-        "repeats": repeats,
         "environment": describe().environment_key,
         "vecml": __version__,
         "format": FORMAT,
     }
-    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
     return Unfinished(_folder() / f"{digest[:32]}.json")
 
 

@@ -98,6 +98,17 @@ def process_cpu_seconds(pid: int) -> float | None:
     return float(times.user + times.system)
 
 
+def waited_cpu_seconds(pid: int, root: Path = ROOT) -> float:
+    """Seconds of CPU time of the processes that a process has started and waited for, and of theirs: proc_stat(5).
+
+    0 where the system does not say.
+    """
+    fields = (read_text(root / f"proc/{pid}/stat") or "").rpartition(")")[2].split()
+    if len(fields) < 15:
+        return 0.0
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
 def _cpu_time(root: Path) -> tuple[float | None, float | None]:
     """Busy and stolen seconds of the CPUs that this process may use: proc_stat(5)."""
     text = read_text(root / "proc/stat")

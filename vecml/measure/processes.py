@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vecml import child
-from vecml.measure.context import Counters, process_cpu_seconds, read_counters
+from vecml.measure.context import Counters, process_cpu_seconds, read_counters, waited_cpu_seconds
 from vecml.measure.coordinator import WorkerError
 from vecml.measure.records import Arm, Opened, Plan, Reading
+from vecml.measure.tree import descendants, end
 
 # A spinning thread uses all of the window, a worker at rest nothing; 5 % of a CPU is the line between them. A window of
 # 5 ms was tried: on a busy machine a spinning thread may not have had its turn within it, and passed for one at rest.
@@ -82,11 +83,19 @@ class Process:
         return answer["facts"], answer["peak_rss_bytes"]
 
     def kill(self) -> None:
-        """End the process at once, and do not wait for its end: `close` does."""
+        """End the process at once, with all that it has started, and do not wait for its end: `close` does."""
+        strays = descendants(self.pid) if self.arm.starts_processes and self._child.code is None else []
         self._child.kill()
+        end(strays)
 
     def close(self) -> None:
+        self.kill()
         self._child.close()
+
+    def cpu_seconds(self) -> float:
+        """CPU time that the worker has used, and what it has started and waited for; 0 once it has ended."""
+        waited = waited_cpu_seconds(self.pid) if self.arm.starts_processes else 0.0
+        return (process_cpu_seconds(self.pid) or 0.0) + waited
 
     def _ask(self, request: dict[str, Any], patience: float, silence: str = "it hung") -> dict[str, Any]:
         self._send(request)
@@ -99,7 +108,7 @@ class Process:
         try:
             answer: dict[str, Any] = json.loads(self._child.receive(patience))
         except child.SilentError:
-            self._child.kill()
+            self.kill()
             raise WorkerError(f"{silence}: no answer within {patience:.0f} s, and it was ended") from None
         except child.EndedError as error:
             raise WorkerError(str(error)) from None
@@ -144,8 +153,7 @@ class ProcessCrew:
     def counters(self) -> Counters | None:
         """The machine's counters now; a worker that has ended counts with what it had used when it was last asked."""
         for name, worker in self.workers.items():
-            used = process_cpu_seconds(worker.pid)
-            self._cpu_seconds[name] = max(self._cpu_seconds.get(name, 0.0), used or 0.0)
+            self._cpu_seconds[name] = max(self._cpu_seconds.get(name, 0.0), worker.cpu_seconds())
         seen = read_counters(())
         return dataclasses.replace(seen, own_seconds=(seen.own_seconds or 0.0) + sum(self._cpu_seconds.values()))
 

@@ -23,6 +23,7 @@ class Arm:
         role: `baseline`, its `null` copy, an `arm`, or a `limit` of the machine, which takes part in few rounds.
         cpus: number of CPUs that it keeps busy; where other programs use them, its blocks count as disturbed.
         environment: variables set before the worker imports anything.
+        starts_processes: whether its calls start processes: their CPU time is the arm's, and they end with the worker.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Arm:
     role: Role = "arm"
     cpus: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
+    starts_processes: bool = False
 
 
 @dataclass(frozen=True)

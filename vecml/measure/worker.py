@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 
 from vecml.errors import one_line
 from vecml.measure.latency import bucket_of
-from vecml.measure.memory import peak_rss_bytes
-from vecml.measure.work import Work
+from vecml.measure.work import ArmError, Work
 
 STEADY = 0.95  # of the median call before: where calls become faster than this still, they are not warm
 MOST_WARM_UPS = 3.0  # a warm-up takes so many times as long as it should at most, where calls never become steady
@@ -81,7 +80,7 @@ class Server:
             case "block":
                 return self._block(request["calls"])
             case "finish":
-                peak = peak_rss_bytes()  # before the checks, which need memory of their own
+                peak = self.work.peak_bytes()  # before the checks, which need memory of their own
                 facts = {"first_call_seconds": self._first_call_seconds, **self.work.finish()}
                 if self.work.each:
                     facts["latency"] = {str(bucket): count for bucket, count in sorted(self._latency.items())}
@@ -101,53 +100,65 @@ class Server:
 
         The first call counts for neither: it may load, compile or wait for what no later call waits for, and its time
         is a figure of its own. No call begins after `most_seconds`, and what is not steady ends after thrice `seconds`.
+        Where calls have to be prepared, a call's seconds are returned with those of its preparation: a block has to
+        have time for both.
         """
-        call, clock = self.work.call, time.perf_counter
+        clock = time.perf_counter
         taken: list[float] = []
         began = clock()
-        call()
+        self._first_call_seconds = self._once()
         start = clock()
-        self._first_call_seconds = start - began
         while clock() - began < most_seconds and not _is_warm(taken, clock() - start, calls, seconds):
-            begun = clock()
-            call()
-            taken.append(clock() - begun)
+            taken.append(self._once())
         late = sorted(taken[len(taken) // 2 :])
         call_seconds = late[len(late) // 2] if late else self._first_call_seconds
         trial = math.ceil(block_seconds / call_seconds) if call_seconds > 0 else 1
-        if trial > 1 and clock() - began < most_seconds:
-            begun = clock()
-            for _ in range(trial):
-                call()
-            call_seconds = min(call_seconds, (clock() - begun) / trial)  # without a clock between the calls
+        if self.work.prepares:
+            trial, call_seconds = 0, max(call_seconds, (clock() - start) / max(1, len(taken)))
+        elif trial > 1 and clock() - began < most_seconds:
+            call_seconds = min(call_seconds, self._time(trial) / 1e9 / trial)  # without a clock between the calls
         else:
             trial = 0
         elapsed = clock() - start
+        self.work.rest()
         gc.collect()
         gc.freeze()
         gc.disable()
         return {"calls": len(taken) + trial, "seconds": elapsed, "call_seconds": call_seconds}
 
+    def _once(self) -> float:
+        """Make one call and return its seconds, without those of its preparation."""
+        work, clock = self.work, time.perf_counter
+        work.prepare()
+        begun = clock()
+        work.call()
+        return clock() - begun
+
     def _block(self, calls: int) -> dict[str, Any]:
-        call = self.work.call
+        self.work.begin()
         gc.collect()  # short: what is left from before is frozen
-        switches, cpu = _involuntary_switches(), time.process_time_ns()
-        if self.work.each:
-            nanoseconds = self._each(call, calls)
-        else:
-            start = time.perf_counter_ns()
-            for _ in range(calls):
-                call()
-            nanoseconds = time.perf_counter_ns() - start
-        cpu = time.process_time_ns() - cpu
+        switches, cpu = _involuntary_switches(), self.work.cpu_seconds()
+        nanoseconds = self._each(self.work.call, calls) if self.work.each else self._time(calls)
+        cpu = self.work.cpu_seconds() - cpu
         after = _involuntary_switches()
+        self.work.rest()
         return {
             "seconds": nanoseconds / 1e9,
             "calls": calls if self.work.share == 1 else calls * self.work.share,
-            "cpu_seconds": cpu / 1e9,
+            "cpu_seconds": cpu,
             "switches": None if switches is None or after is None else after - switches,
             "answer": self.work.answer(),
         }
+
+    def _time(self, calls: int) -> int:
+        """Make so many calls, and return the nanoseconds of all of them together, without their preparation."""
+        if self.work.prepares:
+            return round(sum(self._once() for _ in range(calls)) * 1e9)
+        call = self.work.call
+        start = time.perf_counter_ns()
+        for _ in range(calls):
+            call()
+        return time.perf_counter_ns() - start
 
     def _each(self, call: Callable[[], None], calls: int) -> int:
         """Time each call for the histogram of latencies; return the nanoseconds of all calls together."""
@@ -201,6 +212,8 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         request = json.loads(line)
         try:
             answer = server.answer(request)
+        except ArmError as error:
+            answer = {"error": str(error)}
         except MemoryError as error:
             answer = {"error": f"memory ran out ({one_line(error, named=True, whole=True, limit=500)})"}
         except Exception as error:  # noqa: BLE001 -- an arm may raise anything; its error is sent with its name

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from vecml.comparison.comparison import ArmFigures
 from vecml.measure.verdict import Family
-from vecml.numbers import count, rate, seconds
+from vecml.numbers import count, plural, rate, seconds
 from vecml.report.content import SHAPES, Content, word
 from vecml.report.drawing import (
     AnyMark,
@@ -40,7 +40,6 @@ def speed_chart(content: Content, width: float) -> Drawing | None:
 
 def _throughput(content: Content, width: float) -> Drawing:
     arms = _by_speed([content.arms[name] for family in content.families for name in content.names(family)])
-    tied = content.leading
     beside = width >= 600 and max(text_width(arm.name, NAME_SIZE) for arm in arms) <= LONGEST_NAME
     left = max(text_width(arm.name, NAME_SIZE) for arm in arms) + 16 if beside else 0.0
     left = max(left, 110.0) if beside else left
@@ -51,15 +50,16 @@ def _throughput(content: Content, width: float) -> Drawing:
     marks: list[AnyMark] = [*_speed_legend(content, arms, width)]
     for tick in round_steps(0.0, scale.high, 5 if width >= 600 else 3):
         marks.append(Line(((scale.at(tick), top), (scale.at(tick), end)), "grid"))
-        marks.append(centred(scale.at(tick), end + 16, plain_rate(tick), SMALL, scale.start, width))
+        marks.append(centred(scale.at(tick), end + 16, plain_rate(tick, content.unit), SMALL, scale.start, width))
     for place, arm in enumerate(arms):
-        marks.append(_bar(arm, arm.name in tied, top + place * height, scale, width, beside=beside))
-    told = "; ".join(_told(arm) for arm in arms)
-    return Drawing(width, end + 24, tuple(marks), "Rows a second, with 95 % intervals", f"{told}.")
+        marks.append(_bar(arm, content, top + place * height, scale, width, beside=beside))
+    told = "; ".join(_told(arm, content.unit) for arm in arms)
+    title = f"{plural(content.unit).capitalize()} a second, with 95 % intervals"
+    return Drawing(width, end + 24, tuple(marks), title, f"{told}.")
 
 
-def _bar(arm: ArmFigures, tied: bool, top: float, scale: Scale, width: float, *, beside: bool) -> Group:
-    verdict = word(arm)
+def _bar(arm: ArmFigures, content: Content, top: float, scale: Scale, width: float, *, beside: bool) -> Group:
+    verdict, tied = word(arm), arm.name in content.leading
     shape, hollow, _ = SHAPES[verdict]
     middle, thick = (top + 20, 20.0) if beside else (top + 34, 16.0)
     marks: list[OneMark] = []
@@ -71,7 +71,7 @@ def _bar(arm: ArmFigures, tied: bool, top: float, scale: Scale, width: float, *,
     if arm.rows_per_s is None:
         reason = fitted(arm.failure or "nothing was measured", width - scale.start - 4, SMALL)
         marks.append(Text(scale.start + 2, middle + 4, reason, "muted", SMALL))
-        return Group(tuple(marks), _told(arm))
+        return Group(tuple(marks), _told(arm, content.unit))
     end = scale.at(arm.rows_per_s)
     bar = Rect(scale.start, middle - thick / 2, max(end - scale.start, 1.5), thick, "accent" if tied else "bar", 2)
     if verdict in ("invalid", "busy"):
@@ -81,8 +81,8 @@ def _bar(arm: ArmFigures, tied: bool, top: float, scale: Scale, width: float, *,
     if arm.rows_per_s_low is not None and arm.rows_per_s_high is not None:
         marks += whisker(scale.at(arm.rows_per_s_low), scale.at(arm.rows_per_s_high), middle, 9)
         last = max(end, scale.at(arm.rows_per_s_high))
-    marks.append(Text(last + 8, middle + 4.5, rate(arm.rows_per_s), "ink", NAME_SIZE, bold=tied))
-    return Group(tuple(marks), _told(arm))
+    marks.append(Text(last + 8, middle + 4.5, rate(arm.rows_per_s, content.unit), "ink", NAME_SIZE, bold=tied))
+    return Group(tuple(marks), _told(arm, content.unit))
 
 
 def whisker(low: float, high: float, y: float, size: float) -> list[OneMark]:
@@ -128,22 +128,22 @@ def leading_words(content: Content, *, short: bool = False) -> str:
     return "fastest or tied" if short else "fastest, or not told from it"
 
 
-def _told(arm: ArmFigures) -> str:
+def _told(arm: ArmFigures, unit: str) -> str:
     if arm.rows_per_s is None:
         return f"{arm.name}: {arm.failure or 'nothing was measured'}"
     interval = ""
     if arm.rows_per_s_low is not None and arm.rows_per_s_high is not None:
-        interval = f" ({rate(arm.rows_per_s_low)} to {rate(arm.rows_per_s_high)})"
-    return f"{arm.name}: {rate(arm.rows_per_s)}{interval}, {word(arm)}"
+        interval = f" ({rate(arm.rows_per_s_low, unit)} to {rate(arm.rows_per_s_high, unit)})"
+    return f"{arm.name}: {rate(arm.rows_per_s, unit)}{interval}, {word(arm)}"
 
 
 def _by_speed(arms: Sequence[ArmFigures]) -> list[ArmFigures]:
     return sorted(arms, key=lambda arm: -(arm.rows_per_s or -1.0))
 
 
-def plain_rate(value: float) -> str:
-    """Rows a second without needless zeros, for an axis: `2 Mrow/s`."""
-    return "0" if value == 0 else rate(value).replace(".00 ", " ").replace(".0 ", " ")
+def plain_rate(value: float, unit: str = "row") -> str:
+    """Rows a second, or other things, without needless zeros, for an axis: `2 Mrow/s`."""
+    return "0" if value == 0 else rate(value, unit).replace(".00 ", " ").replace(".0 ", " ")
 
 
 def _latency(content: Content, width: float) -> Drawing:

@@ -15,6 +15,7 @@ from vecml.foreign_text import clean
 from vecml.measure.claim import BUSY, Claim, claim_of
 from vecml.measure.verdict import Family, Verdict
 from vecml.numbers import count, megabytes, percent, rate, seconds, times
+from vecml.report import calls
 from vecml.report.content import Content, content_of
 from vecml.report.summary import markdown
 
@@ -27,6 +28,10 @@ NOT_RECORDED = (
 OF_FUNCTIONS = (
     "Functions have no labels. Their results must equal those of the baseline (floating-point results to within 1e-5)"
     " for the first input and for a changed one. How large each error was is not recorded."
+)
+OF_COMMANDS = (
+    "The exit code of every timed start was looked at. With --same-output what the timed starts printed, and with"
+    " --same-file what they wrote, was the same as the baseline's, byte for byte."
 )
 
 SLOW_FIRST_CALL, SLOW_FIRST_CALL_SECONDS = 10.0, 0.1  # times as long as a later one, and that long: then it is told
@@ -49,6 +54,9 @@ def sentence(comparison: Comparison, content: Content | None = None) -> str:
 def table(comparison: Comparison, content: Content | None = None) -> Table:
     """The table of all settings, a row each; an unknown figure is `-`."""
     found = tuple((content or content_of(comparison)).arms.values())
+    if comparison.noun != "setting":
+        rows = (calls.row(arm, comparison, _ratio_cells(arm), _verdict_cell(arm)) for arm in found)
+        return Table(calls.headings(comparison), tuple(rows))
     if any(arm.percentile_seconds for arm in found):
         return _latency_table(found)
     headings = ("setting", "rows/s", "ratio", "interval", "verdict", "load", "memory", "flips", "limit", "pays from")
@@ -112,7 +120,10 @@ def reasons(comparison: Comparison, content: Content | None = None) -> list[str]
         and arm.setting.request_rows is None
         and 0 < (arm.rows_scored or 0) < comparison.subject.n_rows
     ]
-    lines += [line for arm in content.arms.values() if (line := _slow_first_call(arm, comparison))]
+    if comparison.noun == "command":
+        lines += calls.remarks(comparison, content.arms)
+    else:
+        lines += [line for arm in content.arms.values() if (line := _slow_first_call(arm, comparison))]
     lines += [line for family in content.families for line in _picked(family, content)]
     lines += [f"{name}: left out: {reason}" for name, reason in comparison.skipped.items()]
     return [*lines, how(comparison)]
@@ -130,7 +141,8 @@ def _picked(family: Family, content: Content) -> list[str]:
     for one in family.first:
         arm = content.arms[one.arm]
         lines.append(
-            f"{one.arm}: measured afresh in {count(finals.launches, 'launch')}, at {rate(arm.fresh_rows_per_s)}: its"
+            f"{one.arm}: measured afresh in {count(finals.launches, 'launch')}, at"
+            f" {rate(arm.fresh_rows_per_s, content.unit)}: its"
             f" verdict and ratio are of these alone; the figures that picked it gave {times(_of(one.ratio))}"
         )
         if arm.alone_ratio is not None:

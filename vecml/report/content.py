@@ -36,6 +36,11 @@ class Content:
     families: tuple[Family, ...]
 
     @property
+    def unit(self) -> str:
+        """Return what the rates count: a `row`, a `call` of a function, or a `start` of a command."""
+        return {"setting": "row", "function": "call", "command": "start"}[self.comparison.noun]
+
+    @property
     def is_latency(self) -> bool:
         return any(arm.percentile_seconds for arm in self.arms.values())
 

@@ -24,9 +24,20 @@ from vecml.comparison.document import to_json
 from vecml.foreign_text import clean
 from vecml.numbers import count, percent, seconds
 from vecml.report import surroundings
+from vecml.report.calls import call_seconds
 from vecml.report.chart_limits import standings
 from vecml.report.charts import charts
-from vecml.report.comparison import NOT_RECORDED, OF_FUNCTIONS, Table, answers, how, reasons, sentence, table
+from vecml.report.comparison import (
+    NOT_RECORDED,
+    OF_COMMANDS,
+    OF_FUNCTIONS,
+    Table,
+    answers,
+    how,
+    reasons,
+    sentence,
+    table,
+)
 from vecml.report.content import SHAPES, Content, content_of, word
 from vecml.report.pareto import EXPLAINED, knows_truth, trades
 from vecml.report.rules import excluded_rounds, question, verdict_rules
@@ -92,13 +103,15 @@ def page(comparison: Comparison, about: About) -> str:
         is_latency=content.is_latency,
         speed_caption=_speed_caption(content),
         is_functions=not comparison.settings,
+        noun=comparison.noun,
+        unit=content.unit,
         has_intervals=any(arm.rows_per_s_low is not None for arm in content.arms.values()),
         truth=knows_truth(content),
         pareto=_pareto(content),
         pareto_explained=EXPLAINED,
         standings=_standings(content),
         answers=answers(content),
-        answers_note=NOT_RECORDED if comparison.settings else OF_FUNCTIONS,
+        answers_note={"setting": NOT_RECORDED, "function": OF_FUNCTIONS, "command": OF_COMMANDS}[comparison.noun],
         machine=surroundings.machine(comparison.environment),
         libraries=surroundings.libraries(comparison.environment),
         loads=surroundings.loads(comparison.load_before, comparison.load_after),
@@ -202,7 +215,9 @@ def _key_figures(content: Content) -> list[tuple[str, str]]:
             "Machine",
             f"{environment.get('cpu_model') or 'an unknown CPU'}, {environment.get('usable_cpus') or '?'} CPUs",
         ),
-        ("Rows", count(subject.n_rows, "row")),
+        ("Rows", count(subject.n_rows, "row"))
+        if comparison.settings
+        else (f"{comparison.noun.capitalize()}s", f"{len(content.arms)}"),
         ("Measured", f"{count(measured.launches, 'launch')}, {count(blocks, 'block')}, {seconds(measured.seconds)}"),
     ]
 
@@ -235,6 +250,9 @@ def _order(arm: ArmFigures, heading: str) -> float | None:
         return arm.percentile_seconds.get(round(float(heading[1:]) / 100, 9))
     values = {
         "rows/s": arm.rows_per_s,
+        "time": call_seconds(arm),
+        "user": arm.facts.get("user_seconds"),
+        "system": arm.facts.get("system_seconds"),
         "ratio": 1.0 if verdict is None else verdict.ratio,
         "interval": None if verdict is None else verdict.ratio_low,
         "load": arm.load_seconds,

@@ -10,7 +10,9 @@ def question(content: Content) -> str:
     comparison, subject = content.comparison, content.comparison.subject
     number = len(content.arms)
     time = "in a quick look" if comparison.budget == "quick" else f"within {_budget(comparison.budget)}"
-    if subject.data_source == "functions":
+    if comparison.noun == "command":
+        return f"Which of {count(number, 'command')} is fastest here, from its start to its end? Measured {time}."
+    if comparison.noun == "function":
         return f"Which of {count(number, 'function')} is fastest here over the same input? Measured {time}."
     network = f" of a {'-'.join(map(str, subject.widths))} network" if len(subject.widths) > 1 else ""
     ways = f"{count(number, 'way')} to run the inference{network}"

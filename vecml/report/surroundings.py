@@ -33,6 +33,7 @@ MACHINE = {
 KEYS = ("machine_key", "software_key", "environment_key", "protocol_version")
 # Facts of a worker that other tables show: those on its answers, and those on the kernel of a limit.
 OF_ANSWERS = ("rows", "flips", "wrong", "right", "only_label", "expected_labels", "logit_error", "cached", "latency")
+OF_STARTS = ("starts", "user_seconds", "system_seconds", "first_call_seconds", "command", "left_processes")
 LISTED = 4  # settings named beside a fact; the rest are counted
 
 
@@ -68,7 +69,7 @@ def differing_facts(content: Content) -> Table | None:
     by_fact: dict[str, dict[str, list[str]]] = {}
     for arm in content.arms.values():
         for name, value in arm.facts.items():
-            if name not in OF_ANSWERS:
+            if name not in (*OF_ANSWERS, *OF_STARTS):
                 by_fact.setdefault(name, {}).setdefault(_fact(name, value), []).append(arm.name)
     rows = [
         (name.replace("_", " "), value, _names(arms))
@@ -87,7 +88,7 @@ def changing_facts(content: Content) -> list[str]:
             continue
         for name in {name: None for launch in arm.launches for name in launch.facts}:
             values = Counter(_fact(name, launch.facts.get(name)) for launch in arm.launches)
-            if name not in OF_ANSWERS and len(values) > 1:
+            if name not in (*OF_ANSWERS, *OF_STARTS) and len(values) > 1:
                 found.append(f"{arm.name}: {name.replace('_', ' ')}: {'; '.join(values)}")
     return list(dict.fromkeys(found))
 

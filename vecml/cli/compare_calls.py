@@ -1,0 +1,94 @@
+"""The flags with which `vecml compare` compares commands, and what they ask for."""
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vecml.cli.options import Listed, option
+from vecml.errors import SettingError
+from vecml.fields import flag
+
+if TYPE_CHECKING:
+    from vecml.comparison.command_lines import Commands
+
+PANEL = "Commands"
+SHARED = ("budget", "name", "baseline")  # of a comparison's own fields: those that make sense whatever is compared
+NAMES_OF_COMMANDS = ("commands", "command")
+
+
+def _several(text: str, metavar: str, *names: str) -> Any:
+    return Annotated[list[str] | None, option(text, metavar, *names, panel=PANEL)]
+
+
+def _one(kind: Any, text: str, metavar: str | None, *names: str, **more: Any) -> Any:
+    return Annotated[kind | None, option(text, metavar, *names, panel=PANEL, **more)]
+
+
+CALLS = Listed(
+    {
+        "commands": Annotated[
+            list[str] | None,
+            typer.Argument(
+                help="Whole commands, each in quotes, in place of ways to run a model.",
+                metavar="[-- 'COMMAND' 'COMMAND' ...]",
+                show_default=False,
+            ),
+        ],
+        "command": _several("A command with a name; may be given again.", "NAME='COMMAND'", "--command"),
+        "shell": _one(str, "What reads the commands: none, or a shell such as sh. [default: none]", "SHELL", "--shell"),
+        "setup": _several("Run once before everything; may be given again.", "COMMAND", "--setup"),
+        "prepare": _several("Run before each start, untimed: once for all, or for each.", "COMMAND", "--prepare"),
+        "cleanup": _several("Run once after everything; may be given again.", "COMMAND", "--cleanup"),
+        "stdin": _one(Path, "A file that every start reads. [default: nothing]", "FILE", "--stdin"),
+        "warmup": _one(int, "Starts before an arm is measured. [default: 1]", "N", "--warmup", min=1),
+        "same_output": _one(bool, "What they print must be the same.", None, "--same-output"),
+        "same_file": _one(Path, "A file that each writes, which must be the same.", "FILE", "--same-file"),
+        "ignore_failure": _one(bool, "Measure starts with another exit code than 0, too.", None, "--ignore-failure"),
+    }
+)
+
+
+def commands_asked(
+    calls: Mapping[str, Any], own: Mapping[str, Any], training: Collection[str], config: Path | None, *, quick: bool
+) -> "Commands":
+    """The comparison of commands that the flags ask for.
+
+    Args:
+        calls: values of `CALLS`.
+        own, training, config: the other flags that were given.
+        quick: whether one launch is enough.
+
+    Raises SettingError for flags that do nothing here, and for commands that cannot be.
+    """
+    from vecml.comparison.command_lines import Commands, named_commands
+
+    if not any(calls.get(name) for name in NAMES_OF_COMMANDS):
+        name = next(iter(calls))
+        raise SettingError(f"{flag(name)} goes with commands", "vecml compare -- 'COMMAND' 'COMMAND'")
+    _refuse([*(name for name in own if name not in SHARED), *training, *(["config"] if config else [])], calls)
+    texts = named_commands(calls.get("commands", ()), calls.get("command", ()), own.get("baseline"))
+    more = {name: value for name, value in calls.items() if name not in NAMES_OF_COMMANDS}
+    for name in ("setup", "prepare", "cleanup"):
+        if name in more:
+            more[name] = tuple(more[name])
+    budget = "quick" if quick else own.get("budget", "60s")
+    return Commands(texts=texts, budget=budget, name=_checked_name(own.get("name")), **more)
+
+
+def _refuse(idle: Iterable[str], calls: Mapping[str, Any]) -> None:
+    """Raise SettingError for the first flag that is of a model's inference."""
+    for name in idle:
+        if name == "data":
+            hint = "several files are one value: put the pattern in quotes, --data 'parts/*.csv'"
+        else:
+            hint = f"leave out {flag(name)}, or the commands"
+        texts = [*calls.get("commands", ()), *calls.get("command", ())]
+        raise SettingError(f"{flag(name)} goes with a model, and {texts[0]!r} is a command", hint)
+
+
+def _checked_name(name: str | None) -> str | None:
+    from vecml.comparison.config import ComparisonConfig
+
+    return None if name is None else ComparisonConfig.checked({"name": name}).name

@@ -1,0 +1,285 @@
+"""A comparison of commands: each start is a process of its own, and everything else is as for engines.
+
+Before anything is measured, each command is started once, so that one that fails or takes too long is refused within
+seconds. Then the coordinator lets workers take turns, and each worker starts its command as often as fills a block.
+"""
+
+import dataclasses
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vecml.comparison.arms import make_group
+from vecml.comparison.budget import QUICK, QUICK_ROUNDS, WORKER_SECONDS, Budget, check_budget, make_budget, seconds_of
+from vecml.comparison.command_lines import Commands, Line, check, line_of
+from vecml.comparison.compare import QUOTA_BLOCK_SECONDS
+from vecml.comparison.comparison import COMMANDS, Comparison, Subject
+from vecml.comparison.files import shared_folder
+from vecml.comparison.output import Output, differences
+from vecml.comparison.session import Tracking, W, recorded
+from vecml.comparison.sitting import rehearse, sit
+from vecml.comparison.starts import EMPTY, OPENER, PRICE
+from vecml.comparison.unfinished import Kept, comparison_of, measured_before, unfinished_of
+from vecml.device import usable_cpus
+from vecml.environment import describe
+from vecml.errors import SettingError
+from vecml.measure.coordinator import FEWEST_LAUNCHES
+from vecml.measure.records import Arm, Measured, Plan, Role
+from vecml.progress import stage
+from vecml.warnings import warn
+
+WARM_SECONDS = 0.1
+FEW_ROUNDS = 3  # of a launch, where a start takes long
+QUICK_SECONDS = 20.0
+LONGEST_START = 600.0  # that is waited for where the budget is no time
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A first start.
+
+    Attributes:
+        seconds: wall time.
+        cpus: CPUs that it kept busy, at least one and at most those that may be used.
+    """
+
+    seconds: float
+    cpus: int
+
+
+def compare_commands(
+    asked: Commands,
+    tracking: Tracking[W],
+    *,
+    began: float | None = None,
+    announce: Callable[[Budget], None] = lambda _budget: None,
+    json: Path | None = None,
+    fresh: bool = False,
+) -> tuple[Comparison, W]:
+    """Measure commands beside each other, and record the comparison.
+
+    Args:
+        asked: what is compared.
+        tracking, began, announce, json, fresh: as in `vecml.comparison.session.compare`.
+
+    Raises SettingError for what cannot be, for a command whose first start fails, and for a budget that is too short;
+    StoreError where it cannot be recorded. Warns VML016 where a stopped comparison goes on, and VML051 where what was
+    to be run after it fails.
+    """
+    check_budget(asked.budget)
+    check(asked)
+    began = time.perf_counter() if began is None else began
+    with shared_folder(0) as folder, _surrounded(asked):
+        rehearsed = _rehearse(asked, folder)
+        budget = plan_commands(asked, rehearsed, began)
+        announce(budget)
+
+        def measure(kept: Kept | None, keep: Callable[[Measured], None]) -> Comparison:
+            if (whole := comparison_of(kept)) is not None:
+                warn("VML016", measured_before(whole))
+                return whole
+            return _measure(asked, rehearsed, budget, folder, None if kept is None else kept.measured, keep)
+
+        file = unfinished_of(_identity(asked), asked.budget, asked.name)
+        return recorded(tracking, asked.name, file, measure, json=json, fresh=fresh)
+
+
+def plan_commands(asked: Commands, rehearsed: Mapping[str, Rehearsed], began: float | None) -> Budget:
+    """How much a budget lets us measure of commands whose starts take so long.
+
+    Raises SettingError for a budget in which no verdict can be reached, with one that would do.
+    """
+    environment, number = describe(), len(rehearsed)
+    found = make_budget(asked.budget, [(number + 1, 1)], number - 1, environment.machine_key)
+    taken = [one.seconds for one in rehearsed.values()]
+    a_round = sum(taken) + taken[0]  # the baseline has a copy
+    warm, total, fewest = asked.warmup or 1, found.plan.budget_seconds, Plan.fewest_rounds
+    rounds = found.plan.rounds
+    if found.text == QUICK:
+        rounds = max(FEW_ROUNDS, min(QUICK_ROUNDS, int(QUICK_SECONDS / max(a_round, 1e-9))))
+    elif total is not None and _least(a_round, warm, fewest, number) > total:
+        fewest = FEW_ROUNDS
+        if (least := _least(a_round, warm, fewest, number)) > total:
+            longest = max(rehearsed, key=lambda name: rehearsed[name].seconds)
+            raise SettingError(
+                f"--budget {asked.budget}: too short for a verdict: a start of {longest!r} takes"
+                f" {rehearsed[longest].seconds:.1f} s",
+                f"--budget {10 * math.ceil(1.2 * least / 10)}s would do; --quick gives figures without a verdict",
+            )
+    plan = dataclasses.replace(
+        found.plan,
+        rounds=rounds,
+        fewest_rounds=fewest,
+        block_seconds=Plan.block_seconds if environment.cpu_quota is None else QUOTA_BLOCK_SECONDS,
+        warm_calls=warm,
+        warm_seconds=WARM_SECONDS,
+        patience_seconds=max(found.plan.patience_seconds, (warm + 4) * 5 * max(taken)),
+    )
+    return dataclasses.replace(found, plan=plan, began=began)
+
+
+def _least(a_round: float, warm: int, rounds: int, number: int) -> float:
+    """Seconds that the fewest launches take with so many rounds: workers, first starts, warm-up, blocks."""
+    return FEWEST_LAUNCHES * ((number + 1) * WORKER_SECONDS / 2 + (1 + warm + rounds) * a_round)
+
+
+def _measure(
+    asked: Commands,
+    rehearsed: Mapping[str, Rehearsed],
+    budget: Budget,
+    folder: Path,
+    resumed: Measured | None,
+    keep: Callable[[Measured], None],
+) -> Comparison:
+    before = {} if resumed is None else {arm.name: arm.cpus for arm in resumed.arms}
+    cpus = {name: before.get(name, one.cpus) for name, one in rehearsed.items()}
+    names = list(asked.texts)
+    group = make_group(names, lambda name, role, label: _arm(asked, name, role, label, folder, cpus[name]))
+    group += _price(folder)
+    output = Output(folder, asked.same_output, asked.same_file)
+
+    def wrong(measured: Measured) -> dict[str, str]:
+        return differences(measured, names, output)
+
+    sitting = sit([group], budget, resumed=resumed, keep=keep, check=wrong)
+    return Comparison(
+        **sitting.recorded(),
+        rules=sitting.rules,
+        budget=asked.budget,
+        subject=Subject(COMMANDS, 1),
+        simplest=tuple(names),
+        faults=sitting.faults(names, sitting.checked(wrong)),
+        finals=sitting.finals,
+        alone=sitting.alone,
+    )
+
+
+def _arm(
+    asked: Commands, name: str, role: Role, label: str, folder: Path, cpus: int = 1, *, sample: bool = True
+) -> Arm:
+    names = list(asked.texts)
+    prepare = asked.prepare_of(names.index(name))
+    told = {
+        "shell": asked.shell,
+        "prepare": prepare,
+        "stdin": None if asked.stdin is None else str(asked.stdin),
+    }
+    payload = {
+        **_started(line_of(asked.texts[name], asked.shell)),
+        "prepare": None if prepare is None else dataclasses.astuple(line_of(prepare, asked.shell)),
+        "environment": dict(os.environ),
+        "stdin": os.devnull if asked.stdin is None else str(asked.stdin.absolute()),
+        "folder": str(folder),
+        "number": len(names) if role == "null" else names.index(name),
+        "same_output": asked.same_output,
+        "same_file": None if asked.same_file is None else str(asked.same_file.absolute()),
+        "ignore_failure": asked.ignore_failure,
+        "sample": sample,
+        "facts": {"command": asked.texts[name], **{key: value for key, value in told.items() if value}},
+    }
+    return Arm(label, OPENER, payload, role, cpus, starts_processes=True)
+
+
+def _price(folder: Path) -> list[Arm]:
+    """The arm that shows what the start of any process costs here; none where there is no program that does nothing."""
+    program = shutil.which(EMPTY)
+    if program is None:
+        return []
+    payload = {
+        **_started(Line(program, (EMPTY,))),
+        "prepare": None,
+        "environment": dict(os.environ),
+        "stdin": os.devnull,
+        "folder": str(folder),
+        "number": "price",
+        "same_output": False,
+        "same_file": None,
+        "ignore_failure": False,
+        "sample": False,
+        "facts": {"command": EMPTY},
+    }
+    return [Arm(PRICE, OPENER, payload, "limit", starts_processes=True)]
+
+
+def _started(line: Line) -> dict[str, Any]:
+    return {"program": line.program, "argv": list(line.argv)}
+
+
+def _rehearse(asked: Commands, folder: Path) -> dict[str, Rehearsed]:
+    """Start each command once; raises SettingError for one that fails, with its own words."""
+    longest = None if asked.budget == QUICK else seconds_of(asked.budget)
+    plan = Plan(patience_seconds=longest or LONGEST_START)
+    arms = [_arm(asked, name, "arm", name, folder, sample=False) for name in asked.texts]
+    with stage("starting each command once"):
+        readings = rehearse(arms, plan)
+    found = {}
+    for name, reading in readings.items():
+        if isinstance(reading, str):
+            raise SettingError(f"{name}: {reading}", _hint(reading, asked))
+        busy = (reading.cpu_seconds or 0.0) / max(reading.seconds, 1e-9)
+        found[name] = Rehearsed(reading.seconds, max(1, min(usable_cpus(), math.ceil(busy - 0.1))))
+    return found
+
+
+def _hint(said: str, asked: Commands) -> str | None:
+    if "exit code" in said and not asked.ignore_failure and "prepares" not in said:
+        return "--ignore-failure measures it all the same"
+    if "no answer" in said:
+        return "a longer --budget waits for it"
+    return None
+
+
+def _identity(asked: Commands) -> dict[str, Any]:
+    """What makes it the same comparison: everything that is run, the files that are named in it, folder and flags."""
+    lines = [line_of(text, asked.shell) for text in (*asked.texts.values(), *asked.setup, *asked.prepare)]
+    return {
+        "kind": COMMANDS,
+        "names": list(asked.texts),
+        "lines": [line.state() for line in lines],
+        "prepare": list(asked.prepare),
+        "cleanup": list(asked.cleanup),
+        "folder": str(Path.cwd()),
+        "stdin": None if asked.stdin is None else [str(asked.stdin.absolute()), asked.stdin.stat().st_mtime_ns],
+        "same": [asked.same_output, str(asked.same_file)],
+        "ignore_failure": asked.ignore_failure,
+        "warmup": asked.warmup,
+    }
+
+
+@contextmanager
+def _surrounded(asked: Commands) -> Iterator[None]:
+    """Run what is to be run once before everything, and once after it, whatever comes between."""
+    for text in asked.setup:
+        if (why := _run(text, asked.shell)) is not None:
+            raise SettingError(f"--setup {text}: {why}", "nothing was measured; run it by itself to see what it says")
+    try:
+        yield
+    finally:
+        for text in asked.cleanup:
+            if (why := _run(text, asked.shell)) is not None:
+                warn("VML051", f"--cleanup {text}: {why}")
+
+
+def _run(text: str, shell: str) -> str | None:
+    """Run a command whose output goes to standard error; None if it ended well, else how it ended."""
+    line = line_of(text, shell)
+    with stage(f"running {text}"):
+        done = subprocess.run(
+            line.argv, executable=line.program, stdin=subprocess.DEVNULL, stdout=_standard_error(), check=False
+        )
+    return None if done.returncode == 0 else f"it ended with exit code {done.returncode}"
+
+
+def _standard_error() -> int:
+    try:
+        return sys.stderr.fileno()
+    except (OSError, ValueError):  # no file: in a notebook, say
+        return subprocess.DEVNULL
