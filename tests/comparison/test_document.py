@@ -31,7 +31,7 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
 
 # One place of each kind: blocks are alike.
 PLACES = {tuple("*" if isinstance(key, int) else key for key in path): path for path, _ in leaves(json.loads(TEXT))}
-LATER = {"finals", "alone"}  # keys that documents of earlier versions do not have
+LATER = {"finals", "alone", "waited_seconds"}  # keys that documents of earlier versions do not have
 NUMBERS = (0, -1, 1e308, [])
 
 

@@ -19,6 +19,7 @@ from vecml.errors import MeasureError
 from vecml.measure.coordinator import measure
 from vecml.measure.records import Arm, ArmMeasurement, Plan
 from vecml.measure.simulation import CALL_SECONDS, Contention, Machine, Noise, SimulatedCrew
+from vecml.progress import listening
 from vecml.record import parent_metrics
 from vecml.report.comparison import as_text, note, sentence
 
@@ -112,7 +113,8 @@ def test_where_others_are_always_there_the_measurement_goes_on_instead(machine: 
     machine.contention = Contention()
     found = sat(budget_of(60.0), cpus=2)
     assert found.finals is None
-    assert 0.7 * 60.0 < found.measured.seconds <= 60.0
+    assert 0.7 * 60.0 < found.measured.seconds <= 61.0
+    assert 0.0 < found.measured.waited_seconds <= 6.0
     assert found.measured.launches > found.measured.plan.launches - 3
     (family,) = families(compared(found))
     assert {one.verdict for one in family.verdicts} == {"busy"}
@@ -175,3 +177,28 @@ def test_the_share_is_reserved_only_where_three_launches_of_all_fit_beside_it() 
     late = replace(made, began=0.0)
     assert late.plan_from(30.0).budget_seconds == 36.0  # six tenths, of which no share can be spared
     assert math.isclose(late.seconds_from(30.0) or 0.0, 36.0)
+
+
+def test_waiting_is_told_while_it_lasts_and_afterwards(machine: Machine) -> None:
+    heard: list[str] = []
+
+    class Heard:
+        def begin(self, name: str, total: float | None) -> object:
+            heard.append(name)
+            return name
+
+        def advance(self, stage: object, amount: float) -> None: ...
+
+        def end(self, stage: object) -> None:
+            heard.append(f"end of {stage}")
+
+    machine.contention = Contention(there_seconds=3.0, gone_seconds=6.0)
+    waiting = "waiting for other programs to leave the CPUs"
+    with listening(Heard()):
+        found = sat(budget_of(60.0), cpus=2)
+    assert found.measured.waited_seconds > 0
+    assert heard.count(waiting) == heard.count(f"end of {waiting}") > 0
+    assert heard[-1] == "end of measuring"
+    text = to_json(compared(found))
+    assert from_json(text.encode(), "file.json").measured.waited_seconds == found.measured.waited_seconds
+    assert "in all for other programs to leave the CPUs" in as_text(compared(found))

@@ -42,6 +42,13 @@ class Machine:
     def clock(self) -> float:
         return self.now
 
+    def counters(self) -> Counters | None:
+        """Of every second, a quarter of one CPU is another's, an eighth is stolen, and a sixteenth is throttled."""
+        if not self.has_counters:
+            return None
+        now = self.now
+        return Counters(now, 1.25 * now, 0.125 * now, 0.0625 * now, now)
+
     def start(self, arms: Sequence[Arm], plan: Plan, launch: int, group: int) -> "FakeCrew":
         assert all(crew.closed for crew in self.crews), "the crew before is still there"
         self.now += self.starts.get(launch, START)
@@ -63,11 +70,12 @@ class FakeCrew:
         return turn not in self.machine.restless
 
     def counters(self) -> Counters | None:
-        """Of every second, a quarter of one CPU is another's, an eighth is stolen, and a sixteenth is throttled."""
-        if not self.machine.has_counters:
-            return None
-        now = self.machine.now
-        return Counters(now, 1.25 * now, 0.125 * now, 0.0625 * now, now)
+        return self.machine.counters()
+
+    def rest(self, seconds: float) -> None:
+        assert not self.closed
+        self.machine.now += seconds
+        self.machine.log.append((self.number, "rest", ""))
 
     def close(self) -> None:
         self.closed = True

@@ -39,7 +39,7 @@ class Document:
         version, kind: 1, `comparison`.
         created, vecml, budget, subject, settings, skipped, simplest, environment, load_before, load_after, rules,
             faults: as in `Record` and `Comparison`.
-        plan, launches, seconds, windows, replaced: as in `Measured`.
+        plan, launches, seconds, windows, replaced: as in `Measured`; `waited_seconds`, which may be missing, too.
         arms: baselines and arms with their raw blocks.
         null_arm: the baseline's copy of the first group, with its raw blocks.
         further_null_arms: those of the other groups.
@@ -75,6 +75,7 @@ class Document:
     families: tuple[Family, ...]
     finals: Measured | None = None
     alone: Measured | None = None
+    waited_seconds: float = 0.0
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 

@@ -195,12 +195,16 @@ class _Measuring:
     advance: Advance
     begun: float = field(default_factory=time.perf_counter)
     shown: float = 0.0
+    waiting: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def on(self, groups: Sequence[Sequence[Arm]], plan: Plan, **more: Any) -> Measured:
         """Measure `groups` as `plan` says; `more` are further arguments of the coordinator's `measure`."""
         return measure(groups, plan, ProcessSource(), tell=self._tell, **more)
 
-    def _tell(self, _progress: Progress) -> None:
+    def _tell(self, progress: Progress) -> None:
+        self.waiting.close()
+        if progress.doing == "waiting":
+            self.waiting.enter_context(stage("waiting for other programs to leave the CPUs"))
         if self.total is not None:
             passed = min(time.perf_counter() - self.begun, self.total)
             self.advance(passed - self.shown)
@@ -212,7 +216,9 @@ def _measuring(budget: Budget) -> Iterator[_Measuring]:
     now = time.perf_counter()
     total = budget.seconds_from(now)
     with stage("measuring", total) as advance:
-        yield _Measuring(total, budget.plan_from(now), advance)
+        go = _Measuring(total, budget.plan_from(now), advance)
+        with go.waiting:
+            yield go
 
 
 def _finish(

@@ -11,13 +11,15 @@ The clock and the source of workers are arguments: tests run all of this on a fa
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
 from vecml.measure.context import WINDOW_SECONDS, Counters, window
 from vecml.measure.order import balanced_rounds
+from vecml.measure.pairs import CROWDED_CPUS
+from vecml.measure.quiet import Patience, is_crowded
 from vecml.measure.records import (
     Arm,
     ArmLaunch,
@@ -83,6 +85,9 @@ class Crew(Protocol):
     def counters(self) -> Counters | None:
         """The machine's counters, or None where there are none."""
 
+    def rest(self, seconds: float) -> None:
+        """Let so many seconds pass in which no worker does anything."""
+
     def close(self) -> None:
         """End every worker of the launch."""
 
@@ -102,7 +107,7 @@ class Progress:
         launch: number of the present launch, from 1.
         launches: expected number of launches.
         seconds: time since the beginning.
-        doing: `starting`, `warming up` or `measuring`.
+        doing: `starting`, `warming up`, `waiting` (for other programs to leave the CPUs) or `measuring`.
     """
 
     launch: int
@@ -228,6 +233,7 @@ class _Coordinator:
         self._start_seconds: dict[int, float] = {}  # of a group's launch, until its rounds begin
         self._end_seconds: dict[int, float] = {}  # after its rounds
         self._round_seconds: dict[int, float] = {}
+        self._patience = Patience(plan.budget_seconds, clock)
 
     def resume(self, kept: Measured) -> None:
         tallies = [tally for group in self._groups for tally in group]
@@ -239,6 +245,7 @@ class _Coordinator:
             tally.launches, tally.failure = list(arm.launches), arm.failure
         self._windows, self._replaced = list(kept.windows), list(kept.replaced)
         self._done = kept.launches
+        self._patience.resume(kept.waited_seconds)
         self._begin = self._clock() - kept.seconds
 
     def run(self, enough: Callable[[Measured], bool] | None, keep: Callable[[Measured], None]) -> Measured:
@@ -263,7 +270,13 @@ class _Coordinator:
     def _measured(self) -> Measured:
         arms = tuple(tally.frozen() for group in self._groups for tally in group)
         return Measured(
-            self._plan, arms, self._done, tuple(self._windows), tuple(self._replaced), self._clock() - self._begin
+            plan=self._plan,
+            arms=arms,
+            launches=self._done,
+            windows=tuple(self._windows),
+            replaced=tuple(self._replaced),
+            seconds=self._clock() - self._begin,
+            waited_seconds=self._patience.waited_seconds,
         )
 
     def _launch(self, group: int) -> bool:
@@ -286,8 +299,10 @@ class _Coordinator:
             if self._is_slow(turns, group):
                 return False
             self._say("warming up")
+            before = crew.counters()
             self._each(self._shuffled(turns), lambda turn: self._make_ready(turn, crew))
             self._start_seconds[group] = self._clock() - begun
+            self._wait_for_quiet(crew, turns, before)
             self._rounds([turn for turn in turns if turn.tally.failure is None], crew, group)
             rounds_end = self._clock()
             if FINISHES_SIDE_BY_SIDE:
@@ -361,20 +376,37 @@ class _Coordinator:
             return
         count = self._count_rounds(regular, limits, group)
         watch = _Watch(crew.counters(), self._done, group)
-        begun = self._clock()
-        for number, order in enumerate(self._orders(regular, count)):
+        orders = balanced_rounds(list(range(len(regular))), self._random)
+        begun, waited, number = self._clock(), 0.0, 0
+        while number < count:
+            order = [regular[index] for index in next(orders)]
             taking = [*order, *(self._shuffled(limits) if number % self._plan.limit_every == 0 else ())]
             for position, turn in enumerate(taking):
                 self._take_turn(turn, crew, number, position)
+            before = watch.begin
             watch.round_ended(crew.counters(), number, is_last=number == count - 1)
             self._say("measuring")
+            number += 1
+            if number < count and watch.begin is not before and (more := self._wait_for_quiet(crew, regular, before)):
+                watch.begin, watch.previous = crew.counters(), None
+                round_seconds = (self._clock() - begun - waited - more) / number
+                waited += more
+                # What is spent on waiting is taken from this launch's rounds, down to the fewest.
+                fewest = min(count, max(number, self._plan.fewest_rounds))
+                count = max(fewest, count - math.ceil(more / (round_seconds or 1e-9)))
         self._windows += watch.windows
-        self._round_seconds[group] = (self._clock() - begun) / max(1, count)
+        self._round_seconds[group] = (self._clock() - begun - waited) / max(1, count)
 
-    def _orders(self, turns: Sequence[_Turn], count: int) -> Iterator[list[_Turn]]:
-        orders = balanced_rounds(list(range(len(turns))), self._random)
-        for _ in range(count):
-            yield [turns[index] for index in next(orders)]
+    def _wait_for_quiet(self, crew: Crew, turns: Sequence[_Turn], before: Counters | None) -> float:
+        """Wait for other programs where they have used the CPUs since `before`; return the seconds that it took."""
+        cpus = [turn.tally.arm.cpus for turn in turns if turn.tally.failure is None and turn.tally.arm.role != "limit"]
+        now = crew.counters()
+        if before is None or now is None or now.seconds - before.seconds < WINDOW_SECONDS:
+            return 0.0
+        if not cpus or not is_crowded(before, now, max(cpus), CROWDED_CPUS):
+            return 0.0
+        self._say("waiting")
+        return self._patience.wait(crew, max(cpus))
 
     def _take_turn(self, turn: _Turn, crew: Crew, number: int, position: int) -> None:
         tally = turn.tally

@@ -157,6 +157,9 @@ class ProcessCrew:
         seen = read_counters(())
         return dataclasses.replace(seen, own_seconds=(seen.own_seconds or 0.0) + sum(self._cpu_seconds.values()))
 
+    def rest(self, seconds: float) -> None:
+        time.sleep(seconds)
+
     def close(self) -> None:
         for worker in self.workers.values():
             worker.kill()  # first all of them, because the system takes a while to tidy up after each

@@ -220,6 +220,7 @@ class Measured:
         windows: the machine's counters meanwhile.
         replaced: launches that were replaced because of a slow canary.
         seconds: wall time of the whole measurement.
+        waited_seconds: of it, the time spent on waiting for other programs to leave the CPUs.
     """
 
     plan: Plan
@@ -228,3 +229,4 @@ class Measured:
     windows: tuple[Window, ...] = field(default=(), repr=False)
     replaced: tuple[Replaced, ...] = ()
     seconds: float = 0.0
+    waited_seconds: float = 0.0

@@ -164,6 +164,9 @@ class SimulatedCrew:
     def counters(self) -> Counters | None:
         return self.machine.counters()
 
+    def rest(self, seconds: float) -> None:
+        self.machine.pass_time(seconds)
+
     def close(self) -> None: ...
 
     def position(self) -> float:

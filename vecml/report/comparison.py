@@ -126,6 +126,9 @@ def reasons(comparison: Comparison, content: Content | None = None) -> list[str]
         lines += [line for arm in content.arms.values() if (line := _slow_first_call(arm, comparison))]
     lines += [line for family in content.families for line in _picked(family, content)]
     lines += [f"{name}: left out: {reason}" for name, reason in comparison.skipped.items()]
+    parts = (comparison.measured, comparison.finals, comparison.alone)
+    if (waited := sum(part.waited_seconds for part in parts if part is not None)) > 0:
+        lines.append(f"waited {seconds(waited)} in all for other programs to leave the CPUs, by counters alone")
     return [*lines, how(comparison)]
 
 
