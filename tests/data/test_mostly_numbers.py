@@ -244,3 +244,22 @@ def test_zeros_before_a_whole_number_are_found_in_the_bytes(tmp_path: Path, valu
     asked = asked_of(make_config({"data": str(file), "target": "label"}))
     dialect = dialect_of(file.read_bytes(), True, ".csv", asked, "a.csv")
     assert has_leading_zeros(file, dialect) is has
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{0}/{1}", "{0}-1{1}", "{0}.5 ± 0.{1}", "({0}, {1})", "{0} to {1}", "{0} x {1}", "{0} ({1})"]
+)
+def test_two_numbers_in_each_text_are_told_and_stay_text(pattern: str) -> None:
+    values = [pattern.format(i % 13 + 1, i * i % 7 + 2) for i in range(200)]
+    made, said = column(values)
+    assert (made.kind, len(made.categories)) == ("category", len(set(values)))
+    assert [one.split(", such as")[0] for one in said] == ["VML037 holds two numbers in each text"]
+
+
+@pytest.mark.parametrize("pattern", ["10.0.{0}.{1}", "{0}.{1}.2", "v{0}-{1}", "{0}-W{1}", "+49 {0} {1}", "{0}/{1}/x"])
+def test_other_texts_with_numbers_are_not(pattern: str) -> None:
+    assert column([pattern.format(i % 13 + 1, i * i % 7 + 2) for i in range(200)])[1] == []
+
+
+def test_a_few_ranges_are_categories_and_nothing_is_told() -> None:
+    assert column([["1-10", "11-50", "51-200"][i % 3] for i in range(200)])[1] == []

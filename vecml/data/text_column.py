@@ -48,6 +48,8 @@ MOST_ODD_VALUES = 20
 FEW_VALUES = 10
 NEARLY_UNIQUE = 0.5
 SHOWN_VALUES = 5
+# A fraction, a range, a value with its error, a place: numbers with something between them that is no part of one.
+TWO_NUMBERS = r"^[(\[]?[+-]?\d+(\.\d+)?\s*(/|-|–|—|:|x|×|±|\+/-|\(|,\s|;|\||\bto\b|\.\.+)\s*[+-]?\d+(\.\d+)?[)\]]?$"
 MOST_CATEGORIES = 10_000  # the largest --max-categories
 
 
@@ -118,7 +120,7 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
         said = Said("category", Reading(missing=("", *rules.missing)))
     else:
         said = what_it_says(texts, count_D, rules.missing, day_first=rules.day_first)
-    reading = said.reading
+    reading, all_D = said.reading, count_D
     if said.kind == "category":
         count_D = count_D[~stands_for_missing(texts, reading.missing)]
     dropped = said.kind == "category" and name not in rules.categorical and is_nearly_unique(count_D)
@@ -127,6 +129,8 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
         instead = as_text if said.kind == "category" else said.instead
         findings.decided(said.code, name, said.what, instead, steps_for(name, said, dropped=dropped))
     if said.kind == "category":
+        if name not in rules.categorical and not said.code:
+            _tell_pairs(name, texts, all_D, findings)
         if dropped:
             rows = count(int(count_D.sum()), "row")
             why = f"text that is nearly unique, with {len(count_D):,} distinct values in {rows}"
@@ -146,6 +150,17 @@ def text_column(name: str, column: "pa.ChunkedArray", rules: ColumnRules, findin
             name, "boolean", np.where(np.isnan(values_N), MISSING_CODE, values_N).astype(np.int8), (), reading
         )
     return Column(name, "number", values_N, (), reading)
+
+
+def _tell_pairs(name: str, texts: "pa.Array", count_D: NDArray[np.int64], findings: Findings) -> None:
+    """Say with VML037 that nearly all of many texts (D,) hold two numbers each: `1/2`, `10-20`, `5.1 ± 0.3`."""
+    pair_D = pc.match_substring_regex(texts, TWO_NUMBERS).fill_null(False).to_numpy(zero_copy_only=False)
+    rows = int(count_D[pair_D].sum())
+    if int((pair_D & (count_D > 0)).sum()) <= FEW_VALUES or rows < (1 - MOST_ODD_ROWS) * int(count_D.sum()):
+        return
+    example = shortened(texts[int(np.where(pair_D, count_D, 0).argmax())].as_py())
+    what = f"holds two numbers in each text, such as {example}, and is read as text: give each a column of its own"
+    findings.decided("VML037", name, what, {})
 
 
 def tell_alike(column: Column, findings: Findings) -> None:
