@@ -34,6 +34,7 @@ CODES: dict[str, str] = {
     "VML022": "a simple model is better than the network",
     "VML023": "nearly all rows have the same class",
     "VML024": "a simple model could not be fitted to the end",
+    "VML025": "a module gives probabilities where logits are expected",
     "VML030": "text that is nearly unique was left out",
     "VML031": "text has many values, and the rarest are one category",
     "VML032": "words among numbers or dates count as missing",

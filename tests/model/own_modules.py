@@ -194,3 +194,38 @@ class DividesByDeviation(Residual):
     def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
         logits_NC = super().forward(x_NF)
         return logits_NC / logits_NC.std(dim=0, correction=0)
+
+
+class Embeds(nn.Module):
+    """Looks its features up, as if they were indices."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(10, 4)
+        self.last = nn.Linear(4 * n_features, n_classes)
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return self.last(self.table(x_NF).flatten(1))
+
+
+class EmbedsWhole(Embeds):
+    """The same, of the features' whole parts."""
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return super().forward(x_NF.long())
+
+
+class Softmaxed(Residual):
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return super().forward(x_NF).softmax(1)
+
+
+class CompiledPart(nn.Module):
+    """Has a part that torch.compile would compile."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.body = torch.compile(Residual(n_features, n_classes))
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return self.body(x_NF)

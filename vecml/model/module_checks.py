@@ -10,6 +10,8 @@ from torch import nn
 
 from vecml.errors import ModelError, SettingError, one_line
 from vecml.model.find import make
+from vecml.model.wrapped import gives_probabilities, looks_up, unwrap_parts
+from vecml.warnings import warn
 
 LOOKED_AT = 5  # rows
 ALONE = 1e-3  # a row by itself may differ from the same row among others by rounding, as a share of the largest logit
@@ -22,9 +24,11 @@ def build(name: str, n_features: int, n_classes: int, script: str | None = None)
     `look_at` do, and where its answers depend on more than its state.
     """
     module = make(name, n_features, n_classes, script).eval()
+    unwrap_parts(module)
     look_at(module, n_features, n_classes, f"--architecture {name}")
     with torch.random.fork_rng(devices=[]):  # what is drawn for it is nobody's business
         another = make(name, n_features, n_classes, script).eval()
+    unwrap_parts(another)
     _look_at_another(module, another, n_features, f"--architecture {name}")
     return module
 
@@ -46,6 +50,29 @@ def _look_at_another(module: nn.Module, other: nn.Module, n_features: int, what:
         )
 
 
+def takes(module: nn.Module) -> str:
+    """What a module that fails is given, as the hint of its error."""
+    if looks_up(module):
+        return (
+            "features are standardised numbers, float32, and no indices that an embedding could look up; a category is"
+            " a column of zeros and ones for each value, from which nn.Linear gives what an embedding would"
+        )
+    return "it takes encoded features (rows, features), float32"
+
+
+def tell_of_probabilities(module: nn.Module, n_features: int, what: str) -> None:
+    """Give the warning VML025, `what` first, where the module's outputs are probabilities and not logits."""
+    x_NF = torch.from_numpy(np.random.default_rng(0).standard_normal((LOOKED_AT, n_features)).astype(np.float32))
+    with torch.no_grad():
+        outputs_NC = module(x_NF)
+    if gives_probabilities(outputs_NC):
+        warn(
+            "VML025",
+            f"{what}: it ends in a softmax: its outputs are probabilities where logits are expected; the labels are the"
+            " same, but its training and every probability take a softmax of them once more: leave it out of forward",
+        )
+
+
 def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> None:
     """Raise SettingError, `what` first, if `module` is no classifier of `n_features` and `n_classes` that vecml runs.
 
@@ -63,7 +90,7 @@ def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> No
         except (Exception, SystemExit) as error:
             raise SettingError(
                 f"{what}: it fails on {LOOKED_AT} rows of {n_features} features: {one_line(error, named=True)}",
-                "it takes encoded features (rows, features), float32",
+                takes(module),
             ) from error
         if not torch.equal(x_NF, given_NF):
             raise SettingError(f"{what}: it changes the rows that it is given", "let it work on a copy: x = x.clone()")
@@ -128,7 +155,8 @@ def _check_state(module: nn.Module, what: str) -> None:
             raise SettingError(f"{what}: its {key} is not finite", "give it initial weights that are")
     for key, parameter in module.named_parameters():
         if parameter.dtype != torch.float32:
-            raise SettingError(f"{what}: its {key} is {str(parameter.dtype).removeprefix('torch.')}, not float32")
+            dtype = str(parameter.dtype).removeprefix("torch.")
+            raise SettingError(f"{what}: its {key} is {dtype}, not float32", "make it in float32: layer.float()")
 
 
 def _initialise_lazy_layers(module: nn.Module, x_NF: torch.Tensor) -> None:

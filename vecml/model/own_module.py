@@ -19,8 +19,9 @@ from torch import nn
 from vecml.errors import ModelError, SettingError, TrainingError, one_line
 from vecml.model.chain import chain_of
 from vecml.model.find import MAIN, SCRIPT, make, running_script
-from vecml.model.module_checks import LOOKED_AT, check_finite, differs, look_at
+from vecml.model.module_checks import LOOKED_AT, check_finite, differs, look_at, takes, tell_of_probabilities
 from vecml.model.network import AnyModel, Architecture, Model, OwnArchitecture, layer_from
+from vecml.model.wrapped import refuse_other_kinds, unwrap_parts, unwrapped
 
 BLOCK_ROWS = 8_192
 ANSWERS = 3
@@ -179,7 +180,9 @@ def model_from(module: nn.Module, n_features: int) -> AnyModel:
 
     Raises SettingError when it is no classifier that vecml can run; see `look_at`.
     """
+    module = unwrapped(module)
     name = f"{type(module).__module__}:{type(module).__qualname__}"
+    refuse_other_kinds(module, f"module {name}")
     own = _detached(module, f"module {name}")
     x_NF = torch.zeros((LOOKED_AT, n_features))
     try:
@@ -188,7 +191,7 @@ def model_from(module: nn.Module, n_features: int) -> AnyModel:
     except Exception as error:
         raise SettingError(
             f"module {name}: it fails on {LOOKED_AT} rows of {n_features} features: {one_line(error, named=True)}",
-            "it takes encoded features (rows, features), float32",
+            takes(own),
         ) from error
     if not isinstance(logits_NC, torch.Tensor) or logits_NC.ndim != 2 or logits_NC.shape[1] < 2:
         given = tuple(logits_NC.shape) if isinstance(logits_NC, torch.Tensor) else type(logits_NC).__name__
@@ -196,7 +199,9 @@ def model_from(module: nn.Module, n_features: int) -> AnyModel:
             f"module {name}: it gives {given} for {LOOKED_AT} rows, not logits (rows, classes)",
             "one logit a class, two for two classes",
         )
-    return model_of(name, own, n_features, tuple(map(str, range(logits_NC.shape[1]))), look=True)
+    model = model_of(name, own, n_features, tuple(map(str, range(logits_NC.shape[1]))), look=True)
+    tell_of_probabilities(own, n_features, f"module {name}")
+    return model
 
 
 def rebuilt(
@@ -216,6 +221,7 @@ def rebuilt(
     """
     name, n_features, n_classes = str(payload["name"]), int(payload["n_features"]), int(payload["n_classes"])
     module: nn.Module = make(name, n_features, n_classes, script).eval()
+    unwrap_parts(module)
     if payload["standardised"]:
         module = Standardised(module, np.zeros(n_features), np.ones(n_features)).eval()
     look_at(module, n_features, n_classes, f"--architecture {name}")  # which also lets lazy layers take their shapes
@@ -342,6 +348,7 @@ def _detached(module: nn.Module, what: str) -> nn.Module:
     """A copy on the CPU, in evaluation mode, whose tensors have storage of their own and no gradients."""
     try:
         own = copy.deepcopy(module).cpu().eval()
+        unwrap_parts(own)
         for parameter in own.parameters():
             parameter.grad = None
             parameter.data = parameter.detach().clone()

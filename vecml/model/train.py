@@ -262,14 +262,16 @@ def _model(module: nn.Sequential, shape: Architecture, data: Prepared) -> Model:
 
 def _train_own(data: Prepared, config: TrainingConfig, recipe: Recipe, name: str) -> Training:
     """Train a module of the user's class `name`; its dropout draws from torch's generator, which is seeded here."""
-    from vecml.model.module_checks import build  # noqa: PLC0415 -- only whoever has a class needs it
+    from vecml.model.module_checks import build, tell_of_probabilities  # noqa: PLC0415 -- only whoever has a class needs it
     from vecml.model.own_module import model_of  # noqa: PLC0415 -- only whoever has a class needs it
 
     split, device = data.split, data.x_NF.device
     n_features, course = len(split.train.x_FN), None
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
-        module = build(name, n_features, len(split.classes)).to(device)
+        module = build(name, n_features, len(split.classes))
+        tell_of_probabilities(module, n_features, f"--architecture {name}")
+        module = module.to(device)
         if not any(parameter.requires_grad for parameter in module.parameters()):
             raise TrainingError(
                 f"--architecture {name}: it has no parameters to train", "give it layers that have some"
@@ -284,9 +286,19 @@ def _train_own(data: Prepared, config: TrainingConfig, recipe: Recipe, name: str
         except VecmlError:
             raise
         except Exception as error:  # whatever the user's code raises
-            raise TrainingError(f"--architecture {name}: training failed: {one_line(error, named=True)}") from error
+            raise TrainingError(
+                f"--architecture {name}: training failed: {one_line(error, named=True)}",
+                _next_step(error, recipe.batch_size),
+            ) from error
     model = model_of(name, module, n_features, split.classes, data.statistics)
     return Training(model, losses, device.type, recipe=recipe, course=course)
+
+
+def _next_step(error: Exception, batch_size: int) -> str | None:
+    """What to do about an error of a user's module in training, where that is certain."""
+    if "more than 1 value per channel" in str(error):
+        return f"batch normalisation needs two rows or more in a batch: --batch-size 32 instead of {batch_size}"
+    return None
 
 
 def _fit_held_out(module: nn.Module, data: Prepared, seed: int, recipe: Recipe, multiply_adds: int) -> Course:

@@ -1,0 +1,150 @@
+"""Modules that stand around another, or are no plain ones any more: taken as what they run, or refused in a line."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import prune
+
+import vecml
+from tests.model.made_split import made_split
+from tests.model.own_modules import CompiledPart, Embeds, EmbedsWhole, Residual, Softmaxed
+from vecml.errors import SettingError, TrainingError
+from vecml.model.own_module import model_from
+from vecml.model.store import Classifier, load, save
+from vecml.model.train import train
+from vecml.warnings import VecmlWarning
+
+# Each is of the part of torch that makes the thing, not of vecml's taking it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*(torch.jit|torch.ao.quantization|quantize).*")
+HERE = "tests.model.own_modules"
+X = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
+
+
+def chain() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+
+
+def own() -> nn.Module:
+    torch.manual_seed(0)
+    return Residual(3, 2).eval()
+
+
+WRAPPERS: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "torch.compile": torch.compile,
+    "DataParallel": nn.DataParallel,
+    "averaged": torch.optim.swa_utils.AveragedModel,
+    "two of them": lambda module: nn.DataParallel(torch.compile(module)),
+    "the other way": lambda module: torch.compile(nn.DataParallel(module)),
+    "a part": lambda module: nn.Sequential(torch.compile(module)),
+}
+
+
+@pytest.mark.parametrize("make", [chain, own])
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapper_is_what_it_runs(wrapper: str, make: Callable[[], nn.Module]) -> None:
+    wrapped = WRAPPERS[wrapper](make())
+    expected_N = make()(torch.from_numpy(X)).argmax(1).numpy()
+    np.testing.assert_array_equal(vecml.predict(wrapped, X, threads=1), expected_N)
+    if wrapper != "a part":
+        assert model_from(wrapped, 3).digest == model_from(make(), 3).digest
+    assert isinstance(wrapped, nn.Module)  # and is left as it was
+    assert any(
+        type(part).__name__ in ("OptimizedModule", "DataParallel", "AveragedModel") for part in wrapped.modules()
+    )
+
+
+def test_a_class_with_a_compiled_part_is_trained_saved_and_loaded(tmp_path: Path) -> None:
+    split, config = made_split(tmp_path, architecture=f"{HERE}:CompiledPart")
+    model = train(split, config).model
+    save(Classifier(model, split.encoding), tmp_path / "model")
+    assert load(tmp_path / "model", architecture=f"{HERE}:CompiledPart").model.digest == model.digest
+    assert type(CompiledPart(3, 2).body).__name__ == "OptimizedModule"
+
+
+def pruned() -> nn.Module:
+    module = chain()
+    for part in (module[0], module[2]):  # type: ignore[index]
+        prune.l1_unstructured(part, "weight", amount=0.5)
+    return module
+
+
+def half_of_it() -> nn.Module:
+    module = own()
+    module.last.half()  # type: ignore[operator, union-attr]
+    return module
+
+
+REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "scripted": (lambda: torch.jit.script(chain()), "it was made by torch.jit"),
+    "traced": (lambda: torch.jit.trace(chain(), torch.from_numpy(X)), "it was made by torch.jit"),
+    "a scripted part": (lambda: nn.Sequential(torch.jit.script(chain())), "its 0 was made by torch.jit"),
+    "quantised": (lambda: torch.ao.quantization.quantize_dynamic(chain(), {nn.Linear}), "its 0 is quantised (Linear)"),
+    "pruned": (pruned, "its 0.weight is pruned: it is made anew at every call"),
+    "double": (lambda: chain().double(), "its 0.weight is float64, not float32"),
+    "half": (lambda: chain().half(), "its 0.weight is float16, not float32"),
+    "bfloat16": (lambda: own().bfloat16(), "its first.weight is bfloat16, not float32"),
+    "half of it": (half_of_it, "its last.weight is float16, not float32"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_one_line_with_what_to_do(kind: str) -> None:
+    make, said = REFUSED[kind]
+    with pytest.raises(SettingError) as caught:
+        vecml.predict(make(), X, threads=1)
+    assert said in caught.value.message
+    assert "\n" not in caught.value.message
+    hint = str(caught.value.hint)
+    if "prune" in hint:
+        module = make()
+        exec(hint.partition(": ")[2], {"module": module})  # noqa: S102 -- a hint is pasted
+        assert vecml.predict(module, X, threads=1).shape == (40,)
+    elif ".float()" in hint:
+        module = eval(hint.partition(" is ")[0], {"module": make(), "copy": copy})  # noqa: S307 -- the same
+        assert vecml.predict(module, X, threads=1).shape == (40,)
+    else:
+        assert hint.startswith("give the module ")
+
+
+@pytest.mark.parametrize("made", [Embeds, EmbedsWhole])
+def test_an_embedding_is_told_what_features_are(tmp_path: Path, made: Any) -> None:
+    split, config = made_split(tmp_path, architecture=f"{HERE}:{made.__name__}")
+    for attempt in (lambda: train(split, config), lambda: model_from(made(3, 2), 3)):
+        with pytest.raises(SettingError) as caught:
+            attempt()
+        assert "fails on 5 rows of 3 features" in caught.value.message
+        assert str(caught.value.hint).startswith("features are standardised numbers, float32, and no indices")
+
+
+def test_a_batch_of_one_row_names_the_next_step(tmp_path: Path) -> None:
+    split, config = made_split(tmp_path, architecture=f"{HERE}:Normalised", batch_size=1)
+    with pytest.raises(TrainingError) as caught:
+        train(split, config)
+    assert caught.value.hint == ("batch normalisation needs two rows or more in a batch: --batch-size 32 instead of 1")
+    train(split, config.model_copy(update={"batch_size": 32}))
+
+
+@pytest.mark.parametrize("made", [lambda: nn.Sequential(chain(), nn.Softmax(1)), lambda: Softmaxed(3, 2).eval()])
+def test_a_softmax_at_the_end_is_told(made: Callable[[], nn.Module]) -> None:
+    module = made()
+    with pytest.warns(VecmlWarning, match=r"VML025 module .*: it ends in a softmax: its outputs are probabilities"):
+        label_N = vecml.predict(module, X, threads=1)
+    np.testing.assert_array_equal(label_N, module(torch.from_numpy(X)).argmax(1).numpy())
+
+
+def test_it_is_told_before_a_training_too(tmp_path: Path) -> None:
+    split, config = made_split(tmp_path, architecture=f"{HERE}:Softmaxed")
+    with pytest.warns(VecmlWarning, match=f"VML025 --architecture {HERE}:Softmaxed: it ends in a softmax"):
+        train(split, config)
+
+
+@pytest.mark.parametrize("last", [nn.LogSoftmax(1), nn.Sigmoid(), nn.ReLU()])
+def test_other_ends_are_no_softmax(last: nn.Module) -> None:
+    assert vecml.predict(nn.Sequential(chain(), last), X, threads=1).shape == (40,)  # a warning is an error here

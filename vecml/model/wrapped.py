@@ -1,0 +1,96 @@
+"""Modules that wrap another one, or are no plain ones any more: unwrapped where that is certain, else refused.
+
+torch.compile, DataParallel and the like run a module of the user's, which is what a model is made of. What torch.jit,
+pruning, quantisation or another precision have made of a module has other code or weights than vecml's engines run.
+"""
+
+import torch
+from torch import nn
+
+from vecml.errors import SettingError
+
+QUANTISED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.nn.quantized")
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module that torch.compile, DataParallel, DistributedDataParallel or an averaged model runs; else itself."""
+    while True:
+        inner = _inner(module)
+        if inner is None:
+            return module
+        module = inner
+
+
+def unwrap_parts(module: nn.Module) -> None:
+    """Put what they run in the place of all wrappers inside `module`, which is changed."""
+    for name, part in list(module.named_children()):
+        plain = unwrapped(part)
+        if plain is not part:
+            setattr(module, name, plain)
+        unwrap_parts(plain)
+
+
+def refuse_other_kinds(module: nn.Module, what: str) -> None:
+    """Raise SettingError, `what` first, for a module that is scripted, traced, quantised, pruned or not in float32."""
+    for name, part in module.named_modules():
+        where = f"its {name}" if name else "it"
+        if isinstance(part, torch.jit.ScriptModule):
+            raise SettingError(
+                f"{what}: {where} was made by torch.jit, which keeps no layers that an engine could read",
+                "give the module that it was scripted or traced from",
+            )
+        if type(part).__module__.startswith(QUANTISED):
+            raise SettingError(
+                f"{what}: {where} is quantised ({type(part).__name__}), and a model computes in floating point",
+                "give the module from before it was quantised",
+            )
+    if pruned := _pruned(module):
+        steps = [f"prune.remove(module{_path(name)}, {parameter!r})" for name, parameter in pruned]
+        name, parameter = pruned[0]
+        raise SettingError(
+            f"{what}: its {f'{name}.' if name else ''}{parameter} is pruned: it is made anew at every call",
+            f"make it a weight again: from torch.nn.utils import prune; {'; '.join(steps)}",
+        )
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise SettingError(
+                f"{what}: its {name} is {str(tensor.dtype).removeprefix('torch.')}, not float32",
+                "copy.deepcopy(module).float() is a copy in float32",
+            )
+
+
+def looks_up(module: nn.Module) -> bool:
+    """Whether a part of the module looks rows up by their numbers, as an embedding does."""
+    return any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules())
+
+
+def gives_probabilities(outputs_NC: torch.Tensor) -> bool:
+    """Whether the outputs (N, C) of a module are shares of 1 in every row, as those of a softmax are."""
+    sums_N = outputs_NC.double().sum(1)
+    return bool((outputs_NC >= 0).all()) and torch.allclose(sums_N, torch.ones_like(sums_N), rtol=0.0, atol=1e-5)
+
+
+def _inner(module: nn.Module) -> nn.Module | None:
+    compiled = getattr(module, "_orig_mod", None)  # of torch.compile
+    if isinstance(compiled, nn.Module):
+        return compiled
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel, torch.optim.swa_utils.AveragedModel)
+    inner = getattr(module, "module", None) if isinstance(module, wrappers) else None
+    return inner if isinstance(inner, nn.Module) else None
+
+
+def _pruned(module: nn.Module) -> list[tuple[str, str]]:
+    """The name of each part that is pruned, with the name of its parameter."""
+    from torch.nn.utils import prune  # noqa: PLC0415 -- few need it
+
+    return [
+        (name, hook._tensor_name)
+        for name, part in module.named_modules()
+        for hook in part._forward_pre_hooks.values()
+        if isinstance(hook, prune.BasePruningMethod)
+    ]
+
+
+def _path(name: str) -> str:
+    """A part's name as Python reads it after the module: `.layers[0]`, `[2]`."""
+    return "".join(f"[{one}]" if one.isdecimal() else f".{one}" for one in name.split(".") if one)
