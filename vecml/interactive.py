@@ -8,7 +8,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,19 @@ from vecml.comparison.auto import choose_engine
 from vecml.comparison.compare import Job
 from vecml.comparison.config import ComparisonConfig
 from vecml.config import Setting, make_config
+from vecml.errors import SettingError
 from vecml.inference.features import features_of
 from vecml.inference.predict import bare_model
 from vecml.inference.predict import predict as predict_by
-from vecml.inference.setting import candidates
+from vecml.inference.setting import candidates, resolve_setting
 from vecml.model.network import AnyModel
 from vecml.model.store import Classifier
 from vecml.report.comparison import ComparisonResult, shown
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from vecml.batch.label import Labelled
 
 
 def compare(  # noqa: PLR0913 -- a setting has that many sides
@@ -112,39 +115,92 @@ def _without_none(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+@overload
 def predict(
+    classifier: "Classifier | AnyModel | nn.Module",
+    data: str | Path | Any,
+    *,
+    engine: str = ...,
+    threads: int | None = ...,
+    budget: str = ...,
+    out: None = ...,
+    keep: Sequence[str] = ...,
+    probabilities: bool = ...,
+    rows: bool = ...,
+    resume: bool = ...,
+) -> NDArray[np.str_] | NDArray[np.int64]: ...
+
+
+@overload
+def predict(
+    classifier: "Classifier | AnyModel | nn.Module",
+    data: str | Path | Any,
+    *,
+    engine: str = ...,
+    threads: int | None = ...,
+    budget: str = ...,
+    out: str | Path,
+    keep: Sequence[str] = ...,
+    probabilities: bool = ...,
+    rows: bool = ...,
+    resume: bool = ...,
+) -> "Labelled": ...
+
+
+def predict(  # noqa: PLR0913 -- data, way and output have that many sides
     classifier: "Classifier | AnyModel | nn.Module",
     data: str | Path | Any,
     *,
     engine: str = "torch",
     threads: int | None = None,
     budget: str = "90s",
-) -> NDArray[np.str_] | NDArray[np.int64]:
-    """Label every row of `data`.
+    out: str | Path | None = None,
+    keep: Sequence[str] = (),
+    probabilities: bool = False,
+    rows: bool = False,
+    resume: bool = True,
+) -> "NDArray[np.str_] | NDArray[np.int64] | Labelled":
+    """Label every row of `data`, in memory, or into the folder `out`.
 
     Args:
         classifier: from `vecml.load`. Or a bare model or a torch.nn.Module, which is copied and run in evaluation mode;
             then `data` is an array (N, F), float32 or float64, of what that takes.
         data: a CSV, Parquet, Feather, .npy or .npz file, a pandas DataFrame, an Arrow table, or a dict of arrays (N,)
-            by column name. It needs the columns that the classifier was trained on; others are left alone.
+            by column name. It needs the columns that the classifier was trained on; others are left alone. With `out`
+            also a folder, a pattern, an address such as `s3://bucket/folder`, or a list of these.
         engine: which library runs it; `auto` is the one that is shown to be the fastest here for this architecture and
             about so many rows: the first time it is found by a comparison, in worker processes (in a script, call this
             under `if __name__ == "__main__":`), and then it is known.
         threads: CPU threads; None takes every CPU that this process may use.
         budget: wall time of that comparison.
+        out: path or address of a folder of parts, which goes on where it was interrupted; None: nothing is written.
+        keep, probabilities, rows: the parts' columns: some of the data's, each class's probability, a row's number.
+        resume: whether parts that are there already are taken over.
 
     Returns:
-        The labels' names, a text array (N,); for a bare model or a module the classes' indices, int64 (N,).
+        The labels' names, a text array (N,); of a bare model or a module the classes' indices, int64 (N,). With `out`
+        the summary of the folder.
 
     Raises:
-        DataError: a column is missing or of another kind, or an array does not fit.
-        SettingError: the engine cannot run here, or the module is no classifier.
+        DataError: a column is missing or of another kind, an array or a file does not fit, or `out` is another plan's.
+        SettingError: the engine cannot run here, the module is no classifier, or `out` cannot be.
 
     A category that training has not seen becomes zeros; the warning VML003 says how many there are.
     """
+    if out is not None:
+        asked = {"keep": tuple(keep), "probabilities": probabilities, "rows": rows, "resume": resume}
+        return _label_folder(classifier, data, str(out), engine, threads, asked)
+    if keep or probabilities or rows:
+        raise SettingError("keep, probabilities and rows are columns of a folder of parts", 'name one: out="labels"')
     if engine != "auto":
         return predict_by(classifier, data, engine=engine, threads=threads)
-    config = make_config({"engine": engine, "threads": threads, "device": "cpu", "budget": budget})
+    return _predict_by_fastest(classifier, data, threads, budget)
+
+
+def _predict_by_fastest(
+    classifier: "Classifier | AnyModel | nn.Module", data: Any, threads: int | None, budget: str
+) -> NDArray[np.str_] | NDArray[np.int64]:
+    config = make_config({"engine": "auto", "threads": threads, "device": "cpu", "budget": budget})
 
     def choose_setting(model: AnyModel, x_FN: NDArray[np.float32]) -> Setting:
         if not x_FN.shape[1]:
@@ -153,6 +209,26 @@ def predict(
         return choose_engine(model, x_FN, candidates(config), budget).setting
 
     return predict_by(classifier, data, choose=choose_setting)
+
+
+def _label_folder(
+    classifier: object, data: Any, out: str, engine: str, threads: int | None, asked: dict[str, Any]
+) -> "Labelled":
+    """Label files into a folder of parts; `asked` are fields of `Ask`."""
+    from vecml.batch.label import Ask, is_folder_of_parts, label_files  # noqa: PLC0415 -- pyarrow's file systems
+
+    if not isinstance(classifier, Classifier):
+        raise SettingError(
+            "out: files are labelled by a classifier, which knows their columns", "take one from vecml.load"
+        )
+    if engine == "auto":
+        raise SettingError(
+            "engine='auto' with out: it would have to be compared first", "name an engine: vecml.compare"
+        )
+    if not is_folder_of_parts(out):
+        raise SettingError(f"out {out}: it is no folder", f"name one: {out.rsplit('.', 1)[0]}")
+    setting = resolve_setting(make_config({"engine": engine, "threads": threads, "device": "cpu"}))
+    return label_files(classifier, data, setting, out, Ask(**asked))
 
 
 def compare_functions(

@@ -256,3 +256,21 @@ def test_a_bad_value_is_named_with_file_and_row(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows, table().schema), data / "001.parquet", row_group_size=100)
     with pytest.raises(DataError, match=rf"^{data}/001.parquet: column 'size' has an infinite value in row 251$"):
         label(data, tmp_path / "out")
+
+
+def test_from_python_a_list_of_files_is_labelled_too(tmp_path: Path, expected: "pa.Table") -> None:
+    import vecml
+    from tests.batch.made import classifier
+
+    data, out = files_of(tmp_path / "data", [300, 650]), tmp_path / "out"
+    files = [data / "000.parquet", f"file://{data}/001.parquet", str(data / "002*")]
+    told = vecml.predict(classifier(), files, engine="numpy", out=out, keep=["id"], rows=True)
+    assert (told.n_rows, told.files, told.parts) == (expected.num_rows, 3, 1)
+    assert parts_of(out).to_pydict() == expected.to_pydict()
+    for asked, message in (
+        ({"out": tmp_path / "a.txt"}, r"^out /.*/a.txt: it is no folder$"),
+        ({"out": out, "engine": "auto"}, "^engine='auto' with out: "),
+        ({"rows": True}, "^keep, probabilities and rows are columns of a folder of parts$"),
+    ):
+        with pytest.raises(SettingError, match=message):
+            vecml.predict(classifier(), files, **asked)

@@ -75,6 +75,12 @@ class Folder:
         with suppress(OSError):
             place.system.delete_file(place.path)
 
+    def remove_empty(self, name: str) -> None:
+        """Remove a folder within it that holds nothing any more; object stores have none."""
+        if self.place.is_local:
+            with suppress(OSError):
+                Path(self.place.path, name).rmdir()
+
     @contextmanager
     def published(self, name: str) -> Iterator[Path]:
         """Yield the path of a temporary file to write; after the `with` block it is the file `name`.

@@ -1,5 +1,6 @@
 """The files to label, in their order, from folders, patterns, lists or addresses, and what tells that one changed."""
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from pyarrow import fs
 
-from vecml.batch.places import Place, is_address, of_address, place_errors, place_of
+from vecml.batch.places import LOCAL, Place, is_address, of_address, place_errors, place_of
 from vecml.data.files import KNOWN, check_file, is_known
 from vecml.data.several import partition_of, partitions, several
 from vecml.errors import DataError, SettingError
@@ -130,10 +131,9 @@ def _local(text: str) -> tuple[list[Input], list[str]]:
         check_file(paths[0])
     files = []
     for path in paths:
-        one = place_of(str(path), "--data")
-        with place_errors(one, "read"):
-            there = path.stat()
-        files.append(Input(one.address, there.st_size, str(there.st_mtime_ns)))
+        address = os.path.abspath(path)  # noqa: PTH100 -- links stay what they are called
+        size, stamp = stamp_of(Place(address, address, LOCAL))
+        files.append(Input(address, size, stamp))
     base = Path(place.path)
     below = (
         [name for file in files for name in partition_of(Path(file.address).relative_to(base))] if base.is_dir() else []
@@ -158,7 +158,7 @@ def _remote(text: str) -> tuple[list[Input], list[str]]:
         else:
             listed = place.system.get_file_info(fs.FileSelector(base, recursive=True))
     if not listed and there.type == fs.FileType.NotFound:
-        raise DataError(f"{start.address} is not there", "mend the address")
+        raise _not_there(start)
     wanted = _matching(place.path) if pattern else None
     files = []
     for one in sorted(listed, key=lambda found: PurePosixPath(found.path).parts):
@@ -173,6 +173,15 @@ def _remote(text: str) -> tuple[list[Input], list[str]]:
         raise DataError(f"{place.address} holds no data file", KNOWN)
     below = [] if pattern else [name for file in files for name in partition_of(_relative(file.address, start.address))]
     return files, list(dict.fromkeys(below))
+
+
+def _not_there(place: Place) -> DataError:
+    bucket = place.path.split("/", 1)[0]
+    with place_errors(place, "listed"):
+        (there,) = place.system.get_file_info([bucket])
+    if there.type == fs.FileType.NotFound and place.scheme in ("s3", "gs"):
+        return DataError(f"there is no bucket {bucket!r}: {place.address}", "mend its name, or its region: AWS_REGION")
+    return DataError(f"{place.address} is not there", "mend the address")
 
 
 def _relative(address: str, base: str) -> PurePosixPath:

@@ -185,7 +185,7 @@ def _summary(
         filled=sum(part.filled for part in parts),
         files=len(plan.files),
         digest=plan.digest,
-        extra=surveyed.first.extra,
+        extra=tuple(name for name in surveyed.first.extra if name not in plan.files[0].constants),
     )
 
 

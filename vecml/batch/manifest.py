@@ -96,6 +96,7 @@ def complete(folder: Folder, plan: Plan, parts: Iterable[Part], classes: tuple[s
     for name in sorted(folder.names()):
         if name.startswith(f"{part_module.RECORDS}/"):
             folder.remove(name)
+    folder.remove_empty(part_module.RECORDS)
 
 
 def verify(folder: Folder) -> Verified:
