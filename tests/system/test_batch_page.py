@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(600)]
 
 def test_the_page_from_top_to_bottom(tmp_path: Path, environment: dict[str, str]) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = environment | {"PATH": path, "COLUMNS": "200", "LC_ALL": "C"}
+    env = environment | {"PATH": path, "COLUMNS": "200", "LC_ALL": "C.UTF-8"}
     for step in steps(PAGE.read_text(encoding="utf-8")):
         if step.name is not None:
             (tmp_path / step.name).write_text(step.text, encoding="utf-8")
