@@ -19,15 +19,22 @@ from tests.system.conftest import (
     ROOT,
     Processes,
     environment,
+    forked,
     free_port,
     prefect_home,
+    shared_prefect,
     wait_for,
 )
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["environment", "prefect_home"]  # fixtures of the system tests, which the servers of these need too
+__all__ = [
+    "environment",
+    "forked",
+    "prefect_home",
+    "shared_prefect",
+]  # fixtures of the system tests, which the servers of these need too
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")

@@ -1,7 +1,6 @@
 """MLflow's page of our runs, opened by the address that `vecml ui` prints: our columns are there without a click."""
 
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +10,12 @@ from mlflow.entities import Run
 
 from tests.browser.conftest import Processes
 from tests.system.conftest import BIN, free_port, runs_in, wait_for
+from tests.system.forked_commands import Commands
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("MLflow's pages")]
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make setup` does").expect
 
 QUICK = ("compare", "--quick", "--rows", "50000", "--engines", "numpy,torch")
@@ -29,17 +29,11 @@ OURS = {
 
 
 @pytest.fixture(scope="module")
-def address(processes: Processes) -> str:
+def address(processes: Processes, forked: Commands) -> str:
     """Of the runs' page: `vecml ui` over a store with two comparisons."""
     for _ in range(2):
-        subprocess.run(
-            [BIN / "vecml", *QUICK],
-            cwd=processes.folder,
-            env=processes.environment,
-            check=True,
-            capture_output=True,
-            timeout=240,
-        )
+        done = forked(QUICK, processes.folder)
+        assert done.returncode == 0, done.stderr
     log = processes.folder / "ui.log"
     port = free_port()
     processes(BIN / "vecml", "ui", "--port", str(port), log=log)

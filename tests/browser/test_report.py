@@ -16,7 +16,7 @@ from vecml.comparison.comparison import Comparison
 from vecml.comparison.document import to_json
 from vecml.report.page import About, page, page_of_run
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("report")]
 
 ABOUT = About("red kite", "0123456789abcdef0123456789abcdef", created="2026-11-25T20:48:10+00:00")
 ALL: dict[str, Callable[[], Comparison]] = {

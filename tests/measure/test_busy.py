@@ -1,6 +1,6 @@
 """Verdicts on machines that others use: simulated, with a truth that is known, and with mutations that must be caught.
 
-The comparisons are seeded: the same counts each time; a few hundred here, and 5,000 of a kind in `make test-long`.
+The comparisons are seeded: the same counts each time; some dozens here, and 5,000 of a kind in `make test-long`.
 """
 
 import math
@@ -13,7 +13,7 @@ from vecml.measure.proof import MOST_FALSE_ALARMS, Tally, simulate
 from vecml.measure.records import Plan, Window
 from vecml.measure.simulation import Contention, Noise
 
-SOME = 100
+SOME = 60
 PLAN = Plan(launches=5, budget_seconds=None, rounds=9)
 LONGER = Plan(launches=5, budget_seconds=None, rounds=24)
 # by name: what others do, the CPUs that both arms need, and the plan

@@ -1,6 +1,6 @@
 """The protocol keeps its promises on simulated machines whose truth is known; and each mutation of it is caught.
 
-The comparisons are seeded: the same counts each time; 1,500 of them here, and all 5,000 in `make test-long`. A mutation
+The comparisons are seeded: the same counts each time; 600 of them here, and all 5,000 in `make test-long`. A mutation
 that these figures let through would be one that the proof cannot see.
 """
 
@@ -35,8 +35,8 @@ from vecml.measure.records import Arm, Measured, Plan
 from vecml.measure.simulation import Machine, Noise
 from vecml.measure.verdict import Rules, judge
 
-MUTATED = 1_000
-SOME = 1_500
+MUTATED = 500
+SOME = 600
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_stopping_at_a_width_is_no_peeking() -> None:
     assert coverage("", tally, None).status in ("met", "undecided")
 
 
-def gate_of(shared: frozenset[str], comparisons: int = 400) -> float:
+def gate_of(shared: frozenset[str], comparisons: int = 200) -> float:
     """The A/A gate that a qualification would find: the 95th percentile of |estimate| of the null arm."""
     estimates = []
     group = [Arm("a", "", role="baseline"), Arm("a'", "", role="null"), Arm("b", "")]

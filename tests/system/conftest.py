@@ -24,6 +24,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tests.migrated_store import MIGRATED, made_once, migrate_mlflow, migrated_database
+from tests.system.forked_commands import Commands
 
 __all__ = ["migrated_database"]
 
@@ -31,6 +32,7 @@ Vecml = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
 SMALL = ("--rows", "400", "--epochs", "1")
+READ_LATE = {"MLFLOW_TRACKING_URI", "VECML_HOME"}  # others may be read when a library is imported
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,12 +96,23 @@ def vecml_alone(tmp_path: Path, environment: dict[str, str]) -> Vecml:
     return _command(tmp_path, environment)
 
 
+@pytest.fixture(scope="session")
+def forked(environment: dict[str, str], shared_prefect: str) -> Iterator[Commands]:
+    """Runs commands without the imports that are the same for all of them, once for a worker of the test run."""
+    commands = Commands(BIN / "vecml", {**environment, "PREFECT_API_URL": shared_prefect})
+    yield commands
+    commands.end()
+
+
 @pytest.fixture
-def vecml(tmp_path: Path, environment: dict[str, str], shared_prefect: str, migrated_database: Path) -> Vecml:
+def vecml(
+    tmp_path: Path, environment: dict[str, str], shared_prefect: str, migrated_database: Path, forked: Commands
+) -> Vecml:
     """Run the command in the test's folder: `vecml("run", "--rows", "400", env={...})`.
 
-    Its flow runs go to the Prefect server that all tests of a worker share, its store is a copy of a migrated one: for
-    tests that are not about how those begin. Where they are, take `vecml_alone`.
+    Its flow runs go to the Prefect server that all tests of a worker share, its store is a copy of a migrated one, and
+    its imports are made beforehand, unless it gets variables that they read: for tests that are not about how those
+    begin. Where they are, take `vecml_alone`.
     """
     command = _command(tmp_path, {**environment, "PREFECT_API_URL": shared_prefect})
 
@@ -111,6 +124,8 @@ def vecml(tmp_path: Path, environment: dict[str, str], shared_prefect: str, migr
         if arguments[:1] in (("run",), ("compare",)) and not elsewhere and not folder.exists():
             folder.mkdir()
             shutil.copy(migrated_database, folder / "mlflow.db")
+        if not (env or {}).keys() - READ_LATE and "--debug" not in arguments:
+            return forked(arguments, cwd or tmp_path, env)
         return command(*arguments, env=env, cwd=cwd)
 
     return call

@@ -16,6 +16,7 @@ import pytest
 
 from flows.server import TemporaryServer
 from tests.system.conftest import BIN, SMALL, runs_in
+from tests.system.forked_commands import Commands
 
 pytestmark = pytest.mark.system
 
@@ -134,22 +135,14 @@ def test_a_refusal_imports_neither_torch_nor_prefect_nor_mlflow(tmp_path: Path, 
     assert done.stdout == "[]\n"
 
 
-def test_bad_data_ends_a_flow_run_failed(tmp_path: Path, environment: dict[str, str], shared_prefect: str) -> None:
+def test_bad_data_ends_a_flow_run_failed(tmp_path: Path, forked: Commands) -> None:
     """As on a worker, where the flow reads the data by itself: there the run says why it failed."""
     (tmp_path / "bad.csv").write_text("a,b,label\n" + "1,2,x\n3,inf,y\n" * 20)
     program = (
         "from flows.pipeline import pipeline_flow\nfrom vecml import PipelineConfig\n"
         "pipeline_flow(PipelineConfig(data='bad.csv', target='label'))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={**environment, "PREFECT_API_URL": shared_prefect},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    done = forked.script(program, tmp_path)
     assert "column 'b' has an infinite value in row 2, line 3" in done.stderr
     (run,) = runs_in(tmp_path)
     assert run.info.status == "FAILED"
@@ -218,18 +211,18 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], None]]:
 
 @pytest.mark.parametrize("size", [pytest.param("4k", marks=pytest.mark.long), "300k"])
 def test_a_disk_that_is_full_at_first(
-    vecml_alone: Vecml, tmp_path: Path, small_disk: Callable[[str], None], size: str
+    vecml: Vecml, tmp_path: Path, small_disk: Callable[[str], None], size: str
 ) -> None:
     """Before the first byte, and in the middle of making the database; with room it works again."""
     small_disk(size)
-    done = vecml_alone("run", *SMALL)
+    done = vecml("run", *SMALL)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ")
     assert str(tmp_path / "mlruns") in done.stderr
     assert len(done.stderr.splitlines()) == 2, done.stderr
     assert {path.name for path in (tmp_path / "mlruns").iterdir()} <= {".lock"}
     small_disk("64m")
-    again = vecml_alone("run", *SMALL)
+    again = vecml("run", *SMALL)
     assert again.returncode == 0, again.stderr
     assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED"]
 

@@ -3,13 +3,13 @@
 import gzip
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.system.conftest import BIN, runs_in
+from tests.system.forked_commands import Commands
 
 pytestmark = pytest.mark.system
 
@@ -44,18 +44,8 @@ if __name__ == "__main__":
 """
 
 
-def test_a_data_frame_is_trained_on_and_stays_out_of_prefect(
-    tmp_path: Path, environment: dict[str, str], shared_prefect: str
-) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=tmp_path,
-        env={**environment, "PREFECT_API_URL": shared_prefect},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+def test_a_data_frame_is_trained_on_and_stays_out_of_prefect(tmp_path: Path, forked: Commands) -> None:
+    done = forked.script(SCRIPT, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "200 python:pandas.DataFrame"
     (run,) = runs_in(tmp_path)
@@ -64,20 +54,27 @@ def test_a_data_frame_is_trained_on_and_stays_out_of_prefect(
     assert run.data.params["n_features"] == "1"
 
 
-def test_standard_input_is_read_once(environment: dict[str, str], shared_prefect: str, tmp_path: Path) -> None:
+def test_standard_input_is_read_once(
+    vecml: Callable[..., subprocess.CompletedProcess[str]],
+    environment: dict[str, str],
+    shared_prefect: str,
+    tmp_path: Path,
+) -> None:
     rows = "".join(f"{row % 7};{row % 5};{'yes' if row % 7 > 3 else 'no'}\n" for row in range(200))
     (tmp_path / "table.csv").write_text("a;b;label\n" + rows)
-    for data, given in (("-", gzip.compress(("a;b;label\n" + rows).encode())), ("table.csv", b"")):
-        done = subprocess.run(
-            [BIN / "vecml", "run", "--data", data, "--target", "label", "--epochs", "2", "--name", f"from {data}"],
-            cwd=tmp_path,
-            env={**environment, "PREFECT_API_URL": shared_prefect},
-            input=given,
-            capture_output=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+    flags = ("--target", "label", "--epochs", "2", "--name")
+    done = subprocess.run(
+        [BIN / "vecml", "run", "--data", "-", *flags, "from -"],
+        cwd=tmp_path,
+        env={**environment, "PREFECT_API_URL": shared_prefect},
+        input=gzip.compress(("a;b;label\n" + rows).encode()),
+        capture_output=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    read = vecml("run", "--data", "table.csv", *flags, "from table.csv")
+    assert read.returncode == 0, read.stderr
     piped, file = sorted(runs_in(tmp_path), key=lambda run: run.info.start_time)
     assert piped.data.params["data_source"] == "standard input"
     assert piped.data.tags["vecml.data_digest"] == file.data.tags["vecml.data_digest"]

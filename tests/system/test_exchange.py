@@ -15,7 +15,7 @@ from tests.made_comparison import comparison_of
 from tests.system.conftest import runs_in
 from vecml.comparison.document import to_json
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("MLflow's server")]
 
 Vecml = Callable[..., subprocess.CompletedProcess[str]]
 COMPARISON = comparison_of({"numpy": 0.02, "torch": 0.01})

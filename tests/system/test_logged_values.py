@@ -1,7 +1,6 @@
 """What a real run leaves in MLflow, recomputed from its own files: labels, losses, times, model."""
 
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score
 
 import vecml
-from tests.system.conftest import BIN, runs_in
+from tests.system.conftest import runs_in
+from tests.system.forked_commands import Commands
 from vecml import keys
 from vecml.config import make_config
 from vecml.data.sources import load_table
 from vecml.data.split import Split, split_table
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("logged values")]
 
 ASKED = {"rows": 2000, "epochs": 3}
 
@@ -46,13 +46,10 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory, forked: Commands) -> Finished:
     folder = tmp_path_factory.mktemp("run")
     flags = [part for name, value in ASKED.items() for part in (f"--{name}", str(value))]
-    command = [BIN / "vecml", "run", *flags, "--json", "-"]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
+    done = forked(("run", *flags, "--json", "-"), folder)
     assert done.returncode == 0, done.stderr
     (run,) = runs_in(folder)
     client = MlflowClient(f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}")

@@ -19,7 +19,7 @@ from tests.system.conftest import BIN, check_out, left_over, runs_in, wait_for
 from vecml import keys
 from vecml.config import ENGINES
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("orchestration")]
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

@@ -109,23 +109,12 @@ def test_no_password_in_prefects_database(
     assert "hushhush" not in dump
 
 
-def test_no_temporary_file_is_left(
-    vecml_alone: Callable[..., "subprocess.CompletedProcess[str]"], started: Processes, tmp_path: Path
-) -> None:
+def test_no_temporary_file_is_left_by_a_run_that_is_ended_at_its_start(started: Processes, tmp_path: Path) -> None:
+    """By one that comes to its end: tests/system/test_run.py, the default run."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    assert vecml_alone("run", *SMALL, env={"TMPDIR": str(scratch)}).returncode == 0
-    assert list(scratch.glob("vecml-*")) == []
     process = started(Path(sys.executable).parent / "vecml", "run", env={"TMPDIR": str(scratch)})
     wait_for(lambda: list(scratch.glob("vecml-*")), 30, "the scratch folder")
     process.terminate()
     process.wait(30)
     assert list(scratch.glob("vecml-*")) == []
-
-
-def test_behind_a_proxy(vecml_alone: Callable[..., "subprocess.CompletedProcess[str]"]) -> None:
-    """Our own server is not asked for through a proxy that leads nowhere."""
-    proxy = "http://127.0.0.1:9"
-    names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy")
-    done = vecml_alone("run", *SMALL, env={**dict.fromkeys(names, proxy), "no_proxy": "", "NO_PROXY": ""})
-    assert done.returncode == 0, done.stderr

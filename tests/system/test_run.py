@@ -22,8 +22,11 @@ Vecml = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_the_default_run(vecml_alone: Vecml, tmp_path: Path) -> None:
-    done = vecml_alone("run", env={"VECML_TEST_MARK": str(tmp_path)})
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    done = vecml_alone("run", env={"VECML_TEST_MARK": str(tmp_path), "TMPDIR": str(scratch)})
     assert done.returncode == 0, done.stderr
+    assert list(scratch.glob("vecml-*")) == []
     assert done.stderr == ""
     lines = done.stdout.splitlines()
     assert "test rows labelled right" in lines[0]
@@ -186,6 +189,7 @@ def test_every_engine_gives_the_same_labels(vecml: Vecml, tmp_path: Path, engine
     assert result["metrics"]["test/flips"] == 0
 
 
+@pytest.mark.xdist_group("MLflow's server")
 def test_a_real_mlflow_server_gets_everything(vecml: Vecml, mlflow_server: str, tmp_path: Path) -> None:
     done = vecml("run", *SMALL, "--name", "proxied", env={"MLFLOW_TRACKING_URI": mlflow_server})
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 from flows.server import TemporaryServer, answers
 from tests.system.conftest import BIN, free_port, wait_for
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("servers")]
 
 SOCKETS = ("events/in", "events/out", "logs/out")
 FOREIGN = "http://evil.example"

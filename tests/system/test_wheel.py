@@ -15,7 +15,11 @@ from vecml import __version__
 ROOT = Path(__file__).parents[2]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "vecml", "tasks", "flows")
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]  # a minute, on a machine that does nothing else
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.xdist_group("wheel"),
+    pytest.mark.timeout(900),
+]  # a minute, on a machine that does nothing else
 
 
 def done(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:

@@ -1,0 +1,152 @@
+"""A process that has imported what the commands need, and forks itself for each that it is asked to run.
+
+A command spends ten of its twelve seconds of CPU in Python's imports of torch, MLflow and Prefect, which are the same
+each time. Here they are made once for a worker of the test run; a command is still a process of its own, with its own
+arguments, folder, streams, signals and exit code, and from `vecml.cli.app.main` on nothing differs from a user's.
+Before the first fork nothing is computed, so that no library has threads that a fork would lose.
+
+Run as `python forked_commands.py PROGRAM`: a line of JSON on standard input for each command, as `Commands` writes it,
+and a line with its exit code as the answer.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+LIMIT_SECONDS = 240.0
+POLL_SECONDS = 0.01
+# In a command's order. The last are what torch.export and the pictures import when they are first used.
+IMPORTED = (
+    "torch", "mlflow", "flows.pipeline", "flows.compare", "mlflow.store.tracking.sqlalchemy_store", "vecml.cli.launch",
+    "tasks.tracking.pt2", "tasks.tracking.comparison", "vecml.report.summary", "vecml.report.course_picture",
+    "matplotlib.backends.backend_agg", "torch.export._trace", "torch._dynamo.convert_frame",
+    "torch._functorch.aot_autograd", "torch._inductor.codecache", "mlflow.pytorch", "mlflow.pyfunc", "sklearn.datasets",
+)  # fmt: skip
+
+
+class Commands:
+    """Runs `vecml`, or a script, in processes that are forked from one with all imports made; `end` ends that one."""
+
+    def __init__(self, program: Path, environment: dict[str, str]) -> None:
+        self._program = program
+        self._environment = environment
+        self._process: subprocess.Popen[str] | None = None
+
+    def __call__(
+        self, arguments: tuple[str, ...], folder: Path, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command in a folder, with these variables as well; return what it said, as subprocess.run does."""
+        return self._done({"arguments": arguments, "env": env or {}}, folder)
+
+    def script(self, code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run a text of Python in a folder, as `python -c` does."""
+        return self._done({"code": code}, folder)
+
+    def _done(self, what: dict[str, Any], folder: Path) -> subprocess.CompletedProcess[str]:
+        if self._process is None or self._process.poll() is not None:
+            self._process = self._started()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with tempfile.TemporaryDirectory() as streams:
+            self._process.stdin.write(json.dumps({**what, "folder": str(folder), "streams": streams}) + "\n")
+            self._process.stdin.flush()
+            code = self._process.stdout.readline().strip()
+            assert code, "the process that commands are forked from has ended"
+            out, err = ((Path(streams) / name).read_text(encoding="utf-8") for name in ("out", "err"))
+        if code == "late":
+            raise subprocess.TimeoutExpired(str(what), LIMIT_SECONDS, out, err)
+        return subprocess.CompletedProcess(str(what), int(code), out, err)
+
+    def _started(self) -> subprocess.Popen[str]:
+        # As the command does before it imports Prefect.
+        environment = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", **self._environment}
+        return subprocess.Popen(
+            [sys.executable, __file__, str(self._program)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self) -> None:
+        """End the process that commands are forked from."""
+        if self._process is not None:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.close()
+            self._process.wait(15)
+            self._process.stdout.close()
+
+
+def _become(program: str, asked: dict[str, Any]) -> None:
+    """Take the command's place: its folder, its arguments and its streams."""
+    os.chdir(asked["folder"])
+    os.environ.update(asked.get("env", {}))
+    for number, name in enumerate(("null", "out", "err")):
+        path = os.devnull if number == 0 else os.path.join(asked["streams"], name)  # noqa: PTH118 -- pathlib is late
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 -- it stays open
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
+    if "code" in asked:
+        sys.argv, sys.path[0] = ["-c"], ""
+        del sys.modules["__main__"].__file__
+    else:
+        sys.argv, sys.path[0] = [program, *asked["arguments"]], os.path.dirname(program)  # noqa: PTH120
+        sys.modules["__main__"].__file__ = program
+
+
+def _ended(pid: int) -> str:
+    """The exit code of a child, negative for a signal; `late` for one that had to be killed."""
+    limit = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < limit:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return str(os.waitstatus_to_exitcode(status))
+        time.sleep(POLL_SECONDS)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return "late"
+
+
+def _next_command(program: str) -> dict[str, Any] | None:
+    """Fork for each command that is asked for; what was asked in such a child, None at the end of all."""
+    while line := sys.stdin.readline():
+        pid = os.fork()
+        if pid == 0:
+            asked: dict[str, Any] = json.loads(line)
+            _become(program, asked)
+            return asked
+        print(_ended(pid), flush=True)  # noqa: T201 -- the answer
+    return None
+
+
+def _import_all() -> None:
+    gc.disable()  # as the command does
+    for name in IMPORTED:
+        with contextlib.suppress(ModuleNotFoundError):  # then the command says so
+            import_module(name)
+    gc.freeze()
+    gc.enable()
+
+
+if __name__ == "__main__":
+    _import_all()
+    command = _next_command(sys.argv[1])
+    if command is not None and "code" in command:
+        exec(compile(command["code"], "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 -- a test's own
+    elif command is not None:
+        from vecml.cli.app import main
+
+        main()
