@@ -1,10 +1,12 @@
 """Writes the table and the picture of the benchmarks into the README; the rest of the README stays as it is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from benchmarks.peers import CPP, PEERS
 from vecml.environment import describe
 from vecml.report.figure import new_figure, png_bytes
 
@@ -38,6 +40,9 @@ class Row:
         blocks: each compared peer's block size, None: the whole array.
         searched: every peer's rows a second at its best size, from the search alone.
         same_array: over the notebook's function, both from the same float64 rows.
+        absent: why a peer could not run, by peer.
+        modes: an arm's two speeds, or its page faults, in words.
+        launches: of the comparison.
     """
 
     shape: str
@@ -48,6 +53,9 @@ class Row:
     blocks: Mapping[str, int | None]
     searched: Mapping[str, float]
     same_array: Ratio | None
+    absent: Mapping[str, str] = field(default_factory=dict)
+    modes: Mapping[str, str] = field(default_factory=dict)
+    launches: int = 0
 
     @property
     def best_peer(self) -> str | None:
@@ -81,22 +89,49 @@ def table(rows: Sequence[Row], engine: str, threads: int) -> str:
         f"![vecml against its peers, by shape]({PICTURE.relative_to(ROOT)})",
         "",
         f"`{engine}` on {environment.cpu_model} ({threads} threads), {datetime.now(UTC).date()}: how many times the"
-        " rate of the notebook's function (from its float64 rows) and of the fastest peer used directly (from float32"
-        " rows, at its best block size), with 95 % intervals.",
+        " rate of the notebook's function (from its float64 rows) and of the fastest peer (from float32 in"
+        " the layout and the blocks that suit it), with 95 % intervals. Peers are libraries as their documentation"
+        f" says, and what a specialist writes; {CPP} is a kernel of the compiler's vectors (`benchmarks/peer.cpp`).",
         "",
-        "| network | rows/s | × notebook | × same float64 rows | × best peer | which | of the limit |",
-        "|---|---|---|---|---|---|---|",
+        f"| network | rows/s | × notebook | × same float64 rows | × best peer | which | × {CPP} | of the limit |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         best = row.best_peer
         lines.append(
             f"| {row.shape} | {row.rows_per_s['vecml'] / 1e6:.3g} M | {_told(row.ratios.get('notebook'))}"
             f" | {_told(row.same_array)} | {_told(row.ratios[best]) if best else '-'} | {best or '-'}"
-            f" | {_share(row.limit)} |"
+            f" | {_told(row.ratios.get(CPP))} | {_share(row.limit)} |"
         )
+    lines += ["", f"Held against: {_peers(rows)}."]
+    lines += [f"{name} is absent: {reason}." for name, reason in _absent(rows).items()]
+    lines += [
+        f"{row.shape}, {name}: {told}."
+        for row in rows
+        for name, told in row.modes.items()
+        if told.startswith("two modes") and name in ("vecml", "notebook", row.best_peer, CPP)
+    ]
     if any(row.limit is not None and row.limit > SURELY for row in rows):
         lines += ["", f"\\* above {SURELY}: the limit beside it was measured too low."]
     return "\n".join(lines)
+
+
+def _peers(rows: Sequence[Row]) -> str:
+    """The peers that ran, with their versions."""
+    ran = [name for name in PEERS if any(name in row.searched for row in rows)]
+    return ", ".join(_with_versions(name) for name in ran)
+
+
+def _with_versions(name: str) -> str:
+    try:
+        versions = " ".join(version(package) for package in PEERS[name].packages)
+    except PackageNotFoundError:
+        versions = ""
+    return f"{name} ({versions})" if versions else name
+
+
+def _absent(rows: Sequence[Row]) -> dict[str, str]:
+    return {name: reason for row in rows for name, reason in row.absent.items()}
 
 
 def _share(limit: float | None) -> str:

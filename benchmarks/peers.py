@@ -1,27 +1,77 @@
-"""What people would use instead, each as its own documentation says: rows in, labels out, at its best block size.
+"""What vecml is held against: what people would use (`peers_plain`), and what a specialist would (`peers_expert`).
 
 A peer is opened as an arm of a comparison like an engine (`open_peer`), so that the same gate holds its labels.
-`python -m benchmarks.peers NAME WIDTHS ROWS THREADS` prints the block size at which it is fastest, and its rate.
+`python -m benchmarks.peers NAME WIDTHS ROWS THREADS` checks its labels against the float64 reference and prints the
+block size at which it is fastest, and its rate; `absent: ` and the reason where it cannot run here.
+
+Every arm, vecml's too, writes its labels into one array that is there from call to call. What a peer needs in between
+it takes as its users would: fresh from the allocator in a plain call, kept where a specialist would keep it.
 """
 
-import io
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import peers_expert as expert
+from benchmarks.memory_counts import PageFaults, huge_page_facts
+from benchmarks.peers_plain import PLAIN, Label
+from vecml.comparison.reference import reference_labels, reference_logits, tolerance
 from vecml.comparison.work import EngineWork
-from vecml.config import Setting
+from vecml.config import Layout, Setting
+from vecml.engines.base import Engine
 from vecml.model.network import Architecture, Layer, Model
 
 BLOCKS = (None, 1_024, 4_096, 16_384, 65_536)
 SEARCH_ROUNDS = 5
-Label = Callable[[NDArray[Any]], NDArray[np.integer]]
+ROWS_AT_ONCE = 100_000  # of the reference
+CPP = "C++ in a day"
+
+
+def _never() -> None:
+    """It is there, or the benchmark's environment is not complete."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """How a peer is opened.
+
+    Attributes:
+        make: its function from the model and the number of threads.
+        layout: of the float32 array that its function takes.
+        absent: why it cannot run here, or None.
+        blocks: block sizes to choose from; None: the whole array at once, which may be cut inside.
+        packages: whose versions tell which peer it was.
+    """
+
+    make: Callable[[Model, int], Label]
+    layout: Layout = "rows"
+    absent: Callable[[], str | None] = _never
+    blocks: tuple[int | None, ...] = BLOCKS
+    packages: tuple[str, ...] = ()
+
+
+_PACKAGES = {
+    "scikit-learn": ("scikit-learn",),
+    "plain torch": ("torch",),
+    "plain torch.compile": ("torch",),
+    "plain ONNX Runtime": ("onnxruntime",),
+    "plain OpenVINO": ("openvino",),
+    "plain JAX": ("jax",),
+}
+PEERS: Mapping[str, Known] = {
+    **{name: Known(make, packages=_PACKAGES.get(name, ())) for name, make in PLAIN.items()},
+    "torch by column": Known(expert.torch_columns, "columns", packages=("torch",)),
+    "Numba by hand": Known(expert.numba_lanes, "columns", blocks=(None,), packages=("numba",)),
+    "LiteRT with XNNPACK": Known(expert.litert, absent=expert.no_litert),
+    CPP: Known(expert.cpp, "columns", expert.no_compiler, (None,)),
+}
 
 
 def make_model(widths: tuple[int, ...], seed: int = 0) -> Model:
@@ -43,12 +93,14 @@ class PeerEngine:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def unavailable(self, model: Model, setting: Setting) -> None:
-        """It runs here, or the benchmark ends."""
+    def unavailable(self, model: Model, setting: Setting) -> str | None:
+        """Why it cannot run here, or None."""
+        del model, setting  # it takes every model of the bench
+        return PEERS[self.name].absent()
 
     def load(self, model: Model, setting: Setting) -> "Peer":
         """The model in the peer's own form."""
-        return Peer(PEERS[self.name](model, setting.threads), model, setting)
+        return Peer(PEERS[self.name].make(model, setting.threads), model, setting)
 
 
 class Peer:
@@ -58,21 +110,19 @@ class Peer:
         self._label = label
         self._model = model
         self._block = setting.block_rows
+        self._columns = setting.layout == "columns"
 
     def labels(self, x: NDArray[Any], out_N: NDArray[np.int64]) -> None:
-        """Rows x (N, F) to labels, block by block; the whole array at once where there is no block size."""
-        size = self._block or len(x)
-        for start in range(0, len(x), size):
-            out_N[start : start + size] = self._label(x[start : start + size])
+        """Rows x (N, F), or columns (F, N), to labels, block by block; all at once where there is no block size."""
+        rows = len(out_N)
+        size = self._block or max(1, rows)
+        for start in range(0, rows, size):
+            part = slice(start, start + size)
+            out_N[part] = self._label(x[:, part] if self._columns else x[part])
 
     def logits(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """The model's own in float64: a peer is held to its labels alone."""
-        value = x.astype(np.float64)
-        for index, layer in enumerate(self._model.layers):
-            value = value @ layer.weight_OI.T.astype(np.float64) + layer.bias_O
-            if index + 1 < len(self._model.layers):
-                value = np.maximum(value, 0)
-        return value
+        return reference_logits(self._model, x if self._columns else x.T).logits_NC
 
     def synchronize(self) -> None:
         """A call returns when its labels are there."""
@@ -81,12 +131,29 @@ class Peer:
         """Nothing is held."""
 
 
-class PeerWork(EngineWork):
+class CountedWork(EngineWork):
+    """An arm of the bench, vecml's or a peer's: it counts the page faults of each block beside the timing."""
+
+    def __init__(self, payload: Mapping[str, Any], engine: Engine | None = None) -> None:
+        super().__init__(payload, engine)
+        self._faults = PageFaults()
+
+    def answer(self) -> int:
+        """The labels' checksum, after each block; the counts are read outside of the timed calls."""
+        self._faults.block_ended()
+        return super().answer()
+
+    def finish(self) -> dict[str, Any]:
+        counted = {"page_faults": self._faults.by_block, **huge_page_facts()}  # before the checks, which need memory
+        return {**super().finish(), **counted}
+
+
+class PeerWork(CountedWork):
     """A peer's arm; the notebook's function is handed the float64 rows that it was written for."""
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         name = payload["setting"]["engine"]
-        super().__init__(payload, PeerEngine(name))
+        super().__init__(payload, PeerEngine(name))  # type: ignore[arg-type]
         if name == "notebook":
             self._x = self._x.astype(np.float64)
 
@@ -96,169 +163,66 @@ def open_peer(payload: Mapping[str, Any]) -> PeerWork:
     return PeerWork(payload)
 
 
-def _module(model: Model) -> Any:
-    from vecml.model.module import module_of
-
-    return module_of(model)
-
-
-def _notebook(model: Model, threads: int) -> Label:
-    import torch
-
-    from benchmarks import notebook
-
-    torch.set_num_threads(threads)
-    network = notebook.SimpleNetwork()
-    network.model = _module(model)
-    return lambda x: notebook.vectorized_inference(network, x)
+def open_ours(payload: Mapping[str, Any]) -> CountedWork:
+    """The opener of vecml's arm: its engine from the registry, counted like a peer."""
+    return CountedWork(payload)
 
 
-def _torch(model: Model, threads: int) -> Label:
-    import torch
-
-    torch.set_num_threads(threads)
-    module = _module(model)
-
-    def label(x: NDArray[Any]) -> NDArray[np.int64]:
-        with torch.inference_mode():
-            return module(torch.from_numpy(x)).argmax(1).numpy()
-
-    return label
-
-
-def _torch_compile(model: Model, threads: int) -> Label:
-    import torch
-
-    torch.set_num_threads(threads)
-    module = _module(model)
-    compiled = torch.compile(lambda x: module(x).argmax(1))
-
-    def label(x: NDArray[Any]) -> NDArray[np.int64]:
-        with torch.inference_mode():
-            return compiled(torch.from_numpy(x)).numpy()
-
-    return label
-
-
-def _sklearn(model: Model, threads: int) -> Label:
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPClassifier
-    from threadpoolctl import threadpool_limits
-
-    classes = model.architecture.n_classes
-    classifier = MLPClassifier(model.architecture.hidden, max_iter=1)
-    few = np.random.default_rng(0).standard_normal((4 * classes, model.architecture.n_features)).astype(np.float32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier.fit(few, np.arange(len(few)) % classes)
-    layers = [(layer.weight_OI, layer.bias_O) for layer in model.layers]
-    if classes == 2:  # its own form of two classes is one logistic output
-        weight, bias = layers[-1]
-        layers[-1] = (weight[1:] - weight[:1], bias[1:] - bias[:1])
-    classifier.coefs_ = [np.ascontiguousarray(weight.T) for weight, _ in layers]
-    classifier.intercepts_ = [bias.copy() for _, bias in layers]
-    threadpool_limits(threads)
-    return classifier.predict
-
-
-def _onnx(model: Model) -> bytes:
-    import torch
-
-    module = _module(model)
-
-    class Labels(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return module(x).argmax(1)
-
-    made = torch.onnx.export(
-        Labels().eval(),
-        (torch.zeros(2, model.architecture.n_features),),
-        dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("rows")},),
-        input_names=["x"],
-        output_names=["label"],
-        verbose=False,
-    )
-    content = io.BytesIO()
-    made.save(content)
-    return content.getvalue()
-
-
-def _onnxruntime(model: Model, threads: int) -> Label:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(_onnx(model), options, providers=["CPUExecutionProvider"])
-    return lambda x: session.run(None, {"x": x})[0]
-
-
-def _openvino(model: Model, threads: int) -> Label:
-    from vecml.engines.openvino import missing_openvino
-
-    missing_openvino("openvino")  # imports it with its telemetry out of the way
-    import openvino
-
-    core = openvino.Core()
-    compiled = core.compile_model(
-        core.read_model(_onnx(model)),
-        "CPU",
-        {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"},
-    )
-    return lambda x: compiled(x)[0]
-
-
-def _jax(model: Model, threads: int) -> Label:  # noqa: ARG001 -- XLA takes every CPU that it may use
-    import jax
-    import jax.numpy as jnp
-
-    layers = [(jnp.asarray(layer.weight_OI.T), jnp.asarray(layer.bias_O)) for layer in model.layers]
-
-    @jax.jit
-    def label(x: Any) -> Any:
-        for weight, bias in layers[:-1]:
-            x = jax.nn.relu(x @ weight + bias)
-        weight, bias = layers[-1]
-        return jnp.argmax(x @ weight + bias, axis=1)
-
-    return lambda x: np.asarray(label(x))
-
-
-PEERS: dict[str, Callable[[Model, int], Label]] = {
-    "notebook": _notebook,
-    "scikit-learn": _sklearn,
-    "plain torch": _torch,
-    "plain torch.compile": _torch_compile,
-    "plain ONNX Runtime": _onnxruntime,
-    "plain OpenVINO": _openvino,
-    "plain JAX": _jax,
-}
+def wrong_labels(model: Model, x_FN: NDArray[np.float32], label_N: NDArray[np.int64]) -> int:
+    """Count label_N (int64) of the columns x_FN that differ from float64's by more than float32's rounding explains."""
+    wrong, allowed = 0, tolerance(model.architecture, "float32")
+    for start in range(0, len(label_N), ROWS_AT_ONCE):
+        x, given_N = x_FN[:, start : start + ROWS_AT_ONCE], label_N[start : start + ROWS_AT_ONCE]
+        flip_N = np.flatnonzero(given_N != reference_labels(model, x))
+        given_N = given_N[flip_N]
+        valid_N = (given_N >= 0) & (given_N < model.architecture.n_classes)
+        wrong += int((~valid_N).sum())
+        found = reference_logits(model, np.ascontiguousarray(x[:, flip_N[valid_N]]))
+        index_N, given_N = np.arange(int(valid_N.sum())), given_N[valid_N]
+        top_N = found.logits_NC.argmax(axis=1)
+        margin_N = found.logits_NC[index_N, top_N] - found.logits_NC[index_N, given_N]
+        band_N = allowed * (found.scale_NC[index_N, top_N] + found.scale_NC[index_N, given_N])
+        wrong += int((margin_N > band_N).sum())
+    return wrong
 
 
 def fastest_block(name: str, widths: tuple[int, ...], n_rows: int, threads: int) -> tuple[int | None, float]:
-    """The size of `BLOCKS` at which the peer is fastest, None being the whole array at once; and its rows a second."""
-    model = make_model(widths)
-    x = np.random.default_rng(1).standard_normal((n_rows, widths[0]), dtype=np.float32)
+    """The block size at which the peer is fastest, None being the whole array at once; and its rows a second.
+
+    Raises RuntimeError where it cannot run here, or gives wrong labels at one of the sizes: none of them is timed then.
+    """
+    known, model = PEERS[name], make_model(widths)
+    reason = known.absent()
+    if reason is not None:
+        raise RuntimeError(reason)
+    x_FN = np.random.default_rng(1).standard_normal((widths[0], n_rows), dtype=np.float32)
+    x = x_FN if known.layout == "columns" else np.ascontiguousarray(x_FN.T)
     out_N = np.empty(n_rows, np.int64)
     engine = PeerEngine(name)
     arms = {
-        size: engine.load(model, Setting(name, layout="rows", threads=threads, block_rows=size))
-        for size in BLOCKS
+        size: engine.load(model, Setting(name, layout=known.layout, threads=threads, block_rows=size))
+        for size in known.blocks
         if size is None or size < n_rows
     }
+    for size, peer in arms.items():
+        out_N.fill(-1)
+        peer.labels(x, out_N)
+        wrong = wrong_labels(model, x_FN, out_N)
+        if wrong:
+            raise RuntimeError(f"{wrong:,} of {n_rows:,} labels are wrong, in blocks of {size or n_rows:,}")
     seconds: dict[int | None, list[float]] = {size: [] for size in arms}
-    for number in range(SEARCH_ROUNDS + 1):
+    for _ in range(SEARCH_ROUNDS):
         for size, peer in arms.items():
             begun = time.perf_counter()
             peer.labels(x, out_N)
-            if number:
-                seconds[size].append(time.perf_counter() - begun)
+            seconds[size].append(time.perf_counter() - begun)
     best = min(seconds, key=lambda size: statistics.median(seconds[size]))
     return best, n_rows / statistics.median(seconds[best])
 
 
 if __name__ == "__main__":
     asked, shape, count, cpus = sys.argv[1:]
-    print(*fastest_block(asked, tuple(map(int, shape.split("-"))), int(count), int(cpus)))
+    try:
+        print(*fastest_block(asked, tuple(map(int, shape.split("-"))), int(count), int(cpus)))
+    except RuntimeError as error:
+        print(f"absent: {error}")

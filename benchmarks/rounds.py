@@ -41,7 +41,7 @@ class Figure:
 
     Attributes:
         what: in words.
-        values: one a round.
+        values: one a round; none where there is nothing but the `detail`.
         floor: what their median must reach, or None.
         unit: behind the number.
         detail: the times behind it, in words.
@@ -64,6 +64,8 @@ class Figure:
         return self.floor is None or self.floor.reached(self.median)
 
     def __str__(self) -> str:
+        if not self.values:
+            return f"{self.what:<52} {self.detail}"
         spread = f"({min(self.values):.2f} to {max(self.values):.2f})"
         verdict = f"  floor {self.floor}: {'reached' if self.reached else 'missed'}" if self.floor else ""
         return f"{self.what:<52} {self.median:6.2f} {self.unit} {spread}{verdict}  {self.detail}".rstrip()

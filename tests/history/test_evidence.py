@@ -21,7 +21,7 @@ def log_density(distance: np.ndarray, sd: float) -> np.ndarray:
 def slowly(values: np.ndarray, place: int) -> tuple[float, float]:
     """Both log Bayes factors of a change at `place`, level by level."""
     made = Evidence(values)
-    prior = norm.pdf(np.log(module.SD_S), math.log(0.03), math.log(1.5))
+    prior = norm.pdf(np.log(module.SD_S), math.log(module.SD_CENTRE), math.log(2))
     prior /= prior.sum()
     levels = made.level_G
     apart = np.abs(levels[:, None] - levels)

@@ -24,8 +24,8 @@ Places = NDArray[np.intp]
 
 SLOW_SHARE, SLOW_MEAN = 0.085, 0.30  # outliers, and how far off they are in the mean, in logarithms
 FAST_SHARE, FAST_MEAN = 0.015, 0.10
-SD_S = np.array([0.010, 0.0165, 0.027, 0.045, 0.075])  # of clean sittings; finer than 1 % is taken for 1 %
-SD_CENTRE, SD_FACTOR = 0.03, 1.5  # the prior's middle, and its one standard deviation
+SD_S = np.array([0.010, 0.0165, 0.027, 0.045, 0.075, 0.125, 0.21])  # of clean sittings; finer than 1 % is taken for 1 %
+SD_CENTRE, SD_FACTOR = 0.03, 2.0  # the prior's middle, and its one standard deviation
 SPACING = 0.006  # of the levels that are summed over, under two thirds of the least spread
 MOST_LEVELS = 400
 MARGIN = 0.04  # beyond the outermost medians of three
