@@ -232,12 +232,20 @@ def _label_folder(
 
 
 def compare_functions(
-    functions: Mapping[str, Callable[[Any], Any]], x: Any, *, budget: str = "60s", baseline: str | None = None
+    functions: Mapping[str, Callable[..., Any]],
+    x: Any = None,
+    *,
+    inputs: Callable[[], Any] | None = None,
+    budget: str = "60s",
+    baseline: str | None = None,
 ) -> ComparisonResult:
-    """Compare `functions` of one argument over the same `x` (an array of any shape and dtype, or what JSON holds).
+    """Compare `functions` over the same `x` (an array of any shape and dtype, or what JSON holds).
+
+    In place of `x`, `inputs` is a function that makes the arguments in each worker: a tuple holds them by position, a
+    dict by name; anything else is the only argument.
 
     Each is defined at the top level of a module or of the running script: worker processes find it there again. In a
     script, call this under `if __name__ == "__main__":`. `vecml.comparison.functions.compare_functions` says what
     `budget` and `baseline` mean.
     """
-    return shown(functions_module.compare_functions(functions, x, budget=budget, baseline=baseline))
+    return shown(functions_module.compare_functions(functions, x, inputs=inputs, budget=budget, baseline=baseline))

@@ -81,6 +81,16 @@ def test_commands_are_tracked_computed_again_and_shown(vecml: Vecml, vecml_here:
             "error: --data goes with a model, and 'b.csv' is a command\nhint: several files are one value: ",
         ),
         (("--budget", "soon", "--", "true", "false"), "error: --budget soon: not a time\n"),
+        (("--functions", "a.py:f,a.py:g"), "error: --functions without --inputs\nhint: --inputs FILE.py:FUNCTION "),
+        (("--inputs", "a.py:f"), "error: --inputs goes with functions\nhint: --functions FILE.py:NAME,FILE.py:NAME\n"),
+        (
+            ("--functions", "a:f", "--", "true"),
+            "error: --functions beside a command\nhint: compare functions, or comma",
+        ),
+        (
+            ("--functions", "a:f", "--rows", "9"),
+            "error: --rows goes with a model, not with functions\nhint: leave out --rows\n",
+        ),
         (("--from", "a.json", "--", "true", "false"), "error: --commands with --from: nothing is measured\n"),
     ],
 )
@@ -102,6 +112,32 @@ def test_what_fails_at_its_first_start_is_one_line_and_tracked_nowhere(vecml: Ve
     ) in done.stderr
     assert not (tmp_path / "made").exists()
     assert not runs_in(tmp_path)
+
+
+BENCH = """
+def inputs(): return list(range(2_000)), 3
+def loop(x, k):
+    total = 0
+    for value in x: total += value * k
+    return total, k
+def fast(x, k): return sum(x) * k, k
+"""
+
+
+def test_functions_are_tracked_and_computed_again(vecml: Vecml, vecml_here: Vecml, tmp_path: Path) -> None:
+    (tmp_path / "bench.py").write_text(BENCH)
+    asked = ("--functions", "bench.py:loop,bench:fast", "--inputs", "bench.py:inputs", "--baseline", "fast")
+    done = vecml("compare", "--quick", "--json", "result.json", *asked)
+    assert done.returncode == 0, done.stderr
+    assert "function    time ratio" in done.stdout
+    again = vecml_here("compare", "--from", "result.json")
+    assert again.stdout.splitlines()[:4] == done.stdout.splitlines()[:4]
+    runs = {run.info.run_name: run for run in runs_in(tmp_path)}
+    children = {name: run for name, run in runs.items() if run.data.tags["vecml.kind"] == "function"}
+    assert set(children) == {"loop", "fast"}
+    assert {run.data.tags["vecml.baseline"] for run in children.values()} == {"fast"}
+    assert set(children["loop"].data.metrics) <= set(keys.CALL_METRICS)
+    assert children["loop"].data.params == {}
 
 
 def test_an_interrupt_ends_the_commands_too(started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:

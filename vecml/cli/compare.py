@@ -1,4 +1,4 @@
-"""`vecml compare`: ways to run one model, or commands, measured beside each other, with a verdict for each."""
+"""`vecml compare`: ways to run one model, commands or functions, measured beside each other, each with a verdict."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecml.cli.compare_calls import CALLS, commands_asked
+from vecml.cli.compare_calls import CALLS, calls_asked
 from vecml.cli.options import Fields, MaxMemory, command, is_printed, option, output_file
 from vecml.cli.run import refuse_idle_flags
 from vecml.cli.terminal import console, opening, show_comparison
@@ -21,6 +21,7 @@ from vecml.foreign_text import clean, clean_json
 
 if TYPE_CHECKING:
     from vecml.comparison.command_lines import Commands
+    from vecml.comparison.functions import Functions
 
 EPILOG = """**Examples**
 
@@ -33,6 +34,8 @@ EPILOG = """**Examples**
 - `vecml compare --request-rows 1,32,1024`: the latency of single requests, with the tails that the sample supports
 
 - `vecml compare -- './old data.txt' './new data.txt'`: two commands, from their start to their end
+
+- `vecml compare --functions bench.py:loop,bench.py:fast --inputs bench.py:make_inputs`: functions of your own
 
 - `vecml compare --json result.json`, and later `vecml compare --from result.json`: the same verdicts, from raw blocks
 """
@@ -71,7 +74,7 @@ def compare(
     fresh: Annotated[bool, option(FRESH_TEXT, None, "--fresh", panel=MEASURING)] = False,
     max_memory: MaxMemory = None,  # noqa: ARG001 -- its callback sets it
 ) -> None:
-    """Compare ways to run a model's inference, or whole commands, and say which differences are real.
+    """Compare ways to run a model's inference, commands, or functions, and say which differences are real.
 
     Each of them runs in worker processes of its own, several times afresh, in turns of balanced random order; labels
     are held to a float64 reference. It is tracked in MLflow: a parent run, and a run for each of them.
@@ -83,8 +86,8 @@ def compare(
         _recompute(from_, json, markdown=markdown)
         return
     if calls:
-        commands = commands_asked(calls, own, training, config, quick=quick)
-        result, address = _tracked(partial(_measure_commands, commands), json, fresh=fresh)
+        wanted = calls_asked(calls, own, training, config, quick=quick)
+        result, address = _tracked(partial(_measure_calls, wanted), json, fresh=fresh)
     else:
         if quick:
             own["budget"] = "quick"
@@ -152,10 +155,16 @@ def _measure(asked: ComparisonConfig, tracking: Any, **how: Any) -> tuple[Any, A
     return done.comparison, done.writer
 
 
-def _measure_commands(asked: "Commands", tracking: Any, **how: Any) -> tuple[Any, Any]:
-    from vecml.comparison.commands import compare_commands
+def _measure_calls(asked: "Commands | Functions", tracking: Any, **how: Any) -> tuple[Any, Any]:
+    from vecml.comparison.command_lines import Commands
 
-    return compare_commands(asked, tracking, **how)
+    if isinstance(asked, Commands):
+        from vecml.comparison.commands import compare_commands
+
+        return compare_commands(asked, tracking, **how)
+    from vecml.comparison.functions import compare_places
+
+    return compare_places(asked, tracking, **how)
 
 
 def _tracked(measure: Callable[..., tuple[Any, Any]], json: Path | None, *, fresh: bool) -> tuple[Any, str]:

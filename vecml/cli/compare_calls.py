@@ -1,4 +1,4 @@
-"""The flags with which `vecml compare` compares commands, and what they ask for."""
+"""The flags with which `vecml compare` compares commands, or functions, and what they ask for."""
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -12,8 +12,10 @@ from vecml.fields import flag
 
 if TYPE_CHECKING:
     from vecml.comparison.command_lines import Commands
+    from vecml.comparison.functions import Functions
 
 PANEL = "Commands"
+OF_FUNCTIONS = "Functions"
 SHARED = ("budget", "name", "baseline")  # of a comparison's own fields: those that make sense whatever is compared
 NAMES_OF_COMMANDS = ("commands", "command")
 
@@ -24,6 +26,10 @@ def _several(text: str, metavar: str, *names: str) -> Any:
 
 def _one(kind: Any, text: str, metavar: str | None, *names: str, **more: Any) -> Any:
     return Annotated[kind | None, option(text, metavar, *names, panel=PANEL, **more)]
+
+
+def _of_functions(text: str, metavar: str, name: str) -> Any:
+    return Annotated[str | None, option(text, metavar, name, panel=OF_FUNCTIONS)]
 
 
 CALLS = Listed(
@@ -46,8 +52,33 @@ CALLS = Listed(
         "same_output": _one(bool, "What they print must be the same.", None, "--same-output"),
         "same_file": _one(Path, "A file that each writes, which must be the same.", "FILE", "--same-file"),
         "ignore_failure": _one(bool, "Measure starts with another exit code than 0, too.", None, "--ignore-failure"),
+        "functions": _of_functions("Functions, in place of ways to run a model.", "FILE.py:NAME,...", "--functions"),
+        "inputs": _of_functions("A function that makes the arguments of a call.", "FILE.py:NAME", "--inputs"),
     }
 )
+
+
+def calls_asked(
+    calls: Mapping[str, Any], own: Mapping[str, Any], training: Collection[str], config: Path | None, *, quick: bool
+) -> "Commands | Functions":
+    """The comparison of commands or functions that the flags ask for; see `commands_asked`."""
+    wanted = [name for name in ("functions", "inputs") if name in calls]
+    if not wanted:
+        return commands_asked(calls, own, training, config, quick=quick)
+    from vecml.comparison.functions import Functions, named_functions
+
+    others = [name for name in calls if name not in wanted]
+    if others:
+        told = "a command" if others[0] in NAMES_OF_COMMANDS else flag(others[0])
+        raise SettingError(f"{flag(wanted[0])} beside {told}", "compare functions, or commands")
+    idle = [*(name for name in own if name not in SHARED), *training, *(["config"] if config else [])]
+    if idle:
+        raise SettingError(f"{flag(idle[0])} goes with a model, not with functions", f"leave out {flag(idle[0])}")
+    if "functions" not in calls:
+        raise SettingError("--inputs goes with functions", "--functions FILE.py:NAME,FILE.py:NAME")
+    places, inputs = named_functions(calls["functions"], calls.get("inputs"), own.get("baseline"))
+    budget = "quick" if quick else own.get("budget", "60s")
+    return Functions(places, inputs, budget, _checked_name(own.get("name")))
 
 
 def commands_asked(

@@ -1,16 +1,15 @@
 """A comparison of any functions: each runs in worker processes of its own, and its results must be the baseline's.
 
 A worker imports a function from its module, or from the script that defines it at its top level, as multiprocessing
-does with "spawn". Nothing is pickled.
+does with "spawn". Nothing is pickled: the input is a file that all workers map, or what a function of the user's makes
+in each worker.
 """
 
-import ast
 import json
-import runpy
 import sys
-import zlib
+import time
 from collections.abc import Callable, Mapping
-from importlib import import_module
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.comparison.arms import make_group
-from vecml.comparison.budget import make_budget
-from vecml.comparison.comparison import Comparison, Subject
+from vecml.comparison.budget import Budget, check_budget, make_budget
+from vecml.comparison.comparison import FUNCTIONS, Comparison, Subject
 from vecml.comparison.files import shared_folder
-from vecml.comparison.sitting import sit
+from vecml.comparison.places import Place, found, named_place, place_of
+from vecml.comparison.results import check_done, checksum, faults, write_result
+from vecml.comparison.session import Tracking, W, recorded
+from vecml.comparison.sitting import rehearse, sit
+from vecml.comparison.unfinished import Kept, comparison_of, measured_before, unfinished_of
 from vecml.device import usable_cpus
 from vecml.environment import describe
-from vecml.errors import SettingError
-from vecml.measure.records import Arm, Measured, Role
-from vecml.measure.work import Work
-from vecml.model.find import SCRIPT
+from vecml.errors import SettingError, one_line
+from vecml.measure.records import Arm, Measured, Plan, Role
+from vecml.measure.work import ArmError, Work
+from vecml.progress import stage
+from vecml.warnings import warn
 
 OPENER = "vecml.comparison.functions:FunctionWork"
-FROM_MEMORY = "it answers from memory: its input was changed, and its result stayed"
 CHANGING = "its result changed from call to call over the same input"
-RELATIVE = 1e-5
-ABSOLUTE = 1e-8
+FIRST_CALL_SECONDS = 600.0  # that a first call, with its imports and its inputs, is waited for
+
+
+@dataclass(frozen=True)
+class Functions:
+    """Functions of files and modules, and what makes their inputs.
+
+    Attributes:
+        places: by name, the baseline first.
+        inputs: what makes the arguments of a call, in every worker anew.
+        budget, name: as in `ComparisonConfig`.
+    """
+
+    places: Mapping[str, Place]
+    inputs: Place
+    budget: str = "60s"
+    name: str | None = None
 
 
 class FunctionWork(Work):
@@ -43,121 +61,246 @@ class FunctionWork(Work):
         self._folder = Path(payload["folder"])
         self._number = payload["number"]
         sys.path.extend(entry for entry in payload["path"] if entry not in sys.path)
-        self._function = _found(payload)
-        self._x: Any = None
+        self._function = found(payload["place"])
+        self._inputs: Place | None = payload["inputs"]
+        self._args: tuple[Any, ...] = ()
+        self._named: dict[str, Any] = {}
         self._result: Any = None
 
     def open(self) -> None:
-        """Take the input: an array of its own, mapped from the file, or what JSON gives."""
-        self._x = _read_input(self._folder)
+        """Take the input: an array of its own, mapped from the file, or what JSON gives, or what the user's makes."""
+        self._args, self._named = self._given()
 
     def call(self) -> None:
-        self._result = self._function(self._x)
+        self._result = self._function(*self._args, **self._named)
 
     def answer(self) -> int:
-        return _checksum(self._result)
+        return checksum(self._result)
 
     def finish(self) -> dict[str, Any]:
         """Write the last timed call's result, and that of a changed input, for the comparison with the baseline's."""
-        _write_result(self._result, self._folder / f"result-{self._number}")
-        changed = _changed(_read_input(self._folder), self._x)
-        _write_result(self._function(changed), self._folder / f"changed-{self._number}")
+        write_result(self._result, self._folder / f"result-{self._number}.npz")
+        args, named = self._changed()
+        try:
+            result = self._function(*args, **named)
+        except Exception as error:
+            if self._inputs is None:
+                raise
+            result = f"raised {type(error).__name__}"  # the user's arguments may not fit each other once one is changed
+        check_done(result)
+        write_result(result, self._folder / f"changed-{self._number}.npz")
         return {}
+
+    def _given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if self._inputs is None:
+            return (_read_input(self._folder),), {}
+        try:
+            return arguments(found(self._inputs)())
+        except Exception as error:
+            raise ArmError(f"{self._inputs['qualified']}, which makes the inputs, raised {_words(error)}") from error
+
+    def _changed(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with the first array among them changed in place; the others are made anew."""
+        args, named = self._given()
+        values, fresh = [*self._args, *self._named.values()], [*args, *named.values()]
+        for place, value in enumerate(values[: len(fresh)]):
+            if isinstance(value, np.ndarray):
+                fresh[place] = _changed(fresh[place], value)
+                break
+        return tuple(fresh[: len(args)]), dict(zip(named, fresh[len(args) :], strict=True))
+
+
+def arguments(made: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call that a maker of inputs returned, by position and by name.
+
+    A tuple holds them by position, a dict by name; anything else is the only argument.
+    """
+    if isinstance(made, tuple):
+        return made, {}
+    return ((), made) if isinstance(made, dict) and all(isinstance(key, str) for key in made) else ((made,), {})
 
 
 def compare_functions(
-    functions: Mapping[str, Callable[[Any], Any]], x: Any, *, budget: str = "60s", baseline: str | None = None
+    functions: Mapping[str, Callable[..., Any]],
+    x: Any = None,
+    *,
+    inputs: Callable[[], Any] | None = None,
+    budget: str = "60s",
+    baseline: str | None = None,
 ) -> Comparison:
-    """Measure functions of one argument over the same `x`, and see that their results are the baseline's.
+    """Measure functions over the same input, and see that their results are the baseline's.
 
     Args:
         functions: by name, two or more, each defined at the top level of a module or of the script that runs.
-        x: an array of any shape and dtype but object (every worker maps the same file), or what JSON can hold.
+        x: the only argument: an array of any shape and dtype but object (every worker maps the same file), or what JSON
+            can hold.
+        inputs: in place of `x`, a function that makes the arguments in every worker, as `arguments` says.
         budget: `60s`, `5m`, `auto`, or `quick`.
         baseline: a name; None: the first.
 
-    Results must be equal; floating-point ones within 1e-5 of each other. Raises SettingError for a function that a
-    worker could not find again, and for a budget that is too short.
+    Results must be equal, part by part; floating-point ones within 1e-5 of each other. Raises SettingError for a
+    function that a worker could not find again, and for a budget that is too short.
     """
+    first = _check_names(functions, baseline)
+    names = [first, *(name for name in functions if name != first)]
+    places = {name: place_of(name, functions[name]) for name in names}
+    made = None if inputs is None else place_of("inputs", inputs)
+    if made is not None and x is not None:
+        raise SettingError("x and inputs are both given", "leave out one of them")
+    plan = _budget(budget, len(names))
+    with shared_folder(2 * getattr(x, "nbytes", 0)) as folder:
+        if made is None:
+            _write_input(x, folder)
+        return _measure(places, made, plan, folder, len(x) if hasattr(x, "__len__") else 1)
+
+
+def compare_places(
+    asked: Functions,
+    tracking: Tracking[W],
+    *,
+    began: float | None = None,
+    announce: Callable[[Budget], None] = lambda _budget: None,
+    json: Path | None = None,
+    fresh: bool = False,
+) -> tuple[Comparison, W]:
+    """Measure functions that are named by their files or modules, and record the comparison.
+
+    Args:
+        asked: what is compared.
+        tracking, began, announce, json, fresh: as in `vecml.comparison.session.compare`.
+
+    Each is called once before anything is measured. Raises SettingError for one that raises then, or cannot be found,
+    and for a budget that is too short; StoreError where it cannot be recorded. Warns VML016 where a stopped comparison
+    goes on.
+    """
+    check_budget(asked.budget)
+    began = time.perf_counter() if began is None else began
+    with shared_folder(0) as folder:
+        _rehearse(asked, folder)
+        budget = _budget(asked.budget, len(asked.places), began)
+        announce(budget)
+
+        def measure(kept: Kept | None, keep: Callable[[Measured], None]) -> Comparison:
+            if (whole := comparison_of(kept)) is not None:
+                warn("VML016", measured_before(whole))
+                return whole
+            resumed = None if kept is None else kept.measured
+            return _measure(asked.places, asked.inputs, budget, folder, 1, resumed=resumed, keep=keep)
+
+        file = unfinished_of(_identity(asked), asked.budget, asked.name)
+        return recorded(tracking, asked.name, file, measure, json=json, fresh=fresh)
+
+
+def named_functions(texts: str, inputs: str | None, baseline: str | None) -> tuple[dict[str, Place], Place]:
+    """The functions that `--functions` names, the baseline first, and what makes their inputs.
+
+    A function is called by its own name, with its file's where two have the same. Raises SettingError as `named_place`
+    does, and for one function alone, equal ones and an unknown baseline.
+    """
+    if inputs is None:
+        raise SettingError("--functions without --inputs", "--inputs FILE.py:FUNCTION makes the arguments of a call")
+    listed = [one.strip() for one in texts.split(",") if one.strip()]
+    places = [named_place(text, "--functions") for text in listed]
+    own = [place["qualified"] for place in places]
+    found_places = {}
+    for text, place in zip(listed, places, strict=True):
+        name = place["qualified"] if own.count(place["qualified"]) == 1 else Path(text).name
+        if name in found_places:
+            raise SettingError(f"--functions {texts}: {text} is there twice", "name each once")
+        found_places[name] = place
+    first = _check_names(found_places, baseline)
+    return {first: found_places[first], **found_places}, named_place(inputs, "--inputs")
+
+
+def _check_names(functions: Mapping[str, Any], baseline: str | None) -> str:
+    """The baseline's name; raises SettingError where there is nothing to compare, or no such baseline."""
     if len(functions) < 2:
         raise SettingError(f"{len(functions)} function(s): a comparison needs two or more")
     first = baseline or next(iter(functions))
     if first not in functions:
         raise SettingError(f"baseline {first!r} is none of the functions", f"choose from {', '.join(functions)}")
-    names = [first, *(name for name in functions if name != first)]
-    places = {name: _place(name, functions[name]) for name in names}
-    key = describe().machine_key
-    plan = make_budget(budget, [(len(names) + 1, 0)], len(names) - 1, key)
-    with shared_folder(2 * getattr(x, "nbytes", 0)) as folder:
-        _write_input(x, folder)
+    return first
 
-        def arm(name: str, role: Role, label: str) -> Arm:
-            payload = {
-                **places[name],
-                "folder": str(folder),
-                "number": len(names) if role == "null" else names.index(name),
-                "path": [entry or str(Path.cwd()) for entry in sys.path],
-            }
-            return Arm(label, OPENER, payload, role, cpus=usable_cpus())
 
-        def check(measured: Measured) -> dict[str, str]:
-            changing = [one.name for one in measured.arms if one.role != "null" and len(set(one.blocks.answer)) > 1]
-            return dict.fromkeys(changing, CHANGING) | _faults(folder, names)
+def _budget(budget: str, functions: int, began: float | None = None) -> Budget:
+    found_budget = make_budget(budget, [(functions + 1, 0)], functions - 1, describe().machine_key)
+    return replace(found_budget, began=began)
 
-        sitting = sit([make_group(names, arm)], plan, check=check)
-        faults = sitting.faults(names, sitting.checked(check))
+
+def _arms(places: Mapping[str, Place], inputs: Place | None, folder: Path) -> Callable[[str, Role, str], Arm]:
+    names = list(places)
+
+    def arm(name: str, role: Role, label: str) -> Arm:
+        payload = {
+            "place": places[name],
+            "inputs": inputs,
+            "folder": str(folder),
+            "number": len(names) if role == "null" else names.index(name),
+            "path": [entry or str(Path.cwd()) for entry in sys.path] + [str(Path.cwd())],
+        }
+        return Arm(label, OPENER, payload, role, cpus=usable_cpus())
+
+    return arm
+
+
+def _measure(
+    places: Mapping[str, Place],
+    inputs: Place | None,
+    budget: Budget,
+    folder: Path,
+    length: int,
+    *,
+    resumed: Measured | None = None,
+    keep: Callable[[Measured], None] = lambda _measured: None,
+) -> Comparison:
+    names = list(places)
+
+    def check(measured: Measured) -> dict[str, str]:
+        changing = [one.name for one in measured.arms if one.role != "null" and len(set(one.blocks.answer)) > 1]
+        return dict.fromkeys(changing, CHANGING) | faults(folder, names)
+
+    group = make_group(names, _arms(places, inputs, folder))
+    sitting = sit([group], budget, resumed=resumed, keep=keep, check=check)
     return Comparison(
         **sitting.recorded(),
         rules=sitting.rules,
-        budget=budget,
-        subject=Subject("functions", len(x) if hasattr(x, "__len__") else 1),
+        budget=budget.text,
+        subject=Subject(FUNCTIONS, length),
         simplest=tuple(names),
-        faults=faults,
+        faults=sitting.faults(names, sitting.checked(check)),
         finals=sitting.finals,
         alone=sitting.alone,
     )
 
 
-def _place(name: str, function: Callable[..., Any]) -> dict[str, str]:
-    """A function's module or script, and qualified name; raises SettingError where a worker could not find it."""
-    if not callable(function):
-        raise SettingError(f"function {name!r} is a {type(function).__name__}, which cannot be called")
-    module, qualified = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-    hint = "define it at the top level of a module or a script (in Jupyter: %%writefile functions.py, then import it)"
-    if not module or not qualified or "<" in qualified:
-        raise SettingError(
-            f"function {name!r} ({qualified or type(function).__name__}) has no name that a worker could find it by",
-            hint,
-        )
-    if module == SCRIPT:
-        raise SettingError(
-            "the script compares again when a worker reads it", 'put the call under if __name__ == "__main__":'
-        )
-    if module == "__main__":
-        script = getattr(sys.modules["__main__"], "__file__", None)
-        if script is None:
-            raise SettingError(f"function {name!r} was typed in: a worker process could not find it", hint)
-        if qualified.partition(".")[0] not in _top_level(Path(script)):
-            raise SettingError(f"function {name!r} is not at the top level of {Path(script).name}", hint)
-        return {"script": str(Path(script).resolve()), "qualified": qualified}
-    return {"module": module, "qualified": qualified}
+def _rehearse(asked: Functions, folder: Path) -> None:
+    """Call each function once; raises SettingError for one that fails, with its own words."""
+    arm = _arms(asked.places, asked.inputs, folder)
+    plan = Plan(patience_seconds=FIRST_CALL_SECONDS)
+    with stage("calling each function once"):
+        readings = rehearse([arm(name, "arm", name) for name in asked.places], plan)
+    for name, reading in readings.items():
+        if isinstance(reading, str):
+            raise SettingError(
+                f"{name}: {reading}", f"call it by itself first, over what {asked.inputs['qualified']} makes"
+            )
 
 
-def _top_level(script: Path) -> set[str]:
-    """The names of the functions and classes at a script's top level."""
-    body = ast.parse(script.read_text(encoding="utf-8")).body
-    return {part.name for part in body if isinstance(part, ast.FunctionDef | ast.ClassDef)}
+def _identity(asked: Functions) -> dict[str, Any]:
+    """What makes it the same comparison: the functions, and their files as they are."""
+    scripts = {place["script"] for place in (*asked.places.values(), asked.inputs) if "script" in place}
+    states = [(script, Path(script).stat().st_size, Path(script).stat().st_mtime_ns) for script in sorted(scripts)]
+    return {
+        "kind": FUNCTIONS,
+        "places": asked.places,
+        "inputs": asked.inputs,
+        "files": states,
+        "folder": str(Path.cwd()),
+    }
 
 
-def _found(payload: Mapping[str, Any]) -> Callable[[Any], Any]:
-    first, *rest = payload["qualified"].split(".")
-    if "script" in payload:
-        found = runpy.run_path(payload["script"], run_name=SCRIPT)[first]
-    else:
-        found = getattr(import_module(payload["module"]), first)
-    for name in rest:
-        found = getattr(found, name)
-    return found  # type: ignore[no-any-return]
+def _words(error: BaseException) -> str:
+    return one_line(error, named=not isinstance(error, ArmError), whole=True)
 
 
 def _write_input(x: Any, folder: Path) -> None:
@@ -211,77 +354,3 @@ def _changed(fresh: Any, x: Any) -> Any:
     step = max(100, x.size // 1_000)  # each may be a page of the mapping that becomes this worker's own
     flat[::step] = source[::-1][::step]
     return x
-
-
-def _checksum(result: Any) -> int:
-    array = _as_array(result)
-    return zlib.crc32(repr(result).encode() if array is None else np.ascontiguousarray(array).tobytes())
-
-
-def _as_array(result: Any) -> NDArray[Any] | None:
-    """The result as an array of numbers, booleans or text; None where it cannot be one."""
-    try:
-        array = np.asarray(result)
-    except (TypeError, ValueError, RuntimeError):
-        return None
-    return None if array.dtype.kind in "OV" else array
-
-
-def _write_result(result: Any, path: Path) -> None:
-    array = _as_array(result)
-    if array is None:
-        path.with_suffix(".txt").write_text(repr(result), encoding="utf-8")
-    else:
-        np.save(path.with_suffix(".npy"), array)
-
-
-def _read_result(path: Path) -> NDArray[Any] | str | None:
-    if path.with_suffix(".npy").exists():
-        loaded: NDArray[Any] = np.load(path.with_suffix(".npy"), allow_pickle=False)
-        return loaded
-    text = path.with_suffix(".txt")
-    return text.read_text(encoding="utf-8") if text.exists() else None
-
-
-def _faults(folder: Path, names: list[str]) -> dict[str, str]:
-    """Return what is wrong with the results of functions, by their names; the first of `names` is the baseline."""
-    if _keeps_its_answer(folder, 0) and any(_keeps_its_answer(folder, at) is False for at in range(1, len(names))):
-        return {names[0]: FROM_MEMORY}
-    return {name: reason for number, name in enumerate(names) if (reason := _fault(folder, number))}
-
-
-def _keeps_its_answer(folder: Path, number: int) -> bool | None:
-    """Whether a function gave the same result over the changed input; None where a result is missing."""
-    first, changed = _read_result(folder / f"result-{number}"), _read_result(folder / f"changed-{number}")
-    return None if first is None or changed is None else not _differs(first, changed)
-
-
-def _fault(folder: Path, number: int) -> str | None:
-    """Say how the results of function `number` differ from those of function 0; None if not, or if one is missing."""
-    expected, found = _read_result(folder / "result-0"), _read_result(folder / f"result-{number}")
-    if expected is None or found is None:
-        return None
-    if reason := _differs(expected, found):
-        return reason
-    changed, expected_changed = _read_result(folder / f"changed-{number}"), _read_result(folder / "changed-0")
-    if changed is None or expected_changed is None or not _differs(expected_changed, changed):
-        return None
-    if not _differs(found, changed):
-        return FROM_MEMORY
-    return f"over a changed input {_differs(expected_changed, changed)}"
-
-
-def _differs(expected: NDArray[Any] | str, found: NDArray[Any] | str) -> str | None:
-    if isinstance(expected, str) or isinstance(found, str):
-        same = isinstance(expected, str) and isinstance(found, str) and expected == found
-        return None if same else "its result is not the baseline's"
-    if expected.shape != found.shape:
-        return f"its result has the shape {found.shape}, the baseline's {expected.shape}"
-    if expected.dtype.kind in "fc" or found.dtype.kind in "fc":
-        if expected.dtype.kind not in "fciub" or found.dtype.kind not in "fciub":
-            return f"its result is {found.dtype}, the baseline's {expected.dtype}"
-        close = np.isclose(found, expected, RELATIVE, ABSOLUTE, equal_nan=True)
-    else:
-        close = np.asarray(expected == found)
-    different = int(close.size - np.count_nonzero(close))
-    return f"{different:,} of {close.size:,} values are not the baseline's" if different else None
