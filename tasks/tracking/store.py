@@ -9,6 +9,7 @@ processes migrate a new database at once, one of them fails, so a file lock guar
 import json
 import logging
 import os
+import re
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -41,6 +42,8 @@ PARENT = "mlflow.parentRunId"  # MLflow's UI shows a run below the run that this
 PAGE = 5_000
 # What MLflow answers when another start has deleted the same run or tag a moment ago.
 SETTLED_MEANWHILE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
+# What is installed for a module that SQLAlchemy asks for, where the two are called differently.
+DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 WHERE_RUNS = "run this in the folder of its mlruns/, or name that with VECML_HOME"
 
 
@@ -67,10 +70,11 @@ def store_errors(location: Location) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, RequestException, OSError, ModuleNotFoundError) as error:
         reason = without_passwords(one_line(error, whole=True, limit=None))[:300]
-        failure = StoreError(
-            f"the tracking store {location.shown} failed: {reason}",
-            "see that it is there, has room and can be written; `vecml doctor` checks it",
-        )
+        hint = "see that it is there, has room and can be written; `vecml doctor` checks it"
+        if missing := re.search(r"No module named '(\w+)", reason):
+            reason = f"its driver, the Python package {missing[1]}, is not installed"
+            hint = f"pip install '{DRIVERS.get(missing[1], missing[1])}'"
+        failure = StoreError(f"the tracking store {location.shown} failed: {reason}", hint)
         # Not "from error": Prefect's log and a traceback would show the address with its password.
         failure.add_note(without_passwords("".join(traceback.format_exception(error))))
         raise failure from None

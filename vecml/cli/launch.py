@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from vecml.report.summary import PipelineResult
 
 HEALTH_SECONDS = 10
+API_ADDRESS = "PREFECT_API_URL is the address of Prefect's API: http://HOST:4200/api; unset, a temporary one is used"
 
 
 def check_here(config: PipelineConfig) -> None:
@@ -100,7 +101,7 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
                 find_class(config.architecture)  # not before the fork above: its import may start threads
         if server:
             server.wait(_Patience())
-        with _prefects_errors(), handed_over(prepared):
+        with _prefects_errors(url), handed_over(prepared):
             return pipeline(config)
 
 
@@ -113,16 +114,19 @@ def _quiet_prefect(debug: bool) -> None:
 def _see_that_it_answers(url: str) -> None:
     """Raise ServerError when the Prefect server at `url` does not answer, before the imports take seconds."""
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=HEALTH_SECONDS):  # noqa: S310 -- the user's own
-            return
-    except urllib.error.HTTPError:
-        return  # it answers; whether it lets us in is Prefect's to say
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=HEALTH_SECONDS) as answer:  # noqa: S310 -- own
+            kind = answer.headers.get_content_type()
+    except urllib.error.HTTPError as error:
+        with error:  # it answers; whether it lets us in is Prefect's to say
+            kind = error.headers.get_content_type()
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ServerError(
             without_passwords(f"the Prefect server at {url} does not answer: {reason}"),
             "start it (prefect server start), or unset PREFECT_API_URL to use a temporary one",
         ) from None
+    if kind == "text/html":  # Prefect's API answers in JSON
+        raise ServerError(without_passwords(f"what answers at {url} is a web page, and not Prefect's API"), API_ADDRESS)
 
 
 @contextmanager
@@ -136,8 +140,11 @@ def _collecting_later() -> Iterator[None]:
 
 
 @contextmanager
-def _prefects_errors() -> Iterator[None]:
-    """Turn errors of the Prefect server in the block, and its silence, into a ServerError of one line."""
+def _prefects_errors(own_server: str | None) -> Iterator[None]:
+    """Turn errors of the Prefect server in the block, and its silence, into a ServerError of one line.
+
+    `own_server` is the address of the user's own server; None: vecml's temporary one.
+    """
     from httpx import HTTPError
 
     try:
@@ -146,9 +153,9 @@ def _prefects_errors() -> Iterator[None]:
         if not isinstance(error, HTTPError) and "reach API" not in str(error):
             raise
         reason = without_passwords(one_line(error, whole=True, limit=None))
+        room = "see that it runs and that its disk has room (PREFECT_HOME, by default ~/.prefect)"
         raise ServerError(
-            f"Prefect's server failed: {reason[:300]}",
-            "see that it runs and that its disk has room (PREFECT_HOME, by default ~/.prefect)",
+            f"Prefect's server failed: {reason[:300]}", room if own_server is None else API_ADDRESS
         ) from error
 
 

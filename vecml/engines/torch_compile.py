@@ -1,16 +1,24 @@
 """The engine `torch_compile`, as the registry knows it; torch itself is imported when it is asked for."""
 
+import functools
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 from vecml.config import Precision, Setting
 from vecml.engines.base import Engine, Loaded
 from vecml.engines.checks import unsupported
 from vecml.engines.torch import missing_torch
+from vecml.errors import one_line
+from vecml.foreign_text import clean
+from vecml.leftovers import scratch_folder
 from vecml.model.network import AnyModel
 
 COMPILERS = ("g++", "clang++")
+SMALL = b"#include <cmath>\ndouble small(double x) { return std::sqrt(x); }\n"  # a header, a compiler and a linker
+TRIED_SECONDS = 30.0
 
 
 class TorchCompileEngine(Engine):
@@ -41,10 +49,24 @@ class TorchCompileEngine(Engine):
 
 
 def missing_compiler() -> str | None:
-    """Why torch.compile finds no C++ compiler here, in words for the user, or None."""
+    """Why torch.compile finds no C++ compiler here that works, in words for the user, or None."""
     chosen = os.environ.get("CXX")
-    if chosen:
-        return None if shutil.which(chosen) else f"torch.compile needs a C++ compiler: CXX is {chosen}, not on the PATH"
-    if any(map(shutil.which, COMPILERS)):
-        return None
-    return f"torch.compile needs a C++ compiler: none of {', '.join(COMPILERS)} is on the PATH"
+    found = shutil.which(chosen) if chosen else next(filter(None, map(shutil.which, COMPILERS)), None)
+    if found is not None:
+        said = _fault(found)
+        return None if said is None else f"torch.compile needs a C++ compiler, and {Path(found).name} fails: {said}"
+    where = f"CXX is {chosen}, not on the PATH" if chosen else f"none of {', '.join(COMPILERS)} is on the PATH"
+    return f"torch.compile needs a C++ compiler: {where}"
+
+
+@functools.cache
+def _fault(compiler: str) -> str | None:
+    """What a C++ compiler says when it fails at a small library, its first line; None when it makes that."""
+    with scratch_folder() as folder:
+        command = [compiler, "-shared", "-fPIC", "-x", "c++", "-", "-o", str(folder / "small.so")]
+        try:
+            done = subprocess.run(command, input=SMALL, capture_output=True, check=False, timeout=TRIED_SECONDS)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return one_line(error)
+    said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+    return None if done.returncode == 0 else clean(said)[:200] or f"it ended with {done.returncode}"
