@@ -78,7 +78,7 @@ class TemporaryServer:
     def start(self) -> None:
         """Bind a free port on 127.0.0.1, start the server on it, and point Prefect's environment variables at it.
 
-        Raises ServerError as `check_home` and `without_socks` do.
+        Raises ServerError as `check_home` and `go_past_proxies` do.
         """
         check_home()
         with socket.socket() as listener:
@@ -241,12 +241,28 @@ def check_home() -> None:
 def go_past_proxies() -> None:
     """Make this process and its children reach servers on this machine without a proxy.
 
-    Raises ServerError as `without_socks` does.
+    Raises ServerError as `without_socks` and `without_lost_certificates` do.
     """
     without_socks()
+    without_lost_certificates()
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
         os.environ[name] = ",".join([*hosts, *(host for host in HOSTS if host not in hosts)])
+
+
+def without_lost_certificates() -> None:
+    """Forget a file of certificates that is not there: httpx fails at its sight, though it asks this machine.
+
+    Raises ServerError where Prefect's or MLflow's server is asked over https, for which certificates matter.
+    """
+    named = os.environ.get("SSL_CERT_FILE")
+    if not named or Path(named).is_file():
+        return
+    if any(
+        (address or "").startswith("https:") for address in (configured_url(), os.environ.get("MLFLOW_TRACKING_URI"))
+    ):
+        raise ServerError(f"SSL_CERT_FILE names {named}, and there is no such file", "unset SSL_CERT_FILE")
+    del os.environ["SSL_CERT_FILE"]
 
 
 def without_socks() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vecml.own_pages import OwnPagesOnly, is_own
+from vecml.own_pages import PAGE_POLICY, OwnPagesOnly, is_own
 
 
 def headers(host: str | None, origin: str | None) -> list[tuple[bytes, bytes]]:
@@ -91,3 +91,22 @@ def test_what_is_foreign_is_refused() -> None:
     assert answers("http", "localhost:1", "http://evil.example")[0]["status"] == 403
     assert answers("websocket", "localhost:1", "http://evil.example") == [{"type": "websocket.close", "code": 1008}]
     assert answers("lifespan", "", None) == [{"type": "passed on"}]
+
+
+@pytest.mark.parametrize(("kind", "has_policy"), [(b"text/html; charset=utf-8", True), (b"application/json", False)])
+def test_a_page_has_a_policy(kind: bytes, has_policy: bool) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "headers": headers("localhost:1", None)}
+    asyncio.run(OwnPagesOnly(app)(scope, lambda: asyncio.sleep(0, {}), send))
+    policies = [value.decode() for name, value in sent[0]["headers"] if name == b"content-security-policy"]
+    assert policies == [PAGE_POLICY] * has_policy
+    assert sent[1]["body"] == b"x"
+    assert "frame-ancestors 'self'" in PAGE_POLICY

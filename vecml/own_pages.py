@@ -3,6 +3,10 @@
 A browser lets any page that its user visits send requests to servers on this machine, and open WebSockets to them. It
 says in `Origin` which page asks; here the page must be the server's own. That the port must be the one that was asked,
 and not a fixed one, lets the server be reached through an SSH tunnel as well.
+
+Names and notes of runs may be a stranger's, and both UIs draw notes as Markdown: its pictures would tell another host
+who looks at which run. A policy that each page carries lets it load from this machine only, and lets no other site show
+it in a frame, where clicks could be stolen.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,6 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 HOSTS = ("127.0.0.1", "localhost", "::1")
+_HERE = "'self' data: blob: http://127.0.0.1:* http://localhost:* ws://127.0.0.1:* ws://localhost:*"
+PAGE_POLICY = (
+    f"default-src {_HERE} 'unsafe-inline' 'unsafe-eval'; object-src 'none'; base-uri 'self';"
+    " form-action 'self'; frame-ancestors 'self'"
+)
 POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 
 Message = MutableMapping[str, Any]
@@ -19,14 +28,17 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class OwnPagesOnly:
-    """Passes a request on to `app` when `is_own` says so; answers 403 to the others, and closes their WebSockets."""
+    """Passes a request on to `app` when `is_own` says so; answers 403 to the others, and closes their WebSockets.
+
+    Pages go out with PAGE_POLICY beside the policies that they have.
+    """
 
     def __init__(self, app: Application) -> None:
         self._app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or is_own(scope["headers"]):
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _with_policy(send) if scope["type"] == "http" else send)
         elif scope["type"] == "websocket":
             await receive()  # the request to connect, which is refused
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
@@ -36,6 +48,20 @@ class OwnPagesOnly:
             await send(
                 {"type": "http.response.body", "body": b"This server answers its own pages on this machine only."}
             )
+
+
+def _with_policy(send: Send) -> Send:
+    """Send an answer on; if it is a page, with our policy."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            if any(name.lower() == b"content-type" and b"html" in value.lower() for name, value in headers):
+                headers.append((b"content-security-policy", PAGE_POLICY.encode("ascii")))
+                message = {**message, "headers": headers}
+        await send(message)
+
+    return sent
 
 
 def is_own(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -47,6 +47,36 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path) -> None:
     assert "Traceback" not in found.stderr
 
 
+def test_a_log_that_is_full_ends_nothing(tmp_path: Path) -> None:
+    found = ended("$VECML --nosuch 2>/dev/full", tmp_path)
+    assert found.returncode == 2
+    code = "from vecml.cli.surroundings import settle; settle(); import sys; sys.stderr.write('x\\n'); print(1)"
+    found = ended(f'{sys.executable} -P -c "{code}" 2>/dev/full', tmp_path)
+    assert (found.stdout, found.returncode) == ("1\n", 0)
+
+
+def test_the_handler_of_a_plain_locale_is_replaced(tmp_path: Path) -> None:
+    code = "from vecml.cli.surroundings import settle; settle(); print(chr(181), chr(0x2013), chr(0xDCFF))"
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    found = ended('$PYTHON -P -c "$CODE"', tmp_path, PYTHON=sys.executable, CODE=code, **plain)
+    assert (found.stdout, found.returncode) == ("u - \\udcff\n", 0), found.stderr
+
+
+def test_children_are_waited_for_where_their_ends_are_ignored(tmp_path: Path) -> None:
+    code = (
+        "from vecml.cli.surroundings import settle; settle(); import os; child = os.fork() or os._exit(7);"
+        " print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    found = ended(f"trap '' CHLD; {sys.executable} -P -c \"{code}\"", tmp_path)
+    assert (found.stdout, found.returncode) == ("7\n", 0), found.stderr
+
+
+def test_a_setting_of_torch_that_is_empty(tmp_path: Path) -> None:
+    code = "from vecml.cli.surroundings import settle; settle(); import torch._logging"
+    found = ended(f'{sys.executable} -P -c "{code}"', tmp_path, TORCH_LOGS="")
+    assert found.returncode == 0, found.stderr
+
+
 def test_a_folder_that_was_removed(tmp_path: Path) -> None:
     found = ended("mkdir x; cd x; rmdir ../x; $VECML doctor", tmp_path)
     assert found.returncode == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import check_home, configured_url, without_socks
+from flows.server import check_home, configured_url, without_lost_certificates, without_socks
 from vecml.errors import ServerError
 
 
@@ -99,3 +99,26 @@ def test_a_socks_proxy_is_forgotten_where_only_this_machine_is_asked(monkeypatch
     assert {"ALL_PROXY", "https_proxy"}.isdisjoint(os.environ)
     assert os.environ["HTTP_PROXY"] == "http://127.0.0.1:9"
     httpx.Client().close()
+
+
+def test_certificates_that_are_not_there_are_forgotten_where_only_this_machine_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import httpx
+
+    monkeypatch.setenv("SSL_CERT_FILE", "/none.pem")
+    with pytest.raises(FileNotFoundError):
+        httpx.Client()
+    for elsewhere in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(elsewhere, "https://server.example/api")
+        with pytest.raises(ServerError, match=r"^SSL_CERT_FILE names /none\.pem, and there is no such file$") as caught:
+            without_lost_certificates()
+        assert caught.value.hint == "unset SSL_CERT_FILE"
+        monkeypatch.delenv(elsewhere)
+    without_lost_certificates()
+    assert "SSL_CERT_FILE" not in os.environ
+    httpx.Client().close()
+    (tmp_path / "kept.pem").touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "kept.pem"))
+    without_lost_certificates()
+    assert "SSL_CERT_FILE" in os.environ

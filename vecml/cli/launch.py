@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.server import SLOW_SECONDS, TemporaryServer, configured_url, without_socks
+from flows.server import SLOW_SECONDS, TemporaryServer, configured_url, without_lost_certificates, without_socks
 from flows.signals import leaving_in_order
 from tasks.beforehand import handed_over, read_beforehand
 from tasks.tracking.location import locate, prepare
@@ -90,6 +90,7 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
             atexit.register(server.stop)
         elif url:
             without_socks()
+            without_lost_certificates()
             _see_that_it_answers(url)
         with _collecting_later():
             begin_early()

@@ -2,8 +2,11 @@
 
 import codecs
 import errno
+import io
 import os
+import signal
 import sys
+from typing import Any
 
 from vecml.errors import SettingError, StoreError
 from vecml.numbers import whole
@@ -13,17 +16,22 @@ PLAIN = str.maketrans(
     {"µ": "u", "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "±": "+-", "→": "->", "≤": "<=", "≥": ">=", "·": "."}
 )
 HANDLER = "vecml.plain"
+UNWRITABLE = (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EFBIG, errno.EDQUOT)
 WIDEST = 10_000  # columns of a terminal
 
 
 def settle() -> None:
-    """Open standard streams that are closed, let them write every character in some way, and forget an odd width.
+    """Open standard streams that are closed, let them write every character in some way, and forget odd settings.
 
     A closed one would otherwise lend its number to the next file or socket, and whatever is printed would go there.
     """
     for name in ("COLUMNS", "LINES"):
         if not 1 <= (whole(os.environ.get(name, "")) or 0) <= WIDEST:  # rich fails at `²`, and fills what it is told
             os.environ.pop(name, None)
+    if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or nobody learns how a child ended
+    if not os.environ.get("TORCH_LOGS", "-"):
+        del os.environ["TORCH_LOGS"]  # torch fails at an empty one
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -35,8 +43,27 @@ def settle() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
         stream = getattr(sys, name)
-        if stream.errors in ("strict", "backslashreplace") and stream.encoding.lower().replace("-", "") != "utf8":
+        if (
+            stream.errors in ("strict", "backslashreplace", "surrogateescape")
+            and stream.encoding.lower().replace("-", "") != "utf8"
+        ):
             stream.reconfigure(errors=HANDLER)
+    told = sys.__stderr__
+    if told is not None and sys.stderr is told:
+        raw = io.BufferedWriter(_Forgiving(2, "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, told.encoding, told.errors, line_buffering=True)
+
+
+class _Forgiving(io.FileIO):
+    """Standard error, of which what cannot be written is lost: a log on a full disk ends no command."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content) or 0
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            return memoryview(content).nbytes
 
 
 def check_current_folder() -> None:
@@ -52,7 +79,7 @@ def unwritten(error: OSError) -> StoreError | None:
 
     What could not be written is thrown away, so that the interpreter does not try again when it ends.
     """
-    if error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EFBIG, errno.EDQUOT) or error.filename:
+    if error.errno not in UNWRITABLE or error.filename:
         return None
     try:
         os.write(1, b"\n")  # Python's own stream may have thrown away what it could not write
