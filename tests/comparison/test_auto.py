@@ -106,13 +106,29 @@ def test_where_nothing_is_right_it_ends_with_the_reason() -> None:
     assert error.value.hint == "name one with --engine"
 
 
-@pytest.mark.parametrize(("halide", "certain"), [(0.001, True), (0.0045, False)])
-def test_without_verdicts_the_fastest_is_taken_and_remembered_only_if_by_far(
-    monkeypatch: pytest.MonkeyPatch, halide: float, certain: bool
+@pytest.mark.parametrize("halide", [0.001, 0.0045])
+def test_without_verdicts_the_highest_rate_is_taken_and_not_remembered(
+    measured: list[Chosen], monkeypatch: pytest.MonkeyPatch, halide: float
 ) -> None:
     monkeypatch.setattr(auto, "_quickest", lambda comparison, said, found: None)
     engine, _, known = concluded(comparison_of({"torch": 0.005, "halide": halide}))
-    assert (engine, known) == ("halide", certain)
+    assert (engine, known) == ("halide", False)
+    x_FN = np.zeros((4, 500), np.float32)
+    first, second = (choose_engine(make_model(), x_FN, CANDIDATES) for _ in range(2))
+    assert (first.setting.engine, first.kept, second.kept) == ("halide", False, False)
+    assert ": no answer: " in second.reason
+    assert len(measured) == 2  # the second looked again
+
+
+def test_what_an_earlier_version_remembered_without_a_verdict_is_looked_for_again(
+    measured: list[Chosen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x_FN = np.zeros((4, 500), np.float32)
+    choose_engine(make_model(), x_FN, CANDIDATES)
+    whole = cache.read
+    monkeypatch.setattr(cache, "read", lambda kind, key: {**(whole(kind, key) or {}), "format": 1})
+    assert not choose_engine(make_model(), x_FN, CANDIDATES).kept
+    assert len(measured) == 2
 
 
 def test_a_baseline_that_is_left_alone_because_the_others_were_disturbed_is_no_answer(
@@ -120,7 +136,7 @@ def test_a_baseline_that_is_left_alone_because_the_others_were_disturbed_is_no_a
 ) -> None:
     monkeypatch.setattr(auto, "_quickest", lambda comparison, said, found: "torch")
     engine, reason, certain = concluded(comparison_of({"torch": 0.005, "numpy": 0.004, "halide": 0.001}))
-    assert (engine, certain) == ("halide", True)
+    assert (engine, certain) == ("halide", False)
     assert reason.startswith("halide: no answer: some of the rounds were disturbed; its rate was 5.0 times torch, ")
 
 
@@ -155,7 +171,7 @@ def test_a_damaged_entry_is_as_good_as_none(measured: list[Chosen], monkeypatch:
     x_FN = np.zeros((4, 500), np.float32)
     choose_engine(make_model(), x_FN, CANDIDATES)
     monkeypatch.setattr(
-        cache, "read", lambda kind, key: {"format": 1, "setting": {"engine": "halide", "colour": "red"}}
+        cache, "read", lambda kind, key: {"format": auto._FORMAT, "setting": {"engine": "halide", "colour": "red"}}
     )
     assert not choose_engine(make_model(), x_FN, CANDIDATES).kept
     assert len(measured) == 2

@@ -28,7 +28,7 @@ MOST_ROWS = 2_000_000  # several times every cache: more rows are no faster or s
 BY_FAR = 1.25  # a lead that the disturbances of a shared machine do not turn round
 
 _CACHE_KIND = "auto"
-_FORMAT = 1
+_FORMAT = 2  # 1 also remembered the highest rate where no verdict said anything
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool
 
     The choice is certain where the verdicts name such settings. Because of disturbances they may name none, or leave
     out one that is far faster. Then it chooses the highest rate, and the reason says that no verdict shows it to be the
-    fastest; the choice counts as certain only if the second rate is far lower.
+    fastest; such a choice is certain only where no other setting gave right answers, and is not remembered else.
 
     Raises MeasureError when no setting gave right answers.
     """
@@ -111,7 +111,7 @@ def conclude(comparison: Comparison, chosen: Chosen) -> tuple[Setting, str, bool
     # A baseline that is left alone because all others' rounds were disturbed is no answer.
     disturbed = best is None or _leads(ranked[0], found[best])
     name = ranked[0].name if best is None or disturbed else best
-    certain = not disturbed or len(ranked) == 1 or _leads(ranked[0], ranked[1])
+    certain = not disturbed or len(ranked) == 1
     why = _without_verdict(found, name, said) if disturbed else _reason(found, name, said)
     return chosen.settings[name], why, certain
 
