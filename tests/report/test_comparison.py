@@ -8,6 +8,7 @@ import pytest
 from tests.made_comparison import comparison_of
 from vecml.cli.terminal import show_comparison
 from vecml.report.comparison import as_html, as_text, expectation, note, reasons, sentence, shown, table
+from vecml.report.page import About, page
 
 
 def test_faster() -> None:
@@ -174,3 +175,13 @@ def test_a_slow_first_call_is_told(first: float | None, line: str | None) -> Non
     made = dataclasses.replace(made, measured=dataclasses.replace(made.measured, arms=arms))
     told = [one for one in reasons(made) if "first call" in one]
     assert told == ([] if line is None else [line])
+
+
+def test_what_no_verdict_can_exclude_is_said_where_there_is_one() -> None:
+    made = comparison_of({"numpy": 0.02, "torch": 0.01})
+    about_bias = "no verdict here excludes a bias of code layout and of this one host"
+    assert about_bias in as_text(made)
+    assert about_bias in note(made)
+    assert about_bias in page(made, About("run", "0" * 32))
+    wrong = comparison_of({"numpy": 0.02, "torch": 0.01}, {"torch": "12 of 1,000 labels are wrong"})
+    assert about_bias not in as_text(wrong)

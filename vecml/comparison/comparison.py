@@ -17,13 +17,17 @@ from vecml.measure.coordinator import FEWEST_LAUNCHES
 from vecml.measure.finals import with_finals
 from vecml.measure.latency import merged, percentiles
 from vecml.measure.limits import Limits, fraction_of_limit, minimal_work
-from vecml.measure.pairs import paired, significant_mean, slow_call_excesses
+from vecml.measure.load import mean_load
+from vecml.measure.pairs import paired, significant_mean, slow_call_excesses, undisturbed_blocks
+from vecml.measure.quiet import FREE_ENOUGH_CPUS
 from vecml.measure.records import ArmMeasurement, Measured
 from vecml.measure.verdict import DISTURBED, Family, Rules, Verdict, judge
 from vecml.numbers import percent
 from vecml.statistics import t_interval
 
 FUNCTIONS, COMMANDS = "functions", "commands"  # in place of a data source, where no model is run
+
+FEWEST_QUIET_BLOCKS = 3  # of a limit
 
 
 @dataclass(frozen=True)
@@ -340,7 +344,9 @@ def _fraction(comparison: Comparison, setting: Setting, rows: int, rate: float) 
 
 
 def measured_limits(measured: Measured, of: Callable[[Iterable[float]], float]) -> Limits:
-    """The machine's limits, from the arms that measure them.
+    """The machine's limits, from the arms that measure them, in rounds in which others left the CPUs alone.
+
+    A limit that was measured under load is too low. One that fewer than three quiet blocks are left of is not there.
 
     Args:
         measured: a measurement with such arms, or without.
@@ -353,12 +359,25 @@ def measured_limits(measured: Measured, of: Callable[[Iterable[float]], float]) 
             facts = arm.launches[-1].facts
             if "kernel" not in facts:  # the price of a process's start
                 continue
-            rate = float(facts["work_per_call"]) / of(call_seconds(arm))
+            taken, quiet = call_seconds(arm), undisturbed_blocks(arm, measured.windows, FREE_ENOUGH_CPUS)
+            if len(quiet) < min(FEWEST_QUIET_BLOCKS, len(taken)):
+                continue
+            rate = float(facts["work_per_call"]) / of(taken[index] for index in quiet)
             if facts["kernel"] == "gemm":
                 products[f"{facts['precision']}/{facts['threads']}"] = rate
             else:
                 copies[str(facts["threads"])] = rate
     return Limits(products, copies)
+
+
+def limits_under_load(measured: Measured) -> str | None:
+    """What others did while limits were measured that are left out for it, to be read after "while"; None: nothing."""
+    arms = [arm for arm in measured.arms if arm.role == "limit" and arm.failure is None and len(arm.blocks)]
+    for arm in arms:
+        quiet = undisturbed_blocks(arm, measured.windows, FREE_ENOUGH_CPUS)
+        if len(quiet) < min(FEWEST_QUIET_BLOCKS, len(arm.blocks)):
+            return mean_load(seen for seen in measured.windows if seen.group == arm.group).words
+    return None
 
 
 def _break_even(

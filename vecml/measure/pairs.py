@@ -141,6 +141,18 @@ def disturbance(seen: Window, cpus: int, crowded_cpus: float = CROWDED_CPUS) -> 
     return None
 
 
+def undisturbed_blocks(arm: ArmMeasurement, windows: Iterable[Window], crowded_cpus: float = CROWDED_CPUS) -> list[int]:
+    """The places of the blocks of an arm in whose rounds the counters show nothing that disturbs so many CPUs."""
+    disturbed = {
+        (seen.launch, number)
+        for seen in windows
+        if seen.group == arm.group and disturbance(seen, arm.cpus, crowded_cpus)
+        for number in range(seen.first_round, seen.last_round + 1)
+    }
+    places = zip(arm.blocks.launch, arm.blocks.round, strict=True)
+    return [index for index, place in enumerate(places) if place not in disturbed]
+
+
 def _restless(arm: ArmMeasurement) -> Iterable[tuple[int, int]]:
     blocks = arm.blocks
     for launch, number, idle in zip(blocks.launch, blocks.round, blocks.idle, strict=True):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
-from vecml.comparison.comparison import ArmFigures, Comparison, median_call_seconds, recommended
+from vecml.comparison.comparison import ArmFigures, Comparison, limits_under_load, median_call_seconds, recommended
 from vecml.foreign_text import clean
 from vecml.measure.claim import BUSY, Claim, claim_of
 from vecml.measure.verdict import Family, Verdict
@@ -32,6 +32,11 @@ OF_FUNCTIONS = (
 OF_COMMANDS = (
     "The exit code of every timed start was looked at. With --same-output what the timed starts printed, and with"
     " --same-file what they wrote, was the same as the baseline's, byte for byte."
+)
+
+NOT_EXCLUDED = (
+    "no verdict here excludes a bias of code layout and of this one host: where a library's code lies is the same in"
+    " every launch, so that another build or another machine may give another ratio"
 )
 
 SLOW_FIRST_CALL, SLOW_FIRST_CALL_SECONDS = 10.0, 0.1  # times as long as a later one, and that long: then it is told
@@ -126,9 +131,13 @@ def reasons(comparison: Comparison, content: Content | None = None) -> list[str]
         lines += [line for arm in content.arms.values() if (line := _slow_first_call(arm, comparison))]
     lines += [line for family in content.families for line in _picked(family, content)]
     lines += [f"{name}: left out: {reason}" for name, reason in comparison.skipped.items()]
+    if (load := limits_under_load(comparison.measured)) is not None:
+        lines.append(f"limit: not told where it was measured while {load}: it is too low then")
     parts = (comparison.measured, comparison.finals, comparison.alone)
     if (waited := sum(part.waited_seconds for part in parts if part is not None)) > 0:
         lines.append(f"waited {seconds(waited)} in all for other programs to leave the CPUs, by counters alone")
+    if any(one.verdict not in (None, "invalid") for family in content.families for one in family.verdicts):
+        lines.append(NOT_EXCLUDED)
     return [*lines, how(comparison)]
 
 
