@@ -82,7 +82,7 @@ notebooks: $(READY)  ## both notebooks made from their source and executed; noth
 test-gpu: $(READY)  ## the engines' contract on a CUDA device; skipped, with the reason, where there is none
 	$(BIN)/python -m pytest tests/gpu
 
-bench: $(READY)  ## vecml against the notebook's way, as ratios; nothing else should run meanwhile
+bench: $(READY)  ## vecml against the notebook's way and its peers, as ratios; two to three hours, and nothing else should run
 	@$(BIN)/python -m benchmarks
 
 bench-tables: $(READY)  ## vecml and scikit-learn on 900 tables that ship with public packages; an hour the first time

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from benchmarks import peers_expert
-from benchmarks.enough import HALF_WIDTH, MOST_LAUNCHES, launches_needed, within
+from benchmarks.enough import HALF_WIDTH, MOST_LAUNCHES, extended, launches_needed, within
 from benchmarks.memory_counts import PageFaults, huge_page_facts
 from benchmarks.modes import modes_of, split
 from benchmarks.page import Ratio, Row, table
 from benchmarks.peers import CPP, PEERS, PeerEngine, make_model, open_peer, wrong_labels
-from benchmarks.shapes import _fastest
+from benchmarks.shapes import _fastest, _modes, as_figures
+from tests.made_comparison import comparison_of
 from vecml.comparison.compare import Job, write_files
+from vecml.comparison.comparison import Comparison
 from vecml.config import Setting
-from vecml.measure.records import ArmLaunch, ArmMeasurement, Blocks
+from vecml.measure.records import ArmLaunch, ArmMeasurement, Blocks, Measured
 
 BY_COLUMN = ("torch by column", CPP)
 
@@ -186,3 +188,66 @@ def test_the_page_names_peers_what_is_absent_and_modes() -> None:
     assert "LiteRT with XNNPACK is absent: not installed." in text
     assert f"10-32-2, {CPP}: two modes by launches: slow; fast." in text
     assert "3 page faults" not in text
+
+
+def _launch_by_launch(spread: float) -> Comparison:
+    """A comparison in whose launches `peer` is faster and slower by turns."""
+    made = comparison_of({"vecml": 0.01, "peer": 0.02})
+    arms = []
+    for arm in made.measured.arms:
+        factors = [math.exp(spread * (-1) ** launch) for launch in arm.blocks.launch]
+        seconds = tuple(value * factor for value, factor in zip(arm.blocks.seconds, factors, strict=True))
+        arms.append(replace(arm, blocks=replace(arm.blocks, seconds=seconds)) if arm.name == "peer" else arm)
+    return replace(made, measured=replace(made.measured, arms=tuple(arms)))
+
+
+@pytest.mark.parametrize(
+    ("spread", "most_seconds", "calls"),
+    [
+        (0.0, 1_000.0, [(5, False)]),  # narrow at once
+        (0.15, 1_000.0, [(5, False), (20, True)]),  # as many as the interval needs
+        (0.15, 70.0, [(5, False), (7, True)]),  # as many as there is time for, at 10 s each
+        (0.15, 50.0, [(5, False)]),
+    ],
+)
+def test_a_comparison_goes_on_until_its_intervals_are_narrow(
+    spread: float, most_seconds: float, calls: list[tuple[int, bool]]
+) -> None:
+    now, asked = 0.0, []
+
+    def compare(launches: int, resumed: Measured | None) -> Comparison:
+        nonlocal now
+        done = 0 if resumed is None else resumed.launches
+        now += 10.0 * (launches - done)
+        asked.append((launches, resumed is not None))
+        return _launch_by_launch(spread)
+
+    extended(compare, most_seconds, 5, clock=lambda: now)
+    assert [resumed for _, resumed in asked] == [resumed for _, resumed in calls]
+    assert all(abs(count - expected) <= 8 for (count, _), (expected, _) in zip(asked, calls, strict=True)), asked
+    assert now <= max(most_seconds, 50.0)
+
+
+def test_the_figures_of_a_shape_tell_what_every_arm_was_seen_to_do() -> None:
+    compared = comparison_of({"vecml": 0.01, "notebook": 0.4, "plain torch": 0.02}, page_faults=[None] + [50] * 29)
+    told = _modes(compared)
+    assert told["plain torch"] == "10 page faults a call"  # five calls a block
+    ratio = Ratio(2.0, 1.9, 2.1, "faster")
+    row = Row(
+        "10-32-2",
+        1_000,
+        {"vecml": 2e8, "notebook": 5e6, "plain torch": 1e8},
+        {"notebook": replace(ratio, value=40.0, low=39.0, high=41.0), "plain torch": ratio},
+        0.8,
+        {"plain torch": 4_096},
+        {"plain torch": 1e8, CPP: 9e7},
+        ratio,
+        absent={"LiteRT with XNNPACK": "not installed"},
+        modes=told,
+        launches=12,
+    )
+    lines = [str(figure) for figure in as_figures((10, 32, 2), row)]
+    assert any("times plain torch" in line and "blocks of 4,096; 10 page faults a call" in line for line in lines)
+    assert any(f"{CPP}, in the search alone" in line for line in lines)
+    assert any("LiteRT with XNNPACK, absent" in line and "not installed" in line for line in lines)
+    assert any("12 launches" in line for line in lines)
