@@ -94,13 +94,12 @@ def _pieces(number: int, groups: Sequence[tuple[int, int]], unit_bytes: int) -> 
 
 
 def _footer(file: Input, options: str) -> _Footer:
-    place = of_address(file.address, options)
-    size, stamp = stamp_of(place)
-    path = Path(file.address)
+    place, path = of_address(file.address, options), Path(file.address)
     if not is_parquet(path):
-        return _Footer(None, (), size, stamp)
-    with arrow_errors(path, "Parquet") if place.is_local else place_errors(place, "read"):
-        with pq.ParquetFile(place.path if place.is_local else place.system.open_input_file(place.path)) as opened:
+        return _Footer(None, (), *stamp_of(place))
+    with place_errors(place, "read"), place.system.open_input_file(place.path) as source:
+        size, stamp = stamp_of(place, source)
+        with arrow_errors(path, "Parquet"), pq.ParquetFile(source) as opened:
             metadata = opened.metadata
             groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
             sizes = tuple((group.num_rows, group.total_byte_size) for group in groups)

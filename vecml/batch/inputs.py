@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pyarrow import fs
 
@@ -95,12 +96,17 @@ def check_unchanged(file: Input, options: str, place: Place | None = None) -> No
         )
 
 
-def stamp_of(place: Place) -> tuple[int, str]:
-    """The size in bytes, and the stamp of a file as it is now; raises DataError where it is gone."""
+def stamp_of(place: Place, opened: Any = None) -> tuple[int, str]:
+    """The size in bytes, and the stamp of a file as it is now; `opened` is the file where it is open already.
+
+    Raises DataError where it is gone.
+    """
     with place_errors(place, "read"):
         if place.is_local:
             there = Path(place.path).stat()
             return there.st_size, str(there.st_mtime_ns)
+        if opened is not None:
+            return opened.size(), _tag(opened.metadata(), place)
         with place.system.open_input_file(place.path) as file:
             return file.size(), _tag(file.metadata(), place)
 

@@ -185,6 +185,9 @@ def _s3_of_environment() -> Any:
     if endpoint:
         scheme, mark, host = endpoint.rpartition("://")
         return fs.S3FileSystem(
-            endpoint_override=host.rstrip("/"), scheme=scheme if mark else "https", region=region or "us-east-1"
+            endpoint_override=host.rstrip("/"),
+            scheme=scheme if mark else "https",
+            region=region or "us-east-1",
+            allow_delayed_open=True,  # a small file is one request
         )
-    return fs.S3FileSystem(region=region) if region else None
+    return fs.S3FileSystem(region=region, allow_delayed_open=True) if region else None

@@ -91,7 +91,7 @@ class Reader:
             check_unchanged(file, self.plan.options, place)
             spans.append(Span(done, piece, file.address))
             try:
-                with self._opened(piece, file, place) as data:
+                with self._opened(piece, file, place) as data, _with_lines(data):
                     for table in tables_of(data, self.plan.way.read_rows):
                         done += table.num_rows
                         yield _with_constants(table, data, file, self.wanted)
@@ -116,6 +116,17 @@ class Reader:
             yield DataFile(
                 Path(file.address), encoding, self.wanted.carried, {}, (), piece.n_rows, groups=groups, source=source
             )
+
+
+@contextmanager
+def _with_lines(data: DataFile) -> Iterator[None]:
+    """Let an error of the `with` block that names a row of a text file name its line too."""
+    try:
+        yield
+    except DataError as error:
+        if data.dialect is not None:
+            name_lines(error, data.path, data.dialect)
+        raise
 
 
 def _with_constants(table: "pa.Table", data: DataFile, file: Input, wanted: Wanted) -> "pa.Table":
