@@ -270,12 +270,12 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
 def test_one_paste_is_enough_however_many_faults_there_are(tmp_path: Path) -> None:
     needed: dict[int, int | None] = {}
-    for seed in range(150):
+    for seed in range(75):
         settings = faulty(random.Random(seed), tmp_path / "a.csv")
         with contextlib.suppress(SettingError):  # two settings that cannot be together
             needed[seed] = pastes(make_config(settings))
     assert [seed for seed, pasted in needed.items() if pasted is not None and pasted > 1] == []
-    assert list(needed.values()).count(1) > 60
+    assert list(needed.values()).count(1) > 30
 
 
 @functools.cache

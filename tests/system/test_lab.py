@@ -23,7 +23,8 @@ def test_a_ladder_from_training_to_the_picture(vecml: Vecml, tmp_path: Path) -> 
     assert list(rungs)[:6] == ["row loop", "ufuncs", "whole-array BLAS", "float32", "blocks", "columns"]
     assert all(rung["right"] for rung in rungs.values()), content["faults"]
     assert all(rung["rows_per_s"] > 0 for rung in rungs.values())
-    assert "times as many rows a second" in done.stdout
+    busy = "No answer: other programs kept the machine busy"  # as the other worker of a test run may
+    assert "times as many rows a second" in done.stdout or done.stdout.startswith(busy)
     (run,) = runs_in(tmp_path)
     assert (run.info.status, run.data.tags["vecml.kind"]) == ("FINISHED", "ladder")
     wrong = vecml("ladder", "--picture", "nowhere/l.png")

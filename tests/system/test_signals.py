@@ -18,7 +18,7 @@ LONG = ("run", "--rows", "300000", "--epochs", "500")
 def begin(started: Callable[..., "subprocess.Popen[str]"], folder: Path) -> "subprocess.Popen[str]":
     """A long run, once its MLflow run is there."""
     process = started(BIN / "vecml", *LONG, env={"VECML_TEST_MARK": str(folder)})
-    wait_for(lambda: [run for run in runs_in(folder) if run.data.params.get("epochs") == "500"], 60, "the run")
+    wait_for(lambda: [run for run in runs_in(folder) if run.data.params.get("epochs") == "500"], 180, "the run")
     time.sleep(1.0)  # into the training
     return process
 
