@@ -82,7 +82,8 @@ def compare(
     if from_ is not None:
         given = [*own, *training, *calls, *(["config"] if config else []), *(["quick"] if quick else [])]
         for name in [*given, *(["fresh"] if fresh else [])]:
-            raise SettingError(f"{flag(name)} with --from: nothing is measured", f"leave out {flag(name)}")
+            told = "a command" if name == "commands" else flag(name)
+            raise SettingError(f"{told} with --from: nothing is measured", f"leave out {told.replace('a ', 'the ')}")
         _recompute(from_, json, markdown=markdown)
         return
     if calls:

@@ -5,6 +5,7 @@ computes the `Content` once and passes it to each.
 """
 
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -257,7 +258,7 @@ def _answer(comparison: Comparison, family: Family) -> str:
     claim = claim_of(family)
     verdicts = {verdict.arm: verdict for verdict in family.verdicts}
     if claim.kind == "nothing":
-        return f"No answer: {claim.reason}.{_sentence(claim.advice)}"
+        return _of_noun(f"No answer: {claim.reason}.{_sentence(claim.advice)}", comparison.noun)
     if claim.kind == "quick":
         return f"No verdict from a quick look{_quick(claim, verdicts)}.{_tail(claim, verdicts)}"
     if claim.kind == "busy":
@@ -268,7 +269,7 @@ def _answer(comparison: Comparison, family: Family) -> str:
     here = "here" if not claim.left_out else f"of the {claim.counted} that count here"
     if claim.kind == "unsurpassed":
         may = f"{', '.join(claim.among)} may be equally fast"
-        return f"No setting is certainly faster than {family.baseline}; {may}.{_tail(claim, verdicts)}"
+        return f"No {comparison.noun} is certainly faster than {family.baseline}; {may}.{_tail(claim, verdicts)}"
     if claim.best is None or claim.best == family.baseline:
         answer = f"{family.baseline}, the baseline, is the fastest {here}"
     elif claim.kind == "fastest":
@@ -280,6 +281,11 @@ def _answer(comparison: Comparison, family: Family) -> str:
             f" {_times(verdicts[claim.best])} {family.baseline}, and the simplest of these is {chosen}"
         )
     return f"{answer}.{_tail(claim, verdicts)}"
+
+
+def _of_noun(answer: str, noun: str) -> str:
+    """The words of a claim, which speaks of settings, for a comparison of functions or commands."""
+    return re.sub(r"\bsetting(?=s? beside|$|\.$)", noun, answer)
 
 
 def _tail(claim: Claim, verdicts: Mapping[str, Verdict]) -> str:

@@ -224,12 +224,12 @@ def _key_figures(content: Content) -> list[tuple[str, str]]:
 
 def _speed_caption(content: Content) -> str:
     """What the colours of the bars mean, as far as verdicts give them a meaning."""
-    kinds = {claim.kind for claim in content.claims if claim.shown}
+    kinds, noun = {claim.kind for claim in content.claims if claim.shown}, content.comparison.noun
     if not kinds:
         return "The lengths of the bars are no verdict: none of them is shown to be longer than another."
     if "unsurpassed" in kinds:
-        return "The bars in the accent colour are those of settings that nothing is shown to be faster than."
-    return "The bars in the accent colour are the fastest setting and those that show no certain difference from it."
+        return f"The bars in the accent colour are those of {noun}s that nothing is shown to be faster than."
+    return f"The bars in the accent colour are the fastest {noun} and those that show no certain difference from it."
 
 
 def _settings(content: Content, told: Table) -> list[list[Cell]]:
