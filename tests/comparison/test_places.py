@@ -33,6 +33,7 @@ assigned = plain
 def by_position(): return np.arange(10.0), 3
 def by_name(): return {"k": 2, "x": np.arange(10.0)}
 def alone(): return [1, 2]
+def by_size(): return {"small": (np.arange(3.0), 2), "large": {"x": np.arange(9.0)}, "k": [5]}
 def failing(): raise OSError("no data\\nhere")
 def exchanged(x, k): return x[0] if x[0] == 0 else [][1]
 """
@@ -122,9 +123,11 @@ def test_what_a_maker_returns_is_read_by_one_rule() -> None:
     assert arguments({1: 2}) == (({1: 2},), {})
 
 
-def work(bench: Path, function: str, inputs: str) -> FunctionWork:
+def work(bench: Path, function: str, inputs: str, size: str | None = None) -> FunctionWork:
     made = FunctionWork(
         {
+            "name": function,
+            "size": size,
             "place": named_place(f"{bench.name}:{function}", "--functions"),
             "inputs": named_place(f"{bench.name}:{inputs}", "--inputs"),
             "folder": str(bench.parent),
@@ -151,6 +154,15 @@ def test_arguments_by_position_and_by_name(bench: Path, maker: str, expected: fl
     arm.finish()
     assert results(bench.parent)["result"] == (np.arange(10.0) * expected).tolist()
     assert results(bench.parent)["changed"][0] == 9 * expected  # the first value is exchanged with the last
+
+
+def test_a_dict_with_other_keys_than_parameters_holds_inputs_by_name(bench: Path) -> None:
+    for size, expected in (("small", np.arange(3.0) * 2), ("large", np.arange(9.0)), ("k", np.array([5]))):
+        arm = work(bench, "plain", "by_size", size)
+        assert arm.facts() == {"function": "plain", "size": size, "sizes": ["small", "large", "k"]}
+        arm.call()
+        assert arm.answer() == checksum(expected)
+    assert work(bench, "plain", "by_name", None).facts() == {}
 
 
 def test_a_changed_argument_that_does_not_fit_the_others_is_no_fault(bench: Path) -> None:

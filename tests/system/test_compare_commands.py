@@ -91,7 +91,10 @@ def test_commands_are_tracked_computed_again_and_shown(vecml: Vecml, vecml_here:
             ("--functions", "a:f", "--rows", "9"),
             "error: --rows goes with a model, not with functions\nhint: leave out --rows\n",
         ),
-        (("--from", "a.json", "--", "true", "false"), "error: a command with --from: nothing is measured\nhint: leave out the command\n"),
+        (
+            ("--from", "a.json", "--", "true", "false"),
+            "error: a command with --from: nothing is measured\nhint: leave out the command\n",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line(vecml_here: Vecml, flags: tuple[str, ...], message: str) -> None:

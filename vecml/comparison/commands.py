@@ -221,9 +221,10 @@ def _rehearse(asked: Commands, folder: Path) -> dict[str, Rehearsed]:
     with stage("starting each command once"):
         readings = rehearse(arms, plan)
     found = {}
-    for name, reading in readings.items():
-        if isinstance(reading, str):
-            raise SettingError(f"{name}: {reading}", _hint(reading, asked))
+    for name, answer in readings.items():
+        if isinstance(answer, str):
+            raise SettingError(f"{name}: {answer}", _hint(answer, asked))
+        _, reading = answer
         busy = (reading.cpu_seconds or 0.0) / max(reading.seconds, 1e-9)
         found[name] = Rehearsed(reading.seconds, max(1, min(usable_cpus(), math.ceil(busy - 0.1))))
     return found

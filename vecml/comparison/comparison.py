@@ -36,7 +36,7 @@ class Subject:
 
     Attributes:
         data_source: the file's name, `sklearn:NAME`, `synthetic`, `functions`, or `commands`.
-        n_rows: number of rows that were inferred; of functions the length of their input, and 1 for commands.
+        n_rows: number of rows that were inferred; 1 for functions and commands.
         widths: the widths of the network's layers, its input first; of a module of the user's own only the number of
             features; empty for functions and commands.
         n_classes: number of classes; 0 for functions and commands.

@@ -5,10 +5,11 @@ does with "spawn". Nothing is pickled: the input is a file that all workers map,
 in each worker.
 """
 
+import inspect
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,12 @@ class FunctionWork(Work):
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self._folder = Path(payload["folder"])
         self._number = payload["number"]
+        self._name = payload["name"]
         sys.path.extend(entry for entry in payload["path"] if entry not in sys.path)
         self._function = found(payload["place"])
         self._inputs: Place | None = payload["inputs"]
+        self._size: str | None = payload["size"]
+        self._sizes: list[str] = []
         self._args: tuple[Any, ...] = ()
         self._named: dict[str, Any] = {}
         self._result: Any = None
@@ -70,6 +74,9 @@ class FunctionWork(Work):
     def open(self) -> None:
         """Take the input: an array of its own, mapped from the file, or what JSON gives, or what the user's makes."""
         self._args, self._named = self._given()
+
+    def facts(self) -> dict[str, Any]:
+        return {"function": self._name, "size": self._size, "sizes": self._sizes} if self._sizes else {}
 
     def call(self) -> None:
         self._result = self._function(*self._args, **self._named)
@@ -95,9 +102,13 @@ class FunctionWork(Work):
         if self._inputs is None:
             return (_read_input(self._folder),), {}
         try:
-            return arguments(found(self._inputs)())
+            made = found(self._inputs)()
         except Exception as error:
             raise ArmError(f"{self._inputs['qualified']}, which makes the inputs, raised {_words(error)}") from error
+        if has_sizes(made, self._function):
+            self._sizes = list(made)
+            made = made[self._size or self._sizes[0]]
+        return arguments(made)
 
     def _changed(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with the first array among them changed in place; the others are made anew."""
@@ -113,11 +124,23 @@ class FunctionWork(Work):
 def arguments(made: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call that a maker of inputs returned, by position and by name.
 
-    A tuple holds them by position, a dict by name; anything else is the only argument.
+    A tuple holds them by position, a dict by name; anything else is the only argument. See also `has_sizes`.
     """
     if isinstance(made, tuple):
         return made, {}
     return ((), made) if isinstance(made, dict) and all(isinstance(key, str) for key in made) else ((made,), {})
+
+
+def has_sizes(made: Any, function: Callable[..., Any]) -> bool:
+    """Whether a maker returned several inputs by name: a dict with a key that is the name of no parameter."""
+    if not isinstance(made, dict) or not made or not all(isinstance(key, str) for key in made):
+        return False
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of some builtins nobody knows the parameters
+        return False
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return not takes_any and not made.keys() <= parameters.keys()
 
 
 def compare_functions(
@@ -147,11 +170,14 @@ def compare_functions(
     made = None if inputs is None else place_of("inputs", inputs)
     if made is not None and x is not None:
         raise SettingError("x and inputs are both given", "leave out one of them")
-    plan = _budget(budget, len(names))
+    check_budget(budget)
     with shared_folder(2 * getattr(x, "nbytes", 0)) as folder:
         if made is None:
+            plan = _budget(budget, len(names))
             _write_input(x, folder)
-        return _measure(places, made, plan, folder, len(x) if hasattr(x, "__len__") else 1)
+            return _measure(places, None, plan, folder)
+        sizes = _rehearse(Functions(places, made), folder)
+        return _measure(places, made, _budget(budget, len(names), groups=max(1, len(sizes))), folder, sizes=sizes)
 
 
 def compare_places(
@@ -176,8 +202,8 @@ def compare_places(
     check_budget(asked.budget)
     began = time.perf_counter() if began is None else began
     with shared_folder(0) as folder:
-        _rehearse(asked, folder)
-        budget = _budget(asked.budget, len(asked.places), began)
+        sizes = _rehearse(asked, folder)
+        budget = _budget(asked.budget, len(asked.places), began, groups=max(1, len(sizes)))
         announce(budget)
 
         def measure(kept: Kept | None, keep: Callable[[Measured], None]) -> Comparison:
@@ -185,7 +211,7 @@ def compare_places(
                 warn("VML016", measured_before(whole))
                 return whole
             resumed = None if kept is None else kept.measured
-            return _measure(asked.places, asked.inputs, budget, folder, 1, resumed=resumed, keep=keep)
+            return _measure(asked.places, asked.inputs, budget, folder, sizes=sizes, resumed=resumed, keep=keep)
 
         file = unfinished_of(_identity(asked), asked.budget, asked.name)
         return recorded(tracking, asked.name, file, measure, json=json, fresh=fresh)
@@ -222,25 +248,35 @@ def _check_names(functions: Mapping[str, Any], baseline: str | None) -> str:
     return first
 
 
-def _budget(budget: str, functions: int, began: float | None = None) -> Budget:
-    found_budget = make_budget(budget, [(functions + 1, 0)], functions - 1, describe().machine_key)
+def _budget(budget: str, functions: int, began: float | None = None, groups: int = 1) -> Budget:
+    found_budget = make_budget(budget, [(functions + 1, 0)] * groups, functions - 1, describe().machine_key)
     return replace(found_budget, began=began)
 
 
-def _arms(places: Mapping[str, Place], inputs: Place | None, folder: Path) -> Callable[[str, Role, str], Arm]:
-    names = list(places)
+def _arms(
+    places: Mapping[str, Place], inputs: Place | None, folder: Path, size: str | None, prefix: str = ""
+) -> Callable[[str, Role, str], Arm]:
+    """What makes the arm of a function's label, in whose group every arm has the input called `size`."""
+    labels = [_label(name, size) for name in places]
 
-    def arm(name: str, role: Role, label: str) -> Arm:
+    def arm(label: str, role: Role, own: str) -> Arm:
+        number = labels.index(label)
         payload = {
-            "place": places[name],
+            "name": list(places)[number],
+            "place": list(places.values())[number],
             "inputs": inputs,
+            "size": size,
             "folder": str(folder),
-            "number": len(names) if role == "null" else names.index(name),
+            "number": f"{prefix}{len(labels) if role == 'null' else number}",
             "path": [entry or str(Path.cwd()) for entry in sys.path] + [str(Path.cwd())],
         }
-        return Arm(label, OPENER, payload, role, cpus=usable_cpus())
+        return Arm(own, OPENER, payload, role, cpus=usable_cpus())
 
     return arm
+
+
+def _label(name: str, size: str | None) -> str:
+    return name if size is None else f"{name} ({size})"
 
 
 def _measure(
@@ -248,24 +284,28 @@ def _measure(
     inputs: Place | None,
     budget: Budget,
     folder: Path,
-    length: int,
     *,
+    sizes: Sequence[str] = (),
     resumed: Measured | None = None,
     keep: Callable[[Measured], None] = lambda _measured: None,
 ) -> Comparison:
-    names = list(places)
+    """Measure functions over one input, or over each of several that have names, in a group of its own."""
+    named = {f"{at}-" if sizes else "": size for at, size in enumerate(sizes or [None])}
+    labels = {prefix: [_label(name, size) for name in places] for prefix, size in named.items()}
+    groups = [make_group(labels[prefix], _arms(places, inputs, folder, size, prefix)) for prefix, size in named.items()]
 
     def check(measured: Measured) -> dict[str, str]:
         changing = [one.name for one in measured.arms if one.role != "null" and len(set(one.blocks.answer)) > 1]
-        return dict.fromkeys(changing, CHANGING) | faults(folder, names)
+        wrong = {label: why for prefix, own in labels.items() for label, why in faults(folder, own, prefix).items()}
+        return dict.fromkeys(changing, CHANGING) | wrong
 
-    group = make_group(names, _arms(places, inputs, folder))
-    sitting = sit([group], budget, resumed=resumed, keep=keep, check=check)
+    sitting = sit(groups, budget, resumed=resumed, keep=keep, check=check)
+    names = [label for own in labels.values() for label in own]
     return Comparison(
         **sitting.recorded(),
         rules=sitting.rules,
         budget=budget.text,
-        subject=Subject(FUNCTIONS, length),
+        subject=Subject(FUNCTIONS, 1),
         simplest=tuple(names),
         faults=sitting.faults(names, sitting.checked(check)),
         finals=sitting.finals,
@@ -273,17 +313,22 @@ def _measure(
     )
 
 
-def _rehearse(asked: Functions, folder: Path) -> None:
-    """Call each function once; raises SettingError for one that fails, with its own words."""
-    arm = _arms(asked.places, asked.inputs, folder)
+def _rehearse(asked: Functions, folder: Path) -> list[str]:
+    """Call each function once, and return the names of the inputs where they have names.
+
+    Raises SettingError for one that fails, with its own words.
+    """
+    arm = _arms(asked.places, asked.inputs, folder, None)
     plan = Plan(patience_seconds=FIRST_CALL_SECONDS)
     with stage("calling each function once"):
-        readings = rehearse([arm(name, "arm", name) for name in asked.places], plan)
-    for name, reading in readings.items():
-        if isinstance(reading, str):
-            raise SettingError(
-                f"{name}: {reading}", f"call it by itself first, over what {asked.inputs['qualified']} makes"
-            )
+        answers = rehearse([arm(name, "arm", name) for name in asked.places], plan)
+    sizes: list[str] = []
+    for name, answer in answers.items():
+        if isinstance(answer, str):
+            hint = f"call it by itself first, over what {asked.inputs['qualified']} makes"
+            raise SettingError(f"{name}: {answer}", hint)
+        sizes = answer[0].facts.get("sizes", [])
+    return sizes
 
 
 def _identity(asked: Functions) -> dict[str, Any]:

@@ -43,18 +43,23 @@ def write_result(result: Any, path: Path) -> None:
     np.savez(path, allow_pickle=False, **{f"part {name}": part for name, part in _parts(result)})
 
 
-def faults(folder: Path, names: Sequence[str]) -> dict[str, str]:
+def faults(folder: Path, names: Sequence[str], prefix: str = "") -> dict[str, str]:
     """Return what is wrong with the results of functions, by their names; the first of `names` is the baseline.
 
-    In the folder are `result-N.npz` and, over a changed input, `changed-N.npz` of each function; the number of the
-    baseline's copy is that of the names.
+    In the folder are `result-N.npz` and, over a changed input, `changed-N.npz` of each function, N with the `prefix`;
+    the number of the baseline's copy is that of the names.
     """
-    copies = [_read(folder / f"result-{number}.npz") for number in (0, len(names))]
+    numbers = [f"{prefix}{number}" for number in range(len(names) + 1)]
+    copies = [_read(folder / f"result-{number}.npz") for number in (numbers[0], numbers[-1])]
     if copies[0] is not None and copies[1] is not None and differs(copies[0], copies[1]):
         return {names[0]: "its own copy gives another result: it, or what makes its inputs, draws without a seed"}
-    if _keeps_its_answer(folder, 0) and any(_keeps_its_answer(folder, at) is False for at in range(1, len(names))):
+    if _keeps_its_answer(folder, numbers[0]) and any(_keeps_its_answer(folder, one) is False for one in numbers[1:-1]):
         return {names[0]: FROM_MEMORY}
-    return {name: reason for number, name in enumerate(names) if (reason := _fault(folder, number))}
+    return {
+        name: reason
+        for name, number in zip(names, numbers, strict=False)
+        if (reason := _fault(folder, numbers[0], number))
+    }
 
 
 def differs(expected: Parts, found: Parts) -> str | None:
@@ -100,20 +105,20 @@ def _read(path: Path) -> Parts | None:
         return {name.removeprefix("part "): content[name] for name in content.files}
 
 
-def _keeps_its_answer(folder: Path, number: int) -> bool | None:
+def _keeps_its_answer(folder: Path, number: str) -> bool | None:
     """Whether a function gave the same result over the changed input; None where a result is missing."""
     first, changed = _read(folder / f"result-{number}.npz"), _read(folder / f"changed-{number}.npz")
     return None if first is None or changed is None else not differs(first, changed)
 
 
-def _fault(folder: Path, number: int) -> str | None:
-    """Say how the results of function `number` differ from those of function 0; None if not, or if one is missing."""
-    expected, found = _read(folder / "result-0.npz"), _read(folder / f"result-{number}.npz")
+def _fault(folder: Path, baseline: str, number: str) -> str | None:
+    """Say how the results of function `number` differ from the baseline's; None if not, or if one is missing."""
+    expected, found = _read(folder / f"result-{baseline}.npz"), _read(folder / f"result-{number}.npz")
     if expected is None or found is None:
         return None
     if reason := differs(expected, found):
         return reason
-    changed, expected_changed = _read(folder / f"changed-{number}.npz"), _read(folder / "changed-0.npz")
+    changed, expected_changed = (_read(folder / f"changed-{one}.npz") for one in (number, baseline))
     if changed is None or expected_changed is None or not differs(expected_changed, changed):
         return None
     if not differs(found, changed):

@@ -27,7 +27,7 @@ from vecml.measure.coordinator import Progress, WorkerError, measure
 from vecml.measure.lock import only_measurement
 from vecml.measure.pairs import CROWDED_CPUS
 from vecml.measure.processes import ProcessSource
-from vecml.measure.records import Arm, Measured, Plan, Reading
+from vecml.measure.records import Arm, Measured, Opened, Plan, Reading
 from vecml.measure.verdict import Rules, judge, narrow_enough
 from vecml.numbers import count
 from vecml.progress import Advance, stage
@@ -148,20 +148,19 @@ def alone() -> Iterator[None]:
         yield
 
 
-def rehearse(arms: Sequence[Arm], plan: Plan) -> dict[str, Reading | str]:
-    """Make one call of each arm in a worker of its own, and return what it took, or why it failed; nothing follows it.
+def rehearse(arms: Sequence[Arm], plan: Plan) -> dict[str, tuple[Opened, Reading] | str]:
+    """Make one call of each arm in a worker of its own, and return what it said and took, or why it failed.
 
     The first failure ends it. Raises MeasureError when a measurement does not end that must not be disturbed.
     """
-    found: dict[str, Reading | str] = {}
+    found: dict[str, tuple[Opened, Reading] | str] = {}
     with alone():
         crew = ProcessSource().start(arms, plan, 0, 0)
         try:
             for name, worker in crew.workers.items():
                 try:
                     worker.started()
-                    worker.open()
-                    found[name] = worker.block(1, 0.0)
+                    found[name] = worker.open(), worker.block(1, 0.0)
                 except WorkerError as error:
                     found[name] = str(error)
                     break

@@ -1,15 +1,18 @@
 """The table of functions and of commands: seconds of a call, and what the kernel counted of each start."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vecml.comparison.comparison import ArmFigures, Comparison, median_call_seconds
 from vecml.comparison.starts import PRICE
 from vecml.foreign_text import clean
+from vecml.measure.claim import claim_of
+from vecml.measure.verdict import Family
 from vecml.numbers import count, megabytes, percent, seconds
 
 OF_EVERY_CALL = ("time", "ratio", "interval", "verdict")
 OF_STARTS = ("user", "system", "memory")
+NO_ANSWER = "no answer"
 WORTH_TELLING = 0.05  # share of a start's time that the start of any process takes: from here on it is told
 
 
@@ -43,6 +46,21 @@ def remarks(comparison: Comparison, arms: Mapping[str, ArmFigures]) -> list[str]
         if left:
             lines.append(f"{arm.name}: its starts left {count(int(left), 'process')} behind, which were ended")
     return lines + _price(comparison, arms)
+
+
+def by_size(families: Sequence[Family], arms: Mapping[str, ArmFigures]) -> list[str]:
+    """One line that names the fastest function for each input, where verdicts show it and inputs have names."""
+    told: list[tuple[str, str]] = []
+    for family in families:
+        claim, size = claim_of(family), arms[family.baseline].facts.get("size")
+        if size is None:
+            return []
+        among = claim.leading if claim.shown else ()
+        names = sorted(str(arms[name].facts.get("function", name)) for name in among if name in arms)
+        told.append((" or ".join(names) or NO_ANSWER, str(size)))
+    if len(told) < 2 or all(names == NO_ANSWER for names, _ in told):
+        return []
+    return ["fastest by input: " + "; ".join(f"{size}: {names}" for names, size in told)]
 
 
 def _price(comparison: Comparison, arms: Mapping[str, ArmFigures]) -> list[str]:

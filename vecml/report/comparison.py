@@ -130,6 +130,8 @@ def reasons(comparison: Comparison, content: Content | None = None) -> list[str]
         lines += calls.remarks(comparison, content.arms)
     else:
         lines += [line for arm in content.arms.values() if (line := _slow_first_call(arm, comparison))]
+    if comparison.noun == "function":
+        lines += calls.by_size(content.families, content.arms)
     lines += [line for family in content.families for line in _picked(family, content)]
     lines += [f"{name}: left out: {reason}" for name, reason in comparison.skipped.items()]
     if (load := limits_under_load(comparison.measured)) is not None:

@@ -33,7 +33,17 @@ MACHINE = {
 KEYS = ("machine_key", "software_key", "environment_key", "protocol_version")
 # Facts of a worker that other tables show: those on its answers, and those on the kernel of a limit.
 OF_ANSWERS = ("rows", "flips", "wrong", "right", "only_label", "expected_labels", "logit_error", "cached", "latency")
-OF_STARTS = ("starts", "user_seconds", "system_seconds", "first_call_seconds", "command", "left_processes")
+OF_STARTS = (
+    "starts",
+    "user_seconds",
+    "system_seconds",
+    "first_call_seconds",
+    "command",
+    "left_processes",
+    "function",
+    "size",
+    "sizes",
+)
 LISTED = 4  # settings named beside a fact; the rest are counted
 
 
