@@ -27,7 +27,7 @@ import tomllib
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -246,7 +246,9 @@ def go_past_proxies() -> None:
     without_socks()
     without_lost_certificates()
     for name in ("NO_PROXY", "no_proxy"):
-        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        hosts = [
+            host.strip("[] ") for host in os.environ.get(name, "").split(",") if host.strip("[] ")
+        ]  # as httpx wants
         os.environ[name] = ",".join([*hosts, *(host for host in HOSTS if host not in hosts)])
 
 
@@ -266,24 +268,35 @@ def without_lost_certificates() -> None:
 
 
 def without_socks() -> None:
-    """Forget a SOCKS proxy that Prefect's client cannot use: it fails at the sight of one, though it asks this machine.
+    """Forget a proxy that Prefect's client cannot use, SOCKS or nonsense: it fails at its sight, though it asks here.
 
     Raises ServerError where Prefect's or MLflow's server is on another machine, which may be reached in no other way.
     """
+    schemes = {"http", "https"}
     if importlib.util.find_spec(SOCKS_PACKAGE) is not None:
-        return
-    named = [name for name in os.environ if name.lower() in PROXIES and os.environ[name].lower().startswith("socks")]
+        schemes |= {"socks5", "socks5h"}
+    named = [name for name in os.environ if name.lower() in PROXIES and not _is_proxy(os.environ[name], schemes)]
     if not named:
         return
     for address in (configured_url(), os.environ.get("MLFLOW_TRACKING_URI")):
         parts = urllib.parse.urlsplit(address or "")
         if parts.scheme in ("http", "https") and parts.hostname not in HOSTS:
+            what = "SOCKS proxy" if os.environ[named[0]].lower().startswith("socks") else "proxy"
             raise ServerError(
-                f"{named[0]} names a SOCKS proxy, which this Python cannot use, and {parts.hostname} is elsewhere",
+                f"{named[0]} names a {what}, which this Python cannot use, and {parts.hostname} is elsewhere",
                 f"pip install 'httpx[socks]' 'requests[socks]', or unset {' '.join(named)}",
             )
     for name in named:
         del os.environ[name]
+
+
+def _is_proxy(value: str, schemes: Collection[str]) -> bool:
+    """Whether a variable's value is empty or the address of a proxy that httpx can use."""
+    try:
+        parts = urllib.parse.urlsplit(value if "://" in value else f"http://{value}")
+        return not value or (parts.scheme in schemes and bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        return False
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import check_home, configured_url, without_lost_certificates, without_socks
+from flows.server import check_home, configured_url, go_past_proxies, without_lost_certificates, without_socks
 from vecml.errors import ServerError
 
 
@@ -122,3 +122,19 @@ def test_certificates_that_are_not_there_are_forgotten_where_only_this_machine_i
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "kept.pem"))
     without_lost_certificates()
     assert "SSL_CERT_FILE" in os.environ
+
+
+def test_what_is_no_proxy_is_forgotten_where_only_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx
+
+    for name, value in (("http_proxy", "::"), ("HTTPS_PROXY", "ftp://x"), ("NO_PROXY", "[::1],a.example")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("ALL_PROXY", "127.0.0.1:9")
+    with pytest.raises(httpx.InvalidURL):
+        httpx.Client()
+    go_past_proxies()
+    assert {"http_proxy", "HTTPS_PROXY"}.isdisjoint(os.environ)
+    assert os.environ["ALL_PROXY"] == "127.0.0.1:9"
+    assert os.environ["NO_PROXY"] == "::1,a.example,127.0.0.1,localhost"
+    httpx.Client().close()
