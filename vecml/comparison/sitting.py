@@ -103,6 +103,8 @@ def sit(
         before = load_now()
         if before.foreign_cpus is not None and before.foreign_cpus > BUSY_CPUS:
             warn("VML011", _busy(before.foreign_cpus, max((arm.cpus for group in groups for arm in group), default=1)))
+        if check is None:
+            budget = dataclasses.replace(budget, reserved=0.0)
         with _measuring(budget) as go:
             measured = go.on(groups, go.plan, enough=lambda found: enough(found, rules), resumed=resumed, keep=keep)
             finals = by_itself = None

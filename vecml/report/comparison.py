@@ -150,7 +150,7 @@ def _picked(family: Family, content: Content) -> list[str]:
     if not family.first or finals is None:
         if len(family.verdicts) < 2 or claim.kind not in ("fastest", "several") or claim.best == family.baseline:
             return []
-        why = "there was no time to measure it afresh" if finals is None else "its fresh launches do not count"
+        why = "nothing was measured afresh" if finals is None else "its fresh launches do not count"
         return [f"{claim.best}: picked by the same figures, so that its ratio may be a little too high: {why}"]
     lines = []
     for one in family.first:
