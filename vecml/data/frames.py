@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecml.data.arrays import arrow_array
+from vecml.data.tensors import is_tensor, plain_array
 from vecml.errors import DataError
 
 WRITTEN_KINDS = ("IntervalDtype", "PeriodDtype")  # of pandas.cut, and of spans of time
@@ -42,12 +43,14 @@ def columns_of(data: object) -> tuple[str, list[tuple[str, MakeColumn]]]:
         source = "the mapping"
         return source, [(str(name), partial(_column, str(name), values, source)) for name, values in data.items()]
     if not isinstance(data, pa.Table) and hasattr(data, "__arrow_c_stream__"):
-        data = pa.table(data)
+        try:
+            data = pa.table(data)
+        except pa.ArrowInvalid:  # a stream of values and not of rows
+            raise DataError(
+                f"a {type(data).__name__} cannot be read: it is one column", "give a data frame: x.to_frame()"
+            ) from None
     if not isinstance(data, pa.Table):
-        raise DataError(
-            f"data of type {type(data).__name__} cannot be read",
-            "give a path, a data frame, a pyarrow table, or a mapping from column names to arrays",
-        )
+        raise DataError(f"data of type {type(data).__name__} cannot be read", _as_table(data))
     return "the table", [(name, partial(_stored, data.column(i))) for i, name in enumerate(data.column_names)]
 
 
@@ -82,6 +85,20 @@ def stored(table: "pa.Table") -> "pa.Table":
     return pa.table([_stored(column) for column in table.columns], names=table.column_names)
 
 
+def _as_table(data: object) -> str:
+    """What to give instead of `data`, which is no table; where it is certain, as an expression of it, `x`."""
+    dtype, shape = getattr(data, "dtype", None), getattr(data, "shape", ())
+    if getattr(dtype, "names", None):
+        return "give its fields by name: {name: x[name] for name in x.dtype.names}"
+    if len(shape) == 2 and not hasattr(data, "toarray"):
+        return "give its columns by name: {f'x{i}': x[:, i] for i in range(x.shape[1])}"
+    if callable(getattr(data, "collect", None)):
+        return "give its rows: x.collect()"
+    if isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
+        return "give a data frame of its rows: pandas.DataFrame(x)"
+    return "give a path, a data frame, a pyarrow table, or a mapping from column names to arrays"
+
+
 def _stored(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """A column without an extension of Arrow's types, which stands for what it is stored as, and without views."""
     if isinstance(column.type, pa.BaseExtensionType):
@@ -110,6 +127,14 @@ def _plain_series(series: Any) -> Any:
 
 def _column(name: str, values: Any, source: str) -> "pa.ChunkedArray":
     """A column of values; where they are of several plain kinds, what each is written as."""
+    what = f"column {name!r} in {source}"
+    if is_tensor(values):
+        values = plain_array(values, what)
+    elif hasattr(values, "__array__") and not hasattr(values, "__arrow_c_stream__") and np.ndim(values) > 0:
+        # An array of JAX is read value by value else; a masked one keeps its mask, pandas and Arrow have their own way.
+        values = values if isinstance(values, np.ndarray) or _is_known(values) else np.asarray(values)
+    if isinstance(values, int | float | complex | np.generic):
+        raise DataError(f"{what} is one value, {values}", "give a list with a value for each row: [x]")
     try:
         array = arrow_array(name, values, source)
     except DataError:
@@ -118,6 +143,11 @@ def _column(name: str, values: Any, source: str) -> "pa.ChunkedArray":
             raise
         array = texts
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+
+
+def _is_known(values: Any) -> bool:
+    """Whether it is of a library whose columns Arrow reads as they are."""
+    return type(values).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow")
 
 
 def _written(values: Any) -> "pa.Array | None":

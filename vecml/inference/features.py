@@ -3,7 +3,6 @@
 Each refusal has an expression as its hint, in which `x` is what was given; what it gives is taken.
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml.data.tensors import is_tensor, plain_array
 from vecml.errors import DataError, one_line
 
 NEEDS = "a bare model takes float32 or float64 (rows, features)"
@@ -28,8 +28,7 @@ def features_of(x: Any) -> NDArray[np.floating]:
     Raises:
         DataError: what it is cannot be taken; the hint is an expression of `x` that can.
     """
-    torch = sys.modules.get("torch")  # a tensor of it means that it is loaded already
-    x_NF = _from_tensor(x, torch) if torch is not None and isinstance(x, torch.Tensor) else _from_array(x)
+    x_NF = plain_array(x, "x") if is_tensor(x) else _from_array(x)
     if x_NF.dtype.kind == "O" and x_NF.ndim:
         x_NF = _from_objects(x_NF)
     if x_NF.dtype == np.float16:
@@ -39,23 +38,6 @@ def features_of(x: Any) -> NDArray[np.floating]:
     # An axis of length 1 keeps any stride, a negative one too, in what NumPy calls contiguous.
     plain = x_FN.strides == (x_FN.shape[1] * x_FN.itemsize, x_FN.itemsize) and x_FN.flags.aligned
     return x_FN if plain else x_FN.copy()
-
-
-def _from_tensor(x: Any, torch: Any) -> NDArray[Any]:
-    kind = str(x.dtype).removeprefix("torch.")
-    if x.is_nested or x.layout != torch.strided:
-        what = "nested" if x.is_nested else str(x.layout).removeprefix("torch.")
-        hint = "torch.nested.to_padded_tensor(x, 0.0)" if x.is_nested else "x.to_dense()"
-        raise DataError(f"x is a {what} tensor: {NEEDS}", hint)
-    if x.is_meta:
-        raise DataError("x is a tensor on device meta, which has no values", "torch.zeros(x.shape), or its real values")
-    if x.is_quantized:
-        raise DataError(f"x is a quantised tensor ({kind}): {NEEDS}", "x.dequantize()")
-    plain = x.detach().resolve_conj().resolve_neg().cpu()
-    if plain.dtype.is_floating_point and plain.dtype not in (torch.float32, torch.float64):
-        plain = plain.float()  # exact: each of these has fewer digits
-    array: NDArray[Any] = plain.numpy()
-    return array
 
 
 def _from_array(x: Any) -> NDArray[Any]:

@@ -1,0 +1,41 @@
+"""Tensors of torch as NumPy arrays, without importing torch: whoever has one has imported it."""
+
+import sys
+from typing import Any
+
+from numpy.typing import NDArray
+
+from vecml.errors import DataError
+
+
+def is_tensor(value: object) -> bool:
+    """Whether it is a tensor of torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def plain_array(x: Any, what: str) -> NDArray[Any]:
+    """The values of a tensor of any shape; of a floating dtype other than float32 and float64, as float32.
+
+    Args:
+        x: a tensor that `is_tensor`; it may require gradients, be a conjugate or negative view, or lie on a device.
+        what: what to call it in errors.
+
+    Raises:
+        DataError: it is sparse, nested, quantised or has no values; the hint is an expression of `x`.
+    """
+    torch = sys.modules["torch"]
+    kind = str(x.dtype).removeprefix("torch.")
+    if x.is_nested:
+        raise DataError(f"{what} is a nested tensor, whose rows differ", "torch.nested.to_padded_tensor(x, 0.0)")
+    if x.layout != torch.strided:
+        raise DataError(f"{what} is a {str(x.layout).removeprefix('torch.')} tensor, not a dense one", "x.to_dense()")
+    if x.is_meta:
+        raise DataError(f"{what} is a tensor on device meta, which has no values", "give one with values")
+    if x.is_quantized:
+        raise DataError(f"{what} is a quantised tensor ({kind}), not one of numbers", "x.dequantize()")
+    plain = x.detach().resolve_conj().resolve_neg().cpu()
+    if plain.dtype.is_floating_point and plain.dtype not in (torch.float32, torch.float64):
+        plain = plain.float()  # exact: each of these has fewer digits
+    array: NDArray[Any] = plain.numpy()
+    return array
