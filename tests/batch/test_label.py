@@ -65,7 +65,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> "pa.Table":
     unit_bytes=strategies.sampled_from([1, 9_000, 10**9]),
 )
 @hypothesis.settings(
-    max_examples=12, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 def test_labels_do_not_depend_on_how_the_rows_are_cut(
     tmp_path_factory: pytest.TempPathFactory, expected: "pa.Table", cuts: list[int], group_rows: int, unit_bytes: int

@@ -22,7 +22,7 @@ data, root, *points = sys.argv[1:]
 for point in points:
     pid = os.fork()
     if not pid:
-        left, after = int(point), point.startswith("0")
+        left, after = int(point[1:]), point[0] == "a"
         replace = pathlib.Path.replace
         def counted(path, target):
             global left
@@ -44,7 +44,7 @@ def test_killed_at_any_point_and_run_again_each_row_is_there_once(tmp_path: Path
     data, never = files_of(tmp_path / "data", [300, 650]), tmp_path / "never"
     told = label(data, never, keep=("id",), rows=True)
     writes = 1 + 2 * told.parts + 2
-    points = ["0", "00", "1", "01", "2", "02", "5", "06", str(writes - 2), f"0{writes - 2}", str(writes - 1)]
+    points = ["b0", "a0", "b1", "a1", "b2", "a2", "b5", "a6", f"b{writes - 2}", f"a{writes - 2}", f"b{writes - 1}"]
     done = subprocess.run(
         [sys.executable, "-c", CHILD, data, tmp_path, *points],
         cwd=Path(__file__).parents[2],
@@ -58,6 +58,6 @@ def test_killed_at_any_point_and_run_again_each_row_is_there_once(tmp_path: Path
         out = tmp_path / point
         assert not (out / "_SUCCESS").exists()
         again = label(data, out, keep=("id",), rows=True)
-        assert again.taken_over == min(max(int(point) + point.startswith("0") - 1, 0) // 2, told.parts), point
+        assert again.taken_over == min(max(int(point[1:]) + (point[0] == "a") - 1, 0) // 2, told.parts), point
         assert contents(out) == contents(never), point
         assert verify(Folder(place_of(str(out), "--verify"))).rows == single(tmp_path).num_rows

@@ -140,7 +140,7 @@ def label_files(
         folder.write(PLAN, plan_module.to_json(plan).encode())
     else:
         check_same(before, plan, folder.place.address)
-        folder.sweep()
+    folder.sweep()
     done = done_parts(folder, plan, names) if ask.resume else {}
     taken_over = len(done)
     missing = [unit for unit in plan.units if unit.number not in done]
