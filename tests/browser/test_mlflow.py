@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("MLflow's pages")]
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make setup` does").expect
+expect.set_options(timeout=60_000)  # as long as the page itself is waited for, on a busy machine too
 
 QUICK = ("compare", "--quick", "--rows", "50000", "--engines", "numpy,torch")
 OURS = {
