@@ -245,7 +245,7 @@ def _call_metrics(arm: ArmFigures) -> dict[str, float | None]:
     own = None if arm.rows_per_s is None else 1.0
     rates = (arm.rows_per_s, arm.rows_per_s_high, arm.rows_per_s_low)
     values = (
-        *(1 / rate if rate else None for rate in rates),
+        *(1 / rate if rate and math.isfinite(rate) else None for rate in rates),
         own if verdict is None else verdict.ratio,
         own if verdict is None else verdict.ratio_low,
         own if verdict is None else verdict.ratio_high,

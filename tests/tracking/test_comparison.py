@@ -31,6 +31,7 @@ from tests.tracking.made_logged import (
 from vecml import __version__, keys, record
 from vecml.comparison.comparison import ArmFigures, Subject, figures
 from vecml.comparison.document import from_json, to_json
+from vecml.config import Setting
 from vecml.device import device_name
 from vecml.environment import describe
 from vecml.identity import process_identity
@@ -280,7 +281,7 @@ def test_functions_have_no_setting_and_no_network() -> None:
     functions = dataclasses.replace(made(faults={}), settings={}, subject=subject, simplest=())
     parent, below = logged(functions)
     params = {name: parent.data.params[name] for name in ("data_source", "n_rows", "n_features", "n_classes")}
-    assert params == {"data_source": "functions", "n_rows": "77", "n_features": "none", "n_classes": "none"}
+    assert params == {"data_source": "functions", "n_rows": "none", "n_features": "none", "n_classes": "none"}
     assert parent.data.params["settings"] == "3"
     assert {run.data.tags["vecml.model_digest"] for run in (parent, *below.values())} == {"none"}
     assert below[FASTER].data.params == {}
@@ -308,8 +309,9 @@ def test_each_size_of_request_has_its_baseline() -> None:
 
 @pytest.mark.parametrize("value", [math.inf, math.nan, None])
 def test_what_is_no_finite_number_is_left_out(value: float | None) -> None:
-    arm = ArmFigures("a", None, None, None, rows_per_s=value, fraction_of_limit=value, canary_seconds=2.5)
-    known = {"canary/seconds": 2.5}
-    if value is not None:
-        known |= dict.fromkeys(("infer/ratio", "infer/ratio_low", "infer/ratio_high"), 1.0)
-    assert record.child_metrics(arm) == known
+    for setting, group in ((Setting("numpy"), "infer"), (None, "call")):
+        arm = ArmFigures("a", setting, None, None, rows_per_s=value, fraction_of_limit=value, canary_seconds=2.5)
+        known = {"canary/seconds": 2.5}
+        if value is not None:
+            known |= dict.fromkeys((f"{group}/ratio", f"{group}/ratio_low", f"{group}/ratio_high"), 1.0)
+        assert record.child_metrics(arm) == known

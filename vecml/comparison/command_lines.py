@@ -23,7 +23,7 @@ TWICE = "--command a='CMD' --command b='CMD'"
 
 @dataclass(frozen=True, kw_only=True)
 class Commands:
-    """What is compared, and how.
+    """Holds the commands that are compared, and how they are.
 
     Attributes:
         texts: the commands by their names, the baseline first.
@@ -52,7 +52,7 @@ class Commands:
     name: str | None = None
 
     def prepare_of(self, place: int) -> str | None:
-        """What is run before each start of the command at this place."""
+        """Give what is run before each start of the command at this place."""
         return None if not self.prepare else self.prepare[place if len(self.prepare) > 1 else 0]
 
 
@@ -124,7 +124,7 @@ def check(asked: Commands) -> None:
 
 
 def line_of(text: str, shell: str) -> Line:
-    """What is started for a command's text.
+    """Find what is started for a command's text.
 
     Raises SettingError where there is no such program, and where only a shell could read the text.
     """

@@ -117,7 +117,7 @@ class Comparison(Record):
 
     @property
     def noun(self) -> str:
-        """What an arm is: a `setting`, a `function` or a `command`."""
+        """Say what an arm is: a `setting`, a `function` or a `command`."""
         if self.settings:
             return "setting"
         return "command" if self.subject.data_source == COMMANDS else "function"

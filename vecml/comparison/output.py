@@ -11,7 +11,7 @@ SHOWN = 60  # characters of a line
 
 @dataclass(frozen=True)
 class Output:
-    """What is compared.
+    """Holds what is compared.
 
     Attributes:
         folder: where the workers have left it, under the commands' numbers.

@@ -27,7 +27,7 @@ def call_seconds(arm: ArmFigures) -> float | None:
 
 
 def row(arm: ArmFigures, comparison: Comparison, ratio: tuple[str, str], verdict: str) -> tuple[str, ...]:
-    """The cells of one arm; `ratio` is the ratio and its interval as text, `verdict` the verdict's word."""
+    """Write the cells of one arm of a `comparison`; `ratio` is the ratio with its interval, `verdict` the word."""
     first = (arm.name, seconds(call_seconds(arm)), *ratio, verdict)
     if comparison.noun == "function":
         return (*first, megabytes(arm.peak_rss_bytes))
