@@ -223,6 +223,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory, environment: dict[st
     processes(
         BIN / "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts"),
+        env={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # eight processes for what language models need
     )  # fmt: skip
     wait_for(lambda: answers(f"{address}/health"), 120, "the MLflow server")
     yield address
