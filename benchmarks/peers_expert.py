@@ -33,15 +33,9 @@ def _parameters(model: Model) -> NDArray[np.float32]:
     return np.concatenate([part.ravel() for layer in model.layers for part in (layer.weight_OI, layer.bias_O)])
 
 
-def numba_lanes(model: Model, threads: int) -> Label:
-    """Hand-written: rows in lanes, four outputs at a time, blocks that stay in the first caches."""
+def _numba_dense() -> Any:
+    """Compile one layer over lanes, four outputs at a time."""
     import numba
-
-    numba.set_num_threads(threads)
-    widths = np.array(model.architecture.widths)
-    weights = tuple(np.ascontiguousarray(layer.weight_OI) for layer in model.layers)
-    biases = tuple(np.ascontiguousarray(layer.bias_O) for layer in model.layers)
-    parts, widest = 8 * threads, int(widths.max())
 
     @numba.njit(fastmath=True, error_model="numpy")
     def dense(weight_OI: Any, bias_O: Any, in_IL: Any, out_OL: Any, relu: bool) -> None:
@@ -76,6 +70,19 @@ def numba_lanes(model: Model, threads: int) -> Label:
             for o in range(outputs):
                 for lane in range(LANES):
                     out_OL[o, lane] = max(out_OL[o, lane], np.float32(0))
+
+    return dense
+
+
+def numba_lanes(model: Model, threads: int) -> Label:
+    """Hand-written: rows in lanes, four outputs at a time, blocks that stay in the first caches."""
+    import numba
+
+    numba.set_num_threads(threads)
+    widths = np.array(model.architecture.widths)
+    weights = tuple(np.ascontiguousarray(layer.weight_OI) for layer in model.layers)
+    biases = tuple(np.ascontiguousarray(layer.bias_O) for layer in model.layers)
+    parts, widest, dense = 8 * threads, int(widths.max()), _numba_dense()
 
     @numba.njit(parallel=True, fastmath=True, error_model="numpy")
     def kernel(x_FN: Any, weights: Any, biases: Any, out_N: Any) -> None:

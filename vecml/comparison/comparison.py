@@ -371,7 +371,7 @@ def measured_limits(measured: Measured, of: Callable[[Iterable[float]], float]) 
 
 
 def limits_under_load(measured: Measured) -> str | None:
-    """What others did while limits were measured that are left out for it, to be read after "while"; None: nothing."""
+    """Say what others did while limits were measured that are left out for it, to be read after "while"; None: none."""
     arms = [arm for arm in measured.arms if arm.role == "limit" and arm.failure is None and len(arm.blocks)]
     arms = [arm for arm in arms if any("kernel" in launch.facts for launch in arm.launches)]
     for arm in arms:

@@ -51,7 +51,7 @@ def _look_at_another(module: nn.Module, other: nn.Module, n_features: int, what:
 
 
 def takes(module: nn.Module) -> str:
-    """What a module that fails is given, as the hint of its error."""
+    """Say what a module that fails is given, as the hint of its error."""
     if looks_up(module):
         return (
             "features are standardised numbers, float32, and no indices that an embedding could look up; a category is"

@@ -67,7 +67,7 @@ class Tried:
 
     @property
     def outcome(self) -> Outcome | Literal["no answer"]:
-        """What validating it came to; `no answer` where its process was ended or it cannot be imported."""
+        """Give what validating it came to; `no answer` where its process was ended or it cannot be imported."""
         return "no answer" if self.validation is None else self.validation.outcome
 
 
