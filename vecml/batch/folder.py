@@ -32,12 +32,15 @@ class Folder:
     place: Place
 
     def names(self) -> set[str]:
-        """The names of all files in it and below it; raises DataError where it cannot be listed."""
+        """The names of all files in it and below it; raises DataError where it cannot be listed.
+
+        A link to a folder is named like a file: what it leads to is no part of the output. What another process removes
+        meanwhile may be among them or not.
+        """
         base = self.place.path
         if self.place.is_local:
-            root = Path(base)
             with place_errors(self.place, "listed"):
-                return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+                return set(_local_names(Path(base)))
         with place_errors(self.place, "listed"):
             selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
             listed = self.place.system.get_file_info(selector)
@@ -102,12 +105,26 @@ class Folder:
                 raise StoreError(error.message, error.hint) from None
 
 
+def _local_names(root: Path) -> Iterator[str]:
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for folder, folders, files in os.walk(root, onerror=fail):
+        here = Path(folder)
+        for path in (here / name for name in files):
+            if path.is_file():
+                yield str(path.relative_to(root))
+        for path in (here / name for name in folders):
+            if path.is_symlink():
+                yield str(path.relative_to(root))
+
+
 @contextmanager
 def _renamed(path: Path) -> Iterator[Path]:
     temporary = hidden_name(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        _make(temporary)
         yield temporary
         _sync(temporary, os.O_RDWR)
         temporary.chmod(0o644)
@@ -121,6 +138,18 @@ def _renamed(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _make(path: Path) -> None:
+    """Make an empty file and the folders above it, which another process may remove as long as they are empty."""
+    for last in (False, False, True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            return
+        except FileNotFoundError:
+            if last:
+                raise
 
 
 def _sync(place: Path, flags: int) -> None:

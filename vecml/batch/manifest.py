@@ -3,6 +3,7 @@
 Names begin with `_`, so that readers of the folder take them for no data. Whoever finds `_SUCCESS` finds all parts.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -14,10 +15,11 @@ from vecml.batch import plan as plan_module
 from vecml.batch.folder import Folder
 from vecml.batch.inputs import stamp_of
 from vecml.batch.part import Part
-from vecml.batch.places import of_address
+from vecml.batch.places import ADDRESS, is_address, of_address
 from vecml.batch.plan import Plan
 from vecml.data.selection import listed
 from vecml.errors import DataError, SettingError, StoreError
+from vecml.numbers import count
 from vecml.progress import stage
 
 PLAN, MANIFEST, SUCCESS = "_plan.json", "_manifest.json", "_SUCCESS"
@@ -69,7 +71,8 @@ def done_parts(folder: Folder, plan: Plan, names: set[str]) -> dict[int, Part]:
 
     A part without a record, or whose bytes are not those of its record, is not among them: it is labelled again.
     """
-    recorded = _recorded(folder, plan, names)
+    units = {plan.part_name(unit): unit.number for unit in plan.units}
+    recorded = [part for part in _recorded(folder, plan, names) if units.get(part.name) == part.unit]
     with stage("checking parts", len(recorded)) as advance, ThreadPoolExecutor(THREADS) as pool:
         right = {}
         for part, is_right in zip(recorded, pool.map(lambda one: _is_right(folder, one, names), recorded), strict=True):
@@ -89,13 +92,11 @@ def complete(folder: Folder, plan: Plan, parts: Iterable[Part], classes: tuple[s
     now = plan_module.from_json(folder.read(PLAN).decode("utf-8", "replace"), folder.place.below(PLAN).address)
     if now.digest != plan.digest:
         raise StoreError(f"{folder.place.address}: another process labels something else into it", "name a new folder")
-    lines = ",\n".join(part_module.to_json(part) for part in parts)
-    head = {"format": FORMAT, "plan": plan.digest, "classes": list(classes)}
-    folder.write(MANIFEST, f'{json.dumps(head)[:-1]}, "parts": [\n{lines}\n]}}\n'.encode())
+    folder.write(MANIFEST, manifest_text(plan, classes, parts).encode())
     folder.write(SUCCESS, b"")
-    for name in sorted(folder.names()):
-        if name.startswith(f"{part_module.RECORDS}/"):
-            folder.remove(name)
+    records = {part_module.record_name(plan.part_name(unit)) for unit in plan.units}
+    for name in sorted(records & folder.names()):  # hidden files there are another process's, which writes its records
+        folder.remove(name)
     folder.remove_empty(part_module.RECORDS)
 
 
@@ -111,9 +112,12 @@ def verify(folder: Folder) -> Verified:
     plan = found_plan(folder, names)
     if plan is None:
         raise DataError(f"{where} holds no labels", "name a folder that vecml predict has written")
-    parts = sorted(_recorded(folder, plan, names), key=lambda part: part.unit)
+    manifest = _manifest(folder, plan)
+    if manifest is None:
+        raise StoreError(f"{folder.place.below(MANIFEST).address} does not fit the plan", "name a new folder")
+    classes, parts = manifest
     wanted = {plan.part_name(unit): unit for unit in plan.units}
-    if [part.name for part in parts] != list(wanted):
+    if [(part.unit, part.name) for part in parts] != [(unit.number, name) for name, unit in wanted.items()]:
         raise StoreError(f"{folder.place.below(MANIFEST).address} does not fit the plan", "name a new folder")
     more = sorted(name for name in names if name.endswith(".parquet") and name not in wanted)
     if more:
@@ -121,49 +125,97 @@ def verify(folder: Folder) -> Verified:
     with stage("verifying", len(parts)) as advance, ThreadPoolExecutor(THREADS) as pool:
         for part, is_right in zip(parts, pool.map(lambda one: _is_right(folder, one, names), parts), strict=True):
             rows = wanted[part.name].n_rows
-            if not is_right or sum(part.counts) != part.rows or rows not in (None, part.rows):
+            if not is_right or rows not in (None, part.rows):
                 what = "has other bytes than the manifest says" if part.name in names else "is missing"
                 raise DataError(
                     f"{where}: {part.name} {what}", "run the command that labelled it again: it makes this part anew"
                 )
             advance(1)
     sums = map(sum, zip(*(part.counts for part in parts), strict=True))
-    counts = dict(zip(json.loads(folder.read(MANIFEST))["classes"], sums, strict=True))
-    return Verified(len(parts), sum(part.rows for part in parts), counts, _notes(plan))
+    counts = dict(zip(classes, sums, strict=True)) if parts else dict.fromkeys(classes, 0)
+    return Verified(len(parts), sum(part.rows for part in parts), counts, _notes(plan, folder))
 
 
-def _notes(plan: Plan) -> tuple[str, ...]:
-    """What has become of the input: the labels stay those of the files that were there."""
-    changed = []
+def _notes(plan: Plan, folder: Folder) -> tuple[str, ...]:
+    """What has become of the input: the labels stay those of the files that were there.
+
+    The plan may be a stranger's. So no host is asked but the one that the user has named for the labels.
+    """
+    changed, elsewhere = [], 0
     for file in plan.files:
+        if not _is_near(file.address, plan.options, folder):
+            elsewhere += 1
+            continue
         try:
             if stamp_of(of_address(file.address, plan.options)) != (file.size, file.stamp):
                 changed.append(file.address)
         except (DataError, SettingError):
             changed.append(file.address)
-    if not changed:
-        return ()
-    return (f"the labels are of files that have changed or gone since: {listed(changed)}",)
+    notes = []
+    if changed:
+        notes.append(f"the labels are of files that have changed or gone since: {listed(changed)}")
+    if elsewhere:
+        of_all = f"{elsewhere:,} of the {count(len(plan.files), 'file')} that were labelled"
+        is_kept, they = ("is", "it has") if elsewhere == 1 else ("are", "they have")
+        notes.append(f"{of_all} {is_kept} kept elsewhere: whether {they} changed is not looked at")
+    return tuple(notes)
+
+
+def _is_near(address: str, options: str, folder: Folder) -> bool:
+    """Whether a file is on this machine, or in the bucket of the output and reached in the same way."""
+    if not is_address(address):
+        return ADDRESS.match(address) is None
+    bucket = [part.split("/", 3)[:3] for part in (address, folder.place.address)]
+    if bucket[0] != bucket[1]:
+        return False
+    try:
+        return bool(of_address(address, options).system.equals(folder.place.system))
+    except SettingError:
+        return False
+
+
+def manifest_text(plan: Plan, classes: Iterable[str], parts: Iterable[Part]) -> str:
+    """The manifest: a line for each part, and before them what tells that one of these lines was changed."""
+    lines = ",\n".join(part_module.to_json(part) for part in parts)
+    told = json.dumps(list(classes))
+    digest = hashlib.sha256(f"{plan.digest}\n{told}\n{lines}".encode()).hexdigest()
+    head = json.dumps({"format": FORMAT, "plan": plan.digest, "digest": digest})
+    return f'{head[:-1]}, "classes": {told}, "parts": [\n{lines}\n]}}\n'
+
+
+def _manifest(folder: Folder, plan: Plan) -> tuple[tuple[str, ...], list[Part]] | None:
+    """The model's classes and the parts as the manifest says; None for a manifest of another plan.
+
+    Raises StoreError for one that is damaged.
+    """
+    name = folder.place.below(MANIFEST).address
+    try:
+        text = folder.read(MANIFEST).decode()
+        content = json.loads(text)
+        if content["format"] == FORMAT and content["plan"] != plan.digest:
+            return None
+        classes, listed_parts = tuple(content["classes"]), list(content["parts"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise part_module.damaged(name) from None
+    parts = [part_module.from_json(one, name) for one in listed_parts]
+    if not all(isinstance(one, str) for one in classes) or len({*classes}) != len(classes):
+        raise part_module.damaged(name)
+    if any(len(part.counts) != len(classes) for part in parts) or text != manifest_text(plan, classes, parts):
+        raise part_module.damaged(name)
+    return classes, parts
 
 
 def _recorded(folder: Folder, plan: Plan, names: set[str]) -> list[Part]:
     """The parts of the manifest, or where there is none yet, of the records."""
-    if MANIFEST in names:
-        try:
-            content = json.loads(folder.read(MANIFEST))
-            if content["format"] == FORMAT and content["plan"] == plan.digest:
-                return [part_module.from_json(one, MANIFEST) for one in content["parts"]]
-        except (ValueError, KeyError, TypeError):
-            raise StoreError(
-                f"{folder.place.below(MANIFEST).address} is damaged", "remove it, and run the same command again"
-            ) from None
+    if MANIFEST in names and (manifest := _manifest(folder, plan)) is not None:
+        return manifest[1]
     records = {part_module.record_name(plan.part_name(unit)) for unit in plan.units} & names
     found = []
     with ThreadPoolExecutor(THREADS) as pool:
         for name, content in zip(sorted(records), pool.map(folder.read, sorted(records)), strict=True):
             try:
                 found.append(part_module.from_json(json.loads(content), name))
-            except (ValueError, StoreError):
+            except (ValueError, RecursionError, StoreError):
                 continue  # the part is labelled again, and its record written anew
     return found
 

@@ -47,9 +47,26 @@ def to_json(part: Part) -> str:
 def from_json(content: Mapping[str, Any], name: str) -> Part:
     """The record that `to_json` wrote; raises StoreError, which names the file `name`, for one that is damaged."""
     try:
-        return Part(**{**content, "counts": tuple(content["counts"])})
+        part = Part(**{**content, "counts": tuple(content["counts"])})
     except (KeyError, TypeError):
-        raise StoreError(f"{name} is damaged", "remove it, and run the same command again") from None
+        raise damaged(name) from None
+    numbers = (part.unit, part.rows, part.bytes, part.unseen, part.filled, *part.counts)
+    texts = (part.name, part.sha256)
+    if not all(is_count(one) for one in numbers) or not all(isinstance(one, str) for one in texts):
+        raise damaged(name)
+    if sum(part.counts) != part.rows:
+        raise damaged(name)
+    return part
+
+
+def is_count(value: object) -> bool:
+    """Whether a value that was read from JSON is a whole number of things."""
+    return type(value) is int and value >= 0  # True is an int to isinstance
+
+
+def damaged(name: str) -> StoreError:
+    """The error for a record or a manifest, called `name`, that is not as it was written."""
+    return StoreError(f"{name} is damaged or was altered", "remove it, and run the same command again")
 
 
 def record_name(part_name: str) -> str:

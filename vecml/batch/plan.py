@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vecml.batch.inputs import Input
+from vecml.batch.part import is_count
 from vecml.errors import DataError, StoreError
 from vecml.numbers import count
 
@@ -208,9 +209,52 @@ def from_json(text: str, name: str) -> Plan:
         wanted = content["digest"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _damaged(name) from None
-    if plan.digest != wanted:
+    if plan.digest != wanted or not _can_be(plan):
         raise _damaged(name)
     return plan
+
+
+def _can_be(plan: Plan) -> bool:
+    """Whether the values of a plan that was read have their types: whoever made the folder can give it any digest."""
+    way = plan.way
+    texts = (way.model, way.encoding, way.setting, way.text, way.schema, way.versions, plan.options, *way.keep)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and is_count(way.block_rows)
+        and is_count(way.read_rows)
+        and all(_is_input(file) for file in plan.files)
+        and all(_is_unit(unit, len(plan.files)) for unit in plan.units)
+    )
+
+
+def _is_input(file: Input) -> bool:
+    texts = (file.address, file.stamp, file.folder)
+    return (
+        all(isinstance(text, str) and "\0" not in text for text in texts)
+        and bool(file.address)
+        and is_count(file.size)
+        and _stays_within(file.folder)
+    )
+
+
+def _is_unit(unit: Unit, n_files: int) -> bool:
+    return (
+        isinstance(unit.folder, str)
+        and _stays_within(unit.folder)
+        and (unit.first_row is None or is_count(unit.first_row))
+        and bool(unit.pieces)
+        and all(_is_piece(piece, n_files) for piece in unit.pieces)
+    )
+
+
+def _is_piece(piece: Piece, n_files: int) -> bool:
+    known = [one for one in (piece.first_group, piece.stop_group, piece.n_rows) if one is not None]
+    return all(map(is_count, (piece.file, piece.first_row, piece.n_bytes, *known))) and piece.file < n_files
+
+
+def _stays_within(folder: str) -> bool:
+    """Whether the folder of a part lies in the output: it is made of `name=value`."""
+    return not folder or all("=" in part for part in folder.split("/"))
 
 
 def _damaged(name: str) -> StoreError:
