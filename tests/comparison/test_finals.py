@@ -16,8 +16,9 @@ from vecml.comparison.comparison import Comparison, Load, families, figures
 from vecml.comparison.document import from_json, to_json
 from vecml.comparison.sitting import Sitting, sit
 from vecml.errors import MeasureError
-from vecml.measure.coordinator import measure
-from vecml.measure.records import Arm, ArmMeasurement, Plan
+from vecml.measure.claim import claim_of
+from vecml.measure.coordinator import WorkerError, measure
+from vecml.measure.records import Arm, ArmMeasurement, Plan, Reading
 from vecml.measure.simulation import CALL_SECONDS, Contention, Machine, Noise, SimulatedCrew
 from vecml.progress import listening
 from vecml.record import parent_metrics
@@ -85,6 +86,37 @@ def test_nothing_is_measured_afresh_without_a_budget_or_for_what_is_wrong(machin
     found = sat(budget_of(60.0), {"halide": "12 of 1,000 labels are wrong"})
     assert found.finals is not None
     assert [arm.name for arm in found.finals.arms] == ["numpy", "torch"]
+
+
+class Failing(Machine):
+    """A machine on which every worker of halide but those of a launch of four arms fails at its third block."""
+
+    def start(self, arms: Any, plan: Plan, launch: int, group: int) -> SimulatedCrew:
+        crew = super().start(arms, plan, launch, group)
+        if len(arms) < 4 and "halide" in crew.workers:
+            worker: Any = crew.workers["halide"]
+            good, done = worker.block, []
+
+            def block(calls: int, expected_seconds: float) -> Reading:
+                done.append(calls)
+                if len(done) == 3:
+                    raise WorkerError("it ended with exit code 1")
+                return good(calls, expected_seconds)
+
+            worker.block = block
+        return crew
+
+
+def test_a_finalist_that_fails_afresh_is_praised_no_more(machine: Machine) -> None:
+    machine.__class__ = Failing
+    found = sat(budget_of(60.0))
+    assert found.finals is not None
+    assert found.checked(lambda _measured: {}) == {"halide": "measured afresh, it ended with exit code 1"}
+    comparison = replace(compared(found), faults=found.checked(lambda _measured: {}))
+    assert claim_of(families(comparison)[0]).best != "halide"
+    assert figures(comparison)[2].failure == "measured afresh, it ended with exit code 1"
+    said = "torch: picked by the same figures, so that its ratio may be a little too high: it was not measured afresh"
+    assert said in as_text(comparison)
 
 
 class Crowded(Machine):

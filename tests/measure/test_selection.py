@@ -148,6 +148,19 @@ def test_fresh_launches_that_do_not_count_change_nothing() -> None:
     assert with_finals(first, None) == first
 
 
+def test_one_that_is_invalid_altogether_leaves_the_others_their_fresh_figures() -> None:
+    """Its command failed afresh, say, so that it is invalid in the whole comparison."""
+    times = {"a": 1.5, "b": 1.49, "c": 1.2}
+    first, fresh = family_of(times), family_of({"a": 1.4, "b": 1.39})
+    failed = [replace(one.verdicts[0], verdict="invalid", reason="it failed") for one in (first, fresh)]
+    first = replace(first, verdicts=(failed[0], *first.verdicts[1:]), best="b", tied=("b",))
+    fresh = replace(fresh, verdicts=(failed[1], fresh.verdicts[1]), best="b", tied=("b",))
+    joined = with_finals(first, fresh)
+    assert {one.arm: round(one.ratio or 0, 2) for one in joined.verdicts} == {"a": 1.5, "b": 1.39, "c": 1.2}
+    assert [one.arm for one in joined.first] == ["b"]
+    assert claim_of(joined).fastest == "b"
+
+
 def test_a_finalist_that_is_not_faster_any_more_leaves_no_answer() -> None:
     """The third was faster than the baseline by the first figures, which put the finalist before it."""
     joined = finals.with_finals(family_of({"a": 1.5, "b": 1.2}), family_of({"a": 1.0}))

@@ -21,9 +21,9 @@ from vecml.comparison.comparison import Load, Record
 from vecml.comparison.finals import more_launches, plan_finals
 from vecml.environment import changes, describe
 from vecml.hardware import affinity_cpus
-from vecml.measure.claim import BUSY, claim_of
+from vecml.measure.claim import BUSY, NOT_AGAIN, claim_of
 from vecml.measure.context import read_counters, window
-from vecml.measure.coordinator import Progress, WorkerError, measure
+from vecml.measure.coordinator import NOT_STARTED, Progress, WorkerError, measure
 from vecml.measure.lock import only_measurement
 from vecml.measure.pairs import CROWDED_CPUS
 from vecml.measure.processes import ProcessSource
@@ -59,11 +59,14 @@ class Sitting(Record):
         return dict(found) if self.change is None else dict.fromkeys(names, self.change)
 
     def checked(self, check: Callable[[Measured], Mapping[str, str]]) -> dict[str, str]:
-        """Return what `check` finds wrong with answers, in the fresh launches too."""
+        """Return what `check` finds wrong with answers, in the fresh launches too, and which arms failed in these.
+
+        One that fails there is as invalid as one that fails at first, and is not praised by the figures before that.
+        """
         found: dict[str, str] = {}
-        for measured in (self.alone, self.finals, self.measured):
-            found |= {} if measured is None else check(measured)
-        return found
+        for measured in (self.alone, self.finals):
+            found |= {} if measured is None else _failed_afresh(measured) | dict(check(measured))
+        return found | dict(check(self.measured))
 
     def recorded(self) -> dict[str, Any]:
         """Return the fields of `Record` by name, for example as arguments of `Comparison`."""
@@ -126,6 +129,12 @@ def sit(
         alone=by_itself,
         change=f"the environment changed meanwhile: {changed[0]}" if changed else None,
     )
+
+
+def _failed_afresh(measured: Measured) -> dict[str, str]:
+    """Why arms failed in fresh launches, by name; that the machine had no room for a worker is no fault of an arm."""
+    failures = {arm.name: arm.failure for arm in measured.arms if arm.failure is not None}
+    return {name: f"{NOT_AGAIN}, {why}" for name, why in failures.items() if not why.startswith(NOT_STARTED)}
 
 
 def _busy(foreign_cpus: float, needed: int) -> str:

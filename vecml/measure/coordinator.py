@@ -37,6 +37,7 @@ CANARY_TOLERANCE = 0.25
 CANARY_PASSES = 7
 FINISHES_SIDE_BY_SIDE = True  # the last checks of all workers at once: nothing is timed any more
 END_SECONDS = 0.3  # that the end of a launch is assumed to take, before one has ended
+NOT_STARTED = "its process could not be started"
 FEWEST_LAUNCHES = 3  # that a verdict needs; a tight budget gives up launches down to this number
 
 
@@ -290,7 +291,7 @@ class _Coordinator:
             crew = self._source.start([tally.arm for tally in alive], self._plan, self._done, group)
         except OSError as error:  # no memory, no process, no file: what was measured before stays
             for tally in alive:
-                tally.failure = f"its process could not be started: {error.strerror or error}"
+                tally.failure = f"{NOT_STARTED}: {error.strerror or error}"
             return True
         try:
             turns = [_Turn(tally, crew.workers[tally.arm.name]) for tally in alive]

@@ -32,14 +32,17 @@ def with_finals(family: Family, fresh: Family | None) -> Family:
         family: the verdicts of the measurement that picked the finalists.
         fresh: the verdicts of the fresh launches, against the same baseline; None: there were none.
 
-    Where one of the fresh verdicts does not count (the machine was disturbed, say), the family stays as it is. The
-    setting that is quoted is the one that was picked as the best, unless the fresh launches show another to be faster:
-    to pick the best once more by the fresh figures would praise it too much once more.
+    Where one of the fresh verdicts does not count (the machine was disturbed, say), the family stays as it is. One
+    that is invalid altogether, because it failed afresh, takes nothing from the others.
+
+    The setting that is quoted is the one that was picked as the best, unless the fresh launches show another to be
+    faster: to pick the best once more by the fresh figures would praise it too much once more.
     """
-    if fresh is None or fresh.best is None or not fresh.verdicts or not all(map(counts, fresh.verdicts)):
+    groups = {one.arm: one.group for one in family.verdicts if counts(one)}
+    again = () if fresh is None else [one for one in fresh.verdicts if one.arm in groups]
+    if fresh is None or fresh.best is None or not again or not all(map(counts, again)):
         return family
-    groups = {one.arm: one.group for one in family.verdicts}
-    anew = {one.arm: replace(one, group=groups[one.arm]) for one in fresh.verdicts if one.arm in groups}
+    anew = {one.arm: replace(one, group=groups[one.arm]) for one in again}
     judged = {fresh.baseline, *anew}
     tied = {*fresh.tied, *(name for name in family.tied if name not in judged)}
     names = (family.baseline, *(one.arm for one in family.verdicts))

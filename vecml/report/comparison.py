@@ -146,13 +146,19 @@ def reasons(comparison: Comparison, content: Content | None = None) -> list[str]
 
 def _picked(family: Family, content: Content) -> list[str]:
     """Tell which figures are of fresh launches; or that the best setting was picked by the figures that praise it."""
-    claim, finals = claim_of(family), content.comparison.finals
-    if not family.first or finals is None:
-        if len(family.verdicts) < 2 or claim.kind not in ("fastest", "several") or claim.best == family.baseline:
-            return []
-        why = "nothing was measured afresh" if finals is None else "its fresh launches do not count"
-        return [f"{claim.best}: picked by the same figures, so that its ratio may be a little too high: {why}"]
-    lines = []
+    claim, finals, lines = claim_of(family), content.comparison.finals, []
+    if (
+        len(family.verdicts) > 1
+        and claim.kind in ("fastest", "several")
+        and claim.best not in (family.baseline, *(one.arm for one in family.first))
+    ):
+        why = "nothing was measured afresh"
+        if finals is not None:
+            had = any(arm.name == claim.best for arm in finals.arms)
+            why = "its fresh launches do not count" if had else "it was not measured afresh"
+        lines.append(f"{claim.best}: picked by the same figures, so that its ratio may be a little too high: {why}")
+    if finals is None:
+        return lines
     for one in family.first:
         arm = content.arms[one.arm]
         lines.append(
