@@ -135,6 +135,32 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key
     return Budget(plan, text, resolves, source, reserved=reserved, least_seconds=least)
 
 
+def for_slow_arms(budget: Budget, least: float, left: float, arms: int, machine_key: str) -> Budget:
+    """Lower what a budget promises where the fewest launches of slow arms take `least` of the `left` seconds.
+
+    Args:
+        budget: as `make_budget` gives it for arms whose calls are short.
+        least, left: seconds.
+        arms: number of arms that share the significance level.
+        machine_key: as there.
+
+    Nothing is reserved for finalists where the fewest launches need the time themselves.
+    """
+    if budget.resolves is None:
+        return budget
+    first = left * (1 - budget.reserved)
+    launches = int((first if first >= least else left) * FEWEST_LAUNCHES / least)
+    launches = max(FEWEST_LAUNCHES, min(budget.plan.launches, launches))
+    rules = machine_rules(machine_key)
+    level = shared_level(rules, arms, stops_by_width=budget.plan.most_launches > budget.plan.launches)
+    smallest = smallest_detectable(launch_sd(machine_key)[0], launches, level, gate=math.log1p(rules.gate))
+    return dataclasses.replace(
+        budget,
+        resolves=max(budget.resolves, math.expm1(smallest)),
+        least_seconds=max(budget.least_seconds, least),
+    )
+
+
 def launch_seconds(groups: list[tuple[int, int]]) -> tuple[float, float]:
     """The time of a launch: seconds beside its rounds, and seconds of the fewest rounds that it may have."""
     workers = sum(regular + limits for regular, limits in groups)

@@ -18,7 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from vecml.comparison.arms import make_group
-from vecml.comparison.budget import QUICK, QUICK_ROUNDS, WORKER_SECONDS, Budget, check_budget, make_budget, seconds_of
+from vecml.comparison.budget import (
+    END_SECONDS,
+    LEAST_SHARE,
+    QUICK,
+    QUICK_ROUNDS,
+    WORKER_SECONDS,
+    Budget,
+    check_budget,
+    for_slow_arms,
+    make_budget,
+    seconds_of,
+)
 from vecml.comparison.command_lines import Commands, Line, check, line_of
 from vecml.comparison.compare import QUOTA_BLOCK_SECONDS
 from vecml.comparison.comparison import COMMANDS, Comparison, Subject
@@ -47,7 +58,7 @@ class Rehearsed:
     """A first start.
 
     Attributes:
-        seconds: wall time.
+        seconds: wall time, with what prepares it.
         cpus: CPUs that it kept busy, at least one and at most those that may be used.
     """
 
@@ -79,7 +90,7 @@ def compare_commands(
     began = time.perf_counter() if began is None else began
     with shared_folder(0) as folder, _surrounded(asked):
         rehearsed = _rehearse(asked, folder)
-        budget = plan_commands(asked, rehearsed, began)
+        budget = plan_commands(asked, rehearsed, began, time.perf_counter())
         announce(budget)
 
         def measure(kept: Kept | None, keep: Callable[[Measured], None]) -> Comparison:
@@ -92,28 +103,32 @@ def compare_commands(
         return recorded(tracking, asked.name, file, measure, json=json, fresh=fresh)
 
 
-def plan_commands(asked: Commands, rehearsed: Mapping[str, Rehearsed], began: float | None) -> Budget:
-    """How much a budget lets us measure of commands whose starts take so long.
+def plan_commands(asked: Commands, rehearsed: Mapping[str, Rehearsed], began: float, now: float) -> Budget:
+    """How much a budget, which began at `began`, lets us measure from `now` on of commands whose starts take so long.
 
     Raises SettingError for a budget in which no verdict can be reached, with one that would do.
     """
     environment, number = describe(), len(rehearsed)
     found = make_budget(asked.budget, [(number + 1, 1)], number - 1, environment.machine_key)
+    found = dataclasses.replace(found, began=began)
     taken = [one.seconds for one in rehearsed.values()]
     a_round = sum(taken) + taken[0]  # the baseline has a copy
-    warm, total, fewest = asked.warmup or 1, found.plan.budget_seconds, Plan.fewest_rounds
+    warm, left, fewest = asked.warmup or 1, found.seconds_from(now), Plan.fewest_rounds
     rounds = found.plan.rounds
-    if found.text == QUICK:
+    if left is None:
         rounds = max(FEW_ROUNDS, min(QUICK_ROUNDS, int(QUICK_SECONDS / max(a_round, 1e-9))))
-    elif total is not None and _least(a_round, warm, fewest, number) > total:
-        fewest = FEW_ROUNDS
-        if (least := _least(a_round, warm, fewest, number)) > total:
+    else:
+        if _least(a_round, warm, fewest, number) > left:
+            fewest = FEW_ROUNDS
+        if (least := _least(a_round, warm, fewest, number)) > left:
             longest = max(rehearsed, key=lambda name: rehearsed[name].seconds)
+            enough = min(least / LEAST_SHARE, least + now - began + END_SECONDS)
             raise SettingError(
                 f"--budget {asked.budget}: too short for a verdict: a start of {longest!r} takes"
                 f" {rehearsed[longest].seconds:.1f} s",
-                f"--budget {10 * math.ceil(1.2 * least / 10)}s would do; --quick gives figures without a verdict",
+                f"--budget {10 * math.ceil(1.2 * enough / 10)}s would do; --quick gives figures without a verdict",
             )
+        found = for_slow_arms(found, least, left, number - 1, environment.machine_key)
     plan = dataclasses.replace(
         found.plan,
         rounds=rounds,
@@ -123,7 +138,7 @@ def plan_commands(asked: Commands, rehearsed: Mapping[str, Rehearsed], began: fl
         warm_seconds=WARM_SECONDS,
         patience_seconds=max(found.plan.patience_seconds, (warm + 4) * 5 * max(taken)),
     )
-    return dataclasses.replace(found, plan=plan, began=began)
+    return dataclasses.replace(found, plan=plan)
 
 
 def _least(a_round: float, warm: int, rounds: int, number: int) -> float:
@@ -224,9 +239,10 @@ def _rehearse(asked: Commands, folder: Path) -> dict[str, Rehearsed]:
     for name, answer in readings.items():
         if isinstance(answer, str):
             raise SettingError(f"{name}: {answer}", _hint(answer, asked))
-        _, reading = answer
+        _, reading, whole = answer
         busy = (reading.cpu_seconds or 0.0) / max(reading.seconds, 1e-9)
-        found[name] = Rehearsed(reading.seconds, max(1, min(usable_cpus(), math.ceil(busy - 0.1))))
+        taken = whole if asked.prepare else reading.seconds  # without it, the rest of the whole is the worker's own
+        found[name] = Rehearsed(taken, max(1, min(usable_cpus(), math.ceil(busy - 0.1))))
     return found
 
 

@@ -159,19 +159,21 @@ def alone() -> Iterator[None]:
         yield
 
 
-def rehearse(arms: Sequence[Arm], plan: Plan) -> dict[str, tuple[Opened, Reading] | str]:
+def rehearse(arms: Sequence[Arm], plan: Plan) -> dict[str, tuple[Opened, Reading, float] | str]:
     """Make one call of each arm in a worker of its own, and return what it said and took, or why it failed.
 
-    The first failure ends it. Raises MeasureError when a measurement does not end that must not be disturbed.
+    The number is the seconds of the call with everything round it, such as what prepares it. The first failure ends it.
+    Raises MeasureError when a measurement does not end that must not be disturbed.
     """
-    found: dict[str, tuple[Opened, Reading] | str] = {}
+    found: dict[str, tuple[Opened, Reading, float] | str] = {}
     with alone():
         crew = ProcessSource().start(arms, plan, 0, 0)
         try:
             for name, worker in crew.workers.items():
                 try:
                     worker.started()
-                    found[name] = worker.open(), worker.block(1, 0.0)
+                    opened, begun = worker.open(), time.perf_counter()
+                    found[name] = opened, worker.block(1, 0.0), time.perf_counter() - begun
                 except WorkerError as error:
                     found[name] = str(error)
                     break

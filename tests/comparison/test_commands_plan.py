@@ -1,0 +1,60 @@
+"""How much is measured of commands is planned by what their first starts took, with what prepares them."""
+
+import pytest
+
+from vecml.comparison import commands
+from vecml.comparison.command_lines import Commands
+from vecml.comparison.commands import Rehearsed, plan_commands
+from vecml.errors import SettingError
+from vecml.measure.records import Arm, Opened, Plan, Reading
+
+
+def asked(budget: str, **more: object) -> Commands:
+    return Commands(texts={"one": "true", "two": "false", "three": "sleep 0"}, budget=budget, **more)  # type: ignore[arg-type]
+
+
+def started(*seconds: float) -> dict[str, Rehearsed]:
+    return {name: Rehearsed(taken, 1) for name, taken in zip(("one", "two", "three"), seconds, strict=False)}
+
+
+def test_a_share_for_finalists_is_kept_for_short_starts_and_not_where_three_launches_need_all_of_it() -> None:
+    short = plan_commands(asked("60s"), started(0.01, 0.01, 0.01), 0.0, 2.0)
+    assert short.reserved > 0
+    assert short.plan_from(2.0).budget_seconds == pytest.approx(56.5 * (1 - short.reserved))
+    slow = plan_commands(asked("5m"), started(4.0, 4.0, 4.0), 0.0, 20.0)
+    assert slow.plan_from(20.0).budget_seconds == slow.seconds_from(20.0)
+
+
+def test_what_slow_starts_can_show_is_not_promised_as_of_short_ones() -> None:
+    short = plan_commands(asked("5m"), started(0.01, 0.01), 0.0, 0.0)
+    slow = plan_commands(asked("5m"), started(4.0, 4.0), 0.0, 0.0)
+    assert short.resolves is not None
+    assert slow.resolves is not None
+    assert slow.resolves > 1.2 * short.resolves
+
+
+def test_the_time_that_first_starts_took_is_gone() -> None:
+    """Three launches of three starts of 5 s fit into 240 s, and no more into what is left of them."""
+    assert plan_commands(asked("240s"), started(5.0, 5.0), 0.0, 0.0).plan.fewest_rounds == commands.FEW_ROUNDS
+    with pytest.raises(
+        SettingError, match=r"^--budget 240s: too short for a verdict: a start of 'one' takes 5.0 s$"
+    ) as caught:
+        plan_commands(asked("240s"), started(5.0, 5.0), 0.0, 60.0)
+    would_do = (caught.value.hint or "").split()[1]
+    assert plan_commands(asked(would_do), started(5.0, 5.0), 0.0, 60.0).plan.fewest_rounds >= commands.FEW_ROUNDS
+
+
+def test_what_prepares_a_start_is_part_of_its_time(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    """A start of 1 ms that 6 s of preparation come before cannot be measured in a minute."""
+
+    def rehearse(arms: list[Arm], _plan: Plan) -> dict[str, tuple[Opened, Reading, float]]:
+        return {arm.name: (Opened(0.0), Reading(0.001, 1, 0.001), 6.0) for arm in arms}
+
+    monkeypatch.setattr(commands, "rehearse", rehearse)
+    with_it = commands._rehearse(asked("60s", prepare=("true",)), tmp_path)  # type: ignore[arg-type]
+    assert {one.seconds for one in with_it.values()} == {6.0}
+    assert plan_commands(asked("quick"), with_it, 0.0, 0.0).plan.patience_seconds >= 5 * 6.0
+    with pytest.raises(SettingError, match="too short for a verdict"):
+        plan_commands(asked("60s"), with_it, 0.0, 0.0)
+    without = commands._rehearse(asked("60s"), tmp_path)  # type: ignore[arg-type]
+    assert {one.seconds for one in without.values()} == {0.001}
