@@ -253,11 +253,27 @@ def _budget(budget: str, functions: int, began: float | None = None, groups: int
     return replace(found_budget, began=began)
 
 
-def _arms(
-    places: Mapping[str, Place], inputs: Place | None, folder: Path, size: str | None, prefix: str = ""
+def arms_of(
+    places: Mapping[str, Place],
+    inputs: Place | None,
+    folder: Path,
+    size: str | None,
+    prefix: str = "",
+    path: Sequence[str] | None = None,
+    *,
+    sizes: bool = True,
 ) -> Callable[[str, Role, str], Arm]:
-    """What makes the arm of a function's label, in whose group every arm has the input called `size`."""
-    labels = [_label(name, size) for name in places]
+    """Give what makes the arm of a function's label, in whose group every arm has the same input.
+
+    Args:
+        places, inputs: by name, and what makes the arguments of a call.
+        folder: where results are written, each under its number with the `prefix`.
+        size: what stands in brackets in the labels.
+        path: where a worker looks for modules; None: where this process does.
+        sizes: whether `size` is the name of one of several inputs.
+    """
+    labels = [label_of(name, size) for name in places]
+    looked = sys.path if path is None else path
 
     def arm(label: str, role: Role, own: str) -> Arm:
         number = labels.index(label)
@@ -265,17 +281,18 @@ def _arms(
             "name": list(places)[number],
             "place": list(places.values())[number],
             "inputs": inputs,
-            "size": size,
+            "size": size if sizes else None,
             "folder": str(folder),
             "number": f"{prefix}{len(labels) if role == 'null' else number}",
-            "path": [entry or str(Path.cwd()) for entry in sys.path] + [str(Path.cwd())],
+            "path": [entry or str(Path.cwd()) for entry in looked] + [str(Path.cwd())],
         }
         return Arm(own, OPENER, payload, role, cpus=usable_cpus())
 
     return arm
 
 
-def _label(name: str, size: str | None) -> str:
+def label_of(name: str, size: str | None) -> str:
+    """Name the arm of a function: by its name, and the input's or the test's in brackets."""
     return name if size is None else f"{name} ({size})"
 
 
@@ -291,8 +308,10 @@ def _measure(
 ) -> Comparison:
     """Measure functions over one input, or over each of several that have names, in a group of its own."""
     named = {f"{at}-" if sizes else "": size for at, size in enumerate(sizes or [None])}
-    labels = {prefix: [_label(name, size) for name in places] for prefix, size in named.items()}
-    groups = [make_group(labels[prefix], _arms(places, inputs, folder, size, prefix)) for prefix, size in named.items()]
+    labels = {prefix: [label_of(name, size) for name in places] for prefix, size in named.items()}
+    groups = [
+        make_group(labels[prefix], arms_of(places, inputs, folder, size, prefix)) for prefix, size in named.items()
+    ]
 
     def check(measured: Measured) -> dict[str, str]:
         changing = [one.name for one in measured.arms if one.role != "null" and len(set(one.blocks.answer)) > 1]
@@ -318,7 +337,7 @@ def _rehearse(asked: Functions, folder: Path) -> list[str]:
 
     Raises SettingError for one that fails, with its own words.
     """
-    arm = _arms(asked.places, asked.inputs, folder, None)
+    arm = arms_of(asked.places, asked.inputs, folder, None)
     plan = Plan(patience_seconds=FIRST_CALL_SECONDS)
     with stage("calling each function once"):
         answers = rehearse([arm(name, "arm", name) for name in asked.places], plan)

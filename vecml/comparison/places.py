@@ -19,6 +19,7 @@ EXAMPLE = "for example bench.py:fast, or package.module:fast"
 TOP_LEVEL = "define it at the top level of a module or a script (in Jupyter: %%writefile functions.py, then import it)"
 
 Place = dict[str, str]
+NO_ARGUMENTS: Place = {"module": "vecml.comparison.places", "qualified": "no_arguments"}  # as what makes the inputs
 
 
 def place_of(name: str, function: Callable[..., Any]) -> Place:
@@ -45,6 +46,11 @@ def place_of(name: str, function: Callable[..., Any]) -> Place:
             raise SettingError(f"function {name!r} is not at the top level of {Path(script).name}", TOP_LEVEL)
         return {"script": str(Path(script).resolve()), "qualified": qualified}
     return {"module": module, "qualified": qualified}
+
+
+def no_arguments() -> tuple[()]:
+    """Make the arguments of a function that takes none."""
+    return ()
 
 
 def named_place(text: str, flag: str) -> Place:

@@ -35,6 +35,7 @@ from vecml.warnings import warn
 
 BUSY_CPUS = 0.25
 LOAD_SECONDS = 0.5
+CHANGED = "the environment changed meanwhile"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,7 @@ def sit(
         measured=measured,
         finals=finals,
         alone=by_itself,
-        change=f"the environment changed meanwhile: {changed[0]}" if changed else None,
+        change=f"{CHANGED}: {changed[0]}" if changed else None,
     )
 
 
