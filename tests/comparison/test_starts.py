@@ -191,6 +191,26 @@ def test_what_a_start_leaves_running_is_ended_after_the_block(start: Start, tmp_
     assert worker.finish()[0]["left_processes"] == 2
 
 
+HOPPING = """
+import os, time
+end = time.monotonic() + 0.3
+for _ in range(8):
+    if not os.fork():
+        while time.monotonic() < end:
+            if os.fork():
+                os._exit(0)
+        time.sleep(600)
+"""
+
+
+def test_what_starts_others_while_it_is_ended_is_ended_too(start: Start) -> None:
+    """Each of them lives for less than a millisecond, so that a list of them is out of date when it is read."""
+    worker = start(python(HOPPING), Plan(patience_seconds=8.0))
+    worker.block(1, 0.0)
+    assert not psutil.Process(worker.pid).children(recursive=True)
+    assert worker.finish()[0]["left_processes"] >= 8
+
+
 PARENT = """
 import json, sys
 from vecml.measure.processes import ProcessCrew

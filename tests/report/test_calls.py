@@ -9,6 +9,7 @@ from tests.made_comparison import comparison_of
 from tests.measure.made_claims import family_of
 from tests.measure.made_verdicts import arm as made_arm
 from vecml.comparison.comparison import ArmFigures, Comparison, Subject
+from vecml.comparison.comparison import figures as figures_of
 from vecml.comparison.starts import PRICE
 from vecml.report import calls
 
@@ -40,9 +41,33 @@ def test_what_the_table_does_not_say_is_told() -> None:
         "two": figures("two", 10.0, exit_codes=[0], left_processes=0),
     }
     assert calls.remarks(commands(), found) == [
-        "one: its exit code was 3, which was to be ignored",
+        "one: its exit code was 3 at times, which was to be ignored",
         "one: its starts left 2 processes behind, which were ended",
     ]
+
+
+def test_what_starts_used_and_how_they_ended_is_of_all_launches() -> None:
+    """Only the first launch had a start that failed, and the fresh launches one that left a process behind."""
+    ended = [
+        {"starts": 10, "user_seconds": 0.2, "system_seconds": 0.01, "exit_codes": [0, 3], "left_processes": 0},
+        {"starts": 30, "user_seconds": 0.1, "system_seconds": 0.03, "exit_codes": [0], "left_processes": 1},
+    ]
+
+    def with_facts(arm: Any) -> Any:
+        launches = zip(arm.launches, [ended[0], *[ended[1]] * (len(arm.launches) - 1)], strict=True)
+        return replace(arm, launches=tuple(replace(one, facts=facts) for one, facts in launches))
+
+    found = commands()
+    arms = tuple(with_facts(arm) if arm.role != "limit" else arm for arm in found.measured.arms)
+    again = replace(found.measured, arms=tuple(arm for arm in arms if arm.name == "two"))
+    comparison = replace(found, measured=replace(found.measured, arms=arms), alone=again)
+    one, two = figures_of(comparison)
+    launches = len(arms[0].launches)
+    starts = 10 + 30 * (launches - 1)
+    assert one.facts["starts"] == starts
+    assert one.facts["user_seconds"] == pytest.approx((2 + 3 * (launches - 1)) / starts)
+    assert one.facts["exit_codes"] == [0, 3]
+    assert (one.facts["left_processes"], two.facts["left_processes"]) == (launches - 1, 2 * (launches - 1))
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ class ArmFigures:
             more than `rules.rare_size`, so that it has rare slow calls; else 0.
         cpus_used: CPU time over wall time in its blocks; None where it is unknown.
         precision_used: the precision in which it really computed.
-        facts: what its last launch reported: thread pools and checks.
+        facts: what its last launch reported: thread pools and checks; of a command what all its launches did.
         fresh_rows_per_s: rows a second at the median block of its fresh launches, which its verdict comes from; None
             where it was not measured afresh.
         alone_ratio: its rate in a launch of its own over that of its fresh launches; None where it was not measured
@@ -286,8 +286,29 @@ def _figures(
         slow_call_excess=_slow_calls(comparison, arm),
         cpus_used=_cpus_used(arm),
         precision_used=facts.get("precision_used"),
-        facts=facts,
+        facts=facts if "starts" not in facts else {**facts, **_of_all_starts(comparison, arm)},
     )
+
+
+def _of_all_starts(comparison: Comparison, arm: ArmMeasurement) -> dict[str, Any]:
+    """What the kernel counted of a command's timed starts, as the mean of a start; and how all its starts ended.
+
+    How they ended is told of the fresh launches as well.
+    """
+    counted = [(launch.facts, int(launch.facts["starts"])) for launch in arm.launches]
+    starts = max(1, sum(number for _, number in counted))
+    parts = [part for part in (comparison.finals, comparison.alone) if part is not None]
+    again = [one for part in parts for one in part.arms if one.name == arm.name and one.role == arm.role]
+    ended = [launch.facts for one in (arm, *again) for launch in one.launches]
+    return {
+        "starts": starts,
+        **{
+            name: sum(facts[name] * number for facts, number in counted) / starts
+            for name in ("user_seconds", "system_seconds")
+        },
+        "exit_codes": sorted({code for facts in ended for code in facts["exit_codes"]}),
+        "left_processes": sum(facts["left_processes"] for facts in ended),
+    }
 
 
 def _rate_interval(arm: ArmMeasurement, rows: int) -> dict[str, float]:

@@ -25,6 +25,7 @@ PRICE = f"limit: starting a process ({EMPTY})"  # the arm that shows what the st
 SIGNALS = (signal.SIGPIPE, signal.SIGTERM, signal.SIGXFSZ)  # that Python or the worker treats as no command expects
 READ_BYTES = 1 << 20
 SAMPLE_SECONDS = 0.005
+END_SECONDS = 0.001  # between two looks for what has not ended yet
 ORPHAN = 'exec 3<&0; "$@" <&3 3<&- &'  # a command in the background of a shell that ends
 LAST_BYTES = 1 << 16  # of standard error, among which the last line is
 
@@ -82,14 +83,13 @@ class CommandWork(Work):
 
     def rest(self) -> None:
         """End what the starts have left running, so that it does not disturb the next arm."""
-        strays = tree.descendants(os.getpid())
-        tree.end(strays)
-        self._left += len(strays)
-        while strays:
-            try:
-                os.waitpid(-1, 0)
-            except ChildProcessError:
-                return
+        left: set[int] = set()
+        while strays := tree.descendants(os.getpid()):  # looked for again: one may start others before it is ended
+            tree.end(strays)
+            left.update(strays)
+            if not tree.reap():
+                time.sleep(END_SECONDS)
+        self._left += len(left)
 
     def prepare(self) -> None:
         if self._asked["prepare"] is not None:
@@ -125,7 +125,7 @@ class CommandWork(Work):
             "starts": self._starts,
             "user_seconds": self._user / starts,
             "system_seconds": self._system / starts,
-            "exit_codes": sorted(self._codes or {0}),
+            "exit_codes": sorted(self._codes),
             "left_processes": self._left,
         }
 
@@ -143,8 +143,9 @@ class CommandWork(Work):
         self._starts += 1
         self._user += used.ru_utime
         self._system += used.ru_stime
-        if status:
-            self._failed(os.waitstatus_to_exitcode(status))
+        self._codes.add(code := os.waitstatus_to_exitcode(status))
+        if code and not self._asked["ignore_failure"]:
+            raise ArmError(f"it {self._words(code)}")
         return used.ru_maxrss
 
     def _sample(self) -> None:
@@ -169,11 +170,6 @@ class CommandWork(Work):
             self._peak = max(self._peak, sum(tree.memory(pid) for pid in own))
             time.sleep(SAMPLE_SECONDS)
         self._peak = max(self._peak, 1024 * self._wait(orphans[0]))
-
-    def _failed(self, code: int) -> None:
-        self._codes.add(code)
-        if not self._asked["ignore_failure"]:
-            raise ArmError(f"it {self._words(code)}")
 
     def _words(self, code: int) -> str:
         if code < 0:

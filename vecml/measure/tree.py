@@ -37,6 +37,15 @@ def end(pids: Sequence[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def reap() -> int:
+    """Take note of all children of this process that have ended, and return their number."""
+    number = 0
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            number += 1
+    return number
+
+
 def memory(pid: int, root: Path = ROOT) -> int:
     """Bytes that a process has resident now; 0 where that is unknown."""
     found = re.search(r"^VmRSS:\s+([0-9]+) kB", read_text(root / f"proc/{pid}/status") or "", re.MULTILINE)

@@ -41,7 +41,9 @@ def remarks(comparison: Comparison, arms: Mapping[str, ArmFigures]) -> list[str]
     for arm in arms.values():
         codes = [code for code in arm.facts.get("exit_codes") or () if code != 0]
         if codes:
-            lines.append(f"{arm.name}: its exit code was {' or '.join(map(str, codes))}, which was to be ignored")
+            times = " at times" if 0 in arm.facts["exit_codes"] else ""
+            told = " or ".join(map(str, codes))
+            lines.append(f"{arm.name}: its exit code was {told}{times}, which was to be ignored")
         left = _number(arm.facts, "left_processes")
         if left:
             lines.append(f"{arm.name}: its starts left {count(int(left), 'process')} behind, which were ended")
