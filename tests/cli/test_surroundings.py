@@ -47,6 +47,37 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path) -> None:
     assert "Traceback" not in found.stderr
 
 
+@pytest.mark.parametrize("command", ["--version", "run --help", "champion --nosuch"])
+def test_a_reader_that_has_enough_ends_it_quietly(tmp_path: Path, command: str) -> None:
+    """Like other programs' in a pipe to `head`: no word, and the exit code of SIGPIPE; an error keeps its own."""
+    found = ended(f"$VECML {command} | true; exit ${{PIPESTATUS[0]}}", tmp_path)
+    if "--nosuch" in command:
+        assert found.returncode == 2
+        assert found.stderr.startswith("error: No such option")
+    else:
+        assert (found.returncode, found.stderr) == (141, "")
+
+
+def test_a_reader_that_has_enough_of_a_table(tmp_path: Path) -> None:
+    code = (
+        "import time; from vecml.cli import app; from vecml.cli.terminal import console;"
+        " app.check_current_folder = lambda: (time.sleep(0.5), console().print('a'));"
+        " app.main()"
+    )
+    found = ended(f'{sys.executable} -P -c "{code}" | true; exit ${{PIPESTATUS[0]}}', tmp_path)
+    assert (found.returncode, found.stderr) == (141, "")
+
+
+def test_another_broken_pipe_is_an_error(tmp_path: Path) -> None:
+    code = (
+        "import os; from vecml.cli import app; app.check_current_folder = lambda: os.write(os.dup(write), b'x');"
+        " read, write = os.pipe(); os.close(read); app.main()"
+    )
+    found = ended(f'{sys.executable} -P -c "{code}" | cat; exit ${{PIPESTATUS[0]}}', tmp_path)
+    assert found.returncode == 70
+    assert "Broken pipe" in found.stderr
+
+
 def test_a_log_that_is_full_ends_nothing(tmp_path: Path) -> None:
     found = ended("$VECML --nosuch 2>/dev/full", tmp_path)
     assert found.returncode == 2

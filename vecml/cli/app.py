@@ -1,7 +1,8 @@
 """The command's front door: subcommands, and how errors and interrupts end a process.
 
 Exit codes: 0 it ran; 1 and 3 a check was missed, or could not be decided (`qualify`); 2 wrong use or bad input; 70 a
-fault of vecml itself; 130 interrupted; 143 terminated. Nothing heavy is imported here, so that help comes at once.
+fault of vecml itself; 130 interrupted; 141 whoever read the output has ended, as `head` does; 143 terminated.
+Nothing heavy is imported here, so that help comes at once.
 """
 
 import gc
@@ -32,12 +33,13 @@ from vecml.cli import (
     ui,
     up,
 )
-from vecml.cli.surroundings import check_current_folder, settle, unwritten
+from vecml.cli.surroundings import check_current_folder, reader_is_gone, settle, unwritten
 from vecml.cli.terminal import show_error
 from vecml.errors import SettingError, VecmlError, interrupted, one_line
 
 INTERRUPTED = 130
 SIGNALLED = 128
+UNREAD = SIGNALLED + 13  # SIGPIPE, as a shell shows it for other programs
 FAILED = 70  # sysexits.h: an internal software error
 # The base of typer's usage errors; typer itself exports only this one of those that are derived from it.
 UsageError: type[Any] = typer.BadParameter.mro()[1]
@@ -95,7 +97,9 @@ def main() -> None:
             show_error(VecmlError("interrupted"))
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else FAILED
-        if code > SIGNALLED:
+        if isinstance(error.__context__, BrokenPipeError):  # rich and typer say no more of it
+            code = _failed(error.__context__, debug)
+        elif code > SIGNALLED:
             show_error(VecmlError(f"ended by {signal.Signals(code - SIGNALLED).name}"))
     except VecmlError as error:
         code = _ended(error, debug)
@@ -126,6 +130,8 @@ def _failed(error: Exception, debug: bool) -> int:
     if interrupted(error):
         show_error(VecmlError("interrupted"))
         return INTERRUPTED
+    if reader_is_gone(error):
+        return UNREAD
     if isinstance(error, OSError) and (printing := unwritten(error)):
         return _ended(printing, debug)
     text = one_line(error, named=True, whole=True, limit=None)

@@ -5,7 +5,9 @@ import errno
 import io
 import os
 import signal
+import stat
 import sys
+from pathlib import Path
 from typing import Any
 
 from vecml.errors import SettingError, StoreError
@@ -18,6 +20,7 @@ PLAIN = str.maketrans(
 HANDLER = "vecml.plain"
 UNWRITABLE = (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EFBIG, errno.EDQUOT)
 WIDEST = 10_000  # columns of a terminal
+_printed_to_a_pipe = False  # when this process began
 
 
 def settle() -> None:
@@ -37,6 +40,8 @@ def settle() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)  # it takes the lowest free number
+    global _printed_to_a_pipe  # noqa: PLW0603 -- rich puts another file in its place when the pipe breaks
+    _printed_to_a_pipe = _is_pipe(os.fstat(1))
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 -- it stays open
     for name, number in (("stdout", 1), ("stderr", 2)):
@@ -74,8 +79,40 @@ def check_current_folder() -> None:
         raise SettingError("the current folder is not there any more", "go to another one: cd ~") from None
 
 
+def reader_is_gone(error: BaseException | None) -> bool:
+    """Whether an error came because whoever read standard output has ended, as `head` does once it has its lines.
+
+    What could not be written is thrown away. A broken pipe to anybody else is an error like any other.
+    """
+    while error is not None and not isinstance(error, BrokenPipeError):
+        error = error.__cause__ or error.__context__
+    if error is None:
+        return False
+    now, nowhere = os.fstat(1), Path(os.devnull).stat()
+    if stat.S_ISCHR(now.st_mode) and now.st_rdev == nowhere.st_rdev:  # rich has thrown it away already
+        return _printed_to_a_pipe
+    if not _is_pipe(now):
+        return False
+    try:
+        os.write(1, b"\n")
+    except BrokenPipeError:
+        _throw_away()
+        return True
+    return False
+
+
+def _is_pipe(found: os.stat_result) -> bool:
+    return stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode)
+
+
+def _throw_away() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
 def unwritten(error: OSError) -> StoreError | None:
-    """The error in words where it is standard output's: its disk is full, or whoever reads it has ended. Else None.
+    """The error in words where it is standard output's, whose disk is full, say. Else None.
 
     What could not be written is thrown away, so that the interpreter does not try again when it ends.
     """
@@ -84,9 +121,7 @@ def unwritten(error: OSError) -> StoreError | None:
     try:
         os.write(1, b"\n")  # Python's own stream may have thrown away what it could not write
     except OSError as again:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)
+        _throw_away()
         return StoreError(
             f"what the command prints cannot be written: {again.strerror}", "its work is done; see: vecml leaderboard"
         )
