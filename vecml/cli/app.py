@@ -1,8 +1,8 @@
 """The command's front door: subcommands, and how errors and interrupts end a process.
 
-Exit codes: 0 it ran; 1 and 3 a check was missed, or could not be decided (`qualify`); 2 wrong use or bad input; 70 a
-fault of vecml itself; 130 interrupted; 141 whoever read the output has ended, as `head` does; 143 terminated.
-Nothing heavy is imported here, so that help comes at once.
+Exit codes: 0 it ran; 1 and 3 a check was missed, or could not be decided (`qualify`, `compare --fail-if`); 2 wrong use
+or bad input; 70 a fault of vecml itself; 130 interrupted; 141 whoever read the output has ended, as `head` does; 143
+terminated. Nothing heavy is imported here, so that help comes at once.
 """
 
 import gc

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vecml.cli import fail_if as fail_if_
 from vecml.cli.compare_calls import CALLS, calls_asked
 from vecml.cli.options import Fields, MaxMemory, command, is_printed, option, output_file
 from vecml.cli.run import refuse_idle_flags
@@ -72,6 +73,7 @@ def compare(
     markdown: Annotated[bool, option(MARKDOWN_TEXT, None, "--markdown", panel=MEASURING)] = False,
     from_: Annotated[Path | None, option(FROM_TEXT, "FILE", "--from", panel=MEASURING)] = None,
     fresh: Annotated[bool, option(FRESH_TEXT, None, "--fresh", panel=MEASURING)] = False,
+    fail_if: Annotated[str | None, option(fail_if_.TEXT, "WHAT", "--fail-if", panel=MEASURING)] = None,
     max_memory: MaxMemory = None,  # noqa: ARG001 -- its callback sets it
 ) -> None:
     """Compare ways to run a model's inference, commands, or functions, and say which differences are real.
@@ -79,12 +81,13 @@ def compare(
     Each of them runs in worker processes of its own, several times afresh, in turns of balanced random order; labels
     are held to a float64 reference. It is tracked in MLflow: a parent run, and a run for each of them.
     """
+    demand = fail_if_.checked(fail_if)
     if from_ is not None:
         given = [*own, *training, *calls, *(["config"] if config else []), *(["quick"] if quick else [])]
         for name in [*given, *(["fresh"] if fresh else [])]:
             told = "a command" if name == "commands" else flag(name)
             raise SettingError(f"{told} with --from: nothing is measured", f"leave out {told.replace('a ', 'the ')}")
-        _recompute(from_, json, markdown=markdown)
+        fail_if_.leave(_recompute(from_, json, markdown=markdown), demand, fail_if)
         return
     if calls:
         wanted = calls_asked(calls, own, training, config, quick=quick)
@@ -95,6 +98,7 @@ def compare(
         asked = _asked(own, training, read_comparison_file(config, own) if config else {})
         result, address = _tracked(partial(_measure, asked), json, fresh=fresh)
     _show(result, json, address, markdown=markdown)
+    fail_if_.leave(result, demand, fail_if)
 
 
 def _asked(own: dict[str, Any], training: dict[str, Any], file: Mapping[str, Any]) -> ComparisonConfig:
@@ -194,7 +198,7 @@ def _tracked(measure: Callable[..., tuple[Any, Any]], json: Path | None, *, fres
         return comparison, writer.run.url
 
 
-def _recompute(path: Path, json: Path | None, *, markdown: bool) -> None:
+def _recompute(path: Path, json: Path | None, *, markdown: bool) -> Any:
     from vecml.atomic import write_bytes
     from vecml.comparison.document import from_json, to_json
 
@@ -208,6 +212,7 @@ def _recompute(path: Path, json: Path | None, *, markdown: bool) -> None:
     if json is not None and not is_printed(json):
         write_bytes(json, to_json(comparison).encode())
     _show(comparison, json, None, markdown=markdown)
+    return comparison
 
 
 def _show(comparison: Any, json: Path | None, address: str | None, *, markdown: bool = False) -> None:
