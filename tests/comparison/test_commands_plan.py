@@ -25,6 +25,11 @@ def test_a_share_for_finalists_is_kept_for_short_starts_and_not_where_three_laun
     assert slow.plan_from(20.0).budget_seconds == slow.seconds_from(20.0)
 
 
+def test_a_budget_that_is_too_short_is_refused_for_so_many_commands() -> None:
+    with pytest.raises(SettingError, match=r"^--budget 3s: too short for a verdict on 2 commands$"):
+        plan_commands(asked("3s"), started(0.01, 0.01), 0.0, 0.0)
+
+
 def test_what_slow_starts_can_show_is_not_promised_as_of_short_ones() -> None:
     short = plan_commands(asked("5m"), started(0.01, 0.01), 0.0, 0.0)
     slow = plan_commands(asked("5m"), started(4.0, 4.0), 0.0, 0.0)

@@ -93,7 +93,7 @@ def check_budget(text: str) -> None:
         seconds_of(text)
 
 
-def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key: str) -> Budget:
+def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key: str, noun: str = "setting") -> Budget:
     """Plan the launches and rounds for a budget.
 
     Args:
@@ -101,6 +101,7 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key
         groups: for each group of arms, how many take part in every round, and how many measure a limit.
         arms: number of arms that share the significance level.
         machine_key: of the machine, whose noise and rules decide what can be told apart.
+        noun: what an arm is called where the budget is refused.
 
     Raises SettingError for a budget in which no verdict can be reached, with one that would do.
     """
@@ -112,7 +113,7 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key
     if seconds is not None and seconds < least:
         enough = 10 * math.ceil(1.2 * least / 10)
         raise SettingError(
-            f"--budget {text}: too short for a verdict on {arms + 1} settings",
+            f"--budget {text}: too short for a verdict on {arms + 1} {noun}s",
             f"--budget {enough}s would do; --quick gives figures without a verdict",
         )
     reserved = FINALS_SHARE if arms > 1 and (seconds or AUTO_SECONDS) * (1 - FINALS_SHARE) >= least else 0.0

@@ -109,7 +109,7 @@ def plan_commands(asked: Commands, rehearsed: Mapping[str, Rehearsed], began: fl
     Raises SettingError for a budget in which no verdict can be reached, with one that would do.
     """
     environment, number = describe(), len(rehearsed)
-    found = make_budget(asked.budget, [(number + 1, 1)], number - 1, environment.machine_key)
+    found = make_budget(asked.budget, [(number + 1, 1)], number - 1, environment.machine_key, "command")
     found = dataclasses.replace(found, began=began)
     taken = [one.seconds for one in rehearsed.values()]
     a_round = sum(taken) + taken[0]  # the baseline has a copy

@@ -249,7 +249,7 @@ def _check_names(functions: Mapping[str, Any], baseline: str | None) -> str:
 
 
 def _budget(budget: str, functions: int, began: float | None = None, groups: int = 1) -> Budget:
-    found_budget = make_budget(budget, [(functions + 1, 0)] * groups, functions - 1, describe().machine_key)
+    found_budget = make_budget(budget, [(functions + 1, 0)] * groups, functions - 1, describe().machine_key, "function")
     return replace(found_budget, began=began)
 
 
