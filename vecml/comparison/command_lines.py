@@ -15,10 +15,19 @@ from typing import Any
 
 from vecml.errors import SettingError
 from vecml.numbers import count
+from vecml.passwords import without_passwords
 
 NO_SHELL = "none"
 OPERATOR = re.compile(r"[|&;<>()]+")
 TWICE = "--command a='CMD' --command b='CMD'"
+
+
+_HIDDEN = r"password|passwd|passphrase|token|secret|api[-_]?key|access[-_]?key|credentials?"
+# A value after such a name: PGPASSWORD=..., --api-key=..., --token ..., and a header's `Authorization: Bearer ...`.
+SECRET = re.compile(
+    rf"""(?ix) ( (?<![\w-]) (?: [\w-]*? (?:{_HIDDEN}) = | --(?:[\w-]+-)? (?:{_HIDDEN}) \s+ | authorization:\s*\w+\s+ ) )
+    ( '[^']*' | "[^"]*" | [^\s'"&]+ )"""
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +80,7 @@ class Line:
 
 
 def named_commands(positional: Sequence[str], named: Sequence[str], baseline: str | None) -> dict[str, str]:
-    """The commands by name, the baseline first: a command without a name is called by its text.
+    """The commands by name, the baseline first: a command without a name is called by its text, without its passwords.
 
     Args:
         positional: texts.
@@ -80,14 +89,14 @@ def named_commands(positional: Sequence[str], named: Sequence[str], baseline: st
 
     Raises SettingError for an empty one, a name that is there twice, one command alone and an unknown baseline.
     """
-    pairs = [(" ".join(text.split()), text) for text in positional]
+    pairs = [(recorded_text(" ".join(text.split())), text) for text in positional]
     for one in named:
         name, mark, text = one.partition("=")
         if not mark or not name.strip() or not text.strip():
             raise SettingError(
                 f"--command {one}: not of the form NAME='COMMAND'", "for example --command old='./a.out'"
             )
-        pairs.append((name.strip(), text))
+        pairs.append((recorded_text(name.strip()), text))
     found: dict[str, str] = {}
     for name, text in pairs:
         if not name:
@@ -100,10 +109,19 @@ def named_commands(positional: Sequence[str], named: Sequence[str], baseline: st
             f"{count(len(found), 'command')}: a comparison needs two or more",
             f"put each in quotes: vecml compare -- {shlex.quote(next(iter(found)))} 'ANOTHER COMMAND'",
         )
+    baseline = None if baseline is None else recorded_text(baseline)
     if baseline is not None and baseline not in found:
         raise SettingError(f"--baseline {baseline}: it is none of the commands", f"choose from {', '.join(found)}")
     first = baseline or next(iter(found))
     return {first: found[first], **found}
+
+
+def recorded_text(text: str) -> str:
+    """A command as it may be recorded and shown to others: without passwords and tokens, and with bytes that are no
+    text as question marks.
+    """
+    bare = SECRET.sub(r"\1***", without_passwords(text))
+    return bare.encode("utf-8", "replace").decode()
 
 
 def check(asked: Commands) -> None:

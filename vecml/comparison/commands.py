@@ -30,7 +30,7 @@ from vecml.comparison.budget import (
     make_budget,
     seconds_of,
 )
-from vecml.comparison.command_lines import Commands, Line, check, line_of
+from vecml.comparison.command_lines import Commands, Line, check, line_of, recorded_text
 from vecml.comparison.compare import QUOTA_BLOCK_SECONDS
 from vecml.comparison.comparison import COMMANDS, Comparison, Subject
 from vecml.comparison.files import shared_folder
@@ -183,6 +183,7 @@ def _arm(
     names = list(asked.texts)
     prepare = asked.prepare_of(names.index(name))
     told = {
+        "command": asked.texts[name],
         "shell": asked.shell,
         "prepare": prepare,
         "stdin": None if asked.stdin is None else str(asked.stdin),
@@ -198,7 +199,7 @@ def _arm(
         "same_file": None if asked.same_file is None else str(asked.same_file.absolute()),
         "ignore_failure": asked.ignore_failure,
         "sample": sample,
-        "facts": {"command": asked.texts[name], **{key: value for key, value in told.items() if value}},
+        "facts": {key: recorded_text(value) for key, value in told.items() if value},
     }
     return Arm(label, OPENER, payload, role, cpus, starts_processes=True)
 
