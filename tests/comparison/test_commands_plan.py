@@ -2,7 +2,8 @@
 
 import pytest
 
-from vecml.comparison import commands
+from vecml.comparison import commands, functions
+from vecml.comparison.budget import FEW_ROUNDS
 from vecml.comparison.command_lines import Commands
 from vecml.comparison.commands import Rehearsed, plan_commands
 from vecml.errors import SettingError
@@ -40,13 +41,13 @@ def test_what_slow_starts_can_show_is_not_promised_as_of_short_ones() -> None:
 
 def test_the_time_that_first_starts_took_is_gone() -> None:
     """Three launches of three starts of 5 s fit into 240 s, and no more into what is left of them."""
-    assert plan_commands(asked("240s"), started(5.0, 5.0), 0.0, 0.0).plan.fewest_rounds == commands.FEW_ROUNDS
+    assert plan_commands(asked("240s"), started(5.0, 5.0), 0.0, 0.0).plan.fewest_rounds == FEW_ROUNDS
     with pytest.raises(
         SettingError, match=r"^--budget 240s: too short for a verdict: a start of 'one' takes 5.0 s$"
     ) as caught:
         plan_commands(asked("240s"), started(5.0, 5.0), 0.0, 60.0)
     would_do = (caught.value.hint or "").split()[1]
-    assert plan_commands(asked(would_do), started(5.0, 5.0), 0.0, 60.0).plan.fewest_rounds >= commands.FEW_ROUNDS
+    assert plan_commands(asked(would_do), started(5.0, 5.0), 0.0, 60.0).plan.fewest_rounds >= FEW_ROUNDS
 
 
 def test_what_prepares_a_start_is_part_of_its_time(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
@@ -63,3 +64,13 @@ def test_what_prepares_a_start_is_part_of_its_time(monkeypatch: pytest.MonkeyPat
         plan_commands(asked("60s"), with_it, 0.0, 0.0)
     without = commands._rehearse(asked("60s"), tmp_path)  # type: ignore[arg-type]
     assert {one.seconds for one in without.values()} == {0.001}
+
+
+def test_slow_functions_are_warmed_up_by_one_call_or_refused_at_once() -> None:
+    """Five calls of 7 s did not fit into a worker's patience, and half a minute was measured for nothing."""
+    assert functions._budget("60s", 2, 0.0, taken={"a": 0.1, "b": 0.2}).plan.warm_calls == Plan.warm_calls
+    slow = functions._budget("10m", 2, taken={"a": 7.0, "b": 7.0})
+    assert slow.plan.warm_calls == 1
+    assert slow.plan.patience_seconds >= 5 * 5 * 7.0
+    with pytest.raises(SettingError, match=r"^--budget 60s: too short for a verdict: a call of 'a' takes 7.0 s$"):
+        functions._budget("60s", 2, taken={"a": 7.0, "b": 7.0})

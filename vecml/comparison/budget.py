@@ -7,6 +7,7 @@ machine is assumed.
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,8 @@ LAUNCH_SD = 0.03  # of a launch's estimate, log scale, before the machine was qu
 WORKER_SECONDS = 0.9
 TURN_SECONDS = 0.075  # a block of 50 ms, the neighbours' rest, the pipe
 QUICK_ROUNDS = 12
+QUICK_SECONDS = 20.0  # that the rounds of a quick look take about, where calls are long
+FEW_ROUNDS = 3  # of a launch, where a call takes long
 ROUNDS = 20  # of a launch: more blocks of the same processes say little, and the time is better spent on fresh ones
 MOST_LAUNCHES = 30
 END_SECONDS = 1.5  # the machine's load afterwards, the verdicts, the tracking
@@ -136,28 +139,55 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key
     return Budget(plan, text, resolves, source, reserved=reserved, least_seconds=least)
 
 
-def for_slow_arms(budget: Budget, least: float, left: float, arms: int, machine_key: str) -> Budget:
-    """Lower what a budget promises where the fewest launches of slow arms take `least` of the `left` seconds.
+def for_slow_calls(
+    budget: Budget, taken: Mapping[str, float], now: float, machine_key: str, noun: str = "call", groups: int = 1
+) -> Budget:
+    """Fit a budget that was made for short calls to calls that take so long, in the time that is left of it.
 
     Args:
-        budget: as `make_budget` gives it for arms whose calls are short.
-        least, left: seconds.
-        arms: number of arms that share the significance level.
-        machine_key: as there.
+        budget: of `make_budget`, with the fewest calls that warm an arm up, and with its beginning.
+        taken: seconds of a warm call by the arm's name, the baseline, which has a copy, first.
+        now: by time.perf_counter.
+        machine_key: as for `make_budget`.
+        noun: what a call is called where the budget is refused.
+        groups: number of groups that all these arms are in.
 
-    Nothing is reserved for finalists where the fewest launches need the time themselves.
+    Nothing is reserved for finalists where the fewest launches need the time themselves. Raises SettingError for a
+    budget in which no verdict can be reached, with one that would do.
     """
-    if budget.resolves is None:
-        return budget
+    number, slowest = len(taken), max(taken, key=lambda name: taken[name])
+    a_round = groups * (sum(taken.values()) + next(iter(taken.values())))
+    plan, left = budget.plan, budget.seconds_from(now)
+    plan = dataclasses.replace(
+        plan, patience_seconds=max(plan.patience_seconds, 5 * (plan.warm_calls + 4) * taken[slowest])
+    )
+    if left is None:
+        rounds = max(FEW_ROUNDS, min(QUICK_ROUNDS, int(QUICK_SECONDS / max(a_round, 1e-9))))
+        return dataclasses.replace(budget, plan=dataclasses.replace(plan, rounds=rounds))
+
+    def least_with(rounds: int) -> float:  # workers, first calls, warm-up, blocks
+        workers = groups * (number + 1) * WORKER_SECONDS / 2
+        return FEWEST_LAUNCHES * (workers + (1 + plan.warm_calls + rounds) * a_round)
+
+    fewest = plan.fewest_rounds if least_with(plan.fewest_rounds) <= left else FEW_ROUNDS
+    least = least_with(fewest)
+    if least > left:
+        spent = 0.0 if budget.began is None else now - budget.began
+        enough = min(least / LEAST_SHARE, least + spent + END_SECONDS)
+        raise SettingError(
+            f"--budget {budget.text}: too short for a verdict: a {noun} of {slowest!r} takes {taken[slowest]:.1f} s",
+            f"--budget {10 * math.ceil(1.2 * enough / 10)}s would do; --quick gives figures without a verdict",
+        )
     first = left * (1 - budget.reserved)
     launches = int((first if first >= least else left) * FEWEST_LAUNCHES / least)
-    launches = max(FEWEST_LAUNCHES, min(budget.plan.launches, launches))
+    launches = max(FEWEST_LAUNCHES, min(plan.launches, launches))
     rules = machine_rules(machine_key)
-    level = shared_level(rules, arms, stops_by_width=budget.plan.most_launches > budget.plan.launches)
+    level = shared_level(rules, number - 1, stops_by_width=plan.most_launches > plan.launches)
     smallest = smallest_detectable(launch_sd(machine_key)[0], launches, level, gate=math.log1p(rules.gate))
     return dataclasses.replace(
         budget,
-        resolves=max(budget.resolves, math.expm1(smallest)),
+        plan=dataclasses.replace(plan, fewest_rounds=fewest),
+        resolves=max(budget.resolves or 0.0, math.expm1(smallest)),
         least_seconds=max(budget.least_seconds, least),
     )
 

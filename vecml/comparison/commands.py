@@ -19,14 +19,10 @@ from typing import Any
 
 from vecml.comparison.arms import make_group
 from vecml.comparison.budget import (
-    END_SECONDS,
-    LEAST_SHARE,
     QUICK,
-    QUICK_ROUNDS,
-    WORKER_SECONDS,
     Budget,
     check_budget,
-    for_slow_arms,
+    for_slow_calls,
     make_budget,
     seconds_of,
 )
@@ -42,14 +38,11 @@ from vecml.comparison.unfinished import Kept, comparison_of, measured_before, un
 from vecml.device import usable_cpus
 from vecml.environment import describe
 from vecml.errors import SettingError
-from vecml.measure.coordinator import FEWEST_LAUNCHES
 from vecml.measure.records import Arm, Measured, Plan, Role
 from vecml.progress import stage
 from vecml.warnings import warn
 
 WARM_SECONDS = 0.1
-FEW_ROUNDS = 3  # of a launch, where a start takes long
-QUICK_SECONDS = 20.0
 LONGEST_START = 600.0  # that is waited for where the budget is no time
 
 
@@ -104,46 +97,26 @@ def compare_commands(
 
 
 def plan_commands(asked: Commands, rehearsed: Mapping[str, Rehearsed], began: float, now: float) -> Budget:
-    """How much a budget, which began at `began`, lets us measure from `now` on of commands whose starts take so long.
+    """Plan how much the budget lets us measure.
+
+    Args:
+        asked: the commands.
+        rehearsed: the first start of each of them.
+        began, now: when the budget began to run, and what time it is, by time.perf_counter.
 
     Raises SettingError for a budget in which no verdict can be reached, with one that would do.
     """
     environment, number = describe(), len(rehearsed)
     found = make_budget(asked.budget, [(number + 1, 1)], number - 1, environment.machine_key, "command")
-    found = dataclasses.replace(found, began=began)
-    taken = [one.seconds for one in rehearsed.values()]
-    a_round = sum(taken) + taken[0]  # the baseline has a copy
-    warm, left, fewest = asked.warmup or 1, found.seconds_from(now), Plan.fewest_rounds
-    rounds = found.plan.rounds
-    if left is None:
-        rounds = max(FEW_ROUNDS, min(QUICK_ROUNDS, int(QUICK_SECONDS / max(a_round, 1e-9))))
-    else:
-        if _least(a_round, warm, fewest, number) > left:
-            fewest = FEW_ROUNDS
-        if (least := _least(a_round, warm, fewest, number)) > left:
-            longest = max(rehearsed, key=lambda name: rehearsed[name].seconds)
-            enough = min(least / LEAST_SHARE, least + now - began + END_SECONDS)
-            raise SettingError(
-                f"--budget {asked.budget}: too short for a verdict: a start of {longest!r} takes"
-                f" {rehearsed[longest].seconds:.1f} s",
-                f"--budget {10 * math.ceil(1.2 * enough / 10)}s would do; --quick gives figures without a verdict",
-            )
-        found = for_slow_arms(found, least, left, number - 1, environment.machine_key)
     plan = dataclasses.replace(
         found.plan,
-        rounds=rounds,
-        fewest_rounds=fewest,
         block_seconds=Plan.block_seconds if environment.cpu_quota is None else QUOTA_BLOCK_SECONDS,
-        warm_calls=warm,
+        warm_calls=asked.warmup or 1,
         warm_seconds=WARM_SECONDS,
-        patience_seconds=max(found.plan.patience_seconds, (warm + 4) * 5 * max(taken)),
     )
-    return dataclasses.replace(found, plan=plan)
-
-
-def _least(a_round: float, warm: int, rounds: int, number: int) -> float:
-    """Seconds that the fewest launches take with so many rounds: workers, first starts, warm-up, blocks."""
-    return FEWEST_LAUNCHES * ((number + 1) * WORKER_SECONDS / 2 + (1 + warm + rounds) * a_round)
+    found = dataclasses.replace(found, plan=plan, began=began)
+    taken = {name: one.seconds for name, one in rehearsed.items()}
+    return for_slow_calls(found, taken, now, environment.machine_key, "start")
 
 
 def _measure(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.comparison.arms import make_group
-from vecml.comparison.budget import Budget, check_budget, make_budget
+from vecml.comparison.budget import Budget, check_budget, for_slow_calls, make_budget
 from vecml.comparison.comparison import FUNCTIONS, Comparison, Subject
 from vecml.comparison.files import shared_folder
 from vecml.comparison.places import Place, found, named_place, place_of
@@ -36,6 +36,7 @@ from vecml.warnings import warn
 
 OPENER = "vecml.comparison.functions:FunctionWork"
 CHANGING = "its result changed from call to call over the same input"
+SLOW_SECONDS = 1.0  # of a call: from here on the plan depends on what calls take
 FIRST_CALL_SECONDS = 600.0  # that a first call, with its imports and its inputs, is waited for
 
 
@@ -176,8 +177,9 @@ def compare_functions(
             plan = _budget(budget, len(names))
             _write_input(x, folder)
             return _measure(places, None, plan, folder)
-        sizes = _rehearse(Functions(places, made), folder)
-        return _measure(places, made, _budget(budget, len(names), groups=max(1, len(sizes))), folder, sizes=sizes)
+        sizes, taken = _rehearse(Functions(places, made), folder)
+        planned = _budget(budget, len(names), groups=max(1, len(sizes)), taken=taken)
+        return _measure(places, made, planned, folder, sizes=sizes)
 
 
 def compare_places(
@@ -202,8 +204,8 @@ def compare_places(
     check_budget(asked.budget)
     began = time.perf_counter() if began is None else began
     with shared_folder(0) as folder:
-        sizes = _rehearse(asked, folder)
-        budget = _budget(asked.budget, len(asked.places), began, groups=max(1, len(sizes)))
+        sizes, taken = _rehearse(asked, folder)
+        budget = _budget(asked.budget, len(asked.places), began, groups=max(1, len(sizes)), taken=taken)
         announce(budget)
 
         def measure(kept: Kept | None, keep: Callable[[Measured], None]) -> Comparison:
@@ -248,9 +250,20 @@ def _check_names(functions: Mapping[str, Any], baseline: str | None) -> str:
     return first
 
 
-def _budget(budget: str, functions: int, began: float | None = None, groups: int = 1) -> Budget:
+def _budget(
+    budget: str,
+    functions: int,
+    began: float | None = None,
+    groups: int = 1,
+    taken: Mapping[str, float] | None = None,
+) -> Budget:
+    """The plan for so many functions; where their calls, which have `taken` so long, are slow, one call warms up."""
     found_budget = make_budget(budget, [(functions + 1, 0)] * groups, functions - 1, describe().machine_key, "function")
-    return replace(found_budget, began=began)
+    found_budget = replace(found_budget, began=began)
+    if not taken or max(taken.values()) < SLOW_SECONDS:
+        return found_budget
+    found_budget = replace(found_budget, plan=replace(found_budget.plan, warm_calls=1))
+    return for_slow_calls(found_budget, taken, time.perf_counter(), describe().machine_key, groups=groups)
 
 
 def arms_of(
@@ -332,22 +345,23 @@ def _measure(
     )
 
 
-def _rehearse(asked: Functions, folder: Path) -> list[str]:
-    """Call each function once, and return the names of the inputs where they have names.
+def _rehearse(asked: Functions, folder: Path) -> tuple[list[str], dict[str, float]]:
+    """Call each function once, and return the names of the inputs where they have names, and the seconds of a call.
 
     Raises SettingError for one that fails, with its own words.
     """
     arm = arms_of(asked.places, asked.inputs, folder, None)
     plan = Plan(patience_seconds=FIRST_CALL_SECONDS)
     with stage("calling each function once"):
-        answers = rehearse([arm(name, "arm", name) for name in asked.places], plan)
+        answers = rehearse([arm(name, "arm", name) for name in asked.places], plan, again_above=SLOW_SECONDS)
     sizes: list[str] = []
+    taken: dict[str, float] = {}
     for name, answer in answers.items():
         if isinstance(answer, str):
             hint = f"call it by itself first, over what {asked.inputs['qualified']} makes"
             raise SettingError(f"{name}: {answer}", hint)
-        sizes = answer[0].facts.get("sizes", [])
-    return sizes
+        sizes, taken[name] = answer[0].facts.get("sizes", []), answer[1].seconds
+    return sizes, taken
 
 
 def _identity(asked: Functions) -> dict[str, Any]:

@@ -366,7 +366,7 @@ class _Coordinator:
         if calls < plan.warm_calls:
             raise WorkerError(
                 f"too slow to be measured: {calls} calls took {seconds:.1f} s, and {plan.warm_calls} warm it up;"
-                " fewer rows, or a larger budget"
+                " less work in a call, or a larger budget"
             )
         turn.calls = max(1, math.ceil(plan.block_seconds / call_seconds)) if call_seconds > 0 else 1_000_000
 
