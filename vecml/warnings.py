@@ -54,6 +54,7 @@ CODES: dict[str, str] = {
     "VML046": "a number may stand for a missing value",
     "VML050": "how a file writes its table was found by looking at it",
     "VML051": "what was to be run after a comparison of commands failed",
+    "VML052": "revisions that are compared are not what one may expect",
 }
 
 

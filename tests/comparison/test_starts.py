@@ -28,6 +28,7 @@ Start = Callable[..., Process]
 def payload(text: str, folder: Path, **more: Any) -> dict[str, Any]:
     line = line_of(text, "none")
     return {
+        "directory": str(folder),
         "program": line.program,
         "argv": list(line.argv),
         "prepare": None,

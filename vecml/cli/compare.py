@@ -23,6 +23,7 @@ from vecml.foreign_text import clean, clean_json
 if TYPE_CHECKING:
     from vecml.comparison.command_lines import Commands
     from vecml.comparison.functions import Functions
+    from vecml.comparison.revisions import Revisions
 
 EPILOG = """**Examples**
 
@@ -35,6 +36,8 @@ EPILOG = """**Examples**
 - `vecml compare --request-rows 1,32,1024`: the latency of single requests, with the tails that the sample supports
 
 - `vecml compare -- './old data.txt' './new data.txt'`: two commands, from their start to their end
+
+- `vecml compare --ref main --ref HEAD --build make --fail-if slower:5% -- './parse data.txt'`: two revisions
 
 - `vecml compare --functions bench.py:loop,bench.py:fast --inputs bench.py:make_inputs`: functions of your own
 
@@ -76,7 +79,7 @@ def compare(
     fail_if: Annotated[str | None, option(fail_if_.TEXT, "WHAT", "--fail-if", panel=MEASURING)] = None,
     max_memory: MaxMemory = None,  # noqa: ARG001 -- its callback sets it
 ) -> None:
-    """Compare ways to run a model's inference, commands, or functions, and say which differences are real.
+    """Compare ways to run a model's inference, commands, revisions, or functions, and say which differences are real.
 
     Each of them runs in worker processes of its own, several times afresh, in turns of balanced random order; labels
     are held to a float64 reference. It is tracked in MLflow: a parent run, and a run for each of them.
@@ -160,13 +163,17 @@ def _measure(asked: ComparisonConfig, tracking: Any, **how: Any) -> tuple[Any, A
     return done.comparison, done.writer
 
 
-def _measure_calls(asked: "Commands | Functions", tracking: Any, **how: Any) -> tuple[Any, Any]:
+def _measure_calls(asked: "Commands | Functions | Revisions", tracking: Any, **how: Any) -> tuple[Any, Any]:
     from vecml.comparison.command_lines import Commands
 
     if isinstance(asked, Commands):
         from vecml.comparison.commands import compare_commands
 
         return compare_commands(asked, tracking, **how)
+    from vecml.comparison.revisions import Revisions, compare_revisions
+
+    if isinstance(asked, Revisions):
+        return compare_revisions(asked, tracking, **how)
     from vecml.comparison.functions import compare_places
 
     return compare_places(asked, tracking, **how)

@@ -13,9 +13,11 @@ from vecml.fields import flag
 if TYPE_CHECKING:
     from vecml.comparison.command_lines import Commands
     from vecml.comparison.functions import Functions
+    from vecml.comparison.revisions import Revisions
 
 PANEL = "Commands"
 OF_FUNCTIONS = "Functions"
+OF_REVISIONS = "Revisions"
 SHARED = ("budget", "name", "baseline")  # of a comparison's own fields: those that make sense whatever is compared
 NAMES_OF_COMMANDS = ("commands", "command")
 
@@ -30,6 +32,10 @@ def _one(kind: Any, text: str, metavar: str | None, *names: str, **more: Any) ->
 
 def _of_functions(text: str, metavar: str, name: str) -> Any:
     return Annotated[str | None, option(text, metavar, name, panel=OF_FUNCTIONS)]
+
+
+def _of_revisions(text: str, metavar: str, name: str) -> Any:
+    return Annotated[list[str] | None, option(text, metavar, name, panel=OF_REVISIONS)]
 
 
 CALLS = Listed(
@@ -52,6 +58,8 @@ CALLS = Listed(
         "same_output": _one(bool, "What they print must be the same.", None, "--same-output"),
         "same_file": _one(Path, "A file that each writes, which must be the same.", "FILE", "--same-file"),
         "ignore_failure": _one(bool, "Measure starts with another exit code than 0, too.", None, "--ignore-failure"),
+        "ref": _of_revisions("A revision at which the one command is run; given twice or more.", "REVISION", "--ref"),
+        "build": _of_revisions("Run once at each revision; may be given again.", "COMMAND", "--build"),
         "functions": _of_functions("Functions, in place of ways to run a model.", "FILE.py:NAME,...", "--functions"),
         "inputs": _of_functions("A function that makes the arguments of a call.", "FILE.py:NAME", "--inputs"),
     }
@@ -60,9 +68,11 @@ CALLS = Listed(
 
 def calls_asked(
     calls: Mapping[str, Any], own: Mapping[str, Any], training: Collection[str], config: Path | None, *, quick: bool
-) -> "Commands | Functions":
-    """The comparison of commands or functions that the flags ask for; see `commands_asked`."""
+) -> "Commands | Functions | Revisions":
+    """The comparison of commands, revisions or functions that is asked for; see `commands_asked`."""
     wanted = [name for name in ("functions", "inputs") if name in calls]
+    if not wanted and ("ref" in calls or "build" in calls):
+        return revisions_asked(calls, own, training, config, quick=quick)
     if not wanted:
         return commands_asked(calls, own, training, config, quick=quick)
     from vecml.comparison.functions import Functions, named_functions
@@ -79,6 +89,33 @@ def calls_asked(
     places, inputs = named_functions(calls["functions"], calls.get("inputs"), own.get("baseline"))
     budget = "quick" if quick else own.get("budget", "60s")
     return Functions(places, inputs, budget, _checked_name(own.get("name")))
+
+
+def revisions_asked(
+    calls: Mapping[str, Any], own: Mapping[str, Any], training: Collection[str], config: Path | None, *, quick: bool
+) -> "Revisions":
+    """The comparison of one command at several revisions that the flags ask for; see `commands_asked`."""
+    from vecml.comparison.command_lines import Commands
+    from vecml.comparison.revisions import Revisions
+
+    if "ref" not in calls:
+        raise SettingError("--build goes with --ref", "vecml compare --ref main --ref HEAD --build CMD -- CMD")
+    texts = [*calls.get("commands", ()), *calls.get("command", ())]
+    if len(texts) != 1 or "command" in calls:
+        said = f"--ref with {len(texts)} commands" if len(texts) != 1 else f"--ref with --command {texts[0]}"
+        raise SettingError(f"{said}: one is run at each revision", "vecml compare --ref main --ref HEAD -- 'COMMAND'")
+    _refuse([*(name for name in own if name not in SHARED), *training, *(["config"] if config else [])], calls)
+    refs = tuple(calls["ref"])
+    others = {name: value for name, value in calls.items() if name not in ("ref", "build", *NAMES_OF_COMMANDS)}
+    budget = "quick" if quick else own.get("budget", "60s")
+    command = Commands(
+        texts={"": texts[0]}, budget=budget, name=_checked_name(own.get("name")), **_without_lists(others)
+    )
+    return Revisions(command, refs, tuple(calls.get("build", ())), own.get("baseline"))
+
+
+def _without_lists(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def commands_asked(
@@ -100,10 +137,7 @@ def commands_asked(
         raise SettingError(f"{flag(name)} goes with commands", "vecml compare -- 'COMMAND' 'COMMAND'")
     _refuse([*(name for name in own if name not in SHARED), *training, *(["config"] if config else [])], calls)
     texts = named_commands(calls.get("commands", ()), calls.get("command", ()), own.get("baseline"))
-    more = {name: value for name, value in calls.items() if name not in NAMES_OF_COMMANDS}
-    for name in ("setup", "prepare", "cleanup"):
-        if name in more:
-            more[name] = tuple(more[name])
+    more = _without_lists({name: value for name, value in calls.items() if name not in NAMES_OF_COMMANDS})
     budget = "quick" if quick else own.get("budget", "60s")
     return Commands(texts=texts, budget=budget, name=_checked_name(own.get("name")), **more)
 

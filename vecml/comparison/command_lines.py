@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Commands:
         ignore_failure: whether a start may end with another exit code than 0.
         warmup: fewest starts before an arm is measured; None: one.
         budget, name: as in `ComparisonConfig`.
+        folders: by a command's name, where it is run; a command that is not there runs in this process's folder.
+        commits: by a command's name, the commit of which its folder is the worktree.
     """
 
     texts: Mapping[str, str]
@@ -59,6 +61,12 @@ class Commands:
     warmup: int | None = None
     budget: str = "60s"
     name: str | None = None
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    commits: Mapping[str, str] = field(default_factory=dict)
+
+    def folder_of(self, name: str) -> Path:
+        """Give the folder that a command is run in."""
+        return self.folders.get(name, Path()).absolute()
 
     def prepare_of(self, place: int) -> str | None:
         """Give what is run before each start of the command at this place."""
@@ -126,8 +134,12 @@ def recorded_text(text: str) -> str:
 
 def check(asked: Commands) -> None:
     """Raise SettingError for what cannot be, before anything is run: a command that is not there, files, folders."""
-    for text in (*asked.texts.values(), *asked.setup, *asked.prepare, *asked.cleanup):
+    for name, text in asked.texts.items():
+        line_of(text, asked.shell, asked.folder_of(name))
+    for text in (*asked.setup, *asked.cleanup):
         line_of(text, asked.shell)
+    for text in asked.prepare:
+        line_of(text, asked.shell, asked.folder_of(next(iter(asked.texts))))
     if len(asked.prepare) > 1 and len(asked.prepare) != len(asked.texts):
         said = f"--prepare is given {len(asked.prepare)} times for {count(len(asked.texts), 'command')}"
         raise SettingError(said, "give it once for all of them, or once for each")
@@ -141,8 +153,8 @@ def check(asked: Commands) -> None:
         )
 
 
-def line_of(text: str, shell: str) -> Line:
-    """Find what is started for a command's text.
+def line_of(text: str, shell: str, folder: Path | None = None) -> Line:
+    """Find what is started for a command's text in a folder; None: in this process's.
 
     Raises SettingError where there is no such program, and where only a shell could read the text.
     """
@@ -155,7 +167,7 @@ def line_of(text: str, shell: str) -> Line:
         raise SettingError(f"{text!r}: {sign} is a shell's own", "--shell sh lets a shell read the commands")
     words = _split(text, repr(text))
     hint = "check its name and PATH; a shell's own words need --shell sh"
-    return Line(_program(words[0], repr(text), hint), tuple(words))
+    return Line(_program(words[0], repr(text), hint, folder), tuple(words))
 
 
 def _split(text: str, told: str) -> list[str]:
@@ -183,7 +195,9 @@ def _only_for_a_shell(text: str) -> str | None:
     return next((word for word in words if OPERATOR.fullmatch(word)), None)
 
 
-def _program(word: str, told: str, hint: str) -> str:
+def _program(word: str, told: str, hint: str, folder: Path | None = None) -> str:
+    if folder is not None and os.sep in word:
+        word = str(folder / word)
     found = shutil.which(word)
     if found is not None:
         return str(Path(found).absolute())

@@ -153,23 +153,25 @@ def _measure(
 def _arm(
     asked: Commands, name: str, role: Role, label: str, folder: Path, cpus: int = 1, *, sample: bool = True
 ) -> Arm:
-    names = list(asked.texts)
+    names, directory = list(asked.texts), asked.folder_of(name)
     prepare = asked.prepare_of(names.index(name))
     told = {
         "command": asked.texts[name],
+        "commit": asked.commits.get(name),
         "shell": asked.shell,
         "prepare": prepare,
         "stdin": None if asked.stdin is None else str(asked.stdin),
     }
     payload = {
-        **_started(line_of(asked.texts[name], asked.shell)),
-        "prepare": None if prepare is None else dataclasses.astuple(line_of(prepare, asked.shell)),
+        **_started(line_of(asked.texts[name], asked.shell, directory)),
+        "directory": str(directory),
+        "prepare": None if prepare is None else dataclasses.astuple(line_of(prepare, asked.shell, directory)),
         "environment": dict(os.environ),
         "stdin": os.devnull if asked.stdin is None else str(asked.stdin.absolute()),
         "folder": str(folder),
         "number": len(names) if role == "null" else names.index(name),
         "same_output": asked.same_output,
-        "same_file": None if asked.same_file is None else str(asked.same_file.absolute()),
+        "same_file": None if asked.same_file is None else str(directory / asked.same_file),
         "ignore_failure": asked.ignore_failure,
         "sample": sample,
         "facts": {key: recorded_text(value) for key, value in told.items() if value},
@@ -184,6 +186,7 @@ def _price(folder: Path) -> list[Arm]:
         return []
     payload = {
         **_started(Line(program, (EMPTY,))),
+        "directory": str(Path.cwd()),
         "prepare": None,
         "environment": dict(os.environ),
         "stdin": os.devnull,
@@ -230,19 +233,29 @@ def _hint(said: str, asked: Commands) -> str | None:
 
 def _identity(asked: Commands) -> dict[str, Any]:
     """What makes it the same comparison: everything that is run, the files that are named in it, folder and flags."""
-    lines = [line_of(text, asked.shell) for text in (*asked.texts.values(), *asked.setup, *asked.prepare)]
+    first = asked.folder_of(next(iter(asked.texts)))
+    states = [_state(asked, name) for name in asked.texts]
+    states += [line_of(text, asked.shell).state() for text in asked.setup]
+    states += [line_of(text, asked.shell, first).state() for text in asked.prepare]
     return {
         "kind": COMMANDS,
         "names": list(asked.texts),
-        "lines": [line.state() for line in lines],
+        "lines": states,
         "prepare": list(asked.prepare),
         "cleanup": list(asked.cleanup),
         "folder": str(Path.cwd()),
+        "folders": {name: str(folder) for name, folder in asked.folders.items()},
         "stdin": None if asked.stdin is None else [str(asked.stdin.absolute()), asked.stdin.stat().st_mtime_ns],
         "same": [asked.same_output, str(asked.same_file)],
         "ignore_failure": asked.ignore_failure,
         "warmup": asked.warmup,
     }
+
+
+def _state(asked: Commands, name: str) -> list[Any]:
+    """Say what makes it the same command: its files as they are, or in a worktree its commit, whose files are new."""
+    line = line_of(asked.texts[name], asked.shell, asked.folder_of(name))
+    return [list(line.argv), asked.commits[name]] if name in asked.commits else line.state()
 
 
 @contextmanager

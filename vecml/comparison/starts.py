@@ -35,6 +35,7 @@ class CommandWork(Work):
 
     The payload's keys:
 
+        directory: where it is started.
         program, argv: the file that is started, and its arguments, the command's name first.
         prepare: the same pair for what is started before each start, outside of the clock; or None.
         environment: the user's.
@@ -68,6 +69,7 @@ class CommandWork(Work):
             (os.POSIX_SPAWN_OPEN, 1, printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
             (os.POSIX_SPAWN_OPEN, 2, str(self._errors), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
         ]
+        os.chdir(payload["directory"])
         tree.keep_the_tree_together()
 
     def open(self) -> None:
