@@ -1,5 +1,6 @@
 """The configuration: what cannot be is refused in one line of the command line's words."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,17 @@ def test_a_file_may_say_it_as_people_write_it(field: str, written: Any, meant: A
     assert getattr(make_config({**values, field: written}), field) == meant
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_config_that_never_ends_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.toml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(SettingError, match="it is no regular file"):
+        read_config_file(path)
+
+
 def test_a_config_survives_json() -> None:
     config = make_config({"hidden": (64, 32), "data": "sklearn:digits", "drop": ("a b", "c")})
     assert PipelineConfig.model_validate_json(config.model_dump_json()) == config
@@ -108,6 +120,8 @@ def test_a_config_survives_json() -> None:
         (None, "--config {file}: No such file or directory"),
         (b"epochs: 3\n", "--config {file}: not TOML: "),
         (b"\xff\xfe", "--config {file}: not TOML: "),
+        (b"a = " + b"[" * 50_000, "--config {file}: not TOML: "),
+        (b"rows = " + b"9" * 5_000, "--config {file}: not TOML: "),
     ],
 )
 def test_a_config_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, message: str) -> None:

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from vecml.errors import SettingError
 from vecml.fields import Declared, Flag, RefusedError, flag, shown
 from vecml.passwords import taken_out
+from vecml.regular_file import read_regular
 
 Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
 EngineName = Literal["row_loop", "numpy", "torch", "torch_compile", "onnxruntime", "openvino", "halide"]
@@ -371,10 +372,10 @@ def read_config_file(path: Path) -> dict[str, Any]:
     Raises SettingError when there is no such file or it is no TOML.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_regular(path).decode("utf-8-sig"))
     except OSError as error:
         raise SettingError(f"--config {path}: {error.strerror or error}", "name a TOML file that can be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of 5,000 digits, and 50,000 brackets
         raise SettingError(
             f"--config {path}: not TOML: {error}", 'a line looks like: epochs = 60, or data = "file.csv"'
         ) from None

@@ -1,5 +1,6 @@
 """Commands as they are written: names, programs, and what is refused before anything runs."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,9 @@ def test_a_file_that_changes_makes_another_command(tmp_path: Path) -> None:
     assert line.state() == before
     file.write_text("12")
     assert line.state() != before
+
+
+def test_a_pipe_as_the_input_of_every_start_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SettingError, match="it is no regular file"):
+        check(Commands(texts={"a": "true", "b": "true"}, stdin=tmp_path / "pipe"))

@@ -19,6 +19,7 @@ from vecml.config import PipelineConfig, TrainingConfig, read_config_file
 from vecml.errors import MeasureError, SettingError
 from vecml.fields import flag, shown
 from vecml.foreign_text import clean, clean_json
+from vecml.regular_file import read_regular
 
 if TYPE_CHECKING:
     from vecml.comparison.command_lines import Commands
@@ -210,7 +211,7 @@ def _recompute(path: Path, json: Path | None, *, markdown: bool) -> Any:
     from vecml.comparison.document import from_json, to_json
 
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise MeasureError(
             f"--from {path}: {error.strerror or error}", "name a file that vecml compare --json wrote"

@@ -146,6 +146,8 @@ def check(asked: Commands) -> None:
     if asked.stdin is not None and not os.access(asked.stdin, os.R_OK):
         why = "it cannot be read" if asked.stdin.exists() else "there is no such file"
         raise SettingError(f"--stdin {asked.stdin}: {why}", "name a file that every start reads")
+    if asked.stdin is not None and (asked.stdin.is_fifo() or asked.stdin.is_dir()):
+        raise SettingError(f"--stdin {asked.stdin}: it is no regular file", "name a file that every start reads")
     if asked.same_file is not None and not asked.same_file.absolute().parent.is_dir():
         raise SettingError(
             f"--same-file {asked.same_file}: there is no folder {asked.same_file.parent}",
