@@ -12,6 +12,8 @@ from xml.etree import ElementTree as Junit
 
 import pytest
 
+from vecml.pytest_plugin import pytest_addoption
+
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +114,15 @@ def test_a_verdict_decides(project: pytest.Pytester) -> None:
     ):
         assert said in output, output
 
+    tree = Junit.parse(project.path / "junit.xml")  # noqa: S314 -- the file is our own
+    cases = {case.get("name"): case for case in tree.iter("testcase")}
+    found = {one.get("name"): str(one.get("value")) for one in cases["test_faster"].iter("property")}
+    assert (found["vecml.verdict"], found["vecml.outcome"]) == ("faster", "met")
+    assert found["vecml.wanted"] == "fast 1.2 times as fast as slow"
+    assert float(found["vecml.ratio_low"]) < float(found["vecml.ratio"]) < float(found["vecml.ratio_high"])
+    twice = {one.get("name"): one.get("value") for one in cases["test_twice"].iter("property")}
+    assert (twice["vecml.outcome"], twice["vecml.2.outcome"]) == ("met", "missed")
+
 
 def test_strict_fails_what_is_not_decided(project: pytest.Pytester) -> None:
     done = project.runpytest_subprocess(*PLUGIN, "--versus-strict", "-k", "test_undecided or test_faster")
@@ -130,19 +141,7 @@ def test_a_mark_without_at_least_is_refused(project: pytest.Pytester) -> None:
     )
 
 
-def test_properties_of_junit(project: pytest.Pytester) -> None:
-    project.runpytest_subprocess(*PLUGIN, "--junitxml", "junit.xml", "-k", "test_faster or test_twice")
-    tree = Junit.parse(project.path / "junit.xml")  # noqa: S314 -- the file is our own
-    cases = {case.get("name"): case for case in tree.iter("testcase")}
-    found = {one.get("name"): str(one.get("value")) for one in cases["test_faster"].iter("property")}
-    assert found["vecml.verdict"] == "faster"
-    assert found["vecml.outcome"] == "met"
-    assert found["vecml.wanted"] == "fast 1.2 times as fast as slow"
-    assert float(found["vecml.ratio_low"]) < float(found["vecml.ratio"]) < float(found["vecml.ratio_high"])
-    twice = {one.get("name"): one.get("value") for one in cases["test_twice"].iter("property")}
-    assert (twice["vecml.outcome"], twice["vecml.2.outcome"]) == ("met", "missed")
-
-
+@pytest.mark.system
 def test_xdist_measures_once_in_the_controller(project: pytest.Pytester) -> None:
     asked = ("test_faster", "test_slower", "test_undecided")
     done = project.runpytest_subprocess(
@@ -209,14 +208,16 @@ def pytest_vecml_measure(pairs): return measure_pairs(pairs, 5.0)[0]
     ("budget", "said"),
     [
         ("soon", "soon is not a time, such as 30s"),
-        ("5s", "5s: too short for a verdict; "),
         ("auto", "auto is not a time"),
+        ("5s", "5s: too short for a verdict;"),
     ],
 )
-def test_a_budget_that_cannot_be_is_refused_at_once(project: pytest.Pytester, budget: str, said: str) -> None:
-    done = project.runpytest_subprocess(*PLUGIN, "--versus-budget", budget)
-    assert done.ret == pytest.ExitCode.USAGE_ERROR
-    assert said in done.stderr.str()
+def test_a_budget_that_cannot_be_is_refused_at_once(budget: str, said: str) -> None:
+    parser = pytest.Parser(_ispytest=True)
+    pytest_addoption(parser)
+    with pytest.raises(pytest.UsageError, match=said):
+        parser.parse(["--versus-budget", budget])
+    assert parser.parse(["--versus-budget", "1m"]).versus_budget == 60.0
 
 
 @pytest.mark.system
