@@ -26,3 +26,12 @@ def test_refused(flags: tuple[str, ...], said: str, tmp_path: Path, monkeypatch:
     done = CliRunner().invoke(app, ["compare", *flags], standalone_mode=False)
     assert isinstance(done.exception, VecmlError), done.output
     assert done.exception.message == said
+
+
+def test_a_refusal_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even the store of runs, which would be a new file in the user's tree."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["compare", "--ref", "a", "--ref", "b", "--", "true"], standalone_mode=False)
+    assert isinstance(done.exception, VecmlError), done.output
+    assert done.exception.message == f"--ref: {tmp_path} is in no git repository"
+    assert list(tmp_path.iterdir()) == []

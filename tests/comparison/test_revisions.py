@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vecml import cache
-from vecml.comparison.revisions import Repository, Revision, checked_out, repository_of, revisions_of
+from vecml.comparison.revisions import Repository, Revision, checked_out, repository_of, revisions_of, warn_of
 from vecml.errors import SettingError
 from vecml.warnings import VecmlWarning
 
@@ -110,14 +110,12 @@ def test_what_a_killed_process_left_is_removed(repository: Repository) -> None:
         assert not left.exists()
 
 
-@pytest.mark.filterwarnings("ignore:VML052")
 def test_in_the_folder_that_the_user_is_in(repository: Repository) -> None:
     below = repository_of(repository.root / "below")
     with checked_out(below, revisions_of(below, ("HEAD", "main"))) as folders:
         assert (folders["HEAD"] / "file").read_text() == "new\n"
 
 
-@pytest.mark.filterwarnings("ignore:VML052")
 def test_a_folder_that_a_revision_does_not_have(repository: Repository) -> None:
     below = repository_of(repository.root / "below")
     revisions = revisions_of(below, ("v1", "HEAD"))
@@ -131,6 +129,7 @@ def told(repository: Repository, names: Sequence[str]) -> tuple[list[Revision], 
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
         found = revisions_of(repository, names)
+        warn_of(repository, found)
     return found, [one.message.message for one in given if isinstance(one.message, VecmlWarning)]
 
 

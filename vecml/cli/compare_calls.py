@@ -96,7 +96,7 @@ def revisions_asked(
 ) -> "Revisions":
     """The comparison of one command at several revisions that the flags ask for; see `commands_asked`."""
     from vecml.comparison.command_lines import Commands
-    from vecml.comparison.revisions import Revisions
+    from vecml.comparison.revisions import Revisions, found_revisions
 
     if "ref" not in calls:
         raise SettingError("--build goes with --ref", "vecml compare --ref main --ref HEAD --build CMD -- CMD")
@@ -111,7 +111,9 @@ def revisions_asked(
     command = Commands(
         texts={"": texts[0]}, budget=budget, name=_checked_name(own.get("name")), **_without_lists(others)
     )
-    return Revisions(command, refs, tuple(calls.get("build", ())), own.get("baseline"))
+    wanted = Revisions(command, refs, tuple(calls.get("build", ())), own.get("baseline"))
+    found_revisions(wanted)  # what cannot be is refused before a store is made
+    return wanted
 
 
 def _without_lists(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,15 +99,10 @@ def compare_revisions(
         asked: what is compared.
         tracking, began, announce, json, fresh: as in `compare_commands`; building takes nothing of the budget.
 
-    Raises what `repository_of`, `revisions_of`, `checked_out` and `compare_commands` raise.
+    Raises what `found_revisions`, `checked_out` and `compare_commands` raise. Warns VML052 as `warn_of` says.
     """
-    check_budget(asked.command.budget)
-    repository = repository_of(Path.cwd())
-    revisions = revisions_of(repository, asked.refs)
-    first = asked.baseline or asked.refs[0]
-    if first not in asked.refs:
-        raise SettingError(f"--baseline {first}: it is no --ref", f"choose from {', '.join(asked.refs)}")
-    revisions.sort(key=lambda one: one.name != first)
+    repository, revisions = found_revisions(asked)
+    warn_of(repository, revisions)
     started = time.perf_counter()
     began = started if began is None else began
     with checked_out(repository, revisions, asked.build, asked.command.shell) as folders:
@@ -120,6 +115,20 @@ def compare_revisions(
         )
         began += time.perf_counter() - started
         return compare_commands(commands, tracking, began=began, announce=announce, json=json, fresh=fresh)
+
+
+def found_revisions(asked: Revisions) -> tuple[Repository, list[Revision]]:
+    """Find the repository that this process is in, and the revisions, the baseline first; nothing is changed.
+
+    Raises SettingError for a budget that is none, and where there is no repository, no such revision or no baseline.
+    """
+    check_budget(asked.command.budget)
+    repository = repository_of(Path.cwd())
+    revisions = revisions_of(repository, asked.refs)
+    first = asked.baseline or asked.refs[0]
+    if first not in asked.refs:
+        raise SettingError(f"--baseline {first}: it is no --ref", f"choose from {', '.join(asked.refs)}")
+    return repository, sorted(revisions, key=lambda one: one.name != first)
 
 
 def repository_of(folder: Path) -> Repository:
@@ -138,8 +147,7 @@ def repository_of(folder: Path) -> Repository:
 def revisions_of(repository: Repository, names: Sequence[str]) -> list[Revision]:
     """Find the commits that names mean; one that is there twice gets a number.
 
-    Raises SettingError for one name alone and for one that is no commit. Warns VML052 where two are the same commit, or
-    where the user's tree has changes that no commit has.
+    Raises SettingError for one name alone and for one that is no commit.
     """
     if len(names) < 2:
         raise SettingError(f"--ref {names[0]}: a comparison needs two or more", f"--ref main --ref {names[0]}")
@@ -150,8 +158,13 @@ def revisions_of(repository: Repository, names: Sequence[str]) -> list[Revision]
             raise SettingError(f"--ref {name}: there is no such commit here", "git branch --all, or git fetch first")
         told = sum(one.name.partition(" (")[0] == name for one in found)
         found.append(Revision(name if not told else f"{name} ({told + 1})", done.stdout.strip()))
+    return found
+
+
+def warn_of(repository: Repository, revisions: Sequence[Revision]) -> None:
+    """Warn (VML052) where two are the same commit, or where the user's tree has changes that no commit has."""
     first: dict[str, str] = {}
-    for one in found:
+    for one in revisions:
         if one.commit in first:
             same = f"{first[one.commit]} and {one.name} are the same commit, {one.commit[:10]}"
             warn("VML052", f"{same}: a difference between them is the machine's")
@@ -159,8 +172,7 @@ def revisions_of(repository: Repository, names: Sequence[str]) -> list[Revision]
     changed = _git(repository.root, "status", "--porcelain", "--untracked-files=no").stdout.splitlines()
     if changed:
         is_there = f"{count(len(changed), 'file')} with changes that are not committed"
-        warn("VML052", f"{is_there}: what is compared is {_listed(found)} as committed")
-    return found
+        warn("VML052", f"{is_there}: what is compared is {_listed(revisions)} as committed")
 
 
 def _listed(revisions: Sequence[Revision]) -> str:
@@ -275,7 +287,7 @@ def _built(tree: Path) -> Path:
 
 def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["git", "-C", str(folder), *OWN_CODE, *words],
+        ["git", "--no-optional-locks", "-C", str(folder), *OWN_CODE, *words],
         env=_surroundings(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
