@@ -15,7 +15,7 @@ from tests.system.conftest import BIN, left_over, wait_for
 RUN, THEIRS = "second", "theirs"
 COMMANDS: dict[str, tuple[str, ...]] = {
     "run": ("run", "--rows", "400", "--epochs", "1", "--name", "made"),
-    "compare": ("compare", "--rows", "2000", "--engines", "numpy", "--quick", "--budget", "5s", "--name", "made"),
+    "compare": ("compare", "--rows", "2000", "--engines", "numpy,torch", "--budget", "quick", "--name", "made"),
     "predict": ("predict", "--model", RUN, "--data", "new.csv", "--out", "labels.csv"),
     "champion": ("champion", RUN),
     "export": ("export", RUN, "out.zip"),
