@@ -9,7 +9,7 @@ import pytest
 
 from tests.system.conftest import runs_in
 
-pytestmark = pytest.mark.system
+pytestmark = pytest.mark.long  # 25 s of CPU; what it adds to the tests of its parts is the way through them
 
 Vecml = Callable[..., "subprocess.CompletedProcess[str]"]
 SLOW = "#!/bin/sh\ni=0; while [ $i -lt 3000 ]; do i=$((i+1)); done\n"
