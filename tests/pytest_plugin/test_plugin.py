@@ -141,7 +141,7 @@ def test_a_mark_without_at_least_is_refused(project: pytest.Pytester) -> None:
     )
 
 
-@pytest.mark.system
+@pytest.mark.long
 def test_xdist_measures_once_in_the_controller(project: pytest.Pytester) -> None:
     asked = ("test_faster", "test_slower", "test_undecided")
     done = project.runpytest_subprocess(
@@ -220,7 +220,7 @@ def test_a_budget_that_cannot_be_is_refused_at_once(budget: str, said: str) -> N
     assert parser.parse(["--versus-budget", "1m"]).versus_budget == 60.0
 
 
-@pytest.mark.system
+@pytest.mark.long
 def test_one_that_raises_and_one_that_hangs(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
