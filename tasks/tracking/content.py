@@ -74,7 +74,11 @@ def log_model(
     """
     client, experiment_id = store.client, store.experiment.experiment_id
     known = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
-    if any(str(one.status) == "READY" for one in known):
+    ready = next((one.model_id for one in known if str(one.status) == "READY"), None)
+    if ready is not None:
+        outputs = client.get_run(run_id).outputs
+        if outputs is None or ready not in [one.model_id for one in outputs.model_outputs]:  # the store went in between
+            client.log_outputs(run_id, [LoggedModelOutput(ready, step=0)])
         return
     logged = client.create_logged_model(experiment_id, name=MODEL_NAME, source_run_id=run_id, model_type="classifier")
     status: Literal["READY", "FAILED"] = "FAILED"

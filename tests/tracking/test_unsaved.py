@@ -87,10 +87,10 @@ def facts(run_id: str) -> dict[str, Any]:
 
 
 # The first write is the config's, the second and third are the data's, the fourth the setting's; then comes the result.
-LONG = [pytest.param(call, marks=pytest.mark.long) for call in (3, 4, 5, 7, 9, 10, 11)]
+LONG = [pytest.param(call, marks=pytest.mark.long) for call in (3, 4, 5, 7, 9, 10)]
 
 
-@pytest.mark.parametrize("call", [2, 6, 8, *LONG])
+@pytest.mark.parametrize("call", [2, 6, 8, 11, *LONG])
 @pytest.mark.filterwarnings("ignore:VML010", "ignore:VML018")
 def test_a_run_is_logged_by_the_next_start(
     home: Path, monkeypatch: pytest.MonkeyPatch, telling_result: PipelineResult, call: int
