@@ -160,7 +160,7 @@ def trace(door: str, mutate: Callable[[pytest.MonkeyPatch], None] | None = None)
         if mutate is not None:
             mutate(patch)
         DOORS[door](seen)
-    (comparison,), (groups,) = seen.comparisons, seen.measured
+    (comparison,), (groups, *_) = seen.comparisons, seen.measured  # after it, perhaps, the finalists afresh
     ((budget, planned),) = seen.budgets
     subject = dataclasses.asdict(comparison.subject)
     for name in ("data_source", "data_digest"):  # Python is given an array, which has neither

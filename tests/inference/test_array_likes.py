@@ -1,6 +1,9 @@
 """Everything that people hand over as an array: the labels of the plain array, or one line with a hint that works."""
 
 import decimal
+import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -116,16 +119,28 @@ def polars() -> Any:
     return pytest.importorskip("polars").DataFrame(X)
 
 
-def jax() -> Any:
-    return pytest.importorskip("jax").numpy.asarray(X)
-
-
-RIGHT |= {"polars": polars, "jax": jax}
+RIGHT |= {"polars": polars}
+# In a process of its own: JAX has threads from its import on, and warns of each fork that a later test makes.
+WITH_JAX = """
+import jax, numpy as np, torch, vecml
+torch.manual_seed(0)
+module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).eval()
+x = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
+expected = vecml.predict(module, x, threads=1)
+np.testing.assert_array_equal(vecml.predict(module, jax.numpy.asarray(x), threads=1), expected)
+"""
 
 
 @pytest.mark.parametrize("kind", RIGHT)
 def test_the_labels_of_the_plain_array(module: nn.Module, expected: Any, kind: str) -> None:
     np.testing.assert_array_equal(vecml.predict(module, RIGHT[kind](), threads=1), expected)
+
+
+def test_the_labels_of_an_array_of_jax() -> None:
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("JAX is not installed")
+    done = subprocess.run([sys.executable, "-c", WITH_JAX], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
