@@ -26,6 +26,7 @@ from pydantic import ConfigDict, Field, StrictFloat, StrictInt, StrictStr, TypeA
 
 from vecml import __version__
 from vecml.errors import StoreError, one_line
+from vecml.regular_file import open_regular
 
 FORMAT: Final = "vecml run"
 VERSION: Final = 1
@@ -200,14 +201,14 @@ def as_value(number: float) -> Value:
 
 def is_export(path: Path) -> bool:
     """Whether the file begins like an export, so that it may be overwritten by one. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if file.read(4) != b"PK\x03\x04":
             return False
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(MANIFEST) as manifest:
-            return manifest.read(len(BEGINNING)) == BEGINNING
-    except (zipfile.BadZipFile, KeyError, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError):
-        return False
+        try:
+            with zipfile.ZipFile(file) as archive, archive.open(MANIFEST) as manifest:
+                return manifest.read(len(BEGINNING)) == BEGINNING
+        except (zipfile.BadZipFile, KeyError, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError):
+            return False
 
 
 def unpack(file: Path, folder: Path) -> Archive:
@@ -217,7 +218,7 @@ def unpack(file: Path, folder: Path) -> Archive:
     is missing or not in the manifest, a wrong size or digest, or more than the limits.
     """
     shown = str(file)
-    with _reading(shown), zipfile.ZipFile(file) as archive:
+    with _reading(shown), open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
         entries = _entries(shown, archive)
         manifest = _manifest(shown, archive, entries)
         listed = manifest.members

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import stat
 import struct
 import zipfile
@@ -304,6 +305,17 @@ def test_more_than_the_limits_is_neither_written_nor_taken(
     with pytest.raises(StoreError) as caught:
         pack(RUN, (SETTING,), artifacts, "")
     assert caught.value.message == error.message.replace(str(file), f"run {RUN.name}")
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_or_a_device_in_the_files_place_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.zip")
+    (tmp_path / "device.zip").symlink_to("/dev/zero")
+    for name in ("pipe.zip", "device.zip"):
+        error = refused(tmp_path / name, tmp_path / "out")
+        assert error.message == f"{tmp_path / name} cannot be unpacked: it is no regular file"
+        with pytest.raises(OSError, match="it is no regular file"):
+            is_export(tmp_path / name)
 
 
 def test_a_bomb_is_stopped_by_what_the_manifest_says(file: Path, tmp_path: Path) -> None:
