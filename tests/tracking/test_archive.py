@@ -227,7 +227,7 @@ def test_other_files_are_none(tmp_path: Path) -> None:
     gone = refused(tmp_path / "gone.zip", tmp_path / "out")
     assert gone.message == f"{tmp_path / 'gone.zip'}: there is no such file"
     assert gone.hint == "vecml export RUN FILE writes one"
-    assert refused(tmp_path, tmp_path / "out").message == f"{tmp_path} cannot be unpacked: Is a directory"
+    assert refused(tmp_path, tmp_path / "out").message == f"{tmp_path} cannot be unpacked: it is no regular file"
 
 
 @pytest.mark.parametrize("at", [0.1, 0.5, 0.9, 0.999])
