@@ -31,6 +31,8 @@ EXTRAS = {
         "data": ("database", "excel"),
     }.items()
 }
+# The plug-in is imported by pytest alone, which is there then.
+EXTRAS[ROOT / "vecml" / "pytest_plugin.py"] = {"pytest"}
 CONSTRAINTS = (ROOT / "requirements" / "constraints.txt").read_text(encoding="utf-8").splitlines()
 # `all` names these by vecml itself.
 EXTRAS_OF_ALL = Requirement(PROJECT["optional-dependencies"]["all"][0]).extras

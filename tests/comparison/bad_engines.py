@@ -65,7 +65,7 @@ class SleepingAtTimes(Faulty):
     def labels(self, x: NDArray[Any], out_N: NDArray[np.int64]) -> None:
         super().labels(x, out_N)
         if self.calls % 20 == 0:
-            time.sleep(0.1)
+            time.sleep(0.2)  # 10 ms a call in the mean, which is more than the slow one sleeps
 
 
 class Slow(Faulty):

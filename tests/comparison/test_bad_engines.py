@@ -120,7 +120,7 @@ def test_memory_that_runs_out(compared: Comparison) -> None:
 
 def test_one_that_sleeps_at_times_is_never_faster(compared: Comparison) -> None:
     found = verdict(compared, "sleeping")
-    assert (found.while_busy or found.verdict) in ("undetected", "invalid")
+    assert (found.while_busy or found.verdict) != "faster"
     # A busy machine's noise may hide the slow calls too; the rule itself is tested on made blocks.
     if found.reason.startswith("it has rare slow calls"):
         assert any(line.startswith("sleeping: rare slow calls: its mean call takes ") for line in reasons(compared))

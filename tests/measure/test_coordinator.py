@@ -148,7 +148,7 @@ def test_an_arm_that_cannot_be_warmed_up_is_too_slow() -> None:
     machine = Machine(calls={"b": 4.0})
     found = run(machine, [arms("a", "b")], replace(PLAN, patience_seconds=20.0))
     assert arm_of(found, "b").failure == (
-        "too slow to be measured: 3 calls took 12.0 s, and 5 warm it up; fewer rows, or a larger budget"
+        "too slow to be measured: 3 calls took 12.0 s, and 5 warm it up; less work in a call, or a larger budget"
     )
     assert len(arm_of(found, "b").blocks) == 0
     assert len(arm_of(found, "a").blocks) == 18
