@@ -66,6 +66,14 @@ def page(request: pytest.FixtureRequest) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.parametrize("status", [401, 403, 502, 503])
+def test_a_proxys_own_page_is_prefects_to_judge(status: int) -> None:
+    """A proxy with a login answers with a page of its own, and Prefect's client knows the credentials."""
+    with HTTPServer(("127.0.0.1", 0), type("Handler", (Page,), {"status": status})) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        _see_that_it_answers(f"http://127.0.0.1:{server.server_port}/api")
+
+
 def test_an_address_that_is_not_prefects_speaks_of_the_address(page: str) -> None:
     with pytest.raises(ServerError) as caught:
         _see_that_it_answers(page)

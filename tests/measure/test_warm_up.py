@@ -72,6 +72,14 @@ def test_a_slow_first_call_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert work.calls == slow["calls"] + 1
 
 
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_a_slow_call_soon_after_it_counts_for_nothing_either(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    slow, _, _ = warm(monkeypatch, lambda call: 3.0 if call == number else 2e-5)
+    quick, _, _ = warm(monkeypatch, lambda _call: 2e-5)
+    assert slow["calls"] == pytest.approx(quick["calls"], rel=0.01)
+    assert slow["call_seconds"] == pytest.approx(2e-5, rel=1e-6)
+
+
 def test_a_block_is_as_long_as_promised_though_warm_calls_are_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     found, _, work = warm(monkeypatch, lambda number: 1e-3 if number < 900 else 2e-5)
     calls = math.ceil(PLAN.block_seconds / found["call_seconds"])

@@ -220,6 +220,18 @@ class Softmaxed(Residual):
         return super().forward(x_NF).softmax(1)
 
 
+class Shifted(nn.Module):
+    """Has a buffer in double precision, and gives logits in float32."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.full((n_features,), 0.5, dtype=torch.float64))
+        self.last = nn.Linear(n_features, n_classes)
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return self.last((x_NF - self.mean).to(x_NF.dtype))
+
+
 class CompiledPart(nn.Module):
     """Has a part that torch.compile would compile."""
 

@@ -13,7 +13,7 @@ from torch.nn.utils import prune
 
 import vecml
 from tests.model.made_split import made_split
-from tests.model.own_modules import CompiledPart, Embeds, EmbedsWhole, Residual, Softmaxed
+from tests.model.own_modules import CompiledPart, Embeds, EmbedsWhole, Residual, Shifted, Softmaxed
 from vecml.errors import SettingError, TrainingError
 from vecml.model.own_module import model_from
 from vecml.model.store import Classifier, load, save
@@ -129,6 +129,14 @@ def test_a_batch_of_one_row_names_the_next_step(tmp_path: Path) -> None:
         train(split, config)
     assert caught.value.hint == ("batch normalisation needs two rows or more in a batch: --batch-size 32 instead of 1")
     train(split, config.model_copy(update={"batch_size": 32}))
+
+
+def test_a_buffer_may_be_of_another_precision() -> None:
+    torch.manual_seed(0)
+    module = Shifted(3, 2).eval()
+    with torch.no_grad():
+        expected_N = module(torch.from_numpy(X)).argmax(1).numpy()
+    np.testing.assert_array_equal(vecml.predict(module, X, threads=1), expected_N)
 
 
 @pytest.mark.parametrize("made", [lambda: nn.Sequential(chain(), nn.Softmax(1)), lambda: Softmaxed(3, 2).eval()])

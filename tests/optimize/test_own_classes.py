@@ -85,7 +85,7 @@ class Array(np.ndarray):
     pass
 
 
-Old = namedtuple("Old", ["k"])
+Old = Older = namedtuple("Old", ["k"])
 
 
 def helper(x, by=Mode.FAST):

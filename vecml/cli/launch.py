@@ -118,8 +118,8 @@ def _see_that_it_answers(url: str) -> None:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=HEALTH_SECONDS) as answer:  # noqa: S310 -- own
             kind = answer.headers.get_content_type()
     except urllib.error.HTTPError as error:
-        with error:  # it answers; whether it lets us in is Prefect's to say
-            kind = error.headers.get_content_type()
+        with error:  # it answers; whether it lets us in (a proxy's login page, say) is Prefect's to say
+            kind = error.headers.get_content_type() if error.code == 404 else ""
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ServerError(

@@ -28,6 +28,7 @@ from vecml.measure.latency import bucket_of
 from vecml.measure.work import ArmError, Work
 
 STEADY = 0.95  # of the median call before: where calls become faster than this still, they are not warm
+SLOW = 10.0  # times the median call: what takes longer does something that the others do not
 MOST_WARM_UPS = 3.0  # a warm-up takes so many times as long as it should at most, where calls never become steady
 
 
@@ -180,6 +181,10 @@ def _is_warm(taken: list[float], elapsed: float, calls: int, seconds: float) -> 
     if len(taken) < calls or elapsed < seconds:
         return False
     if len(taken) % 64 and len(taken) > 256:  # asked at times only: medians of many calls take longer than a call
+        return False
+    usual = sorted(taken)[len(taken) // 2]
+    loading = sum(one for one in taken if one > SLOW * usual)  # a call that loads or compiles warms nothing else up
+    if elapsed - loading < seconds:
         return False
     third = len(taken) // 3
     if third < 2 or elapsed >= MOST_WARM_UPS * seconds:

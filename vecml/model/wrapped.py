@@ -51,7 +51,7 @@ def refuse_other_kinds(module: nn.Module, what: str) -> None:
             f"{what}: its {f'{name}.' if name else ''}{parameter} is pruned: it is made anew at every call",
             f"make it a weight again: from torch.nn.utils import prune; {'; '.join(steps)}",
         )
-    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+    for name, tensor in module.named_parameters():  # a buffer may be of any kind: what comes out is looked at
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             raise SettingError(
                 f"{what}: its {name} is {str(tensor.dtype).removeprefix('torch.')}, not float32",

@@ -15,6 +15,8 @@ ROUNDINGS = 64  # so many roundings are no difference, nor beside the largest va
 TABLES = ("pandas", "polars", "pyarrow")
 STATELESS = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, np.generic)
 
+Seen = dict[tuple[int, int], tuple[Any, Any]]  # pairs by their ids
+
 
 def difference(expected: Any, found: Any, rtol: float, scale: float = 0.0) -> str | None:
     """Say how `found` differs from `expected`; None if it does not.
@@ -25,7 +27,7 @@ def difference(expected: Any, found: Any, rtol: float, scale: float = 0.0) -> st
         rtol: the largest relative difference between floating values; 0: they are equal, or both NaN.
         scale: the largest absolute input; values far smaller than it or the largest result may be rounding errors.
     """
-    return _difference(expected, found, rtol, scale, set())
+    return _difference(expected, found, rtol, scale, {})
 
 
 def attributes(value: Any) -> dict[str, Any] | None:
@@ -78,7 +80,7 @@ def largest(values: Any) -> float:
     return found
 
 
-def _difference(expected: Any, found: Any, rtol: float, scale: float, seen: set[tuple[int, int]]) -> str | None:
+def _difference(expected: Any, found: Any, rtol: float, scale: float, seen: Seen) -> str | None:
     if isinstance(expected, np.ndarray) or isinstance(found, np.ndarray):
         return _arrays(expected, found, rtol, scale, seen)
     if _is_number(expected) and _is_number(found):
@@ -90,7 +92,7 @@ def _difference(expected: Any, found: Any, rtol: float, scale: float, seen: set[
     pair = (id(expected), id(found))
     if pair in seen:
         return None
-    seen.add(pair)
+    seen[pair] = expected, found  # kept, so that no other object gets one of these ids meanwhile
     if isinstance(expected, dict) and isinstance(found, dict):
         keys = [(f"key {key!r}", key, other) for key, other in zip(expected, found, strict=False)]
         if len(expected) != len(found) or _parts(keys, 0.0, 0.0, seen):
@@ -109,7 +111,7 @@ def _difference(expected: Any, found: Any, rtol: float, scale: float, seen: set[
     return _objects(expected, found, rtol, scale, seen)
 
 
-def _parts(parts: list[tuple[str, Any, Any]], rtol: float, scale: float, seen: set[tuple[int, int]]) -> str | None:
+def _parts(parts: list[tuple[str, Any, Any]], rtol: float, scale: float, seen: Seen) -> str | None:
     reasons = (
         f"{name} of the result: {reason}"
         for name, one, other in parts
@@ -118,7 +120,7 @@ def _parts(parts: list[tuple[str, Any, Any]], rtol: float, scale: float, seen: s
     return next(reasons, None)
 
 
-def _objects(expected: Any, found: Any, rtol: float, scale: float, seen: set[tuple[int, int]]) -> str | None:
+def _objects(expected: Any, found: Any, rtol: float, scale: float, seen: Seen) -> str | None:
     """Say how two objects of one type differ: by their attributes if they have any, else by `==`; None if not."""
     if expected is found:
         return None
@@ -160,7 +162,7 @@ def _same_type(one: type, other: type) -> bool:
     return one is other or (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
 
-def _named_things(expected: Any, found: Any, seen: set[tuple[int, int]]) -> bool | None:
+def _named_things(expected: Any, found: Any, seen: Seen) -> bool | None:
     """Whether two classes, functions, methods, members of an enumeration or sets differ; None for anything else.
 
     A file that was imported twice has each of them twice: they are told by their names, functions by their code and
@@ -219,7 +221,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | complex | np.number | np.bool_)
 
 
-def _arrays(expected: Any, found: Any, rtol: float, scale: float, seen: set[tuple[int, int]]) -> str | None:
+def _arrays(expected: Any, found: Any, rtol: float, scale: float, seen: Seen) -> str | None:
     if not isinstance(expected, np.ndarray) or not isinstance(found, np.ndarray):
         return f"its result is a {type(found).__name__}, the original's a {type(expected).__name__}"
     if expected.shape != found.shape:

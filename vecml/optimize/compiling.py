@@ -103,14 +103,23 @@ def _reason(error: Exception, place: Place) -> str:
 def _location(error: Exception, text: str) -> tuple[str | None, int | None]:
     """The file and the line that an error of Numba's is about: the innermost that is not Numba's own."""
     for file, number in _AT.findall(text):
-        if not "numba" not in Path(file).parts and Path(file).is_file():
+        if _is_readable(file):
             return file, int(number)
     place = getattr(error, "loc", None)
     if place is None and (found := _RAISED_FROM.search(text)):
-        return found.group(1), int(found.group(2))
+        return (found.group(1), int(found.group(2))) if Path(found.group(1)).is_file() else (None, None)
     if place is None:  # an assertion: the innermost function of Numba's that knows which statement it was looking at
         place = next(_statements(error), None)
-    return (None, None) if place is None else (str(place.filename), int(place.line))
+    if place is None or not Path(str(place.filename)).is_file():
+        return None, None
+    return str(place.filename), int(place.line)
+
+
+def _is_readable(file: str) -> bool:
+    """Whether it is a file on the disk, and none of Numba's own."""
+    import numba  # noqa: PLC0415 -- an extra
+
+    return Path(numba.__file__).parent not in Path(file).parents and Path(file).is_file()
 
 
 def _statements(error: Exception) -> Iterator[Any]:

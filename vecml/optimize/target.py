@@ -183,11 +183,10 @@ def _with_classes_of(base: ModuleType, tree: ast.Module) -> ast.Module:
         named = [part.name] if isinstance(part, ast.ClassDef) else []
         if isinstance(part, ast.Assign):
             named = [one.id for one in part.targets if isinstance(one, ast.Name)]
-        for name in named:
-            known = base.__dict__.get(name)
-            if isinstance(known, type) and known.__module__ == base.__name__:
-                taken = ast.parse(f"{name} = {SHARED}[{name!r}]").body[0]
-                tree.body[at] = ast.fix_missing_locations(ast.copy_location(taken, part))
+        known = next((one for name in named if isinstance(one := base.__dict__.get(name), type)), None)
+        if known is not None and known.__module__ == base.__name__:
+            taken = ast.parse(f"{' = '.join(named)} = {SHARED}[{named[0]!r}]").body[0]
+            tree.body[at] = ast.fix_missing_locations(ast.copy_location(taken, part))
     return tree
 
 
