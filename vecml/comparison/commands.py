@@ -31,10 +31,10 @@ from vecml.comparison.compare import QUOTA_BLOCK_SECONDS
 from vecml.comparison.comparison import COMMANDS, Comparison, Subject
 from vecml.comparison.files import shared_folder
 from vecml.comparison.output import Output, differences
-from vecml.comparison.session import Tracking, W, recorded
+from vecml.comparison.session import Tracking, W, go_on, recorded
 from vecml.comparison.sitting import rehearse, sit
 from vecml.comparison.starts import EMPTY, OPENER, PRICE
-from vecml.comparison.unfinished import Kept, comparison_of, measured_before, unfinished_of
+from vecml.comparison.unfinished import Kept, unfinished_of
 from vecml.device import usable_cpus
 from vecml.environment import describe
 from vecml.errors import SettingError
@@ -87,10 +87,7 @@ def compare_commands(
         announce(budget)
 
         def measure(kept: Kept | None, keep: Callable[[Measured], None]) -> Comparison:
-            if (whole := comparison_of(kept)) is not None:
-                warn("VML016", measured_before(whole))
-                return whole
-            return _measure(asked, rehearsed, budget, folder, None if kept is None else kept.measured, keep)
+            return go_on(kept, lambda resumed: _measure(asked, rehearsed, budget, folder, resumed, keep))
 
         file = unfinished_of(_identity(asked), asked.budget, asked.name)
         return recorded(tracking, asked.name, file, measure, json=json, fresh=fresh)

@@ -23,16 +23,15 @@ from vecml.comparison.comparison import FUNCTIONS, Comparison, Subject
 from vecml.comparison.files import shared_folder
 from vecml.comparison.places import Place, found, named_place, place_of
 from vecml.comparison.results import check_done, checksum, faults, write_result
-from vecml.comparison.session import Tracking, W, recorded
+from vecml.comparison.session import Tracking, W, go_on, recorded
 from vecml.comparison.sitting import rehearse, sit
-from vecml.comparison.unfinished import Kept, comparison_of, measured_before, unfinished_of
+from vecml.comparison.unfinished import Kept, unfinished_of
 from vecml.device import usable_cpus
 from vecml.environment import describe
 from vecml.errors import SettingError, one_line
 from vecml.measure.records import Arm, Measured, Plan, Role
 from vecml.measure.work import ArmError, Work
 from vecml.progress import stage
-from vecml.warnings import warn
 
 OPENER = "vecml.comparison.functions:FunctionWork"
 CHANGING = "its result changed from call to call over the same input"
@@ -209,11 +208,10 @@ def compare_places(
         announce(budget)
 
         def measure(kept: Kept | None, keep: Callable[[Measured], None]) -> Comparison:
-            if (whole := comparison_of(kept)) is not None:
-                warn("VML016", measured_before(whole))
-                return whole
-            resumed = None if kept is None else kept.measured
-            return _measure(asked.places, asked.inputs, budget, folder, sizes=sizes, resumed=resumed, keep=keep)
+            def rest(resumed: Measured | None) -> Comparison:
+                return _measure(asked.places, asked.inputs, budget, folder, sizes=sizes, resumed=resumed, keep=keep)
+
+            return go_on(kept, rest)
 
         file = unfinished_of(_identity(asked), asked.budget, asked.name)
         return recorded(tracking, asked.name, file, measure, json=json, fresh=fresh)

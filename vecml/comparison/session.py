@@ -174,10 +174,18 @@ def measure_rest(
         kept: what an earlier process stored of it; None: nothing. A complete one is returned as it is, with a warning.
         keep: stores what is measured, after each launch.
     """
+    return go_on(kept, lambda resumed: compare_settings(job, chosen, budget, resumed=resumed, keep=keep))
+
+
+def go_on(kept: Kept | None, measure: Callable[[Measured | None], Comparison]) -> Comparison:
+    """Return the comparison that was kept if it is whole, with a warning (VML016), else what `measure` makes of it.
+
+    `measure` is called with the launches that were kept, or None.
+    """
     if (whole := comparison_of(kept)) is not None:
         warn("VML016", measured_before(whole))
         return whole
-    return compare_settings(job, chosen, budget, resumed=None if kept is None else kept.measured, keep=keep)
+    return measure(None if kept is None else kept.measured)
 
 
 class Untracked:
