@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import numpy as np
@@ -18,7 +18,17 @@ hypothesis.settings.register_profile("varied", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "varied")
 
 if TYPE_CHECKING:
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
     from vecml.report.summary import PipelineResult
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeScheduling | None":
+    """Have `--dist loadgroup` keep together what shares servers."""
+    from tests.scheduling import ByFile
+
+    return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -189,7 +189,6 @@ def test_every_engine_gives_the_same_labels(vecml: Vecml, tmp_path: Path, engine
     assert result["metrics"]["test/flips"] == 0
 
 
-@pytest.mark.xdist_group("MLflow's server")
 def test_a_real_mlflow_server_gets_everything(vecml: Vecml, mlflow_server: str, tmp_path: Path) -> None:
     done = vecml("run", *SMALL, "--name", "proxied", env={"MLFLOW_TRACKING_URI": mlflow_server})
     assert done.returncode == 0, done.stderr
