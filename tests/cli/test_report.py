@@ -135,6 +135,21 @@ def test_a_record_of_another_version_is_refused(home: Path, tmp_path: Path) -> N
     assert "Its comparison.json is gone: there are no blocks and no verdicts to show." in text
 
 
+def test_the_document_of_a_comparison_has_the_page_of_its_run(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(to_json(COMPARISON))
+    report("result.json")
+    text = (tmp_path / "vecml-report-result.html").read_text()
+    assert record_in(text).decode() == to_json(COMPARISON)
+    assert "<p>Run <code>" not in text
+
+
+def test_a_file_that_is_no_comparison_is_named(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(MeasureError, match=r"^other\.json is no comparison"):
+        report("other.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.json"]
+
+
 def test_an_unknown_run(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"^there is no run 'red kit' in "):
         report("red kit", out=Path("x.html"))

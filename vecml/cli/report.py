@@ -10,6 +10,7 @@ import typer
 from vecml.cli.options import TrackedRun, check_file, command, option
 from vecml.cli.terminal import console
 from vecml.errors import SettingError
+from vecml.regular_file import read_regular
 
 if TYPE_CHECKING:
     from tasks.tracking.stored_run import StoredRun
@@ -20,6 +21,8 @@ EPILOG = """**Examples**
 - `vecml report RUN`: writes vecml-report-NAME.html here and opens it
 
 - `vecml report nightly --out nightly.html --no-open`: a run by its name, to a file of one's own
+
+- `vecml report result.json`: the page of a file that `vecml compare --json` wrote
 
 - `vecml compare --from NAME.json`: the verdicts computed again, from the file that the page's button gives
 """
@@ -37,7 +40,8 @@ def report(
 ) -> None:
     """Write a run as one HTML page: the answer, pictures, reasons, the environment, and the raw record.
 
-    It needs no network and no server. Of a run that failed it shows what there is.
+    It needs no network and no server. Of a run that failed it shows what there is. RUN may also be the JSON file of a
+    comparison.
     """
     if out is not None:
         _check(out)
@@ -57,9 +61,12 @@ def report(
 
 def _page(asked: str) -> tuple[str, str]:
     """The beginning of a file's name for the run, and its page."""
-    from tasks.tracking.stored_run import COMPARISON, artifact, comparison_of, read_stored_run
     from vecml.comparison.document import from_json
     from vecml.report.page import About, file_stem, page, page_of_run
+
+    if asked.endswith(".json") and Path(asked).is_file():
+        return _page_of_file(Path(asked))
+    from tasks.tracking.stored_run import COMPARISON, artifact, comparison_of, read_stored_run
 
     run = comparison_of(read_stored_run(asked))
     about = About(run.name, run.run_id, run.address, run.status, run.error, run.created)
@@ -70,6 +77,20 @@ def _page(asked: str) -> tuple[str, str]:
     return stem, page_of_run(
         _with_note(about, run), KINDS.get(run.kind, "run"), run.params, run.metrics, run.tags, _pictures(run)
     )
+
+
+def _page_of_file(path: Path) -> tuple[str, str]:
+    """The same for the document of a comparison, which `vecml compare --json` wrote or a page's button gave."""
+    from vecml.comparison.document import from_json
+    from vecml.report.page import About, file_stem, page
+
+    try:
+        content = read_regular(path)
+    except OSError as error:
+        raise SettingError(
+            f"{path}: {error.strerror or error}", "name a file that vecml compare --json wrote"
+        ) from None
+    return file_stem(path.stem, "comparison"), page(from_json(content, str(path)), About(path.name, ""))
 
 
 def _with_note(about: "About", run: "StoredRun") -> "About":

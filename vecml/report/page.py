@@ -51,7 +51,7 @@ class About:
     """The run that a page is about.
 
     Attributes:
-        name, run_id: the run's.
+        name, run_id: the run's; the page of a file has the file's name and no run id.
         address: its page in MLflow, or None; shown as a link where it begins with http.
         status: MLflow's word: FINISHED, FAILED, KILLED, RUNNING.
         error: why it failed, or None.
