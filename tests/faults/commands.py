@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.system.conftest import BIN, left_over, wait_for
+from tests.system.forked_commands import Commands
 
 RUN, THEIRS = "second", "theirs"
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -61,6 +62,7 @@ class Workplace:
         template(self.place)
         self.place.replace(self._template)
         self.whole: dict[str, bytes] = {}
+        self._forked: Commands | None = None
         self.lay()
 
     def lay(self) -> None:
@@ -70,39 +72,57 @@ class Workplace:
         shutil.copytree(self._template, self.place, symlinks=True)
         self.scratch.mkdir()
 
-    def call(self, name: str, at: int = 0, action: str = "", under: str = "both") -> Done:
-        """Run a command; with `at`, the fault `action` happens at that change of a file `under` the folders."""
+    def call(self, name: str, at: int = 0, action: str = "", under: str = "both", fresh: bool = False) -> Done:
+        """Run a command; with `at`, the fault `action` happens at that change of a file `under` the folders.
+
+        With `fresh` it is a whole process of its own, which imports everything itself, as a user's is; else it is
+        forked from one that has, which costs a tenth.
+        """
         count = self.folder / "count"
         count.write_bytes(bytes(8))
         watched = {"both": f"{self.place}:{self.scratch}", "work": self.place, "scratch": self.scratch}[under]
-        more = {
-            "LD_PRELOAD": str(self.shim),
+        faults = {
             "FAULT_COUNT": str(count),
             "FAULT_UNDER": str(watched),
             "FAULT_AT": str(at),
             "FAULT_DO": action,
         }
-        done = subprocess.run(
-            [BIN / "vecml", *COMMANDS[name]],
+        done = (self._run_fresh if fresh else self._run_forked)(COMMANDS[name], faults)
+        server = self._forked and self._forked.pid
+        wait_for(lambda: not left_over(str(self.folder), server), 60, "the end of what it started")
+        return Done(done.returncode, done.stdout, done.stderr, int.from_bytes(count.read_bytes(), "little"))
+
+    def _run_fresh(self, arguments: tuple[str, ...], faults: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BIN / "vecml", *arguments],
             cwd=self.place,
-            env={**self.environment, **more},
+            env={**self.environment, "LD_PRELOAD": str(self.shim), **faults},
             capture_output=True,
             text=True,
             timeout=600,
             check=False,
             start_new_session=True,
         )
-        wait_for(lambda: not left_over(str(self.folder)), 60, "the end of what it started")
-        return Done(done.returncode, done.stdout, done.stderr, int.from_bytes(count.read_bytes(), "little"))
+
+    def _run_forked(self, arguments: tuple[str, ...], faults: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        if self._forked is None:
+            self._forked = Commands(BIN / "vecml", {**self.environment, "LD_PRELOAD": str(self.shim)})
+        return self._forked(arguments, self.place, faults)
+
+    def end(self) -> None:
+        """End the process that commands are forked from."""
+        if self._forked is not None:
+            self._forked.end()
+            self._forked = None
 
     def again(self, name: str, at: int, action: str, under: str = "both") -> str:
         """The commands that do the same by hand."""
         return f"VECML_FAULT={shlex.quote(f'{name}:{at}:{action}:{under}')} make test-faults"
 
-    def learn(self, name: str, under: str = "both") -> int:
+    def learn(self, name: str, under: str = "both", fresh: bool = False) -> int:
         """Run a command without a fault, keep what it makes, and say how many changes of files it took."""
         self.lay()
-        done = self.call(name, under=under)
+        done = self.call(name, under=under, fresh=fresh)
         assert done.code == 0, done.out + done.err
         assert self.wrong(name) == []
         if name in MAKES:

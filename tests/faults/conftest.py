@@ -1,10 +1,13 @@
 """The harness of faults: `make test-faults` does it all, `VECML_FAULTS=0.1 make test-faults` a tenth of it.
 
-Each kind of fault is a row of the table that is printed at the end. Whole fresh processes are started, on a folder laid
-anew. CI takes a sample of one of each kind.
+Each kind of fault is a row of the table that is printed at the end; `.faults/` has what was found by then, a file for
+each process of tests, if the end never comes. What is killed is a whole fresh process, on a folder laid anew; what has
+an error, and what comes after a fault, is forked from one that has made its imports, so that there is time for more.
+CI takes a sample of one of each kind.
 """
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 
 from tests.faults.commands import RUN, THEIRS, Workplace, compiled_shim
 from tests.faults.servers import Server
-from tests.faults.tally import ROWS, table
+from tests.faults.tally import ROWS, keep, table
 from tests.migrated_store import MIGRATED, _stores_are_copies, made_once, migrate_mlflow, migrated_database
 from tests.system.conftest import environment, prefect_home, shared_prefect
 from vecml.report.summary import PipelineResult
@@ -26,6 +29,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("faults")
         for line in table():
             terminalreporter.write_line(line)
+
+
+@pytest.fixture(autouse=True)
+def _rows_are_kept() -> Iterator[None]:
+    before = {name: str(one) for name, one in ROWS.items()}
+    yield
+    for name, one in ROWS.items():
+        if str(one) != before.get(name):
+            keep(str(one))
 
 
 def lay_template(place: Path, result: PipelineResult) -> None:
@@ -68,18 +80,22 @@ def template(tmp_path_factory: pytest.TempPathFactory, telling_result: PipelineR
 @pytest.fixture(scope="session")
 def workplace(
     tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], telling_result: PipelineResult
-) -> Workplace:
+) -> Iterator[Workplace]:
     """A folder for the commands that need no Prefect server."""
     if shutil.which("cc") is None:
         pytest.skip("there is no C compiler to make the shim with")
     folder = tmp_path_factory.mktemp("faults")
-    return Workplace(folder, lambda place: lay_template(place, telling_result), compiled_shim(folder), environment)
+    made = Workplace(folder, lambda place: lay_template(place, telling_result), compiled_shim(folder), environment)
+    yield made
+    made.end()
 
 
 @pytest.fixture(scope="session")
 def served(workplace: Workplace, shared_prefect: str) -> Workplace:
     """The same for the commands that are flows."""
-    workplace.environment["PREFECT_API_URL"] = shared_prefect
+    if workplace.environment.get("PREFECT_API_URL") != shared_prefect:
+        workplace.end()  # what is forked has read its variables by now
+        workplace.environment["PREFECT_API_URL"] = shared_prefect
     return workplace
 
 

@@ -7,6 +7,9 @@
  * halts the process by SIGSTOP, `full` fails this call and every
  * later one with ENOSPC (a removal never fails: it makes room), `error` fails this one with EIO. FAULT_LOG, where it is
  * set, gets a line for each call: number, process, name, path.
+ *
+ * A process that forks itself for each command (tests/system/forked_commands.py) is loaded without FAULT_COUNT; its
+ * children call `fault_begin` once the variables are set, and are counted from there on.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -30,7 +33,7 @@ static uint64_t at;
 static const char *under, *action;
 static int log_file = -1;
 
-__attribute__((constructor)) static void begin(void) {
+__attribute__((constructor)) void fault_begin(void) {
     const char *path = getenv("FAULT_COUNT"), *log = getenv("FAULT_LOG"), *number = getenv("FAULT_AT");
     under = getenv("FAULT_UNDER");
     action = getenv("FAULT_DO");

@@ -3,7 +3,10 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 
+KEPT = Path(__file__).parents[2] / ".faults" / f"{datetime.now():%m%d-%H%M%S}-{os.getpid()}"
 SCALE = float(os.environ.get("VECML_FAULTS", "1"))
 
 
@@ -17,6 +20,12 @@ class Row:
     missed: int = 0
     broken: list[str] = field(default_factory=list)
 
+    def broke(self, *what: str) -> None:
+        """Write down what did not hold, at once where it is kept: the test may be cut off before its end."""
+        self.broken += what
+        for text in what:
+            keep(f"broken: {self.fault}: {text}")
+
     def __str__(self) -> str:
         """The row of the table."""
         return f"| {self.fault} | {self.holds} | {self.tried} | {self.missed} | {len(self.broken)} |"
@@ -24,6 +33,13 @@ class Row:
 
 ROWS: dict[str, Row] = {}
 HEAD = "| fault | what holds | tried | did not come about | broken |\n|---|---|---|---|---|"
+
+
+def keep(line: str) -> None:
+    """Add a line to the file of this process in `.faults/`."""
+    KEPT.parent.mkdir(exist_ok=True)
+    with KEPT.open("a", encoding="utf-8") as file:
+        file.write(f"{datetime.now():%m-%d %H:%M:%S} {line}\n")
 
 
 def row(fault: str, holds: str) -> Row:
@@ -40,6 +56,12 @@ def spread(points: int, last: int) -> Sequence[int]:
     """So many of the numbers 1 to `last`, evenly spread, the last among them."""
     points = min(points, last)
     return sorted({max(1, round(last * (number + 1) / points)) for number in range(points)})
+
+
+def scattered(points: Sequence[int]) -> Iterator[int]:
+    """All of them, each far from the one before, so that what is cut off has been tried everywhere."""
+    step = next((step for step in (19, 23, 29) if len(points) % step), 1)
+    yield from (points[number * step % len(points)] for number in range(len(points)))
 
 
 def table() -> Iterator[str]:

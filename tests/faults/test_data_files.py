@@ -29,11 +29,11 @@ def read(folder: Path, first: int, last: int, one: Row) -> Counter[str]:
                 continue
             came[said if said in FINE else "broken"] += 1
             if said not in FINE:
-                one.broken.append(f"{said}   (python -m tests.faults.read_damaged FOLDER {begun} {begun + 1})")
+                one.broke(f"{said}   (python -m tests.faults.read_damaged FOLDER {begun} {begun + 1})")
         one.tried += begun + 1 - first
         if done.returncode:
             end = done.stderr.strip().splitlines()[-1:]
-            one.broken.append(
+            one.broke(
                 f"exit {done.returncode} {end}   (python -m tests.faults.read_damaged FOLDER {begun} {begun + 1})"
             )
         first = max(begun, first) + 1

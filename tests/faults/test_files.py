@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.faults.commands import COMMANDS, MAKES, Done, Workplace, said_truly
-from tests.faults.tally import Row, row, scaled, spread
+from tests.faults.tally import Row, keep, row, scaled, scattered, spread
 
 FLOWS = ("run", "compare")
 KILL = "SIGKILL at a write, rename, fsync or commit"
 KILL_HOLDS = "output absent or equal; the same again succeeds: none RUNNING, no half import, nothing left, integrity ok"
 ERROR_HOLDS = "one true line, no half file, no false success; the same again succeeds"
 ERRORS = {"full": "full disk", "error": "EIO", "scratch": "full TMPDIR"}
+KILLS = ("kill", "group")
+ALIKE = 0.02
 # VECML_FAULT=command:number:action:folders does one again, and says what came of it.
 ONE = os.environ.get("VECML_FAULT")
 
@@ -36,8 +38,10 @@ def after_a_fault(place: Workplace, name: str) -> list[str]:
 def tried(place: Workplace, one: Row, name: str, at: int, action: str, under: str = "both") -> Done | None:
     """Have the fault happen and write down what is wrong; None where the command made fewer changes than that."""
     place.lay()
-    done = place.call(name, at, action, under)
+    done = place.call(name, at, action, under, fresh=action in KILLS)
     one.tried += 1
+    if one.tried % 5 == 0:
+        keep(str(one))
     if done.changes < at:
         one.missed += 1
         return None
@@ -54,7 +58,8 @@ def tried(place: Workplace, one: Row, name: str, at: int, action: str, under: st
             f"at once: {text}" for text in place.left() if text.startswith((".", "vecml-")) and "unsaved" not in text
         ]
     wrong += after_a_fault(place, name)
-    one.broken += [f"{text}   ({place.again(name, at, action, under)})" for text in wrong]
+    if wrong:
+        one.broke(f"{'; '.join(wrong)}   ({place.again(name, at, action, under)})")
     return done
 
 
@@ -68,8 +73,8 @@ def test_a_kill_at_any_change(name: str, part: bool, request: pytest.FixtureRequ
     place = place_for(name, request)
     one = row(f"{KILL}: {name}", KILL_HOLDS)
     begun = len(one.broken)
-    changes = place.learn(name) if not part else 40
-    for number, at in enumerate(spread(scaled(60, part), changes)):
+    changes = place.learn(name, fresh=True) if not part else 40
+    for number, at in enumerate(scattered(spread(scaled(60, part), changes))):
         tried(place, one, name, at, "group" if number % 2 else "kill")
     assert one.broken[begun:] == []
 
@@ -85,7 +90,7 @@ def test_an_error_at_each_of_the_first_changes(name: str, fault: str, request: p
     place = place_for(name, request)
     one = row(f"{ERRORS[fault]}: {name}", ERROR_HOLDS)
     action, under = ("full", "scratch") if fault == "scratch" else (fault, "work")
-    for at in spread(scaled(200), min(200, place.learn(name, under))):
+    for at in scattered(spread(scaled(200), min(200, place.learn(name, under)))):
         tried(place, one, name, at, action, under)
     assert one.broken == []
 
@@ -97,16 +102,30 @@ def test_one_again(request: pytest.FixtureRequest) -> None:
     assert ONE is not None
     name, at, action, under = ONE.split(":")
     place = place_for(name, request)
-    place.learn(name)
+    place.learn(name, under, fresh=action in KILLS)
     one = row(ONE, "")
     assert tried(place, one, name, int(at), action, under) is not None, "it makes fewer changes than that"
     assert one.broken == []
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_forked_command_makes_the_changes_of_a_fresh_one(name: str, request: pytest.FixtureRequest) -> None:
+    """Or the points that the errors are spread over would not be those of a user's command."""
+    place = place_for(name, request)
+    place.learn(name, fresh=True)  # the first of all may make what stays, Python's bytecode and the like
+    fresh, forked = place.learn(name, fresh=True), place.learn(name)
+    assert fresh > 0
+    assert abs(fresh - forked) <= fresh * ALIKE, (fresh, forked)
 
 
 def test_what_is_asked_of_the_harness_itself(tmp_path: Path) -> None:
     """Its points reach the last change, and an error that is no line of ours is seen."""
     assert spread(4, 10) == [2, 5, 8, 10]
     assert spread(60, 3) == [1, 2, 3]
+    assert sorted(scattered(range(200))) == list(range(200))
+    assert sorted(scattered(range(19 * 23))) == list(range(19 * 23))
     assert said_truly(Done(2, "", "error: cannot write x: No space left on device\nhint: make room\n", 1)) == []
     assert said_truly(Done(1, "", "Traceback (most recent call last):\n", 1)) != []
     assert said_truly(Done(70, "", "error: vecml failed\n", 1)) != []

@@ -72,16 +72,16 @@ def test_promotion_races(pool: Pool, tmp_path: Path, template: Path) -> None:
         said = pool.starmap(_promoted, [(str(tmp_path / "home"), name) for name in asked], chunksize=1)
         one.tried += 1
         other = [text for text in said if text != "promoted" and "is champion already" not in text]
-        one.broken += [f"race {number}: {text}" for text in other]
+        one.broke(*(f"race {number}: {text}" for text in other))
         with machine(tmp_path / "home"):
             told = read_registered_model()
             try:
                 model = find_model("models:/vecml@champion")
             except VecmlError as error:
-                one.broken.append(f"race {number}: {error.message}")
+                one.broke(f"race {number}: {error.message}")
                 continue
         if told.champion is None or told.champion.address != model.address or told.champion == told.challenger:
-            one.broken.append(f"race {number}: champion {told.champion}, challenger {told.challenger}")
+            one.broke(f"race {number}: champion {told.champion}, challenger {told.challenger}")
     assert one.broken == []
 
 
@@ -95,7 +95,7 @@ def test_parallel_imports(pool: Pool, tmp_path: Path, template: Path) -> None:
         said = pool.starmap(_imported, [(str(home), str(home / "theirs.zip"))] * PROCESSES, chunksize=1)
         one.tried += 1
         if len(set(said)) != 1:
-            one.broken.append(f"import {number}: {said}")
+            one.broke(f"import {number}: {said}")
         with machine(home):
             store = open_store()
             runs = store.client.search_runs([store.experiment.experiment_id])
@@ -103,6 +103,6 @@ def test_parallel_imports(pool: Pool, tmp_path: Path, template: Path) -> None:
             (str(run.info.run_name), run.info.status) for run in runs if run.info.run_name.startswith("their")
         )
         if len(there) != 3 or set(there.values()) != {1} or {status for _, status in there} != {"FINISHED"}:
-            one.broken.append(f"import {number}: {there}")
+            one.broke(f"import {number}: {there}")
         shutil.rmtree(home)
     assert one.broken == []

@@ -326,14 +326,14 @@ def _runs(uri: str) -> list[Run]:
     return list(client.search_runs([experiment.experiment_id])) if experiment else []
 
 
-def left_over(session_or_marker: str) -> list[str]:
-    """Command lines of processes whose environment or command names `session_or_marker`."""
+def left_over(session_or_marker: str, besides: int | None = None) -> list[str]:
+    """Command lines of processes whose environment or command names `session_or_marker`, but for the one `besides`."""
     found = []
     for process in psutil.process_iter(["pid", "cmdline"]):
         try:
             marked = session_or_marker in " ".join(process.environ().values())
         except (psutil.AccessDenied, psutil.NoSuchProcess, OSError):
             continue
-        if marked and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+        if marked and process.pid not in (os.getpid(), besides) and process.status() != psutil.STATUS_ZOMBIE:
             found.append(" ".join(process.info["cmdline"] or []))
     return found

@@ -10,6 +10,7 @@ and a line with its exit code as the answer.
 """
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -46,6 +47,11 @@ class Commands:
     ) -> subprocess.CompletedProcess[str]:
         """Run the command in a folder, with these variables as well; return what it said, as subprocess.run does."""
         return self._done({"arguments": arguments, "env": env or {}}, folder)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that commands are forked from, if it was started."""
+        return self._process and self._process.pid
 
     def script(self, code: str, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run a text of Python in a folder, as `python -c` does."""
@@ -89,8 +95,12 @@ class Commands:
 
 def _become(program: str, asked: dict[str, Any]) -> None:
     """Take the command's place: its folder, its arguments and its streams."""
+    os.setsid()  # as `subprocess.run(start_new_session=True)`: what kills its group kills nothing else
     os.chdir(asked["folder"])
     os.environ.update(asked.get("env", {}))
+    tempfile.tempdir = None  # it is looked for in each process
+    if "FAULT_COUNT" in os.environ:
+        ctypes.CDLL(None).fault_begin()  # tests/faults/shim.c, which the first process was loaded with
     for number, name in enumerate(("null", "out", "err")):
         path = os.devnull if number == 0 else os.path.join(asked["streams"], name)  # noqa: PTH118 -- pathlib is late
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
