@@ -1,11 +1,15 @@
 """How much is measured of commands is planned by what their first starts took, with what prepares them."""
 
+from dataclasses import replace
+
 import pytest
 
 from vecml.comparison import commands, functions
-from vecml.comparison.budget import FEW_ROUNDS
+from vecml.comparison.budget import FEW_ROUNDS, make_budget
 from vecml.comparison.command_lines import Commands
 from vecml.comparison.commands import Rehearsed, plan_commands
+from vecml.comparison.functions import Rehearsed as Calls
+from vecml.comparison.sitting import Tried
 from vecml.errors import SettingError
 from vecml.measure.records import Arm, Opened, Plan, Reading
 
@@ -16,6 +20,10 @@ def asked(budget: str, **more: object) -> Commands:
 
 def started(*seconds: float) -> dict[str, Rehearsed]:
     return {name: Rehearsed(taken, 1) for name, taken in zip(("one", "two", "three"), seconds, strict=False)}
+
+
+def calls(**seconds: float) -> Calls:
+    return Calls([], seconds, seconds)
 
 
 def test_a_share_for_finalists_is_kept_for_short_starts_and_not_where_three_launches_need_all_of_it() -> None:
@@ -53,8 +61,8 @@ def test_the_time_that_first_starts_took_is_gone() -> None:
 def test_what_prepares_a_start_is_part_of_its_time(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     """A start of 1 ms that 6 s of preparation come before cannot be measured in a minute."""
 
-    def rehearse(arms: list[Arm], _plan: Plan) -> dict[str, tuple[Opened, Reading, float]]:
-        return {arm.name: (Opened(0.0), Reading(0.001, 1, 0.001), 6.0) for arm in arms}
+    def rehearse(arms: list[Arm], _plan: Plan) -> dict[str, Tried]:
+        return {arm.name: Tried(Opened(0.0), Reading(0.001, 1, 0.001), 6.0, 0.001) for arm in arms}
 
     monkeypatch.setattr(commands, "rehearse", rehearse)
     with_it = commands._rehearse(asked("60s", prepare=("true",)), tmp_path)  # type: ignore[arg-type]
@@ -68,9 +76,28 @@ def test_what_prepares_a_start_is_part_of_its_time(monkeypatch: pytest.MonkeyPat
 
 def test_slow_functions_are_warmed_up_by_one_call_or_refused_at_once() -> None:
     """Five calls of 7 s did not fit into a worker's patience, and half a minute was measured for nothing."""
-    assert functions._budget("60s", 2, 0.0, taken={"a": 0.1, "b": 0.2}).plan.warm_calls == Plan.warm_calls
-    slow = functions._budget("10m", 2, taken={"a": 7.0, "b": 7.0})
+    assert functions._budget("60s", 2, 0.0, calls=calls(a=0.1, b=0.2)).plan.warm_calls == Plan.warm_calls
+    slow = functions._budget("10m", 2, calls=calls(a=7.0, b=7.0))
     assert slow.plan.warm_calls == 1
     assert slow.plan.patience_seconds >= 5 * 5 * 7.0
     with pytest.raises(SettingError, match=r"^--budget 60s: too short for a verdict: a call of 'a' takes 7.0 s$"):
-        functions._budget("60s", 2, taken={"a": 7.0, "b": 7.0})
+        functions._budget("60s", 2, calls=calls(a=7.0, b=7.0))
+
+
+def test_first_calls_have_their_share_of_the_budget_and_of_the_patience() -> None:
+    """Three launches of three first calls of 25 s do not fit into two minutes; with enough, none hangs."""
+    first = Calls([], {"a": 25.0, "b": 0.001}, {"a": 0.001, "b": 0.001})
+    with pytest.raises(
+        SettingError, match=r"^--budget 2m: too short for a verdict: a first call in a process of 'a' takes 25.0 s$"
+    ) as caught:
+        functions._budget("2m", 2, calls=first)
+    plan = functions._budget((caught.value.hint or "").split()[1], 2, calls=first).plan
+    assert plan.warm_calls == Plan.warm_calls
+    assert plan.first_call_seconds is not None
+    assert plan.first_call_seconds >= 3 * 25.0
+    assert functions._budget("quick", 2, calls=first).plan.first_call_seconds == plan.first_call_seconds
+
+
+def test_a_first_call_of_less_than_a_second_changes_no_plan() -> None:
+    plan = functions._budget("60s", 2, calls=Calls([], {"a": 0.9, "b": 0.9}, {"a": 0.001, "b": 0.001})).plan
+    assert replace(plan, first_call_seconds=None) == make_budget("60s", [(3, 0)], 1, "machine").plan

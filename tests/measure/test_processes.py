@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,32 @@ def test_one_that_hangs_is_ended(crew_of: Any) -> None:
     worker = crew_of(arm("a", seconds=600.0), plan=plan).workers["a"]
     worker.open()
     with pytest.raises(
-        WorkerError, match=r"^it hung, or one call is too slow for this budget: no answer within 0 s, and it was ended$"
+        WorkerError,
+        match=r"^it hung, or its first call is too slow for this budget: no answer within 0 s, and it was ended$",
     ):
         worker.warm()
     worker.close()
     assert not psutil.pid_exists(worker.pid)
+
+
+def test_a_later_call_that_hangs_is_no_first_call(crew_of: Any) -> None:
+    plan = Plan(patience_seconds=0.3, warm_calls=1, first_call_seconds=60.0)
+    worker = crew_of(arm("a", first=0.0, seconds=600.0), plan=plan).workers["a"]
+    worker.open()
+    with pytest.raises(WorkerError, match=r"^it hung, or one call is too slow for this budget: no answer within 0 s"):
+        worker.warm()
+
+
+def test_a_first_call_may_take_longer_than_all_that_comes_after_it() -> None:
+    """A first call of more than half of the patience was "too slow to be measured", one of all of it "hung"."""
+    plan = replace(PLAN, warm_seconds=0.05, patience_seconds=1.0, first_call_seconds=60.0, block_seconds=0.02)
+    group = [Arm("a", OPENER, {"seconds": 0.001}, "baseline"), Arm("b", OPENER, {"seconds": 0.001, "first": 1.5})]
+    plain, slow = measure([group], plan, ProcessSource()).arms
+    assert (plain.failure, slow.failure) == (None, None)
+    assert len(slow.blocks) == len(plain.blocks) == plan.rounds
+    assert min(slow.blocks.seconds) >= plan.block_seconds
+    assert slow.launches[0].warm_calls >= plan.warm_calls
+    assert slow.launches[0].facts["first_call_seconds"] >= 1.5 > plan.patience_seconds
 
 
 def test_an_opener_that_is_not_there(crew_of: Any) -> None:

@@ -12,7 +12,9 @@ from vecml.measure.work import Work
 
 
 class Sleeping(Work):
-    """A call sleeps for `seconds` of the payload; `spin`: a thread of it goes on for so long after the first call.
+    """A call sleeps for `seconds` of the payload, the first one for `first` seconds if that is given.
+
+    `spin`: a thread of it goes on for so long after the first call.
 
     `meets`: it does not finish before another worker has come to this folder, too.
     """
@@ -32,7 +34,8 @@ class Sleeping(Work):
 
     def call(self) -> None:
         self.calls += 1
-        time.sleep(self.payload.get("seconds", 0.0))
+        seconds = self.payload.get("seconds", 0.0)
+        time.sleep(self.payload.get("first", seconds) if self.calls == 1 else seconds)
         if self.calls == 1 and self.payload.get("spin"):
             threading.Thread(target=_spin, args=(self.payload["spin"],), daemon=True).start()
         if self.calls == self.payload.get("raise_at"):

@@ -32,6 +32,7 @@ QUICK_SECONDS = 20.0  # that the rounds of a quick look take about, where calls 
 FEW_ROUNDS = 3  # of a launch, where a call takes long
 ROUNDS = 20  # of a launch: more blocks of the same processes say little, and the time is better spent on fresh ones
 MOST_LAUNCHES = 30
+FIRST_CALL_PATIENCE = 5.0  # times what a first call took in a rehearsal: then it hangs
 END_SECONDS = 1.5  # the machine's load afterwards, the verdicts, the tracking
 LEAST_SHARE = 0.6
 FINALS_SHARE = 0.3  # of the budget, for fresh launches of the finalists, where more than two settings are compared
@@ -139,8 +140,21 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key
     return Budget(plan, text, resolves, source, reserved=reserved, least_seconds=least)
 
 
+def for_first_calls(budget: Budget, first: Mapping[str, float]) -> Budget:
+    """Let a first call take several times what it took in a rehearsal; `first` has its seconds by the arm's name."""
+    longest = max(budget.plan.patience_seconds, FIRST_CALL_PATIENCE * max(first.values()))
+    return dataclasses.replace(budget, plan=dataclasses.replace(budget.plan, first_call_seconds=longest))
+
+
 def for_slow_calls(
-    budget: Budget, taken: Mapping[str, float], now: float, machine_key: str, noun: str = "call", groups: int = 1
+    budget: Budget,
+    taken: Mapping[str, float],
+    now: float,
+    machine_key: str,
+    *,
+    noun: str = "call",
+    groups: int = 1,
+    first: Mapping[str, float] | None = None,
 ) -> Budget:
     """Fit a budget that was made for short calls to calls that take so long, in the time that is left of it.
 
@@ -151,12 +165,17 @@ def for_slow_calls(
         machine_key: as for `make_budget`.
         noun: what a call is called where the budget is refused.
         groups: number of groups that all these arms are in.
+        first: seconds of the first call in a process by the arm's name; None: it takes no longer than a warm one.
 
     Nothing is reserved for finalists where the fewest launches need the time themselves. Raises SettingError for a
     budget in which no verdict can be reached, with one that would do.
     """
     number, slowest = len(taken), max(taken, key=lambda name: taken[name])
-    a_round = groups * (sum(taken.values()) + next(iter(taken.values())))
+    a_round = groups * sum(_with_null(taken))
+    firsts = taken if first is None else first
+    first_calls = groups * sum(_with_null(firsts))
+    if first is not None:
+        budget = for_first_calls(budget, first)
     plan, left = budget.plan, budget.seconds_from(now)
     plan = dataclasses.replace(
         plan, patience_seconds=max(plan.patience_seconds, 5 * (plan.warm_calls + 4) * taken[slowest])
@@ -167,19 +186,24 @@ def for_slow_calls(
 
     def least_with(rounds: int) -> float:  # workers, first calls, warm-up, blocks
         workers = groups * (number + 1) * WORKER_SECONDS / 2
-        return FEWEST_LAUNCHES * (workers + (1 + plan.warm_calls + rounds) * a_round)
+        warm_up = groups * sum(max(plan.warm_calls * one, plan.warm_seconds) for one in _with_null(taken))
+        return FEWEST_LAUNCHES * (workers + first_calls + warm_up + rounds * a_round)
 
     fewest = plan.fewest_rounds if least_with(plan.fewest_rounds) <= left else FEW_ROUNDS
     least = least_with(fewest)
     if least > left:
         spent = 0.0 if budget.began is None else now - budget.began
         enough = min(least / LEAST_SHARE, least + spent + END_SECONDS)
+        what, seconds = noun, taken[slowest]
+        if first_calls > least - FEWEST_LAUNCHES * first_calls:
+            slowest = max(firsts, key=lambda name: firsts[name])
+            what, seconds = f"first {noun} in a process", firsts[slowest]
         raise SettingError(
-            f"--budget {budget.text}: too short for a verdict: a {noun} of {slowest!r} takes {taken[slowest]:.1f} s",
+            f"--budget {budget.text}: too short for a verdict: a {what} of {slowest!r} takes {seconds:.1f} s",
             f"--budget {10 * math.ceil(1.2 * enough / 10)}s would do; --quick gives figures without a verdict",
         )
-    first = left * (1 - budget.reserved)
-    launches = int((first if first >= least else left) * FEWEST_LAUNCHES / least)
+    unreserved = left * (1 - budget.reserved)
+    launches = int((unreserved if unreserved >= least else left) * FEWEST_LAUNCHES / least)
     launches = max(FEWEST_LAUNCHES, min(plan.launches, launches))
     rules = machine_rules(machine_key)
     level = shared_level(rules, number - 1, stops_by_width=plan.most_launches > plan.launches)
@@ -190,6 +214,11 @@ def for_slow_calls(
         resolves=max(budget.resolves or 0.0, math.expm1(smallest)),
         least_seconds=max(budget.least_seconds, least),
     )
+
+
+def _with_null(seconds: Mapping[str, float]) -> list[float]:
+    """The seconds of the arms and of the copy of the first of them, the baseline."""
+    return [next(iter(seconds.values())), *seconds.values()]
 
 
 def launch_seconds(groups: list[tuple[int, int]]) -> tuple[float, float]:

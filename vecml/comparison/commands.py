@@ -113,7 +113,7 @@ def plan_commands(asked: Commands, rehearsed: Mapping[str, Rehearsed], began: fl
     )
     found = dataclasses.replace(found, plan=plan, began=began)
     taken = {name: one.seconds for name, one in rehearsed.items()}
-    return for_slow_calls(found, taken, now, environment.machine_key, "start")
+    return for_slow_calls(found, taken, now, environment.machine_key, noun="start")
 
 
 def _measure(
@@ -213,7 +213,7 @@ def _rehearse(asked: Commands, folder: Path) -> dict[str, Rehearsed]:
     for name, answer in readings.items():
         if isinstance(answer, str):
             raise SettingError(f"{name}: {answer}", _hint(answer, asked))
-        _, reading, whole = answer
+        reading, whole = answer.reading, answer.whole_seconds
         busy = (reading.cpu_seconds or 0.0) / max(reading.seconds, 1e-9)
         taken = whole if asked.prepare else reading.seconds  # without it, the rest of the whole is the worker's own
         found[name] = Rehearsed(taken, max(1, min(usable_cpus(), math.ceil(busy - 0.1))))

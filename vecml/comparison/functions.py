@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.comparison.arms import make_group
-from vecml.comparison.budget import Budget, check_budget, for_slow_calls, make_budget
+from vecml.comparison.budget import Budget, check_budget, for_first_calls, for_slow_calls, make_budget
 from vecml.comparison.comparison import FUNCTIONS, Comparison, Subject
 from vecml.comparison.files import shared_folder
 from vecml.comparison.places import Place, found, named_place, place_of
@@ -53,6 +53,20 @@ class Functions:
     inputs: Place
     budget: str = "60s"
     name: str | None = None
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What calling each function once has shown.
+
+    Attributes:
+        sizes: the names of the inputs, where they have names.
+        first, warm: seconds of the first call in a process and of a later one, by the function's name.
+    """
+
+    sizes: list[str]
+    first: Mapping[str, float]
+    warm: Mapping[str, float]
 
 
 class FunctionWork(Work):
@@ -173,12 +187,11 @@ def compare_functions(
     check_budget(budget)
     with shared_folder(2 * getattr(x, "nbytes", 0)) as folder:
         if made is None:
-            plan = _budget(budget, len(names))
+            _budget(budget, len(names))  # one that is too short for any calls is refused before they are made
             _write_input(x, folder)
-            return _measure(places, None, plan, folder)
-        sizes, taken = _rehearse(Functions(places, made), folder)
-        planned = _budget(budget, len(names), groups=max(1, len(sizes)), taken=taken)
-        return _measure(places, made, planned, folder, sizes=sizes)
+        calls = _rehearse(places, made, folder)
+        planned = _budget(budget, len(names), groups=max(1, len(calls.sizes)), calls=calls)
+        return _measure(places, made, planned, folder, sizes=calls.sizes)
 
 
 def compare_places(
@@ -203,8 +216,9 @@ def compare_places(
     check_budget(asked.budget)
     began = time.perf_counter() if began is None else began
     with shared_folder(0) as folder:
-        sizes, taken = _rehearse(asked, folder)
-        budget = _budget(asked.budget, len(asked.places), began, groups=max(1, len(sizes)), taken=taken)
+        calls = _rehearse(asked.places, asked.inputs, folder)
+        sizes = calls.sizes
+        budget = _budget(asked.budget, len(asked.places), began, groups=max(1, len(sizes)), calls=calls)
         announce(budget)
 
         def measure(kept: Kept | None, keep: Callable[[Measured], None]) -> Comparison:
@@ -253,15 +267,19 @@ def _budget(
     functions: int,
     began: float | None = None,
     groups: int = 1,
-    taken: Mapping[str, float] | None = None,
+    calls: Rehearsed | None = None,
 ) -> Budget:
-    """The plan for so many functions; where their calls, which have `taken` so long, are slow, one call warms up."""
+    """The plan for so many functions; where their rehearsed calls are slow, one call warms up."""
     found_budget = make_budget(budget, [(functions + 1, 0)] * groups, functions - 1, describe().machine_key, "function")
     found_budget = replace(found_budget, began=began)
-    if not taken or max(taken.values()) < SLOW_SECONDS:
+    if calls is None or not calls.warm:
         return found_budget
-    found_budget = replace(found_budget, plan=replace(found_budget.plan, warm_calls=1))
-    return for_slow_calls(found_budget, taken, time.perf_counter(), describe().machine_key, groups=groups)
+    if max(calls.warm.values()) >= SLOW_SECONDS:
+        found_budget = replace(found_budget, plan=replace(found_budget.plan, warm_calls=1))
+    elif max(calls.first.values()) < SLOW_SECONDS:
+        return for_first_calls(found_budget, calls.first)
+    key, now = describe().machine_key, time.perf_counter()
+    return for_slow_calls(found_budget, calls.warm, now, key, groups=groups, first=calls.first)
 
 
 def arms_of(
@@ -343,23 +361,29 @@ def _measure(
     )
 
 
-def _rehearse(asked: Functions, folder: Path) -> tuple[list[str], dict[str, float]]:
-    """Call each function once, and return the names of the inputs where they have names, and the seconds of a call.
+def _rehearse(places: Mapping[str, Place], inputs: Place | None, folder: Path) -> Rehearsed:
+    """Call each function once, and once more where that was slow.
 
-    Raises SettingError for one that fails, with its own words.
+    Raises SettingError for one that fails over what `inputs` makes; over an array of the caller's it is left out here,
+    and is invalid in the comparison of the others.
     """
-    arm = arms_of(asked.places, asked.inputs, folder, None)
+    arm = arms_of(places, inputs, folder, None)
     plan = Plan(patience_seconds=FIRST_CALL_SECONDS)
     with stage("calling each function once"):
-        answers = rehearse([arm(name, "arm", name) for name in asked.places], plan, again_above=SLOW_SECONDS)
+        arms = [arm(name, "arm", name) for name in places]
+        answers = rehearse(arms, plan, again_above=SLOW_SECONDS, all_of_them=inputs is None)
     sizes: list[str] = []
-    taken: dict[str, float] = {}
+    first: dict[str, float] = {}
+    warm: dict[str, float] = {}
     for name, answer in answers.items():
         if isinstance(answer, str):
-            hint = f"call it by itself first, over what {asked.inputs['qualified']} makes"
+            if inputs is None:
+                continue
+            hint = f"call it by itself first, over what {inputs['qualified']} makes"
             raise SettingError(f"{name}: {answer}", hint)
-        sizes, taken[name] = answer[0].facts.get("sizes", []), answer[1].seconds
-    return sizes, taken
+        sizes, warm[name] = answer.opened.facts.get("sizes", []), answer.reading.seconds
+        first[name] = answer.first_seconds
+    return Rehearsed(sizes, first, warm)
 
 
 def _identity(asked: Functions) -> dict[str, Any]:

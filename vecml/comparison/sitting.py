@@ -160,16 +160,33 @@ def alone() -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A call of an arm that was made to see what it says and takes.
+
+    Attributes:
+        opened: what the arm said when it was opened.
+        reading: of the call; of a second one, where the first was slow.
+        whole_seconds: of that call with everything round it, such as what prepares it.
+        first_seconds: of the first call in its process.
+    """
+
+    opened: Opened
+    reading: Reading
+    whole_seconds: float
+    first_seconds: float
+
+
 def rehearse(
-    arms: Sequence[Arm], plan: Plan, again_above: float = math.inf
-) -> dict[str, tuple[Opened, Reading, float] | str]:
+    arms: Sequence[Arm], plan: Plan, *, again_above: float = math.inf, all_of_them: bool = False
+) -> dict[str, Tried | str]:
     """Make one call of each arm in a worker of its own, and return what it said and took, or why it failed.
 
-    The number is the seconds of the call with everything round it, such as what prepares it. A call
-    that takes more than `again_above` seconds is made once more, because the first one may compile. The first failure
-    ends it. Raises MeasureError when a measurement does not end that must not be disturbed.
+    A call that takes more than `again_above` seconds is made once more, because the first one may compile. The first
+    failure ends it, unless `all_of_them` are asked for. Raises MeasureError when a measurement does not end that must
+    not be disturbed.
     """
-    found: dict[str, tuple[Opened, Reading, float] | str] = {}
+    found: dict[str, Tried | str] = {}
     with alone():
         crew = ProcessSource().start(arms, plan, 0, 0)
         try:
@@ -177,14 +194,15 @@ def rehearse(
                 try:
                     worker.started()
                     opened, begun = worker.open(), time.perf_counter()
-                    reading = worker.block(1, 0.0)
+                    first = reading = worker.block(1, 0.0)
                     if reading.seconds > again_above:
                         begun = time.perf_counter()
                         reading = worker.block(1, 0.0)
-                    found[name] = opened, reading, time.perf_counter() - begun
+                    found[name] = Tried(opened, reading, time.perf_counter() - begun, first.seconds)
                 except WorkerError as error:
                     found[name] = str(error)
-                    break
+                    if not all_of_them:
+                        break
         finally:
             crew.close()
     return found

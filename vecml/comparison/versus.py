@@ -4,7 +4,7 @@ import importlib.machinery
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -190,13 +190,15 @@ def _broken(pair: Pair, folder: Path, number: int, seconds: float) -> Outcome | 
         if isinstance(answered, str):
             longer = "" if _missed(answered) is False else "; a longer --versus-budget waits for it"
             return Outcome(_missed(answered), f"{name}: {answered}{longer}")
-        if answered[0].facts.get("sizes"):
+        if answered.opened.facts.get("sizes"):
             return Outcome(False, f"{pair.inputs['qualified']} makes several inputs by name: a pair has one")
     return None
 
 
 def _measure(pairs: Sequence[Pair], folder: Path, seconds: float) -> Comparison:
     budget = make_budget(f"{seconds * len(pairs):g}s", [ARMS] * len(pairs), 1, describe().machine_key)
+    longest = max(budget.plan.patience_seconds, 2 * seconds)  # a first call was waited for so many seconds before
+    budget = replace(budget, plan=replace(budget.plan, first_call_seconds=longest))
     groups = []
     for number, pair in enumerate(pairs):
         arm = arms_of(pair.places, pair.inputs, folder, pair.title, f"{number}-", pair.path, sizes=False)

@@ -55,6 +55,8 @@ class Process:
     def warm(self) -> tuple[int, float, float]:
         """Warm up as the plan says: calls after the first one, their seconds together, and a warm call's seconds."""
         plan = self._plan
+        longest = plan.patience_seconds if plan.first_call_seconds is None else plan.first_call_seconds
+        self._ask({"do": "first"}, longest, "it hung, or its first call is too slow for this budget")
         request = {
             "do": "warm",
             "calls": plan.warm_calls,

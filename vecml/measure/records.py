@@ -51,6 +51,8 @@ class Plan:
         patience_seconds: a call that takes longer counts as hanging.
         open_seconds: the same for the start and the opening, in which an engine may export and compile.
         limit_every: a `limit` takes part in one round of so many.
+        first_call_seconds: the same for an arm's first call, which may load, compile or wait for what no later call
+            waits for; None: `patience_seconds`.
     """
 
     launches: int = 5
@@ -64,6 +66,7 @@ class Plan:
     patience_seconds: float = 20.0
     open_seconds: float = 180.0
     limit_every: int = 4
+    first_call_seconds: float | None = None
 
 
 @dataclass(frozen=True)

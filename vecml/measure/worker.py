@@ -74,6 +74,9 @@ class Server:
                 start = time.perf_counter()
                 self.work.open()
                 return {"load_seconds": time.perf_counter() - start, "facts": self.work.facts()}
+            case "first":
+                self._first_call_seconds = self._once()
+                return {"seconds": self._first_call_seconds}
             case "warm":
                 return self._warm(
                     request["calls"], request["seconds"], request["most_seconds"], request["block_seconds"]
@@ -99,24 +102,22 @@ class Server:
     def _warm(self, calls: int, seconds: float, most_seconds: float, block_seconds: float) -> dict[str, Any]:
         """Make at least `calls` calls for at least `seconds`, go on until they are steady, and make a trial block.
 
-        The first call counts for neither: it may load, compile or wait for what no later call waits for, and its time
-        is a figure of its own. No call begins after `most_seconds`, and what is not steady ends after thrice `seconds`.
+        The first call is not among them: it may load, compile or wait for what no later call waits for, and is asked
+        for by itself before. No call begins after `most_seconds`, and what is not steady ends after thrice `seconds`.
         Where calls have to be prepared, a call's seconds are returned with those of its preparation: a block has to
         have time for both.
         """
         clock = time.perf_counter
         taken: list[float] = []
-        began = clock()
-        self._first_call_seconds = self._once()
         start = clock()
-        while clock() - began < most_seconds and not _is_warm(taken, clock() - start, calls, seconds):
+        while clock() - start < most_seconds and not _is_warm(taken, clock() - start, calls, seconds):
             taken.append(self._once())
         late = sorted(taken[len(taken) // 2 :])
-        call_seconds = late[len(late) // 2] if late else self._first_call_seconds
+        call_seconds = late[len(late) // 2] if late else 0.0
         trial = math.ceil(block_seconds / call_seconds) if call_seconds > 0 else 1
         if self.work.prepares:
             trial, call_seconds = 0, max(call_seconds, (clock() - start) / max(1, len(taken)))
-        elif trial > 1 and clock() - began < most_seconds:
+        elif trial > 1 and clock() - start < most_seconds:
             call_seconds = min(call_seconds, self._time(trial) / 1e9 / trial)  # without a clock between the calls
         else:
             trial = 0
