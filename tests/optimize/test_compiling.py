@@ -106,3 +106,42 @@ def test_compiling_has_a_figure_of_its_own_and_a_division_by_zero_is_numpys(tmp_
     assert compile_for(function, make_inputs(made), candidate) == 0
     with np.errstate(all="ignore"):
         assert check(load(target), function, make_inputs(made), ["x"], 1e-6)
+
+
+LOOP = "    out = np.zeros(len(x))\n    for i in range(len(x)):\n        out[i] = x[i] * {factor}\n    return out"
+
+
+@pytest.mark.parametrize(
+    ("head", "factor", "inputs"),
+    [
+        ("x, *rest", "len(rest)", "(np.arange(9.0), 1, 2)"),
+        ("x, *rest", "(1.0 + len(rest))", "(np.arange(9.0),)"),
+        ("x, k=2, *rest", "k", "(np.arange(9.0),)"),
+        ("x, k=2, *rest", "(k + rest[0])", "(np.arange(9.0), 3, 4.0)"),
+        ("x, *rest", "rest[0][0]", "(np.arange(9.0), np.ones(2), np.ones(2))"),
+        ("x, k=2.0, /", "k", "(np.arange(9.0),)"),
+    ],
+)
+def test_any_number_of_arguments_is_compiled_for(tmp_path: Path, head: str, factor: str, inputs: str) -> None:
+    """What is compiled before serves the call itself: nothing is compiled once more."""
+    target, candidate, made = numba_of(tmp_path, f"def f({head}):\n{LOOP.format(factor=factor)}", inputs)
+    function, args = load(candidate), make_inputs(made)
+    assert compile_for(function, args, candidate) > 0
+    (compiled,) = function.signatures  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(function(*args), load(target)(*args))
+    assert function.signatures == [compiled]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("head", "inputs", "said"),
+    [
+        ("x, **more", "(np.ones(3),)", "its parameter **more takes any names, which Numba does not know"),
+        ("x, k=2, **more", "(np.ones(3),)", "its parameter **more takes any names, which Numba does not know"),
+        ("x, *, k=2", "(np.ones(3),)", "its parameter k is given by name alone, which Numba does not know"),
+        ("x, *rest, k=2", "(np.ones(3), 1)", "its parameter k is given by name alone, which Numba does not know"),
+        ("x, *rest", "(np.ones(3), 1, {'a': 1})", "its argument rest is a dict, which Numba does not know"),
+    ],
+)
+def test_parameters_that_numba_does_not_know(tmp_path: Path, head: str, inputs: str, said: str) -> None:
+    found = validated(tmp_path, f"def f({head}):\n    return x * 2", inputs)
+    assert (found.outcome, str(found.fault)) == ("cannot compile", said)

@@ -52,24 +52,44 @@ def compile_for(function: Any, args: Sequence[Any], place: Place) -> float:
     Raises:
         CannotCompileError: with the line, the construct and the reason.
     """
-    from numba import types  # noqa: PLC0415 -- an extra
-
-    omitted: Callable[[Any], Any] = types.Omitted
-
     if function.signatures:  # the user has said for which types, or it was compiled before
         return 0.0
     start = time.perf_counter()
-    kinds = [function.typeof_pyval(value) for value in args]
-    parameters = list(inspect.signature(function.py_func).parameters.values())
-    for parameter, kind, value in zip(parameters, kinds, args, strict=False):
-        if str(kind) == "pyobject":
-            raise CannotCompileError(f"its argument {parameter.name} is {_kind(value)}, which Numba does not know")
+    kinds = _types_of(function, args)
     try:
-        kinds += [omitted(one.default) for one in parameters[len(args) :] if one.default is not one.empty]
-        function.compile(tuple(kinds))
+        function.compile(kinds)
     except Exception as error:  # noqa: BLE001 -- Numba's own errors, and assertions inside it
         raise CannotCompileError(_reason(error, place)) from None
     return time.perf_counter() - start
+
+
+def _types_of(function: Any, args: Sequence[Any]) -> tuple[Any, ...]:
+    """Numba's types of the parameters for these arguments: one for each, and for `*rest` one of a tuple.
+
+    Raises CannotCompileError for an argument and for a kind of parameter that Numba does not know.
+    """
+    from numba import types  # noqa: PLC0415 -- an extra
+
+    omitted: Callable[[Any], Any] = types.Omitted
+    kinds: list[Any] = []
+    for at, one in enumerate(inspect.signature(function.py_func).parameters.values()):
+        if one.kind is one.VAR_KEYWORD:
+            raise CannotCompileError(f"its parameter **{one.name} takes any names, which Numba does not know")
+        if one.kind is one.KEYWORD_ONLY:
+            raise CannotCompileError(f"its parameter {one.name} is given by name alone, which Numba does not know")
+        if one.kind is one.VAR_POSITIONAL:
+            value: Any = tuple(args[at:])
+        elif at < len(args):
+            value = args[at]
+        else:
+            kinds.append(omitted(one.default))
+            continue
+        kinds.append(function.typeof_pyval(value))
+        if str(kinds[-1]) == "pyobject":
+            inside = value if one.kind is one.VAR_POSITIONAL else (value,)
+            unknown = next((part for part in inside if str(function.typeof_pyval(part)) == "pyobject"), value)
+            raise CannotCompileError(f"its argument {one.name} is {_kind(unknown)}, which Numba does not know")
+    return tuple(kinds)
 
 
 def _kind(value: Any) -> str:
