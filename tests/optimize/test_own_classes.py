@@ -1,5 +1,7 @@
 """Classes of the inputs' own file: the same in every process, and the same for the function and its inputs."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +221,95 @@ def test_what_cannot_be_copied_is_named_with_its_place(
     assert f"module.py:make_inputs: {said}" in caught.value.message
     assert hint in (caught.value.hint or "")
     assert "\n" not in caught.value.message
+
+
+CORES = (
+    "{head}import numpy as np\n\n\nclass Data:\n    def __init__(self, x):\n        self.x = x\n\n\n"
+    "def f(x, one):\n    if not isinstance(one, Data){and_more}:\n        raise TypeError('another')\n"
+    "    return x * 2.0\n"
+)
+
+
+def package_of(folder: Path, head: str = "", and_more: str = "") -> Path:
+    """A package with a file of cores and one of shapes, inside another package."""
+    inner = folder / "outer" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "cores.py").write_text(CORES.format(head=head, and_more=and_more))
+    (inner / "shapes.py").write_text("class Point:\n    pass\n")
+    return inner
+
+
+def looked_at(target: Place, inputs: Place) -> dict[str, Any]:
+    return observe_task({"target": vars(target), "inputs": vars(inputs), "rtol": 1e-6}, lambda stage: None)
+
+
+@pytest.fixture
+def left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Modules and folders of this test are forgotten after it."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = dict(sys.modules)
+    yield
+    for name in sys.modules.keys() - before.keys():
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("left_as_it_was")
+@pytest.mark.parametrize("regular", [True, False], ids=["with __init__", "without"])
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "from outer.inner.cores import Data",
+        "from outer.inner import cores\nData = cores.Data",
+        "import outer.inner.cores\nData = outer.inner.cores.Data",
+        "import os, sys\nsys.path.insert(0, os.path.dirname(__file__) + '/outer/inner')\nfrom cores import Data",
+    ],
+)
+@pytest.mark.parametrize("first", ["target", "inputs"])
+def test_a_file_of_a_package_is_imported_once_by_whatever_name(
+    tmp_path: Path, imported: str, regular: bool, first: str
+) -> None:
+    inner = package_of(tmp_path)
+    for folder in (inner, inner.parent) if regular else ():
+        (folder / "__init__.py").touch()
+    maker = "\n\ndef make_inputs():\n    return (np.arange(8.0), Data(np.arange(3.0)))\n"
+    (tmp_path / "made.py").write_text(f"import numpy as np\n{imported}\n{maker}")
+    target = find_place(f"{inner}/cores.py:f", "TARGET")
+    inputs = find_place(f"{tmp_path}/made.py:make_inputs", "--inputs")
+    if first == "inputs":
+        make_inputs(inputs)
+    assert (
+        observe_task({"target": vars(target), "inputs": vars(inputs), "rtol": 1e-6}, lambda stage: None)["shares"] == []
+    )
+
+
+@pytest.mark.usefixtures("left_as_it_was")
+@pytest.mark.parametrize("init", ["", "from .cores import Data, f\n", "raise_at_import = 1\n"])
+def test_a_file_of_a_package_takes_what_is_beside_it(tmp_path: Path, init: str) -> None:
+    inner = package_of(tmp_path, "from .shapes import Point\n", " or Point.__module__ != 'outer.inner.shapes'")
+    (inner.parent / "__init__.py").touch()
+    (inner / "__init__.py").write_text(init)
+    text = (inner / "cores.py").read_text()
+    (inner / "cores.py").write_text(f"{text}\n\ndef make_inputs():\n    return (np.arange(8.0), Data(Point()))\n")
+    target = find_place(f"{inner}/cores.py:f", "TARGET")
+    inputs = find_place(f"{inner}/cores.py:make_inputs", "--inputs")
+    assert (
+        observe_task({"target": vars(target), "inputs": vars(inputs), "rtol": 1e-6}, lambda stage: None)["mutated"]
+        == []
+    )
+
+
+@pytest.mark.usefixtures("left_as_it_was")
+def test_files_that_import_each_other_know_the_same_classes(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text(
+        "def made():\n    from cores import Data\n    return Data(1.0)\n\n\nimport cores\n"
+    )
+    (tmp_path / "cores.py").write_text(
+        CORES.format(head="import beside\n", and_more="")
+        + "\n\ndef make_inputs():\n    return (np.arange(8.0), beside.made())\n"
+    )
+    target = find_place(f"{tmp_path}/cores.py:f", "TARGET")
+    inputs = find_place(f"{tmp_path}/cores.py:make_inputs", "--inputs")
+    assert (
+        observe_task({"target": vars(target), "inputs": vars(inputs), "rtol": 1e-6}, lambda stage: None)["mutated"]
+        == []
+    )

@@ -170,16 +170,15 @@ def for_slow_calls(
     Nothing is reserved for finalists where the fewest launches need the time themselves. Raises SettingError for a
     budget in which no verdict can be reached, with one that would do.
     """
-    number, slowest = len(taken), max(taken, key=lambda name: taken[name])
+    number = len(taken)
     a_round = groups * sum(_with_null(taken))
     firsts = taken if first is None else first
     first_calls = groups * sum(_with_null(firsts))
     if first is not None:
         budget = for_first_calls(budget, first)
     plan, left = budget.plan, budget.seconds_from(now)
-    plan = dataclasses.replace(
-        plan, patience_seconds=max(plan.patience_seconds, 5 * (plan.warm_calls + 4) * taken[slowest])
-    )
+    patience = max(plan.patience_seconds, 5 * (plan.warm_calls + 4) * max(taken.values()))
+    plan = dataclasses.replace(plan, patience_seconds=patience)
     if left is None:
         rounds = max(FEW_ROUNDS, min(QUICK_ROUNDS, int(QUICK_SECONDS / max(a_round, 1e-9))))
         return dataclasses.replace(budget, plan=dataclasses.replace(plan, rounds=rounds))
@@ -194,25 +193,32 @@ def for_slow_calls(
     if least > left:
         spent = 0.0 if budget.began is None else now - budget.began
         enough = min(least / LEAST_SHARE, least + spent + END_SECONDS)
-        what, seconds = noun, taken[slowest]
-        if first_calls > least - FEWEST_LAUNCHES * first_calls:
-            slowest = max(firsts, key=lambda name: firsts[name])
-            what, seconds = f"first {noun} in a process", firsts[slowest]
-        raise SettingError(
-            f"--budget {budget.text}: too short for a verdict: a {what} of {slowest!r} takes {seconds:.1f} s",
-            f"--budget {10 * math.ceil(1.2 * enough / 10)}s would do; --quick gives figures without a verdict",
-        )
+        firsts_share = FEWEST_LAUNCHES * first_calls / least
+        what, of = (noun, taken) if firsts_share <= 1 / 2 else (f"first {noun} in a process", firsts)
+        raise _too_short(budget.text, what, of, enough)
     unreserved = left * (1 - budget.reserved)
     launches = int((unreserved if unreserved >= least else left) * FEWEST_LAUNCHES / least)
     launches = max(FEWEST_LAUNCHES, min(plan.launches, launches))
-    rules = machine_rules(machine_key)
-    level = shared_level(rules, number - 1, stops_by_width=plan.most_launches > plan.launches)
-    smallest = smallest_detectable(launch_sd(machine_key)[0], launches, level, gate=math.log1p(rules.gate))
     return dataclasses.replace(
         budget,
         plan=dataclasses.replace(plan, fewest_rounds=fewest),
-        resolves=max(budget.resolves or 0.0, math.expm1(smallest)),
+        resolves=max(budget.resolves or 0.0, _resolves(plan, launches, number - 1, machine_key)),
         least_seconds=max(budget.least_seconds, least),
+    )
+
+
+def _resolves(plan: Plan, launches: int, arms: int, machine_key: str) -> float:
+    """The relative difference that so many launches of arms that share the level find nine times in ten."""
+    rules = machine_rules(machine_key)
+    level = shared_level(rules, arms, stops_by_width=plan.most_launches > plan.launches)
+    return math.expm1(smallest_detectable(launch_sd(machine_key)[0], launches, level, gate=math.log1p(rules.gate)))
+
+
+def _too_short(budget: str, what: str, taken: Mapping[str, float], enough: float) -> SettingError:
+    slowest = max(taken, key=lambda name: taken[name])
+    return SettingError(
+        f"--budget {budget}: too short for a verdict: a {what} of {slowest!r} takes {taken[slowest]:.1f} s",
+        f"--budget {10 * math.ceil(1.2 * enough / 10)}s would do; --quick gives figures without a verdict",
     )
 
 

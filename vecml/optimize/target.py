@@ -1,11 +1,16 @@
 """Functions of the user's own, named `path/module.py:function`: found without running them, and loaded in a worker."""
 
 import ast
+import contextlib
 import difflib
+import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -17,6 +22,7 @@ MODULE = "vecml_target_"  # before a file's name: none of the user's own modules
 SHARED = "__vecml_shared__"  # in a changed copy: the names of the file that it is a copy of
 
 _imported: dict[tuple[str, str, str], ModuleType] = {}  # by file, the file whose classes it takes, and its text
+_by_file: dict[str, ModuleType] = {}  # those that are no changed copy of another file
 
 
 class Say(Protocol):
@@ -120,11 +126,16 @@ def make_inputs(inputs: Place, *, anew: bool = False) -> tuple[Any, ...]:
 
     Raises DataError when it raises, or gives anything but a tuple of arguments.
     """
-    function = _function(_run(inputs), inputs) if anew else load(inputs)
+    module = _module(inputs)
     try:
-        made = function()
-    except (Exception, SystemExit) as error:
-        raise DataError(f"{inputs.text} raised {one_line(error, named=True)}") from error
+        function = _function(_run(inputs, module.__name__) if anew else module, inputs)
+        try:
+            made = function()
+        except (Exception, SystemExit) as error:
+            raise DataError(f"{inputs.text} raised {one_line(error, named=True)}") from error
+    finally:
+        if anew:
+            sys.modules[module.__name__] = module
     if not isinstance(made, tuple):
         raise DataError(
             f"{inputs.text} gave a {type(made).__name__}, not the tuple of arguments",
@@ -141,33 +152,91 @@ def _function(module: ModuleType, place: Place) -> Callable[..., Any]:
 
 
 def _module(place: Place) -> ModuleType:
-    """The module of a place: the one that was imported from that file before, by its own name too, or a new one."""
+    """The module of a place: the one that was imported from that file before, by whatever name, or a new one."""
     if place.folder not in sys.path:
         sys.path.insert(0, place.folder)
     key = (place.file, place.classes_of, source_of(place))
     if key in _imported:
         return _imported[key]
-    stem = Path(place.file).stem
-    known = sys.modules.get(stem)
-    is_ours = known is not None and known.__name__.startswith(MODULE)
-    if not (is_ours or place.classes_of) and getattr(known, "__file__", None) == place.file:
-        module = _imported[key] = sys.modules[stem]
-        return module
-    module = _imported[key] = _run(place)
-    if not place.classes_of and (is_ours or (known is None and _own_file(stem) == place.file)):
-        sys.modules[stem] = module
+    if place.classes_of:
+        return _imported.setdefault(key, _run(place))
+    _import_package(place)
+    module = _imported_by_others(place.file)
+    if module is None:
+        ran = _run(place)
+        module = _imported_by_others(place.file) or ran  # what it imports may import it in its turn
+    before = _by_file.get(place.file)
+    _imported[key] = _by_file[place.file] = module
+    for name in [name for name, one in sys.modules.items() if one is before and not name.startswith(MODULE)]:
+        sys.modules[name] = module  # of another text of the file
+    if not any(isinstance(one, _OneOfEachFile) for one in sys.meta_path):
+        sys.meta_path.insert(0, _OneOfEachFile())
     return module
 
 
-def _run(place: Place) -> ModuleType:
+class _OneOfEachFile(MetaPathFinder, Loader):
+    """Gives imports of a file that a place names the module that is there, whatever its name in a package."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        last = fullname.rpartition(".")[2]
+        if not any(Path(file).stem == last for file in _by_file):
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or _resolved(spec.origin) not in _by_file:
+            return None
+        return spec_from_file_location(fullname, spec.origin, loader=self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _by_file[str(_resolved(spec.origin))]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It has been run."""
+
+
+def _imported_by_others(file: str) -> ModuleType | None:
+    """The module that code of the user's has imported from a file; None where there is none."""
+    stem = Path(file).stem
+    for name, module in list(sys.modules.items()):
+        is_ours = getattr(module, "__name__", MODULE).startswith(MODULE)
+        if name.rpartition(".")[2] == stem and not is_ours and _resolved(getattr(module, "__file__", None)) == file:
+            return module
+    return None
+
+
+def _import_package(place: Place) -> None:
+    """Import the package of a file that takes something from it (`from .shapes import Point`), as Python does first."""
+    package, root = _package(place.file)
+    if not package or not any(isinstance(one, ast.ImportFrom) and one.level for one in ast.walk(parsed(place))):
+        return
+    if root not in sys.path:
+        sys.path.append(root)
+    with contextlib.suppress(Exception, SystemExit):  # what it raises is told when the file itself is run
+        importlib.import_module(package)
+
+
+def _package(file: str) -> tuple[str, str]:
+    """The dotted name of the package that a file is in, empty for none, and the folder that the package is in."""
+    folder = Path(file).parent
+    names: list[str] = []
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(names), str(folder)
+
+
+def _run(place: Place, name: str = "") -> ModuleType:
     """A new module of a place's file, with the classes of `place.classes_of` where it names a file."""
-    name = MODULE + Path(place.file).stem
+    name = name or MODULE + Path(place.file).stem
     base = _module(Place(place.classes_of, place.name, place.folder)) if place.classes_of else None
     tree = parsed(place) if base is None else _with_classes_of(base, parsed(place))
-    spec = importlib.util.spec_from_file_location(name, place.file)
+    spec = spec_from_file_location(name, place.file)
     if spec is None:
         raise DataError(f"{place.file} cannot be imported")
     module = importlib.util.module_from_spec(spec)
+    module.__package__ = _package(place.classes_of or place.file)[0]
+    module.__spec__ = None  # or the package would have to be the one of its name
     module.__dict__[SHARED] = base.__dict__ if base else {}
     sys.modules[name] = module
     try:
@@ -190,10 +259,5 @@ def _with_classes_of(base: ModuleType, tree: ast.Module) -> ast.Module:
     return tree
 
 
-def _own_file(name: str) -> str | None:
-    """The file that `import name` would find; None where it would find none."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    return None if spec is None or spec.origin is None else str(Path(spec.origin).resolve())
+def _resolved(file: str | None) -> str | None:
+    return None if file is None else str(Path(file).resolve())
