@@ -21,9 +21,9 @@ from vecml.measure.records import Blocks, Plan
 from vecml.measure.verdict import Family
 from vecml.record import child_tags, parent_metrics
 from vecml.report.chart_speed import leading_words
-from vecml.report.comparison import as_html, as_text, note, sentence
+from vecml.report.comparison import as_html, as_text, note, sentence, while_busy
 from vecml.report.content import content_of
-from vecml.report.page import _speed_caption
+from vecml.report.page import About, _speed_caption, page
 
 BASE, ARMS = "torch", ("numpy", "halide", "openvino", "onnxruntime")
 FASTEST = re.compile(r"fastest|más rápid", re.IGNORECASE)
@@ -66,7 +66,7 @@ def check(monkeypatch: pytest.MonkeyPatch, kinds: tuple[str, ...]) -> None:
             assert named is None or {named[1]} == allowed, (kinds, door, told)
             assert "busy" not in kinds or CONDITION in told.replace("\\", ""), (kinds, door, told)
     told = sentence(comparison)
-    assert shown or told.startswith(("No answer: ", "No verdict ")) or f"while {CONDITION}" in told, (kinds, told)
+    assert shown or told.startswith(("No answer: ", "No verdict ")) or f"While {CONDITION}, " in told, (kinds, told)
     assert {*kinds} != {"invalid"} or (told.startswith("No answer: other programs kept the machine busy")), told
     assert {*kinds} != {"invalid"} or told.endswith(" Measure again when they have ended, or with a longer budget.")
     tags = tags_of(comparison)
@@ -100,12 +100,40 @@ def test_a_busy_machine_has_verdicts_with_their_condition_and_no_fastest() -> No
     found = busy(MADE[2])
     told = sentence(found)
     assert re.match(
-        r"numpy was \S+ times as fast \(\S+ to \S+\) as torch, while others used 1\.0 of 2 CPUs; halide was", told
+        r"While others used 1\.0 of 2 CPUs, numpy was \S+ times as fast \(\S+ to \S+\) as torch; halide was \S+ times"
+        r" as fast \(\S+ to \S+\) as torch\.$",
+        told,
     )
     tags = [child_tags(found, arm) for arm in figures(found)]
     assert {one["vecml.verdict"] for one in tags} == {"busy"}
     assert tags[0]["vecml.reason"] == "while others used 1.0 of 2 CPUs"
     assert parent_metrics(found) == {"compare/valid_settings": 0.0}
+
+
+def test_what_was_shown_stands_before_what_was_not() -> None:
+    found = busy(MADE[2])
+    (family,) = families(found)
+    halide, numpy = sorted(family.verdicts, key=lambda one: one.arm)
+    unsure = replace(halide, while_busy="undetected"), replace(numpy, arm="numpy", while_busy="slower")
+    elsewhere = replace(numpy, arm="openvino", condition="a quota took 20 % of the CPUs")
+    told = while_busy([*unsure, elsewhere])
+    assert re.fullmatch(
+        r"While others used 1\.0 of 2 CPUs, numpy was .* as torch; no difference between halide and torch was"
+        r" detected\."
+        r" While a quota took 20 % of the CPUs, openvino was .* as torch\.",
+        told,
+    ), told
+
+
+def test_the_page_of_a_busy_comparison_says_what_its_hatching_means() -> None:
+    shown, calm = (page(one, About("it", "")) for one in (busy(MADE[2]), MADE[2]))
+    for words in ("disturbed: counts for busy verdicts alone", "what was measured while others used the CPUs"):
+        assert words in shown
+        assert words not in calm
+    assert "disturbed: does not count" in calm
+    assert "disturbed: does not count" not in shown
+    assert re.search(r"<text[^>]*>busy</text>", shown)
+    assert "no verdict</text>" not in re.sub(r"(?s)<script.*?</script>", "", calm)
 
 
 def test_a_quick_look_at_a_busy_machine_is_in_no_history() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vecml.comparison.comparison import call_seconds, launch_medians
+from vecml.measure.claim import BUSY
 from vecml.measure.pairs import disturbance
 from vecml.measure.records import ArmMeasurement
 from vecml.numbers import percent, seconds
@@ -65,7 +66,8 @@ def blocks_chart(content: Content, group: int, width: float) -> Drawing | None:
     steps = [value for arm, change in zip(arms, changes, strict=True) for value in launch_medians(arm, change).values()]
     down, up = _reach(below, -min(steps)), _reach(above, max(steps))
     frame = _Frame(across, rounds, min(down, 1.0), up, left, width)
-    marks: list[AnyMark] = _legend(width)
+    busy = any(one.verdict == BUSY for family in content.families for one in family.verdicts)
+    marks: list[AnyMark] = _legend(width, "counts for busy verdicts alone" if busy else "does not count")
     end = top + (PANEL + LABEL) * len(arms)
     for launch in launches:
         start, stop = across[launch]
@@ -179,14 +181,14 @@ def _reach(far: Sequence[float], least: float) -> float:
     return next((reach for reach in REACHES if wanted <= reach), REACHES[-1])
 
 
-def _legend(width: float) -> list[AnyMark]:
+def _legend(width: float, disturbed: str) -> list[AnyMark]:
     marks: list[AnyMark] = []
     x, y = 2.0, 14.0
     keys: tuple[tuple[str, Dots | Line | Mark | Rect], ...] = (
         ("a block", Dots(((5.0, -4.0),), "ink", 4.0)),
         ("median of a launch", Line(((-2.0, -4.0), (12.0, -4.0)), "accent", 1.8)),
         ("off the axis", Mark(5.0, -4.0, "up", "muted", 6)),
-        ("disturbed: does not count", Rect(-2.0, -10.0, 14.0, 12.0, "faint", hatched=True)),
+        (f"disturbed: {disturbed}", Rect(-2.0, -10.0, 14.0, 12.0, "faint", hatched=True)),
     )
     for words, mark in keys:
         wide = 20 + text_width(words, SMALL) + 16

@@ -28,6 +28,7 @@ from vecml.report.drawing import (
 NAME_SIZE, SMALL = 13.0, 11.0
 LONGEST_NAME = 250.0  # pixels beside a bar; longer names stand above theirs
 PERCENTILES: tuple[Shape, ...] = ("circle", "square", "diamond", "up", "down")
+HATCHED = ("busy", "invalid")  # verdicts that give a bar no colour
 LOG_FROM = 15.0  # times as long: from here on the axis of times is logarithmic
 
 
@@ -74,7 +75,7 @@ def _bar(arm: ArmFigures, content: Content, top: float, scale: Scale, width: flo
         return Group(tuple(marks), _told(arm, content.unit))
     end = scale.at(arm.rows_per_s)
     bar = Rect(scale.start, middle - thick / 2, max(end - scale.start, 1.5), thick, "accent" if tied else "bar", 2)
-    if verdict in ("invalid", "busy"):
+    if verdict in HATCHED:
         bar = Rect(bar.x, bar.y, bar.width, bar.height, "muted", 2, hatched=True)
     marks.append(bar)
     last = end
@@ -103,13 +104,15 @@ def _speed_legend(content: Content, arms: Sequence[ArmFigures], width: float) ->
     if first:
         marks += [Rect(0, 4, 12, 12, "accent", 2), Text(18, 14, first, "muted", SMALL)]
         x = 18 + text_width(first, SMALL) + 20
-    if any(arm.name not in tied and arm.failure is None for arm in arms):
+    hatched = [verdict for verdict in HATCHED if any(word(arm) == verdict for arm in arms)]
+    if any(arm.name not in tied and word(arm) not in HATCHED for arm in arms):
         others = "others" if first else "no verdict"
         marks += [Rect(x, 4, 12, 12, "bar", 2), Text(x + 18, 14, others, "muted", SMALL)]
         x += 18 + text_width(others, SMALL) + 20
-    if any(arm.failure for arm in arms):
-        marks += [Rect(x, 4, 12, 12, "muted", 2, hatched=True), Text(x + 18, 14, "invalid", "muted", SMALL)]
-        x += 18 + text_width("invalid", SMALL) + 20
+    if hatched:
+        words = " or ".join(hatched)
+        marks += [Rect(x, 4, 12, 12, "muted", 2, hatched=True), Text(x + 18, 14, words, "muted", SMALL)]
+        x += 18 + text_width(words, SMALL) + 20
     if any(arm.rows_per_s_low is not None for arm in arms):
         words = "95 % interval, by launches" if width >= 600 else "95 %"
         marks += [*whisker(x, x + 22, 10, 8), Text(x + 29, 14, words, "muted", SMALL)]

@@ -20,6 +20,7 @@ from vecml.report import calls
 from vecml.report.content import Content, content_of
 from vecml.report.summary import markdown
 
+DECIDED = ("faster", "slower", "equivalent")  # what a verdict with a condition may show, the strongest first
 NOT_RECORDED = (
     "A comparison records how many labels differ from those of the float64 reference (flips), how many of the flips are"
     " not near ties within the rounding of the precision, and the largest error among the logits of up to 4,096 rows,"
@@ -270,8 +271,7 @@ def _answer(comparison: Comparison, family: Family) -> str:
     if claim.kind == "quick":
         return f"No verdict from a quick look{_quick(claim, verdicts)}.{_tail(claim, verdicts)}"
     if claim.kind == "busy":
-        told = [while_busy(one) for one in verdicts.values() if one.verdict == BUSY]
-        return f"{'; '.join(told)}.{_invalid(claim, verdicts)}"
+        return f"{while_busy([one for one in verdicts.values() if one.verdict == BUSY])}{_invalid(claim, verdicts)}"
     if len(verdicts) == 1:
         return _pair(*verdicts.values())
     here = "here" if not claim.left_out else f"of the {claim.counted} that count here"
@@ -298,8 +298,8 @@ def _of_noun(answer: str, noun: str) -> str:
 
 def _tail(claim: Claim, verdicts: Mapping[str, Verdict]) -> str:
     """What is said after the answer of the settings that it is not about."""
-    told = [while_busy(verdicts[name]) for name in claim.left_out if verdicts[name].verdict == BUSY]
-    return "".join(f" {clause}." for clause in told) + _invalid(claim, verdicts)
+    busy = [verdicts[name] for name in claim.left_out if verdicts[name].verdict == BUSY]
+    return (f" {while_busy(busy)}" if busy else "") + _invalid(claim, verdicts)
 
 
 def _invalid(claim: Claim, verdicts: Mapping[str, Verdict]) -> str:
@@ -339,16 +339,31 @@ def _sentence(clause: str) -> str:
     return f" {clause[:1].upper()}{clause[1:]}." if clause else ""
 
 
-def while_busy(verdict: Verdict) -> str:
-    """Write what a `busy` verdict says, with its condition: "a was as fast as b, while others used 0.9 of 2 CPUs"."""
-    arm, baseline, condition = verdict.arm, verdict.baseline, verdict.condition
+def while_busy(verdicts: Sequence[Verdict]) -> str:
+    """Tell verdicts with a condition, a sentence for each condition; what was shown stands before what was not."""
+    said: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        said.setdefault(verdict.condition or "", []).append(verdict)
+    return " ".join(
+        f"While {condition}, {'; '.join(map(_clause, sorted(several, key=_decided_first)))}."
+        for condition, several in said.items()
+    )
+
+
+def _decided_first(verdict: Verdict) -> int:
+    return DECIDED.index(verdict.while_busy) if verdict.while_busy in DECIDED else len(DECIDED)
+
+
+def _clause(verdict: Verdict) -> str:
+    """What a `busy` verdict says, without its condition: "a was as fast as b (0.98 to 1.02 times)"."""
+    arm, baseline = verdict.arm, verdict.baseline
     match verdict.while_busy:
         case "faster" | "slower":
-            return f"{arm} was {_times(verdict)} {baseline}, while {condition}"
+            return f"{arm} was {_times(verdict)} {baseline}"
         case "equivalent":
-            return f"{arm} was as fast as {baseline} ({_interval(verdict)} times), while {condition}"
+            return f"{arm} was as fast as {baseline} ({_interval(verdict)} times)"
         case _:
-            return f"No difference between {arm} and {baseline} was detected, while {condition}"
+            return f"no difference between {arm} and {baseline} was detected"
 
 
 def _times(verdict: Verdict) -> str:

@@ -225,6 +225,8 @@ def _key_figures(content: Content) -> list[tuple[str, str]]:
 def _speed_caption(content: Content) -> str:
     """What the colours of the bars mean, as far as verdicts give them a meaning."""
     kinds, noun = {claim.kind for claim in content.claims if claim.shown}, content.comparison.noun
+    if not kinds and any(claim.kind == "busy" for claim in content.claims):
+        return "The lengths of the bars are what was measured while others used the CPUs, and hold for that alone."
     if not kinds:
         return "The lengths of the bars are no verdict: none of them is shown to be longer than another."
     if "unsurpassed" in kinds:
