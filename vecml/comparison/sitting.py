@@ -74,7 +74,7 @@ class Sitting(Record):
         return {one.name: getattr(self, one.name) for one in dataclasses.fields(Record)}
 
 
-def sit(
+def sit(  # noqa: PLR0913 -- by keyword, each with a default
     groups: Sequence[Sequence[Arm]],
     budget: Budget,
     *,
@@ -83,6 +83,7 @@ def sit(
     resumed: Measured | None = None,
     keep: Callable[[Measured], None] = lambda _measured: None,
     check: Callable[[Measured], Mapping[str, str]] | None = None,
+    over: Callable[[Measured], bool] = lambda _measured: False,
 ) -> Sitting:
     """Measure groups of arms in worker processes while no other measurement runs, and show how far it is.
 
@@ -91,7 +92,7 @@ def sit(
         budget: how much is measured; the time that is spent waiting for another measurement is not taken from it.
         equivalence: relative difference within which two arms count as the same.
         enough: whether what was measured is enough, by the rules; it is asked where the plan allows more launches.
-        resumed, keep: see `vecml.measure.coordinator.measure`.
+        resumed, keep, over: see `vecml.measure.coordinator.measure`.
         check: says why an arm's answers are wrong, by its name. Where it is given, the finalists are measured afresh.
 
     Raises MeasureError when another measurement does not end. Warns VML012 while it waits for one, and VML011 when
@@ -110,7 +111,9 @@ def sit(
         if check is None:
             budget = dataclasses.replace(budget, reserved=0.0)
         with _measuring(budget) as go:
-            measured = go.on(groups, go.plan, enough=lambda found: enough(found, rules), resumed=resumed, keep=keep)
+            measured = go.on(
+                groups, go.plan, enough=lambda found: enough(found, rules), resumed=resumed, keep=keep, over=over
+            )
             finals = by_itself = None
             if check is not None:
                 measured, finals, by_itself = _finish(groups, measured, go, rules, check(measured))

@@ -128,6 +128,7 @@ def measure(  # noqa: PLR0913 -- by keyword, for tests and for those who need th
     tell: Callable[[Progress], None] = lambda _progress: None,
     resumed: Measured | None = None,
     keep: Callable[[Measured], None] = lambda _measured: None,
+    over: Callable[[Measured], bool] = lambda _measured: False,
 ) -> Measured:
     """Measure the groups of arms as `plan` says, and return every raw block.
 
@@ -141,6 +142,7 @@ def measure(  # noqa: PLR0913 -- by keyword, for tests and for those who need th
         tell: is called with the progress.
         resumed: the launches of the same measurement that were complete when it was stopped; their time counts too.
         keep: is called with everything measured so far after each complete launch.
+        over: is asked after each complete launch whether no further one can matter, because an arm failed, say.
 
     Raises ValueError when `resumed` has other arms. An interrupt passes through, and leaves no worker behind.
     """
@@ -148,7 +150,7 @@ def measure(  # noqa: PLR0913 -- by keyword, for tests and for those who need th
     coordinator = _Coordinator(groups, plan, source, clock, random, tell)
     if resumed is not None:
         coordinator.resume(resumed)
-    return coordinator.run(enough, keep)
+    return coordinator.run(enough, keep, over)
 
 
 @dataclass
@@ -249,7 +251,12 @@ class _Coordinator:
         self._patience.resume(kept.waited_seconds)
         self._begin = self._clock() - kept.seconds
 
-    def run(self, enough: Callable[[Measured], bool] | None, keep: Callable[[Measured], None]) -> Measured:
+    def run(
+        self,
+        enough: Callable[[Measured], bool] | None,
+        keep: Callable[[Measured], None],
+        over: Callable[[Measured], bool],
+    ) -> Measured:
         if self._done >= self._wanted:
             self._want_another(enough)
         while self._done < self._launches:
@@ -257,7 +264,10 @@ class _Coordinator:
                 while not self._launch(group):
                     pass
             self._done += 1
-            keep(self._measured())
+            measured = self._measured()
+            keep(measured)
+            if over(measured):
+                return measured
             if self._done == self._wanted:
                 self._want_another(enough)
         return self._measured()

@@ -95,9 +95,12 @@ class Process:
         self._child.close()
 
     def cpu_seconds(self) -> float:
-        """CPU time that the worker has used, and what it has started and waited for; 0 once it has ended."""
-        waited = waited_cpu_seconds(self.pid) if self.arm.starts_processes else 0.0
-        return (process_cpu_seconds(self.pid) or 0.0) + waited
+        """CPU time that the worker has used, and what it has started, whether it still runs; 0 once it has ended."""
+        started = 0.0
+        if self.arm.starts_processes:
+            running = descendants(self.pid)
+            started = waited_cpu_seconds(self.pid) + sum(process_cpu_seconds(pid) or 0.0 for pid in running)
+        return (process_cpu_seconds(self.pid) or 0.0) + started
 
     def _ask(self, request: dict[str, Any], patience: float, silence: str = "it hung") -> dict[str, Any]:
         self._send(request)

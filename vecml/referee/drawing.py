@@ -1,0 +1,132 @@
+"""The arguments of calls, drawn in the referee's process from a seed that nobody knows, and what is expected of them.
+
+The reference and what makes the inputs are trusted: their author wrote the spec. They are read from the text that the
+spec's digest was taken of, never from files that may have changed since.
+"""
+
+import importlib.util
+import inspect
+import secrets
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vecml.comparison.functions import arguments
+from vecml.errors import one_line
+from vecml.measure.work import ArmError
+from vecml.referee.handover import HandoverError, Packed, Plain, pack, unpack
+
+SWAPPED = 64  # values of an array that are exchanged at most
+
+Size = int | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """The arguments of one call.
+
+    Attributes:
+        packed: the arguments, `(by position, by name)`, as they are handed over.
+        size: what the maker of inputs was asked for; None: it takes no size.
+        announced: whether the spec names this size, so that it may be timed.
+    """
+
+    packed: Packed = field(repr=False)
+    size: Size
+    announced: bool = True
+
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments again, in memory of their own."""
+        content = bytearray(self.packed.size)
+        for part, offset in zip(self.packed.parts, self.packed.offsets, strict=True):
+            content[offset : offset + part.nbytes] = part.tobytes()
+        given: tuple[tuple[Any, ...], dict[str, Any]] = unpack(self.packed.text, content)
+        return given
+
+
+class Inputs:
+    """The reference and the maker of inputs of a spec, with a fresh secret seed.
+
+    Attributes:
+        random: where all that is drawn comes from.
+    """
+
+    def __init__(self, files: Mapping[str, bytes], reference: str, maker: str, folder: Path) -> None:
+        """Write the files into an empty folder of this process, and import what is needed of them.
+
+        Args:
+            files: by name, what they hold.
+            reference, maker: `FILE.py:FUNCTION`.
+            folder: an empty one.
+
+        Raises ArmError for what cannot be imported.
+        """
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        sys.path.insert(0, str(folder))
+        modules: dict[str, Any] = {}
+        self._reference = _imported(folder, reference, modules)
+        self._maker = _imported(folder, maker, modules)
+        self._takes_size = len(inspect.signature(self._maker).parameters) > 1
+        self.random = np.random.default_rng(secrets.randbits(256))
+
+    def task(self, size: Size, *, announced: bool = True) -> Task:
+        """Draw the arguments of a call of this size."""
+        given = (self.random, size) if self._takes_size else (self.random,)
+        try:
+            made = self._maker(*given)
+            return Task(pack(arguments(made)), size, announced)
+        except HandoverError as error:
+            raise ArmError(f"what the maker of inputs returns cannot be handed over: {error}") from None
+        except Exception as error:
+            raise ArmError(f"the maker of inputs raised {one_line(error, named=True, whole=True)}") from error
+
+    def altered(self, task: Task) -> Task:
+        """Exchange some values of the first array of a task's arguments, so that most of it looks the same."""
+        positional, by_name = task.arguments()
+        for value in (*positional, *by_name.values()):
+            if isinstance(value, np.ndarray) and value.size > 1:
+                flat = value.reshape(-1)
+                chosen = self.random.choice(flat.size, min(SWAPPED, flat.size), replace=False)
+                flat[chosen] = flat[np.roll(chosen, 1)]
+                break
+        return Task(pack((positional, by_name)), task.size, task.announced)
+
+    def expected(self, task: Task) -> Plain:
+        """The reference's result, as it would be read if it were handed over. Raises what the reference raises."""
+        positional, by_name = task.arguments()
+        packed = pack(self._reference(*positional, **by_name))
+        content = bytearray(packed.size)
+        for part, offset in zip(packed.parts, packed.offsets, strict=True):
+            content[offset : offset + part.nbytes] = part.tobytes()
+        return unpack(packed.text, content)
+
+    def size_between(self, sizes: Sequence[int]) -> int:
+        """Any size from the smallest to the largest, each order of magnitude alike."""
+        low, high = np.log(min(sizes)), np.log(max(sizes) + 1)
+        return max(min(sizes), min(max(sizes), int(np.exp(self.random.uniform(low, high)))))
+
+
+def _imported(folder: Path, place: str, modules: dict[str, Any]) -> Callable[..., Any]:
+    """The function of a place below `folder`; `modules` are those that were imported, by their files."""
+    file, _, qualified = place.rpartition(":")
+    if file not in modules:
+        name = f"_referee_{Path(file).stem}"
+        spec = importlib.util.spec_from_file_location(name, folder / file)
+        if spec is None or spec.loader is None:
+            raise ArmError(f"{file} is no Python file")
+        module = modules[file] = sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise ArmError(f"{file} raised {one_line(error, named=True, whole=True)}") from error
+    function = getattr(modules[file], qualified, None)
+    if not callable(function):
+        raise ArmError(f"{file} has no function {qualified}")
+    return function  # type: ignore[no-any-return]

@@ -1,0 +1,153 @@
+"""How arguments and results go from one process to another: as a small text and plain memory, never pickled.
+
+What comes from a candidate's process is read here by the referee, so reading is strict: nothing in it is run, and what
+does not fit is refused. This file needs NumPy alone; the candidate's process reads it without the rest of vecml.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+KINDS = "biufcSUmM"  # of dtypes that are plain memory
+ALIGNED = 64
+DEEPEST = 50
+LONGEST_TEXT = 1 << 26  # bytes of the text
+
+Plain = Any  # None, bool, int, float, complex, str, bytes, arrays, numbers of NumPy's, and tuples, lists, dicts of them
+
+
+class HandoverError(Exception):
+    """A value that cannot be handed over, or a text that describes none. The message says why."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A value as it is handed over.
+
+    Attributes:
+        text: JSON that describes it.
+        parts: contiguous arrays (uint8, one axis) with the memory that the text refers to.
+        offsets: where each of them begins.
+        size: bytes from the first to the end of the last.
+    """
+
+    text: bytes
+    parts: tuple[NDArray[np.uint8], ...]
+    offsets: tuple[int, ...]
+    size: int
+
+
+def pack(value: Plain) -> Packed:
+    """Describe a value; arrays are not copied if they are contiguous. Raises HandoverError for what is not plain."""
+    parts: list[NDArray[np.uint8]] = []
+    offsets: list[int] = []
+    text = json.dumps(_described(value, parts, offsets, 0), separators=(",", ":")).encode()
+    return Packed(text, tuple(parts), tuple(offsets), _end(parts, offsets))
+
+
+def unpack(text: bytes, memory: Any) -> Plain:
+    """Give the value that a text describes; its arrays are views of `memory`, a buffer. Raises HandoverError."""
+    if len(text) > LONGEST_TEXT:
+        raise HandoverError("it is too large")
+    try:
+        return _value(json.loads(text), memory, 0)
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError, OverflowError) as error:
+        raise HandoverError(f"it cannot be read ({type(error).__name__})") from None
+
+
+def _end(parts: list[NDArray[np.uint8]], offsets: list[int]) -> int:
+    return offsets[-1] + parts[-1].nbytes if parts else 0
+
+
+def _described(value: Any, parts: list[NDArray[np.uint8]], offsets: list[int], depth: int) -> Any:
+    if depth > DEEPEST:
+        raise HandoverError("it is nested too deeply, or holds itself")
+    if type(value).__module__.partition(".")[0] == "torch":
+        value = value.detach().cpu().numpy()  # waits for the device
+    if value is None or type(value) in (bool, str):
+        return value
+    kind = type(value)
+    if kind is int:
+        return {"i": hex(value)}
+    if kind is float:
+        return {"f": value.hex()}
+    if kind is complex:
+        return {"c": [value.real.hex(), value.imag.hex()]}
+    if kind is bytes:
+        return {"b": _part(np.frombuffer(value, np.uint8), parts, offsets), "n": len(value)}
+    if isinstance(value, np.generic):
+        return {"s": _array(np.asarray(value), parts, offsets)}
+    if isinstance(value, np.ndarray):
+        return {"a": _array(np.asarray(value), parts, offsets)}
+    if isinstance(value, tuple):
+        return {"t": [_described(one, parts, offsets, depth + 1) for one in value]}
+    if kind is list:
+        return {"l": [_described(one, parts, offsets, depth + 1) for one in value]}
+    if kind is dict:
+        pairs = [[_described(one, parts, offsets, depth + 1) for one in pair] for pair in value.items()]
+        return {"d": pairs}
+    raise HandoverError(f"a {kind.__name__} is no array, number or text, nor a tuple, list or dict of them")
+
+
+def _array(array: NDArray[Any], parts: list[NDArray[np.uint8]], offsets: list[int]) -> list[Any]:
+    if array.dtype.kind not in KINDS or array.dtype.names:
+        raise HandoverError(f"an array of {array.dtype} is not plain memory")
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8) if array.nbytes else np.empty(0, np.uint8)
+    return [array.dtype.str, list(array.shape), _part(flat, parts, offsets)]
+
+
+def _part(flat: NDArray[np.uint8], parts: list[NDArray[np.uint8]], offsets: list[int]) -> int:
+    end = _end(parts, offsets)
+    offset = -(-end // ALIGNED) * ALIGNED
+    parts.append(flat)
+    offsets.append(offset)
+    return offset
+
+
+def _value(said: Any, memory: Any, depth: int) -> Any:
+    if depth > DEEPEST:
+        raise HandoverError("it is nested too deeply")
+    if said is None or isinstance(said, bool | str):
+        return said
+    ((kind, content),) = [(key, one) for key, one in said.items() if key != "n"]
+    match kind:
+        case "i":
+            return int(content, 16)
+        case "f":
+            return float.fromhex(content)
+        case "c":
+            return complex(*(float.fromhex(one) for one in content))
+        case "b":
+            offset, length = _whole(content), _whole(said["n"])
+            return bytes(np.frombuffer(memory, np.uint8, length, offset)) if length else b""
+        case "s":
+            return _read_array(content, memory)[()]
+        case "a":
+            return _read_array(content, memory)
+        case "t":
+            return tuple(_value(one, memory, depth + 1) for one in content)
+        case "l":
+            return [_value(one, memory, depth + 1) for one in content]
+        case "d":
+            return {_value(key, memory, depth + 1): _value(one, memory, depth + 1) for key, one in content}
+    raise HandoverError("it cannot be read")
+
+
+def _read_array(content: list[Any], memory: Any) -> NDArray[Any]:
+    kind = np.dtype(str(content[0]))
+    if kind.kind not in KINDS or kind.names:
+        raise HandoverError(f"an array of {kind} is not plain memory")
+    shape = tuple(_whole(length) for length in content[1])
+    number = int(np.prod(shape, dtype=object)) if shape else 1
+    if not number or not kind.itemsize:
+        return np.empty(shape, kind)
+    return np.frombuffer(memory, kind, number, _whole(content[2])).reshape(shape)
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int or not 0 <= number < 1 << 48:
+        raise HandoverError("it cannot be read")
+    return number

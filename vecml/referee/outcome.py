@@ -1,0 +1,125 @@
+"""What a referee says in the end, from what was measured and seen: PROMOTE, REJECT or NEEDS_MORE_DATA, and why."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from vecml.comparison.comparison import Comparison, call_seconds, families
+from vecml.comparison.demand import Demand, answer
+from vecml.measure.records import ArmMeasurement, Measured
+from vecml.measure.verdict import Verdict
+from vecml.numbers import seconds, times
+from vecml.referee.refusals import named
+
+Word = Literal["PROMOTE", "REJECT", "NEEDS_MORE_DATA"]
+EXIT_CODES: Mapping[Word, int] = {"PROMOTE": 0, "REJECT": 1, "NEEDS_MORE_DATA": 3}
+REFERENCE, CANDIDATE = "reference", "candidate"
+PRICE = "limit: handing over"  # the arm that shows what it costs to hand over arguments and result
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Holds what the referee says of a candidate.
+
+    Attributes:
+        word: what became of it.
+        reason: one clause.
+        refusal: name of what it did instead of the work; None where it did the work.
+        spec_digest, candidate_digest: of what was held against what.
+        price_seconds: of handing over the arguments and the result of a call, which is in all figures.
+        comparison: everything that was measured; None where the candidate was refused before that.
+    """
+
+    word: Word
+    reason: str
+    refusal: str | None
+    spec_digest: str
+    candidate_digest: str
+    price_seconds: float | None = None
+    comparison: Comparison | None = field(default=None, repr=False)
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.word]
+
+
+def refused(said: str, spec_digest: str, candidate_digest: str, comparison: Comparison | None = None) -> Outcome:
+    """Give the outcome for a candidate that does not do the work.
+
+    Args:
+        said: by its worker.
+        spec_digest, candidate_digest, comparison: as in `Outcome`.
+    """
+    name, _ = named(said)
+    return Outcome("REJECT", said, name, spec_digest, candidate_digest, comparison=comparison)
+
+
+def outcome_of(comparison: Comparison, at_least: float, spec_digest: str, candidate_digest: str) -> Outcome:
+    """Compute the outcome of what was measured.
+
+    Args:
+        comparison: of the reference and the candidate.
+        at_least: the rate that is demanded, as a multiple of the reference's.
+        spec_digest, candidate_digest: as in `Outcome`.
+    """
+    arms = {arm.name: arm for arm in comparison.measured.arms}
+    fault = arms[CANDIDATE].failure or comparison.faults.get(CANDIDATE)
+    if fault is not None:
+        return refused(fault, spec_digest, candidate_digest, comparison)
+    verdict = next(one for family in families(comparison) for one in family.verdicts if one.arm == CANDIDATE)
+    word, reason = _decided(comparison, arms, verdict, at_least)
+    price = _median(arms.get(PRICE))
+    return Outcome(word, reason, None, spec_digest, candidate_digest, price, comparison)
+
+
+def _decided(
+    comparison: Comparison, arms: Mapping[str, ArmMeasurement], verdict: Verdict, at_least: float
+) -> tuple[Word, str]:
+    """Say what the verdict shows of the rate that is demanded.
+
+    A candidate has the other end of the handing over in its own process, and could make that faster in place of the
+    work, so that what it saves must be more than all of the handing over takes.
+    """
+    met = answer(Demand(at_least), verdict, comparison.rules.gate)
+    if met is None or verdict.ratio is None:
+        return "NEEDS_MORE_DATA", f"{verdict.verdict or 'no verdict'}: {verdict.reason}"
+    ratio = f"{times(verdict.ratio)} ({times(verdict.ratio_low)} to {times(verdict.ratio_high)})"
+    if not met:
+        wanted = "" if at_least == 1 else f", and {at_least:g} is demanded"
+        return "REJECT", f"{ratio} times as fast as the reference: {verdict.verdict}{wanted}"
+    price, saved = _median(arms.get(PRICE)), _saved(comparison.measured)
+    if price is None or saved is None or saved <= price:
+        told = "not known" if price is None else seconds(price)
+        said = (
+            f"it saves {seconds(saved or 0.0)} a call, and handing over takes {told}: more work in a call would show it"
+        )
+        return "NEEDS_MORE_DATA", said
+    return "PROMOTE", f"{ratio} times as fast as the reference"
+
+
+def _saved(measured: Measured) -> float | None:
+    arms = {arm.name: arm for arm in measured.arms}
+    slow, fast = _median(arms.get(REFERENCE)), _median(arms.get(CANDIDATE))
+    return None if slow is None or fast is None else slow - fast
+
+
+def _median(arm: ArmMeasurement | None) -> float | None:
+    return statistics.median(call_seconds(arm)) if arm is not None and len(arm.blocks) else None
+
+
+def document(outcome: Outcome, comparison: Any) -> dict[str, Any]:
+    """The outcome as JSON; `comparison` is its comparison's own document, or None."""
+    return {
+        "version": VERSION,
+        "kind": "referee",
+        "outcome": outcome.word,
+        "exit_code": outcome.exit_code,
+        "reason": outcome.reason,
+        "refusal": outcome.refusal,
+        "spec_digest": outcome.spec_digest,
+        "candidate_digest": outcome.candidate_digest,
+        "price_seconds": outcome.price_seconds,
+        "comparison": comparison,
+    }

@@ -1,0 +1,157 @@
+"""The process of a candidate: `python -I player.py ...`. It is given arguments, calls a function, hands back results.
+
+Nothing here is trusted. The candidate's code runs in this interpreter and can alter all of it: the clock, the input's
+original and what is expected are in the referee's process. Before the candidate is read, what it does not need is given
+up (`confine`).
+
+A request is an operation and the sizes of what lies in the file of arguments; an answer is a state and the sizes of
+what lies in the file of results. Both files are memory (memfd), so that handing over costs a copy.
+"""
+
+import itertools
+import json
+import mmap
+import os
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+BEGIN, CALL, AGAIN, HOLD = range(4)
+DONE, RAISED, UNFIT = range(3)
+REQUEST = struct.Struct("=BQQ")  # operation or state, bytes of text, bytes of memory
+TEXT_ROOM = 1 << 16  # before the memory, so that its place is the same in each call; a longer text has as many again
+FILE_BYTES = 1 << 34
+
+
+class Files:
+    """The two files of memory, as this process sees them."""
+
+    def __init__(self, given: int, result: int) -> None:
+        self.given, self.result = given, result
+        self._map: mmap.mmap | None = None
+
+    def arguments(self, text: int, memory: int) -> Any:
+        """The value in the file of arguments; its arrays are views of the file, which is mapped once."""
+        import handover  # type: ignore[import-not-found]  # noqa: PLC0415 -- found beside this file
+
+        begins = room(text)
+        if self._map is None or len(self._map) < begins + memory:
+            size = max(begins + memory, os.fstat(self.given).st_size)
+            self._map = mmap.mmap(self.given, size)
+        view = memoryview(self._map)
+        return handover.unpack(bytes(view[:text]), view[begins : begins + memory])
+
+    def write(self, text: bytes, parts: Any = (), offsets: Any = ()) -> None:
+        """Put a text and its memory into the file of results."""
+        os.pwrite(self.result, text, 0)
+        begins = room(len(text))
+        for part, offset in zip(parts, offsets, strict=True):
+            write_all(self.result, part, begins + offset)
+
+
+def room(text: int) -> int:
+    """Tell where the memory begins in a file whose text has so many bytes."""
+    return -(-max(text, 1) // TEXT_ROOM) * TEXT_ROOM
+
+
+def write_all(file: int, part: Any, offset: int) -> None:
+    """Write a contiguous buffer of bytes at a place of a file."""
+    view = memoryview(part).cast("B")
+    done = 0
+    while done < len(view):
+        done += os.pwrite(file, view[done:], offset + done)
+
+
+def words(error: BaseException) -> bytes:
+    """An error as one line of text."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500].encode(errors="replace")
+
+
+def serve(requests: int, answers: int, files: Files, load: Callable[[], Callable[..., Any]]) -> None:
+    """Answer requests until there are no more.
+
+    Args:
+        requests, answers: numbers of the pipes.
+        files: of arguments and results.
+        load: gives the function, when it is asked for.
+    """
+    import handover  # noqa: PLC0415 -- see above
+
+    function: Callable[..., Any] | None = None
+    result: Any = None
+    while request := os.read(requests, REQUEST.size):
+        operation, text, memory = REQUEST.unpack(request)
+        state, said, size = DONE, b"", 0
+        try:
+            if operation == BEGIN:
+                function = load()
+            elif operation == HOLD:  # of the process that shows the price of handing over: what it will give back
+                result = handover.unpack(*_copied(files, text, memory))
+                function = _given_back(result)
+            else:
+                if operation == CALL:
+                    arguments, named = files.arguments(text, memory)
+                    result = function(*arguments, **named)  # type: ignore[misc]
+                packed = handover.pack(result)
+                said, size = packed.text, packed.size
+                files.write(said, packed.parts, packed.offsets)
+        except handover.HandoverError as error:
+            state, said = UNFIT, str(error).encode()
+        except BaseException as error:  # noqa: BLE001 -- a candidate may raise anything
+            state, said = RAISED, words(error)
+        if state != DONE:
+            files.write(said)
+        os.write(answers, REQUEST.pack(state, len(said), size))
+
+
+def _copied(files: Files, text: int, memory: int) -> tuple[bytes, bytes]:
+    content = os.pread(files.given, room(text) + memory, 0)
+    return content[:text], content[room(text) :]
+
+
+def _given_back(result: Any) -> Callable[..., Any]:
+    """A function that gives back the parts of `result`, one a call, over and over."""
+    turns = itertools.cycle(result)
+    return lambda *_arguments, **_named: next(turns)
+
+
+def load_function(source: str, qualified: str) -> Callable[..., Any]:
+    """Run a file as a module of its own name, and give the function of that name in it."""
+    import importlib.util  # noqa: PLC0415 -- not before the candidate is asked for
+
+    sys.path.insert(0, str(Path(source).parent))
+    spec = importlib.util.spec_from_file_location(Path(source).stem, source)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{Path(source).name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    found: Any = module
+    for name in qualified.split("."):
+        found = getattr(found, name)
+    return found  # type: ignore[no-any-return]
+
+
+def main() -> None:
+    """Give up what is not needed, then answer requests. The only argument is JSON."""
+    asked = json.loads(sys.argv[1])
+    here = str(Path(__file__).parent)
+    sys.path.insert(0, here)
+    import confine  # type: ignore[import-not-found]  # noqa: PLC0415 -- found beside this file
+
+    readable = [here, asked["code"], sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path]
+    confined = confine.confine(asked["folder"], readable, FILE_BYTES)
+    import handover  # noqa: F401, PLC0415 -- NumPy's threads begin after the process is confined
+
+    sys.path.remove(here)
+    sys.argv[1:] = []
+    answers = asked["answers"]
+    os.write(answers, REQUEST.pack(DONE, int(confined), 0))
+    files = Files(asked["given"], asked["result"])
+    serve(asked["requests"], answers, files, lambda: load_function(asked["source"], asked["qualified"]))
+
+
+if __name__ == "__main__":
+    main()

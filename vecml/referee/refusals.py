@@ -1,0 +1,34 @@
+"""Why a candidate is refused whatever its speed: a name for each way of not doing the work, and a sentence."""
+
+from vecml.measure.work import ArmError
+
+NAMES = {
+    "wrong-result": "a result is not the reference's",
+    "wrong-at-an-unannounced-size": "a result is wrong at a size that the spec does not name",
+    "answers-from-memory": "a result is that of an earlier call over other arguments",
+    "work-after-the-clock": "a result was filled after it was handed back: by a thread, a stream, or later",
+    "work-left-to-a-process": "a process that it started still ran when its call had ended",
+    "changed-its-input": "an argument was changed in place",
+    "lower-precision": "a result was computed in a lower precision than asked for",
+    "answers-early": "an answer came before the call's arguments were given",
+    "left-files": "files were left for a later call",
+    "raised": "a call raised",
+    "no-answer": "a call did not end",
+    "its-process-ended": "the process ended",
+    "unfit-result": "a result is none that can be handed over",
+}
+SPLIT = ": "
+
+
+class RefusalError(ArmError):
+    """A candidate does not do the work. The message is one of `NAMES`, a colon, and what was seen."""
+
+    def __init__(self, name: str, seen: str) -> None:
+        super().__init__(f"{name}{SPLIT}{seen}")
+        self.name, self.seen = name, seen
+
+
+def named(said: str) -> tuple[str | None, str]:
+    """The name of a refusal in what a worker said of an arm's end, and the rest; None for another end."""
+    name, colon, seen = said.partition(SPLIT)
+    return (name, seen) if colon and name in NAMES else (None, said)

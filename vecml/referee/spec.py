@@ -1,0 +1,190 @@
+"""What a referee holds a candidate to, fixed by a digest: the spec's text, and what the files that it names hold."""
+
+import ast
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vecml.comparison.budget import check_budget
+from vecml.errors import SettingError
+from vecml.referee.contestant import Source
+from vecml.referee.judging import PRECISIONS
+from vecml.regular_file import read_regular
+
+KEYS = ("reference", "inputs", "files", "sizes", "rtol", "precision", "at_least", "budget", "candidate")
+BUDGET = "60s"
+EXAMPLE = 'for example reference = "reference.py:solve"'
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A reference, and what a candidate is held to.
+
+    Attributes:
+        path: the spec's file.
+        digest: sha256 of its text and of the files that it names.
+        files: those by their names relative to the spec's folder, with what they hold.
+        reference: `FILE.py:FUNCTION`, whose place the candidate would take.
+        inputs: `FILE.py:FUNCTION`, which makes the arguments of a call from a random generator, and a size.
+        sizes: each a number, or a pair of which one between is drawn for each run of the referee; empty: no sizes.
+        rtol: the largest relative difference of floating-point values.
+        precision: in which a result must have been computed; `same` as the reference's dtype says.
+        at_least: the rate, as a multiple of the reference's, that a candidate must be shown to have.
+        budget: time for the measurement.
+        candidate: `FILE.py:FUNCTION`, where none is given; None: one must be.
+    """
+
+    path: Path
+    digest: str
+    files: Mapping[str, bytes] = field(repr=False)
+    reference: str
+    inputs: str
+    sizes: tuple[int | tuple[int, int], ...] = ()
+    rtol: float = 1e-9
+    precision: str = "same"
+    at_least: float = 1.0
+    budget: str = BUDGET
+    candidate: str | None = None
+
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        """The smallest and the largest size; None without sizes."""
+        ends = [end for size in self.sizes for end in (size if isinstance(size, tuple) else (size,))]
+        return (min(ends), max(ends)) if ends else None
+
+
+def read_spec(path: Path, budget: str | None = None) -> Spec:
+    """Read a spec and the files that it names. Nothing of them is run.
+
+    Args:
+        path: the TOML file.
+        budget: of a flag, for a spec that names none.
+
+    Raises SettingError for anything that is missing, unknown, of a wrong kind, or not there.
+    """
+    text = _content(path, str(path))
+    try:
+        said = tomllib.loads(text.decode())
+    except ValueError as error:
+        raise SettingError(f"{path}: {error}", "it must be TOML, see docs/referee.md") from None
+    if unknown := [key for key in said if key not in KEYS]:
+        raise SettingError(f"{path}: {unknown[0]}: no such key", f"choose from {', '.join(KEYS)}")
+    for key in ("reference", "inputs"):
+        if not isinstance(said.get(key), str):
+            raise SettingError(f"{path}: {key} is missing", EXAMPLE.replace("reference =", f"{key} ="))
+    if budget is not None and said.get("budget", budget) != budget:
+        raise SettingError(f"--budget {budget}: {path.name} says {said['budget']}", "leave out --budget")
+    names = [function_in(said["reference"], path)[0], function_in(said["inputs"], path)[0], *_files(said, path)]
+    files = {name: _content(path.parent / name, f"{path}: {name}") for name in sorted(set(names))}
+    for key in ("reference", "inputs"):
+        name, qualified = function_in(said[key], path)
+        check_defined(files[name], name, qualified)
+    spec = Spec(
+        path=path,
+        digest=digest(text, files),
+        files=files,
+        reference=said["reference"],
+        inputs=said["inputs"],
+        sizes=_sizes(said.get("sizes", []), path),
+        rtol=_number(said, "rtol", Spec.rtol, path, at_most=0.1),
+        precision=str(said.get("precision", Spec.precision)),
+        at_least=_number(said, "at_least", Spec.at_least, path, at_most=1e6),
+        budget=str(budget or said.get("budget", BUDGET)),
+        candidate=said.get("candidate"),
+    )
+    if spec.precision not in PRECISIONS:
+        raise SettingError(f"{path}: precision = {spec.precision!r}", f"choose from {', '.join(PRECISIONS)}")
+    check_budget(spec.budget)
+    return spec
+
+
+def candidate_of(text: str, folder: Path, spec: Spec) -> Source:
+    """Read the file of the candidate that `text` names, `FILE.py:FUNCTION` below `folder`; nothing of it is run.
+
+    Raises SettingError for another form, a file that is not there or is one of the spec's, and a missing function.
+    """
+    name, qualified = function_in(text, None)
+    path = folder / Path(name).expanduser()
+    if any(path.resolve() == (spec.path.parent / one).resolve() for one in spec.files):
+        hint = "move the candidate into a file of its own"
+        raise SettingError(f"candidate {text}: {path.name} is one of the spec's own files", hint)
+    content = _content(path, f"candidate {text}")
+    check_defined(content, path.name, qualified)
+    return Source(path.name, content.decode(), qualified)
+
+
+def reference_source(spec: Spec) -> Source:
+    """The reference as a function that runs in a process of its own, with the one file."""
+    name, qualified = function_in(spec.reference, spec.path)
+    return Source(Path(name).name, spec.files[name].decode(), qualified)
+
+
+def digest(text: bytes, files: Mapping[str, bytes]) -> str:
+    """The sha256 of a spec's text and files, whose names and lengths count."""
+    found = hashlib.sha256()
+    for name, content in (("", text), *sorted(files.items())):
+        found.update(f"{name}\0{len(content)}\0".encode())
+        found.update(content)
+    return found.hexdigest()
+
+
+def function_in(text: str, spec: Path | None) -> tuple[str, str]:
+    """The file and the function of `FILE.py:FUNCTION`. Raises SettingError for another form."""
+    name, colon, qualified = text.rpartition(":")
+    if not colon or not name.endswith(".py") or not qualified.isidentifier():
+        told = f"{text}" if spec is None else f"{spec}: {text}"
+        raise SettingError(f"{told}: not of the form FILE.py:FUNCTION", "for example fast.py:solve")
+    return name, qualified
+
+
+def check_defined(content: bytes, file: str, qualified: str) -> None:
+    """Raise SettingError where a file is no Python, or gives no such name at its top level."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise SettingError(f"{file}{line}: {error}", "it must be Python that imports") from None
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names |= {
+        one.asname or one.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for one in node.names
+    }
+    if qualified not in names:
+        raise SettingError(f"{file} has no function {qualified}", f"define it with def {qualified}(...):")
+
+
+def _content(path: Path, told: str) -> bytes:
+    try:
+        return read_regular(path)
+    except OSError as error:
+        raise SettingError(f"{told}: {error.strerror or error}", "name a file that is there") from None
+
+
+def _files(said: Mapping[str, Any], path: Path) -> list[str]:
+    found = said.get("files", [])
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise SettingError(f"{path}: files is a list of names", 'for example files = ["table.npy"]')
+    for one in found:
+        if Path(one).is_absolute() or ".." in Path(one).parts:
+            raise SettingError(f"{path}: files: {one} is not below the spec's folder", "put it there")
+    return list(found)
+
+
+def _sizes(found: Any, path: Path) -> tuple[int | tuple[int, int], ...]:
+    sizes: list[int | tuple[int, int]] = []
+    for one in found if isinstance(found, list) else [None]:
+        low, high = one if isinstance(one, list) and len(one) == 2 else (one, one)
+        if not (type(low) is int and type(high) is int and 0 < low <= high):
+            raise SettingError(f"{path}: sizes = {found}", "for example sizes = [1000, [20000, 40000]]")
+        sizes.append(low if low == high else (low, high))
+    return tuple(sizes)
+
+
+def _number(said: Mapping[str, Any], key: str, default: float, path: Path, at_most: float) -> float:
+    value = said.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= at_most:
+        raise SettingError(f"{path}: {key} = {value!r}", f"a number from 0 to {at_most:g}, for example {default:g}")
+    return float(value)

@@ -1,0 +1,225 @@
+"""A function under a referee as an arm: the worker is the referee, and the function runs in a process below it.
+
+The worker holds the clock, the inputs and what is expected. Each call gets arguments that nobody has seen before, they
+are handed over while the clock runs, and the result is in the worker's own memory before the clock stops. Then it is
+held against the reference's. Reference, its copy and candidate go exactly this way.
+"""
+
+import base64
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vecml.measure import tree
+from vecml.measure.work import ArmError, Work
+from vecml.referee import judging
+from vecml.referee.confine import keep_others_out
+from vecml.referee.contestant import Contestant, Source, read
+from vecml.referee.drawing import Inputs, Size, Task
+from vecml.referee.handover import Plain, pack
+from vecml.referee.refusals import RefusalError
+
+OPENER = "vecml.referee.work:open_work"
+FIRST_PROBES = 6  # calls that are checked before anything is timed
+PROBED = 0.3  # share of timed calls before which there is one more, at any size
+KEPT = 16  # results of earlier calls, to see whether one is given again
+LATER_SECONDS = 0.3  # after which a wrong result is looked at once more
+SECOND_ANSWER_MS = 50  # that one is waited for where the first was no result
+START_SECONDS, CALL_SECONDS = 120.0, 600.0
+MOST_LEFT_BYTES = 1 << 20  # in files, before that is refused
+
+
+def open_work(payload: Mapping[str, Any]) -> "RefereeWork":
+    """Make this process a referee's: nobody reads its memory, and nothing that it has started outlives it."""
+    tree.keep_the_tree_together()
+    keep_others_out()
+    return RefereeWork(payload)
+
+
+class RefereeWork(Work):
+    """A function under a referee; see `vecml.measure.work.Work`.
+
+    The payload's keys:
+
+        folder: of the whole measurement; each launch of an arm has an empty one in it.
+        files: by name, what the spec's files hold, as base64.
+        reference, maker: `FILE.py:FUNCTION` among them.
+        sizes: those of the timed calls, all of them in each call of the arm; None: the maker takes no size.
+        bounds: the smallest and the largest size of calls that are not timed; None: as `sizes`.
+        rtol, precision: as in `Spec`.
+        source: `Source`'s fields; None: the arm that shows the price of handing over.
+        before: words that give the process a space of its own.
+        facts: what is recorded of it.
+    """
+
+    prepares = True
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        self._asked = payload
+        self._folder = Path(tempfile.mkdtemp(dir=payload["folder"]))
+        private = self._folder / "referee"
+        private.mkdir()
+        files = {name: base64.b64decode(text) for name, text in payload["files"].items()}
+        self._inputs = Inputs(files, payload["reference"], payload["maker"], private)
+        self._sizes: Sequence[Size] = payload["sizes"] or [None]
+        self._tasks: list[Task] = []
+        self._answers: list[tuple[bytes, bytearray]] = []
+        self._earlier: deque[Plain] = deque(maxlen=KEPT)
+        self._held: dict[int, Plain] = {}
+        self._contestant: Contestant | None = None
+        self._checked = self._probed = 0
+
+    @property
+    def contestant(self) -> Contestant:
+        """The process with the function; raises RuntimeError before it is opened."""
+        if self._contestant is None:
+            raise RuntimeError("the arm was not opened")
+        return self._contestant
+
+    def open(self) -> None:
+        """Start the process, let it read its file, and make the first calls."""
+        source = self._asked["source"]
+        folder = self._folder / "candidate"
+        folder.mkdir()
+        self._contestant = Contestant(
+            None if source is None else Source(**source), folder, self._asked["before"], START_SECONDS
+        )
+        if source is not None:
+            self._contestant.begin()
+        for _ in range(FIRST_PROBES):
+            self._probe()
+
+    def facts(self) -> dict[str, Any]:
+        return {**self._asked["facts"], "confined": self.contestant.confined, "apart": bool(self._asked["before"])}
+
+    def begin(self) -> None:
+        self.contestant.go()
+        self._probe()
+
+    def prepare(self) -> None:
+        """Check the results of the call before, and draw what the next one is given."""
+        self._check()
+        if self._inputs.random.random() < PROBED:
+            self._probe()
+        order = self._inputs.random.permutation(len(self._sizes))
+        self._tasks = [self._inputs.task(self._sizes[index]) for index in order]
+        if self._asked["source"] is None:
+            self._hold(self._tasks)
+        self.contestant.check_silent()
+
+    def call(self) -> None:
+        call = self.contestant.call
+        self._answers = [call(task.packed, CALL_SECONDS) for task in self._tasks]
+
+    def rest(self) -> None:
+        self._check()
+        self.contestant.stop()
+        self._look_at_files()
+
+    def cpu_seconds(self) -> float:
+        return self.contestant.cpu_seconds()
+
+    def peak_bytes(self) -> int | None:
+        return self.contestant.peak_bytes()
+
+    def answer(self) -> int:
+        """No two calls have the same arguments, so there is no checksum."""
+        return 0
+
+    def finish(self) -> dict[str, Any]:
+        self.close()
+        return {"calls_checked": self._checked, "calls_at_other_sizes": self._probed}
+
+    def close(self) -> None:
+        if self._contestant is not None:
+            self._contestant.close()
+            self._contestant = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _check(self) -> None:
+        """Hold the results of the last call against the reference's, once."""
+        tasks, answers, self._tasks, self._answers = self._tasks, self._answers, [], []
+        if not answers:
+            return
+        if self.contestant.changed_arguments(tasks[-1].packed):
+            raise RefusalError("changed-its-input", "its arguments were not the same after the call")
+        for number, (task, answer) in enumerate(zip(tasks, answers, strict=True)):
+            self._judge(task, self._read(answer), is_last=number == len(tasks) - 1)
+
+    def _probe(self) -> None:
+        """Make a call that is not timed: at any size, or over the arguments of another with a few values exchanged."""
+        bounds = self._asked["bounds"] or self._asked["sizes"]
+        size = self._inputs.size_between(bounds) if bounds else None
+        task = self._inputs.task(size, announced=size is None or size in self._sizes)
+        self._call_once(task)
+        if self._inputs.random.random() < 0.5:
+            altered = self._inputs.altered(task)
+            try:
+                self._inputs.expected(altered)
+            except Exception:  # noqa: BLE001 -- a reference need not take what its maker would not make
+                return
+            self._call_once(altered)
+
+    def _call_once(self, task: Task) -> None:
+        if self._asked["source"] is None:
+            self._hold([task])
+        self.contestant.check_silent()
+        self._tasks, self._answers = [task], [self.contestant.call(task.packed, CALL_SECONDS)]
+        self._probed += 1
+        self._check()
+
+    def _hold(self, tasks: Sequence[Task]) -> None:
+        self.contestant.hold(pack([self._inputs.expected(task) for task in tasks]))
+
+    def _judge(self, task: Task, found: Plain, *, is_last: bool) -> None:
+        rtol, precision = self._asked["rtol"], self._asked["precision"]
+        try:
+            expected = self._inputs.expected(task)
+        except Exception as error:
+            raise ArmError(f"the reference raised {type(error).__name__}: {error}") from error
+        said = judging.wrong(expected, found, rtol)
+        if said is None:
+            if (lower := judging.lower_precision(expected, found, precision)) is not None:
+                raise RefusalError("lower-precision", lower)
+            self._earlier.append(expected)
+            self._checked += 1
+            return
+        raise self._refusal(task, expected, found, said, is_last=is_last)
+
+    def _read(self, answer: tuple[bytes, bytearray]) -> Plain:
+        try:
+            return read(answer)
+        except RefusalError:
+            self.contestant.check_silent(SECOND_ANSWER_MS)
+            raise
+
+    def _refusal(self, task: Task, expected: Plain, found: Plain, said: str, *, is_last: bool) -> RefusalError:
+        """Find a wrong result's name: it may be lower, later, of an earlier call, or of no work at this size."""
+        self.contestant.check_silent(SECOND_ANSWER_MS)
+        if (lower := judging.is_lower_dtype(expected, found)) is not None:
+            return RefusalError("lower-precision", lower)
+        if judging.is_earlier(found, self._earlier, self._asked["rtol"]):
+            return RefusalError("answers-from-memory", "it gave the result of an earlier call over other arguments")
+        if is_last:
+            time.sleep(LATER_SECONDS)
+            if judging.wrong(expected, read(self.contestant.again()), self._asked["rtol"]) is None:
+                seen = "its result was not there when it was handed back, and was a moment later"
+                return RefusalError("work-after-the-clock", seen)
+        if not task.announced and self._is_right_at_an_announced_size():
+            return RefusalError("wrong-at-an-unannounced-size", f"at size {task.size}: {said}")
+        return RefusalError("wrong-result", said)
+
+    def _is_right_at_an_announced_size(self) -> bool:
+        task = self._inputs.task(self._sizes[0])
+        found = read(self.contestant.call(task.packed, CALL_SECONDS))
+        return judging.wrong(self._inputs.expected(task), found, self._asked["rtol"]) is None
+
+    def _look_at_files(self) -> None:
+        home = self._folder / "candidate" / "home"
+        left = sum(path.lstat().st_size for path in home.rglob("*") if path.is_file())
+        if left > MOST_LEFT_BYTES:
+            raise RefusalError("left-files", f"{left:,} bytes lie in its folder after its calls")
