@@ -188,6 +188,57 @@ class Normalises(Residual):
         return torch.nn.functional.batch_norm(super().forward(x_NF), None, None, training=True)
 
 
+class NormalisesInForward(Residual):
+    """As nn.BatchNorm1d does, and has no such layer."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__(n_features, n_classes)
+        self.register_buffer("mean_C", torch.zeros(n_classes))
+        self.register_buffer("variance_C", torch.ones(n_classes))
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        logits_NC = super().forward(x_NF)
+        return torch.nn.functional.batch_norm(logits_NC, self.mean_C, self.variance_C, training=self.training)
+
+
+class Pruned(Residual):
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__(n_features, n_classes)
+        torch.nn.utils.prune.l1_unstructured(self.last, "weight", amount=0.5)
+
+
+class ScriptedPart(Residual):
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__(n_features, n_classes)
+        self.last = torch.jit.script(self.last)
+
+
+class QuantisedPart(Residual):
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__(n_features, n_classes)
+        self.last = torch.ao.nn.quantized.dynamic.Linear(self.last.in_features, n_classes)
+
+
+class HalfOfIt(Residual):
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__(n_features, n_classes)
+        self.last.half()
+
+
+class SharesCompiledParts(nn.Module):
+    """One compiled part in two places, and in a part of its own besides."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        part = torch.compile(nn.Linear(n_features, n_features))
+        self.one, self.other = part, part
+        self.inside = nn.Sequential(part, nn.Tanh(), nn.DataParallel(part))
+        self.last = nn.Linear(n_features, n_classes)
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        return self.last(self.inside(torch.relu(self.other(torch.relu(self.one(x_NF))))))
+
+
 class DividesByDeviation(Residual):
     """A batch of one deviates by nothing: what comes is infinite."""
 

@@ -12,12 +12,22 @@ from torch import nn
 from torch.nn.utils import prune
 
 import vecml
+from tests.model import own_modules
 from tests.model.made_split import made_split
-from tests.model.own_modules import CompiledPart, Embeds, EmbedsWhole, Residual, Shifted, Softmaxed
+from tests.model.own_modules import (
+    CompiledPart,
+    Embeds,
+    EmbedsWhole,
+    Residual,
+    SharesCompiledParts,
+    Shifted,
+    Softmaxed,
+)
 from vecml.errors import SettingError, TrainingError
 from vecml.model.own_module import model_from
 from vecml.model.store import Classifier, load, save
 from vecml.model.train import train
+from vecml.model.wrapped import unwrap_parts
 from vecml.warnings import VecmlWarning
 
 # Each is of the part of torch that makes the thing, not of vecml's taking it.
@@ -123,12 +133,84 @@ def test_an_embedding_is_told_what_features_are(tmp_path: Path, made: Any) -> No
         assert str(caught.value.hint).startswith("features are standardised numbers, float32, and no indices")
 
 
-def test_a_batch_of_one_row_names_the_next_step(tmp_path: Path) -> None:
-    split, config = made_split(tmp_path, architecture=f"{HERE}:Normalised", batch_size=1)
+@pytest.mark.parametrize("name", ["Normalised", "NormalisesInForward"])
+def test_a_batch_of_one_row_names_the_next_step(tmp_path: Path, name: str) -> None:
+    split, config = made_split(tmp_path, architecture=f"{HERE}:{name}", batch_size=1)
     with pytest.raises(TrainingError) as caught:
         train(split, config)
     assert caught.value.hint == ("batch normalisation needs two rows or more in a batch: --batch-size 32 instead of 1")
     train(split, config.model_copy(update={"batch_size": 32}))
+
+
+@pytest.mark.parametrize("name", ["Normalised", "NormalisesInForward"])
+@pytest.mark.parametrize("values", [{}, {"epochs": None}], ids=["epochs", "until it is done"])
+def test_a_last_batch_of_one_row_ends_no_training(tmp_path: Path, name: str, values: dict[str, Any]) -> None:
+    """The hint for a batch of one row names a size, at which a lone row may be left as well."""
+    split, config = made_split(tmp_path, n_rows=202, architecture=f"{HERE}:{name}", **values)
+    rows = len(split.train.label_N)
+    size = next(one for one in range(3, rows) if rows % one == 1)
+    train(split, config.model_copy(update={"batch_size": size}))
+
+
+def test_batch_normalisation_in_evaluation_mode_is_told_where_its_mean_comes_from(tmp_path: Path) -> None:
+    split, config = made_split(tmp_path, architecture=f"{HERE}:Normalises")
+    with pytest.raises(SettingError) as caught:
+        train(split, config)
+    assert "training=self.training" in str(caught.value.hint)
+
+
+OF_A_CLASS = {
+    "ScriptedPart": ("its last was made by torch.jit", "give the module that it was scripted or traced from"),
+    "QuantisedPart": ("its last is quantised (Linear)", "give the module from before it was quantised"),
+    "Pruned": ("its last.weight is pruned", "prune.remove(self.last, 'weight')"),
+    "HalfOfIt": ("its last.weight is float16, not float32", "at the end of its __init__: self.float()"),
+}
+
+
+@pytest.mark.parametrize("name", OF_A_CLASS)
+def test_what_a_class_makes_is_refused_for_the_same_reasons(tmp_path: Path, name: str) -> None:
+    said, hint = OF_A_CLASS[name]
+    split, config = made_split(tmp_path, architecture=f"{HERE}:{name}")
+    with pytest.raises(SettingError) as caught:
+        train(split, config)
+    assert caught.value.message.startswith(f"--architecture {HERE}:{name}: {said}")
+    assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", OF_A_CLASS)
+def test_a_class_that_became_of_another_kind_is_refused_when_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    split, config = made_split(tmp_path, architecture=f"{HERE}:Residual")
+    save(Classifier(train(split, config).model, split.encoding), tmp_path / "model")
+    monkeypatch.setattr(own_modules, "Residual", getattr(own_modules, name))
+    with pytest.raises(SettingError) as caught:
+        load(tmp_path / "model", architecture=f"{HERE}:Residual")
+    assert OF_A_CLASS[name][0] in caught.value.message
+
+
+def test_a_wrapper_that_is_there_twice_is_unwrapped_in_both_places() -> None:
+    torch.manual_seed(0)
+    module = SharesCompiledParts(3, 2).eval()
+    expected_N = plain_of(module)(torch.from_numpy(X)).argmax(1).numpy()
+    np.testing.assert_array_equal(vecml.predict(module, X, threads=1), expected_N)
+    taken = model_from(module, 3).module  # type: ignore[union-attr]
+    assert {type(part).__name__ for part in taken.modules()} == {"SharesCompiledParts", "Linear", "Sequential", "Tanh"}
+    assert taken.one is taken.other is taken.inside[0] is taken.inside[2]
+
+
+def test_all_of_them_are_at_once() -> None:
+    module = SharesCompiledParts(3, 2)
+    unwrap_parts(module)
+    assert {type(part).__name__ for part in module.modules()} == {"SharesCompiledParts", "Linear", "Sequential", "Tanh"}
+
+
+def plain_of(module: SharesCompiledParts) -> nn.Module:
+    """The same module with its part as it is, put there by hand."""
+    own = copy.deepcopy(module)
+    plain = own.one._orig_mod
+    own.one, own.other, own.inside[0], own.inside[2] = plain, plain, plain, plain
+    return own
 
 
 def test_a_buffer_may_be_of_another_precision() -> None:

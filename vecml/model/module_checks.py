@@ -10,21 +10,27 @@ from torch import nn
 
 from vecml.errors import ModelError, SettingError, one_line
 from vecml.model.find import make
-from vecml.model.wrapped import gives_probabilities, looks_up, unwrap_parts
+from vecml.model.one_row import ONE_ROW
+from vecml.model.wrapped import gives_probabilities, looks_up, refuse_other_kinds, unwrap_parts
 from vecml.warnings import warn
 
 LOOKED_AT = 5  # rows
+BY_ITSELF = (
+    "in evaluation mode batch normalisation uses its running mean: F.batch_norm(x, mean, variance,"
+    " training=self.training), where mean and variance are buffers, as nn.BatchNorm1d has them"
+)
 ALONE = 1e-3  # a row by itself may differ from the same row among others by rounding, as a share of the largest logit
 
 
 def build(name: str, n_features: int, n_classes: int, script: str | None = None) -> nn.Module:
     """Make a module of the class `name` (of `script`, or importable) for `n_features` and `n_classes`, and check it.
 
-    It computes in float32 on the CPU, and is in evaluation mode. Raises SettingError as `find_class`, `make` and
-    `look_at` do, and where its answers depend on more than its state.
+    It computes in float32 on the CPU, and is in evaluation mode. Raises SettingError as `find_class`, `make`,
+    `refuse_other_kinds` and `look_at` do, and where its answers depend on more than its state.
     """
     module = make(name, n_features, n_classes, script).eval()
     unwrap_parts(module)
+    refuse_other_kinds(module, f"--architecture {name}", "self")
     look_at(module, n_features, n_classes, f"--architecture {name}")
     with torch.random.fork_rng(devices=[]):  # what is drawn for it is nobody's business
         another = make(name, n_features, n_classes, script).eval()
@@ -135,7 +141,7 @@ def _alone(module: nn.Module, row_F: torch.Tensor, n_classes: int, what: str) ->
     except (Exception, SystemExit) as error:
         raise SettingError(
             f"{what}: it fails on a single row, and not on {LOOKED_AT}: {one_line(error, named=True)}",
-            "what it computes of a row must not need other rows: in evaluation mode, batch norm uses its running mean",
+            BY_ITSELF if ONE_ROW in str(error) else "what it computes of a row must not need other rows",
         ) from error
     if not isinstance(logits_1C, torch.Tensor) or tuple(logits_1C.shape) != (1, n_classes):
         given = tuple(logits_1C.shape) if isinstance(logits_1C, torch.Tensor) else type(logits_1C).__name__

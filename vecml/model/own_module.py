@@ -222,6 +222,7 @@ def rebuilt(
     name, n_features, n_classes = str(payload["name"]), int(payload["n_features"]), int(payload["n_classes"])
     module: nn.Module = make(name, n_features, n_classes, script).eval()
     unwrap_parts(module)
+    refuse_other_kinds(module, f"--architecture {name}", "self")
     if payload["standardised"]:
         module = Standardised(module, np.zeros(n_features), np.ones(n_features)).eval()
     look_at(module, n_features, n_classes, f"--architecture {name}")  # which also lets lazy layers take their shapes

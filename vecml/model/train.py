@@ -27,6 +27,7 @@ from vecml.model.evaluate import UNBALANCED_SHARE
 from vecml.model.held_out import HeldOut, judging_parts
 from vecml.model.initial import module_from_majority, seeded_module
 from vecml.model.network import AnyModel, Architecture, Model
+from vecml.model.one_row import ONE_ROW, needs_two_rows
 from vecml.model.prepared import Prepared, prepare
 from vecml.model.recipe import LAST_STEP, Recipe, diverged, make_recipe
 from vecml.model.replicas import stack_size, train_stack
@@ -296,7 +297,7 @@ def _train_own(data: Prepared, config: TrainingConfig, recipe: Recipe, name: str
 
 def _next_step(error: Exception, batch_size: int) -> str | None:
     """What to do about an error of a user's module in training, where that is certain."""
-    if "more than 1 value per channel" in str(error):
+    if ONE_ROW in str(error):
         return f"batch normalisation needs two rows or more in a batch: --batch-size 32 instead of {batch_size}"
     return None
 
@@ -315,14 +316,14 @@ def _fit(module: nn.Module, data: Prepared, seed: int, recipe: Recipe, multiply_
     generator = torch.Generator().manual_seed(seed)
     optimizer = _adam(module, recipe)
     losses: list[float] = []
-    normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
+    lone_row = n_rows > 1 and n_rows % batch_size == 1 and needs_two_rows(module, data.x_NF[:1])
     with (
         threads_for(min(batch_size, n_rows) * multiply_adds),
         progress.stage("training", epochs * n_rows) as advance,
     ):
         for number in range(epochs):
             order_N = torch.randperm(n_rows, generator=generator).to(data.x_NF.device)
-            if normalises and n_rows > 1 and n_rows % batch_size == 1:
+            if lone_row:
                 order_N = order_N[:-1]  # batch normalisation has no spread to take from a lone row
             loss = epoch(module, optimizer, data, order_N, batch_size, advance)
             if not math.isfinite(loss):

@@ -22,16 +22,28 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 
 def unwrap_parts(module: nn.Module) -> None:
-    """Put what they run in the place of all wrappers inside `module`, which is changed."""
-    for name, part in list(module.named_children()):
-        plain = unwrapped(part)
-        if plain is not part:
-            setattr(module, name, plain)
-        unwrap_parts(plain)
+    """Put what they run in the place of all wrappers inside `module`, which is changed; a part may be there twice."""
+    todo, seen = [module], set()
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        for name, part in list(one._modules.items()):  # named_children leaves out what was there before
+            if part is None:
+                continue
+            plain = unwrapped(part)
+            if plain is not part:
+                setattr(one, name, plain)
+            todo.append(plain)
 
 
-def refuse_other_kinds(module: nn.Module, what: str) -> None:
-    """Raise SettingError, `what` first, for a module that is scripted, traced, quantised, pruned or not in float32."""
+def refuse_other_kinds(module: nn.Module, what: str, own: str = "module") -> None:
+    """Raise SettingError, `what` first, for a module that is scripted, traced, quantised, pruned or not in float32.
+
+    Hints call the module `own`: "self" for one that its class makes, which is mended in its `__init__`.
+    """
+    place = "" if own == "module" else "at the end of its __init__: "
     for name, part in module.named_modules():
         where = f"its {name}" if name else "it"
         if isinstance(part, torch.jit.ScriptModule):
@@ -45,17 +57,17 @@ def refuse_other_kinds(module: nn.Module, what: str) -> None:
                 "give the module from before it was quantised",
             )
     if pruned := _pruned(module):
-        steps = [f"prune.remove(module{_path(name)}, {parameter!r})" for name, parameter in pruned]
+        steps = [f"prune.remove({own}{_path(name)}, {parameter!r})" for name, parameter in pruned]
         name, parameter = pruned[0]
         raise SettingError(
             f"{what}: its {f'{name}.' if name else ''}{parameter} is pruned: it is made anew at every call",
-            f"make it a weight again: from torch.nn.utils import prune; {'; '.join(steps)}",
+            f"{place or 'make it a weight again: '}from torch.nn.utils import prune; {'; '.join(steps)}",
         )
     for name, tensor in module.named_parameters():  # a buffer may be of any kind: what comes out is looked at
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             raise SettingError(
                 f"{what}: its {name} is {str(tensor.dtype).removeprefix('torch.')}, not float32",
-                "copy.deepcopy(module).float() is a copy in float32",
+                f"{place}self.float()" if place else "copy.deepcopy(module).float() is a copy in float32",
             )
 
 
