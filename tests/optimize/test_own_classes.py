@@ -87,6 +87,19 @@ class Array(np.ndarray):
     pass
 
 
+class Bare:
+    def __init__(self, held):
+        self.held = held
+
+
+def holding_nothing():
+    def inner():
+        return later
+    if False:
+        later = 1
+    return inner
+
+
 Old = Older = namedtuple("Old", ["k"])
 
 
@@ -118,6 +131,16 @@ MADE = [
     "np.dtype([('a', 'f8')])",
     "range(3)",
     "iter([1, 2])",
+    "{Slots(), Slots(), Slots()}",
+    "{Bare(1), Bare(2), Bare(3), Bare('a')}",
+    "frozenset({Bare(1), Bare((2, Bare(3)))})",
+    "{'a': {Bare(1), Bare(frozenset({Bare(2), Bare(5)}))}}",
+    "[{Bare(Bare(number)) for number in range(40)}]",
+    "{Bare(Bare), Bare(helper), Bare(lambda x: x + 1)}",
+    "{(Bare(1), 2), (Bare(2), 1)}",
+    "holding_nothing()",
+    "[holding_nothing(), holding_nothing()]",
+    "{holding_nothing(), helper}",
 ]
 
 
@@ -140,6 +163,10 @@ def test_every_kind_of_object_of_the_inputs_own_file(tmp_path: Path, made: str) 
         "{Frozen(int(np.random.default_rng().integers(2**60)))}",
         "{Frozen(int(np.random.default_rng().integers(2**60))): 1}",
         "functools.partial(helper, by=np.random.default_rng().random())",
+        "{Bare(1), Bare(np.random.default_rng().random())}",
+        "{Bare(1), Bare(Bare(Bare(Bare(Bare(np.random.default_rng().random())))))}",
+        "[{Bare(np.random.default_rng().random(3)) for number in range(4)}]",
+        "{(Bare(1), np.random.default_rng().random()), (Bare(2), 1)}",
         "(lambda k: lambda x: x + k)(np.random.default_rng().random())",
     ],
 )

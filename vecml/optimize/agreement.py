@@ -4,7 +4,8 @@ import contextlib
 import enum
 import sys
 import types
-from collections import deque
+from collections import ChainMap, defaultdict, deque
+from collections.abc import MutableMapping, Set
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ ROUNDINGS = 64  # so many roundings are no difference, nor beside the largest va
 TABLES = ("pandas", "polars", "pyarrow")
 STATELESS = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, np.generic)
 
-Seen = dict[tuple[int, int], tuple[Any, Any]]  # pairs by their ids
+Seen = MutableMapping[tuple[int, int], tuple[Any, Any]]  # pairs by their ids
 
 
 def difference(expected: Any, found: Any, rtol: float, scale: float = 0.0) -> str | None:
@@ -178,17 +179,63 @@ def _named_things(expected: Any, found: Any, seen: Seen) -> bool | None:
         pairs = ((expected.__func__, found.__func__), (expected.__self__, found.__self__))
         return any(_difference(one, other, 0.0, 0.0, seen) for one, other in pairs)
     if isinstance(expected, set | frozenset):
-        if len(expected) != len(found):
-            return True
-        sides = [sorted(side, key=repr) for side in (expected, found)]
-        return expected != found and bool(_difference(sides[0], sides[1], 0.0, 0.0, seen))
+        return expected != found and not _same_members(expected, found, seen)
     return None
+
+
+def _same_members(expected: Set[Any], found: Set[Any], seen: Seen) -> bool:
+    """Whether every member of a set has one in the other that it does not differ from, equal to Python or not.
+
+    Members are compared with those of the same words first, so that a large set takes no square of its size.
+    """
+    if len(expected) != len(found):
+        return False
+    by_words: dict[str, list[Any]] = defaultdict(list)
+    for one in found:
+        by_words[_words(one)].append(one)
+    for one in expected:
+        alike = by_words[_words(one)]
+        for at, other in enumerate(alike):
+            here: Seen = {}  # a pair that differs is not to count as compared
+            if _difference(one, other, 0.0, 0.0, ChainMap(here, seen)) is None:
+                seen.update(here)
+                del alike[at]
+                break
+        else:
+            return False
+    return True
+
+
+def _words(value: Any, depth: int = 3) -> str:
+    """What is the same text for what does not differ: a kind and attributes, without addresses in the memory."""
+    name = type(value).__qualname__
+    if isinstance(value, enum.Enum):
+        return f"{name}.{value.name}"
+    if isinstance(value, types.FunctionType | types.MethodType | type):
+        return str(value.__qualname__)
+    if depth == 0:
+        return name
+    if isinstance(value, set | frozenset):
+        return f"{name}({sorted(_words(one, depth - 1) for one in value)})"
+    if isinstance(value, tuple | list):
+        return f"{name}({[_words(one, depth - 1) for one in value]})"
+    if (held := attributes(value)) is not None:
+        return f"{name}({ {key: _words(one, depth - 1) for key, one in sorted(held.items())} })"
+    return str(value) if isinstance(value, str | bytes | int | float | complex | None) else name
 
 
 def _held(function: types.FunctionType) -> Any:
     """What a function holds besides its code: its name, its defaults, and the values of its closure."""
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    cells = [_content(cell) for cell in function.__closure__ or ()]
     return [function.__module__, function.__qualname__, function.__defaults__, function.__kwdefaults__, cells]
+
+
+def _content(cell: types.CellType) -> Any:
+    """What a cell of a closure holds, in a list; an empty list for a name that has no value yet, or no more."""
+    try:
+        return [cell.cell_contents]
+    except ValueError:
+        return []
 
 
 def _random_state(value: Any) -> Any:
