@@ -1,8 +1,8 @@
 """The command's front door: subcommands, and how errors and interrupts end a process.
 
-Exit codes: 0 it ran; 1 and 3 a check was missed, or could not be decided (`qualify`, `compare --fail-if`, `referee`); 2
-wrong use or bad input; 70 a fault of vecml itself; 130 interrupted; 141 whoever read the output has ended, as `head`
-does; 143 terminated. Nothing heavy is imported here, so that help comes at once.
+Exit codes: 0 it ran; 1 and 3 a check was missed, or could not be decided (`qualify`, `compare --fail-if`, `referee`,
+`bisect`); 2 wrong use or bad input; 70 a fault of vecml itself; 130 interrupted; 141 whoever read the output has ended,
+as `head` does; 143 terminated. Nothing heavy is imported here, so that help comes at once.
 """
 
 import gc
@@ -15,6 +15,7 @@ import typer
 
 from vecml import __version__
 from vecml.cli import (
+    bisect,
     champion,
     compare,
     diff,
@@ -55,6 +56,7 @@ app = typer.Typer(
 )
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("compare", epilog=compare.EPILOG)(compare.compare)
+app.command("bisect", epilog=bisect.EPILOG)(bisect.bisect)
 app.command("referee", epilog=referee.EPILOG)(referee.referee)
 app.command("qualify", epilog=qualify.EPILOG)(qualify.qualify)
 app.command("diff", epilog=diff.EPILOG)(diff.diff)

@@ -88,7 +88,7 @@ def calls_asked(
         raise SettingError("--inputs goes with functions", "--functions FILE.py:NAME,FILE.py:NAME")
     places, inputs = named_functions(calls["functions"], calls.get("inputs"), own.get("baseline"))
     budget = "quick" if quick else own.get("budget", "60s")
-    return Functions(places, inputs, budget, _checked_name(own.get("name")))
+    return Functions(places, inputs, budget, checked_name(own.get("name")))
 
 
 def revisions_asked(
@@ -109,7 +109,7 @@ def revisions_asked(
     others = {name: value for name, value in calls.items() if name not in ("ref", "build", *NAMES_OF_COMMANDS)}
     budget = "quick" if quick else own.get("budget", "60s")
     command = Commands(
-        texts={"": texts[0]}, budget=budget, name=_checked_name(own.get("name")), **_without_lists(others)
+        texts={"": texts[0]}, budget=budget, name=checked_name(own.get("name")), **_without_lists(others)
     )
     wanted = Revisions(command, refs, tuple(calls.get("build", ())), own.get("baseline"))
     found_revisions(wanted)  # what cannot be is refused before a store is made
@@ -141,7 +141,7 @@ def commands_asked(
     texts = named_commands(calls.get("commands", ()), calls.get("command", ()), own.get("baseline"))
     more = _without_lists({name: value for name, value in calls.items() if name not in NAMES_OF_COMMANDS})
     budget = "quick" if quick else own.get("budget", "60s")
-    return Commands(texts=texts, budget=budget, name=_checked_name(own.get("name")), **more)
+    return Commands(texts=texts, budget=budget, name=checked_name(own.get("name")), **more)
 
 
 def _refuse(idle: Iterable[str], calls: Mapping[str, Any]) -> None:
@@ -155,7 +155,8 @@ def _refuse(idle: Iterable[str], calls: Mapping[str, Any]) -> None:
         raise SettingError(f"{flag(name)} goes with a model, and {texts[0]!r} is a command", hint)
 
 
-def _checked_name(name: str | None) -> str | None:
+def checked_name(name: str | None) -> str | None:
+    """The name of a run. Raises SettingError for what cannot be one."""
     from vecml.comparison.config import ComparisonConfig
 
     return None if name is None else ComparisonConfig.checked({"name": name}).name

@@ -39,6 +39,16 @@ FINALS_SHARE = 0.3  # of the budget, for fresh launches of the finalists, where 
 GATES = "gate"
 
 
+class ShortBudgetError(SettingError):
+    """A budget in which no verdict can be reached.
+
+    Attributes:
+        enough: seconds that would do.
+    """
+
+    enough = 0
+
+
 @dataclass(frozen=True)
 class Budget:
     """How much is measured.
@@ -115,11 +125,7 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key
     launch, rounds_cost = launch_seconds(groups)
     least = FEWEST_LAUNCHES * (launch + rounds_cost)
     if seconds is not None and seconds < least:
-        enough = 10 * math.ceil(1.2 * least / 10)
-        raise SettingError(
-            f"--budget {text}: too short for a verdict on {arms + 1} {noun}s",
-            f"--budget {enough}s would do; --quick gives figures without a verdict",
-        )
+        raise _short(f"--budget {text}: too short for a verdict on {arms + 1} {noun}s", least)
     reserved = FINALS_SHARE if arms > 1 and (seconds or AUTO_SECONDS) * (1 - FINALS_SHARE) >= least else 0.0
     if seconds is None:
         plan = Plan(launches=AUTO_FIRST, most_launches=AUTO_LAUNCHES, budget_seconds=AUTO_SECONDS, rounds=14)
@@ -214,12 +220,19 @@ def _resolves(plan: Plan, launches: int, arms: int, machine_key: str) -> float:
     return math.expm1(smallest_detectable(launch_sd(machine_key)[0], launches, level, gate=math.log1p(rules.gate)))
 
 
-def _too_short(budget: str, what: str, taken: Mapping[str, float], enough: float) -> SettingError:
+def _too_short(budget: str, what: str, taken: Mapping[str, float], enough: float) -> ShortBudgetError:
     slowest = max(taken, key=lambda name: taken[name])
-    return SettingError(
-        f"--budget {budget}: too short for a verdict: a {what} of {slowest!r} takes {taken[slowest]:.1f} s",
-        f"--budget {10 * math.ceil(1.2 * enough / 10)}s would do; --quick gives figures without a verdict",
+    return _short(
+        f"--budget {budget}: too short for a verdict: a {what} of {slowest!r} takes {taken[slowest]:.1f} s", enough
     )
+
+
+def _short(message: str, least: float) -> ShortBudgetError:
+    """The refusal of a budget where at least so many seconds are needed."""
+    enough = 10 * math.ceil(1.2 * least / 10)
+    error = ShortBudgetError(message, f"--budget {enough}s would do; --quick gives figures without a verdict")
+    error.enough = enough
+    return error
 
 
 def _with_null(seconds: Mapping[str, float]) -> list[float]:

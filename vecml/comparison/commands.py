@@ -20,6 +20,7 @@ from typing import Any
 from vecml.comparison.arms import make_group
 from vecml.comparison.budget import (
     QUICK,
+    QUICK_SECONDS,
     Budget,
     check_budget,
     for_slow_calls,
@@ -30,6 +31,7 @@ from vecml.comparison.command_lines import Commands, Line, check, line_of, recor
 from vecml.comparison.compare import QUOTA_BLOCK_SECONDS
 from vecml.comparison.comparison import COMMANDS, Comparison, Subject
 from vecml.comparison.files import shared_folder
+from vecml.comparison.looks import ROUNDS, Looks
 from vecml.comparison.output import Output, differences
 from vecml.comparison.session import Tracking, W, go_on, recorded
 from vecml.comparison.sitting import rehearse, sit
@@ -44,6 +46,16 @@ from vecml.warnings import warn
 
 WARM_SECONDS = 0.1
 LONGEST_START = 600.0  # that is waited for where the budget is no time
+
+
+class StartError(SettingError):
+    """A command whose first start fails.
+
+    Attributes:
+        command: its name.
+    """
+
+    command = ""
 
 
 @dataclass(frozen=True)
@@ -67,14 +79,16 @@ def compare_commands(
     announce: Callable[[Budget], None] = lambda _budget: None,
     json: Path | None = None,
     fresh: bool = False,
+    looks: Looks | None = None,
 ) -> tuple[Comparison, W]:
     """Measure commands beside each other, and record the comparison.
 
     Args:
         asked: what is compared.
         tracking, began, announce, json, fresh: as in `vecml.comparison.session.compare`.
+        looks: when to stop, and at which level; None: when the budget has ended.
 
-    Raises SettingError for what cannot be, for a command whose first start fails, and for a budget that is too short;
+    Raises SettingError for what cannot be; StartError for a command whose first start fails; ShortBudgetError;
     StoreError where it cannot be recorded. Warns VML016 where a stopped comparison goes on, and VML051 where what was
     to be run after it fails.
     """
@@ -83,25 +97,28 @@ def compare_commands(
     began = time.perf_counter() if began is None else began
     with shared_folder(0) as folder, _surrounded(asked):
         rehearsed = _rehearse(asked, folder)
-        budget = plan_commands(asked, rehearsed, began, time.perf_counter())
+        budget = plan_commands(asked, rehearsed, began, time.perf_counter(), looks)
         announce(budget)
 
         def measure(kept: Kept | None, keep: Callable[[Measured], None]) -> Comparison:
-            return go_on(kept, lambda resumed: _measure(asked, rehearsed, budget, folder, resumed, keep))
+            return go_on(kept, lambda resumed: _measure(asked, rehearsed, budget, folder, resumed, keep, looks))
 
         file = unfinished_of(_identity(asked), asked.budget, asked.name)
         return recorded(tracking, asked.name, file, measure, json=json, fresh=fresh)
 
 
-def plan_commands(asked: Commands, rehearsed: Mapping[str, Rehearsed], began: float, now: float) -> Budget:
+def plan_commands(
+    asked: Commands, rehearsed: Mapping[str, Rehearsed], began: float, now: float, looks: Looks | None = None
+) -> Budget:
     """Plan how much the budget lets us measure.
 
     Args:
         asked: the commands.
         rehearsed: the first start of each of them.
         began, now: when the budget began to run, and what time it is, by time.perf_counter.
+        looks: when to stop, or None: when the budget has ended.
 
-    Raises SettingError for a budget in which no verdict can be reached, with one that would do.
+    Raises ShortBudgetError for a budget in which no verdict can be reached, with one that would do.
     """
     environment, number = describe(), len(rehearsed)
     found = make_budget(asked.budget, [(number + 1, 1)], number - 1, environment.machine_key, "command")
@@ -113,7 +130,18 @@ def plan_commands(asked: Commands, rehearsed: Mapping[str, Rehearsed], began: fl
     )
     found = dataclasses.replace(found, plan=plan, began=began)
     taken = {name: one.seconds for name, one in rehearsed.items()}
-    return for_slow_calls(found, taken, now, environment.machine_key, noun="start")
+    found = for_slow_calls(found, taken, now, environment.machine_key, noun="start")
+    return found if looks is None else _for_looks(found, looks, sum(taken.values()))
+
+
+def _for_looks(budget: Budget, looks: Looks, taken: float) -> Budget:
+    """Plan launches up to the first look, and more of them after it; `taken`: seconds of a start of each command.
+
+    Nothing is kept for fresh launches of the fastest: nobody asks which it is.
+    """
+    rounds = max(budget.plan.fewest_rounds, min(ROUNDS, int(QUICK_SECONDS / max(taken, 1e-9))))
+    plan = dataclasses.replace(budget.plan, launches=looks.after[0], most_launches=looks.after[-1], rounds=rounds)
+    return dataclasses.replace(budget, plan=plan, reserved=0.0)
 
 
 def _measure(
@@ -123,6 +151,7 @@ def _measure(
     folder: Path,
     resumed: Measured | None,
     keep: Callable[[Measured], None],
+    looks: Looks | None,
 ) -> Comparison:
     before = {} if resumed is None else {arm.name: arm.cpus for arm in resumed.arms}
     cpus = {name: before.get(name, one.cpus) for name, one in rehearsed.items()}
@@ -134,7 +163,10 @@ def _measure(
     def wrong(measured: Measured) -> dict[str, str]:
         return differences(measured, names, output)
 
-    sitting = sit([group], budget, resumed=resumed, keep=keep, check=wrong)
+    if looks is None:
+        sitting = sit([group], budget, resumed=resumed, keep=keep, check=wrong)
+    else:
+        sitting = sit([group], budget, resumed=resumed, keep=keep, level=looks.level, enough=looks.enough)
     return Comparison(
         **sitting.recorded(),
         rules=sitting.rules,
@@ -212,7 +244,9 @@ def _rehearse(asked: Commands, folder: Path) -> dict[str, Rehearsed]:
     found = {}
     for name, answer in readings.items():
         if isinstance(answer, str):
-            raise SettingError(f"{name}: {answer}", _hint(answer, asked))
+            error = StartError(f"{name}: {answer}", _hint(answer, asked))
+            error.command = name
+            raise error
         reading, whole = answer.reading, answer.whole_seconds
         busy = (reading.cpu_seconds or 0.0) / max(reading.seconds, 1e-9)
         taken = whole if asked.prepare else reading.seconds  # without it, the rest of the whole is the worker's own

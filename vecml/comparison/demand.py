@@ -4,7 +4,6 @@ A test that must be faster than another, and `--fail-if`, ask here, so that none
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from vecml.errors import SettingError
 from vecml.measure.verdict import Verdict
@@ -62,13 +61,14 @@ def demand_of(text: str) -> Demand:
         return Demand(1.0)
     if word == "slower" and not colon:
         return Demand(1.0, equal_will_do=True)
-    share = _share(size)
+    share = share_of(size)
     if word != "slower" or share is None:
         raise SettingError(f"--fail-if {text}: none of {FORMS}", "--fail-if slower:5%")
     return Demand(1 / (1 + share), equal_will_do=True)
 
 
-def _share(text: Any) -> float | None:
+def share_of(text: str) -> float | None:
+    """Read `5%` as 0.05; None for what is no percentage above 0 and below 1,000."""
     if not text.endswith("%"):
         return None
     try:

@@ -39,6 +39,16 @@ OWN_CODE = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
 LOCK_SECONDS = 5.0  # two comparisons are never made at once: who waits longer for a worktree is told
 
 
+class CheckoutError(SettingError):
+    """A revision in which the command cannot be run: its build fails, or the folder is not there.
+
+    Attributes:
+        revision: its name.
+    """
+
+    revision = ""
+
+
 @dataclass(frozen=True)
 class Repository:
     """A git repository, and where in it the user is.
@@ -131,14 +141,14 @@ def found_revisions(asked: Revisions) -> tuple[Repository, list[Revision]]:
     return repository, sorted(revisions, key=lambda one: one.name != first)
 
 
-def repository_of(folder: Path) -> Repository:
-    """Find the repository that a folder is in. Raises SettingError where there is none, or no git."""
+def repository_of(folder: Path, flag: str = "--ref") -> Repository:
+    """Find the repository that a folder is in; `flag` asks. Raises SettingError where there is none, or no git."""
     if shutil.which("git") is None:
-        raise SettingError("--ref: there is no program git", "install git")
-    found = _git(folder, "rev-parse", "--show-toplevel", "--show-prefix", "--git-common-dir")
+        raise SettingError(f"{flag}: there is no program git", "install git")
+    found = git(folder, "rev-parse", "--show-toplevel", "--show-prefix", "--git-common-dir")
     if found.returncode:
         raise SettingError(
-            f"--ref: {folder} is in no git repository", "cd to the repository whose revisions you compare"
+            f"{flag}: {folder} is in no git repository", "cd to the repository whose revisions you compare"
         )
     root, below, shared = found.stdout.split("\n")[:3]
     return Repository(Path(root), Path(below), (folder / shared).resolve())
@@ -153,12 +163,17 @@ def revisions_of(repository: Repository, names: Sequence[str]) -> list[Revision]
         raise SettingError(f"--ref {names[0]}: a comparison needs two or more", f"--ref main --ref {names[0]}")
     found: list[Revision] = []
     for name in names:
-        done = _git(repository.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-        if done.returncode:
-            raise SettingError(f"--ref {name}: there is no such commit here", "git branch --all, or git fetch first")
         told = sum(one.name.partition(" (")[0] == name for one in found)
-        found.append(Revision(name if not told else f"{name} ({told + 1})", done.stdout.strip()))
+        found.append(Revision(name if not told else f"{name} ({told + 1})", commit_of(repository, name)))
     return found
+
+
+def commit_of(repository: Repository, name: str, flag: str = "--ref") -> str:
+    """Find the hash of the commit that a name means; `flag` asks. Raises SettingError where there is none."""
+    done = git(repository.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if done.returncode:
+        raise SettingError(f"{flag} {name}: there is no such commit here", "git branch --all, or git fetch first")
+    return done.stdout.strip()
 
 
 def warn_of(repository: Repository, revisions: Sequence[Revision]) -> None:
@@ -169,7 +184,7 @@ def warn_of(repository: Repository, revisions: Sequence[Revision]) -> None:
             same = f"{first[one.commit]} and {one.name} are the same commit, {one.commit[:10]}"
             warn("VML052", f"{same}: a difference between them is the machine's")
         first.setdefault(one.commit, one.name)
-    changed = _git(repository.root, "status", "--porcelain", "--untracked-files=no").stdout.splitlines()
+    changed = git(repository.root, "status", "--porcelain", "--untracked-files=no").stdout.splitlines()
     if changed:
         is_there = f"{count(len(changed), 'file')} with changes that are not committed"
         warn("VML052", f"{is_there}: what is compared is {_listed(revisions)} as committed")
@@ -181,7 +196,11 @@ def _listed(revisions: Sequence[Revision]) -> str:
 
 @contextmanager
 def checked_out(
-    repository: Repository, revisions: Sequence[Revision], build: Sequence[str] = (), shell: str = NO_SHELL
+    repository: Repository,
+    revisions: Sequence[Revision],
+    build: Sequence[str] = (),
+    shell: str = NO_SHELL,
+    flag: str = "--ref ",
 ) -> Iterator[Mapping[str, Path]]:
     """Give by a revision's name the folder in its worktree that is the user's in the user's tree.
 
@@ -189,8 +208,9 @@ def checked_out(
         repository, revisions: what is compared.
         build: commands that are run once in each worktree; with them it is kept.
         shell: what reads them.
+        flag: that names a revision, with a blank; empty where the user did not name them.
 
-    Raises SettingError where a build fails, with its last lines, and where the folder is not there in a revision.
+    Raises CheckoutError where a build fails, with its last lines, and where the folder is not there in a revision.
     """
     home = cache.folder() / "revisions" / _digest(str(repository.shared))
     home.mkdir(parents=True, exist_ok=True)
@@ -212,9 +232,8 @@ def checked_out(
                 _make(repository, one, tree, build, shell)
             folder = tree / repository.below
             if not folder.is_dir():
-                raise SettingError(
-                    f"--ref {one.name}: there is no folder {repository.below} in it", f"cd {repository.root}"
-                )
+                said = f"{flag}{one.name}: there is no folder {repository.below} in it"
+                raise _unusable(one, said, f"cd {repository.root}")
             folders[one.name] = folder
         yield folders
     finally:
@@ -227,16 +246,14 @@ def checked_out(
 def _make(repository: Repository, revision: Revision, tree: Path, build: Sequence[str], shell: str) -> None:
     """Check a commit out, and build it, unless an earlier comparison did."""
     if build and _built(tree).exists() and tree.is_dir():
-        if _git(tree, "reset", "--hard", "--quiet", revision.commit).returncode == 0:
+        if git(tree, "reset", "--hard", "--quiet", revision.commit).returncode == 0:
             return
         _built(tree).unlink()
     _remove(repository, tree)
     with stage(f"checking out {revision.name}"):
-        done = _git(repository.root, "worktree", "add", "--detach", "--force", str(tree), revision.commit)
+        done = git(repository.root, "worktree", "add", "--detach", "--force", str(tree), revision.commit)
     if done.returncode:
-        raise MeasureError(
-            f"--ref {revision.name}: git worktree add failed: {cause(done.stderr)}", "git worktree prune"
-        )
+        raise MeasureError(f"{revision.name}: git worktree add failed: {cause(done.stderr)}", "git worktree prune")
     for text in build:
         _build(revision, text, shell, tree / repository.below)
     if build:
@@ -245,8 +262,8 @@ def _make(repository: Repository, revision: Revision, tree: Path, build: Sequenc
 
 def _build(revision: Revision, text: str, shell: str, folder: Path) -> None:
     if not folder.is_dir():
-        raise SettingError(
-            f"--ref {revision.name}: there is no folder {folder.name} in it", "cd to the repository's root"
+        raise _unusable(
+            revision, f"{revision.name}: there is no folder {folder.name} in it", "cd to the repository's root"
         )
     line = line_of(text, shell, folder)
     with stage(f"building {revision.name}: {text}"):
@@ -265,19 +282,26 @@ def _build(revision: Revision, text: str, shell: str, folder: Path) -> None:
     if done.returncode:
         last = " / ".join(one.strip() for one in done.stdout.strip().splitlines()[-LAST_LINES:])
         said = f"ended with exit code {done.returncode}" + (f": {last}" if last else "")
-        raise SettingError(
+        raise _unusable(
+            revision,
             f"--build {text}: at {revision.name} ({revision.commit[:10]}) it {said}",
             f"git worktree add ../try {revision.commit[:10]}, and build there to see all of it",
         )
+
+
+def _unusable(revision: Revision, message: str, hint: str) -> CheckoutError:
+    error = CheckoutError(message, hint)
+    error.revision = revision.name
+    return error
 
 
 def _remove(repository: Repository, tree: Path) -> None:
     """Remove a worktree, half-made ones too, and what git knows of it."""
     _built(tree).unlink(missing_ok=True)
     if tree.exists():
-        _git(repository.root, "worktree", "remove", "--force", "--force", str(tree))
+        git(repository.root, "worktree", "remove", "--force", "--force", str(tree))
         shutil.rmtree(tree, ignore_errors=True)
-        _git(repository.root, "worktree", "prune")
+        git(repository.root, "worktree", "prune")
 
 
 def _built(tree: Path) -> Path:
@@ -285,7 +309,8 @@ def _built(tree: Path) -> Path:
     return tree.with_name(f"{tree.name}.built")
 
 
-def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run git in a folder, without hooks, and without what a hook's surroundings tell of another repository."""
     return subprocess.run(
         ["git", "--no-optional-locks", "-C", str(folder), *OWN_CODE, *words],
         env=_surroundings(),

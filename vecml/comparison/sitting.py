@@ -79,6 +79,7 @@ def sit(  # noqa: PLR0913 -- by keyword, each with a default
     budget: Budget,
     *,
     equivalence: float = Rules.equivalence,
+    level: float = Rules.level,
     enough: Callable[[Measured, Rules], bool] = narrow_enough,
     resumed: Measured | None = None,
     keep: Callable[[Measured], None] = lambda _measured: None,
@@ -90,7 +91,7 @@ def sit(  # noqa: PLR0913 -- by keyword, each with a default
     Args:
         groups: arms that are measured beside each other, each group with a baseline of its own.
         budget: how much is measured; the time that is spent waiting for another measurement is not taken from it.
-        equivalence: relative difference within which two arms count as the same.
+        equivalence, level: relative difference within which two arms count as the same; level of the verdicts.
         enough: whether what was measured is enough, by the rules; it is asked where the plan allows more launches.
         resumed, keep, over: see `vecml.measure.coordinator.measure`.
         check: says why an arm's answers are wrong, by its name. Where it is given, the finalists are measured afresh.
@@ -101,15 +102,14 @@ def sit(  # noqa: PLR0913 -- by keyword, each with a default
     created = datetime.now(UTC).isoformat(timespec="seconds")
     environment = describe()
     asked = time.perf_counter()
-    rules = dataclasses.replace(machine_rules(environment.machine_key), equivalence=equivalence)
+    rules = dataclasses.replace(machine_rules(environment.machine_key), equivalence=equivalence, level=level)
     with alone():
         if budget.began is not None:
             budget = dataclasses.replace(budget, began=budget.began + time.perf_counter() - asked)
         before = load_now()
         if before.foreign_cpus is not None and before.foreign_cpus > BUSY_CPUS:
             warn("VML011", _busy(before.foreign_cpus, max((arm.cpus for group in groups for arm in group), default=1)))
-        if check is None:
-            budget = dataclasses.replace(budget, reserved=0.0)
+        budget = budget if check is not None else dataclasses.replace(budget, reserved=0.0)
         with _measuring(budget) as go:
             measured = go.on(
                 groups, go.plan, enough=lambda found: enough(found, rules), resumed=resumed, keep=keep, over=over
@@ -119,7 +119,8 @@ def sit(  # noqa: PLR0913 -- by keyword, each with a default
                 measured, finals, by_itself = _finish(groups, measured, go, rules, check(measured))
         after = load_now()
     changed = changes(environment, describe())
-    launches = min(one.launches for one in (measured, finals) if one is not None)  # fewer have the wider A/A gate
+    # Fewer launches have the wider A/A gate.
+    again = machine_rules(environment.machine_key, min(one.launches for one in (measured, finals) if one is not None))
     return Sitting(
         created=created,
         vecml=__version__,
@@ -127,7 +128,7 @@ def sit(  # noqa: PLR0913 -- by keyword, each with a default
         machine_key=environment.machine_key,
         load_before=before,
         load_after=after,
-        rules=dataclasses.replace(machine_rules(environment.machine_key, launches), equivalence=equivalence),
+        rules=dataclasses.replace(again, equivalence=equivalence, level=level),
         measured=measured,
         finals=finals,
         alone=by_itself,
