@@ -1,10 +1,14 @@
 """Each way of not doing the work is refused by its name, and an honest candidate is not refused."""
 
+import ctypes
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.referee.made_matches import HONEST, name_of, play
+from vecml.measure import tree
 
 CHEATS = {
     "cached by the first values of its argument": (
@@ -83,6 +87,65 @@ CHEATS = {
             return (np.cumsum(x) + share * np.sort(x)).astype(np.float32)
         """,
     ),
+    "float32 behind a float64": (
+        "lower-precision",
+        """
+        import numpy as np
+        def solve(x, share):
+            y = x.astype(np.float32)
+            return (np.cumsum(y) + np.float32(share) * np.sort(y)).astype(np.float64)
+        """,
+    ),
+    "float32 with noise in the digits that it lacks": (
+        "lower-precision",
+        """
+        import numpy as np
+        def solve(x, share):
+            y = x.astype(np.float32)
+            out = (np.cumsum(y) + np.float32(share) * np.sort(y)).astype(np.float64)
+            return out * (1 + 1e-9 * np.random.normal(size=len(y)))
+        """,
+    ),
+    "a thread that works on while others have their turn": (
+        None,
+        """
+        import threading
+        import numpy as np
+        def work():
+            while True:
+                sum(range(1000))
+        threading.Thread(target=work, daemon=True).start()
+        def solve(x, share):
+            return np.cumsum(x) + share * np.sort(x)
+        """,
+    ),
+    "a process in a session of its own, twice forked": (
+        "work-left-to-a-process",
+        """
+        import os, time
+        import numpy as np
+        def solve(x, share):
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    time.sleep(30)
+                os._exit(0)
+            os.wait()
+            return np.cumsum(x) + share * np.sort(x)
+        """,
+    ),
+    "a result that says it is longer than it is": (
+        "unfit-result",
+        """
+        import sys
+        import numpy as np
+        def solve(x, share):
+            sys.modules["vecml_referee_handover"].pack = lambda result: Long()
+            return np.cumsum(x) + share * np.sort(x)
+        class Long:
+            text, size, parts, offsets = b'{"a":["<f8",[1000],0]}', 1 << 40, (), ()
+        """,
+    ),
     "nothing done at sizes that the spec does not name": (
         "wrong-at-an-unannounced-size",
         """
@@ -130,17 +193,44 @@ CHEATS = {
             return np.cumsum(x) + share * np.sort(x)
         """,
     ),
+    "the digits of float32 alone, within a wide tolerance": (
+        "lower-precision",
+        """
+        import numpy as np
+        def solve(x, share):
+            return (np.cumsum(x) + share * np.sort(x)).astype(np.float32).astype(np.float64)
+        """,
+    ),
     "it raises": ("raised", "def solve(x, share):\n    raise ValueError('no')\n"),
     "its process ends": ("its-process-ended", "import os\ndef solve(x, share):\n    os._exit(3)\n"),
     "a result of no plain kind": ("unfit-result", "def solve(x, share):\n    return (one for one in x)\n"),
 }
 
 
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """Make this process adopt what its children leave behind, as a worker does."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(tree.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    yield
+    prctl(tree.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    tree.end(tree.descendants(os.getpid()))
+    tree.reap()
+
+
 @pytest.mark.parametrize("what", CHEATS)
 def test_each_cheat_is_refused_by_its_name(what: str, tmp_path: Path) -> None:
     name, candidate = CHEATS[what]
-    said = play(candidate, tmp_path, calls=60 if "first calls" in what else 12)
+    rtol = 1e-3 if "wide tolerance" in what else 1e-9
+    said = play(candidate, tmp_path, calls=60 if "first calls" in what else 12, rtol=rtol)
     assert name_of(said) == name, said
+
+
+@pytest.mark.parametrize("what", ["work left to a process", "a process in a session of its own, twice forked"])
+@pytest.mark.usefixtures("adopting")
+def test_processes_are_found_without_a_space_of_their_own(what: str, tmp_path: Path) -> None:
+    said = play(CHEATS[what][1], tmp_path, before=[])
+    assert name_of(said) == "work-left-to-a-process", said
 
 
 def test_an_honest_candidate_is_not_refused(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ SPACES = (
     ("unshare", "--pid", "--fork", "--kill-child", "--net", "--ipc"),
 )
 LOOK_MS = 1_000  # between two looks at whether the process is still there
+WHILE_STOPPED_SECONDS = 0.01
+LONGEST_WORDS = 300  # of what a candidate says of itself
 LARGEST = 1 << 32  # bytes of a result
 
 
@@ -106,10 +108,22 @@ class Contestant:
         }
         command = [*before, sys.executable, "-I", "-B", str(PROGRAM), json.dumps(asked)]
         inherited = (requests, answers, given, result)
-        self._child = child.spawn(command, _variables(home), folder=home, descriptors=inherited)
+        self._child = child.Child(
+            lambda errors: subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,  # nobody reads it, and a pipe would fill
+                stderr=errors,
+                env=_variables(home),
+                cwd=home,
+                pass_fds=inherited,
+                start_new_session=True,
+            )
+        )
         os.close(requests)
         os.close(answers)
         self._seconds = seconds
+        self._used = 0.0  # CPU time when it was stopped
         self.confined = bool(self._answer(seconds)[0])
         self._known = frozenset(self._tree())
 
@@ -157,12 +171,16 @@ class Contestant:
         strays = [pid for pid in self._tree() if pid not in self._known]
         for pid in (*self._own(), *strays):
             _signal(pid, signal.SIGSTOP)
+        self._used = self.cpu_seconds()
         running = [pid for pid in strays if _state(pid) not in ("Z", "X", "")]
         if running:
             raise RefusalError("work-left-to-a-process", "a process that it started still ran when its call had ended")
 
     def go(self) -> None:
-        """Let it run again."""
+        """Let it run again. Raises RefusalError if it has worked while it was stopped."""
+        if self._used and self.cpu_seconds() - self._used > WHILE_STOPPED_SECONDS:
+            raise RefusalError("work-after-the-clock", "it worked on while others had their turn")
+        self._used = 0.0
         for pid in self._own():
             _signal(pid, signal.SIGCONT)
 
@@ -187,9 +205,13 @@ class Contestant:
             os.close(file)
 
     def _tree(self) -> list[int]:
-        """Its own process, then everything that it has started."""
-        started = tree.descendants(self._child.pid)
-        return started if self._before else [self._child.pid, *started]
+        """Its own process, then everything that it has started.
+
+        In a space of its own its first process adopts what is orphaned; elsewhere this process does.
+        """
+        if self._before:
+            return tree.descendants(self._child.pid)
+        return [self._child.pid, *(pid for pid in tree.descendants(os.getpid()) if pid != self._child.pid)]
 
     def _own(self) -> list[int]:
         return [pid for pid in self._tree() if pid in self._known]
@@ -204,7 +226,10 @@ class Contestant:
 
     def _ask(self, operation: int, text: int, memory: int, seconds: float) -> tuple[int, int]:
         """Send a request and wait for the answer; the sizes of the result's text and memory."""
-        os.write(self._requests, REQUEST.pack(operation, text, memory))
+        try:
+            os.write(self._requests, REQUEST.pack(operation, text, memory))
+        except BrokenPipeError:
+            raise RefusalError("its-process-ended", self._child.last_words()) from None
         return self._answer(seconds)
 
     def _answer(self, seconds: float) -> tuple[int, int]:
@@ -223,6 +248,7 @@ class Contestant:
         if state == player.DONE:
             return text, memory
         said = os.pread(self._result, min(text, TEXT_ROOM), 0).decode(errors="replace")
+        said = " ".join(said.split())[:LONGEST_WORDS]
         raise RefusalError("raised" if state == player.RAISED else "unfit-result", said)
 
     def _taken(self, text: int, memory: int) -> tuple[bytes, bytearray]:

@@ -4,6 +4,7 @@ The reference and what makes the inputs are trusted: their author wrote the spec
 spec's digest was taken of, never from files that may have changed since.
 """
 
+import hashlib
 import importlib.util
 import inspect
 import secrets
@@ -17,9 +18,10 @@ import numpy as np
 
 from vecml.comparison.functions import arguments
 from vecml.errors import one_line
-from vecml.measure.work import ArmError
 from vecml.referee.handover import HandoverError, Packed, Plain, pack, unpack
+from vecml.referee.refusals import SpecError
 
+DRAWS = 20  # until arguments must be new
 SWAPPED = 64  # values of an array that are exchanged at most
 
 Size = int | None
@@ -52,7 +54,7 @@ class Inputs:
     """The reference and the maker of inputs of a spec, with a fresh secret seed.
 
     Attributes:
-        random: where all that is drawn comes from.
+        random: decides what the referee does next.
     """
 
     def __init__(self, files: Mapping[str, bytes], reference: str, maker: str, folder: Path) -> None:
@@ -63,7 +65,7 @@ class Inputs:
             reference, maker: `FILE.py:FUNCTION`.
             folder: an empty one.
 
-        Raises ArmError for what cannot be imported.
+        Raises SpecError for what cannot be imported.
         """
         for name, content in files.items():
             path = folder / name
@@ -75,17 +77,30 @@ class Inputs:
         self._maker = _imported(folder, maker, modules)
         self._takes_size = len(inspect.signature(self._maker).parameters) > 1
         self.random = np.random.default_rng(secrets.randbits(256))
+        self._drawn: set[bytes] = set()
 
     def task(self, size: Size, *, announced: bool = True) -> Task:
-        """Draw the arguments of a call of this size."""
-        given = (self.random, size) if self._takes_size else (self.random,)
+        """Draw the arguments of a call of this size, which no call had before.
+
+        Each draw has a seed of its own, so that nobody who sees many of them can tell the next. Raises SpecError for a
+        maker that raises, or that gives what it gave before.
+        """
+        for _ in range(DRAWS):
+            task = Task(self._made(size), size, announced)
+            known = _digest(task.packed)
+            if known not in self._drawn:
+                self._drawn.add(known)
+                return task
+        raise SpecError("the maker of inputs gives the same arguments again: draw them from its random generator")
+
+    def _made(self, size: Size) -> Packed:
+        random = np.random.default_rng(secrets.randbits(256))
         try:
-            made = self._maker(*given)
-            return Task(pack(arguments(made)), size, announced)
+            return pack(arguments(self._maker(*((random, size) if self._takes_size else (random,)))))
         except HandoverError as error:
-            raise ArmError(f"what the maker of inputs returns cannot be handed over: {error}") from None
+            raise SpecError(f"what the maker of inputs returns cannot be handed over: {error}") from None
         except Exception as error:
-            raise ArmError(f"the maker of inputs raised {one_line(error, named=True, whole=True)}") from error
+            raise SpecError(f"the maker of inputs raised {one_line(error, named=True, whole=True)}") from error
 
     def altered(self, task: Task) -> Task:
         """Exchange some values of the first array of a task's arguments, so that most of it looks the same."""
@@ -113,6 +128,13 @@ class Inputs:
         return max(min(sizes), min(max(sizes), int(np.exp(self.random.uniform(low, high)))))
 
 
+def _digest(packed: Packed) -> bytes:
+    found = hashlib.blake2b(packed.text, digest_size=16)
+    for part in packed.parts:
+        found.update(part.data)
+    return found.digest()
+
+
 def _imported(folder: Path, place: str, modules: dict[str, Any]) -> Callable[..., Any]:
     """The function of a place below `folder`; `modules` are those that were imported, by their files."""
     file, _, qualified = place.rpartition(":")
@@ -120,13 +142,13 @@ def _imported(folder: Path, place: str, modules: dict[str, Any]) -> Callable[...
         name = f"_referee_{Path(file).stem}"
         spec = importlib.util.spec_from_file_location(name, folder / file)
         if spec is None or spec.loader is None:
-            raise ArmError(f"{file} is no Python file")
+            raise SpecError(f"{file} is no Python file")
         module = modules[file] = sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
         except Exception as error:
-            raise ArmError(f"{file} raised {one_line(error, named=True, whole=True)}") from error
+            raise SpecError(f"{file} raised {one_line(error, named=True, whole=True)}") from error
     function = getattr(modules[file], qualified, None)
     if not callable(function):
-        raise ArmError(f"{file} has no function {qualified}")
+        raise SpecError(f"{file} has no function {qualified}")
     return function  # type: ignore[no-any-return]

@@ -15,6 +15,8 @@ KINDS = "biufcSUmM"  # of dtypes that are plain memory
 ALIGNED = 64
 DEEPEST = 50
 LONGEST_TEXT = 1 << 26  # bytes of the text
+# What reading a text that somebody made up raises; NumPy reads the name of a dtype as Python in part.
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, SyntaxError, TypeError, ValueError)
 
 Plain = Any  # None, bool, int, float, complex, str, bytes, arrays, numbers of NumPy's, and tuples, lists, dicts of them
 
@@ -54,7 +56,7 @@ def unpack(text: bytes, memory: Any) -> Plain:
         raise HandoverError("it is too large")
     try:
         return _value(json.loads(text), memory, 0)
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError, OverflowError) as error:
+    except UNREADABLE as error:
         raise HandoverError(f"it cannot be read ({type(error).__name__})") from None
 
 

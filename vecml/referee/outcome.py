@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from vecml.comparison.comparison import Comparison, call_seconds, families
 from vecml.comparison.demand import Demand, answer
+from vecml.errors import SettingError
 from vecml.measure.records import ArmMeasurement, Measured
 from vecml.measure.verdict import Verdict
 from vecml.numbers import seconds, times
-from vecml.referee.refusals import named
+from vecml.referee.refusals import named, of_the_spec
 
 Word = Literal["PROMOTE", "REJECT", "NEEDS_MORE_DATA"]
 EXIT_CODES: Mapping[Word, int] = {"PROMOTE": 0, "REJECT": 1, "NEEDS_MORE_DATA": 3}
@@ -63,8 +64,16 @@ def outcome_of(comparison: Comparison, at_least: float, spec_digest: str, candid
         comparison: of the reference and the candidate.
         at_least: the rate that is demanded, as a multiple of the reference's.
         spec_digest, candidate_digest: as in `Outcome`.
+
+    Raises SettingError where the reference or the maker of inputs failed.
     """
     arms = {arm.name: arm for arm in comparison.measured.arms}
+    for arm in arms.values():
+        seen = None if arm.failure is None else of_the_spec(arm.failure)
+        if arm.role in ("baseline", "null") and arm.failure is not None:
+            seen = arm.failure
+        if seen is not None:
+            raise SettingError(f"the spec's own files: {seen}", "call the reference over many inputs by itself")
     fault = arms[CANDIDATE].failure or comparison.faults.get(CANDIDATE)
     if fault is not None:
         return refused(fault, spec_digest, candidate_digest, comparison)

@@ -8,6 +8,7 @@ A request is an operation and the sizes of what lies in the file of arguments; a
 what lies in the file of results. Both files are memory (memfd), so that handing over costs a copy.
 """
 
+import importlib.util
 import itertools
 import json
 import mmap
@@ -22,26 +23,30 @@ BEGIN, CALL, AGAIN, HOLD = range(4)
 DONE, RAISED, UNFIT = range(3)
 REQUEST = struct.Struct("=BQQ")  # operation or state, bytes of text, bytes of memory
 TEXT_ROOM = 1 << 16  # before the memory, so that its place is the same in each call; a longer text has as many again
-FILE_BYTES = 1 << 34
+FILE_BYTES = 1 << 32
 
 
 class Files:
     """The two files of memory, as this process sees them."""
 
-    def __init__(self, given: int, result: int) -> None:
-        self.given, self.result = given, result
+    def __init__(self, given: int, result: int, unpack: Callable[[bytes, Any], Any]) -> None:
+        """Take the numbers of the files, and what reads a value (`handover.unpack`)."""
+        self.given, self.result, self._unpack = given, result, unpack
         self._map: mmap.mmap | None = None
 
     def arguments(self, text: int, memory: int) -> Any:
         """The value in the file of arguments; its arrays are views of the file, which is mapped once."""
-        import handover  # type: ignore[import-not-found]  # noqa: PLC0415 -- found beside this file
-
         begins = room(text)
         if self._map is None or len(self._map) < begins + memory:
             size = max(begins + memory, os.fstat(self.given).st_size)
             self._map = mmap.mmap(self.given, size)
         view = memoryview(self._map)
-        return handover.unpack(bytes(view[:text]), view[begins : begins + memory])
+        return self._unpack(bytes(view[:text]), view[begins : begins + memory])
+
+    def copied(self, text: int, memory: int) -> Any:
+        """The value in the file of arguments, in memory of its own."""
+        content = os.pread(self.given, room(text) + memory, 0)
+        return self._unpack(content[:text], content[room(text) :])
 
     def write(self, text: bytes, parts: Any = (), offsets: Any = ()) -> None:
         """Put a text and its memory into the file of results."""
@@ -69,16 +74,15 @@ def words(error: BaseException) -> bytes:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500].encode(errors="replace")
 
 
-def serve(requests: int, answers: int, files: Files, load: Callable[[], Callable[..., Any]]) -> None:
+def serve(requests: int, answers: int, files: Files, handover: Any, load: Callable[[], Callable[..., Any]]) -> None:
     """Answer requests until there are no more.
 
     Args:
         requests, answers: numbers of the pipes.
         files: of arguments and results.
+        handover: the module.
         load: gives the function, when it is asked for.
     """
-    import handover  # noqa: PLC0415 -- see above
-
     function: Callable[..., Any] | None = None
     result: Any = None
     while request := os.read(requests, REQUEST.size):
@@ -88,7 +92,7 @@ def serve(requests: int, answers: int, files: Files, load: Callable[[], Callable
             if operation == BEGIN:
                 function = load()
             elif operation == HOLD:  # of the process that shows the price of handing over: what it will give back
-                result = handover.unpack(*_copied(files, text, memory))
+                result = files.copied(text, memory)
                 function = _given_back(result)
             else:
                 if operation == CALL:
@@ -106,11 +110,6 @@ def serve(requests: int, answers: int, files: Files, load: Callable[[], Callable
         os.write(answers, REQUEST.pack(state, len(said), size))
 
 
-def _copied(files: Files, text: int, memory: int) -> tuple[bytes, bytes]:
-    content = os.pread(files.given, room(text) + memory, 0)
-    return content[:text], content[room(text) :]
-
-
 def _given_back(result: Any) -> Callable[..., Any]:
     """A function that gives back the parts of `result`, one a call, over and over."""
     turns = itertools.cycle(result)
@@ -119,38 +118,37 @@ def _given_back(result: Any) -> Callable[..., Any]:
 
 def load_function(source: str, qualified: str) -> Callable[..., Any]:
     """Run a file as a module of its own name, and give the function of that name in it."""
-    import importlib.util  # noqa: PLC0415 -- not before the candidate is asked for
-
     sys.path.insert(0, str(Path(source).parent))
-    spec = importlib.util.spec_from_file_location(Path(source).stem, source)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{Path(source).name} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    found: Any = module
+    found: Any = load_module(Path(source).stem, Path(source))
     for name in qualified.split("."):
         found = getattr(found, name)
     return found  # type: ignore[no-any-return]
 
 
+def load_module(name: str, path: Path) -> Any:
+    """Run a file as a module of this name."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 def main() -> None:
     """Give up what is not needed, then answer requests. The only argument is JSON."""
     asked = json.loads(sys.argv[1])
-    here = str(Path(__file__).parent)
-    sys.path.insert(0, here)
-    import confine  # type: ignore[import-not-found]  # noqa: PLC0415 -- found beside this file
-
-    readable = [here, asked["code"], sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path]
+    here = Path(__file__).parent
+    confine = load_module("vecml_referee_confine", here / "confine.py")
+    readable = [str(here), asked["code"], sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path]
     confined = confine.confine(asked["folder"], readable, FILE_BYTES)
-    import handover  # noqa: F401, PLC0415 -- NumPy's threads begin after the process is confined
-
-    sys.path.remove(here)
+    handover = load_module("vecml_referee_handover", here / "handover.py")  # NumPy's threads begin confined
     sys.argv[1:] = []
     answers = asked["answers"]
     os.write(answers, REQUEST.pack(DONE, int(confined), 0))
-    files = Files(asked["given"], asked["result"])
-    serve(asked["requests"], answers, files, lambda: load_function(asked["source"], asked["qualified"]))
+    files = Files(asked["given"], asked["result"], handover.unpack)
+    serve(asked["requests"], answers, files, handover, lambda: load_function(asked["source"], asked["qualified"]))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from vecml.measure.records import Arm, Measured, Plan, Role
 from vecml.progress import stage
 from vecml.referee.contestant import Source, spaces
 from vecml.referee.outcome import CANDIDATE, PRICE, REFERENCE, Outcome, outcome_of, refused
+from vecml.referee.refusals import of_the_spec
 from vecml.referee.spec import Spec, read_spec, reference_source
 from vecml.referee.work import OPENER
 
@@ -133,7 +134,7 @@ def _rehearse(group: list[Arm], spec: Spec) -> tuple[dict[str, float], str | Non
     for name, answer in answers.items():
         if not isinstance(answer, str):
             taken[name] = answer.whole_seconds
-        elif name == CANDIDATE:
+        elif name == CANDIDATE and of_the_spec(answer) is None:
             return taken, answer
         else:
             raise SettingError(f"{spec.path}: the reference: {answer}", "call it by itself over what the maker makes")

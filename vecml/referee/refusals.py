@@ -18,6 +18,8 @@ NAMES = {
     "unfit-result": "a result is none that can be handed over",
 }
 SPLIT = ": "
+OF_THE_SPEC = "the spec"
+HUNG = "it hung"  # the coordinator's words for a worker without an answer
 
 
 class RefusalError(ArmError):
@@ -28,7 +30,22 @@ class RefusalError(ArmError):
         self.name, self.seen = name, seen
 
 
+class SpecError(ArmError):
+    """The reference or the maker of inputs fails, which is no fault of a candidate's."""
+
+    def __init__(self, seen: str) -> None:
+        super().__init__(f"{OF_THE_SPEC}{SPLIT}{seen}")
+
+
+def of_the_spec(said: str) -> str | None:
+    """What a worker said of the spec's own files, if it is that; else None."""
+    name, colon, seen = said.partition(SPLIT)
+    return seen if colon and name == OF_THE_SPEC else None
+
+
 def named(said: str) -> tuple[str | None, str]:
     """The name of a refusal in what a worker said of an arm's end, and the rest; None for another end."""
     name, colon, seen = said.partition(SPLIT)
+    if said.startswith(HUNG):
+        return "no-answer", said
     return (name, seen) if colon and name in NAMES else (None, said)

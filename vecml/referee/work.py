@@ -14,14 +14,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vecml.errors import one_line
 from vecml.measure import tree
-from vecml.measure.work import ArmError, Work
+from vecml.measure.work import Work
 from vecml.referee import judging
 from vecml.referee.confine import keep_others_out
 from vecml.referee.contestant import Contestant, Source, read
 from vecml.referee.drawing import Inputs, Size, Task
 from vecml.referee.handover import Plain, pack
-from vecml.referee.refusals import RefusalError
+from vecml.referee.refusals import RefusalError, SpecError
 
 OPENER = "vecml.referee.work:open_work"
 FIRST_PROBES = 6  # calls that are checked before anything is timed
@@ -180,7 +181,7 @@ class RefereeWork(Work):
         try:
             expected = self._inputs.expected(task)
         except Exception as error:
-            raise ArmError(f"the reference raised {type(error).__name__}: {error}") from error
+            raise SpecError(f"the reference raised {one_line(error, named=True, whole=True)}") from error
         said = judging.wrong(expected, found, rtol)
         if said is None:
             if (lower := judging.lower_precision(expected, found, precision)) is not None:
@@ -202,6 +203,9 @@ class RefereeWork(Work):
         self.contestant.check_silent(SECOND_ANSWER_MS)
         if (lower := judging.is_lower_dtype(expected, found)) is not None:
             return RefusalError("lower-precision", lower)
+        if judging.wrong(expected, found, judging.ROUGHLY) is None:
+            lower = judging.lower_precision(expected, found, self._asked["precision"])
+            return RefusalError(*(("wrong-result", said) if lower is None else ("lower-precision", lower)))
         if judging.is_earlier(found, self._earlier, self._asked["rtol"]):
             return RefusalError("answers-from-memory", "it gave the result of an earlier call over other arguments")
         if is_last:

@@ -1,0 +1,69 @@
+"""A precision is told from values, and honest rounding is not taken for a lower one."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vecml.referee.judging import is_lower_dtype, lower_precision, wrong
+
+RANDOM = np.random.default_rng(5)
+EXACT = np.cumsum(RANDOM.normal(size=5_000)) + 7
+MATRIX = RANDOM.normal(size=(80, 300))
+
+
+def bfloat16(values: Any) -> Any:
+    bits = np.asarray(values, np.float32).view(np.uint32)
+    return ((bits + 0x8000) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [
+        (EXACT, EXACT.astype(np.float32).astype(np.float64)),
+        (EXACT, EXACT * (1 + 1e-8 * RANDOM.normal(size=EXACT.size))),
+        (EXACT, np.where(np.arange(EXACT.size) % 5, EXACT, EXACT.astype(np.float32))),
+        (EXACT.astype(np.float32), bfloat16(EXACT)),
+        (EXACT.astype(np.float32), EXACT.astype(np.float16).astype(np.float32)),
+        (EXACT.astype(np.float32), (bfloat16(MATRIX[0, 0] + EXACT) - MATRIX[0, 0]).astype(np.float32)),
+        ((1, {"a": EXACT}), (1, {"a": EXACT.astype(np.float32).astype(np.float64)})),
+        (EXACT * 1j, (EXACT * 1j).astype(np.complex64).astype(np.complex128)),
+        (EXACT.tolist(), EXACT.astype(np.float32).astype(np.float64).tolist()),
+    ],
+)
+def test_a_lower_precision_is_found(expected: Any, found: Any) -> None:
+    assert lower_precision(expected, found, "same") is not None
+    assert lower_precision(expected, found, "any") is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [
+        (EXACT, np.cumsum(np.diff(EXACT, prepend=0.0))),
+        (MATRIX @ MATRIX.T, np.einsum("ij,kj->ik", MATRIX, MATRIX)),
+        ((MATRIX @ MATRIX.T).astype(np.float32), MATRIX.astype(np.float32) @ MATRIX.astype(np.float32).T),
+        (np.round(EXACT), np.round(EXACT)),
+        (np.arange(100.0), np.arange(100.0)),
+        (np.linalg.inv(MATRIX @ MATRIX.T), np.linalg.pinv(MATRIX @ MATRIX.T)),
+        (np.zeros(50), np.zeros(50)),
+        (np.full(50, np.nan), np.full(50, np.nan)),
+        (EXACT[:5], EXACT[:5].astype(np.float32).astype(np.float64)),
+        (np.array(["a"]), np.array(["a"])),
+    ],
+)
+def test_honest_rounding_is_not(expected: Any, found: Any) -> None:
+    assert lower_precision(expected, found, "same") is None
+
+
+def test_a_precision_that_was_asked_for_is_enough() -> None:
+    found = EXACT.astype(np.float32).astype(np.float64)
+    assert lower_precision(EXACT, found, "float32") is None
+    assert lower_precision(EXACT, bfloat16(EXACT).astype(np.float64), "float32") is not None
+
+
+def test_a_lower_dtype_is_told_as_such() -> None:
+    said = is_lower_dtype(EXACT, EXACT.astype(np.float32))
+    assert said == "its result is float32, the reference's float64"
+    assert is_lower_dtype(EXACT, EXACT) is None
+    assert wrong(EXACT, EXACT.astype(np.float32), 1e-3) == said
+    assert wrong(EXACT, EXACT.astype(">f8"), 1e-3) is not None

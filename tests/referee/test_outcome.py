@@ -1,0 +1,99 @@
+"""The outcome is computed from what was measured, and from nothing that a candidate says."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.made_comparison import comparison_of
+from vecml.comparison.comparison import FUNCTIONS, Comparison, Subject
+from vecml.comparison.document import from_json, to_json
+from vecml.errors import SettingError
+from vecml.referee.outcome import CANDIDATE, EXIT_CODES, PRICE, REFERENCE, document, outcome_of
+from vecml.referee.refusals import RefusalError, SpecError
+
+FREE = 1e-4  # seconds, of handing over
+
+
+def measured(reference: float, candidate: float, price: float = FREE, failures: Any = None) -> Comparison:
+    """A match with these seconds of a call; `failures` by the arms' names."""
+    made = comparison_of({REFERENCE: reference, CANDIDATE: candidate})
+    arms = [arm for arm in made.measured.arms if arm.role != "limit"]
+    limit = next(arm for arm in made.measured.arms if arm.name == "limit: gemm")
+    seconds = tuple(calls * price for calls in limit.blocks.calls)
+    arms.append(dataclasses.replace(limit, name=PRICE, blocks=dataclasses.replace(limit.blocks, seconds=seconds)))
+    arms = [dataclasses.replace(arm, failure=(failures or {}).get(arm.name)) for arm in arms]
+    return dataclasses.replace(
+        made,
+        settings={},
+        subject=Subject(FUNCTIONS, 1),
+        measured=dataclasses.replace(made.measured, arms=tuple(arms)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("candidate", "at_least", "word"),
+    [
+        (0.005, 1.0, "PROMOTE"),
+        (0.005, 1.5, "PROMOTE"),
+        (0.005, 3.0, "REJECT"),
+        (0.010, 1.0, "REJECT"),
+        (0.020, 1.0, "REJECT"),
+        (0.005, 2.0, "NEEDS_MORE_DATA"),
+    ],
+)
+def test_the_verdict_decides(candidate: float, at_least: float, word: str) -> None:
+    outcome = outcome_of(measured(0.010, candidate), at_least, "spec", "candidate")
+    assert outcome.word == word, outcome.reason
+    assert outcome.refusal is None
+    assert outcome.price_seconds == pytest.approx(FREE)
+
+
+def test_what_is_saved_must_be_more_than_handing_over_takes() -> None:
+    """A candidate that spins at its end of the pipe, and works as long as the reference, saves less than that."""
+    outcome = outcome_of(measured(0.010, 0.0085, price=0.002), 1.0, "spec", "candidate")
+    assert outcome.word == "NEEDS_MORE_DATA"
+    assert "handing over takes 2 ms" in outcome.reason
+    assert outcome_of(measured(0.010, 0.0085, price=0.001), 1.0, "spec", "candidate").word == "PROMOTE"
+
+
+def test_a_candidate_that_is_refused_is_rejected_whatever_its_speed() -> None:
+    said = str(RefusalError("answers-from-memory", "it gave an earlier result"))
+    outcome = outcome_of(measured(0.010, 0.001, failures={CANDIDATE: said}), 1.0, "spec", "candidate")
+    assert (outcome.word, outcome.refusal) == ("REJECT", "answers-from-memory")
+
+
+def test_a_candidate_that_hangs_is_rejected() -> None:
+    said = "it hung: no answer within 20 s, and it was ended"
+    outcome = outcome_of(measured(0.010, 0.001, failures={CANDIDATE: said}), 1.0, "spec", "candidate")
+    assert (outcome.word, outcome.refusal) == ("REJECT", "no-answer")
+
+
+@pytest.mark.parametrize("arm", [REFERENCE, CANDIDATE])
+def test_a_fault_of_the_spec_is_nobody_elses(arm: str) -> None:
+    said = str(SpecError("the reference raised ValueError: no"))
+    with pytest.raises(SettingError, match="the reference raised ValueError: no"):
+        outcome_of(measured(0.010, 0.001, failures={arm: said}), 1.0, "spec", "candidate")
+
+
+def test_a_disturbed_machine_decides_nothing() -> None:
+    found = measured(0.010, 0.005)
+    windows = tuple(dataclasses.replace(one, foreign_cpus=1.5) for one in found.measured.windows)
+    busy = dataclasses.replace(found, measured=dataclasses.replace(found.measured, windows=windows))
+    assert outcome_of(busy, 1.0, "spec", "candidate").word == "NEEDS_MORE_DATA"
+
+
+def test_changed_files_of_the_spec_void_it() -> None:
+    found = dataclasses.replace(measured(0.010, 0.005), faults={CANDIDATE: "the spec was changed meanwhile"})
+    assert outcome_of(found, 1.0, "spec", "candidate").word == "REJECT"
+
+
+def test_the_document_holds_the_comparison_whole(tmp_path: Path) -> None:
+    outcome = outcome_of(measured(0.010, 0.005), 1.0, "spec", "candidate")
+    assert outcome.comparison is not None
+    written = json.loads(json.dumps(document(outcome, json.loads(to_json(outcome.comparison)))))
+    assert (written["outcome"], written["exit_code"]) == ("PROMOTE", EXIT_CODES["PROMOTE"])
+    again = from_json(json.dumps(written["comparison"]).encode(), "it")
+    assert outcome_of(again, 1.0, "spec", "candidate") == outcome

@@ -1,0 +1,128 @@
+"""What a candidate's process cannot reach, and what is no fault of a candidate's."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.referee.made_matches import HONEST, own_spaces, payload, play
+from vecml.referee.confine import landlock_version
+from vecml.referee.refusals import of_the_spec
+from vecml.referee.work import RefereeWork
+
+CONFINED = pytest.mark.skipif(landlock_version() < 6, reason="the kernel has no Landlock that keeps signals in")
+APART = pytest.mark.skipif("--mount-proc" not in own_spaces(), reason="no namespaces here")
+SLEEP_SECONDS = 0.02
+PATCHED = f"""
+import time
+sleep = time.sleep
+time.perf_counter = time.monotonic = time.time = lambda: 0.0
+time.perf_counter_ns = time.monotonic_ns = time.time_ns = lambda: 0
+import gc, sys
+gc.collect = gc.disable = lambda *_: 0
+import numpy as np
+def solve(x, share):
+    frame = sys._getframe(1)
+    for names in (frame.f_globals, frame.f_builtins):
+        names["time"] = time
+    sleep({SLEEP_SECONDS})
+    return np.cumsum(x) + share * np.sort(x)
+"""
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[RefereeWork]:
+    work = RefereeWork(payload(PATCHED, tmp_path, sizes=[1_000]))
+    try:
+        work.open()
+        yield work
+    finally:
+        work.close()
+
+
+def test_a_patched_clock_is_not_the_one_that_measures(opened: RefereeWork) -> None:
+    opened.prepare()
+    begun = time.perf_counter()
+    opened.call()
+    assert time.perf_counter() - begun >= SLEEP_SECONDS
+    opened.rest()
+
+
+def tried(statement: str, folder: Path) -> str | None:
+    """Play an honest candidate that does this once, when its file is read; what it raises is its refusal."""
+    return play(f"{statement}\n{HONEST}", folder, calls=2)
+
+
+@CONFINED
+def test_the_reference_cannot_be_read(tmp_path: Path) -> None:
+    secret = tmp_path / "reference.py"
+    secret.write_text("known = 1\n", encoding="utf-8")
+    said = tried(f"open({str(secret)!r}).read()", tmp_path)
+    assert said is not None
+    assert said.startswith("raised: PermissionError")
+
+
+@CONFINED
+@pytest.mark.parametrize("place", ["/dev/shm/vecml-left", "/tmp/vecml-left", "{tmp_path}/left"])
+def test_no_file_is_left_elsewhere(place: str, tmp_path: Path) -> None:
+    path = Path(place.format(tmp_path=tmp_path))
+    said = tried(f"open({str(path)!r}, 'w').write('kept')", tmp_path)
+    assert said is not None
+    assert said.startswith("raised: PermissionError")
+    assert not path.exists()
+
+
+def test_each_launch_has_an_empty_folder_and_home(tmp_path: Path) -> None:
+    look = "import os, tempfile as t; assert not os.listdir(os.environ['HOME']); open(t.gettempdir() + '/kept', 'w')"
+    for _ in range(2):
+        assert tried(look, tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@CONFINED
+def test_the_referee_cannot_be_signalled(tmp_path: Path) -> None:
+    import os
+
+    said = tried(f"import os, signal; os.kill({os.getpid()}, signal.SIGTERM)", tmp_path)
+    assert said is not None
+    assert said.startswith(("raised: PermissionError", "raised: ProcessLookupError"))
+
+
+@APART
+def test_no_other_process_is_seen(tmp_path: Path) -> None:
+    assert (
+        tried("import os; assert all(int(one) < 50 for one in os.listdir('/proc') if one.isdigit())", tmp_path) is None
+    )
+
+
+@APART
+def test_no_network_is_there(tmp_path: Path) -> None:
+    said = tried("import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('192.0.2.1', 9))", tmp_path)
+    assert said is not None
+    assert said.startswith("raised: OSError")
+
+
+@pytest.mark.parametrize("name", ["handover", "json", "confine", "player"])
+def test_a_candidate_may_have_any_name(name: str, tmp_path: Path) -> None:
+    source = {"file": f"{name}.py", "text": HONEST, "qualified": "solve"}
+    assert play(None, tmp_path, calls=2, source=source) is None
+
+
+def test_much_that_is_printed_blocks_nothing(tmp_path: Path) -> None:
+    assert tried("print('x' * 300_000)", tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("import numpy as np\ndef make_inputs(random, size):\n    return np.ones(size), 0.25\n", "gives the same"),
+        ("def make_inputs(random, size):\n    raise ValueError('no')\n", "the maker of inputs raised ValueError: no"),
+        ("def make_inputs(random, size):\n    return {1, 2}\n", "cannot be handed over"),
+    ],
+)
+def test_a_maker_that_fails_is_the_specs_fault(reference: str, words: str, tmp_path: Path) -> None:
+    said = play(HONEST, tmp_path, reference_text=reference + HONEST)
+    seen = None if said is None else of_the_spec(said)
+    assert seen is not None
+    assert words in seen
