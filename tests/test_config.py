@@ -98,6 +98,12 @@ def test_a_file_may_say_it_as_people_write_it(field: str, written: Any, meant: A
     assert getattr(make_config({**values, field: written}), field) == meant
 
 
+def test_a_file_from_windows_may_begin_with_a_mark_and_end_its_lines_so(tmp_path: Path) -> None:
+    file = tmp_path / "job.toml"
+    file.write_bytes(b"\xef\xbb\xbfepochs = 60\r\nbatch-size = 32\r\n")
+    assert read_config_file(file) == {"epochs": 60, "batch_size": 32}
+
+
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_a_config_that_never_ends_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.toml"

@@ -59,6 +59,23 @@ def test_foreign(host: str | None, origin: str | None) -> None:
     assert not is_own(headers(host, origin))
 
 
+@pytest.mark.parametrize(
+    ("method", "site", "own"),
+    [
+        ("POST", "cross-site", False),
+        ("DELETE", "same-site", False),  # another port of this machine
+        ("PATCH", "", False),
+        ("POST", "same-origin", True),
+        ("POST", "none", True),  # the user's own doing
+        ("GET", "cross-site", True),  # a link from the documentation, say
+        ("HEAD", "same-site", True),
+    ],
+)
+def test_what_changes_something_comes_from_no_page_but_our_own(method: str, site: str, own: bool) -> None:
+    """By what a browser says of the page, also where it says no Origin."""
+    assert is_own([*headers("127.0.0.1:4200", None), (b"sec-fetch-site", site.encode())], method) is own
+
+
 def test_two_of_a_header_are_not_believed() -> None:
     own = headers("127.0.0.1:1", "http://127.0.0.1:1")
     assert not is_own([*own, (b"host", b"evil.example")])

@@ -26,6 +26,15 @@ def clean(text: str, keep: str = "") -> str:
     )
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be stored and sent as UTF-8: an argument with other bytes holds surrogates in their place."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def clean_json(text: str) -> str:
     """JSON that says the same, with every such character inside its strings written as an escape."""
     if text.isprintable():

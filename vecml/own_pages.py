@@ -19,6 +19,7 @@ PAGE_POLICY = (
     f"default-src {_HERE} 'unsafe-inline' 'unsafe-eval'; object-src 'none'; base-uri 'self';"
     " form-action 'self'; frame-ancestors 'self'"
 )
+READING = ("GET", "HEAD", "OPTIONS")
 POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 
 Message = MutableMapping[str, Any]
@@ -37,7 +38,7 @@ class OwnPagesOnly:
         self._app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or is_own(scope["headers"]):
+        if scope["type"] not in ("http", "websocket") or is_own(scope["headers"], scope.get("method", "GET")):
             await self._app(scope, receive, _with_policy(send) if scope["type"] == "http" else send)
         elif scope["type"] == "websocket":
             await receive()  # the request to connect, which is refused
@@ -64,12 +65,17 @@ def _with_policy(send: Send) -> Send:
     return sent
 
 
-def is_own(headers: list[tuple[bytes, bytes]]) -> bool:
+def is_own(headers: list[tuple[bytes, bytes]], method: str = "GET") -> bool:
     """Whether a request goes to a name of this machine, and comes from a program or from a page of the same server.
 
     Args:
-        headers: lower-case names and values, as ASGI has them. A program sends no `origin`.
+        headers: lower-case names and values, as ASGI has them. A program sends no `origin` and no `sec-fetch-site`.
+        method: of HTTP. A link on any page may lead here, but only our own pages may change something; a page on
+            another port of this machine is the same site to a browser, and is none of ours.
     """
+    sites = [value for name, value in headers if name == b"sec-fetch-site"]
+    if method not in READING and any(site not in (b"same-origin", b"none") for site in sites):
+        return False
     hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
     origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
     if len(hosts) != 1 or len(origins) > 1:

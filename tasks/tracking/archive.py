@@ -22,10 +22,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from vecml import __version__
 from vecml.errors import StoreError, one_line
+from vecml.first_fault import reader
 from vecml.regular_file import open_regular
 
 FORMAT: Final = "vecml run"
@@ -36,6 +37,7 @@ ARTIFACTS = "artifacts"
 LIMIT_BYTES = 2 * 1024**3  # of all members, unpacked
 LIMIT_MEMBERS = 20_000
 LIMIT_MANIFEST = 16 * 1024**2
+LIMIT_PARAMS = 10_000  # of a run; MLflow's time for them grows with their square
 LIMIT_DOCUMENT = 256 * 1024**2
 LONGEST_STORE = 500  # characters
 CHUNK = 1024**2
@@ -125,8 +127,8 @@ class Manifest:
     members: dict[StrictStr, Member]
 
 
-_MANIFEST = TypeAdapter(Manifest)
-_RUN = TypeAdapter(RunDocument)
+_MANIFEST = reader(Manifest)
+_RUN = reader(RunDocument)
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ def pack(
     """
     members: dict[str, bytes | Path] = {}
     for document in (run, *children):
+        _check_limit(f"run {document.name}", len(document.params), LIMIT_PARAMS, "params")
         members[f"runs/{document.run_id}/{DOCUMENT}"] = _json(asdict(document))
     for run_id, folder in artifacts.items():
         for path in folder.rglob("*"):
@@ -290,9 +293,10 @@ def _manifest(shown: str, archive: zipfile.ZipFile, entries: Mapping[str, zipfil
             f"import it with the vecml that wrote it, {writer}, or a later one",
         )
     try:
-        return _MANIFEST.validate_python(content)
+        manifest: Manifest = _MANIFEST.validate_python(content)
     except ValidationError as error:
         raise _wrong(shown, f"{MANIFEST}: {_first(error)}") from None
+    return manifest
 
 
 def _unpack_member(shown: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, member: Member, target: Path) -> None:
@@ -333,6 +337,7 @@ def _documents(shown: str, folder: Path, listed: Mapping[str, Member]) -> dict[s
             raise _wrong(shown, f"{name}: {_first(error)}") from None
         if document.run_id != run_id:
             raise _wrong(shown, f"{name} is of the run {document.run_id}")
+        _check_limit(shown, len(document.params), LIMIT_PARAMS, "params")
         documents[run_id] = document
     return documents
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,7 +29,7 @@ from tasks.tracking.archive import (
     pack,
     unpack,
 )
-from tasks.tracking.content import BATCH_METRICS, as_params
+from tasks.tracking.content import BATCH_METRICS, BATCH_PARAMS, as_params
 from tasks.tracking.location import Location
 from tasks.tracking.run import NOTE, runs_url
 from tasks.tracking.store import (
@@ -57,7 +57,7 @@ from vecml.progress import stage
 # machine only.
 KEPT = (NOTE,)
 LEFT_OUT = (PROCESS, *IMPORT_TAGS)
-BATCH_PARAMS = 25  # and 1 MB
+BATCH_BYTES = 500_000  # MLflow refuses a request of more than 1 MB
 
 
 @dataclass(frozen=True)
@@ -330,9 +330,8 @@ def _create_run(store: Store, archive: Archive, run: RunDocument, more: Mapping[
 
 def _log_content(store: Store, archive: Archive, run: RunDocument, run_id: str) -> None:
     client = store.client
-    params = as_params(run.params)
-    for start in range(0, len(params), BATCH_PARAMS):
-        client.log_batch(run_id, params=params[start : start + BATCH_PARAMS])
+    for batch in batches(as_params(run.params)):
+        client.log_batch(run_id, params=batch)
     metrics = [
         Metric(key, float(value), timestamp, step)
         for key, points in run.metrics.items()
@@ -345,6 +344,21 @@ def _log_content(store: Store, archive: Archive, run: RunDocument, run_id: str) 
     folder = archive.artifacts(run)
     if folder is not None:
         client.log_artifacts(run_id, str(folder))
+
+
+def batches(params: Sequence[Param]) -> Iterator[list[Param]]:
+    """The params in as few batches as MLflow takes: it reads all that a run has anew for each."""
+    batch: list[Param] = []
+    size = 0
+    for param in params:
+        more = len(param.key.encode()) + len(param.value.encode())
+        if batch and (len(batch) == BATCH_PARAMS or size + more > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(param)
+        size += more
+    if batch:
+        yield batch
 
 
 def _as_input(one: DataSet) -> DatasetInput:

@@ -17,6 +17,7 @@ from tasks.tracking.unsaved import log_unsaved
 from vecml.comparison.subject import RecordedRun
 from vecml.config import PipelineConfig, make_config
 from vecml.errors import ModelError, SettingError, StoreError, one_line
+from vecml.foreign_text import is_text
 from vecml.keys import COMMAND, COMPARE, ERROR, FUNCTION, KIND, PIPELINE, SETTING
 from vecml.leftovers import scratch_folder
 from vecml.model.store import Classifier, load
@@ -57,9 +58,10 @@ def find_run(store: Store, asked: str, kinds: Sequence[str] = (PIPELINE,)) -> Ru
     """
     asked = asked.strip()
     runs: list[Run] = []
+    may_be = is_text(asked)  # other bytes are in no store, and none can be asked for them
     if re.fullmatch(f"[0-9a-f]{{{SHORTEST_PREFIX},{ID_LENGTH}}}", asked):
         runs = search(store, f"attributes.run_id LIKE '{asked}%'")
-    if not runs:
+    if not runs and may_be:
         # A quote cannot be written in such a query, and a backslash means something to some databases.
         pattern = re.sub(r"['\\]", "_", asked)
         runs = [run for run in search(store, f"attributes.run_name LIKE '{pattern}'") if run.info.run_name == asked]

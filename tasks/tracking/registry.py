@@ -21,6 +21,7 @@ from tasks.tracking.location import DATABASE, Location, locate, prepare
 from tasks.tracking.store import LOCK_SECONDS, Store, open_store, open_to_read, store_errors
 from vecml.config import Setting
 from vecml.errors import SettingError, StoreError
+from vecml.foreign_text import is_text
 from vecml.keys import text
 
 NAME = "vecml"
@@ -113,7 +114,7 @@ def find_version(address: str) -> Version:
     Raises SettingError for any other address, StoreError where there is no such version; its hint names what there is.
     """
     match = ADDRESS.fullmatch(address.strip())
-    if match is None:
+    if match is None or not is_text(address):
         raise SettingError(
             f"{address!r} is no address of a model",
             f"models:/{NAME}@{CHAMPION}, models:/{NAME}/1, or a run's name or id",

@@ -36,6 +36,13 @@ def verified(out: Path) -> Verified:
     return verify(Folder(place_of(str(out), "--verify")))
 
 
+def test_what_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("x")
+    with pytest.raises(DataError) as caught:
+        verified(tmp_path / "plain")
+    assert (caught.value.message, caught.value.hint) == (f"{tmp_path}/plain is a file, and no folder", "name a folder")
+
+
 def _part(name: str, value: object) -> Callable[[Content], object]:
     return lambda content: content["parts"][0].update({name: value})
 

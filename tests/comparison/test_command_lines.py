@@ -9,6 +9,8 @@ import pytest
 from vecml.comparison.command_lines import Commands, check, line_of, named_commands
 from vecml.errors import SettingError
 
+TO_A_SHELL = "--shell sh lets a shell read the commands"
+
 
 def test_a_command_is_called_by_its_text_and_the_baseline_comes_first() -> None:
     assert list(named_commands(["sleep  1", "true"], [], None)) == ["sleep 1", "true"]
@@ -77,6 +79,7 @@ def test_what_is_started() -> None:
     plain = line_of(r"""sh -c 'exit "3"; a|b' x\;y "<" '&&'""", "none")
     assert plain.argv == ("sh", "-c", 'exit "3"; a|b', "x;y", "<", "&&")
     assert Path(plain.program).is_absolute()
+    assert line_of("\n echo 'a\nb' \n", "none").argv == ("echo", "a\nb")
     assert line_of("a | b", "sh -e").argv == ("sh", "-e", "-c", "a | b")
 
 
@@ -97,6 +100,9 @@ def test_what_is_started() -> None:
         ),
         ("true | cat", "none", "'true | cat': | is a shell's own", "--shell sh lets a shell read the commands"),
         ("true>out", "none", "'true>out': > is a shell's own", "--shell sh lets a shell read the commands"),
+        ("echo a\necho b", "none", "'echo a\\necho b': a line break is a shell's own", TO_A_SHELL),
+        ("echo a \\\n b", "none", "'echo a \\\\\\n b': a line break is a shell's own", TO_A_SHELL),
+        ("true;\r\ntrue", "none", "'true;\\r\\ntrue': ; is a shell's own", TO_A_SHELL),
         ("A=1 true", "none", "'A=1 true': A=1 is a shell's own", "--shell sh lets a shell read the commands"),
         (
             "echo 'a",

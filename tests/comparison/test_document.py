@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tests.made_comparison import comparison_of
 from vecml.comparison.comparison import families, figures
-from vecml.comparison.document import from_json, to_json
+from vecml.comparison.document import Document, from_json, to_json
 from vecml.errors import MeasureError
+from vecml.first_fault import reader
 from vecml.report.comparison import as_text
 from vecml.report.page import About, page
 
@@ -131,6 +133,21 @@ def test_a_time_that_is_no_number(value: object) -> None:
 def test_a_time_that_cannot_be(value: float, said: str) -> None:
     error = damaged(lambda content: content["null_arm"]["blocks"]["seconds"].__setitem__(3, value))
     assert error.message == f"file.json is damaged: null_arm, 'numpy (null arm)': {said}"
+
+
+@pytest.mark.parametrize("key", ["skipped", "settings", "faults", "simplest", "windows", "arms", "families"])
+def test_a_million_bad_entries_are_one_fault(key: str) -> None:
+    """Pydantic alone makes an error of each entry and of each key that it lacks: gigabytes of a small file."""
+    content = json.loads(TEXT)
+    one = {} if key in ("settings", "windows", "arms", "families") else 1
+    content[key] = dict.fromkeys(map(str, range(100_000)), one) if isinstance(content[key], dict) else [one] * 100_000
+    with pytest.raises(ValidationError) as caught:
+        reader(Document).validate_json(json.dumps(content), strict=True)
+    assert caught.value.error_count() < 20
+    with pytest.raises(MeasureError) as refused:
+        from_json(json.dumps(content).encode(), "file.json")
+    assert refused.value.message.startswith(f"file.json is damaged: {key}.0")
+    assert len(refused.value.message) < 200
 
 
 def test_columns_of_unlike_length() -> None:

@@ -1,5 +1,6 @@
 """Several files as one table: the digest of the one file that holds their rows; and what does not fit together."""
 
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -19,6 +20,7 @@ from vecml.data.sources import check_source, load_table
 from vecml.data.stream import blocks, open_data
 from vecml.data.table import Table
 from vecml.errors import DataError
+from vecml.progress import listening
 from vecml.warnings import VecmlWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:VML04:UserWarning")
@@ -35,6 +37,21 @@ def table(n: int = 60) -> pa.Table:
             "label": np.array(["x", "y"])[rng.integers(0, 2, n)],
         }
     )
+
+
+class Stages:
+    """Hears the names of stages."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def begin(self, name: str, total: float | None) -> object:
+        self.names.append(name)
+        return None
+
+    def advance(self, stage: object, amount: float) -> None: ...
+
+    def end(self, stage: object) -> None: ...
 
 
 def load(data: str | Path) -> Table:
@@ -69,6 +86,25 @@ def test_a_folder_a_pattern_and_a_list(suffix: str, one: Table, tmp_path: Path) 
         assert made.digest == one.digest
         np.testing.assert_array_equal(made.label_N, one.label_N)
         assert made.source == data
+
+
+def test_a_folder_of_everything_is_looked_through_openly_and_hidden_ones_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What people point at may be their home: whoever waits sees that it is being looked through."""
+    for name in ("a/b/one.csv", "a/two.CSV.GZ", "a/notes.md", ".venv/lib/three.csv", "_old/four.csv", "a/.x/y.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    os.mkfifo(tmp_path / "a/pipe.csv")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "a/b/one.csv")
+    looked, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: looked.append(Path(path).name) or scandir(path))
+    stages = Stages()
+    with listening(stages):
+        found = several(str(tmp_path))
+    assert found == [tmp_path / "a/b/one.csv", tmp_path / "a/two.CSV.GZ", tmp_path / "link.csv"]
+    assert set(looked) == {tmp_path.name, "a", "b"}
+    assert stages.names == [f"looking through {tmp_path.name}"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import stat
 import struct
 import zipfile
@@ -305,6 +306,25 @@ def test_more_than_the_limits_is_neither_written_nor_taken(
     with pytest.raises(StoreError) as caught:
         pack(RUN, (SETTING,), artifacts, "")
     assert caught.value.message == error.message.replace(str(file), f"run {RUN.name}")
+
+
+def test_more_params_than_a_store_takes_in_time_are_neither_written_nor_taken(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's time for the params of a run grows with their square."""
+    params = {f"p{number}": "" for number in range(archive_module.LIMIT_PARAMS + 1)}
+    error = refused(rewritten(file, with_run(params=params)), tmp_path / "out")
+    assert "10,001 params, and 10,000 are the limit of an export" in error.message
+    with pytest.raises(StoreError, match=f"run {RUN.name}: 10,001 params, and 10,000 are the limit"):
+        pack(replace(RUN, params=params), (), {}, "")
+
+
+@pytest.mark.parametrize("key", ["params", "tags", "metrics", "data"])
+def test_a_million_bad_entries_are_one_fault(file: Path, tmp_path: Path, key: str) -> None:
+    """Pydantic alone makes an error of each, which took gigabytes."""
+    bad = [1] * 100_000 if key == "data" else dict.fromkeys(map(str, range(100_000)), 1)
+    message = refused(rewritten(file, with_run(**{key: bad})), tmp_path / "out").message
+    assert re.search(rf"run.json: {key}.0: [^\n]{{10,80}}$", message)
 
 
 @pytest.mark.timeout(30)

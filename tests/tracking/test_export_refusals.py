@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mlflow.entities import Param
 
 from tasks.tracking.export_import import (
     IMPORTING,
+    batches,
     export_run,
 )
 from tasks.tracking.store import open_store
@@ -76,3 +78,12 @@ def test_only_an_export_is_overwritten(use: Use, tmp_path: Path) -> None:
     export_run("red kite", file)
     assert file.read_bytes() != before
     assert {path.name for path in tmp_path.iterdir()} == {"there", "notes.txt", "plain.zip", "x.zip"}
+
+
+def test_params_go_in_as_few_requests_as_mlflow_takes() -> None:
+    """It reads all params of a run anew for each request; a request has 100 at most, and 1 MB."""
+    short, long = ([Param(f"p{number}", text) for number in range(1_050)] for text in ("x", "größe🦊" * 1_000))
+    assert [len(batch) for batch in batches(short)] == [100] * 10 + [50]
+    for params in (short, long, []):
+        assert [param for batch in batches(params) for param in batch] == params
+    assert max(sum(len(param.value.encode()) for param in batch) for batch in batches(long)) <= 500_000

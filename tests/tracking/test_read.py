@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ from mlflow.entities import RunStatus
 
 from tasks.tracking import side_process, write
 from tasks.tracking.comparison import tracked_comparison
+from tasks.tracking.promotion import find_model, promote
 from tasks.tracking.read import read_run
 from tasks.tracking.run import created_run
 from tasks.tracking.store import Store, open_store
+from tasks.tracking.stored_run import read_stored_run
 from tasks.tracking.write import tracked
 from vecml import __version__
 from vecml.comparison.subject import job_of_run
 from vecml.data.sources import load_table
 from vecml.data.split import split_table
-from vecml.errors import ModelError, StoreError
+from vecml.errors import ModelError, SettingError, StoreError
 from vecml.inference.predict import predict
 from vecml.keys import ERROR, KIND
 from vecml.model.store import Classifier
@@ -158,6 +161,18 @@ def test_an_unknown_run_is_answered_with_the_nearest(run: TrackedRun) -> None:
     assert error.hint == "did you mean red kite?"
     slip = run.run_id[:4] + ("0" if run.run_id[4] != "0" else "1") + run.run_id[5:10]
     assert (refused(slip).hint or "").startswith(f"did you mean {run.run_id}")
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("find", [read_run, read_stored_run, find_model, promote])
+def test_a_name_that_is_no_utf_8_is_no_fault_of_the_store(find: Callable[[str], object]) -> None:
+    """What Python makes of such bytes of the command line can be in no store, nor be asked of one."""
+    with pytest.raises(StoreError) as caught:
+        find("re\udcff")
+    assert caught.value.message.startswith("there is no run 're\\udcff' in ")
+    assert "doctor" not in str(caught.value.hint)
+    with pytest.raises(SettingError, match="is no address of a model"):
+        find_model("models:/re\udcff@champion")
 
 
 def test_an_unknown_run_that_nothing_is_like(run: TrackedRun) -> None:

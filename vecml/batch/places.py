@@ -132,11 +132,14 @@ def _in_words(place: Place, doing: str, error: BaseException) -> VecmlError:
             f"{place.address} may not be {doing} with the credentials of the environment",
             f"what is looked for: {CREDENTIALS.get(place.scheme, 'the system user')}",
         )
+    if place.is_local and isinstance(error, NotADirectoryError):
+        return DataError(f"{place.address} is a file, and no folder", "name a folder")
     if isinstance(error, FileNotFoundError) or "NoSuchKey" in reason or "Path does not exist" in reason:
         return DataError(f"{place.address} is not there", "mend the address")
     if isinstance(error, PermissionError):
         return DataError(f"{place.address} may not be {doing} by this user", "allow it, or name another")
-    return DataError(f"{place.address} cannot be {doing}: {reason}", "is the network there? Then run it again")
+    hint = "see what is wrong with its disk: dmesg" if place.is_local else "is the network there? Then run it again"
+    return DataError(f"{place.address} cannot be {doing}: {reason}", hint)
 
 
 def _family(address: str) -> str:

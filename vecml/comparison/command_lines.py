@@ -18,7 +18,7 @@ from vecml.numbers import count
 from vecml.passwords import without_passwords
 
 NO_SHELL = "none"
-OPERATOR = re.compile(r"[|&;<>()]+")
+OPERATOR = re.compile(r"[|&;<>()\n\r]+")
 TWICE = "--command a='CMD' --command b='CMD'"
 
 
@@ -166,6 +166,7 @@ def line_of(text: str, shell: str, folder: Path | None = None) -> Line:
             _program(words[0], f"--shell {shell}", "name one that is installed, such as sh"), (*words, "-c", text)
         )
     if (sign := _only_for_a_shell(text)) is not None:
+        sign = sign.strip() or "a line break"
         raise SettingError(f"{text!r}: {sign} is a shell's own", "--shell sh lets a shell read the commands")
     words = _split(text, repr(text))
     hint = "check its name and PATH; a shell's own words need --shell sh"
@@ -186,8 +187,8 @@ def _split(text: str, told: str) -> list[str]:
 
 def _only_for_a_shell(text: str) -> str | None:
     """The first word that stands outside of quotes and that means something to a shell alone; None if there is none."""
-    lexer = shlex.shlex(re.sub(r"\\.", "_", text), posix=False, punctuation_chars="|&;<>()")
-    lexer.whitespace_split, lexer.commenters = True, ""
+    lexer = shlex.shlex(re.sub(r"\\.", "_", text.strip()), posix=False, punctuation_chars="|&;<>()\n\r")
+    lexer.whitespace_split, lexer.commenters, lexer.whitespace = True, "", " \t"
     try:
         words = list(lexer)
     except ValueError:

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from vecml.comparison.comparison import Comparison, Load, Subject, families, figures
 from vecml.config import Setting
 from vecml.errors import MeasureError, VecmlError, one_line
+from vecml.first_fault import reader
 from vecml.measure.pairs import BY_OTHERS
 from vecml.measure.records import ArmLaunch, ArmMeasurement, Blocks, Measured, Plan, Replaced, Window
 from vecml.measure.verdict import Family, Rules, Verdict
@@ -107,7 +108,7 @@ def from_json(content: bytes, name: str) -> Comparison:
             "read it with the vecml that wrote it",
         )
     try:
-        document = TypeAdapter(Document).validate_json(content, strict=True)
+        document: Document = reader(Document).validate_json(content, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))

@@ -5,6 +5,7 @@ those of one file follow from all of its rows.
 """
 
 import glob
+import os
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePath
@@ -33,12 +34,7 @@ def several(data: str) -> list[Path] | None:
     if path.is_file():
         return None
     if path.is_dir():
-        found = sorted(below for below in path.rglob("*") if below.is_file() and not _is_hidden(below, path))
-        known = [one for one in found if is_known(one)]
-        if not known:
-            what = f": {listed([one.name for one in found])}" if found else ""
-            raise DataError(f"{path} is a folder without a data file{what}", KNOWN)
-        return known
+        return _within(path)
     if re.search(r"[*?\[]", data):
         matching = (Path(one) for one in glob.glob(str(path), recursive=True))  # noqa: PTH207 -- the pattern is a path
         files = sorted(one for one in matching if one.is_file() and not one.name.startswith((".", "_")))
@@ -155,8 +151,26 @@ def partition_of(file: PurePath) -> dict[str, str | None]:
     return {unquote(name): None if value == NO_VALUE else unquote(value) for name, value in pairs}
 
 
-def _is_hidden(path: Path, base: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.relative_to(base).parts)
+def _within(folder: Path) -> list[Path]:
+    """The data files of a folder and of those below it, sorted; hidden folders are not even looked into."""
+    known: list[Path] = []
+    others: list[str] = []
+    with stage(f"looking through {folder.name}") as advance:
+        for here, folders, files in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+            for name in files:
+                path = Path(here, name)
+                if name.startswith((".", "_")) or not path.is_file():
+                    continue
+                if is_known(path):
+                    known.append(path)
+                else:
+                    others.append(name)
+            advance(len(files))
+    if not known:
+        what = f": {listed(sorted(others))}" if others else ""
+        raise DataError(f"{folder} is a folder without a data file{what}", KNOWN)
+    return sorted(known)
 
 
 def _check_names(file: Path, names: Sequence[str], first: Path, expected: Sequence[str]) -> None:
