@@ -54,6 +54,32 @@ class Raises:
         raise RuntimeError("no values\nhere")
 
 
+class OnDevice:
+    """An array of CuPy's kind: it has NumPy's protocol, and refuses it."""
+
+    __cuda_array_interface__ = {"version": 3}  # noqa: RUF012 -- as CuPy has it
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+
+    def get(self) -> Any:
+        return self.x
+
+
+class OfNumba(OnDevice):
+    get = None  # type: ignore[assignment]
+
+    def copy_to_host(self) -> Any:
+        return self.x
+
+
+def with_gradients() -> list[torch.Tensor]:
+    return list(torch.tensor(X, requires_grad=True))
+
+
 def packed() -> Any:
     records = np.zeros(6, PACKED)
     records["x"] = X
@@ -107,6 +133,11 @@ RIGHT: dict[str, Callable[[], Any]] = {
     "lists": X.tolist,
     "list of arrays": lambda: list(X),
     "list of tuples": lambda: [tuple(row) for row in X.tolist()],
+    "list of tensors": lambda: list(torch.tensor(X)),
+    "list of tensors that require grad": with_gradients,
+    "tuple of tensors and lists": lambda: (*with_gradients()[:3], *X[3:].tolist()),
+    "list of lists of tensors": lambda: [list(row) for row in torch.tensor(X)],
+    "list of masked nowhere": lambda: list(np.ma.masked_array(X, mask=False)),
     "masked nowhere": lambda: np.ma.masked_array(X, mask=False),
     "__array__": lambda: ByArray(X),
     "dlpack": lambda: ByDlpack(X),
@@ -153,9 +184,19 @@ def test_a_single_row_whatever_its_strides(module: nn.Module, engine: str, make:
     np.testing.assert_array_equal(vecml.predict(module, make(X), engine=engine, threads=1), label_N)
 
 
-@pytest.mark.parametrize("make", [lambda x: x.half(), lambda x: x.bfloat16(), lambda x: x.half().numpy()])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: x.half(),
+        lambda x: x.bfloat16(),
+        lambda x: x.half().numpy(),
+        lambda x: list(x.bfloat16()),
+        lambda x: list(x.half()),
+    ],
+)
 def test_half_precision_is_widened(module: nn.Module, make: Any) -> None:
-    rounded = torch.as_tensor(make(torch.tensor(X))).float()
+    made = make(torch.tensor(X))
+    rounded = (torch.stack(made) if isinstance(made, list) else torch.as_tensor(made)).float()
     with torch.no_grad():
         label_N = module(rounded).argmax(1).numpy()
     np.testing.assert_array_equal(vecml.predict(module, make(torch.tensor(X)), threads=1), label_N)
@@ -173,6 +214,16 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "whole tensor": (lambda: torch.tensor(X).long(), "x is int64 of shape (6, 3)"),
     "complex tensor": (lambda: torch.tensor(X).to(torch.complex64), "x is complex64 of shape (6, 3)"),
     "masked": (lambda: np.ma.masked_greater(X, 1.0), "masked values, the first at ["),
+    "masked rows": (lambda: list(np.ma.masked_greater(X, 1.0)), "x has masked values, the first at ["),
+    "one masked row": (lambda: [X[0], np.ma.masked_less(X[1], 9.0)], "x has masked values, the first at [1, 0]"),
+    "a masked value in lists": (lambda: [[1.0, 2.0, 3.0], [1.0, 2.0, np.ma.masked]], "the first at [1, 2]"),
+    "masked columns": (lambda: {name: np.ma.masked_greater(X[:, at], 1.0) for at, name in enumerate("abc")}, "a dict"),
+    "sparse rows": (lambda: [torch.tensor(row).to_sparse() for row in X], "x[0] is a sparse_coo tensor"),
+    "like CuPy's": (lambda: OnDevice(X), "x is a OnDevice on a device"),
+    "like Numba's": (lambda: OfNumba(X), "x is a OfNumba on a device"),
+    "rows like CuPy's": (lambda: [OnDevice(row) for row in X], "x[0] is a OnDevice on a device"),
+    "columns like CuPy's": (lambda: {name: OnDevice(X[:, at]) for at, name in enumerate("abc")}, "x is a dict"),
+    "columns of tensors": (lambda: dict(zip("abc", torch.tensor(X, requires_grad=True).T, strict=True)), "x is a dict"),
     "whole numbers": (lambda: X.astype(int), "x is int64 of shape (6, 3)"),
     "lists of whole numbers": (lambda: X.astype(int).tolist(), "x is int64 of shape (6, 3)"),
     "booleans": (lambda: X > 0, "x is bool of shape (6, 3)"),
@@ -215,7 +266,7 @@ def test_one_line_with_a_hint_that_works(module: nn.Module, kind: str) -> None:
     assert caught.value.hint
     if kind in WORDS:
         return
-    expression = caught.value.hint.partition(", or ")[0].partition(" for ")[0].partition(" of a data frame")[0]
+    expression = caught.value.hint.partition(", or ")[0].partition(" for one row")[0].partition(" of a data frame")[0]
     changed = eval(expression, {"x": make(), "numpy": np, "torch": torch})  # noqa: S307 -- a hint is pasted
     assert vecml.predict(module, changed, threads=1).dtype == np.int64
 

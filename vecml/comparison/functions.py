@@ -6,7 +6,6 @@ in each worker.
 """
 
 import inspect
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vecml.comparison.arms import make_group
 from vecml.comparison.budget import Budget, check_budget, for_first_calls, for_slow_calls, make_budget
 from vecml.comparison.comparison import FUNCTIONS, Comparison, Subject
 from vecml.comparison.files import shared_folder
+from vecml.comparison.function_input import changed, read_input, write_input
 from vecml.comparison.places import Place, found, named_place, place_of
 from vecml.comparison.results import check_done, checksum, faults, write_result
 from vecml.comparison.session import Tracking, W, go_on, recorded
@@ -114,7 +113,7 @@ class FunctionWork(Work):
 
     def _given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if self._inputs is None:
-            return (_read_input(self._folder),), {}
+            return (read_input(self._folder),), {}
         try:
             made = found(self._inputs)()
         except Exception as error:
@@ -130,7 +129,7 @@ class FunctionWork(Work):
         values, fresh = [*self._args, *self._named.values()], [*args, *named.values()]
         for place, value in enumerate(values[: len(fresh)]):
             if isinstance(value, np.ndarray):
-                fresh[place] = _changed(fresh[place], value)
+                fresh[place] = changed(fresh[place], value)
                 break
         return tuple(fresh[: len(args)]), dict(zip(named, fresh[len(args) :], strict=True))
 
@@ -188,7 +187,7 @@ def compare_functions(
     with shared_folder(2 * getattr(x, "nbytes", 0)) as folder:
         if made is None:
             _budget(budget, len(names))  # one that is too short for any calls is refused before they are made
-            _write_input(x, folder)
+            write_input(x, folder)
         calls = _rehearse(places, made, folder)
         planned = _budget(budget, len(names), groups=max(1, len(calls.sizes)), calls=calls)
         return _measure(places, made, planned, folder, sizes=calls.sizes)
@@ -401,56 +400,3 @@ def _identity(asked: Functions) -> dict[str, Any]:
 
 def _words(error: BaseException) -> str:
     return one_line(error, named=not isinstance(error, ArmError), whole=True)
-
-
-def _write_input(x: Any, folder: Path) -> None:
-    if isinstance(x, np.ndarray):
-        _check_plain(x)
-        np.save(folder / "x.npy", x, allow_pickle=False)
-        return
-    try:
-        (folder / "x.json").write_text(json.dumps(x), encoding="utf-8")
-    except (TypeError, ValueError):
-        raise SettingError(
-            f"x is a {type(x).__name__}: a worker can be given an array or what JSON holds", _as_plain(x)
-        ) from None
-
-
-def _check_plain(x: NDArray[Any]) -> None:
-    """Raise SettingError, with an expression that makes a plain one, for an array that a file cannot keep as it is."""
-    what, hint = "", ""
-    if isinstance(x, np.ma.MaskedArray):
-        what, hint = "whose mask a worker would not get", "x.filled(0.0), or x.data without its mask"
-    elif type(x) not in (np.ndarray, np.memmap):
-        what, hint = "of which a worker would get the plain array", "numpy.array(x, subok=False)"
-    elif x.dtype.hasobject:
-        what, hint = "of Python's objects, which are not written to a file", "numpy.array(x.tolist(), dtype=float)"
-    if what:
-        raise SettingError(f"x is a {type(x).__name__} {what}", hint)
-
-
-def _as_plain(x: Any) -> str:
-    """An expression of `x` that makes a plain array of what is none."""
-    torch = sys.modules.get("torch")  # a tensor of it means that it is loaded already
-    if torch is None or not isinstance(x, torch.Tensor):
-        return next((f"x.{name}()" for name in ("toarray", "to_numpy") if hasattr(x, name)), "numpy.asarray(x)")
-    steps = [".to_dense()"] if x.layout != torch.strided else [".dequantize()"] if x.is_quantized else []
-    steps += [".float()"] if x.dtype == torch.bfloat16 else []
-    return f"x{''.join(steps)}.numpy(force=True)"
-
-
-def _read_input(folder: Path) -> Any:
-    path = folder / "x.npy"
-    if path.exists():
-        return np.asarray(np.load(path, mmap_mode="c"))
-    return json.loads((folder / "x.json").read_text(encoding="utf-8"))
-
-
-def _changed(fresh: Any, x: Any) -> Any:
-    """Exchange up to a thousand values of the array `x` in place and return it; return `fresh` if `x` is no array."""
-    if not isinstance(x, np.ndarray) or x.size < 2:
-        return fresh
-    flat, source = x.ravel(order="K"), fresh.ravel(order="K")  # views of what is contiguous in either order
-    step = max(100, x.size // 1_000)  # each may be a page of the mapping that becomes this worker's own
-    flat[::step] = source[::-1][::step]
-    return x

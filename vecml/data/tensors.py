@@ -1,4 +1,4 @@
-"""Tensors of torch as NumPy arrays, without importing torch: whoever has one has imported it."""
+"""Tensors of torch as NumPy arrays, without importing torch: whoever has one has imported it; and others' devices."""
 
 import sys
 from typing import Any
@@ -12,6 +12,13 @@ def is_tensor(value: object) -> bool:
     """Whether it is a tensor of torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
+
+
+def from_device(x: Any) -> str | None:
+    """An expression of `x` that copies an array of CuPy's or Numba's kind from its device; None for anything else."""
+    if hasattr(x, "__cuda_array_interface__") and not is_tensor(x):
+        return next((f"x.{name}()" for name in ("get", "copy_to_host") if callable(getattr(x, name, None))), None)
+    return None
 
 
 def plain_array(x: Any, what: str) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 Each refusal has an expression as its hint, in which `x` is what was given; what it gives is taken.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecml.data.tensors import is_tensor, plain_array
+from vecml.data.tensors import from_device, is_tensor, plain_array
 from vecml.errors import DataError, one_line
 
 NEEDS = "a bare model takes float32 or float64 (rows, features)"
@@ -42,23 +43,21 @@ def features_of(x: Any) -> NDArray[np.floating]:
 
 def _from_array(x: Any) -> NDArray[Any]:
     if isinstance(x, np.ma.MaskedArray):
-        masked = np.argwhere(np.ma.getmaskarray(x))
-        if len(masked):
-            where = ", ".join(map(str, masked[0]))
-            raise DataError(
-                f"x has {len(masked):,} masked values, the first at [{where}]: a bare model takes no missing values",
-                "x.filled(0.0), or another number in their place",
-            )
+        _refuse_masked(x, "x.filled(0.0)")
         return np.asarray(x.data)
     if isinstance(x, str | Path):
         raise DataError(f"x is text, {str(x)[:60]!r}: {NEEDS}", "a classifier from vecml.load reads files")
     if isinstance(x, Mapping):
-        raise DataError(f"x is a {type(x).__name__}: {NEEDS}", "numpy.column_stack(list(x.values()))")
+        raise DataError(f"x is a {type(x).__name__}: {NEEDS}", _of_columns(x))
     if isinstance(x, Iterator):
         raise DataError(f"x is a {type(x).__name__}, which can be read once: {NEEDS}", "numpy.asarray(list(x))")
     for name in ("toarray", "collect"):  # SciPy's sparse matrices, Polars' lazy frames
         if not isinstance(x, np.ndarray) and not hasattr(x, "__array__") and callable(getattr(x, name, None)):
             raise DataError(f"x is a {type(x).__name__}: {NEEDS}", f"x.{name}()")
+    if isinstance(x, list | tuple):
+        x = _plain_rows(x)
+    if (on_host := from_device(x)) is not None:
+        raise DataError(f"x is a {type(x).__name__} on a device: {NEEDS}", on_host)
     try:
         if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
             return np.from_dlpack(x)
@@ -68,6 +67,60 @@ def _from_array(x: Any) -> NDArray[Any]:
             f"x is a {type(x).__name__}, which gives no array: {one_line(error, named=True)}",
             "rows of equal length: a list of lists, or numpy.asarray of them",
         ) from error
+
+
+def _refuse_masked(x: Any, hint: str) -> None:
+    """Raise DataError for masked values, the first of them with its place; `hint` gives numbers in their place."""
+    masked = np.argwhere(np.ma.getmaskarray(x))
+    if len(masked):
+        where = ", ".join(map(str, masked[0]))
+        raise DataError(
+            f"x has {len(masked):,} masked values, the first at [{where}]: a bare model takes no missing values",
+            f"{hint}, or another number in their place",
+        )
+
+
+def _plain_rows(x: list[Any] | tuple[Any, ...]) -> list[Any]:
+    """Rows of a list without what NumPy would drop or not take: masks, which are refused, and tensors' gradients."""
+    rows = []
+    for at, row in enumerate(x):
+        if (where := _first_masked(row)) is not None:
+            place = ", ".join(map(str, (at, *where)))
+            filled = "numpy.ma.array(x).filled(0.0)"
+            if isinstance(row, list | tuple):
+                filled = "[[0.0 if one is numpy.ma.masked else one for one in row] for row in x]"
+            raise DataError(
+                f"x has masked values, the first at [{place}]: a bare model takes no missing values",
+                f"{filled}, or another number in their place",
+            )
+        if (on_host := from_device(row)) is not None:
+            hint = f"numpy.stack([row{on_host.removeprefix('x')} for row in x])"
+            raise DataError(f"x[{at}] is a {type(row).__name__} on a device: {NEEDS}", hint)
+        try:
+            rows.append(plain_array(row, f"x[{at}]") if is_tensor(row) else row)
+        except DataError as error:
+            expression = re.sub(r"\bx\b", "row", str(error.hint))
+            raise DataError(error.message, f"[{expression} for row in x]") from None
+    return rows
+
+
+def _first_masked(row: Any) -> tuple[int, ...] | None:
+    """The place of the first masked value of a row; None where there is none."""
+    if isinstance(row, list | tuple):
+        return next(((at,) for at, one in enumerate(row) if one is np.ma.masked), None)
+    return tuple(np.argwhere(np.ma.getmaskarray(row))[0].tolist()) if np.ma.is_masked(row) else None
+
+
+def _of_columns(x: Mapping[Any, Any]) -> str:
+    """The expression of `x`, columns by name, that makes an array of them, and drops no mask."""
+    columns = list(x.values())
+    if any(np.ma.is_masked(one) for one in columns):
+        return "numpy.ma.column_stack(list(x.values())).filled(0.0), or another number in the masked values' place"
+    if columns and all(is_tensor(one) for one in columns):
+        return "torch.stack(list(x.values()), dim=1)"
+    if columns and from_device(columns[0]) is not None:
+        return f"numpy.column_stack([column{str(from_device(columns[0])).removeprefix('x')} for column in x.values()])"
+    return "numpy.column_stack(list(x.values()))"
 
 
 def _from_objects(x_NF: NDArray[Any]) -> NDArray[Any]:
