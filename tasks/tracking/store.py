@@ -42,8 +42,23 @@ PARENT = "mlflow.parentRunId"  # MLflow's UI shows a run below the run that this
 PAGE = 5_000
 # What MLflow answers when another start has deleted the same run or tag a moment ago.
 SETTLED_MEANWHILE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
-# What is installed for a module that SQLAlchemy asks for, where the two are called differently.
-DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+# What is installed for a module that a dialect of SQLAlchemy's asks for, and for one that MLflow asks for files' sake.
+DRIVERS = {
+    "psycopg": "psycopg[binary]",
+    "psycopg2": "psycopg2-binary",
+    "psycopg2cffi": "psycopg2cffi",
+    "asyncpg": "asyncpg",
+    "pg8000": "pg8000",
+    "MySQLdb": "mysqlclient",
+    "pymysql": "pymysql",
+    "mysql": "mysql-connector-python",
+    "mariadb": "mariadb",
+    "pyodbc": "pyodbc",
+    "pymssql": "pymssql",
+    "oracledb": "oracledb",
+    "cx_Oracle": "cx_Oracle",
+}
+FILE_STORES = {"google": "google-cloud-storage", "azure": "azure-storage-blob", "boto3": "boto3"}
 WHERE_RUNS = "run this in the folder of its mlruns/, or name that with VECML_HOME"
 
 
@@ -71,9 +86,11 @@ def store_errors(location: Location) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, RequestException, OSError, ModuleNotFoundError) as error:
         reason = without_passwords(one_line(error, whole=True, limit=None))[:300]
         hint = "see that it is there, has room and can be written; `vecml doctor` checks it"
-        if missing := re.search(r"No module named '(\w+)", reason):
-            reason = f"its driver, the Python package {missing[1]}, is not installed"
-            hint = f"pip install '{DRIVERS.get(missing[1], missing[1])}'"
+        missing = re.search(r"No module named '(\w+)", reason)
+        for what, packages in (("its driver", DRIVERS), ("what reaches its files", FILE_STORES)):
+            if missing is not None and missing[1] in packages:
+                reason = f"{what}, the Python package {missing[1]}, is not installed"
+                hint = f"pip install '{packages[missing[1]]}'"
         failure = StoreError(f"the tracking store {location.shown} failed: {reason}", hint)
         # Not "from error": Prefect's log and a traceback would show the address with its password.
         failure.add_note(without_passwords("".join(traceback.format_exception(error))))

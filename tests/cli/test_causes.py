@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from tasks.tracking.location import locate
 from tasks.tracking.store import store_errors
@@ -89,3 +90,47 @@ def test_a_store_without_its_driver_names_the_package(module: str, package: str)
         raise ModuleNotFoundError(f"No module named '{module}'", name=module)
     assert f"its driver, the Python package {module}, is not installed" in caught.value.message
     assert caught.value.hint == f"pip install '{package}'"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql",
+        "postgresql+psycopg",
+        "postgresql+psycopg2",
+        "postgresql+pg8000",
+        "mysql",
+        "mysql+pymysql",
+        "mysql+mysqlconnector",
+        "mssql",
+        "mssql+pyodbc",
+        "mssql+pymssql",
+    ],
+)
+def test_every_driver_that_a_dialect_asks_for_is_known(address: str) -> None:
+    dialect = make_url(f"{address}://user@host/name").get_dialect()
+    try:
+        dialect.import_dbapi()
+    except ModuleNotFoundError as error:
+        with pytest.raises(StoreError, match="its driver, the Python package") as caught, store_errors(locate()):
+            raise error
+        assert str(caught.value.hint).startswith("pip install '")
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("google", "google-cloud-storage"), ("azure.storage", "azure-storage-blob"), ("boto3", "boto3")],
+)
+def test_what_reaches_a_stores_files_is_no_driver(module: str, package: str) -> None:
+    with pytest.raises(StoreError) as caught, store_errors(locate()):
+        raise ModuleNotFoundError(f"No module named '{module}'", name=module)
+    assert "driver" not in caught.value.message
+    assert caught.value.hint == f"pip install '{package}'"
+
+
+@pytest.mark.parametrize("module", ["databricks", "mlflow.deployments", "numpy", "own_plugin"])
+def test_any_other_module_is_named_as_it_is(module: str) -> None:
+    with pytest.raises(StoreError) as caught, store_errors(locate()):
+        raise ModuleNotFoundError(f"No module named '{module}'", name=module)
+    assert f"No module named '{module}'" in caught.value.message
+    assert "pip install" not in str(caught.value.hint)
