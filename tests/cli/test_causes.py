@@ -12,6 +12,7 @@ from tasks.tracking.location import locate
 from tasks.tracking.store import store_errors
 from vecml.cli.launch import _see_that_it_answers
 from vecml.engines.registry import availability
+from vecml.engines.torch_compile import missing_compiler
 from vecml.errors import ServerError, StoreError
 
 
@@ -80,6 +81,59 @@ def test_an_address_that_is_not_prefects_speaks_of_the_address(page: str) -> Non
         _see_that_it_answers(page)
     assert caught.value.message == f"what answers at {page} is a web page, and not Prefect's API"
     assert str(caught.value.hint).startswith("PREFECT_API_URL is the address of Prefect's API: http://HOST:4200/api")
+
+
+BROKEN = [  # what compilers have printed, and the line that says why
+    (
+        "In file included from <stdin>:1:\n/usr/include/cmath:45:15: fatal error: math.h: No such file or directory"
+        "\n   45 | #include_next <math.h>\n      |               ^~~~~~~~\ncompilation terminated.\n",
+        "/usr/include/cmath:45:15: fatal error: math.h: No such file or directory",
+    ),
+    (
+        "g++: warning: unused option\n/usr/bin/ld: cannot find -lstdc++: No such file or directory\n"
+        "collect2: error: ld returned 1 exit status\n",
+        "/usr/bin/ld: cannot find -lstdc++: No such file or directory",
+    ),
+    (
+        "/usr/bin/ld: warning: x.o: missing .note.GNU-stack\n/usr/bin/x86_64-linux-gnu-ld.bfd: a.o: bad value\n"
+        "collect2: error: ld returned 1 exit status\n",
+        "/usr/bin/x86_64-linux-gnu-ld.bfd: a.o: bad value",
+    ),
+    (
+        "ld.lld: error: unable to find library -lm\nclang: error: linker command failed with exit code 1\n",
+        "ld.lld: error: unable to find library -lm",
+    ),
+    ("collect2: fatal error: cannot find 'ld'\ncompilation terminated.\n", "collect2: fatal error: cannot find 'ld'"),
+    (
+        "<stdin>: In function 'double small(double)':\n<stdin>:2:42: error: 'sqrt' is not a member of 'std'\n",
+        "<stdin>:2:42: error: 'sqrt' is not a member of 'std'",
+    ),
+    (
+        'Traceback (most recent call last):\n  File "wrapper.py", line 3, in <module>\nOSError: no licence\n',
+        "OSError: no licence",
+    ),
+    ("starting the wrapper\n/bin/sh: 1: cc1plus: not found\n", "/bin/sh: 1: cc1plus: not found"),
+]
+
+
+@pytest.mark.parametrize(("printed", "said"), BROKEN)
+@pytest.mark.parametrize("stream", ["&2", "&1"])
+def test_of_many_lines_it_is_the_one_that_says_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, said: str, stream: str
+) -> None:
+    (tmp_path / "printed").write_text(printed)
+    compiler(tmp_path, f"/bin/cat '{tmp_path}/printed' >{stream}; exit 1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    assert missing_compiler() == f"torch.compile needs a C++ compiler, and g++ fails: {said}"
+
+
+def test_a_compilers_words_are_asked_for_in_english(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler(tmp_path, '[ "$LC_ALL" = C ] && echo "error: $LC_ALL" >&2; exit 1')
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.delenv("CXX", raising=False)
+    assert str(missing_compiler()).endswith("fails: error: C")
 
 
 @pytest.mark.parametrize(

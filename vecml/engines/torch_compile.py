@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ from vecml.model.network import AnyModel
 COMPILERS = ("g++", "clang++")
 SMALL = b"#include <cmath>\ndouble small(double x) { return std::sqrt(x); }\n"  # a header, a compiler and a linker
 TRIED_SECONDS = 30.0
+
+_OF_LINKER = re.compile(r"(?:\S*/)?(?:[\w.-]*-)?(?:ld|mold|as|collect2)(?:\.\w+)?: ")
+_CALLED_LINKER = re.compile(r"^collect2: |linker command failed")
 
 
 class TorchCompileEngine(Engine):
@@ -61,12 +65,33 @@ def missing_compiler() -> str | None:
 
 @functools.cache
 def _fault(compiler: str) -> str | None:
-    """What a C++ compiler says when it fails at a small library, its first line; None when it makes that."""
+    """What a C++ compiler says when it fails at a small library, the line of its error; None when it makes that."""
     with scratch_folder() as folder:
         command = [compiler, "-shared", "-fPIC", "-x", "c++", "-", "-o", str(folder / "small.so")]
         try:
-            done = subprocess.run(command, input=SMALL, capture_output=True, check=False, timeout=TRIED_SECONDS)
+            done = subprocess.run(
+                command,
+                input=SMALL,
+                capture_output=True,
+                check=False,
+                timeout=TRIED_SECONDS,
+                env={**os.environ, "LC_ALL": "C"},  # compilers say "error" in many languages
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             return one_line(error)
-    said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-    return None if done.returncode == 0 else clean(said)[:200] or f"it ended with {done.returncode}"
+    if done.returncode == 0:
+        return None
+    said = _error_line(done.stderr.decode(errors="replace")) or _error_line(done.stdout.decode(errors="replace"))
+    return clean(said)[:200] or f"it ended with {done.returncode}"
+
+
+def _error_line(said: str) -> str:
+    """The line that says the error in what a compiler has printed, which tells much round it; empty where it is empty.
+
+    The linker's own words say more than those of what called it, which come after them.
+    """
+    lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "compilation terminated."]
+    errors = [line for line in lines if "error:" in line]
+    of_linker = [line for line in lines if _OF_LINKER.match(line) and "warning:" not in line and line not in errors]
+    own = [line for line in errors if not _CALLED_LINKER.search(line)]
+    return next(iter([*own, *of_linker, *errors, *reversed(lines)]), "")
