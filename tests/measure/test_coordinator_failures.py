@@ -213,3 +213,16 @@ def test_an_interrupt_between_launches_passes() -> None:
     with pytest.raises(KeyboardInterrupt):
         measure([arms("a")], replace(PLAN, most_launches=5), machine, clock=machine.clock, enough=enough)
     assert [crew.closed for crew in machine.crews] == [True] * 3
+
+
+def test_no_launch_is_made_after_one_that_makes_the_rest_idle() -> None:
+    machine = Machine(faults={("b", 1, "block"): (WorkerError("it raised"), 0.0)})
+    kept: list[int] = []
+    found = run(
+        machine,
+        [arms("a", "b")],
+        keep=lambda measured: kept.append(measured.launches),
+        over=lambda measured: arm_of(measured, "b").failure is not None,
+    )
+    assert (found.launches, kept) == (2, [1, 2])
+    assert [crew.launch for crew in machine.crews] == [0, 1]

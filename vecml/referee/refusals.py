@@ -38,7 +38,7 @@ class SpecError(ArmError):
 
 
 def of_the_spec(said: str) -> str | None:
-    """What a worker said of the spec's own files, if it is that; else None."""
+    """Give what a worker said of the spec's own files; None where it said something else."""
     name, colon, seen = said.partition(SPLIT)
     return seen if colon and name == OF_THE_SPEC else None
 
