@@ -177,3 +177,19 @@ def test_inside_a_hook(repository: Repository, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
     assert repository_of(repository.root) == repository
+
+
+def test_what_was_built_serves_a_new_clone_in_the_same_place(repository: Repository, tmp_path: Path) -> None:
+    """As in CI, where the repository is cloned anew and the cache folder comes back."""
+    marked = ("cp source built", "touch marked")
+    with checked_out(repository, revisions_of(repository, ("v1", "HEAD")), marked) as folders:
+        (folders["v1"] / "marked").write_text("by the first build")
+    (repository.root).rename(tmp_path / "gone")
+    git(tmp_path, "clone", "-q", str(tmp_path / "gone"), str(repository.root))
+    again = repository_of(repository.root)
+    with checked_out(again, revisions_of(again, ("v1", "HEAD")), marked) as folders:
+        assert (folders["v1"] / "marked").read_text() == "by the first build"
+        assert (folders["v1"] / "source").read_text() == "old\n"
+        assert git(folders["v1"], "status", "--porcelain", "--untracked-files=no") == ""
+        assert git(folders["v1"], "rev-parse", "HEAD") == git(again.root, "rev-parse", "v1^{commit}")
+    assert len(git(again.root, "worktree", "list").splitlines()) == 3

@@ -246,9 +246,9 @@ def checked_out(
 def _make(repository: Repository, revision: Revision, tree: Path, build: Sequence[str], shell: str) -> None:
     """Check a commit out, and build it, unless an earlier comparison did."""
     if build and _built(tree).exists() and tree.is_dir():
-        if git(tree, "reset", "--hard", "--quiet", revision.commit).returncode == 0:
+        if git(tree, "reset", "--hard", "--quiet", revision.commit).returncode == 0 or _adopted(repository, tree):
             return
-        _built(tree).unlink()
+        _built(tree).unlink(missing_ok=True)
     _remove(repository, tree)
     with stage(f"checking out {revision.name}"):
         done = git(repository.root, "worktree", "add", "--detach", "--force", str(tree), revision.commit)
@@ -258,6 +258,22 @@ def _make(repository: Repository, revision: Revision, tree: Path, build: Sequenc
         _build(revision, text, shell, tree / repository.below)
     if build:
         _built(tree).write_text(f"{time.time()}\n", encoding="utf-8")
+
+
+def _adopted(repository: Repository, tree: Path) -> bool:
+    """Make what another clone of the repository built a worktree of this one; False where that cannot be done."""
+    commit, kept = tree.name.partition("-")[0], tree.with_name(f"{tree.name}.kept")
+    shutil.rmtree(kept, ignore_errors=True)
+    tree.rename(kept)
+    git(repository.root, "worktree", "prune")
+    done = git(repository.root, "worktree", "add", "--detach", "--force", "--no-checkout", str(tree), commit)
+    if done.returncode == 0:
+        for path in kept.iterdir():
+            if path.name != ".git":
+                path.rename(tree / path.name)
+        done = git(tree, "reset", "--hard", "--quiet", commit)
+    shutil.rmtree(kept, ignore_errors=True)
+    return done.returncode == 0
 
 
 def _build(revision: Revision, text: str, shell: str, folder: Path) -> None:
