@@ -99,12 +99,18 @@ def without_disturbed_baselines(recorded: Sequence[RecordedSetting]) -> list[Rec
     def marked(one: RecordedSetting) -> RecordedSetting:
         group = beside[one.sitting, one.setting.get("request_rows", NONE)]
         others = [other for other in group if other.run_id != one.run_id]
-        disturbed = bool(others) and all(other.verdict == "invalid" and DISTURBED in other.reason for other in others)
+        disturbed = bool(others) and all(map(_is_disturbed, others))
         if one.verdict != "baseline" or not disturbed or min(map(_threads, others)) > _threads(one):
             return one
-        return replace(one, verdict="invalid", reason=others[0].reason)
+        reason = others[0].reason
+        condition = reason.partition(", while ")[2].partition(":")[0]  # of a verdict that was given under it
+        return replace(one, verdict="invalid", reason=f"while {condition}" if condition else reason)
 
     return list(map(marked, recorded))
+
+
+def _is_disturbed(one: RecordedSetting) -> bool:
+    return one.verdict == BUSY or (one.verdict == "invalid" and DISTURBED in one.reason)
 
 
 def _threads(one: RecordedSetting) -> int:
