@@ -78,6 +78,11 @@ def validated(folder: Path, text: str, inputs: str) -> Validation:
         ("    return x", "(np.ones(3), {'a': 1})", "its argument p is a dict, which Numba does not know"),
         ("    return Point(x[0])", "(np.ones(3),)", f"line {LINE + 1}: Point is a type, which Numba does not know"),
         ("    return x + np.median(x, 0)", "(np.ones(3),)", f"line {LINE + 1}: np.median(x, 0) is not known to Numba"),
+        (
+            "    for one in (x[0], 1):\n        p = p + one\n    return p",
+            "(np.ones(3),)",
+            f"line {LINE + 1}: for one in (x[0], 1): Numba does not go through a value of type Tuple(float64, Literal",
+        ),
         ("    return sorted(x, key=abs, reverse='a')", "(np.ones(3),)", f"line {LINE + 1}: "),
     ],
 )
@@ -94,6 +99,13 @@ def test_what_is_in_another_function_of_the_file(tmp_path: Path) -> None:
     found = validated(tmp_path, text, "(np.ones(3),)")
     assert found.outcome == "cannot compile"
     assert f"line {LINE + 1}: np.add.outer is not known to Numba" in str(found.fault)
+
+
+def test_a_function_of_the_file_that_takes_any_names(tmp_path: Path) -> None:
+    text = "def g(x, **more):\n    return x\n\n\ndef f(x):\n    return g(x, k=3)"
+    found = validated(tmp_path, text, "(np.ones(3),)")
+    assert found.outcome == "cannot compile"
+    assert str(found.fault) == "a function that it calls takes k among any names (**), which Numba does not know"
 
 
 def test_compiling_has_a_figure_of_its_own_and_a_division_by_zero_is_numpys(tmp_path: Path) -> None:

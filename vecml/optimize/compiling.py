@@ -25,6 +25,8 @@ _NO_IMPLEMENTATION = re.compile(r"No implementation of function Function\((.+)\)
 _SPECIFIC = re.compile(r"raised a specific error:\s+\w+: (.+)")
 _UNTYPED = re.compile(r"Untyped global name '(\w+)':\s*(?:Cannot determine Numba type of <class '([\w.]+)'>)?")
 _UNIFY = re.compile(r"Cannot unify (.+) and (.+) for '([\w.]+)', defined at")
+_GETITER = re.compile(r"Invalid use of getiter with parameters \((.+)\)")
+_BY_NAME = re.compile(r"invalid type in signature: expected a type instance, got \{'(\w+)'")
 _AT = re.compile(r" at (\S.*?) \((\d+)\)")
 _RAISED_FROM = re.compile(r"Raised from (.+) \((\d+)\)")
 
@@ -106,6 +108,8 @@ def _reason(error: Exception, place: Place) -> str:
     """The place in the user's own file, and the reason in words."""
     text = _COLOURS.sub("", str(error))
     file, number = _location(error, text)
+    if found := _BY_NAME.search(text):
+        return f"a function that it calls takes {found.group(1)} among any names (**), which Numba does not know"
     if file is None or number is None:
         return _cut(_plain(text) or f"{type(error).__name__} inside Numba")
     path = Path(file)
@@ -174,8 +178,10 @@ def _said(text: str, nodes: list[ast.AST], line: str) -> str:
     if found := _UNIFY.search(text):
         one, other, name = found.groups()
         return f"{name.partition('.')[0]} is of two types, which Numba does not know: {one} and {other}"
+    if found := _GETITER.search(text):
+        return f"{line.rstrip(':')}: Numba does not go through a value of type {found.group(1)}"
     said = _plain(text)
-    return f"{line}: {said}" if said else ""
+    return f"{line.rstrip(':')}: {said}" if said else ""
 
 
 def _called(nodes: list[ast.AST], signature: str) -> str:
