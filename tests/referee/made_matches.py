@@ -59,8 +59,9 @@ def payload(candidate: str | None, folder: Path, **changed: Any) -> dict[str, An
 
 def play(candidate: str | None, folder: Path, calls: int = CALLS, **changed: Any) -> str | None:
     """Let a candidate make its calls as a worker would; return why it is refused, or None."""
-    work = RefereeWork(payload(candidate, folder, **changed))
+    work: RefereeWork | None = None
     try:
+        work = RefereeWork(payload(candidate, folder, **changed))
         work.open()
         for _ in range(2):
             work.begin()
@@ -72,7 +73,8 @@ def play(candidate: str | None, folder: Path, calls: int = CALLS, **changed: Any
     except ArmError as error:
         return str(error)
     finally:
-        work.close()
+        if work is not None:
+            work.close()
     return None
 
 

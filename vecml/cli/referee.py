@@ -74,6 +74,7 @@ def _held(match: Any, *, fresh: bool) -> tuple[Any, str | None]:
 
 def _show(outcome: Any, json: Path | None, address: str | None) -> None:
     from vecml.comparison.document import to_json
+    from vecml.foreign_text import clean
     from vecml.numbers import seconds
     from vecml.referee.outcome import document
     from vecml.report.comparison import reasons, table
@@ -85,7 +86,7 @@ def _show(outcome: Any, json: Path | None, address: str | None) -> None:
     printed = write_json(json, text)
     if printed or is_printed(json):
         return
-    said = f"{outcome.word}: {outcome.reason}."
+    said = clean(f"{outcome.word}: {outcome.reason}.")
     digests = f"spec {outcome.spec_digest}, candidate {outcome.candidate_digest}"
     if outcome.comparison is None:
         out = console(sys.stdout)

@@ -47,6 +47,8 @@ def confine(folder: str, readable: Iterable[str], file_bytes: int) -> bool:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # of the memory: the others' calls need some
+    resource.setrlimit(resource.RLIMIT_DATA, (half, half))
     version = landlock_version()
     _without_privileges()
     if not version:

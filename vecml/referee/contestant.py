@@ -4,6 +4,7 @@ The clock and everything that a result is held against are in this process. The 
 function, an empty folder, and what one call is given; see `player`.
 """
 
+import base64
 import json
 import os
 import select
@@ -11,10 +12,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from vecml import child
 from vecml.hardware import ROOT, read_text
@@ -36,7 +37,7 @@ SPACES = (
 LOOK_MS = 1_000  # between two looks at whether the process is still there
 WHILE_STOPPED_SECONDS = 0.01
 LONGEST_WORDS = 300  # of what a candidate says of itself
-LARGEST = 1 << 32  # bytes of a result
+LARGEST = 1 << 32  # bytes of a result, before it is known what the reference's have
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,24 @@ class Source:
     """A function and the text of its file.
 
     Attributes:
-        file: the file's name, without a folder.
+        file: the file's name, relative to a folder.
         text: what it holds.
         qualified: the function's name in it.
+        beside: further files that it reads, by name, as base64.
     """
 
     file: str
     text: str
     qualified: str
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write all files into a folder."""
+        contents = {name: base64.b64decode(content) for name, content in self.beside.items()}
+        for name, content in {**contents, self.file: self.text.encode()}.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def spaces() -> tuple[str, ...]:
@@ -71,7 +82,10 @@ class Contestant:
 
     Attributes:
         confined: whether the kernel keeps it from files that are not its own.
+        most_bytes: that a result may have.
     """
+
+    most_bytes = LARGEST
 
     def __init__(self, source: Source | None, folder: Path, before: Sequence[str], seconds: float) -> None:
         """Start the process, which has not read the function yet.
@@ -95,7 +109,7 @@ class Contestant:
         home.mkdir()
         code.mkdir()
         if source is not None:
-            (code / source.file).write_text(source.text, encoding="utf-8")
+            source.write(code)
         asked = {
             "folder": str(home),
             "code": str(code),
@@ -108,18 +122,7 @@ class Contestant:
         }
         command = [*before, sys.executable, "-I", "-B", str(PROGRAM), json.dumps(asked)]
         inherited = (requests, answers, given, result)
-        self._child = child.Child(
-            lambda errors: subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=errors,  # nobody reads it, and a pipe would fill
-                stderr=errors,
-                env=_variables(home),
-                cwd=home,
-                pass_fds=inherited,
-                start_new_session=True,
-            )
-        )
+        self._child = child.Child(lambda errors: self._started(command, errors, home, inherited))
         os.close(requests)
         os.close(answers)
         self._seconds = seconds
@@ -195,14 +198,33 @@ class Contestant:
                 return int(line.split()[1]) * 1024
         return None
 
+    def printed_bytes(self) -> int:
+        """How much it has printed so far."""
+        return os.fstat(self._printed).st_size
+
     def close(self) -> None:
         """End it, with everything that it has started."""
         strays = self._tree()
         self._child.kill()
         tree.end(strays)
         self._child.close()
-        for file in (self._given, self._result, self._requests, self._answers):
+        for file in (self._given, self._result, self._requests, self._answers, self._printed):
             os.close(file)
+
+    def _started(
+        self, command: Sequence[str], errors: IO[bytes], home: Path, descriptors: Sequence[int]
+    ) -> subprocess.Popen[bytes]:
+        self._printed = os.dup(errors.fileno())
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=errors,  # nobody reads it, and a pipe would fill
+            stderr=errors,
+            env=_variables(home),
+            cwd=home,
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
 
     def _tree(self) -> list[int]:
         """Its own process, then everything that it has started.
@@ -253,7 +275,9 @@ class Contestant:
 
     def _taken(self, text: int, memory: int) -> tuple[bytes, bytearray]:
         begins = room(text)
-        if text + memory > LARGEST or os.fstat(self._result).st_size < text:
+        if text + memory > self.most_bytes:
+            raise RefusalError("unfit-result", f"it has {text + memory:,} bytes, far more than the reference's")
+        if os.fstat(self._result).st_size < text:
             raise RefusalError("unfit-result", "it says that its result is larger than what it handed over")
         content = bytearray(memory)
         if memory and os.preadv(self._result, [content], begins) != memory:

@@ -57,13 +57,16 @@ class Inputs:
         random: decides what the referee does next.
     """
 
-    def __init__(self, files: Mapping[str, bytes], reference: str, maker: str, folder: Path) -> None:
+    def __init__(
+        self, files: Mapping[str, bytes], reference: str, maker: str, folder: Path, *, has_sizes: bool
+    ) -> None:
         """Write the files into an empty folder of this process, and import what is needed of them.
 
         Args:
             files: by name, what they hold.
             reference, maker: `FILE.py:FUNCTION`.
             folder: an empty one.
+            has_sizes: whether the maker is asked for sizes.
 
         Raises SpecError for what cannot be imported.
         """
@@ -76,6 +79,8 @@ class Inputs:
         self._reference = _imported(folder, reference, modules)
         self._maker = _imported(folder, maker, modules)
         self._takes_size = len(inspect.signature(self._maker).parameters) > 1
+        if has_sizes and not self._takes_size:
+            raise SpecError("sizes are given, and the maker of inputs takes none: make_inputs(random, size)")
         self.random = np.random.default_rng(secrets.randbits(256))
         self._drawn: set[bytes] = set()
 

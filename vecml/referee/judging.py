@@ -82,9 +82,10 @@ def _real(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _floats(value: Any) -> Iterator[NDArray[Any]]:
-    if isinstance(value, np.ndarray | np.generic):
-        if value.dtype.kind in "fc":
-            yield np.asarray(value)
+    if isinstance(value, np.ndarray | np.generic | float | complex):
+        array = np.asarray(value)
+        if array.dtype.kind in "fc":
+            yield array
     elif isinstance(value, tuple | list):
         if value and all(type(part) is float for part in value):
             yield np.asarray(value)
@@ -94,6 +95,14 @@ def _floats(value: Any) -> Iterator[NDArray[Any]]:
     elif isinstance(value, dict):
         for part in value.values():
             yield from _floats(part)
+
+
+def few_values(value: Plain) -> NDArray[np.float64] | None:
+    """Give the values of a result that has floating-point ones, but too few to tell a precision; else None."""
+    arrays = [array.ravel() for array in _floats(value)]
+    if not arrays or any(array.dtype != np.float64 for array in arrays) or sum(map(len, arrays)) >= FEWEST:
+        return None
+    return np.concatenate(arrays)
 
 
 def is_earlier(found: Plain, earlier: Sequence[Plain], rtol: float) -> bool:

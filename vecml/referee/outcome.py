@@ -17,6 +17,7 @@ Word = Literal["PROMOTE", "REJECT", "NEEDS_MORE_DATA"]
 EXIT_CODES: Mapping[Word, int] = {"PROMOTE": 0, "REJECT": 1, "NEEDS_MORE_DATA": 3}
 REFERENCE, CANDIDATE = "reference", "candidate"
 PRICE = "limit: handing over"  # the arm that shows what it costs to hand over arguments and result
+PRICES = 2.0  # times that price must be saved
 VERSION = 1
 
 
@@ -89,7 +90,8 @@ def _decided(
     """Say what the verdict shows of the rate that is demanded.
 
     A candidate has the other end of the handing over in its own process, and could make that faster in place of the
-    work, so that what it saves must be more than all of the handing over takes.
+    work, so that what it saves must be more than `PRICES` times all that the handing over takes. More than once,
+    because a processor that has just worked wakes up faster than one that has rested.
     """
     met = answer(Demand(at_least), verdict, comparison.rules.gate)
     if met is None or verdict.ratio is None:
@@ -99,7 +101,7 @@ def _decided(
         wanted = "" if at_least == 1 else f", and {at_least:g} is demanded"
         return "REJECT", f"{ratio} times as fast as the reference: {verdict.verdict}{wanted}"
     price, saved = _median(arms.get(PRICE)), _saved(comparison.measured)
-    if price is None or saved is None or saved <= price:
+    if price is None or saved is None or saved <= PRICES * price:
         told = "not known" if price is None else seconds(price)
         said = (
             f"it saves {seconds(saved or 0.0)} a call, and handing over takes {told}: more work in a call would show it"

@@ -1,6 +1,7 @@
 """What a referee holds a candidate to, fixed by a digest: the spec's text, and what the files that it names hold."""
 
 import ast
+import base64
 import hashlib
 import tomllib
 from collections.abc import Mapping
@@ -117,9 +118,10 @@ def candidate_of(text: str, folder: Path, spec: Spec) -> Source:
 
 
 def reference_source(spec: Spec) -> Source:
-    """The reference as a function that runs in a process of its own, with the one file."""
+    """The reference as a function that runs in a process of its own, with all files of the spec."""
     name, qualified = function_in(spec.reference, spec.path)
-    return Source(Path(name).name, spec.files[name].decode(), qualified)
+    beside = {file: base64.b64encode(content).decode() for file, content in spec.files.items() if file != name}
+    return Source(name, spec.files[name].decode(), qualified, beside)
 
 
 def digest(text: bytes, files: Mapping[str, bytes]) -> str:

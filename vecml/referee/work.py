@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vecml.errors import one_line
 from vecml.measure import tree
 from vecml.measure.work import Work
@@ -27,11 +30,13 @@ from vecml.referee.refusals import RefusalError, SpecError
 OPENER = "vecml.referee.work:open_work"
 FIRST_PROBES = 6  # calls that are checked before anything is timed
 PROBED = 0.3  # share of timed calls before which there is one more, at any size
+COLLECTED = 32  # values of results that have few each, before their precision is looked at
+RESULT_BYTES, RESULT_SHARE = 1 << 26, 4  # that a result may have: so many, or so many times the reference's largest
 KEPT = 16  # results of earlier calls, to see whether one is given again
 LATER_SECONDS = 0.3  # after which a wrong result is looked at once more
 SECOND_ANSWER_MS = 50  # that one is waited for where the first was no result
 START_SECONDS, CALL_SECONDS = 120.0, 600.0
-MOST_LEFT_BYTES = 1 << 20  # in files, before that is refused
+MOST_LEFT_BYTES, MOST_PRINTED_BYTES = 1 << 20, 1 << 24  # in files, before that is refused
 
 
 def open_work(payload: Mapping[str, Any]) -> "RefereeWork":
@@ -65,12 +70,12 @@ class RefereeWork(Work):
         private = self._folder / "referee"
         private.mkdir()
         files = {name: base64.b64decode(text) for name, text in payload["files"].items()}
-        self._inputs = Inputs(files, payload["reference"], payload["maker"], private)
+        self._inputs = Inputs(files, payload["reference"], payload["maker"], private, has_sizes=bool(payload["sizes"]))
         self._sizes: Sequence[Size] = payload["sizes"] or [None]
         self._tasks: list[Task] = []
         self._answers: list[tuple[bytes, bytearray]] = []
         self._earlier: deque[Plain] = deque(maxlen=KEPT)
-        self._held: dict[int, Plain] = {}
+        self._few: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         self._contestant: Contestant | None = None
         self._checked = self._probed = 0
 
@@ -89,6 +94,9 @@ class RefereeWork(Work):
         self._contestant = Contestant(
             None if source is None else Source(**source), folder, self._asked["before"], START_SECONDS
         )
+        bounds = self._asked["bounds"] or [None]
+        largest = pack(self._expected(self._inputs.task(bounds[-1]))).size
+        self._contestant.most_bytes = max(RESULT_BYTES, RESULT_SHARE * largest)
         if source is not None:
             self._contestant.begin()
         for _ in range(FIRST_PROBES):
@@ -174,22 +182,42 @@ class RefereeWork(Work):
         self._check()
 
     def _hold(self, tasks: Sequence[Task]) -> None:
-        self.contestant.hold(pack([self._inputs.expected(task) for task in tasks]))
+        self.contestant.hold(pack([self._expected(task) for task in tasks]))
 
     def _judge(self, task: Task, found: Plain, *, is_last: bool) -> None:
         rtol, precision = self._asked["rtol"], self._asked["precision"]
+        expected = self._expected(task)
         try:
-            expected = self._inputs.expected(task)
+            said = judging.wrong(expected, found, rtol)
+            lower = judging.is_lower_dtype(expected, found)
         except Exception as error:
-            raise SpecError(f"the reference raised {one_line(error, named=True, whole=True)}") from error
-        said = judging.wrong(expected, found, rtol)
+            raise RefusalError("unfit-result", f"comparing it raised {type(error).__name__}") from error
         if said is None:
-            if (lower := judging.lower_precision(expected, found, precision)) is not None:
+            lower = lower or judging.lower_precision(expected, found, precision) or self._lower_of_few(expected, found)
+            if lower is not None:
                 raise RefusalError("lower-precision", lower)
             self._earlier.append(expected)
             self._checked += 1
             return
         raise self._refusal(task, expected, found, said, is_last=is_last)
+
+    def _expected(self, task: Task) -> Plain:
+        try:
+            return self._inputs.expected(task)
+        except Exception as error:
+            raise SpecError(f"the reference raised {one_line(error, named=True, whole=True)}") from error
+
+    def _lower_of_few(self, expected: Plain, found: Plain) -> str | None:
+        """Collect the results of few values over the calls, and tell a lower precision from all of them together."""
+        one, other = judging.few_values(expected), judging.few_values(found)
+        if one is None or other is None or one.shape != other.shape:
+            return None
+        self._few.append((one, other))
+        if sum(len(values) for values, _ in self._few) < COLLECTED:
+            return None
+        ours, theirs = (np.concatenate(values) for values in zip(*self._few, strict=True))
+        self._few.clear()
+        return judging.lower_precision(ours, theirs, self._asked["precision"])
 
     def _read(self, answer: tuple[bytes, bytearray]) -> Plain:
         try:
@@ -227,3 +255,5 @@ class RefereeWork(Work):
         left = sum(path.lstat().st_size for path in home.rglob("*") if path.is_file())
         if left > MOST_LEFT_BYTES:
             raise RefusalError("left-files", f"{left:,} bytes lie in its folder after its calls")
+        if (printed := self.contestant.printed_bytes()) > MOST_PRINTED_BYTES:
+            raise RefusalError("left-files", f"it has printed {printed:,} bytes")
