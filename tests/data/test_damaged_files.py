@@ -1,8 +1,10 @@
 """A damaged file is refused in one line: it ends no process, and it is not taken for other data."""
 
 import base64
+import contextlib
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import pytest
 
 from tests.data.flips import WRITERS
 from tests.data.test_stream import ENCODING, table
+from tests.faults.read_damaged import table as small
+from tests.faults.read_damaged import write
 from vecml.config import make_config
 from vecml.data import feather, parquet, stream
 from vecml.data.column_encoding import ColumnEncoding
@@ -176,6 +180,24 @@ WRONG = {
 
 
 @pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
+@pytest.mark.parametrize("suffix", [".xlsx", ".npz", ".csv.zip"])
+def test_a_flipped_bit_in_a_zips_directory(tmp_path: Path, suffix: str) -> None:
+    """Python's zipfile raises many kinds of errors: of a version that is none, of names that are no text ..."""
+    path, made = tmp_path / f"a{suffix}", small(0).slice(0, 2)
+    write(made, path.with_name("a.csv") if suffix == ".csv.zip" else path, 0)
+    if suffix == ".csv.zip":
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.write(path.with_name("a.csv"), "a.csv")
+    whole = path.read_bytes()
+    taken = 0
+    for at in (*range(30), *range(whole.index(b"PK\x01\x02"), len(whole))):
+        for flipped in (0x80, 0x08, 0x01):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ flipped]) + whole[at + 1 :])
+            with contextlib.suppress(DataError):
+                taken += read_file(path).num_rows == 2
+    assert taken > 50
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_predict_names_the_place_of_bytes_that_are_no_text(tmp_path: Path, case: str) -> None:
     row, encoding, message = WRONG[case]

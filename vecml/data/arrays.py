@@ -5,7 +5,6 @@ Nothing is ever unpickled: an array of Python objects is refused.
 
 import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from vecml.data.memory_limit import MemoryLimit
 from vecml.data.remedy import flags
+from vecml.data.zipped import ZIP_DAMAGES, unpacked_bytes
 from vecml.errors import DataError, one_line
 
 COMPLETE = "is it complete? Copy or write it again"
@@ -50,14 +50,13 @@ def read_npz(path: Path) -> "pa.Table":
     Raises DataError when it is damaged, arrays differ in length or have another shape, or one holds Python objects.
     """
     columns: list[tuple[str, NDArray[Any]]] = []
-    if not zipfile.is_zipfile(path):
-        raise DataError(f"{path.name} cannot be read as npz: it is no zip archive", COMPLETE)
     try:
-        with zipfile.ZipFile(path) as packed:
-            MemoryLimit(path.name).check(expected=sum(member.file_size for member in packed.infolist()))
+        if not zipfile.is_zipfile(path):
+            raise DataError(f"{path.name} cannot be read as npz: it is no zip archive", COMPLETE)
+        MemoryLimit(path.name).check(expected=unpacked_bytes(path))
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (*_DAMAGES, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (*_DAMAGES, *ZIP_DAMAGES, KeyError) as error:
         raise _unreadable(path, "npz", error) from None
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.ndim not in (1, 2):

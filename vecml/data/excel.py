@@ -1,7 +1,6 @@
 """The first sheet of an Excel file, through calamine (Rust; `pip install "vecml[excel]"`)."""
 
 import datetime as dt
-import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow as pa
 from vecml.data.memory_limit import MemoryLimit
 from vecml.data.selection import listed, shortened
 from vecml.data.titles import LOOKED_AT, rows_of_titles
+from vecml.data.zipped import ZIP_DAMAGES, unpacked_bytes
 from vecml.errors import DataError, one_line
 from vecml.numbers import count
 
@@ -28,8 +28,10 @@ def read_excel(path: Path) -> "tuple[pa.Table, str | None]":
         raise DataError(
             f"{path.name}: reading an Excel file needs python-calamine", "pip install 'vecml[excel]', or save it as CSV"
         ) from None
-    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as packed:  # calamine says better what is wrong with it
-        MemoryLimit(path.name).check(expected=sum(member.file_size for member in packed.infolist()))
+    n_bytes = 0
+    with suppress(*ZIP_DAMAGES):  # calamine says better what is wrong with it
+        n_bytes = unpacked_bytes(path)
+    MemoryLimit(path.name).check(expected=n_bytes)
     try:
         book = python_calamine.CalamineWorkbook.from_path(str(path))
         sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=True) for name in book.sheet_names}

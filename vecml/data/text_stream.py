@@ -9,7 +9,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 from vecml.data.dialect import SAMPLE_BYTES, WHITESPACE, AskedFormat, Dialect, dialect_of, text_suffix
 from vecml.data.memory_limit import Watched
 from vecml.data.selection import listed
+from vecml.data.zipped import ZIP_DAMAGES
 from vecml.errors import DataError, one_line
 
 REWRITTEN = "\t"  # the separator of a text that was rewritten
@@ -40,7 +41,12 @@ def opened(path: Path) -> "Iterator[pa.NativeFile]":
     try:
         suffix = path.suffix.lower()
         if suffix == ".zip":
-            with zipfile.ZipFile(path) as archive, archive.open(_only_member(archive, path)) as member:
+            with ExitStack() as stack:
+                try:
+                    archive = stack.enter_context(zipfile.ZipFile(path))
+                    member = stack.enter_context(archive.open(_only_member(archive, path)))
+                except ZIP_DAMAGES as error:
+                    raise DataError(f"{path.name} cannot be read as CSV: {one_line(error)}", DAMAGED) from None
                 yield pa.PythonFile(member, mode="r")
         elif suffix == ".xz":
             with lzma.open(path) as file:
