@@ -15,12 +15,14 @@ import ctypes
 import gc
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -55,24 +57,33 @@ class Commands:
         """The process that commands are forked from, if it was started."""
         return None if self._process is None else self._process.pid
 
+    def inside(self, place: Mapping[str, Any], arguments: Sequence[str], folder: Path) -> int | None:
+        """Run the command in surroundings, as `_surround` takes them; its exit code, None if it did not end."""
+        code = self._answer({"arguments": list(arguments), "place": dict(place), "folder": str(folder)})
+        return None if code == "late" else int(code)
+
     def script(self, code: str, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run a text of Python in a folder, as `python -c` does."""
         return self._done({"code": code}, folder)
 
     def _done(self, what: dict[str, Any], folder: Path) -> subprocess.CompletedProcess[str]:
-        if self._process is None or self._process.poll() is not None:
-            self._process = self._started()
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with tempfile.TemporaryDirectory() as streams:
-            self._process.stdin.write(json.dumps({**what, "folder": str(folder), "streams": streams}) + "\n")
-            self._process.stdin.flush()
-            code = self._process.stdout.readline().strip()
-            assert code, "the process that commands are forked from has ended"
+            code = self._answer({**what, "folder": str(folder), "streams": streams})
             out, err = ((Path(streams) / name).read_text(encoding="utf-8") for name in ("out", "err"))
         if code == "late":
             raise subprocess.TimeoutExpired(str(what), LIMIT_SECONDS, out, err)
         return subprocess.CompletedProcess(str(what), int(code), out, err)
+
+    def _answer(self, what: dict[str, Any]) -> str:
+        if self._process is None or self._process.poll() is not None:
+            self._process = self._started()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(what) + "\n")
+        self._process.stdin.flush()
+        code = self._process.stdout.readline().strip()
+        assert code, "the process that commands are forked from has ended"
+        return code
 
     def _started(self) -> subprocess.Popen[str]:
         # As the command does before it imports Prefect.
@@ -95,6 +106,24 @@ class Commands:
             self._process.stdout.close()
 
 
+def _surround(place: dict[str, Any]) -> None:
+    """Take on surroundings: the whole environment, umask, limits, ignored signals, and no more powers than a user."""
+    os.environ.clear()
+    os.environ.update(place["variables"])
+    time.tzset()
+    os.umask(place["umask"])
+    for name, limit in place["limits"].items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
+    for name in place["ignored"]:
+        signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_IGN)
+    if not place["powers"]:
+        sys.path.append(os.fspath(Path(__file__).parents[2]))
+        from tests.unprivileged import drop_powers
+
+        del sys.path[-1]
+        drop_powers()
+
+
 def _become(program: str, asked: dict[str, Any]) -> None:
     """Take the command's place: its folder, its arguments and its streams."""
     os.setsid()  # as `subprocess.run(start_new_session=True)`: what kills its group kills nothing else
@@ -103,14 +132,23 @@ def _become(program: str, asked: dict[str, Any]) -> None:
     tempfile.tempdir = None  # it is looked for in each process
     if "FAULT_COUNT" in os.environ:
         ctypes.CDLL(None).fault_begin()  # tests/faults/shim.c, which the first process was loaded with
-    for number, name in enumerate(("null", "out", "err")):
-        path = os.devnull if number == 0 else os.path.join(asked["streams"], name)  # noqa: PTH118 -- pathlib is late
+    place = asked.get("place")
+    paths = place["streams"] if place else [os.devnull, f"{asked.get('streams')}/out", f"{asked.get('streams')}/err"]
+    for number, path in enumerate(paths):
+        if path is None:
+            os.close(number)
+            continue
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         os.dup2(opened, number)
         os.close(opened)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 -- it stays open
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
+    if place:
+        _surround(place)
+    closed = [path is None for path in paths]
+    # They stay open. One that is closed is None, as Python has it.
+    sys.stdin = None if closed[0] else open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = None if closed[1] else open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = None if closed[2] else open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
+    sys.__stderr__ = sys.stderr
     if "code" in asked:
         sys.argv, sys.path[0] = ["-c"], ""
         del sys.modules["__main__"].__file__

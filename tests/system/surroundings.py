@@ -20,13 +20,18 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.system.conftest import BIN, ROOT, free_port
+from tests.system.forked_commands import Commands
 from tests.unprivileged import drop_powers
 
 SECONDS = 240
 NOBODY = 12_345  # a user whom no list of users knows, as in many containers
 REFUSED = "refused"
+
+
+CALL = 'exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,13 @@ class Surrounding:
         script: the command itself, in place of the installed script.
         folder: name of the working folder.
         heard: whether what it says can be read.
+        fresh: whether it is about the start of Python, or of an import, so that the process has to be a new one.
+        inside: the same as `call` for a process that is forked: `closed` and `full` streams by number, `umask`,
+            `limits`, `ignored` signals. Without it a `call` needs a new process.
     """
 
     variables: Mapping[str, str | None] = field(default_factory=dict)
-    call: str = 'exec "$@"'
+    call: str = CALL
     prepare: Callable[[Path, Path], None] = lambda _here, _aside: None
     powers: bool = True
     nobody: bool = False
@@ -54,6 +62,13 @@ class Surrounding:
     script: tuple[str, ...] = (str(BIN / "vecml"),)
     folder: str = "work"
     heard: bool = True
+    fresh: bool = False
+    inside: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def forks(self) -> bool:
+        """Whether a process that has made its imports can be put into it."""
+        return not (self.fresh or self.nobody or self.script != PLAIN.script or (self.call != CALL and not self.inside))
 
 
 def _unwritable(folder: Path) -> None:
@@ -86,10 +101,16 @@ ALL: dict[str, Surrounding] = {
     "tmpdir-odd": Surrounding(
         {"TMPDIR": "{aside}/tmp ü %41 #?"}, prepare=lambda _, aside: (aside / "tmp ü %41 #?").mkdir()
     ),
-    "home-unset-nobody": Surrounding({"HOME": None, "PREFECT_HOME": None}, nobody=True, refuses=NO_HOME),
-    "home-missing": Surrounding({"HOME": "/nonexistent/home", "PREFECT_HOME": None}, nobody=True, refuses=NO_HOME),
+    "home-unset-nobody": Surrounding({"HOME": None, "PREFECT_HOME": None}, nobody=True, refuses=NO_HOME, fresh=True),
+    "home-missing": Surrounding(
+        {"HOME": "/nonexistent/home", "PREFECT_HOME": None}, nobody=True, refuses=NO_HOME, fresh=True
+    ),
     "home-read-only": Surrounding(
-        {"PREFECT_HOME": None}, prepare=lambda _, aside: _unwritable(aside / "home"), powers=False, refuses=NO_HOME
+        {"PREFECT_HOME": None},
+        prepare=lambda _, aside: _unwritable(aside / "home"),
+        powers=False,
+        refuses=NO_HOME,
+        fresh=True,
     ),
     "home-empty": Surrounding({"HOME": ""}),
     "home-relative": Surrounding({"HOME": "my home"}, prepare=lambda here, _: (here / "my home").mkdir()),
@@ -106,16 +127,18 @@ ALL: dict[str, Surrounding] = {
         )[0],
         powers=False,
     ),
-    "warnings-are-errors": Surrounding({"PYTHONWARNINGS": "error"}),
-    "stdout-closed": Surrounding(call='exec "$@" >&-', heard=False),
-    "stderr-closed": Surrounding(call='exec "$@" 2>&-'),
-    "stdin-closed": Surrounding(call='exec "$@" <&-'),
-    "all-closed": Surrounding(call='exec "$@" <&- >&- 2>&-', heard=False),
-    "stdout-full": Surrounding(call='exec "$@" >/dev/full', heard=False, refuses={"": "No space left on device"}),
-    "stderr-full": Surrounding(call='exec "$@" 2>/dev/full'),
+    "warnings-are-errors": Surrounding({"PYTHONWARNINGS": "error"}, fresh=True),
+    "stdout-closed": Surrounding(call='exec "$@" >&-', heard=False, inside={"closed": [1]}),
+    "stderr-closed": Surrounding(call='exec "$@" 2>&-', inside={"closed": [2]}),
+    "stdin-closed": Surrounding(call='exec "$@" <&-', inside={"closed": [0]}),
+    "all-closed": Surrounding(call='exec "$@" <&- >&- 2>&-', heard=False, inside={"closed": [0, 1, 2]}),
+    "stdout-full": Surrounding(
+        call='exec "$@" >/dev/full', heard=False, refuses={"": "No space left on device"}, inside={"full": [1]}
+    ),
+    "stderr-full": Surrounding(call='exec "$@" 2>/dev/full', inside={"full": [2]}),
     "reader-gone": Surrounding(call='"$@" | true; exit "${PIPESTATUS[0]}"', heard=False, refuses={"": ""}),
-    "optimised": Surrounding({"PYTHONOPTIMIZE": "2"}),
-    "dev-mode": Surrounding({"PYTHONDEVMODE": "1"}),
+    "optimised": Surrounding({"PYTHONOPTIMIZE": "2"}, fresh=True),
+    "dev-mode": Surrounding({"PYTHONDEVMODE": "1"}, fresh=True),
     "term-dumb": Surrounding({"TERM": "dumb"}),
     "term-unset": Surrounding({"TERM": None}),
     "term-nonsense": Surrounding({"TERM": "nonsense"}),
@@ -124,15 +147,17 @@ ALL: dict[str, Surrounding] = {
     "columns-0": Surrounding({"COLUMNS": "0", "LINES": "0"}),
     "columns-nonsense": Surrounding({"COLUMNS": "²", "LINES": "-3"}),
     "columns-huge": Surrounding({"COLUMNS": "99999999999999999999"}),
-    "hash-seed": Surrounding({"PYTHONHASHSEED": "0"}),
-    "umask-077": Surrounding(call='umask 077; exec "$@"'),
-    "umask-000": Surrounding(call='umask 000; exec "$@"'),
-    "umask-777": Surrounding(call='umask 0277; exec "$@"', powers=False, refuses={"": READ_ONLY}),
-    "lang-c": Surrounding({"LANG": "C", "LC_ALL": "C"}),
-    "ascii-names": Surrounding({"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
-    "lang-missing": Surrounding({"LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8"}),
-    "ascii-streams": Surrounding({"PYTHONIOENCODING": "ascii", "LANG": None, "LC_ALL": None}),
-    "utf16-streams": Surrounding({"PYTHONIOENCODING": "cp037"}, heard=False),
+    "hash-seed": Surrounding({"PYTHONHASHSEED": "0"}, fresh=True),
+    "umask-077": Surrounding(call='umask 077; exec "$@"', inside={"umask": 0o077}),
+    "umask-000": Surrounding(call='umask 000; exec "$@"', inside={"umask": 0}),
+    "umask-777": Surrounding(
+        call='umask 0277; exec "$@"', powers=False, refuses={"": READ_ONLY}, inside={"umask": 0o277}
+    ),
+    "lang-c": Surrounding({"LANG": "C", "LC_ALL": "C"}, fresh=True),
+    "ascii-names": Surrounding({"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, fresh=True),
+    "lang-missing": Surrounding({"LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8"}, fresh=True),
+    "ascii-streams": Surrounding({"PYTHONIOENCODING": "ascii", "LANG": None, "LC_ALL": None}, fresh=True),
+    "utf16-streams": Surrounding({"PYTHONIOENCODING": "cp037"}, heard=False, fresh=True),
     "tz-odd": Surrounding({"TZ": "Asia/Kathmandu"}),
     "tz-nonsense": Surrounding({"TZ": ":/no such/Zone"}),
     "socks-proxy": Surrounding(dict.fromkeys(("ALL_PROXY", "all_proxy", "HTTPS_PROXY"), "socks5h://127.0.0.1:9")),
@@ -143,22 +168,27 @@ ALL: dict[str, Surrounding] = {
     "certificates-missing": Surrounding(
         {"SSL_CERT_FILE": "/none.pem", "SSL_CERT_DIR": "/none", "REQUESTS_CA_BUNDLE": "/none", "CURL_CA_BUNDLE": "/n"}
     ),
-    "modules-here": Surrounding(prepare=lambda here, _: _users_modules(here, STANDARD)),
+    "modules-here": Surrounding(prepare=lambda here, _: _users_modules(here, STANDARD), fresh=True),
     "modules-here-by-module": Surrounding(
         prepare=lambda here, _: _users_modules(here, STANDARD), script=(sys.executable, "-P", "-m", "vecml")
     ),
     "modules-on-path": Surrounding(
-        {"PYTHONPATH": "{aside}/lib:{root}"}, prepare=lambda _, aside: _users_modules(aside / "lib", ())
+        {"PYTHONPATH": "{aside}/lib:{root}"}, prepare=lambda _, aside: _users_modules(aside / "lib", ()), fresh=True
     ),
-    "safe-path": Surrounding({"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}),
-    "few-files": Surrounding(call='ulimit -n 64; exec "$@"'),
-    "few-threads": Surrounding(call='ulimit -u 60; exec "$@"', nobody=True, variables={"HOME": "{aside}/home"}),
-    "little-space": Surrounding(call='ulimit -v 3000000; exec "$@"', refuses={"": "memory|alloc"}),
-    "no-core-and-small-stack": Surrounding(call='ulimit -c 0; ulimit -s 1024; exec "$@"'),
+    "safe-path": Surrounding({"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}, fresh=True),
+    "few-files": Surrounding(call='ulimit -n 64; exec "$@"', inside={"limits": {"NOFILE": 64}}),
+    "few-threads": Surrounding(
+        call='ulimit -u 60; exec "$@"', nobody=True, variables={"HOME": "{aside}/home"}, fresh=True
+    ),
+    "little-space": Surrounding(call='ulimit -v 3000000; exec "$@"', refuses={"": "memory|alloc"}, fresh=True),
+    "no-core-and-small-stack": Surrounding(
+        call='ulimit -c 0; ulimit -s 1024; exec "$@"', inside={"limits": {"STACK": 1 << 20}}
+    ),
     "threads-nonsense": Surrounding(
-        {"OMP_NUM_THREADS": "nonsense", "MKL_NUM_THREADS": "-1", "OPENBLAS_NUM_THREADS": "x", "NUMBA_NUM_THREADS": "1"}
+        {"OMP_NUM_THREADS": "nonsense", "MKL_NUM_THREADS": "-1", "OPENBLAS_NUM_THREADS": "x", "NUMBA_NUM_THREADS": "1"},
+        fresh=True,
     ),
-    "threads-0": Surrounding({"OMP_NUM_THREADS": "0", "OPENBLAS_NUM_THREADS": "0"}),
+    "threads-0": Surrounding({"OMP_NUM_THREADS": "0", "OPENBLAS_NUM_THREADS": "0"}, fresh=True),
     "by-link": Surrounding(prepare=lambda here, _: (here / "link").symlink_to(BIN / "vecml"), script=("./link",)),
     "by-module": Surrounding(script=(sys.executable, "-m", "vecml")),
     "without-path": Surrounding({"PATH": "/nonexistent"}),
@@ -166,28 +196,19 @@ ALL: dict[str, Surrounding] = {
         {"MLFLOW_EXPERIMENT_NAME": "theirs", "MLFLOW_RUN_ID": "0" * 32, "MLFLOW_EXPERIMENT_ID": "77"}
     ),
     "prefect-of-another": Surrounding(
-        {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_PROFILE": "none", "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true"}
+        {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_PROFILE": "none", "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true"},
+        fresh=True,
     ),
     "matplotlib-of-jupyter": Surrounding(
-        {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MPLCONFIGDIR": "/nonexistent", "DISPLAY": ":77"}
+        {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MPLCONFIGDIR": "/nonexistent", "DISPLAY": ":77"},
+        fresh=True,
     ),
     "gpu-nonsense": Surrounding({"CUDA_VISIBLE_DEVICES": "nonsense", "TORCH_LOGS": "", "NVIDIA_VISIBLE_DEVICES": "x"}),
-    "ci": Surrounding({"CI": "true", "GITHUB_ACTIONS": "true", "BROWSER": "false"}),
-    "hangup-ignored": Surrounding(call="trap '' HUP INT TERM PIPE CHLD; exec \"$@\""),
+    "ci": Surrounding({"CI": "true", "GITHUB_ACTIONS": "true", "BROWSER": "false"}, fresh=True),
+    "hangup-ignored": Surrounding(
+        call="trap '' HUP INT TERM PIPE CHLD; exec \"$@\"", inside={"ignored": ["HUP", "INT", "TERM", "PIPE", "CHLD"]}
+    ),
 }
-
-# What may be given at once, so that each is tried with every command; where one ends wrongly, its parts tell which.
-TOGETHER = (
-    "tmpdir-missing columns-20 term-dumb umask-077 tz-odd threads-nonsense stdin-closed hash-seed",
-    "tmpdir-read-only folder-odd no-color lang-c socks-proxy no-core-and-small-stack",
-    "tmpdir-relative warnings-are-errors ascii-streams columns-nonsense term-unset certificates-missing threads-0",
-    "tmpdir-odd home-empty folder-odd optimised lang-missing http-proxy columns-0 few-files by-link",
-    "store-elsewhere safe-path umask-000 tz-nonsense modules-on-path home-relative ascii-names",
-    "modules-here-by-module dev-mode matplotlib-of-jupyter mlflow-of-another gpu-nonsense ci proxy-nonsense",
-    "without-path stderr-closed columns-huge hangup-ignored prefect-of-another",
-    "modules-here stderr-full term-nonsense utf16-streams",
-)
-APART = tuple(name for name in ALL if name not in " ".join(TOGETHER).split())
 
 LIGHT: dict[str, tuple[str, ...]] = {
     "help": ("--help",),
@@ -221,7 +242,8 @@ STOPPED_AFTER = {"qualify": 12.0, "ui": 20.0, "up": 40.0}  # seconds
 ALWAYS_REFUSED = {"trigger": "no Prefect server is named"}
 # What vecml says, and libgomp and bash, which name what is wrong with a variable.
 OURS = re.compile(
-    r"(\x1b\[[\d;]*m)*(VML0\d\d |error:|hint:| |$|quick: |interrupted|libgomp: |/bin/bash: warning: setlocale)"
+    r"(\x1b\[[\d;]*m)*(VML0\d\d |error:|hint:| |$|quick: |interrupted|\d of \d: |libgomp: "
+    r"|/bin/bash: warning: setlocale)"
 )
 
 
@@ -280,8 +302,15 @@ def variables_of(around: tuple[Surrounding, ...], base: Mapping[str, str], place
     return kept
 
 
-def run_in(around: tuple[Surrounding, ...], name: str, template: Path, folder: Path, base: Mapping[str, str]) -> Ended:
-    """Run a command in surroundings, in a folder laid anew."""
+def run_in(
+    around: tuple[Surrounding, ...],
+    name: str,
+    template: Path,
+    folder: Path,
+    base: Mapping[str, str],
+    forked: Commands | None = None,
+) -> Ended:
+    """Run a command in surroundings, in a folder laid anew; by `forked` where all of them allow it."""
     lay(template, folder)
     here = folder / "work"
     for one in around:
@@ -300,6 +329,9 @@ def run_in(around: tuple[Surrounding, ...], name: str, template: Path, folder: P
     for one in around:
         one.prepare(here, folder)
     arguments = [_filled(part, places) for part in {**LIGHT, **HEAVY}[name]]
+    if forked is not None and forks(around, name):
+        code = forked.inside(_inside(around, variables, folder), arguments, here)
+        return _seen(code, name, folder, here, variables)
     script = next((one.script for one in around if one.script != PLAIN.script), PLAIN.script)
     shell = 'exec "$@"'
     for one in around:
@@ -324,12 +356,38 @@ def run_in(around: tuple[Surrounding, ...], name: str, template: Path, folder: P
             preexec_fn=before, start_new_session=True,  # noqa: PLW1509 -- this process has no threads of its own
         )  # fmt: skip
         code = _ended(process, STOPPED_AFTER.get(name))
+    return _seen(code, name, folder, here, variables)
+
+
+def forks(around: tuple[Surrounding, ...], name: str) -> bool:
+    """Whether a command in these surroundings can be forked from a process that has made the imports."""
+    return name not in STOPPED_AFTER and all(one.forks for one in around)
+
+
+def _inside(around: tuple[Surrounding, ...], variables: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """The surroundings as `forked_commands` takes them."""
+    streams: list[str | None] = [os.devnull, str(folder / "out.txt"), str(folder / "err.txt")]
+    place: dict[str, Any] = {"umask": 0o022, "limits": {"CORE": 0}, "ignored": []}
+    for one in around:
+        for number in one.inside.get("full", ()):
+            streams[number] = "/dev/full"
+        for number in one.inside.get("closed", ()):
+            streams[number] = None
+        place["umask"] = one.inside.get("umask", place["umask"])
+        place["limits"] |= one.inside.get("limits", {})
+        place["ignored"] += one.inside.get("ignored", [])
+    return {**place, "streams": streams, "variables": variables, "powers": all(one.powers for one in around)}
+
+
+def _seen(code: int | None, name: str, folder: Path, here: Path, variables: Mapping[str, str]) -> Ended:
+    """How a command ended, what it said and made, and what it left in the folder for temporary files."""
     made = _made(folder / "out", name)
     temporary = Path(variables.get("TMPDIR", "/tmp"))
     temporary = temporary if temporary.is_absolute() else here / temporary
     left = [path.name for path in temporary.glob("vecml-*")] if temporary.is_dir() else []
-    shown = out.read_text(errors="replace"), err.read_text(errors="replace")
-    return Ended(code, *shown, made, [one for one in left if not one.startswith("vecml-measuring")])
+    files = [folder / "out.txt", folder / "err.txt"]
+    shown = [file.read_text(errors="replace") if file.exists() else "" for file in files]
+    return Ended(code, shown[0], shown[1], made, [one for one in left if not one.startswith("vecml-measuring")])
 
 
 def _filled(part: str, places: Mapping[str, str]) -> str:

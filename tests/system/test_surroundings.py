@@ -1,18 +1,28 @@
 """Every command in the surroundings that people have: none fails of itself, hangs, or does other than elsewhere."""
 
+import itertools
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.migrated_store import _stores_are_copies, migrated_database
 from tests.system.conftest import ROOT
-from tests.system.surroundings import ALL, APART, HEAVY, LIGHT, PLAIN, TOGETHER, Ended, can_be_nobody, run_in, wrong
+from tests.system.covering import COMMANDS_OF_EACH, KIND_OF, KINDS, design
+from tests.system.forked_commands import Commands
+from tests.system.surroundings import ALL, HEAVY, LIGHT, PLAIN, Ended, can_be_nobody, forks, run_in, wrong
 from vecml.report.summary import PipelineResult
 
 __all__ = ["_stores_are_copies", "migrated_database"]
 pytestmark = pytest.mark.system
-SAMPLE = tuple(together for together in TOGETHER if "tmpdir" in together)
+# What may be given at once; the matrix has drawn sets.
+SAMPLE = (
+    "tmpdir-missing columns-20 term-dumb umask-077 tz-odd threads-nonsense stdin-closed hash-seed",
+    "tmpdir-read-only folder-odd no-color lang-c socks-proxy no-core-and-small-stack",
+    "tmpdir-relative warnings-are-errors ascii-streams columns-nonsense term-unset certificates-missing threads-0",
+    "tmpdir-odd home-empty folder-odd optimised lang-missing http-proxy columns-0 few-files by-link",
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,20 +47,42 @@ def plain() -> dict[str, Ended]:
     return {}
 
 
+@pytest.fixture(scope="module")
+def served(environment: dict[str, str], shared_prefect: str) -> dict[str, str]:
+    """The environment with a Prefect server; without one, a command starts its own."""
+    return {**environment, "PREFECT_API_URL": shared_prefect}
+
+
 @pytest.mark.long
 @pytest.mark.timeout(7_200)
-@pytest.mark.parametrize("name", {**LIGHT, **HEAVY})
-@pytest.mark.parametrize("together", [*TOGETHER, *APART])
+@pytest.mark.parametrize(("together", "name"), design())
 def test_every_command(
-    together: str, name: str, template: Path, plain: dict[str, Ended], environment: dict[str, str], tmp_path: Path
+    together: str,
+    name: str,
+    template: Path,
+    plain: dict[str, Ended],
+    served: dict[str, str],
+    forked: Commands,
+    tmp_path: Path,
 ) -> None:
     around = tuple(ALL[one] for one in together.split())
     if any(one.nobody for one in around) and not can_be_nobody():
         pytest.skip("this Python lies where only root reaches it")
     if name not in plain:
-        plain[name] = run_in((PLAIN,), name, template, tmp_path / "plain", environment)
-    ended = run_in(around, name, template, tmp_path / "around", environment)
+        plain[name] = run_in((PLAIN,), name, template, tmp_path / "plain", served, forked)
+    without = {key: value for key, value in served.items() if key != "PREFECT_API_URL"}
+    base = served if forks(around, name) else without
+    ended = run_in(around, name, template, tmp_path / "around", base, forked)
     assert wrong(around, name, ended, plain[name]) == [], ended
+
+
+def test_the_design_tries_every_kind_with_every_command() -> None:
+    tried = {(one, name) for together, name in design() for one in together.split()}
+    assert {(KIND_OF[one], name) for one, name in tried} == set(itertools.product(KINDS, {**LIGHT, **HEAVY}))
+    commands = Counter(one for one, _ in tried)
+    assert commands.keys() == ALL.keys()
+    assert min(commands.values()) >= COMMANDS_OF_EACH
+    assert len(design()) < 120
 
 
 @pytest.mark.timeout(600)
