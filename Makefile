@@ -9,7 +9,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 # What the first run imports is compiled once and kept in $(VENV), not compiled again in each process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup pins outdated run check check-types check-style test test-system test-browser test-long test-faults test-gpu notebooks bench bench-tables bench-history qualify docs dist ui up clean
+.PHONY: help setup pins outdated run check check-types check-style test test-system test-browser test-long test-faults fuzz test-gpu notebooks bench bench-tables bench-history qualify docs dist ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ test-long: $(READY)  ## what takes minutes: kills at ten random moments, two wor
 
 test-faults: $(READY)  ## kills, full disks, outages, races and hostile files: hours, and a table; VECML_FAULTS=0.1 is a tenth
 	$(BIN)/python -m pytest -m faults tests/faults
+
+fuzz: $(READY)  ## an hour of coverage-guided fuzzing of what vecml reads, by Atheris in an environment of its own (.bench/fuzz)
+	@$(BIN)/python -m tests.faults.fuzz
 
 test-browser: $(READY)  ## MLflow's and Prefect's pages and the report in Debian's chromium; skipped, with the reason, without it
 	$(BIN)/python -m pytest -m "browser and not long" tests/browser

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tests.made_comparison import comparison_of
 from tests.report.made_reports import HOSTILE, PREFIX, functions, hostile, latency, many, quick, record_in, usual
 from vecml.comparison.comparison import Comparison, families
 from vecml.comparison.document import from_json, to_json
@@ -183,6 +184,13 @@ def test_an_invalid_baseline_gives_a_page_too() -> None:
     told = Reader(page(comparison, ABOUT)).text
     assert "No answer: the baseline numpy threads=1 is invalid: its logits are off." in told
     assert "Recommended no answer" in " ".join(told.split())
+
+
+def test_a_baseline_with_nothing_beside_it_gives_a_page_too() -> None:
+    """Of a comparison whose other settings all failed, only the baseline and its copy have a ratio."""
+    alone = comparison_of({"numpy": 0.02})
+    assert "nothing was measured beside numpy" in page(alone, ABOUT)
+    assert sentence(alone).startswith("No answer: nothing was measured beside numpy.")
 
 
 def test_what_is_not_recorded_is_said() -> None:

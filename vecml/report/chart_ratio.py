@@ -38,8 +38,9 @@ def ratio_chart(content: Content, width: float) -> Drawing | None:
     if not ratios:
         return None
     names = [verdict.arm for family in content.families for verdict in family.verdicts]
-    beside = width >= 600 and max(text_width(name, NAME_SIZE) for name in names) <= LONGEST_NAME
-    left = max(max(text_width(name, NAME_SIZE) for name in names) + 16, 130.0) if beside else 8.0
+    longest = max((text_width(name, NAME_SIZE) for name in names), default=0.0)  # beside a null arm alone there is none
+    beside = width >= 600 and longest <= LONGEST_NAME
+    left = max(longest + 16, 130.0) if beside else 8.0
     right = 128.0 if beside else 8.0
     edge = 1 + 1.6 * max(rules.gate, rules.equivalence)
     low = max(min(*ratios, 1 / edge) / 1.02, 1 / WIDEST)
