@@ -199,6 +199,39 @@ def test_integers_that_float64_cannot_hold_are_text() -> None:
     assert said == ["VML034 read as text: it has integers that float64 cannot hold, such as 12345678901234567890"]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "12,345,678,901,234,567,89{}",
+        "12.345.678.901.234.567.89{}",
+        "12 345 678 901 234 567 89{}",
+        "-12,345,678,901,234,567,89{}",
+        "(1234567890123456789{})",
+        "$1234567890123456789{}",
+        "1234567890123456789{} kg",
+        "£12,345,678,901,234,567,89{}",
+    ],
+)
+def test_however_they_are_written(written: str) -> None:
+    """Equal as numbers, they would be one value, and their column constant."""
+    texts = [written.format(digit) for digit in range(10)] * 3
+    made, said = read(texts)
+    assert made is not None
+    assert set(made.categories) == set(texts)
+    told = "VML034 read as text: it has integers that float64 cannot hold, such as "
+    assert all(one.startswith(told) for one in said)  # none where they are taken for codes
+    made, _ = read([*texts, *["unknown"] * 2])
+    assert made is not None
+    assert set(made.categories) >= set(texts)
+
+
+def test_whole_numbers_with_marks_that_float64_holds_are_numbers() -> None:
+    made, said = read([f"1,234,567,890,12{digit}" for digit in range(10)] * 3)
+    assert made is not None
+    assert made.kind == "number"
+    assert said == ["VML035 read as numbers with ',' between thousands"]
+
+
 def test_declared_markers_are_missing_in_every_column() -> None:
     made, said = read(["1", "2", "-99", "x"] * 5, missing=("-99",))
     assert made is not None

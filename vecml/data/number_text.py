@@ -51,18 +51,24 @@ def parse_numbers(texts: "pa.Array", style: NumberFormat) -> NDArray[np.float64]
         texts = pc.replace_substring_regex(texts, BOUND, "")
     if replace(style, bounds=False).is_plain:
         return _plain(texts)
-    found = pc.extract_regex(texts, _pattern(style))
-    number = found.field("n")
-    if style.thousands:
-        number = pc.replace_substring_regex(number, MARKS[style.thousands], "")
-    if style.decimal != ".":
-        number = pc.replace_substring(number, style.decimal, ".")
+    found, number = _plainly_written(texts, style)
     values_D = _plain(number.filter(found.is_valid()))
     made_D = np.full(len(texts), np.nan)
     matched_D = found.is_valid().to_numpy(zero_copy_only=False)
     negative = pc.match_substring(found.field("s"), "-").filter(found.is_valid())
     made_D[matched_D] = np.where(negative.to_numpy(zero_copy_only=False), -values_D, values_D)
     return made_D
+
+
+def _plainly_written(texts: "pa.Array", style: NumberFormat) -> tuple["pa.Array", "pa.Array"]:
+    """The parts of texts in a style, and their numbers without its unit and marks; null where they are not in it."""
+    found = pc.extract_regex(texts, _pattern(style))
+    number = found.field("n")
+    if style.thousands:
+        number = pc.replace_substring_regex(number, MARKS[style.thousands], "")
+    if style.decimal != ".":
+        number = pc.replace_substring(number, style.decimal, ".")
+    return found, pc.if_else(found.is_valid(), number, None)
 
 
 def number_format(
@@ -143,8 +149,15 @@ def with_leading_zeros(texts: "pa.Array") -> "pa.Array":
     return texts.filter(pc.match_substring_regex(texts, r"^[+-]?0[0-9]+$").fill_null(False))
 
 
-def whole_numbers_beyond_float64(texts: "pa.Array") -> NDArray[np.intp]:
-    """Places of the texts that are integers which float64 does not hold; at most the first one is named."""
+def whole_numbers_beyond_float64(texts: "pa.Array", style: NumberFormat | None = None) -> NDArray[np.intp]:
+    """Places of the texts that are integers which float64 does not hold; at most the first one is named.
+
+    Where a style is given, they may have its unit and marks: `10,000,000,000,000,000,001`.
+    """
+    texts = _signed(texts)
+    if style is not None:
+        texts = pc.replace_substring_regex(texts, BOUND, "")
+        texts = texts if replace(style, bounds=False).is_plain else _plainly_written(texts, style)[1]
     long = pc.and_(pc.match_substring_regex(texts, r"^[+-]?[0-9]+$"), pc.greater(pc.binary_length(texts), 15))
     for place in np.flatnonzero(long.fill_null(False).to_numpy(zero_copy_only=False)):
         whole = int(texts[int(place)].as_py())

@@ -35,7 +35,7 @@ from vecml.data.number_text import (
     whole_numbers_beyond_float64,
     with_leading_zeros,
 )
-from vecml.data.reading import PLAIN, Reading
+from vecml.data.reading import PLAIN, NumberFormat, Reading
 from vecml.data.selection import shortened
 from vecml.data.table import MISSING_CODE, Column, Kind
 from vecml.data.text_values import TRUTH, is_marker, is_silent_marker, read_texts, stands_for_missing
@@ -254,11 +254,8 @@ def _numbers_or_dates(
     sample = said.take(pa.array(sample_places(count_S)))
     plainly = not np.isnan(parse_numbers(sample, PLAIN)).any() and not np.isnan(parse_numbers(said, PLAIN)).any()
     if plainly:
-        beyond = whole_numbers_beyond_float64(said)
-        if len(beyond):
-            value = said[int(beyond[0])].as_py()
-            what = f"read as text: it has integers that float64 cannot hold, such as {shortened_digits(value)}"
-            return Said("category", Reading(missing=("", *missing)), (), "VML034", what)
+        if (as_text := _beyond_float64(said, None, missing)) is not None:
+            return as_text
         zeros = with_leading_zeros(said)
         if len(zeros):
             what = f"read as numbers, without the leading zeros of values such as {shortened(zeros[0].as_py())}"
@@ -270,6 +267,8 @@ def _numbers_or_dates(
     found: list[tuple[NDArray[np.bool_], Said]] = []
     if number is not None:
         style, other, values_S = number
+        if (as_text := _beyond_float64(said, style, missing)) is not None:
+            return as_text
         code = "" if style.is_plain else "VML035"
         what = f"read as {style.described()}" + (f"; {other}" if other else "")
         read_S = ~np.isnan(values_S)
@@ -282,15 +281,25 @@ def _numbers_or_dates(
         if _few_are_odd(read_S, count_S):
             odd = tuple(said.filter(pa.array(~read_S)).to_pylist())
             return replace(made, odd=odd, reading=replace(made.reading, missing=(*missing, *odd), odd=odd))
-    as_text = Said("category", Reading(missing=("", *missing)))
+    plain_text = Said("category", Reading(missing=("", *missing)))
     if not found:
-        return as_text
+        return plain_text
     read_S, made = found[0]
     rare = int(count_S[~read_S].sum()) <= MOST_ODD_ROWS * int(count_S.sum())
     if read_S.sum() <= FEW_VALUES and not (rare and read_S.sum() > 1):
-        return as_text
+        return plain_text
     odd = tuple(said.filter(pa.array(~read_S)).to_pylist())
-    return replace(as_text, odd=odd, code="VML037", what=_mostly(made, said, read_S, count_S))
+    return replace(plain_text, odd=odd, code="VML037", what=_mostly(made, said, read_S, count_S))
+
+
+def _beyond_float64(said: "pa.Array", style: NumberFormat | None, missing: tuple[str, ...]) -> Said | None:
+    """That the column is text, because integers in it, written in this style, would be equal numbers; else None."""
+    beyond = whole_numbers_beyond_float64(said, style)
+    if not len(beyond):
+        return None
+    value = said[int(beyond[0])].as_py()
+    what = f"read as text: it has integers that float64 cannot hold, such as {shortened_digits(value)}"
+    return Said("category", Reading(missing=("", *missing)), (), "VML034", what)
 
 
 def _dates(name: str, other: str, missing: tuple[str, ...]) -> Said:
