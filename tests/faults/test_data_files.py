@@ -1,14 +1,14 @@
 """Damaged data files: refused in one line, or the right rows; never a crash, never more memory than there is."""
 
-import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.tally import Row, row, scaled
+from tests.faults.tally import Row, keep, row, scaled
 
 ROOT = Path(__file__).parents[2]
 FINE = ("right", "refused", "other rows")
@@ -20,24 +20,41 @@ def read(folder: Path, first: int, last: int, one: Row) -> Counter[str]:
     came: Counter[str] = Counter()
     while first < last:
         command = [sys.executable, "-m", "tests.faults.read_damaged", str(folder), str(first), str(last)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=36_000, check=False)
         begun = -1
-        for line in done.stdout.splitlines():
-            number, said = re.fullmatch(r"(\d+) (.*)", line).groups()  # type: ignore[union-attr]
-            begun = int(number)
-            if said == "begun":
-                continue
-            came[said if said in FINE else "broken"] += 1
-            if said not in FINE:
-                one.broke(f"{said}   (python -m tests.faults.read_damaged FOLDER {begun} {begun + 1})")
-        one.tried += begun + 1 - first
-        if done.returncode:
-            end = done.stderr.strip().splitlines()[-1:]
-            one.broke(
-                f"exit {done.returncode} {end}   (python -m tests.faults.read_damaged FOLDER {begun} {begun + 1})"
-            )
+        with (folder / "err").open("w+", encoding="utf-8") as err:
+            with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=err, text=True) as reading:
+                try:
+                    for number, said in said_by(reading):
+                        if said == "begun":
+                            begun, one.tried = number, one.tried + 1
+                            continue
+                        came[said if said in FINE else "broken"] += 1
+                        if said not in FINE:
+                            one.broke(f"{said}   ({again(begun)})")
+                        if one.tried % 100 == 0:
+                            keep(f"{one} {dict(came)}")
+                except BaseException:  # or leaving waits for it
+                    reading.kill()
+                    raise
+            err.seek(0)
+            end = err.read().strip().splitlines()[-1:]
+        if reading.returncode:
+            one.broke(f"exit {reading.returncode} {end}   ({again(begun)})")
         first = max(begun, first) + 1
     return came
+
+
+def said_by(reading: subprocess.Popen[str]) -> Iterator[tuple[int, str]]:
+    """The number of a file and what was said of it, line by line as it comes."""
+    assert reading.stdout is not None
+    for line in reading.stdout:
+        number, _, said = line.rstrip("\n").partition(" ")
+        yield int(number), said
+
+
+def again(seed: int) -> str:
+    """The command that reads this file again."""
+    return f"python -m tests.faults.read_damaged FOLDER {seed} {seed + 1}"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.tally import row, scaled
+from tests.faults.tally import keep, row, scaled
 from tests.tracking.conftest import machine
 
 PROCESSES = 3
@@ -71,6 +71,8 @@ def test_promotion_races(pool: Pool, tmp_path: Path, template: Path) -> None:
         asked = ["first", "second", "first" if number % 2 else "second"]
         said = pool.starmap(_promoted, [(str(tmp_path / "home"), name) for name in asked], chunksize=1)
         one.tried += 1
+        if one.tried % 5 == 0:
+            keep(str(one))
         other = [text for text in said if text != "promoted" and "is champion already" not in text]
         one.broke(*(f"race {number}: {text}" for text in other))
         with machine(tmp_path / "home"):
@@ -94,6 +96,8 @@ def test_parallel_imports(pool: Pool, tmp_path: Path, template: Path) -> None:
         shutil.copytree(template, home)
         said = pool.starmap(_imported, [(str(home), str(home / "theirs.zip"))] * PROCESSES, chunksize=1)
         one.tried += 1
+        if one.tried % 5 == 0:
+            keep(str(one))
         if len(set(said)) != 1:
             one.broke(f"import {number}: {said}")
         with machine(home):
