@@ -15,17 +15,19 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 from benchmarks.rounds import Figure  # noqa: E402 -- after the environment
 
 PARTS = ("train", "infer", "run", "help", "read", "memory", "predict", "recorded", "shapes", "choose")
+LONG_PARTS = ("bisect",)  # hours: only where they are named
+HELP = f"{', '.join(PARTS)}; all of them when none is named; beside them {', '.join(LONG_PARTS)}"
 
 
 def main() -> int:
     """Run the parts that were named, all of them when none was; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all of them when none is named")
+    parser.add_argument("parts", nargs="*", metavar="part", help=HELP)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each part (default 5)")
     asked = parser.parse_args()
-    unknown = set(asked.parts) - set(PARTS)
+    unknown = set(asked.parts) - {*PARTS, *LONG_PARTS}
     if unknown:
-        parser.error(f"no such part: {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; choose from {', '.join((*PARTS, *LONG_PARTS))}")
     missed = 0
     for part in asked.parts or PARTS:
         for figure in _part(part)(max(1, asked.rounds)):
@@ -65,6 +67,10 @@ def _part(name: str) -> Callable[[int], Iterator[Figure]]:
             from benchmarks.recorded import thousand_runs
 
             return thousand_runs
+        case "bisect":
+            from benchmarks.bisecting import bisecting
+
+            return bisecting
         case "choose":
             from benchmarks.choosing import choosing
 

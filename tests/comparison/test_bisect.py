@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vecml.comparison.bisect import Bisected, Bisection, Commit, found_commits
+from vecml.comparison.bisect import Bisected, Bisection, Commit, _keep, _key, _known, bisect, found_commits
 from vecml.comparison.halving import Answer, Gap, Question, search
+from vecml.comparison.session import Untracked
 from vecml.errors import SettingError
 from vecml.report.bisect import EXIT_CODES, HEADINGS, lines, rows, sentence, to_json_dict
 
@@ -217,3 +218,19 @@ def test_json_has_everything() -> None:
     assert [len(step["commits"]) for step in content["steps"][:2]] == [2, 3]
     assert content["skipped"][0]["reason"] == "no"
     assert [one["commit"][0] for one in content["candidates"]] == ["8"]
+
+
+def test_a_stopped_search_goes_on_with_the_steps_that_were_kept(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here with all of them, so that nothing is left to measure."""
+    monkeypatch.setenv("VECML_CACHE", str(tree.parent / "cache"))
+    wanted = asked("one", "main")
+    repository, commits = found_commits(wanted)
+    known = {(0, 3): Answer((SLOW,), None, 4, 30.0, "r1"), (0, 1, 3): Answer((FAST, SLOW), None, 4, 30.0, "r2")}
+    known[1, 2, 3] = Answer((SLOW, Gap(None, reason="too noisy")), None, 9, 60.0, "r3")
+    _keep(_key(wanted, repository, commits), known)
+    assert _known(_key(replace(wanted, command="./q"), repository, commits)) == {}
+    found = bisect(wanted, Untracked())
+    assert (found.search.kind, found.commits[found.search.bad].subject) == ("found", "merged")
+    assert [step.answer for step in found.search.steps] == list(known.values())
+    assert found.branch == commits[0].commit
+    assert _known(_key(wanted, repository, commits)) == {}
