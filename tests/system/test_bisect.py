@@ -33,7 +33,8 @@ def commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (tmp_path / "build.sh").write_text(
             "echo no >&2; exit 7\n" if number == BROKEN else "cp source.sh built && chmod +x built\n"
         )
-        git("add", "source.sh", "build.sh", folder=tmp_path)
+        (tmp_path / "notes").write_text(f"{number}\n")
+        git("add", "source.sh", "build.sh", "notes", folder=tmp_path)
         git("commit", "-qm", f"version {number}", folder=tmp_path)
     return git("rev-list", "--reverse", "main", folder=tmp_path).split()
 

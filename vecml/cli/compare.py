@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vecml.cli import fail_if as fail_if_
+from vecml.cli.calls_file import with_file
 from vecml.cli.compare_calls import CALLS, calls_asked
 from vecml.cli.options import Fields, MaxMemory, command, is_printed, option, output_file
 from vecml.cli.run import refuse_idle_flags
@@ -93,6 +94,7 @@ def compare(
             raise SettingError(f"{told} with --from: nothing is measured", f"leave out {told.replace('a ', 'the ')}")
         fail_if_.leave(_recompute(from_, json, markdown=markdown), demand, fail_if)
         return
+    calls, own, config = with_file(calls, own, config)
     if calls:
         wanted = calls_asked(calls, own, training, config, quick=quick)
         result, address = _tracked(partial(_measure_calls, wanted), json, fresh=fresh)

@@ -11,6 +11,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from vecml.cli.app import app
+from vecml.cli.calls_file import keys as calls_keys
 from vecml.cli.compare import IDLE
 from vecml.comparison.config import ComparisonConfig
 from vecml.config import PipelineConfig, TrainingConfig
@@ -22,6 +23,10 @@ PAGES = (
     ("`vecml compare --config FILE`", ComparisonConfig),
     ("`vecml compare --config FILE`, table `[subject]`", TrainingConfig),
 )
+
+CALLS_TITLE = "`vecml compare --config FILE`, commands, revisions and functions"
+CALLS_TEXT = """Beside them stand `budget`, `name` and `baseline` alone. A file with `commands`, `ref` or `functions`
+compares no model."""
 
 
 def commands_markdown() -> str:
@@ -40,6 +45,8 @@ def keys_markdown() -> str:
     ]
     for title, model in PAGES:
         lines += ["", f"## {title}", "", *_table(("key", "type", "default", "meaning"), _keys(model))]
+    rows = [(f"`{name}`", kind, meaning) for name, kind, meaning in calls_keys()]
+    lines += ["", f"## {CALLS_TITLE}", "", CALLS_TEXT, "", *_table(("key", "type", "meaning"), rows)]
     return "\n".join([*lines, ""])
 
 
