@@ -15,6 +15,8 @@ EPILOG = """**Examples**
 
 - `vecml referee spec.toml fast.py:solve`: PROMOTE (exit code 0), REJECT (1) or NEEDS_MORE_DATA (3), and why
 
+- `vecml referee spec.toml --ref HEAD`: the spec's own command, at a revision
+
 - `vecml referee spec.toml fast.py:solve --json -`: the same for a program, with every raw block
 """
 BUDGET_TEXT = "Time for the measurement, where the spec names none: 60s, 5m. [default: 60s]"
@@ -25,14 +27,17 @@ def referee(
     spec: Annotated[Path, typer.Argument(help="What a candidate is held to.", metavar="SPEC.toml", show_default=False)],
     candidate: Annotated[
         str | None,
-        typer.Argument(help="The function. [default: the spec's]", metavar="[FILE.py:FUNCTION]", show_default=False),
+        typer.Argument(
+            help="The function, or the command. [default: the spec's]", metavar="[CANDIDATE]", show_default=False
+        ),
     ] = None,
+    ref: Annotated[str | None, option("Take the candidate from this revision.", "REVISION", "--ref")] = None,
     budget: Annotated[str | None, option(BUDGET_TEXT, "TIME", "--budget")] = None,
     fresh: Annotated[bool, option("Measure everything again, also where it was stopped.", None, "--fresh")] = False,
     json: JsonFile = None,
     name: RunName = None,
 ) -> None:
-    """Hold a candidate that nobody trusts against a reference, over inputs that it has not seen.
+    """Hold a function, a command or a revision that nobody trusts against a reference, over inputs that it never saw.
 
     The spec's digest fixes reference, inputs, tolerance and budget. The candidate runs in processes of its own, without
     the reference's code; the clock is the referee's, and the result of each call is checked. See docs/referee.md.
@@ -43,9 +48,11 @@ def referee(
 
     asked = read_spec(spec, budget)
     text, folder = (candidate, Path.cwd()) if candidate is not None else (asked.candidate, spec.parent)
+    if text is None and ref is not None and asked.command is not None:
+        text, folder = asked.command, spec.parent  # the same command at another revision
     if text is None:
         raise SettingError(f"{spec}: no candidate", f"vecml referee {spec} fast.py:solve")
-    match = Match(asked, candidate_of(text, folder, asked), name)
+    match = Match(asked, candidate_of(text, folder, asked, ref), name)
     outcome, address = _held(match, fresh=fresh)
     _show(outcome, json, address)
     raise typer.Exit(outcome.exit_code)

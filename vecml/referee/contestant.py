@@ -35,6 +35,7 @@ SPACES = (
     ("unshare", "--pid", "--fork", "--kill-child", "--net", "--ipc"),
 )
 LOOK_MS = 1_000  # between two looks at whether the process is still there
+EXECUTABLE = 0o700
 WHILE_STOPPED_SECONDS = 0.01
 LONGEST_WORDS = 300  # of what a candidate says of itself
 LARGEST = 1 << 32  # bytes of a result, before it is known what the reference's have
@@ -63,6 +64,7 @@ class Source:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+            path.chmod(EXECUTABLE)  # a command may name it
 
 
 def spaces() -> tuple[str, ...]:

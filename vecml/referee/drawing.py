@@ -74,6 +74,7 @@ class Inputs:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+            path.chmod(0o700)  # a command may name it
         sys.path.insert(0, str(folder))
         modules: dict[str, Any] = {}
         self._reference = _imported(folder, reference, modules)

@@ -6,6 +6,7 @@ The spec is read once. What its files hold goes to the workers as it was then, a
 import base64
 import dataclasses
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -52,9 +53,9 @@ class Match:
 
     @property
     def candidate_digest(self) -> str:
-        """The sha256 of the candidate's file and the function's name."""
-        content = f"{self.candidate.qualified}\0{self.candidate.text}"
-        return hashlib.sha256(content.encode()).hexdigest()
+        """The sha256 of the candidate's files and the function's name."""
+        content = [self.candidate.qualified, self.candidate.text, sorted(self.candidate.beside.items())]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def referee(

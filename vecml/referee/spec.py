@@ -3,6 +3,7 @@
 import ast
 import base64
 import hashlib
+import subprocess
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +12,12 @@ from typing import Any
 
 from vecml.comparison.budget import check_budget
 from vecml.errors import SettingError
+from vecml.referee.commands import FILE, FUNCTION, command_source, named_files, revision_source, wrapped
 from vecml.referee.contestant import Source
 from vecml.referee.judging import PRECISIONS
 from vecml.regular_file import read_regular
 
-KEYS = ("reference", "inputs", "files", "sizes", "rtol", "precision", "at_least", "budget", "candidate")
+KEYS = ("reference", "command", "inputs", "files", "sizes", "rtol", "precision", "at_least", "budget", "candidate")
 BUDGET = "60s"
 EXAMPLE = 'for example reference = "reference.py:solve"'
 
@@ -28,14 +30,15 @@ class Spec:
         path: the spec's file.
         digest: sha256 of its text and of the files that it names.
         files: those by their names relative to the spec's folder, with what they hold.
-        reference: `FILE.py:FUNCTION`, whose place the candidate would take.
+        reference: `FILE.py:FUNCTION`, whose place the candidate would take; of a command what starts it.
+        command: the command whose place the candidate would take; None: it is a function.
         inputs: `FILE.py:FUNCTION`, which makes the arguments of a call from a random generator, and a size.
         sizes: each a number, or a pair of which one between is drawn for each run of the referee; empty: no sizes.
         rtol: the largest relative difference of floating-point values.
         precision: in which a result must have been computed; `same` as the reference's dtype says.
         at_least: the rate, as a multiple of the reference's, that a candidate must be shown to have.
         budget: time for the measurement.
-        candidate: `FILE.py:FUNCTION`, where none is given; None: one must be.
+        candidate: `FILE.py:FUNCTION`, or a command, where none is given; None: one must be.
     """
 
     path: Path
@@ -49,6 +52,7 @@ class Spec:
     at_least: float = 1.0
     budget: str = BUDGET
     candidate: str | None = None
+    command: str | None = None
 
     @property
     def bounds(self) -> tuple[int, int] | None:
@@ -73,21 +77,31 @@ def read_spec(path: Path, budget: str | None = None) -> Spec:
         raise SettingError(f"{path}: {error}", "it must be TOML, see docs/referee.md") from None
     if unknown := [key for key in said if key not in KEYS]:
         raise SettingError(f"{path}: {unknown[0]}: no such key", f"choose from {', '.join(KEYS)}")
-    for key in ("reference", "inputs"):
+    if "command" in said and "reference" in said:
+        raise SettingError(f"{path}: both reference and command", "leave out one of them")
+    needed = ("command" if "command" in said else "reference", "inputs")
+    for key in needed:
         if not isinstance(said.get(key), str):
             raise SettingError(f"{path}: {key} is missing", EXAMPLE.replace("reference =", f"{key} ="))
     if budget is not None and said.get("budget", budget) != budget:
         raise SettingError(f"--budget {budget}: {path.name} says {said['budget']}", "leave out --budget")
-    names = [function_in(said["reference"], path)[0], function_in(said["inputs"], path)[0], *_files(said, path)]
+    command = said.get("command")
+    functions = [said[key] for key in needed if key != "command"]
+    names = [*(function_in(one, path)[0] for one in functions), *_files(said, path)]
+    names += [] if command is None else named_files(command, path.parent, f"{path}: command")
     files = {name: _content(path.parent / name, f"{path}: {name}") for name in sorted(set(names))}
-    for key in ("reference", "inputs"):
-        name, qualified = function_in(said[key], path)
+    for one in functions:
+        name, qualified = function_in(one, path)
         check_defined(files[name], name, qualified)
+    found = digest(text, files)
+    if command is not None:
+        files[FILE] = wrapped(command, f"{path}: command").encode()
     spec = Spec(
         path=path,
-        digest=digest(text, files),
+        digest=found,
         files=files,
-        reference=said["reference"],
+        reference=said["reference"] if command is None else f"{FILE}:{FUNCTION}",
+        command=command,
         inputs=said["inputs"],
         sizes=_sizes(said.get("sizes", []), path),
         rtol=_number(said, "rtol", Spec.rtol, path, at_most=0.1),
@@ -102,11 +116,24 @@ def read_spec(path: Path, budget: str | None = None) -> Spec:
     return spec
 
 
-def candidate_of(text: str, folder: Path, spec: Spec) -> Source:
-    """Read the file of the candidate that `text` names, `FILE.py:FUNCTION` below `folder`; nothing of it is run.
+def candidate_of(text: str, folder: Path, spec: Spec, revision: str | None = None) -> Source:
+    """Read the files of a candidate below `folder`; nothing of them is run.
 
-    Raises SettingError for another form, a file that is not there or is one of the spec's, and a missing function.
+    Args:
+        text: `FILE.py:FUNCTION`, or a command where the spec has one.
+        folder: where its files are.
+        spec: what it is held to.
+        revision: of the git repository that `folder` is in, at which they are read; None: as they are.
+
+    Raises SettingError for another form, a file that is not there or is one of the spec's, a missing function, and a
+    revision that is unknown.
     """
+    if spec.command is not None and revision is not None:
+        return revision_source(text, folder, revision)
+    if spec.command is not None:
+        return command_source(text, folder, f"candidate {text}")
+    if revision is not None:
+        return _at_revision(text, folder, revision)
     name, qualified = function_in(text, None)
     path = folder / Path(name).expanduser()
     if any(path.resolve() == (spec.path.parent / one).resolve() for one in spec.files):
@@ -115,6 +142,17 @@ def candidate_of(text: str, folder: Path, spec: Spec) -> Source:
     content = _content(path, f"candidate {text}")
     check_defined(content, path.name, qualified)
     return Source(path.name, content.decode(), qualified)
+
+
+def _at_revision(text: str, folder: Path, revision: str) -> Source:
+    name, qualified = function_in(text, None)
+    command = ["git", "-C", str(folder), "show", "--end-of-options", f"{revision}:./{name}"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise SettingError(f"--ref {revision}: {said[-1] if said else 'git show failed'}", "git branch --all")
+    check_defined(done.stdout, name, qualified)
+    return Source(Path(name).name, done.stdout.decode(), qualified)
 
 
 def reference_source(spec: Spec) -> Source:
