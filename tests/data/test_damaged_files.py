@@ -198,6 +198,7 @@ def test_a_flipped_bit_in_a_zips_directory(tmp_path: Path, suffix: str) -> None:
     assert taken > 50
 
 
+@pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
 @pytest.mark.parametrize("case", WRONG)
 def test_predict_names_the_place_of_bytes_that_are_no_text(tmp_path: Path, case: str) -> None:
     row, encoding, message = WRONG[case]
