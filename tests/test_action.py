@@ -244,6 +244,28 @@ def test_the_pages_examples_use_what_is_there() -> None:
     assert yaml.safe_load(found["GitLab"])["speed"]["allow_failure"] == {"exit_codes": [3]}
 
 
+@pytest.mark.parametrize("code", [0, 1, 2, 3])
+def test_the_pages_shells_pass_on_what_was_decided(code: int, runner: Runner, tmp_path: Path) -> None:
+    """GitLab's job with the code itself, of which 3 is allowed; the plain shell with 3 as success."""
+    planted(tmp_path, "vecml", f'echo "It is so."; exit {code}')
+    (plain,) = re.findall(r"```sh\n(base=.*?)```", PAGE, flags=re.DOTALL)
+    (gitlab,) = yaml.safe_load(examples()["GitLab"])["speed"]["script"]
+    ended = {}
+    for name, script in (("plain", plain), ("gitlab", gitlab)):
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", script],
+            cwd=runner.tree,
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout == "It is so.\n"
+        assert (runner.tree / "result.md").read_text() == "It is so.\n"
+        ended[name] = done.returncode
+    assert ended == {"plain": 0 if code == 3 else code, "gitlab": code}
+
+
 def test_actionlint_finds_nothing(tmp_path: Path) -> None:
     """The page's workflow with this action, and the action's own steps as a job: actionlint reads workflows alone."""
     actionlint = shutil.which("actionlint")
