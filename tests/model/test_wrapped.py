@@ -31,7 +31,9 @@ from vecml.model.wrapped import unwrap_parts
 from vecml.warnings import VecmlWarning
 
 # Each is of the part of torch that makes the thing, not of vecml's taking it.
-pytestmark = pytest.mark.filterwarnings("ignore:.*(torch.jit|torch.ao.quantization|quantize).*")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*(torch.jit|torch.ao.quantization|quantize|weight_norm|ComplexHalf|Complex modules).*"
+)
 HERE = "tests.model.own_modules"
 X = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
 
@@ -91,11 +93,32 @@ def half_of_it() -> nn.Module:
     return module
 
 
+def normalised(by: Callable[[nn.Module], nn.Module]) -> Callable[[], nn.Module]:
+    def make() -> nn.Module:
+        module = chain()
+        by(module[0])  # type: ignore[index]
+        return module
+
+    return make
+
+
+def with_a_forward_of_its_own() -> nn.Module:
+    module = own()
+    module.forward = torch.compile(module.forward)  # type: ignore[method-assign]
+    return module
+
+
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "scripted": (lambda: torch.jit.script(chain()), "it was made by torch.jit"),
     "traced": (lambda: torch.jit.trace(chain(), torch.from_numpy(X)), "it was made by torch.jit"),
     "a scripted part": (lambda: nn.Sequential(torch.jit.script(chain())), "its 0 was made by torch.jit"),
     "quantised": (lambda: torch.ao.quantization.quantize_dynamic(chain(), {nn.Linear}), "its 0 is quantised (Linear)"),
+    "exported": (lambda: torch.export.export(chain(), (torch.from_numpy(X),)).module(), "it was made by torch.export"),
+    "normalised weight": (normalised(torch.nn.utils.weight_norm), "its 0.weight is normalised by a hook"),
+    "normalised spectrum": (normalised(torch.nn.utils.spectral_norm), "its 0.weight is normalised by a hook"),
+    "a forward of its own": (with_a_forward_of_its_own, "its forward was set on the object, and not by its class"),
+    "complex": (lambda: nn.Sequential(nn.Linear(3, 2).to(torch.complex64)), "its 0.weight is complex64, not float32"),
+    "without values": (lambda: nn.Sequential(nn.Linear(3, 2, device="meta")), "its 0.weight is on device meta"),
     "pruned": (pruned, "its 0.weight is pruned: it is made anew at every call"),
     "double": (lambda: chain().double(), "its 0.weight is float64, not float32"),
     "half": (lambda: chain().half(), "its 0.weight is float16, not float32"),
@@ -112,15 +135,16 @@ def test_one_line_with_what_to_do(kind: str) -> None:
     assert said in caught.value.message
     assert "\n" not in caught.value.message
     hint = str(caught.value.hint)
-    if "prune" in hint:
+    if "prune" in hint or "torch.nn.utils" in hint or hint.startswith("del "):
         module = make()
-        exec(hint.partition(": ")[2], {"module": module})  # noqa: S102 -- a hint is pasted
+        pasted = hint.partition(" leaves")[0].partition("; or")[0]
+        exec(pasted.partition(": ")[2] or pasted, {"module": module, "torch": torch})  # noqa: S102 -- a hint is pasted
         assert vecml.predict(module, X, threads=1).shape == (40,)
     elif ".float()" in hint:
         module = eval(hint.partition(" is ")[0], {"module": make(), "copy": copy})  # noqa: S307 -- the same
         assert vecml.predict(module, X, threads=1).shape == (40,)
     else:
-        assert hint.startswith("give the module ")
+        assert hint.startswith(("give the module ", "give it real weights", "load its weights first"))
 
 
 @pytest.mark.parametrize("made", [Embeds, EmbedsWhole])

@@ -56,6 +56,23 @@ def refuse_other_kinds(module: nn.Module, what: str, own: str = "module") -> Non
                 f"{what}: {where} is quantised ({type(part).__name__}), and a model computes in floating point",
                 "give the module from before it was quantised",
             )
+        if name.rpartition(".")[2] == "_guards_fn":  # of torch.export
+            raise SettingError(
+                f"{what}: it was made by torch.export, and takes the shapes that it was exported with",
+                "give the module that it was exported from",
+            )
+        if "forward" in vars(part) and _inner(part) is None:  # a copy would run the forward of this one
+            raise SettingError(
+                f"{what}: its {f'{name}.' if name else ''}forward was set on the object, and not by its class",
+                f"{place}del {own}{_path(name)}.forward leaves that of its class",
+            )
+    if remade := _remade(module):
+        steps = [f"torch.nn.utils.{remove}({own}{_path(name)}, {weight!r})" for name, remove, weight in remade]
+        name, _, weight = remade[0]
+        raise SettingError(
+            f"{what}: its {f'{name}.' if name else ''}{weight} is normalised by a hook: it is made anew at every call",
+            f"{place or 'make it a weight again: '}{'; '.join(steps)}; or take torch.nn.utils.parametrizations",
+        )
     if pruned := _pruned(module):
         steps = [f"prune.remove({own}{_path(name)}, {parameter!r})" for name, parameter in pruned]
         name, parameter = pruned[0]
@@ -64,6 +81,11 @@ def refuse_other_kinds(module: nn.Module, what: str, own: str = "module") -> Non
             f"{place or 'make it a weight again: '}from torch.nn.utils import prune; {'; '.join(steps)}",
         )
     for name, tensor in module.named_parameters():  # a buffer may be of any kind: what comes out is looked at
+        if tensor.is_meta:
+            raise SettingError(f"{what}: its {name} is on device meta, which has no values", "load its weights first")
+        if tensor.is_complex():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise SettingError(f"{what}: its {name} is {kind}, not float32", "give it real weights")
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             raise SettingError(
                 f"{what}: its {name} is {str(tensor.dtype).removeprefix('torch.')}, not float32",
@@ -100,6 +122,20 @@ def _pruned(module: nn.Module) -> list[tuple[str, str]]:
         for name, part in module.named_modules()
         for hook in part._forward_pre_hooks.values()
         if isinstance(hook, prune.BasePruningMethod)
+    ]
+
+
+def _remade(module: nn.Module) -> list[tuple[str, str, str]]:
+    """Each part whose tensor a hook normalises: its name, the function that takes the hook away, and the tensor."""
+    from torch.nn.utils import spectral_norm, weight_norm  # noqa: PLC0415 -- few need them
+
+    removed = {"WeightNorm": "remove_weight_norm", "SpectralNorm": "remove_spectral_norm"}
+    makers = {weight_norm.__module__, spectral_norm.__module__}
+    return [
+        (name, removed[type(hook).__name__], str(hook.name))
+        for name, part in module.named_modules()
+        for hook in part._forward_pre_hooks.values()
+        if type(hook).__module__ in makers and type(hook).__name__ in removed
     ]
 
 
