@@ -48,6 +48,7 @@ def _objects() -> Any:
         lambda: np.asmatrix(np.ones((2, 2))),
         lambda: np.rec.fromarrays([[1.0, 2.0], [3, 4]], names="a,b"),
         _objects,
+        lambda: np.array(["a", "bc"], object),
     ],
 )
 def test_an_input_that_no_file_keeps_as_it_is(tmp_path: Path, make: Any) -> None:

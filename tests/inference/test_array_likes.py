@@ -137,6 +137,7 @@ RIGHT: dict[str, Callable[[], Any]] = {
     "list of tensors that require grad": with_gradients,
     "tuple of tensors and lists": lambda: (*with_gradients()[:3], *X[3:].tolist()),
     "list of lists of tensors": lambda: [list(row) for row in torch.tensor(X)],
+    "list of lists that require grad": lambda: [list(row) for row in torch.tensor(X, requires_grad=True)],
     "list of masked nowhere": lambda: list(np.ma.masked_array(X, mask=False)),
     "masked nowhere": lambda: np.ma.masked_array(X, mask=False),
     "__array__": lambda: ByArray(X),

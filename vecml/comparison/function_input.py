@@ -112,9 +112,11 @@ def _check_plain(x: NDArray[Any]) -> None:
     elif type(x) not in (np.ndarray, np.memmap):
         what, hint = "of which a worker would get the plain array", "numpy.array(x, subok=False)"
     elif x.dtype.hasobject:
-        numbers = _has_plain_values(lambda: np.array(x.tolist(), dtype=float))
-        what = "of Python's objects, which are not written to a file"
-        hint = "numpy.array(x.tolist(), dtype=float)" if numbers else MAKE_IT
+        what, hint = "of Python's objects, which are not written to a file", MAKE_IT
+        if _has_plain_values(lambda: np.array(x.tolist(), dtype=float)):
+            hint = "numpy.array(x.tolist(), dtype=float)"
+        elif _has_plain_values(lambda: np.array(x.tolist())):
+            hint = "numpy.array(x.tolist())"
     if what:
         raise SettingError(f"x is a {type(x).__name__} {what}", hint)
 

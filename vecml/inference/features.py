@@ -82,7 +82,7 @@ def _refuse_masked(x: Any, hint: str) -> None:
 
 def _plain_rows(x: list[Any] | tuple[Any, ...]) -> list[Any]:
     """Rows of a list without what NumPy would drop or not take: masks, which are refused, and tensors' gradients."""
-    rows = []
+    rows: list[Any] = []
     for at, row in enumerate(x):
         if (where := _first_masked(row)) is not None:
             place = ", ".join(map(str, (at, *where)))
@@ -97,7 +97,10 @@ def _plain_rows(x: list[Any] | tuple[Any, ...]) -> list[Any]:
             hint = f"numpy.stack([row{on_host.removeprefix('x')} for row in x])"
             raise DataError(f"x[{at}] is a {type(row).__name__} on a device: {NEEDS}", hint)
         try:
-            rows.append(plain_array(row, f"x[{at}]") if is_tensor(row) else row)
+            if isinstance(row, list | tuple):
+                rows.append([plain_array(one, f"x[{at}]") if is_tensor(one) else one for one in row])
+            else:
+                rows.append(plain_array(row, f"x[{at}]") if is_tensor(row) else row)
         except DataError as error:
             expression = re.sub(r"\bx\b", "row", str(error.hint))
             raise DataError(error.message, f"[{expression} for row in x]") from None
