@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from vecml.comparison.bisect import Bisected, Bisection, Commit, _keep, _key, _known, bisect, found_commits
+from vecml.comparison.bisect import (
+    LEAST_SECONDS,
+    STEP_SECONDS,
+    Bisected,
+    Bisection,
+    Commit,
+    _keep,
+    _key,
+    _known,
+    _Measuring,
+    bisect,
+    found_commits,
+)
 from vecml.comparison.halving import Answer, Gap, Question, search
 from vecml.comparison.session import Untracked
 from vecml.errors import SettingError
@@ -171,7 +183,7 @@ def test_what_was_found_in_words() -> None:
 
 
 def test_between_two_names_both_and_those_between() -> None:
-    found = bisected({(0, 4, 8): Answer((BUSY, BUSY))})
+    found = bisected({(0, 4, 8): Answer((BUSY, BUSY))}, budget="20m")
     assert sentence(found) == (
         "'./p' became slower after 0000000000 (commit 0 with a subject that is longer than its cell) and by 8888888888"
         " (commit 8 with a subject that is longer than its cell), where it takes 1.20 times (1.17 to 1.23) as long;"
@@ -180,6 +192,10 @@ def test_between_two_names_both_and_those_between() -> None:
     told = lines(found)
     assert [line.partition(":")[0] for line in told[:8]] == ["one of these"] * 8
     assert told[8] == "the last step was not decided: while others used 1.9 of 2 CPUs"
+    assert told[9] == (
+        "to look further, on a quiet machine or with more time:"
+        " vecml bisect --good 0000000000 --bad 8888888888 --build make --budget 20m -- ./p"
+    )
     assert EXIT_CODES[found.search.kind] == 3
 
 
@@ -234,3 +250,26 @@ def test_a_stopped_search_goes_on_with_the_steps_that_were_kept(tree: Path, monk
     assert [step.answer for step in found.search.steps] == list(known.values())
     assert found.branch == commits[0].commit
     assert _known(_key(wanted, repository, commits)) == {}
+
+
+@pytest.mark.parametrize(
+    ("budget", "spent", "later", "seconds"),
+    [
+        ("10m", [], 3, 600 - 3 * LEAST_SECONDS),  # all but what the later steps need at least
+        ("10m", [100.0, 60.0], 2, 600 - 160 - 2 * 60.0),  # a step takes as long here as the shortest did
+        ("10m", [400.0, 150.0], 0, 50.0),
+        ("10m", [400.0, 190.0], 0, None),  # too little for a verdict
+        ("auto", [300.0, 300.0], 2, STEP_SECONDS),
+    ],
+)
+def test_a_step_has_the_time_that_the_others_leave(
+    tree: Path, budget: str, spent: list[float], later: int, seconds: float | None
+) -> None:
+    wanted = asked("one", "main", budget=budget)
+    repository, commits = found_commits(wanted)
+    known = {(0, number): Answer((SLOW,), seconds=taken) for number, taken in enumerate(spent, start=1)}
+    measuring = _Measuring(wanted, repository, commits, known, Untracked(), lambda _writer: None, False)
+    assert measuring._seconds(Question(0, 3, 1, 0.01, later)) == seconds
+    if seconds is None:
+        (before, after) = measuring.answer(Question(0, 3, 1, 0.01, later)).gaps
+        assert before == after == Gap(None, reason="the budget is used up")

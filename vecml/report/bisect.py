@@ -53,6 +53,8 @@ def lines(found: Bisected) -> list[str]:
             told.append(f"and {count(len(between) - MOST_LISTED, 'more commit')}")
         if search.reason:
             told.append(f"the last step was not decided: {search.reason}")
+            again = _again(found, commits[search.good].short, commits[search.bad].short)
+            told.append(f"to look further, on a quiet machine or with more time: {again}")
     told += [f"skipped: {_named(commits[place])}: {why}" for place, why in sorted(search.skipped.items())]
     for good, bad in search.others:
         told.append(f"there is another slowdown: {_again(found, commits[good].short, commits[bad].short)}")
@@ -162,6 +164,8 @@ def _flags(asked: Bisection) -> str:
         given.append(("--shell", asked.shell))
     if asked.stdin is not None:
         given.append(("--stdin", str(asked.stdin)))
+    if asked.budget != Bisection.budget:
+        given.append(("--budget", asked.budget))
     if asked.at_least:
         given.append(("--at-least", f"{100 * asked.at_least:g}%"))
     if asked.ignore_failure:
