@@ -1,6 +1,7 @@
 """`vecml bisect`: the commit that made a command slower."""
 
 import json as json_text
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,7 +30,9 @@ not be decided, or only between two commits.
 """
 Words = Annotated[
     list[str] | None,
-    typer.Argument(help="The command that became slower.", metavar="-- COMMAND", show_default=False),
+    typer.Argument(
+        help="The command that became slower, in quotes or in words.", metavar="-- COMMAND", show_default=False
+    ),
 ]
 Many = list[str] | None
 
@@ -94,12 +97,13 @@ def _asked(
     for flag, value in (("--good", good), ("--bad", bad)):
         if value is None:
             raise SettingError(f"bisect needs {flag}", usage)
-    if len(words) != 1:
-        raise SettingError(f"bisect with {len(words)} commands: one is run at each revision", usage)
+    if not any(word.strip() for word in words):
+        raise SettingError("bisect needs a command, which is run at each revision", usage)
+    text = words[0] if len(words) == 1 else shlex.join(words)
     share = 0.0 if at_least is None else share_of(at_least)
     if share is None:
         raise SettingError(f"--at-least {at_least}: it is no share", "--at-least 5%")
-    asked = Bisection(command=words[0], good=str(good), bad=str(bad), at_least=share, **given)
+    asked = Bisection(command=text, good=str(good), bad=str(bad), at_least=share, **given)
     found_commits(asked)
     return asked
 
