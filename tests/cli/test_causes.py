@@ -76,6 +76,28 @@ def test_a_proxys_own_page_is_prefects_to_judge(status: int) -> None:
         _see_that_it_answers(f"http://127.0.0.1:{server.server_port}/api")
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "htp://127.0.0.1:4200/api",
+        "127.0.0.1:4200/api",
+        "localhost:4200/api",
+        "http://:4200/api",
+        "http://127.0.0.1:x/api",
+        "http://127.0.0.1:0/api",
+        "http://127.0.0.1:99999/api",
+        "http:/127.0.0.1/api",
+        "file:///etc/hostname",
+        "/api",
+    ],
+)
+def test_what_is_no_address_is_not_asked_to_be_started(address: str) -> None:
+    with pytest.raises(ServerError) as caught:
+        _see_that_it_answers(address)
+    assert caught.value.message == f"PREFECT_API_URL {address} is no address of a server"
+    assert str(caught.value.hint).startswith("PREFECT_API_URL is the address of Prefect's API: http://HOST:4200/api")
+
+
 def test_an_address_that_is_not_prefects_speaks_of_the_address(page: str) -> None:
     with pytest.raises(ServerError) as caught:
         _see_that_it_answers(page)

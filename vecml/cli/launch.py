@@ -11,6 +11,7 @@ import http.client
 import os
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,6 +115,8 @@ def _quiet_prefect(debug: bool) -> None:
 
 def _see_that_it_answers(url: str) -> None:
     """Raise ServerError when the Prefect server at `url` does not answer, before the imports take seconds."""
+    if not _is_address(url):
+        raise ServerError(without_passwords(f"PREFECT_API_URL {url} is no address of a server"), API_ADDRESS)
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=HEALTH_SECONDS) as answer:  # noqa: S310 -- own
             kind = answer.headers.get_content_type()
@@ -128,6 +131,15 @@ def _see_that_it_answers(url: str) -> None:
         ) from None
     if kind == "text/html":  # Prefect's API answers in JSON
         raise ServerError(without_passwords(f"what answers at {url} is a web page, and not Prefect's API"), API_ADDRESS)
+
+
+def _is_address(url: str) -> bool:
+    """Whether it names a host by http or https, and a port that there is, if it names one."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
 
 
 @contextmanager
