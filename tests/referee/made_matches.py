@@ -47,7 +47,7 @@ def payload(candidate: str | None, folder: Path, **changed: Any) -> dict[str, An
         "reference": "reference.py:solve",
         "maker": "reference.py:make_inputs",
         "sizes": [1_000, 3_000],
-        "bounds": [500, 4_000],
+        "ranges": [[500, 4_000]],
         "rtol": 1e-9,
         "precision": "same",
         "source": None if text is None else {"file": "candidate.py", "text": text, "qualified": function},

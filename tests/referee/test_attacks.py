@@ -138,7 +138,22 @@ def test_sizes_that_the_maker_does_not_take_are_the_specs_fault(tmp_path: Path) 
     reference = REFERENCE.replace("(random, size)", "(random)").replace("size=size", "size=50")
     said = play(HONEST, tmp_path, reference_text=reference)
     assert of_the_spec(str(said)) is not None
-    assert play(HONEST, tmp_path, reference_text=reference, sizes=[], bounds=None) is None
+    assert play(HONEST, tmp_path, reference_text=reference, sizes=[], ranges=[]) is None
+
+
+def test_arguments_are_only_those_that_the_maker_makes(tmp_path: Path) -> None:
+    """An honest candidate may rely on what the maker sees to: here that the table is sorted, and its length even."""
+    reference = """
+    import numpy as np
+    def make_inputs(random, size):
+        assert size % 2 == 0
+        return np.sort(random.normal(size=size)), random.normal(size=9)
+    def solve(table, asked):
+        return np.array([sum(value < one for value in table) for one in asked])
+    """
+    candidate = "import numpy as np\ndef solve(table, asked):\n    return np.searchsorted(table, asked)\n"
+    more = {"reference_text": reference, "sizes": [100, 200], "ranges": [[100, 100], [200, 200]]}
+    assert play(candidate, tmp_path, calls=40, **more) is None
 
 
 @pytest.mark.parametrize("words", ["sys.stdin.read()", "os.getppid()", "dict(os.environ)"])

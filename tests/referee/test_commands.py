@@ -42,7 +42,7 @@ def played(spec: Spec, command: str, folder: Path, revision: str | None = None) 
         reference=spec.reference,
         maker=spec.inputs,
         sizes=[20, 40],
-        bounds=[20, 60],
+        ranges=[[20, 60]],
         source=asdict(candidate_of(command, folder, spec, revision)),
     )
 
@@ -55,7 +55,7 @@ def test_the_references_own_command_agrees_with_itself(spec: Spec, tmp_path: Pat
     home = tmp_path / "matches"
     home.mkdir()
     files = {name: base64.b64encode(content).decode() for name, content in spec.files.items()}
-    more = {"reference": spec.reference, "maker": spec.inputs, "sizes": [20], "bounds": [20, 60]}
+    more = {"reference": spec.reference, "maker": spec.inputs, "sizes": [20], "ranges": [[20, 60]]}
     assert play(None, home, calls=2, files=files, source=asdict(reference_source(spec)), **more) is None
 
 

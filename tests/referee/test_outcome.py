@@ -11,7 +11,7 @@ from tests.made_comparison import comparison_of
 from vecml.comparison.comparison import FUNCTIONS, Comparison, Subject
 from vecml.comparison.document import from_json, to_json
 from vecml.errors import SettingError
-from vecml.referee.outcome import CANDIDATE, EXIT_CODES, PRICE, REFERENCE, document, outcome_of
+from vecml.referee.outcome import CANDIDATE, EXIT_CODES, PRICE, REFERENCE, document, not_kept, outcome_of
 from vecml.referee.refusals import RefusalError, SpecError
 
 FREE = 1e-4  # seconds, of handing over
@@ -88,6 +88,20 @@ def test_a_disturbed_machine_decides_nothing() -> None:
 def test_changed_files_of_the_spec_void_it() -> None:
     found = dataclasses.replace(measured(0.010, 0.005), faults={CANDIDATE: "the spec was changed meanwhile"})
     assert outcome_of(found, 1.0, "spec", "candidate").word == "REJECT"
+
+
+def test_what_the_candidate_was_not_kept_from_is_told() -> None:
+    found = measured(0.010, 0.005)
+    assert not_kept(found) == "files and signals (no Landlock) and processes and the network (no namespaces)"
+    arms = tuple(
+        dataclasses.replace(
+            arm,
+            launches=tuple(dataclasses.replace(one, facts={"confined": True, "apart": True}) for one in arm.launches),
+        )
+        for arm in found.measured.arms
+    )
+    kept = dataclasses.replace(found, measured=dataclasses.replace(found.measured, arms=arms))
+    assert not_kept(kept) is None
 
 
 def test_the_document_holds_the_comparison_whole(tmp_path: Path) -> None:

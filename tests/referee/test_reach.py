@@ -1,5 +1,7 @@
 """What a candidate's process cannot reach, and what is no fault of a candidate's."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +10,8 @@ import pytest
 
 from tests.referee.made_matches import HONEST, own_spaces, payload, play
 from vecml.referee.confine import landlock_version
-from vecml.referee.refusals import of_the_spec
+from vecml.referee.contestant import WHILE_STOPPED_SECONDS
+from vecml.referee.refusals import RefusalError, of_the_spec
 from vecml.referee.work import RefereeWork
 
 CONFINED = pytest.mark.skipif(landlock_version() < 6, reason="the kernel has no Landlock that keeps signals in")
@@ -49,6 +52,33 @@ def test_a_patched_clock_is_not_the_one_that_measures(opened: RefereeWork) -> No
     opened.rest()
 
 
+SPINNING = f"""
+import threading
+def spin():
+    while True:
+        pass
+threading.Thread(target=spin, daemon=True).start()
+{HONEST}"""
+
+
+def test_a_thread_has_no_cpu_time_while_others_have_their_turn(tmp_path: Path) -> None:
+    work = RefereeWork(payload(SPINNING, tmp_path))
+    try:
+        work.open()
+        work.begin()
+        work.rest()
+        before = work.cpu_seconds()
+        time.sleep(4 * WHILE_STOPPED_SECONDS)
+        assert work.cpu_seconds() < before + WHILE_STOPPED_SECONDS
+        os.kill(work.contestant.pid, signal.SIGCONT)  # as something that the referee does not know might
+        while work.cpu_seconds() < before + 2 * WHILE_STOPPED_SECONDS:
+            time.sleep(0.01)
+        with pytest.raises(RefusalError, match="work-after-the-clock"):
+            work.begin()
+    finally:
+        work.close()
+
+
 def tried(statement: str, folder: Path) -> str | None:
     """Play an honest candidate that does this once, when its file is read; what it raises is its refusal."""
     return play(f"{statement}\n{HONEST}", folder, calls=2)
@@ -82,8 +112,6 @@ def test_each_launch_has_an_empty_folder_and_home(tmp_path: Path) -> None:
 
 @CONFINED
 def test_the_referee_cannot_be_signalled(tmp_path: Path) -> None:
-    import os
-
     said = tried(f"import os, signal; os.kill({os.getpid()}, signal.SIGTERM)", tmp_path)
     assert said is not None
     assert said.startswith(("raised: PermissionError", "raised: ProcessLookupError"))

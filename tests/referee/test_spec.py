@@ -41,7 +41,13 @@ def test_the_digest_is_of_the_text_and_of_every_file(folder: Path) -> None:
 
 def test_its_values_are_read(folder: Path) -> None:
     spec = read_spec(write(folder, TEXT + 'sizes = [10, [20, 40]]\nat_least = 2\nbudget = "5m"\nprecision = "any"\n'))
-    assert (spec.sizes, spec.bounds, spec.at_least, spec.budget) == ((10, (20, 40)), (10, 40), 2.0, "5m")
+    assert (spec.sizes, spec.ranges, spec.at_least, spec.budget) == ((10, (20, 40)), [(10, 40)], 2.0, "5m")
+
+
+def test_sizes_between_may_be_ruled_out(folder: Path) -> None:
+    spec = read_spec(write(folder, TEXT + "sizes = [8, [20, 40]]\nbetween = false\n"))
+    assert spec.ranges == [(8, 8), (20, 40)]
+    assert read_spec(write(folder, TEXT)).ranges == []
 
 
 @pytest.mark.parametrize(
@@ -56,6 +62,7 @@ def test_its_values_are_read(folder: Path) -> None:
         (TEXT + "sizes = [0]\n", "sizes = [0]"),
         (TEXT + "sizes = [[4, 2]]\n", "sizes = [[4, 2]]"),
         (TEXT + "sizes = 7\n", "sizes = 7"),
+        (TEXT + "between = 1\n", "between = 1"),
         (TEXT + "rtol = -1\n", "rtol = -1"),
         (TEXT + "rtol = true\n", "rtol = True"),
         (TEXT + 'precision = "double"\n', "precision = 'double'"),

@@ -83,7 +83,7 @@ def _show(outcome: Any, json: Path | None, address: str | None) -> None:
     from vecml.comparison.document import to_json
     from vecml.foreign_text import clean
     from vecml.numbers import seconds
-    from vecml.referee.outcome import document
+    from vecml.referee.outcome import document, not_kept
     from vecml.report.comparison import reasons, table
 
     def text() -> str:
@@ -103,5 +103,7 @@ def _show(outcome: Any, json: Path | None, address: str | None) -> None:
     content, lines = table(outcome.comparison), reasons(outcome.comparison)
     if outcome.price_seconds is not None:
         lines.append(f"handing over arguments and result takes {seconds(outcome.price_seconds)} of each call")
+    if (lacking := not_kept(outcome.comparison)) is not None:
+        lines.append(f"this machine could not keep the candidate from {lacking}: see docs/referee.md")
     lines += [digests, *([opening(address)] if address else [])]
     show_comparison(said, content.headings, content.rows, lines, address)

@@ -36,7 +36,8 @@ SPACES = (
 )
 LOOK_MS = 1_000  # between two looks at whether the process is still there
 EXECUTABLE = 0o700
-WHILE_STOPPED_SECONDS = 0.01
+WHILE_STOPPED_SECONDS = 0.05  # of CPU time: a thread on another CPU stops a little later than it is told to
+READ_BYTES = 1 << 20
 LONGEST_WORDS = 300  # of what a candidate says of itself
 LARGEST = 1 << 32  # bytes of a result, before it is known what the reference's have
 
@@ -228,6 +229,12 @@ class Contestant:
             start_new_session=True,
         )
 
+    def _last_words(self) -> str:
+        """How it ended, in words for the user; of what it printed no more is read than is told of."""
+        if self.printed_bytes() > READ_BYTES:
+            os.ftruncate(self._printed, READ_BYTES)
+        return self._child.last_words()
+
     def _tree(self) -> list[int]:
         """Its own process, then everything that it has started.
 
@@ -253,7 +260,7 @@ class Contestant:
         try:
             os.write(self._requests, REQUEST.pack(operation, text, memory))
         except BrokenPipeError:
-            raise RefusalError("its-process-ended", self._child.last_words()) from None
+            raise RefusalError("its-process-ended", self._last_words()) from None
         return self._answer(seconds)
 
     def _answer(self, seconds: float) -> tuple[int, int]:
@@ -265,7 +272,7 @@ class Contestant:
             raise RefusalError("no-answer", f"no answer within {seconds:.0f} s")
         answer = os.read(self._answers, REQUEST.size)
         if not answer:
-            raise RefusalError("its-process-ended", self._child.last_words())
+            raise RefusalError("its-process-ended", self._last_words())
         if len(answer) != REQUEST.size:
             raise RefusalError("answers-early", "it wrote into the pipe of answers itself")
         state, text, memory = REQUEST.unpack(answer)

@@ -22,7 +22,6 @@ from vecml.referee.handover import HandoverError, Packed, Plain, pack, unpack
 from vecml.referee.refusals import SpecError
 
 DRAWS = 20  # until arguments must be new
-SWAPPED = 64  # values of an array that are exchanged at most
 
 Size = int | None
 
@@ -108,17 +107,6 @@ class Inputs:
         except Exception as error:
             raise SpecError(f"the maker of inputs raised {one_line(error, named=True, whole=True)}") from error
 
-    def altered(self, task: Task) -> Task:
-        """Exchange some values of the first array of a task's arguments, so that most of it looks the same."""
-        positional, by_name = task.arguments()
-        for value in (*positional, *by_name.values()):
-            if isinstance(value, np.ndarray) and value.size > 1:
-                flat = value.reshape(-1)
-                chosen = self.random.choice(flat.size, min(SWAPPED, flat.size), replace=False)
-                flat[chosen] = flat[np.roll(chosen, 1)]
-                break
-        return Task(pack((positional, by_name)), task.size, task.announced)
-
     def expected(self, task: Task) -> Plain:
         """The reference's result, as it would be read if it were handed over. Raises what the reference raises."""
         positional, by_name = task.arguments()
@@ -128,10 +116,10 @@ class Inputs:
             content[offset : offset + part.nbytes] = part.tobytes()
         return unpack(packed.text, content)
 
-    def size_between(self, sizes: Sequence[int]) -> int:
-        """Any size from the smallest to the largest, each order of magnitude alike."""
-        low, high = np.log(min(sizes)), np.log(max(sizes) + 1)
-        return max(min(sizes), min(max(sizes), int(np.exp(self.random.uniform(low, high)))))
+    def size_within(self, ranges: Sequence[tuple[int, int]]) -> int:
+        """Any size within one of these ranges, each order of magnitude alike."""
+        low, high = ranges[int(self.random.integers(len(ranges)))]
+        return max(low, min(high, int(np.exp(self.random.uniform(np.log(low), np.log(high + 1))))))
 
 
 def _digest(packed: Packed) -> bytes:

@@ -120,6 +120,15 @@ def _median(arm: ArmMeasurement | None) -> float | None:
     return statistics.median(call_seconds(arm)) if arm is not None and len(arm.blocks) else None
 
 
+def not_kept(comparison: Comparison) -> str | None:
+    """Say from what this machine could not keep the candidate; None where it could from all."""
+    arm = next(one for one in comparison.measured.arms if one.name == CANDIDATE)
+    facts = [launch.facts for launch in arm.launches]
+    lacking = {"confined": "files and signals (no Landlock)", "apart": "processes and the network (no namespaces)"}
+    told = [words for name, words in lacking.items() if not all(one.get(name) for one in facts)]
+    return " and ".join(told) or None
+
+
 def document(outcome: Outcome, comparison: Any) -> dict[str, Any]:
     """The outcome as JSON; `comparison` is its comparison's own document, or None."""
     return {
@@ -132,5 +141,6 @@ def document(outcome: Outcome, comparison: Any) -> dict[str, Any]:
         "spec_digest": outcome.spec_digest,
         "candidate_digest": outcome.candidate_digest,
         "price_seconds": outcome.price_seconds,
+        "not_kept_from": None if outcome.comparison is None else not_kept(outcome.comparison),
         "comparison": comparison,
     }

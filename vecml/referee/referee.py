@@ -111,7 +111,7 @@ def _group(match: Match, folder: Path) -> list[Arm]:
             "reference": spec.reference,
             "maker": spec.inputs,
             "sizes": sizes,
-            "bounds": spec.bounds,
+            "ranges": spec.ranges,
             "rtol": spec.rtol,
             "precision": spec.precision if name == CANDIDATE else "any",
             "source": None if source is None else dataclasses.asdict(source),

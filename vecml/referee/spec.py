@@ -17,7 +17,19 @@ from vecml.referee.contestant import Source
 from vecml.referee.judging import PRECISIONS
 from vecml.regular_file import read_regular
 
-KEYS = ("reference", "command", "inputs", "files", "sizes", "rtol", "precision", "at_least", "budget", "candidate")
+KEYS = (
+    "reference",
+    "command",
+    "inputs",
+    "files",
+    "sizes",
+    "between",
+    "rtol",
+    "precision",
+    "at_least",
+    "budget",
+    "candidate",
+)
 BUDGET = "60s"
 EXAMPLE = 'for example reference = "reference.py:solve"'
 
@@ -34,6 +46,7 @@ class Spec:
         command: the command whose place the candidate would take; None: it is a function.
         inputs: `FILE.py:FUNCTION`, which makes the arguments of a call from a random generator, and a size.
         sizes: each a number, or a pair of which one between is drawn for each run of the referee; empty: no sizes.
+        between: whether the maker is asked for sizes between these, too.
         rtol: the largest relative difference of floating-point values.
         precision: in which a result must have been computed; `same` as the reference's dtype says.
         at_least: the rate, as a multiple of the reference's, that a candidate must be shown to have.
@@ -47,6 +60,7 @@ class Spec:
     reference: str
     inputs: str
     sizes: tuple[int | tuple[int, int], ...] = ()
+    between: bool = True
     rtol: float = 1e-9
     precision: str = "same"
     at_least: float = 1.0
@@ -55,10 +69,12 @@ class Spec:
     command: str | None = None
 
     @property
-    def bounds(self) -> tuple[int, int] | None:
-        """The smallest and the largest size; None without sizes."""
-        ends = [end for size in self.sizes for end in (size if isinstance(size, tuple) else (size,))]
-        return (min(ends), max(ends)) if ends else None
+    def ranges(self) -> list[tuple[int, int]]:
+        """The smallest and the largest size of calls that are not timed: of all sizes together, or of each of them."""
+        pairs = [size if isinstance(size, tuple) else (size, size) for size in self.sizes]
+        if not self.between or not pairs:
+            return pairs
+        return [(min(low for low, _ in pairs), max(high for _, high in pairs))]
 
 
 def read_spec(path: Path, budget: str | None = None) -> Spec:
@@ -104,6 +120,7 @@ def read_spec(path: Path, budget: str | None = None) -> Spec:
         command=command,
         inputs=said["inputs"],
         sizes=_sizes(said.get("sizes", []), path),
+        between=_switch(said, "between", path),
         rtol=_number(said, "rtol", Spec.rtol, path, at_most=0.1),
         precision=str(said.get("precision", Spec.precision)),
         at_least=_number(said, "at_least", Spec.at_least, path, at_most=1e6),
@@ -221,6 +238,13 @@ def _sizes(found: Any, path: Path) -> tuple[int | tuple[int, int], ...]:
             raise SettingError(f"{path}: sizes = {found}", "for example sizes = [1000, [20000, 40000]]")
         sizes.append(low if low == high else (low, high))
     return tuple(sizes)
+
+
+def _switch(said: Mapping[str, Any], key: str, path: Path) -> bool:
+    value = said.get(key, True)
+    if not isinstance(value, bool):
+        raise SettingError(f"{path}: {key} = {value!r}", "true or false")
+    return value
 
 
 def _number(said: Mapping[str, Any], key: str, default: float, path: Path, at_most: float) -> float:

@@ -55,7 +55,7 @@ class RefereeWork(Work):
         files: by name, what the spec's files hold, as base64.
         reference, maker: `FILE.py:FUNCTION` among them.
         sizes: those of the timed calls, all of them in each call of the arm; None: the maker takes no size.
-        bounds: the smallest and the largest size of calls that are not timed; None: as `sizes`.
+        ranges: the smallest and the largest size of calls that are not timed, once or several times.
         rtol, precision: as in `Spec`.
         source: `Source`'s fields; None: the arm that shows the price of handing over.
         before: words that give the process a space of its own.
@@ -94,8 +94,8 @@ class RefereeWork(Work):
         self._contestant = Contestant(
             None if source is None else Source(**source), folder, self._asked["before"], START_SECONDS
         )
-        bounds = self._asked["bounds"] or [None]
-        largest = pack(self._expected(self._inputs.task(bounds[-1]))).size
+        most = max((high for _, high in self._asked["ranges"]), default=None)
+        largest = pack(self._expected(self._inputs.task(most))).size
         self._contestant.most_bytes = max(RESULT_BYTES, RESULT_SHARE * largest)
         if source is not None:
             self._contestant.begin()
@@ -160,18 +160,10 @@ class RefereeWork(Work):
             self._judge(task, self._read(answer), is_last=number == len(tasks) - 1)
 
     def _probe(self) -> None:
-        """Make a call that is not timed: at any size, or over the arguments of another with a few values exchanged."""
-        bounds = self._asked["bounds"] or self._asked["sizes"]
-        size = self._inputs.size_between(bounds) if bounds else None
-        task = self._inputs.task(size, announced=size is None or size in self._sizes)
-        self._call_once(task)
-        if self._inputs.random.random() < 0.5:
-            altered = self._inputs.altered(task)
-            try:
-                self._inputs.expected(altered)
-            except Exception:  # noqa: BLE001 -- a reference need not take what its maker would not make
-                return
-            self._call_once(altered)
+        """Make a call that is not timed, at any size."""
+        ranges = self._asked["ranges"]
+        size = self._inputs.size_within(ranges) if ranges else None
+        self._call_once(self._inputs.task(size, announced=size is None or size in self._sizes))
 
     def _call_once(self, task: Task) -> None:
         if self._asked["source"] is None:
