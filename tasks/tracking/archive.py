@@ -269,7 +269,7 @@ def _entries(shown: str, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
         name, mode = entry.orig_filename, entry.external_attr >> 16
         if name != entry.filename or name in entries:
             raise _wrong(shown, f"{name!r} is in it {'twice' if name in entries else 'under a name that ends early'}")
-        if entry.is_dir() or (stat.S_IFMT(mode) not in (0, stat.S_IFREG)):
+        if not name or entry.is_dir() or (stat.S_IFMT(mode) not in (0, stat.S_IFREG)):
             raise _wrong(shown, f"{name!r} is no plain file")
         if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise _wrong(shown, f"{name!r} is encrypted, or packed in an unusual way")

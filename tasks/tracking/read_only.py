@@ -31,7 +31,9 @@ def to_read(location: Location) -> Location:
     if _needs_rollback(database) or former_artifacts(folder, database) is not None:
         database = _copy(folder)
         update_addresses(folder, database)
-    return replace(location, uri=f"{sqlite_uri(Path(f'file:{database}'))}?mode=ro&uri=true")
+    address = f"{sqlite_uri(Path(f'file:{database}'))}?mode=ro&uri=true"
+    # MLflow would make the folders of a path after `sqlite:///`, in the current folder: `file:/home/mlruns`.
+    return replace(location, uri=address.replace("sqlite:", "sqlite+pysqlite:", 1))
 
 
 def _needs_rollback(database: Path) -> bool:

@@ -274,6 +274,15 @@ def test_links_folders_and_doubles_are_refused(file: Path, tmp_path: Path) -> No
     assert refused(file, tmp_path / "out").message == f"{file} cannot be taken: 'manifest.json' is in it twice"
 
 
+def test_a_member_without_a_name_is_refused(file: Path, tmp_path: Path) -> None:
+    """Python's zipfile looks at the last character of each name."""
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(zipfile.ZipInfo("x"), b"")
+        archive.filelist[-1].filename = ""
+        archive._didModify = True  # type: ignore[attr-defined]
+    assert "'' is no plain file" in refused(file, tmp_path / "out").message
+
+
 def test_an_unusual_compression_is_refused(file: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(f"runs/{ROOT}/artifacts/x", b"x", zipfile.ZIP_LZMA)

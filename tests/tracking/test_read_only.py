@@ -79,6 +79,20 @@ def state(home: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_nothing_is_made_in_the_folder_that_a_command_is_run_in(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    """MLflow makes the folders of what it takes for a database's path: of `file:/home/mlruns`, say."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    with unwritable(here, *([] if written else [work])):
+        ended = asked(("leaderboard", "--json"), here, tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    assert list(work.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "command",
     [command if command[0] in OFTEN else pytest.param(command, marks=pytest.mark.long) for command in READING],
