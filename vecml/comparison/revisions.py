@@ -298,9 +298,10 @@ def _build(revision: Revision, text: str, shell: str, folder: Path) -> None:
     if done.returncode:
         last = " / ".join(one.strip() for one in done.stdout.strip().splitlines()[-LAST_LINES:])
         said = f"ended with exit code {done.returncode}" + (f": {last}" if last else "")
+        short = revision.commit[:10]
         raise _unusable(
             revision,
-            f"--build {text}: at {revision.name} ({revision.commit[:10]}) it {said}",
+            f"--build {text}: at {short if revision.name == short else f'{revision.name} ({short})'} it {said}",
             f"git worktree add ../try {revision.commit[:10]}, and build there to see all of it",
         )
 
