@@ -1,11 +1,13 @@
 """The referee's work in a real worker process of the ordinary protocol: what is counted, and what is left."""
 
+import os
+import signal
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.referee.made_matches import payload
+from tests.referee.made_matches import HONEST, payload
 from vecml.measure.coordinator import WorkerError
 from vecml.measure.processes import ProcessCrew
 from vecml.measure.records import Arm, Plan
@@ -50,6 +52,21 @@ def test_the_candidates_time_is_the_arms_and_nothing_is_left(tmp_path: Path) -> 
     finally:
         crew.close()
     assert not psutil.wait_procs(started, 5)[1]
+
+
+def test_nothing_outlives_a_worker_that_is_killed(tmp_path: Path) -> None:
+    crew = crew_of(HONEST, tmp_path)
+    try:
+        worker = crew.workers["candidate"]
+        worker.started()
+        worker.open()
+        worker.block(1, 0.3)
+        started = psutil.Process(worker.pid).children(recursive=True)
+        assert started
+        os.kill(worker.pid, signal.SIGKILL)
+        assert not psutil.wait_procs(started, 5)[1]
+    finally:
+        crew.close()
 
 
 def test_a_refusal_reaches_the_coordinator_by_its_name(tmp_path: Path) -> None:

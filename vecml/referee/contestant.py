@@ -5,6 +5,7 @@ function, an empty folder, and what one call is given; see `player`.
 """
 
 import base64
+import ctypes
 import json
 import os
 import select
@@ -218,8 +219,11 @@ class Contestant:
         self, command: Sequence[str], errors: IO[bytes], home: Path, descriptors: Sequence[int]
     ) -> subprocess.Popen[bytes]:
         self._printed = os.dup(errors.fileno())
+        prctl = ctypes.CDLL(None).prctl  # loaded here, because a forked process should do little
         return subprocess.Popen(
             command,
+            # It ends with this process, also where that is killed; no other thread here could hold a lock.
+            preexec_fn=lambda: prctl(tree.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0),  # noqa: PLW1509
             stdin=subprocess.DEVNULL,
             stdout=errors,  # nobody reads it, and a pipe would fill
             stderr=errors,

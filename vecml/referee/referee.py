@@ -7,6 +7,7 @@ import base64
 import dataclasses
 import hashlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -73,10 +74,12 @@ def referee(
         tracking, began, announce, fresh: as in `vecml.comparison.session.compare`.
 
     A candidate that does not do the work in its first calls is refused then, and nothing is recorded. Raises
-    SettingError for a reference or a maker of inputs that fails, or that does not agree with itself, and for a budget
-    that is too short.
+    SettingError on another system than Linux, for a reference or a maker of inputs that fails, or that does not agree
+    with itself, and for a budget that is too short.
     """
     began = time.perf_counter() if began is None else began
+    if not hasattr(os, "memfd_create"):
+        raise SettingError("a referee needs Linux, whose processes can share memory without a file", "run it on Linux")
     _first_budget(match.spec)
     spec, digests = match.spec, (match.spec.digest, match.candidate_digest)
     with shared_folder(0) as folder:
