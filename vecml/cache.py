@@ -28,6 +28,17 @@ def folder() -> Path:
     return Path(named) if named else platformdirs.user_cache_path("vecml", appauthor=False)
 
 
+def make(place: Path) -> None:
+    """Make a folder within the cache's; raises StoreError where it cannot be."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the cache folder {place} cannot be made: {error.strerror or error}",
+            "name another with VECML_CACHE=/other/folder",
+        ) from None
+
+
 def read(kind: str, key: str) -> dict[str, Any] | None:
     """Read the entry's content; None where there is no readable entry.
 

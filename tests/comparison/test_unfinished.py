@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from tests.made_comparison import comparison_of as made
+from vecml import cache
 from vecml.comparison import unfinished as module
 from vecml.comparison.compare import Job
 from vecml.comparison.document import to_json
 from vecml.comparison.settings import Chosen
 from vecml.comparison.unfinished import NEW_SITTING_SECONDS, Unfinished, comparison_of, unfinished, unlogged
 from vecml.config import Setting
+from vecml.errors import StoreError
 from vecml.model.network import Architecture, Layer, Model
 
 STORE = "somewhere"
@@ -161,3 +163,17 @@ def test_what_cannot_be_read_is_nothing(content: bytes) -> None:
     assert list(unlogged(STORE)) == []
     kept.begin(STORE, "run", None)
     assert kept.read() is not None
+
+
+def test_a_cache_folder_that_cannot_be_made_ends_no_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home may be read-only, and a cache folder made with an odd umask; a result is not worth less for it."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VECML_CACHE", str(tmp_path / "file" / "cache"))
+    kept = file()
+    kept.begin(STORE, "run", None)
+    kept.keep_launches(MEASURED)
+    assert kept.read() is None
+    assert list(unlogged(STORE)) == []
+    kept.release()
+    with pytest.raises(StoreError, match=r"the cache folder .* cannot be made: Not a directory"):
+        cache.make(module._folder())

@@ -79,6 +79,8 @@ def _fits(name: str, others: list[str]) -> bool:
     one, beside = ALL[name], [ALL[other] for other in others]
     if KIND_OF[name] in {KIND_OF[other] for other in others}:
         return False
+    if {"modules-here", "by-module"} <= {name, *others}:  # Python itself does not start there
+        return False
     if any(other.nobody != one.nobody for other in beside):  # where nobody else can be, the others are still tried
         return False
     taken = {variable for other in beside for variable in other.variables} & one.variables.keys()

@@ -168,7 +168,9 @@ ALL: dict[str, Surrounding] = {
     "certificates-missing": Surrounding(
         {"SSL_CERT_FILE": "/none.pem", "SSL_CERT_DIR": "/none", "REQUESTS_CA_BUNDLE": "/none", "CURL_CA_BUNDLE": "/n"}
     ),
-    "modules-here": Surrounding(prepare=lambda here, _: _users_modules(here, STANDARD), fresh=True),
+    "modules-here": Surrounding(
+        prepare=lambda here, _: _users_modules(here, STANDARD), fresh=True, refuses={"optimize": "masked_clip.py"}
+    ),
     "modules-here-by-module": Surrounding(
         prepare=lambda here, _: _users_modules(here, STANDARD), script=(sys.executable, "-P", "-m", "vecml")
     ),
@@ -438,7 +440,10 @@ def wrong(around: tuple[Surrounding, ...], name: str, ended: Ended, plain: Ended
         return found
     elif ended.code in (70, 120) or ended.code < 0 or ended.code > 128:
         found.append(f"exit code {ended.code}")
-    found += [f"it says {sign!r}" for sign in FAILURES if sign in said]
+    # A module of the user's that a file of the user's imports is to be run; it says so, and is refused.
+    beside = name == "optimize" and any(one in (ALL["modules-here"], ALL["modules-here-by-module"]) for one in around)
+    signs = FAILURES[:-1] if beside else FAILURES
+    found += [f"it says {sign!r}" for sign in signs if sign in said]
     if "\x1b[" in said and not any("NO_COLOR" in one.variables for one in around):
         found.append("it says escapes")
     allowed = [one.refuses.get(name, one.refuses.get("")) for one in around] + [ALWAYS_REFUSED.get(name)]

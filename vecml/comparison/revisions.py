@@ -213,7 +213,7 @@ def checked_out(
     Raises CheckoutError where a build fails, with its last lines, and where the folder is not there in a revision.
     """
     home = cache.folder() / "revisions" / _digest(str(repository.shared))
-    home.mkdir(parents=True, exist_ok=True)
+    cache.make(home)
     lock = FileLock(home / ".lock", timeout=LOCK_SECONDS)
     try:
         lock.acquire()

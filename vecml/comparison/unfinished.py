@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from vecml.comparison.comparison import Comparison
 from vecml.comparison.document import from_json, to_json
 from vecml.comparison.settings import Chosen
 from vecml.environment import describe
-from vecml.errors import MeasureError
+from vecml.errors import MeasureError, StoreError
 from vecml.identity import is_alive, process_identity
 from vecml.measure.records import Measured
 
@@ -86,15 +87,19 @@ class Unfinished:
         return None if self._taken(kept) else kept
 
     def begin(self, store: str, run_id: str, before: Kept | None) -> None:
-        """This process measures it now; what was kept stays. Beside another that still does: in a file of its own."""
+        """This process measures it now; what was kept stays. Beside another that still does: in a file of its own.
+
+        Where the cache folder cannot be written, nothing is kept: an interrupted comparison begins anew.
+        """
         kept = self.read()
         if kept is not None and self._taken(kept):
             self.path = self.path.with_stem(f"{self.path.stem}-{os.getpid()}")
         _begun.add(self.path)
-        if before is not None:
-            self._write(dataclasses.replace(before, process=process_identity(), run_id=run_id))
-        else:
-            self._write(Kept(process_identity(), store, run_id, time.time()))
+        with suppress(StoreError):
+            if before is not None:
+                self._write(dataclasses.replace(before, process=process_identity(), run_id=run_id))
+            else:
+                self._write(Kept(process_identity(), store, run_id, time.time()))
 
     def keep_launches(self, measured: Measured) -> None:
         if (kept := self.read()) is not None:
@@ -120,7 +125,7 @@ class Unfinished:
         return bool(is_alive(kept.process))
 
     def _write(self, kept: Kept) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        cache.make(self.path.parent)
         write_bytes(self.path, _ADAPTER.dump_json(kept))
 
 
