@@ -12,6 +12,7 @@ from vecml.cli.compare_calls import checked_name
 from vecml.cli.options import JsonFile, RunName, command, option, write_json
 from vecml.cli.terminal import console, show_comparison
 from vecml.errors import SettingError
+from vecml.numbers import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,6 +127,6 @@ def _search(asked: "Bisection", *, fresh: bool) -> "Bisected":
 
 def _tell(question: "Question", commits: "Sequence[Commit]") -> None:
     names = [f"{commits[place].short} ({commits[place].subject})" for place in question.places]
-    left = f"; at most {question.later} more steps" if question.later else ""
-    line = f"comparing {', '.join(names)}: {question.bad - question.good} commits{left}"
+    left = f"; at most {count(question.later, 'more step')}" if question.later else ""
+    line = f"comparing {', '.join(names)}: {count(question.bad - question.good, 'commit')}{left}"
     console(sys.stderr).print(line, soft_wrap=True, markup=False)
