@@ -85,9 +85,11 @@ def test_a_disturbed_machine_decides_nothing() -> None:
     assert outcome_of(busy, 1.0, "spec", "candidate").word == "NEEDS_MORE_DATA"
 
 
-def test_changed_files_of_the_spec_void_it() -> None:
-    found = dataclasses.replace(measured(0.010, 0.005), faults={CANDIDATE: "the spec was changed meanwhile"})
-    assert outcome_of(found, 1.0, "spec", "candidate").word == "REJECT"
+def test_what_changed_meanwhile_voids_it_and_accuses_nobody() -> None:
+    found = dataclasses.replace(measured(0.010, 0.005), faults={CANDIDATE: "the environment changed meanwhile"})
+    assert outcome_of(found, 1.0, "spec", "candidate").word == "NEEDS_MORE_DATA"
+    no_room = measured(0.010, 0.005, failures={CANDIDATE: "its process could not be started: no memory"})
+    assert outcome_of(no_room, 1.0, "spec", "candidate").word == "NEEDS_MORE_DATA"
 
 
 def test_what_the_candidate_was_not_kept_from_is_told() -> None:

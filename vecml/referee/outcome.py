@@ -8,6 +8,7 @@ from typing import Any, Literal
 from vecml.comparison.comparison import Comparison, call_seconds, families
 from vecml.comparison.demand import Demand, answer
 from vecml.errors import SettingError
+from vecml.measure.coordinator import NOT_STARTED
 from vecml.measure.records import ArmMeasurement, Measured
 from vecml.measure.verdict import Verdict
 from vecml.numbers import seconds, times
@@ -75,9 +76,14 @@ def outcome_of(comparison: Comparison, at_least: float, spec_digest: str, candid
             seen = arm.failure
         if seen is not None:
             raise SettingError(f"the spec's own files: {seen}", "call the reference over many inputs by itself")
-    fault = arms[CANDIDATE].failure or comparison.faults.get(CANDIDATE)
-    if fault is not None:
-        return refused(fault, spec_digest, candidate_digest, comparison)
+    failure = arms[CANDIDATE].failure
+    void = comparison.faults.get(CANDIDATE)  # the environment, or the spec, changed
+    if failure is not None and failure.startswith(NOT_STARTED):
+        void = failure
+    elif failure is not None:
+        return refused(failure, spec_digest, candidate_digest, comparison)
+    if void is not None:
+        return Outcome("NEEDS_MORE_DATA", void, None, spec_digest, candidate_digest, comparison=comparison)
     verdict = next(one for family in families(comparison) for one in family.verdicts if one.arm == CANDIDATE)
     word, reason = _decided(comparison, arms, verdict, at_least)
     price = _median(arms.get(PRICE))
