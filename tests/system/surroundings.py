@@ -5,6 +5,7 @@ command works elsewhere, a line on standard error that is none of ours, other re
 what is left in a folder for temporary files.
 """
 
+import contextlib
 import csv
 import json
 import os
@@ -413,7 +414,8 @@ def _ended(process: "subprocess.Popen[bytes]", stop_after: float | None) -> int 
             code = process.wait(30)
         except subprocess.TimeoutExpired:
             code = None
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return None
     return code
@@ -422,9 +424,11 @@ def _ended(process: "subprocess.Popen[bytes]", stop_after: float | None) -> int 
 def _made(out: Path, name: str) -> dict[str, object]:
     """What a command wrote, as far as it is the same each time."""
     if name == "predict" and (out / "labels.csv").exists():
-        return {"labels": [row[-1] for row in csv.reader((out / "labels.csv").open(encoding="utf-8"))]}
+        with (out / "labels.csv").open(encoding="utf-8") as file:
+            return {"labels": [row[-1] for row in csv.reader(file)]}
     if name == "export" and (out / "second.zip").exists():
-        return {"entries": sorted(zipfile.ZipFile(out / "second.zip").namelist())}
+        with zipfile.ZipFile(out / "second.zip") as packed:
+            return {"entries": sorted(packed.namelist())}
     if name == "report" and (out / "report.html").exists():
         return {"page": (out / "report.html").read_bytes().rstrip().endswith(b"</html>")}
     return {"files": sorted(path.name for path in out.iterdir())}
