@@ -122,7 +122,7 @@ def _check_plain(x: NDArray[Any]) -> None:
 
 
 def read_input(folder: Path) -> Any:
-    """What `write_input` has written: an array that all workers map, each with its own changes, or what JSON gives."""
+    """Read what `write_input` has written: an array, which all workers map and may change for themselves, or JSON."""
     path = folder / "x.npy"
     if path.exists():
         return np.asarray(np.load(path, mmap_mode="c"))

@@ -56,7 +56,7 @@ class Functions:
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What calling each function once has shown.
+    """Holds what calling each function once has shown.
 
     Attributes:
         sizes: the names of the inputs, where they have names.

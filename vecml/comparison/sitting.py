@@ -184,11 +184,11 @@ class Tried:
 def rehearse(
     arms: Sequence[Arm], plan: Plan, *, again_above: float = math.inf, all_of_them: bool = False
 ) -> dict[str, Tried | str]:
-    """Make one call of each arm in a worker of its own, and return what it said and took, or why it failed.
+    """Make one call of each of the `arms` in a worker of its own, and return what it said and took, or why it failed.
 
-    A call that takes more than `again_above` seconds is made once more, because the first one may compile. The first
-    failure ends it, unless `all_of_them` are asked for. Raises MeasureError when a measurement does not end that must
-    not be disturbed.
+    The `plan` says how long a call may take. A call that takes more than `again_above` seconds is made once more,
+    because the first one may compile. The first failure ends it, unless `all_of_them` are asked for. Raises
+    MeasureError when a measurement does not end that must not be disturbed.
     """
     found: dict[str, Tried | str] = {}
     with alone():

@@ -192,7 +192,7 @@ class _OneOfEachFile(MetaPathFinder, Loader):
         return _by_file[str(_resolved(spec.origin))]
 
     def exec_module(self, module: ModuleType) -> None:
-        """It has been run."""
+        """Do nothing: the module was run when it was made."""
 
 
 def _imported_by_others(file: str) -> ModuleType | None:
