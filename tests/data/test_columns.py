@@ -2,12 +2,15 @@
 
 import datetime
 import decimal
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from vecml.data.columns import column_from_arrow, columns_from_arrow
+from vecml.data.findings import Findings
+from vecml.data.labels import labels_from_arrow
 from vecml.data.table import Column, is_constant, is_missing, take_rows
 
 
@@ -128,3 +131,30 @@ def test_decimals_are_the_nearest_numbers() -> None:
     none = column_from_arrow("a", pa.chunked_array([], column.type))
     assert none is not None
     assert len(none.values_N) == 0
+
+
+@pytest.mark.parametrize("scale", [0, 2])
+@pytest.mark.parametrize("kind", [pa.decimal128, pa.decimal256])
+def test_whole_decimals_that_float64_does_not_hold_are_text(
+    kind: Callable[[int, int], pa.DataType], scale: int
+) -> None:
+    """So a database and Parquet keep ids of 20 digits; equal as numbers, they would be one value."""
+    texts = [f"{sign}{10**19 + place % 7}{'.00' if scale else ''}" for place in range(30) for sign in ("", "-")]
+    column = pa.chunked_array([pa.array([*map(decimal.Decimal, texts), None], kind(38, scale))])
+    findings = Findings()
+    made = column_from_arrow("a", column, findings=findings)
+    as_text = column_from_arrow("a", pa.chunked_array([pa.array([*texts, None])]))
+    assert made is not None
+    assert as_text is not None
+    assert "VML034" in [one.code for one in findings.decisions]
+    assert set(made.categories) == set(texts)
+    assert made.categories == as_text.categories
+    np.testing.assert_array_equal(made.values_N, as_text.values_N)
+    assert labels_from_arrow("a", column)[1] == labels_from_arrow("a", pa.chunked_array([texts]))[1]
+
+
+def test_decimals_with_a_fraction_stay_numbers() -> None:
+    values = [decimal.Decimal(f"{10**17}.25"), decimal.Decimal("0.50"), decimal.Decimal(2**53)]
+    made = column_from_arrow("a", pa.chunked_array([pa.array(values, pa.decimal128(38, 2))]))
+    assert made is not None
+    np.testing.assert_array_equal(made.values_N, [1e17, 0.5, 2.0**53])

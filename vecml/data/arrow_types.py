@@ -113,8 +113,11 @@ def _seconds(column: "pa.ChunkedArray", units: float) -> NDArray[np.float64]:
 def all_exact(column: "pa.ChunkedArray") -> bool:
     """Whether float64 holds each integer of the column: otherwise another one would take its place, with one digest.
 
-    Every integer up to 2**53 is one of float64's, and some of those beyond; columns of other types pass.
+    Every integer up to 2**53 is one of float64's, and some of those beyond. Decimals that are whole count as integers,
+    as a database and Arrow keep those of more than 64 bits; columns of other types pass.
     """
+    if pa.types.is_decimal(column.type):
+        return _all_exact_decimals(column)
     if not (pa.types.is_int64(column.type) or pa.types.is_uint64(column.type)):
         return True
     low, high = pc.min_max(column).as_py().values()
@@ -125,6 +128,14 @@ def all_exact(column: "pa.ChunkedArray") -> bool:
     # The type's largest values round to the first that it does not have, which cannot be cast back; 0 is none of them.
     fits_N = near_N <= np.nextafter(float(np.iinfo(whole_N.dtype).max), 0)
     return bool((np.where(fits_N, near_N, 0).astype(whole_N.dtype) == whole_N).all())
+
+
+def _all_exact_decimals(column: "pa.ChunkedArray") -> bool:
+    low, high = pc.min_max(column).as_py().values()
+    if low is None or max(-low, high) <= FLOAT64_INTEGERS:
+        return True
+    distinct = column.drop_null().unique().to_pylist()
+    return all(value != int(value) or int(float(value)) == value for value in distinct)
 
 
 def shortened_type(kind: "pa.DataType") -> str:

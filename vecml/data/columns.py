@@ -110,6 +110,8 @@ def _typed_reading(kind: "pa.DataType", missing: tuple[str, ...]) -> Reading:
 
 def written(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """Numbers, times or booleans as the text that a person would write."""
+    if pa.types.is_decimal(column.type) and not all_exact(column):
+        return column.cast(pa.large_string())  # its own digits, as in a CSV
     code_N, values = distinct_values(column)
     codes = pa.array(code_N, pa.int32(), mask=code_N == MISSING_CODE)
     return pa.chunked_array([pa.DictionaryArray.from_arrays(codes, pa.array(value_names(values), pa.string()))])

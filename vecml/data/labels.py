@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vecml.data.advice import OFFERED_BINS, Advice
-from vecml.data.arrow_types import is_numeric, is_text, plain, shortened_type
+from vecml.data.arrow_types import all_exact, is_numeric, is_text, plain, shortened_type
 from vecml.data.bins import cut
 from vecml.data.categories import category_codes
 from vecml.data.distinct import distinct_values, value_names
@@ -91,6 +91,8 @@ def _said_values(
     where they are known markers, since a row without a label is dropped. And `$5` is the name of a class, unless the
     numbers are to be cut into `bins` or are too many to be classes.
     """
+    if pa.types.is_decimal(column.type) and not bins and not all_exact(column):
+        column = column.cast(pa.large_string())
     if not is_text(column.type):
         return distinct_values(column)
     text_N, values = category_codes(column)

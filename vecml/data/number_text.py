@@ -152,12 +152,14 @@ def with_leading_zeros(texts: "pa.Array") -> "pa.Array":
 def whole_numbers_beyond_float64(texts: "pa.Array", style: NumberFormat | None = None) -> NDArray[np.intp]:
     """Places of the texts that are integers which float64 does not hold; at most the first one is named.
 
-    Where a style is given, they may have its unit and marks: `10,000,000,000,000,000,001`.
+    Where a style is given, they may have its unit and marks: `10,000,000,000,000,000,001`. `10000000000000000001.00` is
+    an integer, too.
     """
     texts = _signed(texts)
     if style is not None:
         texts = pc.replace_substring_regex(texts, BOUND, "")
         texts = texts if replace(style, bounds=False).is_plain else _plainly_written(texts, style)[1]
+    texts = pc.replace_substring_regex(texts, r"\.0*$", "")
     long = pc.and_(pc.match_substring_regex(texts, r"^[+-]?[0-9]+$"), pc.greater(pc.binary_length(texts), 15))
     for place in np.flatnonzero(long.fill_null(False).to_numpy(zero_copy_only=False)):
         whole = int(texts[int(place)].as_py())
