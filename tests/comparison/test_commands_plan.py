@@ -1,6 +1,7 @@
 """How much is measured of commands is planned by what their first starts took, with what prepares them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_the_time_that_first_starts_took_is_gone() -> None:
 def test_what_prepares_a_start_is_part_of_its_time(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     """A start of 1 ms that 6 s of preparation come before cannot be measured in a minute."""
 
-    def rehearse(arms: list[Arm], _plan: Plan) -> dict[str, Tried]:
+    def rehearse(arms: list[Arm], _plan: Plan, **_more: float) -> dict[str, Tried]:
         return {arm.name: Tried(Opened(0.0), Reading(0.001, 1, 0.001), 6.0, 0.001) for arm in arms}
 
     monkeypatch.setattr(commands, "rehearse", rehearse)
@@ -72,6 +73,18 @@ def test_what_prepares_a_start_is_part_of_its_time(monkeypatch: pytest.MonkeyPat
         plan_commands(asked("60s"), with_it, 0.0, 0.0)
     without = commands._rehearse(asked("60s"), tmp_path)  # type: ignore[arg-type]
     assert {one.seconds for one in without.values()} == {0.001}
+
+
+def test_a_slow_first_start_is_not_taken_for_what_each_of_them_takes(tmp_path: Path) -> None:
+    """Three launches of starts of 2 s do not fit into 30 s; of those that come after the first one they do."""
+    text = "test -e made || { sleep 2; touch made; }"
+    here = Commands(texts={"one": text, "two": ":"}, budget="30s", shell="sh", folders={"one": tmp_path})  # noqa: S604
+    found = commands._rehearse(here, tmp_path)
+    assert found["one"].seconds < found["one"].first_seconds / 2
+    plan = plan_commands(here, found, 0.0, 5.0).plan
+    assert plan.fewest_rounds == Plan.fewest_rounds
+    assert plan.first_call_seconds is not None
+    assert plan.first_call_seconds >= 5 * 2.0
 
 
 def test_slow_functions_are_warmed_up_by_one_call_or_refused_at_once() -> None:

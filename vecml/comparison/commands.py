@@ -23,6 +23,7 @@ from vecml.comparison.budget import (
     QUICK_SECONDS,
     Budget,
     check_budget,
+    for_first_calls,
     for_slow_calls,
     make_budget,
     seconds_of,
@@ -45,6 +46,7 @@ from vecml.progress import stage
 from vecml.warnings import warn
 
 WARM_SECONDS = 0.1
+SLOW_SECONDS = 1.0  # of a first start: from here on it matters whether later ones take as long
 LONGEST_START = 600.0  # that is waited for where the budget is no time
 
 
@@ -60,15 +62,17 @@ class StartError(SettingError):
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """A first start.
+    """A first start, or the one after it where the first was slow.
 
     Attributes:
         seconds: wall time, with what prepares it.
         cpus: CPUs that it kept busy, at least one and at most those that may be used.
+        first_seconds: wall time of the very first one, which may have compiled or fetched what later ones find.
     """
 
     seconds: float
     cpus: int
+    first_seconds: float = 0.0
 
 
 def compare_commands(
@@ -114,7 +118,7 @@ def plan_commands(
 
     Args:
         asked: the commands.
-        rehearsed: the first start of each of them.
+        rehearsed: what a start of each of them takes.
         began, now: when the budget began to run, and what time it is, by time.perf_counter.
         looks: when to stop, or None: when the budget has ended.
 
@@ -131,6 +135,7 @@ def plan_commands(
     found = dataclasses.replace(found, plan=plan, began=began)
     taken = {name: one.seconds for name, one in rehearsed.items()}
     found = for_slow_calls(found, taken, now, environment.machine_key, noun="start")
+    found = for_first_calls(found, {name: one.first_seconds for name, one in rehearsed.items()})
     return found if looks is None else _for_looks(found, looks, sum(taken.values()))
 
 
@@ -235,12 +240,15 @@ def _started(line: Line) -> dict[str, Any]:
 
 
 def _rehearse(asked: Commands, folder: Path) -> dict[str, Rehearsed]:
-    """Start each command once; raises SettingError for one that fails, with its own words."""
+    """Start each command once, and once more where that was slow: the first start alone may compile or fetch something.
+
+    Raises SettingError for one that fails, with its own words.
+    """
     longest = None if asked.budget == QUICK else seconds_of(asked.budget)
     plan = Plan(patience_seconds=longest or LONGEST_START)
     arms = [_arm(asked, name, "arm", name, folder, sample=False) for name in asked.texts]
     with stage("starting each command once"):
-        readings = rehearse(arms, plan)
+        readings = rehearse(arms, plan, again_above=SLOW_SECONDS)
     found = {}
     for name, answer in readings.items():
         if isinstance(answer, str):
@@ -250,7 +258,8 @@ def _rehearse(asked: Commands, folder: Path) -> dict[str, Rehearsed]:
         reading, whole = answer.reading, answer.whole_seconds
         busy = (reading.cpu_seconds or 0.0) / max(reading.seconds, 1e-9)
         taken = whole if asked.prepare else reading.seconds  # without it, the rest of the whole is the worker's own
-        found[name] = Rehearsed(taken, max(1, min(usable_cpus(), math.ceil(busy - 0.1))))
+        cpus = max(1, min(usable_cpus(), math.ceil(busy - 0.1)))
+        found[name] = Rehearsed(taken, cpus, max(taken, answer.first_seconds))
     return found
 
 
