@@ -5,6 +5,7 @@ function, an empty folder, and what one call is given; see `player`.
 """
 
 import base64
+import contextlib
 import ctypes
 import json
 import os
@@ -40,6 +41,7 @@ EXECUTABLE = 0o700
 WHILE_STOPPED_SECONDS = 0.05  # of CPU time: a thread on another CPU stops a little later than it is told to
 READ_BYTES = 1 << 20
 LONGEST_WORDS = 300  # of what a candidate says of itself
+LOOKS = 50  # at what it has started, until nothing new is seen
 LARGEST = 1 << 32  # bytes of a result, before it is known what the reference's have
 
 
@@ -106,6 +108,7 @@ class Contestant:
         given, result = os.memfd_create("arguments"), os.memfd_create("results")
         self._given, self._result = given, result
         requests, self._requests = os.pipe()
+        os.set_blocking(self._requests, False)  # a candidate could fill the pipe
         self._answers, answers = os.pipe()
         self._poll = select.poll()
         self._poll.register(self._answers, select.POLLIN)
@@ -175,12 +178,10 @@ class Contestant:
 
     def stop(self) -> None:
         """Let nothing of it run until `go`. Raises RefusalError for a process that it has left running."""
-        strays = [pid for pid in self._tree() if pid not in self._known]
-        for pid in (*self._own(), *strays):
+        for pid in self._own():
             _signal(pid, signal.SIGSTOP)
         self._used = self.cpu_seconds()
-        running = [pid for pid in strays if _state(pid) not in ("Z", "X", "")]
-        if running:
+        if self._leaves_running():
             raise RefusalError("work-left-to-a-process", "a process that it started still ran when its call had ended")
 
     def go(self) -> None:
@@ -248,6 +249,24 @@ class Contestant:
             return tree.descendants(self._child.pid)
         return [self._child.pid, *(pid for pid in tree.descendants(os.getpid()) if pid != self._child.pid)]
 
+    def _leaves_running(self) -> bool:
+        """Stop everything else that it has started, and say whether any of it had not ended.
+
+        A process that starts the next one and ends at once is gone before it is stopped, so what is there is looked at
+        until it is twice the same.
+        """
+        before: set[int] | None = None
+        for _ in range(LOOKS):
+            strays = {pid for pid in self._tree() if pid not in self._known}
+            for pid in strays:
+                _signal(pid, signal.SIGSTOP)
+            if not all(map(_has_ended, strays)):
+                return True
+            if strays == before:
+                return False
+            before = strays
+        return True
+
     def _own(self) -> list[int]:
         return [pid for pid in self._tree() if pid in self._known]
 
@@ -263,6 +282,8 @@ class Contestant:
         """Send a request and wait for the answer; the sizes of the result's text and memory."""
         try:
             os.write(self._requests, REQUEST.pack(operation, text, memory))
+        except BlockingIOError:
+            raise RefusalError("no-answer", "it filled the pipe of requests itself") from None
         except BrokenPipeError:
             raise RefusalError("its-process-ended", self._last_words()) from None
         return self._answer(seconds)
@@ -320,6 +341,11 @@ def _signal(pid: int, number: int) -> None:
         return
 
 
-def _state(pid: int) -> str:
-    """The letter of a process's state in /proc; empty where it has ended."""
-    return (read_text(ROOT / f"proc/{pid}/stat") or "").rpartition(")")[2].strip()[:1]
+def _has_ended(pid: int) -> bool:
+    """Whether a process has ended: it is gone, or nobody has asked how it ended, and none of its threads goes on."""
+    state = (read_text(ROOT / f"proc/{pid}/stat") or "").rpartition(")")[2].strip()[:1]
+    if state not in ("Z", "X", ""):
+        return False
+    with contextlib.suppress(OSError):
+        return len(list((ROOT / f"proc/{pid}/task").iterdir())) <= 1
+    return True

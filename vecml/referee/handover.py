@@ -5,6 +5,7 @@ does not fit is refused. This file needs NumPy alone; the candidate's process re
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,13 @@ KINDS = "biufcSUmM"  # of dtypes that are plain memory
 ALIGNED = 64
 DEEPEST = 50
 LONGEST_TEXT = 1 << 26  # bytes of the text
+MOST_OF_NOTHING = 1 << 20  # values of an array whose values have no bytes, which NumPy gives some of its own
+ALIKE = 16  # keys of a dict that may have one hash: more of them take the square of their number to read
 # What reading a text that somebody made up raises; NumPy reads the name of a dtype as Python in part.
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, SyntaxError, TypeError, ValueError)
+UNREADABLE = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError),
+    *(RecursionError, SyntaxError, TypeError, ValueError),
+)
 
 Plain = Any  # None, bool, int, float, complex, str, bytes, arrays, numbers of NumPy's, and tuples, lists, dicts of them
 
@@ -134,7 +140,10 @@ def _value(said: Any, memory: Any, depth: int) -> Any:
         case "l":
             return [_value(one, memory, depth + 1) for one in content]
         case "d":
-            return {_value(key, memory, depth + 1): _value(one, memory, depth + 1) for key, one in content}
+            keys = [_value(key, memory, depth + 1) for key, _ in content]
+            if any(times > ALIKE for times in Counter(map(hash, keys)).values()):
+                raise HandoverError("it has a dict with many keys of one hash")
+            return dict(zip(keys, (_value(one, memory, depth + 1) for _, one in content), strict=True))
     raise HandoverError("it cannot be read")
 
 
@@ -144,6 +153,8 @@ def _read_array(content: list[Any], memory: Any) -> NDArray[Any]:
         raise HandoverError(f"an array of {kind} is not plain memory")
     shape = tuple(_whole(length) for length in content[1])
     number = int(np.prod(shape, dtype=object)) if shape else 1
+    if number > MOST_OF_NOTHING and not kind.itemsize:
+        raise HandoverError("it has an array of many values without bytes")
     if not number or not kind.itemsize:
         return np.empty(shape, kind)
     return np.frombuffer(memory, kind, number, _whole(content[2])).reshape(shape)

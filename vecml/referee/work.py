@@ -6,7 +6,6 @@ held against the reference's. Reference, its copy and candidate go exactly this 
 """
 
 import base64
-import shutil
 import tempfile
 import time
 from collections import deque
@@ -24,6 +23,7 @@ from vecml.referee import judging
 from vecml.referee.confine import keep_others_out
 from vecml.referee.contestant import Contestant, Source, read
 from vecml.referee.drawing import Inputs, Size, Task
+from vecml.referee.folder import left_bytes, remove
 from vecml.referee.handover import Plain, pack
 from vecml.referee.refusals import RefusalError, SpecError
 
@@ -147,7 +147,7 @@ class RefereeWork(Work):
         if self._contestant is not None:
             self._contestant.close()
             self._contestant = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove(self._folder)
 
     def _check(self) -> None:
         """Hold the results of the last call against the reference's, once."""
@@ -243,8 +243,7 @@ class RefereeWork(Work):
         return judging.wrong(self._inputs.expected(task), found, self._asked["rtol"]) is None
 
     def _look_at_files(self) -> None:
-        home = self._folder / "candidate" / "home"
-        left = sum(path.lstat().st_size for path in home.rglob("*") if path.is_file())
+        left = left_bytes(self._folder / "candidate" / "home")
         if left > MOST_LEFT_BYTES:
             raise RefusalError("left-files", f"{left:,} bytes lie in its folder after its calls")
         if (printed := self.contestant.printed_bytes()) > MOST_PRINTED_BYTES:
