@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from vecml.optimize.agreement import difference, largest, largest_error
 
@@ -61,3 +62,20 @@ def test_a_member_of_a_set_counts_for_one_of_the_other() -> None:
 def test_a_large_set_takes_no_square_of_its_size() -> None:
     """A square of 20,000 would take minutes, and this a second."""
     assert difference({Held(one) for one in range(20_000)}, {Held(one) for one in range(20_000)}, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (torch.tensor([1.0, 2.0]), None),
+        (torch.tensor([1.0, 2.0 + 1e-7]), None),
+        (torch.tensor([1.0, 3.0]), "1 of 2 values differ, the first at [1]: 3.0 instead of 2.0"),
+        (torch.tensor([[1.0, 2.0]]), "its result has the shape (1, 2), the original's (2,)"),
+        (torch.tensor([1.0, 2.0], dtype=torch.float64), "its result is float64, the original's float32"),
+        (torch.tensor([1.0, 2.0], requires_grad=True), "its result is float32 with a gradient, the original's float32"),
+        (np.array([1.0, 2.0], np.float32), "its result is a ndarray, the original's a Tensor"),
+    ],
+)
+def test_tensors_are_compared_by_their_values(other: Any, said: str | None) -> None:
+    assert difference(torch.tensor([1.0, 2.0]), other, 1e-6) == said
+    assert largest_error([torch.tensor([1.0, 2.0])], [torch.tensor([1.0, 4.0])]) == 1.0

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml.data.tensors import is_tensor, plain_array
+from vecml.errors import DataError
+
 FLOOR = 1e-3  # of the bound, times the largest value: what counts beside a value near 0, where digits cancel
 ROUNDINGS = 64  # so many roundings are no difference, nor beside the largest value, however wide the bound is
 TABLES = ("pandas", "polars", "pyarrow")
@@ -23,8 +26,9 @@ def difference(expected: Any, found: Any, rtol: float, scale: float = 0.0) -> st
     """Say how `found` differs from `expected`; None if it does not.
 
     Args:
-        expected, found: arrays, numbers, text, None, random generators, or tuples, lists, dicts and objects of them. An
-            array's dtype counts, a number's kind (whole, floating, complex) does, an object's attributes do.
+        expected, found: arrays, tensors, numbers, text, None, random generators, or tuples, lists, dicts and objects
+            of them. An array's dtype counts, a number's kind (whole, floating, complex) does, and so do an object's
+            attributes.
         rtol: the largest relative difference between floating values; 0: they are equal, or both NaN.
         scale: the largest absolute input; values far smaller than it or the largest result may be rounding errors.
     """
@@ -84,6 +88,11 @@ def largest(values: Any) -> float:
 def _difference(expected: Any, found: Any, rtol: float, scale: float, seen: Seen) -> str | None:
     if isinstance(expected, np.ndarray) or isinstance(found, np.ndarray):
         return _arrays(expected, found, rtol, scale, seen)
+    arrays = _of_tensor(expected), _of_tensor(found)
+    if arrays[0] is not None and arrays[1] is not None:
+        if (expected.dtype, expected.requires_grad) == (found.dtype, found.requires_grad):
+            return _arrays(*arrays, rtol, scale, seen)
+        return f"its result is {_kind(found)}, the original's {_kind(expected)}"
     if _is_number(expected) and _is_number(found):
         one, other = np.asarray(expected), np.asarray(found)
         if one.dtype.kind.replace("u", "i") != other.dtype.kind.replace("u", "i"):
@@ -250,6 +259,8 @@ def _random_state(value: Any) -> Any:
 def _leaves(value: Any, seen: set[int] | None = None) -> list[NDArray[Any]]:
     if isinstance(value, np.ndarray):
         return [value]
+    if (array := _of_tensor(value)) is not None:
+        return [array]
     if _is_number(value):
         return [np.asarray(value)]
     seen = set() if seen is None else seen
@@ -281,6 +292,20 @@ def _arrays(expected: Any, found: Any, rtol: float, scale: float, seen: Seen) ->
     return _values(expected, found, rtol, scale)
 
 
+def _of_tensor(value: Any) -> NDArray[Any] | None:
+    """The values of a tensor of torch; None for anything else, and for one that has no plain values."""
+    if not is_tensor(value):
+        return None
+    with contextlib.suppress(DataError):
+        return plain_array(value.to_dense() if value.is_sparse or value.is_sparse_csr else value, "x")
+    return None
+
+
+def _kind(tensor: Any) -> str:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return f"{kind} with a gradient" if tensor.requires_grad else kind
+
+
 def _values(expected: NDArray[Any], found: NDArray[Any], rtol: float, scale: float) -> str | None:
     if expected.dtype.kind in "fc" or found.dtype.kind in "fc":
         kinds = [array.dtype for array in (expected, found) if array.dtype.kind in "fc"]
@@ -304,5 +329,5 @@ def _values(expected: NDArray[Any], found: NDArray[Any], rtol: float, scale: flo
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -129,7 +129,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 def _like(value: list[Any]) -> NDArray[Any] | None:
     try:
         array = np.asarray(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RuntimeError):  # a tensor with a gradient raises the last
         return None
     return array if array.dtype.kind in "fciub" else None
 

@@ -257,6 +257,8 @@ def _argument(name: str, value: Any) -> Argument:
             array = np.asarray(value)
         except ValueError:
             return Argument(name, "list of lists of unlike lengths")
+        except (TypeError, RuntimeError):  # objects with a protocol that refuses: tensors in bfloat16, with gradients
+            return Argument(name, "list of objects")
         if array.dtype.kind in "fciub":
             return Argument(name, "list", str(array.dtype), array.shape)
     return Argument(name, type(value).__name__)
