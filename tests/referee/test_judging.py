@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vecml.referee.judging import is_lower_dtype, lower_precision, wrong
+from vecml.referee.judging import few_values, is_lower_dtype, lower_precision, wrong
 
 RANDOM = np.random.default_rng(5)
 EXACT = np.cumsum(RANDOM.normal(size=5_000)) + 7
@@ -67,3 +67,31 @@ def test_a_lower_dtype_is_told_as_such() -> None:
     assert is_lower_dtype(EXACT, EXACT) is None
     assert wrong(EXACT, EXACT.astype(np.float32), 1e-3) == said
     assert wrong(EXACT, EXACT.astype(">f8"), 1e-3) is not None
+
+
+def test_a_list_of_numbers_is_held_to_the_kind_of_each() -> None:
+    """One of float16 once widened the tolerance for whole numbers to 6 in 100."""
+    assert wrong([1000, 2001], [np.float16(1000), np.float16(2001)], 1e-9) is not None
+    assert wrong([True, False], [1.0, 0.0], 1e-9) is not None
+    assert wrong((1, [2, 3.5]), (1, [2.0, 3.5]), 1e-9) is not None
+    assert wrong([1, 2.5, True], [np.int64(1), np.float64(2.5), np.True_], 1e-9) is None
+
+
+def test_a_number_of_a_lower_dtype_is_seen_behind_a_list_of_other_types() -> None:
+    expected = ([1.0, 2.0], np.float64(3.3))
+    assert is_lower_dtype(expected, ([1.0, np.float64(2.0)], np.float16(3.3))) is not None
+
+
+def test_a_list_of_numpys_numbers_has_a_precision() -> None:
+    values = np.random.default_rng(1).normal(size=30)
+    found = [np.float64(value) for value in values.astype(np.float32).astype(np.float64)]
+    assert lower_precision(values.tolist(), found, "same") is not None
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "complex128"])
+def test_parts_of_few_values_each_are_collected(dtype: str) -> None:
+    values = np.random.default_rng(1).normal(size=30).astype(dtype)
+    parts = values[:10], values[10:15], values[15]
+    few = list(few_values(parts, parts))
+    assert len({part for part, _, _ in few}) == (2 if dtype == "complex128" else 3)  # ten of them are twenty values
+    assert all(one.dtype.kind == "f" for _, one, _ in few)

@@ -97,3 +97,16 @@ def solve(x, share):
 """
     said = play(fill, tmp_path, calls=2)
     assert name_of(said) in ("no-answer", "answers-early", "raised", "its-process-ended"), said
+
+
+@pytest.mark.long
+def test_the_precision_of_parts_with_few_values_is_told_from_many_calls(tmp_path: Path) -> None:
+    text = "import numpy as np\ndef make_inputs(random, size):\n    return random.normal(size=size), 0.25\n"
+    reference = f"{text}def solve(x, share):\n    return x[:10] * share, x[10:20] / share\n"
+    candidate = """
+    import numpy as np
+    def solve(x, share):
+        return tuple(one.astype(np.float32).astype(float) for one in (x[:10] * share, x[10:20] / share))
+    """
+    said = play(candidate, tmp_path, reference_text=reference, rtol=1e-3)
+    assert name_of(said) == "lower-precision", said

@@ -95,3 +95,46 @@ def test_the_candidate_is_a_file_of_its_own(folder: Path) -> None:
     ]:
         with pytest.raises(SettingError, match=words):
             candidate_of(text, folder, spec)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"{TEXT}x = {'[' * 20_000}{']' * 20_000}", "recursion"),
+        (f"{TEXT}candidate = 5", "candidate = 5"),
+        (f'{TEXT}files = ["a\\u0000"]', "null byte"),
+        (f"{TEXT}sizes = [{'9' * 30}]", "sizes"),
+        (f"{TEXT}at_least = 0x{'f' * 4_000}", "thousands of digits"),
+        (TEXT.replace('"reference.py:solve', '"../reference.py:solve'), "not below"),
+        ('command = "./a\\u0000"\ninputs = "reference.py:make_inputs"\n', "byte of zero"),
+    ],
+)
+def test_a_hostile_spec_is_refused_in_one_line(text: str, words: str, folder: Path) -> None:
+    with pytest.raises(SettingError, match=words):
+        read_spec(write(folder, text))
+
+
+def test_a_word_longer_than_a_name_is_no_file(folder: Path) -> None:
+    text = f'command = "./{"a" * 5_000}"\ninputs = "reference.py:make_inputs"\n'
+    assert list(read_spec(write(folder, text)).files) == ["reference.py", "_command.py"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"# coding: latin-1\nname = '\xe9'\ndef solve(x): return x\n", "not UTF-8"),
+        (b"def solve(x): return x\ny = " + b"+".join([b"1"] * 100_000), "nested too deeply"),
+        (b"def solve(x): return x\ny = " + b"-" * 100_000 + b"1", "nested too deeply"),
+    ],
+)
+def test_a_hostile_file_is_refused_in_one_line(content: bytes, words: str, folder: Path) -> None:
+    (folder / "hostile.py").write_bytes(content)
+    with pytest.raises(SettingError, match=words):
+        candidate_of("hostile.py:solve", folder, read_spec(write(folder, TEXT)))
+
+
+@pytest.mark.parametrize("name", ["a\0.py", "~nobody-of-this-name/a.py", "\ud800.py", "loop.py"])
+def test_a_name_that_no_file_has_is_refused_in_one_line(name: str, folder: Path) -> None:
+    (folder / "loop.py").symlink_to("loop.py")
+    with pytest.raises(SettingError, match="candidate"):
+        candidate_of(f"{name}:solve", folder, read_spec(write(folder, TEXT)))

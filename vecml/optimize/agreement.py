@@ -317,6 +317,8 @@ def _values(expected: NDArray[Any], found: NDArray[Any], rtol: float, scale: flo
         same = np.isclose(found, expected, bound, min(FLOOR * bound, ROUNDINGS * rounding) * size, equal_nan=True)
     else:
         same = np.asarray(expected == found)
+        if expected.dtype.kind in "mM" and found.dtype.kind == expected.dtype.kind:
+            same = same | (np.isnat(expected) & np.isnat(found))
     different = int(same.size - np.count_nonzero(same))
     if not different:
         return None

@@ -5,6 +5,7 @@ the command, in the same confinement, and the clock is the referee's.
 """
 
 import base64
+import contextlib
 import io
 import shlex
 import subprocess
@@ -49,6 +50,8 @@ def words_of(command: str, told: str) -> list[str]:
         words = shlex.split(command)
     except ValueError as error:
         raise SettingError(f"{told}: {command}: {error}", "close the quote") from None
+    if "\0" in command:
+        raise SettingError(f"{told}: no word of a command has a byte of zero", "leave it out")
     if not words:
         raise SettingError(f"{told} is empty", "name a program, for example './fast'")
     return words
@@ -59,8 +62,11 @@ def named_files(command: str, folder: Path, told: str) -> list[str]:
     found = []
     for word in words_of(command, told):
         path = Path(word)
-        if not path.is_absolute() and ".." not in path.parts and (folder / path).is_file():
-            found.append(path.as_posix())
+        if path.is_absolute() or ".." in path.parts:
+            continue
+        with contextlib.suppress(OSError):  # a word may be longer than any name
+            if (folder / path).is_file():
+                found.append(path.as_posix())
     return found
 
 

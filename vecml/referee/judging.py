@@ -17,13 +17,17 @@ LARGEST_ERROR = {"float64": 2.0**-30, "float32": 2.0**-17, "float16": 2.0**-8}
 SHARE, SMALL = 0.1, 1e-3  # of values that may be off by more, and of the usual size below which values count as it
 LOWER = {"float64": ("float32", "bfloat16", "float16"), "float32": ("bfloat16", "float16"), "float16": ()}
 DIGITS = {"float32": 24, "bfloat16": 8, "float16": 11}  # of a value, in binary
+FLOATING = (float, complex, np.inexact)
+NUMBER = (int, float, complex, np.number, np.bool_)
 PRECISIONS = ("same", "float32", "float16", "any")
 
 
 def wrong(expected: Plain, found: Plain, rtol: float) -> str | None:
     """Say how a result differs from the reference's; None if it does not. `rtol` is as in `difference`."""
     said = difference(expected, found, rtol)
-    return None if said is None else said.replace("the original's", "the reference's")
+    if said is None:
+        return _other_kind(expected, found)
+    return said.replace("the original's", "the reference's")
 
 
 def lower_precision(expected: Plain, found: Plain, asked: str) -> str | None:
@@ -35,14 +39,13 @@ def lower_precision(expected: Plain, found: Plain, asked: str) -> str | None:
     """
     if asked == "any":
         return None
-    pairs = zip(_floats(expected), _floats(found), strict=False)
-    reasons = (_lower(one, other, asked) for one, other in pairs if one.shape == other.shape)
+    reasons = (_lower(one, other, asked) for one, other in _pairs(expected, found) if one.shape == other.shape)
     return next((reason for reason in reasons if reason is not None), None)
 
 
 def is_lower_dtype(expected: Plain, found: Plain) -> str | None:
     """Say that a result's dtype has fewer digits than the reference's; None if not."""
-    for one, other in zip(_floats(expected), _floats(found), strict=False):
+    for one, other in _pairs(expected, found):
         if one.dtype.kind == other.dtype.kind and other.dtype.itemsize < one.dtype.itemsize:
             return f"its result is {other.dtype}, the reference's {one.dtype}"
     return None
@@ -81,28 +84,68 @@ def _real(array: NDArray[Any]) -> NDArray[Any]:
     return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
 
 
-def _floats(value: Any) -> Iterator[NDArray[Any]]:
-    if isinstance(value, np.ndarray | np.generic | float | complex):
-        array = np.asarray(value)
-        if array.dtype.kind in "fc":
-            yield array
-    elif isinstance(value, tuple | list):
-        if value and all(type(part) is float for part in value):
-            yield np.asarray(value)
-        else:
-            for part in value:
-                yield from _floats(part)
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _floats(part)
+def _pairs(expected: Any, found: Any) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Give the floating-point parts of a result with what is found in their place; a list of numbers is one part."""
+    if isinstance(expected, tuple | list) and isinstance(found, tuple | list):
+        if _are_numbers(expected) and _are_numbers(found):
+            both = [(one, other) for one, other in zip(expected, found, strict=False) if isinstance(one, FLOATING)]
+            if both:
+                yield np.asarray([one for one, _ in both]), np.asarray([other for _, other in both])
+            return
+        for one, other in zip(expected, found, strict=False):
+            yield from _pairs(one, other)
+    elif isinstance(expected, dict) and isinstance(found, dict):
+        for one, other in zip(expected.values(), found.values(), strict=False):
+            yield from _pairs(one, other)
+    elif isinstance(expected, (np.ndarray, *NUMBER)) and isinstance(found, (np.ndarray, *NUMBER)):
+        one = np.asarray(expected)
+        if one.dtype.kind in "fc":
+            yield one, np.asarray(found)
 
 
-def few_values(value: Plain) -> NDArray[np.float64] | None:
-    """Give the values of a result that has floating-point ones, but too few to tell a precision; else None."""
-    arrays = [array.ravel() for array in _floats(value)]
-    if not arrays or any(array.dtype != np.float64 for array in arrays) or sum(map(len, arrays)) >= FEWEST:
+def _other_kind(expected: Any, found: Any) -> str | None:
+    """Say that a list of numbers has another kind of number (truth, whole, floating, complex) in a place; None if not.
+
+    Both have the same structure. Alone a number of another kind differs, in a list it is compared as an array's value.
+    """
+    if isinstance(expected, dict):
+        return _first(_other_kind(one, other) for one, other in zip(expected.values(), found.values(), strict=True))
+    if not isinstance(expected, tuple | list):
         return None
-    return np.concatenate(arrays)
+    if not (_are_numbers(expected) and _are_numbers(found)):
+        return _first(_other_kind(one, other) for one, other in zip(expected, found, strict=True))
+    if len(types := {*map(type, expected), *map(type, found)}) <= 1 or types <= {float, np.float64}:
+        return None
+    for number, (one, other) in enumerate(zip(expected, found, strict=True)):
+        if _kind(one) != _kind(other):
+            return f"part {number} of the result is a {type(other).__name__}, the reference's a {type(one).__name__}"
+    return None
+
+
+def _first(reasons: Iterator[str | None]) -> str | None:
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return bool(values) and all(isinstance(value, NUMBER) for value in values)
+
+
+def _kind(number: Any) -> str:
+    return (
+        "i"
+        if isinstance(number, int) and not isinstance(number, bool)
+        else np.asarray(number).dtype.kind.replace("u", "i")
+    )
+
+
+def few_values(expected: Plain, found: Plain) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
+    """Give the floating-point parts of a result that have too few values to tell a precision, and what was found.
+
+    The text says which part it is, so that those of several calls can be put together.
+    """
+    for number, (one, other) in enumerate(_pairs(expected, found)):
+        if one.shape == other.shape and _real(one).size < FEWEST and one.dtype.kind == other.dtype.kind:
+            yield f"{number} {one.dtype}", _real(one), _real(other)
 
 
 def is_earlier(found: Plain, earlier: Sequence[Plain], rtol: float) -> bool:

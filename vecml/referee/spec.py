@@ -12,6 +12,7 @@ from typing import Any
 
 from vecml.comparison.budget import check_budget
 from vecml.errors import SettingError
+from vecml.foreign_text import is_text
 from vecml.referee.commands import FILE, FUNCTION, command_source, named_files, revision_source, wrapped
 from vecml.referee.contestant import Source
 from vecml.referee.judging import PRECISIONS
@@ -31,6 +32,7 @@ KEYS = (
     "candidate",
 )
 BUDGET = "60s"
+LARGEST_SIZE = 1 << 48
 EXAMPLE = 'for example reference = "reference.py:solve"'
 
 
@@ -89,7 +91,7 @@ def read_spec(path: Path, budget: str | None = None) -> Spec:
     text = _content(path, str(path))
     try:
         said = tomllib.loads(text.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingError(f"{path}: {error}", "it must be TOML, see docs/referee.md") from None
     if unknown := [key for key in said if key not in KEYS]:
         raise SettingError(f"{path}: {unknown[0]}: no such key", f"choose from {', '.join(KEYS)}")
@@ -104,6 +106,8 @@ def read_spec(path: Path, budget: str | None = None) -> Spec:
     command = said.get("command")
     functions = [said[key] for key in needed if key != "command"]
     names = [*(function_in(one, path)[0] for one in functions), *_files(said, path)]
+    for name in names:
+        _check_below(name, path)
     names += [] if command is None else named_files(command, path.parent, f"{path}: command")
     files = {name: _content(path.parent / name, f"{path}: {name}") for name in sorted(set(names))}
     for one in functions:
@@ -112,6 +116,9 @@ def read_spec(path: Path, budget: str | None = None) -> Spec:
     found = digest(text, files)
     if command is not None:
         files[FILE] = wrapped(command, f"{path}: command").encode()
+    candidate = said.get("candidate")
+    if not isinstance(candidate, str | None):
+        raise SettingError(f"{path}: candidate = {_shown(candidate)}", 'for example candidate = "fast.py:solve"')
     spec = Spec(
         path=path,
         digest=found,
@@ -125,7 +132,7 @@ def read_spec(path: Path, budget: str | None = None) -> Spec:
         precision=str(said.get("precision", Spec.precision)),
         at_least=_number(said, "at_least", Spec.at_least, path, at_most=1e6),
         budget=str(budget or said.get("budget", BUDGET)),
-        candidate=said.get("candidate"),
+        candidate=candidate,
     )
     if spec.precision not in PRECISIONS:
         raise SettingError(f"{path}: precision = {spec.precision!r}", f"choose from {', '.join(PRECISIONS)}")
@@ -145,6 +152,8 @@ def candidate_of(text: str, folder: Path, spec: Spec, revision: str | None = Non
     Raises SettingError for another form, a file that is not there or is one of the spec's, a missing function, and a
     revision that is unknown.
     """
+    if "\0" in text or not is_text(text):
+        raise SettingError(f"candidate {text}: no file has this name", "for example fast.py:solve")
     if spec.command is not None and revision is not None:
         return revision_source(text, folder, revision)
     if spec.command is not None:
@@ -152,8 +161,12 @@ def candidate_of(text: str, folder: Path, spec: Spec, revision: str | None = Non
     if revision is not None:
         return _at_revision(text, folder, revision)
     name, qualified = function_in(text, None)
-    path = folder / Path(name).expanduser()
-    if any(path.resolve() == (spec.path.parent / one).resolve() for one in spec.files):
+    try:
+        path = folder / Path(name).expanduser()
+        is_own = any(path.resolve() == (spec.path.parent / one).resolve() for one in spec.files)
+    except (OSError, RuntimeError) as error:  # of a link to itself, and of a home that nobody has
+        raise SettingError(f"candidate {text}: {error}", "name a file that is there") from None
+    if is_own:
         hint = "move the candidate into a file of its own"
         raise SettingError(f"candidate {text}: {path.name} is one of the spec's own files", hint)
     content = _content(path, f"candidate {text}")
@@ -200,7 +213,12 @@ def function_in(text: str, spec: Path | None) -> tuple[str, str]:
 def check_defined(content: bytes, file: str, qualified: str) -> None:
     """Raise SettingError where a file is no Python, or gives no such name at its top level."""
     try:
+        content.decode()
         tree = ast.parse(content)
+    except UnicodeDecodeError:
+        raise SettingError(f"{file} is not UTF-8", "save it as UTF-8") from None
+    except (MemoryError, RecursionError):
+        raise SettingError(f"{file} is nested too deeply to be read", "it must be Python that imports") from None
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise SettingError(f"{file}{line}: {error}", "it must be Python that imports") from None
@@ -216,28 +234,41 @@ def check_defined(content: bytes, file: str, qualified: str) -> None:
 def _content(path: Path, told: str) -> bytes:
     try:
         return read_regular(path)
-    except OSError as error:
-        raise SettingError(f"{told}: {error.strerror or error}", "name a file that is there") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a byte that no name has
+        said = error.strerror if isinstance(error, OSError) else None
+        raise SettingError(f"{told}: {said or error}", "name a file that is there") from None
 
 
 def _files(said: Mapping[str, Any], path: Path) -> list[str]:
     found = said.get("files", [])
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise SettingError(f"{path}: files is a list of names", 'for example files = ["table.npy"]')
-    for one in found:
-        if Path(one).is_absolute() or ".." in Path(one).parts:
-            raise SettingError(f"{path}: files: {one} is not below the spec's folder", "put it there")
     return list(found)
+
+
+def _check_below(name: str, path: Path) -> None:
+    """Raise SettingError for a file that is not below the spec's folder: its copy would be written there, too."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise SettingError(f"{path}: {name} is not below the spec's folder", "put it there")
 
 
 def _sizes(found: Any, path: Path) -> tuple[int | tuple[int, int], ...]:
     sizes: list[int | tuple[int, int]] = []
     for one in found if isinstance(found, list) else [None]:
         low, high = one if isinstance(one, list) and len(one) == 2 else (one, one)
-        if not (type(low) is int and type(high) is int and 0 < low <= high):
-            raise SettingError(f"{path}: sizes = {found}", "for example sizes = [1000, [20000, 40000]]")
+        if not (type(low) is int and type(high) is int and 0 < low <= high <= LARGEST_SIZE):
+            raise SettingError(f"{path}: sizes = {_shown(found)}", "for example sizes = [1000, [20000, 40000]]")
         sizes.append(low if low == high else (low, high))
     return tuple(sizes)
+
+
+def _shown(value: Any) -> str:
+    """A value of the spec as it stands there, as far as it is short."""
+    try:
+        text = repr(value)
+    except ValueError:  # of a whole number with thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _switch(said: Mapping[str, Any], key: str, path: Path) -> bool:
@@ -250,5 +281,7 @@ def _switch(said: Mapping[str, Any], key: str, path: Path) -> bool:
 def _number(said: Mapping[str, Any], key: str, default: float, path: Path, at_most: float) -> float:
     value = said.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= at_most:
-        raise SettingError(f"{path}: {key} = {value!r}", f"a number from 0 to {at_most:g}, for example {default:g}")
+        raise SettingError(
+            f"{path}: {key} = {_shown(value)}", f"a number from 0 to {at_most:g}, for example {default:g}"
+        )
     return float(value)

@@ -8,7 +8,7 @@ held against the reference's. Reference, its copy and candidate go exactly this 
 import base64
 import tempfile
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class RefereeWork(Work):
         self._tasks: list[Task] = []
         self._answers: list[tuple[bytes, bytearray]] = []
         self._earlier: deque[Plain] = deque(maxlen=KEPT)
-        self._few: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+        self._few: defaultdict[str, list[list[NDArray[Any]]]] = defaultdict(list)
         self._contestant: Contestant | None = None
         self._checked = self._probed = 0
 
@@ -201,15 +201,15 @@ class RefereeWork(Work):
 
     def _lower_of_few(self, expected: Plain, found: Plain) -> str | None:
         """Collect the results of few values over the calls, and tell a lower precision from all of them together."""
-        one, other = judging.few_values(expected), judging.few_values(found)
-        if one is None or other is None or one.shape != other.shape:
-            return None
-        self._few.append((one, other))
-        if sum(len(values) for values, _ in self._few) < COLLECTED:
-            return None
-        ours, theirs = (np.concatenate(values) for values in zip(*self._few, strict=True))
-        self._few.clear()
-        return judging.lower_precision(ours, theirs, self._asked["precision"])
+        for part, *values in judging.few_values(expected, found):
+            collected = self._few[part]
+            collected.append(values)
+            if sum(len(one) for one, _ in collected) < COLLECTED:
+                continue
+            ours, theirs = (np.concatenate(both) for both in zip(*self._few.pop(part), strict=True))
+            if (lower := judging.lower_precision(ours, theirs, self._asked["precision"])) is not None:
+                return lower
+        return None
 
     def _read(self, answer: tuple[bytes, bytearray]) -> Plain:
         try:
