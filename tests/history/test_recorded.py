@@ -47,6 +47,9 @@ def test_a_baseline_of_a_disturbed_sitting_does_not_count() -> None:
     made = [recorded(), recorded(0, 2e6, "halide", **disturbed), recorded(1), recorded(1, 2e6, "halide")]
     assert [one.invalid for one in without_disturbed_baselines(made)] == [disturbed["reason"]] * 2 + [None, None]
     wrong = recorded(0, 2e6, "halide", verdict="invalid", reason="its labels are wrong")
+    failed = recorded(0, None, "openvino", verdict="invalid", reason="it gave other labels than the reference")
+    assert without_disturbed_baselines([*made[:2], failed])[0].invalid == disturbed["reason"]
+    assert without_disturbed_baselines([made[0], failed])[0].invalid is None
     wider = recorded(0, 2e6, "halide", setting={"threads": "4"}, **disturbed)
     for other in (wrong, wider):
         assert without_disturbed_baselines([recorded(), other])[0].invalid is None

@@ -23,7 +23,7 @@ from tests.model.own_modules import (
     Shifted,
     Softmaxed,
 )
-from vecml.errors import SettingError, TrainingError
+from vecml.errors import DataError, SettingError, TrainingError
 from vecml.model.own_module import model_from
 from vecml.model.store import Classifier, load, save
 from vecml.model.train import train
@@ -70,6 +70,23 @@ def test_a_wrapper_is_what_it_runs(wrapper: str, make: Callable[[], nn.Module]) 
     assert any(
         type(part).__name__ in ("OptimizedModule", "DataParallel", "AveragedModel") for part in wrapped.modules()
     )
+
+
+@pytest.mark.parametrize("make", [chain, own])
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        lambda module: torch.compile(torch.compile(module)),
+        lambda module: torch.compile(nn.DataParallel(torch.compile(module))),
+        lambda module: torch.compile(module.forward),
+        lambda module: module.forward,
+        lambda module: module.__call__,
+    ],
+    ids=["compiled twice", "a compiled part", "a compiled forward", "its forward", "its call"],
+)
+def test_a_function_of_a_module_is_that_module(wrapper: Callable[[nn.Module], Any], make: Callable[[], Any]) -> None:
+    expected_N = make()(torch.from_numpy(X)).argmax(1).numpy()
+    np.testing.assert_array_equal(vecml.predict(wrapper(make()), X, threads=1), expected_N)
 
 
 def test_a_class_with_a_compiled_part_is_trained_saved_and_loaded(tmp_path: Path) -> None:
@@ -262,3 +279,22 @@ def test_it_is_told_before_a_training_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("last", [nn.LogSoftmax(1), nn.Sigmoid(), nn.ReLU()])
 def test_other_ends_are_no_softmax(last: nn.Module) -> None:
     assert vecml.predict(nn.Sequential(chain(), last), X, threads=1).shape == (40,)  # a warning is an error here
+
+
+class ByIndex(nn.Module):
+    """Looks rows of a table up by the first feature, by an indexing of its own."""
+
+    def __init__(self, n_features: int = 3, n_classes: int = 2) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.eye(5)[:, :n_classes])
+
+    def forward(self, x_NF: torch.Tensor) -> torch.Tensor:
+        logits_NC: torch.Tensor = self.table[x_NF[:, 0].long()]
+        return logits_NC
+
+
+def test_a_module_that_fails_on_some_rows_is_named() -> None:
+    with pytest.raises(DataError) as caught:
+        vecml.predict(ByIndex(), np.array([[0, 1, 2], [9, 4, 0]], np.float32), threads=1)
+    assert caught.value.message.startswith(f"module {__name__}:ByIndex fails on these rows: IndexError: index 9 is out")
+    assert vecml.predict(ByIndex(), np.array([[0, 1, 2], [1, 4, 0]], np.float32), threads=1).tolist() == [0, 1]

@@ -27,7 +27,7 @@ from vecml.engines.onnx_graph import operator_of
 from vecml.engines.torch_blocks import OnDevice, division
 from vecml.engines.torch_threads import one_torch_thread
 from vecml.engines.weights import Linear, label_layers, logit_layers
-from vecml.errors import EngineUnavailableError
+from vecml.errors import DataError, EngineUnavailableError, VecmlError, one_line
 from vecml.model.network import AnyModel
 
 UNROLLED = 16  # classes up to which comparing them one after the other compiles quickly
@@ -50,6 +50,7 @@ class ModuleLoaded(OnDevice):
         """
         super().__init__(model, setting)
         self._name = str(model.architecture)
+        self._is_chain = model.chain is not None
         # what the modules take: a module of the user's own rows, a chain what it is handed
         self._takes: Layout = "rows" if model.chain is None else setting.layout
         self._logits_module, labels_module = _modules(model, setting.layout, self._dtype, self._device)
@@ -114,7 +115,17 @@ class ModuleLoaded(OnDevice):
             self._blocks.run(n_rows, work, begin=lambda: torch.set_num_threads(1))
 
         with one_torch_thread():
-            halving(self._blocks, self._device, attempt, self._restart)
+            try:
+                halving(self._blocks, self._device, attempt, self._restart)
+            except (VecmlError, MemoryError):
+                raise
+            except Exception as error:
+                if self._is_chain:
+                    raise
+                raise DataError(
+                    f"module {self._name} fails on these rows: {one_line(error, named=True)}",
+                    "it took rows of numbers around 0: what it looks up by a feature's value must be there for all",
+                ) from error
 
     def _restart(self) -> None:
         """Forget what was made for blocks of the former size."""

@@ -90,7 +90,8 @@ def without_disturbed_baselines(recorded: Sequence[RecordedSetting]) -> list[Rec
     """Mark as invalid each baseline whose own rounds must have been disturbed, where its record does not say so.
 
     Records of earlier versions call every baseline valid that gave right answers. Where all others of its sitting were
-    disturbed, and one of them needed no more threads than the baseline, the baseline's rounds were disturbed too.
+    disturbed, and one of them needed no more threads than the baseline, the baseline's rounds were disturbed too. One
+    that is invalid for another reason (it failed, its labels were wrong) says nothing about that.
     """
     beside: dict[tuple[str, str], list[RecordedSetting]] = {}
     for one in recorded:
@@ -99,6 +100,7 @@ def without_disturbed_baselines(recorded: Sequence[RecordedSetting]) -> list[Rec
     def marked(one: RecordedSetting) -> RecordedSetting:
         group = beside[one.sitting, one.setting.get("request_rows", NONE)]
         others = [other for other in group if other.run_id != one.run_id]
+        others = [other for other in others if other.verdict != "invalid" or _is_disturbed(other)]
         disturbed = bool(others) and all(map(_is_disturbed, others))
         if one.verdict != "baseline" or not disturbed or min(map(_threads, others)) > _threads(one):
             return one

@@ -16,7 +16,7 @@ from vecml.errors import SettingError
 from vecml.inference.features import features_of
 from vecml.inference.infer import in_layout
 from vecml.inference.setting import resolve_setting
-from vecml.model.find import is_module
+from vecml.model.find import module_of
 from vecml.model.network import AnyModel
 from vecml.model.store import Classifier
 from vecml.numbers import count
@@ -100,14 +100,15 @@ def bare_model(model: "AnyModel | nn.Module", n_features: int) -> AnyModel:
     """
     if isinstance(model, AnyModel):
         return model
-    if not is_module(model):
+    module = module_of(model)
+    if module is None:
         raise SettingError(
             f"a model of type {type(model).__name__} cannot be run",
             "a classifier from vecml.load, a Model or a torch.nn.Module is needed",
         )
     from vecml.model.own_module import model_from  # noqa: PLC0415 -- torch, which others do without
 
-    return model_from(model, n_features)
+    return model_from(module, n_features)
 
 
 def label_indices(model: AnyModel, x_FN: NDArray[np.float32], setting: Setting) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import MethodType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from vecml.errors import ModelError, SettingError, one_line
@@ -107,6 +108,18 @@ def is_module(value: object) -> "TypeGuard[nn.Module]":
     """Whether it is a torch.nn.Module; torch is not imported for it, since whoever has one has imported it."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def module_of(value: object) -> "nn.Module | None":
+    """The module itself, or the one whose `forward` a method or a function of torch.compile is; None without one.
+
+    torch.compile makes a function of what it has compiled before.
+    """
+    if hasattr(value, "_torchdynamo_orig_callable"):
+        value = inspect.unwrap(value._torchdynamo_orig_callable)
+    if isinstance(value, MethodType) and value.__name__ in ("forward", "__call__", "_wrapped_call_impl"):
+        value = value.__self__
+    return value if is_module(value) else None
 
 
 def running_script() -> str | None:
