@@ -1,5 +1,6 @@
 """What a candidate's process cannot reach, and what is no fault of a candidate's."""
 
+import errno
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from tests.referee.made_matches import HONEST, own_spaces, payload, play
-from vecml.referee.confine import landlock_version
+from vecml.referee.confine import CALLS, NEW_USERS, landlock_version
 from vecml.referee.contestant import WHILE_STOPPED_SECONDS
 from vecml.referee.refusals import RefusalError, of_the_spec
 from vecml.referee.work import RefereeWork
@@ -157,3 +158,31 @@ def test_a_maker_that_fails_is_the_specs_fault(reference: str, words: str, tmp_p
     seen = None if said is None else of_the_spec(said)
     assert seen is not None
     assert words in seen
+
+
+CALL = (
+    "import ctypes; one = ctypes.CDLL(None, use_errno=True); assert one.{call} == -1 and ctypes.get_errno() == {error}"
+)
+
+
+@pytest.mark.skipif(os.uname().machine not in CALLS, reason="no numbers of this machine's system calls")
+def test_the_kernels_own_work_is_out_of_reach(tmp_path: Path) -> None:
+    """A user space of its own has all capabilities over a network, whose packets go round while the process rests."""
+    (_, clone, clone3, refused), looks = CALLS[os.uname().machine], []
+    for number in refused:
+        looks.append(CALL.format(call=f"syscall({number}, 0, 0, 0, 0, 0)", error=errno.EPERM))
+    looks.append(CALL.format(call=f"syscall({clone}, {NEW_USERS | signal.SIGCHLD}, 0, 0, 0, 0)", error=errno.EPERM))
+    looks.append(CALL.format(call=f"syscall({clone3}, 0, 0)", error=errno.ENOSYS))
+    threads = (
+        "import threading, subprocess; threading.Thread(target=print).start(); subprocess.run(['true'], check=True)"
+    )
+    assert tried("\n".join((*looks, threads)), tmp_path) is None
+
+
+@CONFINED
+@pytest.mark.skipif(os.getuid() != 0, reason="nobody else may read it anyway")
+def test_not_even_roots_candidate_reads_the_passwords(tmp_path: Path) -> None:
+    assert tried("open('/etc/passwd').read()", tmp_path) is None
+    said = tried("open('/etc/shadow').read()", tmp_path)
+    assert said is not None
+    assert said.startswith("raised: PermissionError")

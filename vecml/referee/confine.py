@@ -23,8 +23,21 @@ ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15  # truncate, ioc
 ALL = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
 NO_NEW_PRIVILEGES, SET_DUMPABLE, DROP_FROM_BOUNDS = 38, 4, 24
 CAPABILITIES = 64
-READ = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/nix")
+SETTINGS = "/etc"  # of which only what every user may read: root owns the rest, and a candidate may run as root
+READ = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/proc", "/sys", "/nix")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+SET_SECCOMP, FILTER = 22, 2
+ALLOW, REFUSE, UNKNOWN = 0x7FFF0000, 0x00050001, 0x00050026  # as it is; EPERM; ENOSYS
+NEW_USERS = (
+    0x10000000  # of clone's flags: a space in which a process has all capabilities, over the kernel's network too
+)
+# Per architecture: its number, clone and clone3 (whose flags a filter cannot see: libraries use clone then), and what
+# is refused: unshare, setns, ptrace, keyctl, add_key, request_key, bpf, perf_event_open, userfaultfd, io_uring's three.
+CALLS = {
+    "x86_64": (0xC000003E, 56, 435, (272, 308, 101, 250, 248, 249, 321, 298, 323, 425, 426, 427)),
+    "aarch64": (0xC00000B7, 220, 435, (97, 268, 117, 219, 217, 218, 280, 241, 282, 425, 426, 427)),
+}
+OTHER_ABI = 0x40000000  # numbers from here on are x86_64's calls under other names
 ACCELERATORS = ("nvidia*", "dri", "kfd")  # below /dev
 
 
@@ -51,6 +64,7 @@ def confine(folder: str, readable: Iterable[str], file_bytes: int) -> bool:
     resource.setrlimit(resource.RLIMIT_DATA, (half, half))
     version = landlock_version()
     _without_privileges()
+    _without_calls()
     if not version:
         return False
     everything = ALL[min(version, max(ALL))]
@@ -62,6 +76,9 @@ def confine(folder: str, readable: Iterable[str], file_bytes: int) -> bool:
     try:
         _allow(rules, folder, everything)
         for path in (*READ, *readable):
+            _allow(rules, path, READING)
+        _allow(rules, SETTINGS, READ_DIR)
+        for path in _open_to_all(SETTINGS):
             _allow(rules, path, READING)
         for path in DEVICES:
             _allow(rules, path, READ_FILE | WRITE_FILE)
@@ -90,6 +107,56 @@ def _without_privileges() -> None:
     library.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     header, none = struct.pack("=Ii", 0x20080522, 0), bytes(24)
     library.capset(header, none)
+
+
+def _without_calls() -> None:
+    """Give up system calls that reach the kernel's own work: it goes on while a stopped process rests."""
+    if os.uname().machine not in CALLS or sys.maxsize < 1 << 32:
+        return
+    architecture, clone, clone3, refused = CALLS[os.uname().machine]
+    rules = [
+        (0x20, 0, 0, 4),  # load the architecture
+        (0x15, 1, 0, architecture),  # go on if it is this
+        (0x06, 0, 0, REFUSE),
+        (0x20, 0, 0, 0),  # load the call's number
+        (0x35, 0, 1, OTHER_ABI),
+        (0x06, 0, 0, REFUSE),
+        (0x15, 0, 1, clone3),
+        (0x06, 0, 0, UNKNOWN),
+    ]
+    for number in refused:
+        rules += [(0x15, 0, 1, number), (0x06, 0, 0, REFUSE)]
+    rules += [
+        (0x15, 0, 3, clone),
+        (0x20, 0, 0, 16),  # load the lower half of its first argument
+        (0x45, 0, 1, NEW_USERS),
+        (0x06, 0, 0, REFUSE),
+        (0x06, 0, 0, ALLOW),
+    ]
+    program = b"".join(struct.pack("=HBBI", *rule) for rule in rules)
+    held = ctypes.create_string_buffer(program, len(program))
+    described = ctypes.create_string_buffer(struct.pack("@HP", len(rules), ctypes.addressof(held)))
+    ctypes.CDLL(None, use_errno=True).prctl(SET_SECCOMP, FILTER, ctypes.byref(described), 0, 0)
+
+
+def _open_to_all(folder: str) -> list[str]:
+    """The files and folders below a folder that every user may read; a folder stands for all that lies in it."""
+    found, closed = [], False
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if entry.is_symlink():  # what it leads to has its own rule, or none
+                    continue
+                if entry.is_dir():
+                    below = _open_to_all(entry.path) if mode & 0o005 == 0o005 else []
+                    closed = closed or below != [entry.path]
+                    found += below
+                elif mode & 0o004:
+                    found.append(entry.path)
+                else:
+                    closed = True
+    return found if closed else [folder]
 
 
 def _allow(rules: int, path: str, access: int) -> None:
