@@ -21,7 +21,7 @@ X = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
 # Each is of the library that makes the thing, not of vecml's taking it.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*(Sparse CSR|nested tensors|quantize_per_tensor):UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*(Sparse CSR|nested tensors|quantize_per_tensor|MaskedTensors).*:UserWarning"),
 ]
 PACKED = np.dtype([("flag", "i1"), ("x", "f4", 3)])
 
@@ -214,6 +214,15 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "meta tensor": (lambda: torch.empty((6, 3), device="meta"), "x is a tensor on device meta, which has no values"),
     "whole tensor": (lambda: torch.tensor(X).long(), "x is int64 of shape (6, 3)"),
     "complex tensor": (lambda: torch.tensor(X).to(torch.complex64), "x is complex64 of shape (6, 3)"),
+    "masked tensor": (
+        lambda: torch.masked.masked_tensor(torch.tensor(X), torch.tensor(X < 1.0)),
+        "x is a masked tensor, and its mask would be lost",
+    ),
+    "a null of Arrow": (lambda: pa.table({"a": [1.0, 2.0], "b": [1.0, None], "c": [1.0, 2.0]}), "x has null at [1, 1]"),
+    "nulls of a batch": (
+        lambda: pa.record_batch({"a": pa.nulls(2, pa.float32()), "b": [1.0, 2.0], "c": [1.0, 2.0]}),
+        "x has null at [0, 0]",
+    ),
     "masked": (lambda: np.ma.masked_greater(X, 1.0), "masked values, the first at ["),
     "masked rows": (lambda: list(np.ma.masked_greater(X, 1.0)), "x has masked values, the first at ["),
     "one masked row": (lambda: [X[0], np.ma.masked_less(X[1], 9.0)], "x has masked values, the first at [1, 0]"),
@@ -270,6 +279,13 @@ def test_one_line_with_a_hint_that_works(module: nn.Module, kind: str) -> None:
     expression = caught.value.hint.partition(", or ")[0].partition(" for one row")[0].partition(" of a data frame")[0]
     changed = eval(expression, {"x": make(), "numpy": np, "torch": torch})  # noqa: S307 -- a hint is pasted
     assert vecml.predict(module, changed, threads=1).dtype == np.int64
+
+
+def test_a_null_of_polars_is_refused(module: nn.Module) -> None:
+    polars = pytest.importorskip("polars")
+    with pytest.raises(DataError, match=r"^x has null at \[1, 0\]: a bare model takes no missing values$") as caught:
+        vecml.predict(module, polars.DataFrame({"a": [1.0, None], "b": [1.0, 2.0], "c": [1.0, 2.0]}), threads=1)
+    assert (caught.value.hint or "").startswith("x.fill_null(0.0), or")
 
 
 def test_sparse_and_lazy_tables(module: nn.Module, expected: Any) -> None:

@@ -29,10 +29,12 @@ def plain_array(x: Any, what: str) -> NDArray[Any]:
         what: what to call it in errors.
 
     Raises:
-        DataError: it is sparse, nested, quantised or has no values; the hint is an expression of `x`.
+        DataError: it is sparse, nested, masked, quantised or has no values; the hint is an expression of `x`.
     """
     torch = sys.modules["torch"]
     kind = str(x.dtype).removeprefix("torch.")
+    if type(x).__module__.startswith("torch.masked"):
+        raise DataError(f"{what} is a masked tensor, and its mask would be lost", "x.to_tensor(0.0)")
     if x.is_nested:
         raise DataError(f"{what} is a nested tensor, whose rows differ", "torch.nested.to_padded_tensor(x, 0.0)")
     if x.layout != torch.strided:

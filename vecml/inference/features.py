@@ -4,6 +4,7 @@ Each refusal has an expression as its hint, in which `x` is what was given; what
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def _from_array(x: Any) -> NDArray[Any]:
     if isinstance(x, np.ma.MaskedArray):
         _refuse_masked(x, "x.filled(0.0)")
         return np.asarray(x.data)
+    _refuse_nulls(x)
     if isinstance(x, str | Path):
         raise DataError(f"x is text, {str(x)[:60]!r}: {NEEDS}", "a classifier from vecml.load reads files")
     if isinstance(x, Mapping):
@@ -78,6 +80,23 @@ def _refuse_masked(x: Any, hint: str) -> None:
             f"x has {len(masked):,} masked values, the first at [{where}]: a bare model takes no missing values",
             f"{hint}, or another number in their place",
         )
+
+
+def _refuse_nulls(x: Any) -> None:
+    """Raise DataError for a table of Arrow or Polars with a missing value, which would become NaN."""
+    arrow, polars = sys.modules.get("pyarrow"), sys.modules.get("polars")
+    if arrow is not None and isinstance(x, arrow.Table | arrow.RecordBatch):
+        null_FN, hint = [np.asarray(column.is_null()) for column in x.columns], "x.to_pandas().fillna(0.0)"
+    elif polars is not None and isinstance(x, polars.DataFrame):
+        null_FN, hint = [column.is_null().to_numpy() for column in x.get_columns()], "x.fill_null(0.0)"
+    else:
+        return
+    for at, null_N in enumerate(null_FN):
+        if null_N.any():
+            raise DataError(
+                f"x has null at [{null_N.argmax()}, {at}]: a bare model takes no missing values",
+                f"{hint}, or another number in its place",
+            )
 
 
 def _plain_rows(x: list[Any] | tuple[Any, ...]) -> list[Any]:
