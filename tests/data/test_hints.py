@@ -192,6 +192,7 @@ WITHOUT: dict[str, tuple[str, ...]] = {
         "frames: data of type {} cannot be read",
         "frames: a {} cannot be read: it is one column",
         "frames: {} is one value, {}",
+        "tensors: {} is a masked tensor, and its mask would be lost",
         "tensors: {} is a nested tensor, whose rows differ",
         "tensors: {} is a {} tensor, not a dense one",
         "tensors: {} is a tensor on device meta, which has no values",
