@@ -110,3 +110,17 @@ def test_the_precision_of_parts_with_few_values_is_told_from_many_calls(tmp_path
     """
     said = play(candidate, tmp_path, reference_text=reference, rtol=1e-3)
     assert name_of(said) == "lower-precision", said
+
+
+def test_what_a_candidate_gives_is_told_in_text_that_can_be_kept(tmp_path: Path) -> None:
+    """A lone surrogate among its texts ended the whole measurement: JSON and the store take none."""
+    text = "import numpy as np\ndef make_inputs(random, size):\n    return random.normal(size=size), 0.25\n"
+    reference = f"{text}def solve(x, share):\n    return np.array(['a', 'b'])\n"
+    candidate = """
+    import numpy as np
+    def solve(x, share):
+        return np.array([0xD800, 0x1B], '<u4').view('<U1')
+    """
+    said = play(candidate, tmp_path, calls=2, reference_text=reference)
+    assert name_of(said) == "wrong-result", said
+    assert str(said).isprintable()

@@ -1,5 +1,6 @@
 """Why a candidate is refused whatever its speed: a name for each way of not doing the work, and a sentence."""
 
+from vecml.foreign_text import clean
 from vecml.measure.work import ArmError
 
 NAMES = {
@@ -26,15 +27,15 @@ class RefusalError(ArmError):
     """A candidate does not do the work. The message is one of `NAMES`, a colon, and what was seen."""
 
     def __init__(self, name: str, seen: str) -> None:
-        super().__init__(f"{name}{SPLIT}{seen}")
-        self.name, self.seen = name, seen
+        self.name, self.seen = name, clean(seen)  # it may hold what a candidate printed or gave
+        super().__init__(f"{name}{SPLIT}{self.seen}")
 
 
 class SpecError(ArmError):
     """The reference or the maker of inputs fails, which is no fault of a candidate's."""
 
     def __init__(self, seen: str) -> None:
-        super().__init__(f"{OF_THE_SPEC}{SPLIT}{seen}")
+        super().__init__(f"{OF_THE_SPEC}{SPLIT}{clean(seen)}")
 
 
 def of_the_spec(said: str) -> str | None:
