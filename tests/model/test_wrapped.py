@@ -281,6 +281,12 @@ def test_other_ends_are_no_softmax(last: nn.Module) -> None:
     assert vecml.predict(nn.Sequential(chain(), last), X, threads=1).shape == (40,)  # a warning is an error here
 
 
+def test_a_softmax_along_the_rows_is_told_what_to_do() -> None:
+    with pytest.raises(SettingError, match=r"its logits for a row depend on the other rows of the call$") as caught:
+        vecml.predict(nn.Sequential(nn.Linear(3, 2), nn.Softmax(dim=0)), X, threads=1)
+    assert "takes dim=1" in (caught.value.hint or "")
+
+
 class ByIndex(nn.Module):
     """Looks rows of a table up by the first feature, by an indexing of its own."""
 

@@ -121,7 +121,10 @@ def look_at(module: nn.Module, n_features: int, n_classes: int, what: str) -> No
             )
         alone_NC = torch.cat([_alone(module, row_F, n_classes, what) for row_F in x_NF])
         if differs(alone_NC, logits_NC) or not torch.equal(alone_NC.isfinite(), logits_NC.isfinite()):
-            raise SettingError(f"{what}: its logits for a row depend on the other rows of the call")
+            raise SettingError(
+                f"{what}: its logits for a row depend on the other rows of the call",
+                "what is computed along dim=0 goes over the rows: a softmax, a mean or a sum over a row takes dim=1",
+            )
         try:
             wide_NC = copy.deepcopy(module).double()(x_NF.double())
         except (Exception, SystemExit) as error:
