@@ -16,6 +16,7 @@ from vecml.passwords import without_passwords
 EXPERIMENT = "vecml"
 DATABASE = "mlflow.db"  # in the folder of a local store
 UI_PORT = 5000
+OTHERWISE_CALLED = {"postgres": "postgresql", "mariadb": "mysql", "sqlserver": "mssql", "sqlite3": "sqlite"}
 PORT_VARIABLE = "VECML_UI_PORT"  # set for runs whose UI is brought up with another port
 
 
@@ -114,10 +115,14 @@ def refusal(folder: Path) -> str | None:
 def _check_address(uri: str) -> None:
     """Raise StoreError for an address that is no tracking store of MLflow."""
     known = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
-    if uri.partition(":")[0].partition("+")[0] not in known or ":" not in uri:
+    kind = uri.partition(":")[0].partition("+")[0]
+    if kind not in known or ":" not in uri:
+        meant = OTHERWISE_CALLED.get(kind)
         raise StoreError(
             f"MLFLOW_TRACKING_URI {without_passwords(uri)} is no address of a tracking store",
-            "for example http://127.0.0.1:5000 or sqlite:////folder/mlflow.db; unset it to use mlruns/",
+            f"MLflow calls that {meant}:// in place of {kind}://"
+            if meant
+            else "for example http://127.0.0.1:5000 or sqlite:////folder/mlflow.db; unset it to use mlruns/",
         )
 
 

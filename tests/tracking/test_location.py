@@ -69,6 +69,15 @@ def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, uri: str) -> N
     assert caught.value.message == f"MLFLOW_TRACKING_URI {uri} is no address of a tracking store"
 
 
+@pytest.mark.parametrize(("given", "meant"), [("postgres", "postgresql"), ("mariadb", "mysql"), ("sqlserver", "mssql")])
+def test_a_database_by_the_name_that_others_give_it(monkeypatch: pytest.MonkeyPatch, given: str, meant: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{given}://user:secret@host/runs")
+    with pytest.raises(StoreError) as caught:
+        prepare(locate())
+    assert caught.value.hint == f"MLflow calls that {meant}:// in place of {given}://"
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["a?b", "a#b", "a%40b"])
 def test_a_folder_that_a_databases_address_cannot_have(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError, match="in its path, which a database's address cannot have"):
