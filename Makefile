@@ -64,8 +64,9 @@ check-style: $(READY)
 test: $(READY)  ## the tests that need no server
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not system and not browser and not long and not faults"
 
+# Three workers on two cores: a server that starts, and a measurement, leave a core idle for much of their time.
 test-system: $(READY)  ## real servers, workers and signals; MLflow's and Prefect's pages in Debian's chromium, if it is there
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "(system or browser) and not long" tests/system tests/browser tests/faults
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "(system or browser) and not long" tests/system tests/browser tests/faults
 
 test-long: $(READY)  ## what takes minutes: kills at ten random moments, two workers, everything brought up, champion, optimize
 	$(BIN)/python -m pytest -m long tests

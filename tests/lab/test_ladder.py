@@ -90,7 +90,7 @@ def test_the_picture_is_a_png() -> None:
 
 def test_plans() -> None:
     assert plan_ladder(quick=True).plan.launches == 1
-    assert plan_ladder().plan.launches == 5
+    assert plan_ladder().plan.launches == 8
 
 
 def test_no_row_and_a_module_of_ones_own_are_refused() -> None:

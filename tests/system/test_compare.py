@@ -41,6 +41,7 @@ def test_a_quick_look_is_tracked_and_computed_again(vecml: Vecml, tmp_path: Path
     assert not left_over(str(tmp_path))
 
 
+@pytest.mark.long
 def test_pools_are_recorded_for_one_thread_and_for_two(vecml: Vecml, tmp_path: Path) -> None:
     """The record shows what every pool really used in each worker."""
     if len(os.sched_getaffinity(0)) < 2:
@@ -73,6 +74,7 @@ def test_a_tracked_run(vecml: Vecml, tmp_path: Path) -> None:
     assert numpy.data.metrics["test/accuracy"] == runs["first"].data.metrics["test/accuracy"]
 
 
+@pytest.mark.long
 def test_latency(vecml: Vecml, tmp_path: Path) -> None:
     done = vecml("compare", "--quick", "--rows", "20000", "--request-rows", "1,32", "--json", "result.json")
     assert done.returncode == 0, done.stderr
@@ -149,6 +151,7 @@ def test_an_interrupt_leaves_no_worker_and_a_killed_run(
     assert run.info.status == "KILLED"
 
 
+@pytest.mark.long
 def test_two_at_once_wait_for_each_other(started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
     for number in range(2):
         started(BIN / "vecml", "compare", *QUICK, log=tmp_path / f"log-{number}", env={"VECML_HOME": str(tmp_path)})

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.system
 Vecml = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.long
 def test_a_ladder_from_training_to_the_picture(vecml: Vecml, tmp_path: Path) -> None:
     done = vecml("ladder", "--quick", "--rows", "30000", "--picture", "l.png", "--json", "l.json")
     assert done.returncode == 0, done.stderr

@@ -280,7 +280,8 @@ def _verdict(
         word, reason = None, f"quick: {launches} can give figures, but no verdict"
     else:
         excess = _excess(found, baseline, rules)
-        word, reason = _classify(values, level, rules, excess, figures["smallest_detectable"], wider)
+        by_mean = _by_mean_call(found, baseline) if excess else values
+        word, reason = _classify(values, level, rules, excess, by_mean, figures["smallest_detectable"], wider)
         if found.quiet:
             share = percent(1 - pairs.dropped_share, 0)
             reason += f"; only the quiet {share} of its rounds count, in {count(len(values), 'launch')}"
@@ -349,12 +350,19 @@ def _unsteady(pairs: Pairs, rules: Rules, level: float) -> str | None:
 
 
 def _classify(
-    values: np.ndarray, level: float, rules: Rules, excess: float, smallest: float | None, wider: float
+    values: np.ndarray,
+    level: float,
+    rules: Rules,
+    excess: float,
+    by_mean: np.ndarray,
+    smallest: float | None,
+    wider: float,
 ) -> tuple[Word, str]:
     """The verdict of an arm that is not invalid, and the reason.
 
-    `excess` is how much further the arm's mean call is above its median call than the baseline's; `wider` is by how
-    much, as a log-ratio, the intervals reach further on both sides.
+    `excess` is how much further the arm's mean call is above its median call than the baseline's. Where that speaks
+    against the verdict, the log-ratios of mean calls, `by_mean` by launch, have to show it too. `wider` is by how much,
+    as a log-ratio, the intervals reach further on both sides.
     """
     same, gate = math.log1p(rules.equivalence), math.log1p(rules.gate) + wider
     low, high = equivalence_interval(values, level)
@@ -385,15 +393,21 @@ def _classify(
             "undetected",
             f"{math.exp(mean):.3f} is within this machine's {source} of {percent(math.expm1(gate))}; {could}",
         )
+    also = ""
     if excess * mean > 0:
-        slow = "it has" if excess > 0 else "the baseline has"
-        return "undetected", (
-            f"{slow} rare slow calls: by the median it is {math.exp(mean):.3f} times as fast, but the mean call is"
-            f" {percent(abs(excess))} above that"
-        )
+        slow = f"{'it has' if excess > 0 else 'the baseline has'} rare slow calls"
+        low, high = t_interval(by_mean, 1 - level)
+        average, low, high = float(np.mean(by_mean)), low - wider, high + wider
+        if low <= 0 <= high or abs(average) <= gate or average * mean <= 0:
+            return "undetected", (
+                f"{slow}: by the median it is {math.exp(mean):.3f} times as fast, but the mean call is"
+                f" {percent(abs(excess))} above that"
+            )
+        also = f"; {slow}, and by the mean call it is {math.exp(average):.3f} times as fast"
+        also += f" ({math.exp(low):.3f} to {math.exp(high):.3f})"
     word: Word = "faster" if mean > 0 else "slower"
     beyond = f"{math.exp(mean):.3f} is beyond the A/A gate of {percent(math.expm1(gate))}"
-    return word, f"{interval} of the ratio excludes 1, and {beyond}"
+    return word, f"{interval} of the ratio excludes 1, and {beyond}{also}"
 
 
 def _condemns(verdict: Verdict, rules: Rules) -> str | None:
@@ -416,6 +430,15 @@ def _excess(found: _Evidence, baseline: ArmMeasurement, rules: Rules) -> float:
     kept = found.pairs.rounds()
     ours, theirs = slow_call_excesses(found.arm, kept), slow_call_excesses(baseline, kept)
     return significant_mean([ours[launch] - theirs[launch] for launch in ours], rules.rare_size, rules.rare_level)
+
+
+def _by_mean_call(found: _Evidence, baseline: ArmMeasurement) -> np.ndarray:
+    """The log-ratios of the arm's rate to the baseline's, by launch, from their mean calls in place of medians."""
+    kept = found.pairs.rounds()
+    ours, theirs = slow_call_excesses(found.arm, kept), slow_call_excesses(baseline, kept)
+    return np.array(
+        [value - math.log1p(ours.get(at, 0)) + math.log1p(theirs.get(at, 0)) for at, value in found.estimates.items()]
+    )
 
 
 def _best(
