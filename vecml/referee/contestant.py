@@ -30,6 +30,8 @@ from vecml.referee.refusals import RefusalError
 
 PROGRAM = Path(player.__file__)
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+# The player tells the true sizes of what it handed over: others are of whoever holds its pipe.
+FORGED = "it wrote into the pipe of answers itself"
 # Processes, network and file systems of its own, from the most that is taken away to nothing.
 SPACES = (
     ("unshare", "--user", "--map-current-user", "--mount-proc", "--pid", "--fork", "--kill-child", "--net", "--ipc"),
@@ -299,7 +301,7 @@ class Contestant:
         if not answer:
             raise RefusalError("its-process-ended", self._last_words())
         if len(answer) != REQUEST.size:
-            raise RefusalError("answers-early", "it wrote into the pipe of answers itself")
+            raise RefusalError("answers-early", FORGED)
         state, text, memory = REQUEST.unpack(answer)
         if state == player.DONE:
             return text, memory
@@ -312,10 +314,10 @@ class Contestant:
         if text + memory > self.most_bytes:
             raise RefusalError("unfit-result", f"it has {text + memory:,} bytes, far more than the reference's")
         if os.fstat(self._result).st_size < text:
-            raise RefusalError("unfit-result", "it says that its result is larger than what it handed over")
+            raise RefusalError("answers-early", FORGED)
         content = bytearray(memory)
         if memory and os.preadv(self._result, [content], begins) != memory:
-            raise RefusalError("unfit-result", "it says that its result is larger than what it handed over")
+            raise RefusalError("answers-early", FORGED)
         return os.pread(self._result, text, 0), content
 
 
