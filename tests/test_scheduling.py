@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.scheduling import is_together
+from tests.scheduling import ROOT, is_together
 
 pytest_plugins = ["pytester"]
 HELD = """
@@ -26,7 +26,10 @@ from tests.conftest import pytest_xdist_make_scheduler
 """
 
 
-def test_a_file_that_shares_servers_stays_on_one_worker(pytester: pytest.Pytester) -> None:
+def test_a_file_that_shares_servers_stays_on_one_worker(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makepyfile(test_held=HELD, test_free=FREE)
     pytester.makeconftest(CONFTEST)
     done = pytester.runpytest_subprocess("-v", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider")
