@@ -2,18 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tasks.tracking.store import open_store
+from tests.cli.conftest import Command
 from tests.tracking.made_logged import BASELINE, FASTER, LAUNCHES, ROUNDS, WRONG, logged, made
-from vecml.cli.app import main
 from vecml.comparison.comparison import Comparison
 from vecml.measure.records import Window
-
-Command = Callable[..., tuple[int, str, str]]
 
 
 def disturbed(steal: float) -> Comparison:
@@ -24,19 +21,8 @@ def disturbed(steal: float) -> Comparison:
 
 
 @pytest.fixture
-def vecml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """`vecml("diff", "--json")`: exit code, standard output, standard error."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("VECML_HOME", str(tmp_path))
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["vecml", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
-
-    return call
+def home(tmp_path: Path) -> Path:
+    return tmp_path
 
 
 DISTURBED = "90 % of its rounds were disturbed: the hypervisor gave the CPUs to others"

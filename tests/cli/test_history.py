@@ -1,7 +1,6 @@
 """`vecml history` and `vecml leaderboard` over a real store: what they print, how they end, and what they refuse."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,11 @@ import pytest
 from mlflow.entities import Metric, Param, RunTag
 
 from tasks.tracking.store import open_store
+from tests.cli.conftest import Command
 from tests.made_recorded import FIRST, SETTING
-from vecml.cli.app import main
 
 DAY_MS = 86_400_000
 NIGHTS, UPGRADE = 24, 20
-Command = Callable[..., tuple[int, str, str]]
 
 
 def fill() -> None:
@@ -60,23 +58,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("VECML_HOME", str(folder))
         fill()
     return folder
-
-
-@pytest.fixture
-def vecml(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """`vecml("history", "--check")`: exit code, standard output, standard error."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("VECML_HOME", str(home))
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["vecml", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
-
-    return call
 
 
 def test_history_tells_what_changed(vecml: Command) -> None:
