@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.optimize.made_modules import places
-from vecml.optimize.candidates import Suggestions, suggest
+from vecml.optimize.candidates.registry import Suggestions, suggest
 from vecml.optimize.compiling import compile_for
 from vecml.optimize.observe import Observation, describe
 from vecml.optimize.profile import Profile

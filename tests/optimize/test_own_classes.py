@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from tests.optimize.made_modules import places
 from vecml.errors import DataError
-from vecml.optimize.candidates import suggest
+from vecml.optimize.candidates.registry import suggest
 from vecml.optimize.observe import Observation, observe_task
 from vecml.optimize.profile import HotLoop, Profile
 from vecml.optimize.target import Place, find_place, load, make_inputs

@@ -11,9 +11,12 @@ from pydantic import TypeAdapter
 from tests.optimize.made_modules import SLOW, places
 from vecml.errors import DataError, SettingError
 from vecml.optimize import steps
-from vecml.optimize.candidates import NUMBA, Candidate, Suggestions, apply, suggest, unified_diff, with_numba
+from vecml.optimize.candidates.base import Candidate
+from vecml.optimize.candidates.numba_whole import NUMBA, with_numba
+from vecml.optimize.candidates.registry import Suggestions, suggest
 from vecml.optimize.dtype import dtypes_of
 from vecml.optimize.observe import Observation, observe_task
+from vecml.optimize.patch import apply, unified_diff
 from vecml.optimize.profile import HotLoop, Line, Profile, profile, profile_of
 from vecml.optimize.steps import Request, Tried, optimize
 from vecml.optimize.syntax import lines_of

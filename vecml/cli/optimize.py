@@ -108,7 +108,7 @@ def _write(found: "Optimization", patch: Path | None, json: Path | None) -> None
 
 
 def _apply(found: "Optimization") -> None:
-    from vecml.optimize.candidates import apply
+    from vecml.optimize.patch import apply
 
     best = found.best
     if best is None or not best.candidate.source:

@@ -13,7 +13,8 @@ from vecml.comparison.comparison import Comparison
 from vecml.comparison.document import to_json as comparison_json
 from vecml.errors import MeasureError, SettingError, VecmlError
 from vecml.leftovers import scratch_folder
-from vecml.optimize.candidates import Candidate, suggest
+from vecml.optimize.candidates.base import Candidate
+from vecml.optimize.candidates.registry import suggest
 from vecml.optimize.dtype import DtypeChoice, choose_dtypes
 from vecml.optimize.measure import Gain, gains, make_plan, measure_calls
 from vecml.optimize.observe import Observation, observe
@@ -209,10 +210,11 @@ def _own(text: str) -> Candidate:
 
 
 def _validated(candidate: Candidate, target: Place, inputs: Place, request: Request) -> Tried:
-    compiled = candidate.kind == "numba"
     with stage(f"validating {candidate.name}"):
         try:
-            found = validate(target, candidate.place, inputs, request.rtol, request.limit_seconds, compiled=compiled)
+            found = validate(
+                target, candidate.place, inputs, request.rtol, request.limit_seconds, compiled=candidate.compiled
+            )
         except SettingError:
             raise
         except VecmlError as error:

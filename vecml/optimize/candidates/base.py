@@ -1,0 +1,91 @@
+"""A candidate, what it is made of, and what every way of making one answers."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol
+
+from vecml.optimize.observe import Observation
+from vecml.optimize.patch import unified_diff
+from vecml.optimize.profile import Profile
+from vecml.optimize.rewrite import Rewrite, rewrite_loops
+from vecml.optimize.target import Place
+
+Kind = Literal["own", "rewrite", "numba"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something to try in the target's place.
+
+    Attributes:
+        name: `numpy`, `numba`, or the user's `file.py:function`.
+        kind: whether it is the user's `own`, the suggested `rewrite`, or what it is compiled with.
+        place: where it is loaded from.
+        source: the target's file with it in the target's place; empty for the user's own.
+        diff: from the target's file, unified; empty for the user's own.
+    """
+
+    name: str
+    kind: Kind
+    place: Place
+    source: str = ""
+    diff: str = ""
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it is compiled for each dtype and layout."""
+        return self.kind not in ("own", "rewrite")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The function that candidates are made of, and what is known of it.
+
+    Attributes:
+        target: where it stands.
+        source: the text of its file.
+        observation: what it does with the user's inputs.
+        profile: the share of the time that each of its loops takes.
+        folder: where the candidates' modules are written.
+    """
+
+    target: Place
+    source: str
+    observation: Observation
+    profile: Profile
+    folder: Path
+
+    @cached_property
+    def rewrite(self) -> Rewrite:
+        """Its loops in NumPy, as far as they are of the known forms."""
+        arguments = self.observation.arguments
+        known = {"number": 0}
+        ranks = {
+            one.name: known.get(one.kind, len(one.shape))
+            for one in arguments
+            if one.kind in ("array", "list", "number")
+        }
+        lists = frozenset(one.name for one in arguments if one.kind == "list")
+        return rewrite_loops(self.source, self.target.name, ranks, lists)
+
+    def candidate(self, name: str, kind: Kind, text: str) -> Candidate:
+        """Write the text of a changed copy of the target's file into a folder of its own, as a candidate."""
+        file = self.folder / name / Path(self.target.file).name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        diff = unified_diff(self.source, text, Path(self.target.file).name)
+        place = Place(str(file), self.target.name, self.target.folder, self.target.file)
+        return Candidate(name, kind, place, text, diff)
+
+
+class Way(Protocol):
+    """One way to make a candidate: one file, and one line in the registry."""
+
+    name: str
+
+    def missing(self) -> str | None:
+        """Why it cannot be had on this machine, in one line with what to install; None where it can."""
+
+    def make(self, subject: Subject) -> Candidate | str:
+        """Make the candidate, or say in one line why it does not apply to this function."""

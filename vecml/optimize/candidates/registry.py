@@ -1,0 +1,47 @@
+"""The candidates that vecml makes, by name. No discovery: a candidate is one file and one line here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vecml.optimize.candidates.base import Candidate, Subject, Way
+from vecml.optimize.candidates.numba_whole import NumbaWhole
+from vecml.optimize.candidates.numpy_rewrite import NumpyRewrite
+from vecml.optimize.observe import Observation
+from vecml.optimize.profile import Profile
+from vecml.optimize.rewrite import LoopReading
+from vecml.optimize.target import Place
+
+WAYS: tuple[Way, ...] = (NumpyRewrite(), NumbaWhole())
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """The candidates that vecml makes of the target.
+
+    Attributes:
+        candidates: what is tried.
+        left_out: by a candidate's name: why it is not tried.
+        loops: what was recognised in every loop.
+    """
+
+    candidates: tuple[Candidate, ...]
+    left_out: dict[str, str]
+    loops: tuple[LoopReading, ...]
+
+
+def suggest(target: Place, source: str, observation: Observation, profile: Profile, folder: Path) -> Suggestions:
+    """Make every candidate that applies to the target and can be had here.
+
+    Args:
+        target: the function.
+        source: the text of its file.
+        observation: what the target does with the user's inputs.
+        profile: the share of the time that each loop takes.
+        folder: where the candidates' modules are written.
+    """
+    subject = Subject(target, source, observation, profile, folder)
+    made = {way.name: way.missing() or way.make(subject) for way in WAYS}
+    left_out = {name: reason for name, reason in made.items() if isinstance(reason, str)}
+    return Suggestions(
+        tuple(one for one in made.values() if isinstance(one, Candidate)), left_out, subject.rewrite.loops
+    )

@@ -1,0 +1,38 @@
+"""The change that a candidate is to the user's file: as a diff, and written into it."""
+
+import difflib
+from pathlib import Path
+
+from vecml.atomic import write_bytes
+from vecml.errors import SettingError
+from vecml.optimize.syntax import lines_of
+from vecml.optimize.target import Place, source_of
+
+
+def unified_diff(old: str, new: str, name: str) -> str:
+    """The unified diff of a file's two texts, as `git apply` and `patch -p1` take it; empty where they are equal."""
+    lines = difflib.unified_diff(lines_of(old), lines_of(new), f"a/{name}", f"b/{name}")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def apply(target: Place, old: str, new: str) -> None:
+    """Replace the text of the target's file; this is the only function that writes to a file of the user's.
+
+    Args:
+        target: stands in the file.
+        old: the file's text when it was measured.
+        new: the text to write.
+
+    Raises:
+        SettingError: the file's text is no longer `old`; the file is left as it is.
+        StoreError: the file cannot be written; it is left as it is.
+    """
+    if source_of(target) != old:
+        raise SettingError(
+            f"{target.file} was changed meanwhile, and is left as it is",
+            "run vecml optimize again, over what it is now",
+        )
+    path = Path(target.file)
+    mode = path.stat().st_mode
+    write_bytes(path, new.encode())
+    path.chmod(mode)
