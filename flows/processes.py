@@ -61,15 +61,25 @@ class Ended:
 class ProcessGroup:
     """Processes that run until a signal comes, one of them ends, or `end` is called; then `ending` is True."""
 
-    def __init__(self, services: Sequence[Service], home: Path, logs: Path, first: str, hear: Hear) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service],
+        home: Path,
+        logs: Path | None,
+        first: str,
+        hear: Hear,
+        patience: tuple[float, float] = (FIRST_SECONDS, KILL_SECONDS),
+    ) -> None:
         """Prepare the processes; `run` starts them.
 
         Args:
             services: the processes to run.
             home: the folder that they run in.
-            logs: an existing folder; each process gets a new file in it, `NAME.log`.
+            logs: an existing folder; each process gets a new file in it, `NAME.log`. None: no such files.
             first: the name of the service that ends before the others.
             hear: is called with a service's name and each line that the service writes.
+            patience: the seconds that the first process has to end, and its children before it; and those that the
+                others have before they are killed.
         """
         self.ending = False
         self._at_once = False
@@ -78,6 +88,7 @@ class ProcessGroup:
         self._logs = logs
         self._first = first
         self._hear = hear
+        self._first_seconds, self._kill_seconds = patience
         self._mark = uuid.uuid4().hex
         self._running: dict[str, _Running] = {}
         self._ended = Ended()
@@ -135,12 +146,12 @@ class ProcessGroup:
         below = _children(first.pid) if first.code is None else []
         for process in below:
             _send(process, signal.SIGTERM)
-        yield from _until(lambda: self._at_once or not psutil.wait_procs(below, 0)[1], FIRST_SECONDS)
+        yield from _until(lambda: self._at_once or not psutil.wait_procs(below, 0)[1], self._first_seconds)
         first.signal(signal.SIGTERM)
-        yield from _until(lambda: self._at_once or first.code is not None, FIRST_SECONDS)
+        yield from _until(lambda: self._at_once or first.code is not None, self._first_seconds)
         for one in self._running.values():
             one.child.signal(signal.SIGTERM)
-        yield from _until(self._all_ended, KILL_SECONDS)
+        yield from _until(self._all_ended, self._kill_seconds)
         for one in self._running.values():
             one.child.kill()
 
@@ -151,13 +162,13 @@ class ProcessGroup:
 class _Running:
     """A started service: its process, its last lines, and whether more output may come (`open`)."""
 
-    def __init__(self, service: Service, mark: str, home: Path, logs: Path, hear: Hear) -> None:
+    def __init__(self, service: Service, mark: str, home: Path, logs: Path | None, hear: Hear) -> None:
         self.name = service.name
         self.open = True
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._hear = hear
         self._rest = b""
-        self._log = (logs / f"{service.name}.log").open("wb", buffering=0)
+        self._log = (logs / f"{service.name}.log" if logs else Path(os.devnull)).open("wb", buffering=0)
         environment = {**service.environment, MARK: mark}
         try:
             self.child = spawn(service.command, environment, folder=home, errors_too=True)

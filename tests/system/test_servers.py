@@ -1,18 +1,22 @@
 """The servers that vecml starts let in programs and their own pages, and no page of another site."""
 
 import json
+import os
+import signal
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from flows.server import TemporaryServer, answers
-from tests.system.conftest import BIN, free_port, wait_for
+from tests.system.conftest import BIN, free_port, left_over, wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("servers")]
 
@@ -82,3 +86,18 @@ def test_mlflows_ui_lets_no_foreign_page_in(started: Callable[..., "subprocess.P
     assert status(url, Host=f"evil.example:{port}") == 403
     assert status(url, Origin=own) == 400  # let in, and refused by MLflow: the experiment has no name
     assert status(url) == 400
+
+
+def test_ctrl_c_while_mlflow_imports_shows_no_traceback(
+    started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    log = tmp_path / "ui.log"
+    mark = {"VECML_TEST_MARK": str(tmp_path)}
+    process = started(BIN / "vecml", "ui", "--port", str(free_port()), env=mark, log=log)
+    wait_for(lambda: "The server is starting" in log.read_text(), 90, "the start of MLflow's server")
+    wait_for(lambda: psutil.Process(process.pid).children(), 30, "MLflow's server")
+    time.sleep(0.5)  # a terminal sends Ctrl-C to all of its group, a while after Python has begun
+    os.killpg(os.getpgid(process.pid), signal.SIGINT)
+    assert process.wait(30) == 0
+    assert "Traceback" not in log.read_text()
+    assert not left_over(str(tmp_path))
