@@ -50,8 +50,9 @@ class TrainingConfig(Declared):
     data: Annotated[str | None, Flag(DATA, "SOURCE")] = Field(
         None,
         title="Data",
-        description="a file (CSV and other text, Parquet, Feather, numpy, ARFF, Excel), a folder or pattern of files, -"
-        " for standard input, a database, or sklearn:NAME; none generates normal features",
+        description="a file (CSV and other text, Parquet, Feather, numpy, ARFF, Excel), a folder or pattern of files,"
+        " here or at an address such as s3://bucket/folder, - for standard input, a database, or sklearn:NAME; none"
+        " generates normal features",
     )
     query: Annotated[str | None, Flag(DATA, "SQL")] = Field(
         None, min_length=1, title="Query", description="the rows to read, where data is the address of a database"

@@ -16,7 +16,7 @@ from vecml.batch.folder import Folder
 from vecml.batch.inputs import Input
 from vecml.batch.manifest import MANIFEST, PLAN, Verified, manifest_text, verify
 from vecml.batch.part import RECORDS, from_json
-from vecml.batch.places import place_of
+from vecml.data.places import place_of
 from vecml.errors import DataError, SettingError, StoreError
 from vecml.leftovers import hidden_name
 

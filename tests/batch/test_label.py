@@ -16,8 +16,8 @@ from tests.batch.made import contents, files_of, label, parts_of, single, table
 from vecml.batch.folder import Folder
 from vecml.batch.label import Ask
 from vecml.batch.manifest import verify
-from vecml.batch.places import place_of
 from vecml.config import Setting
+from vecml.data.places import place_of
 from vecml.errors import DataError, SettingError
 
 pytestmark = pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")

@@ -9,7 +9,7 @@ import pytest
 from tests.batch.made import contents, files_of, label, single
 from vecml.batch.folder import Folder
 from vecml.batch.manifest import verify
-from vecml.batch.places import place_of
+from vecml.data.places import place_of
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")]
 

@@ -1,26 +1,21 @@
-"""An object store over HTTP: labelled, resumed, verified, and what is wrong is said in one line without a secret.
+"""An object store over HTTP: labelled, resumed, verified, and what is wrong is said in one line without a secret."""
 
-moto's server stands for S3 where it is installed (`pip install 'moto[server]'`). It keeps everything in memory, checks
-no credentials and has no eventual answers; a server that refuses everything shows how a missing right is said.
-"""
-
-import shutil
-import socket
-import subprocess
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.batch.made import files_of, label, parts_of, single
-from vecml.batch import places
+from tests.made_s3 import KEY, Store, served
 from vecml.batch.folder import Folder
 from vecml.batch.manifest import verify
-from vecml.batch.places import place_of
-from vecml.errors import DataError, StoreError
+from vecml.config import make_config
+from vecml.data import places
+from vecml.data.places import place_of
+from vecml.data.sources import check_source, load_table
+from vecml.errors import DataError, SettingError, StoreError
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")]
 SECRET = "qz9wSecret"  # noqa: S105 -- made up
@@ -28,7 +23,7 @@ SECRET = "qz9wSecret"  # noqa: S105 -- made up
 
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     places._system.cache_clear()
@@ -37,42 +32,24 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def moto(tmp_path: Path, credentials: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    program = shutil.which("moto_server")
-    if program is None:
-        pytest.skip("moto_server is not on the path: pip install 'moto[server]'")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (tmp_path / "moto.log").open("wb") as log:
-        server = subprocess.Popen([program, "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log)
-        try:
-            for _ in range(300):
-                with socket.socket() as there:
-                    if there.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.1)
-            monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-            from pyarrow import fs
-
-            store = fs.S3FileSystem(
-                endpoint_override=f"127.0.0.1:{port}", scheme="http", region="us-east-1", allow_bucket_creation=True
-            )
-            store.create_dir("bucket")
-            yield
-        finally:
-            server.terminate()
-            server.wait(30)
+def store(credentials: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    with served() as made:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", made.address)
+        yield made
 
 
 def _upload(folder: Path, address: str) -> None:
-    place = place_of(address, "--data")
     for path in sorted(folder.iterdir()):
-        with place.system.open_output_stream(f"{place.path}/{path.name}") as target:
-            target.write(path.read_bytes())
+        _upload_file(path, f"{address}/{path.name}")
 
 
-@pytest.mark.usefixtures("moto")
+def _upload_file(path: Path, address: str) -> None:
+    place = place_of(address, "--data")
+    with place.system.open_output_stream(place.path) as target:
+        target.write(path.read_bytes())
+
+
+@pytest.mark.usefixtures("store")
 def test_an_object_store_is_labelled_and_taken_up_again(tmp_path: Path) -> None:
     _upload(files_of(tmp_path / "data", [130, 700]), "s3://bucket/data")
     _upload(files_of(tmp_path / "csv", [130, 700], suffix=".csv"), "s3://bucket/csv")
@@ -103,7 +80,7 @@ def test_an_object_store_is_labelled_and_taken_up_again(tmp_path: Path) -> None:
     assert all(SECRET.encode() not in everything.read(name) for name in everything.names() if "labels" in name)
 
 
-@pytest.mark.usefixtures("moto")
+@pytest.mark.usefixtures("store")
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     data = files_of(tmp_path / "data", [300])
     with pytest.raises(DataError, match=r"^there is no bucket 'nobody': s3://nobody/data$"):
@@ -116,36 +93,66 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         label(data, "s3://nobody/out")
 
 
-class _Refusing(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        content = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-        self.send_response(403)
-        self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    do_HEAD = do_PUT = do_POST = do_GET
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.mark.usefixtures("credentials")
+@pytest.mark.usefixtures("store")
 def test_a_missing_right_is_said_without_the_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = files_of(tmp_path / "data", [300])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
-    try:
-        with pytest.raises(DataError, match=r"^s3://bucket/data may not be listed with the credentials of the") as one:
-            label("s3://bucket/data", tmp_path / "out")
-        with pytest.raises(DataError, match=r"^s3://bucket/out may not be listed with the credentials of the") as two:
-            label(data, "s3://bucket/out")
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    places._system.cache_clear()
+    with pytest.raises(DataError, match=r"^s3://bucket/data may not be listed with the credentials of the") as one:
+        label("s3://bucket/data", tmp_path / "out")
+    with pytest.raises(DataError, match=r"^s3://bucket/out may not be listed with the credentials of the") as two:
+        label(data, "s3://bucket/out")
     assert all(SECRET not in f"{caught.value.message}{caught.value.hint}" for caught in (one, two))
+
+
+def test_requests_that_fail_change_nothing(tmp_path: Path, store: Store) -> None:
+    _upload(files_of(tmp_path / "data", [130, 700]), "s3://bucket/data")
+    store.failing = 0.05
+    told = label("s3://bucket/data", "s3://bucket/labels", keep=("id",), rows=True)
+    assert verify(Folder(place_of("s3://bucket/labels", "--out"))).rows == told.n_rows == 1_000
+    assert load_table(make_config({"data": "s3://bucket/data", "target": "open"})).n_rows > 600
+
+
+@pytest.mark.usefixtures("store")
+def test_a_run_reads_an_object_store_as_it_reads_the_same_files_here(tmp_path: Path) -> None:
+    for suffix in (".parquet", ".csv"):
+        folder = tmp_path / suffix[1:]
+        for month in (1, 2):
+            files_of(folder / f"month={month}", [130, 700], suffix=suffix)
+            _upload(folder / f"month={month}", f"s3://bucket/{suffix[1:]}/month={month}")
+    for here, there in (
+        (f"{tmp_path}/csv", "s3://bucket/csv"),
+        (f"{tmp_path}/parquet/month=2", "s3://bucket/parquet/month=2/*.parquet"),
+        (f"{tmp_path}/csv/month=1/000.csv", "s3://bucket/csv/month=1/000.csv"),
+        (f"{tmp_path}/csv", f"file://{tmp_path}/csv"),
+        (f"{tmp_path}/csv", f"file://{tmp_path}/csv/month=1, s3://bucket/csv/month=2"),
+    ):
+        tables = [load_table(make_config({"data": data, "target": "open"})) for data in (here, there)]
+        assert tables[0].digest == tables[1].digest
+        assert [column.name for column in tables[0].columns] == [column.name for column in tables[1].columns]
+
+
+@pytest.mark.usefixtures("store")
+def test_what_a_run_cannot_read_is_said_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _upload(files_of(tmp_path / "data", [300]), "s3://bucket/data")
+    pq.write_table(pa.table({"open": [True], "size": [1.0]}), tmp_path / "other.parquet")
+    _upload_file(tmp_path / "other.parquet", "s3://bucket/data/other.parquet")
+    for data, said in (
+        ("s3://nobody/data", "there is no bucket 'nobody': s3://nobody/data"),
+        ("s3://bucket/none", "s3://bucket/none is not there"),
+        ("s3://bucket/data/*.csv", "s3://bucket/data/*.csv holds no data file"),
+    ):
+        with pytest.raises(DataError) as caught:
+            check_source(data)
+        assert caught.value.message == said
+    with pytest.raises(DataError) as mixed:
+        load_table(make_config({"data": "s3://bucket/data", "target": "open"}))
+    where = "s3://bucket/data/other.parquet has no column"
+    assert mixed.value.message == f"{where} 'id', which s3://bucket/data/000.parquet has"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    places._system.cache_clear()
+    with pytest.raises(DataError, match=r"^s3://bucket/data may not be listed with the credentials of the") as right:
+        check_source("s3://bucket/data")
+    assert SECRET not in f"{right.value.message}{right.value.hint}"
+    with pytest.raises(SettingError, match=r"^--data s3://\.\.\.: an address must not hold credentials$"):
+        check_source(f"s3://somebody:{SECRET}@bucket/data")

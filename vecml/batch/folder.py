@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from vecml.batch.places import Place, place_errors
+from vecml.data.places import Place, place_errors
 from vecml.errors import StoreError, VecmlError
 from vecml.leftovers import hidden_name, scratch_folder, sweep_within
 

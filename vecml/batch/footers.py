@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from vecml.batch.inputs import Input, Inputs, stamp_of
-from vecml.batch.places import of_address, place_errors
 from vecml.batch.plan import Piece
 from vecml.batch.schemas import Schemas
 from vecml.data.data_file import DataFile
 from vecml.data.files import arrow_errors
+from vecml.data.places import of_address, place_errors
 from vecml.data.stream import is_parquet
 from vecml.errors import DataError
 from vecml.progress import stage

@@ -1,20 +1,17 @@
 """The files to label, in their order, from folders, patterns, lists or addresses, and what tells that one changed."""
 
 import os
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pyarrow import fs
-
-from vecml.batch.places import LOCAL, Place, is_address, of_address, place_errors, place_of
-from vecml.data.files import KNOWN, check_file, is_known
+from vecml.data.addresses import is_address
+from vecml.data.files import check_file
+from vecml.data.places import LOCAL, Place, of_address, place_errors, place_of
+from vecml.data.remote import PATTERN, remote_files
 from vecml.data.several import partition_of, partitions, several
 from vecml.errors import DataError, SettingError
-
-PATTERN = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,56 +146,8 @@ def _local(text: str) -> tuple[list[Input], list[str]]:
 
 def _remote(text: str) -> tuple[list[Input], list[str]]:
     """The files of an address; their stamps are read with their footers."""
-    place = place_of(text, "--data")
-    pattern = PATTERN.search(place.path)
-    base = place.path
-    if pattern:
-        base = place.path[: pattern.start()].rsplit("/", 1)[0]
-    start = Place(place.address[: len(place.address) - len(place.path) + len(base)], base, place.system)
-    with place_errors(start, "listed"):
-        (there,) = place.system.get_file_info([base])
-        if there.type == fs.FileType.File:
-            listed = [there]
-        elif there.type == fs.FileType.NotFound:
-            listed = []
-        else:
-            listed = place.system.get_file_info(fs.FileSelector(base, recursive=True))
-    if not listed and there.type == fs.FileType.NotFound:
-        raise _not_there(start)
-    wanted = _matching(place.path) if pattern else None
-    files = []
-    for one in sorted(listed, key=lambda found: PurePosixPath(found.path).parts):
-        name = one.path.removeprefix(base).lstrip("/")
-        hidden = any(part.startswith((".", "_")) for part in name.split("/"))
-        if one.type != fs.FileType.File or (hidden and one.path != base) or not is_known(Path(one.path)):
-            continue
-        if wanted is None or wanted.fullmatch(one.path):
-            address = start.address if one.path == base else start.below(name).address
-            files.append(Input(address, one.size, ""))
-    if not files:
-        raise DataError(f"{place.address} holds no data file", KNOWN)
-    below = [] if pattern else [name for file in files for name in partition_of(_relative(file.address, start.address))]
-    return files, list(dict.fromkeys(below))
-
-
-def _not_there(place: Place) -> DataError:
-    bucket = place.path.split("/", 1)[0]
-    with place_errors(place, "listed"):
-        (there,) = place.system.get_file_info([bucket])
-    if there.type == fs.FileType.NotFound and place.scheme in ("s3", "gs"):
-        return DataError(f"there is no bucket {bucket!r}: {place.address}", "mend its name, or its region: AWS_REGION")
-    return DataError(f"{place.address} is not there", "mend the address")
-
-
-def _relative(address: str, base: str) -> PurePosixPath:
-    return PurePosixPath(address.removeprefix(base).lstrip("/"))
-
-
-def _matching(path: str) -> "re.Pattern[str]":
-    """A pattern of names with `*`, `?`, `[...]` and `**` for any folders, as a regular expression."""
-    kinds = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", path)
-    return re.compile("".join(kinds.get(one) or (one if one.startswith("[") else re.escape(one)) for one in pieces))
+    found = remote_files(text)
+    return [Input(one.address, one.size, "") for one in found.files], list(found.partitions)
 
 
 def _with_folders(files: Sequence[Input], needed: Collection[str]) -> tuple[Input, ...]:

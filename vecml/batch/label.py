@@ -17,14 +17,15 @@ from vecml.batch.footers import Surveyed, survey
 from vecml.batch.inputs import Inputs, find_inputs
 from vecml.batch.manifest import PLAN, complete, done_parts, found_plan
 from vecml.batch.part import Part
-from vecml.batch.places import is_address, of_address, place_of
 from vecml.batch.plan import UNIT_BYTES, Piece, Plan, Way, check_same, cut
-from vecml.batch.schemas import Schemas, Wanted, local_file, naming, without_constants
+from vecml.batch.schemas import Schemas, Wanted, without_constants
 from vecml.batch.work import worker
 from vecml.config import Setting
+from vecml.data.addresses import is_address
 from vecml.data.dialect import LOOK, AskedFormat
 from vecml.data.files import warn_of
 from vecml.data.memory_limit import MemoryLimit, used_bytes
+from vecml.data.places import local_file, naming, of_address, place_of
 from vecml.data.several import Once
 from vecml.data.stream import open_file, tables_of
 from vecml.engines.blocks import choose_block_rows

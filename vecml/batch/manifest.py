@@ -15,8 +15,9 @@ from vecml.batch import plan as plan_module
 from vecml.batch.folder import Folder
 from vecml.batch.inputs import stamp_of
 from vecml.batch.part import Part
-from vecml.batch.places import ADDRESS, is_address, of_address
 from vecml.batch.plan import Plan
+from vecml.data.addresses import ADDRESS, is_address
+from vecml.data.places import of_address
 from vecml.data.selection import listed
 from vecml.errors import DataError, SettingError, StoreError
 from vecml.numbers import count

@@ -1,8 +1,5 @@
 """Whether the columns of all files fit the model and each other; what does not is named by file and column."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +7,15 @@ from typing import Any
 import pyarrow as pa
 
 from vecml.batch.inputs import Input
-from vecml.batch.places import Place, of_address, place_errors
 from vecml.data.data_file import DataFile
 from vecml.data.dialect import AskedFormat
 from vecml.data.encoding import Encoding
 from vecml.data.files import Say, check_distinct
+from vecml.data.places import Place, local_file, naming, of_address, place_errors
 from vecml.data.selection import shortened
 from vecml.data.several import are_unlike
 from vecml.data.stream import checked_file, is_csv, open_file
 from vecml.errors import DataError, SettingError
-from vecml.leftovers import scratch_folder
 
 MOST_TEXTS = 200  # text files that are looked at before work starts; of the others only the header is compared
 HEADER_BYTES = 1 << 16
@@ -147,28 +143,6 @@ def with_constants(schema: "pa.Schema", file: Input) -> "pa.Schema":
             )
         schema = schema.append(pa.field(name, pa.string()))
     return schema
-
-
-@contextmanager
-def local_file(place: Place) -> Iterator[Path]:
-    """Yield the path of the file, or of a copy for the `with` block where it lies elsewhere.
-
-    Raises DataError where it cannot be read, ScratchError where there is no room for a copy.
-    """
-    if place.is_local:
-        yield Path(place.path)
-        return
-    with scratch_folder() as folder:
-        copy = folder / place.path.rsplit("/", 1)[-1]
-        with copy.open("wb") as target, place_errors(place, "read"):
-            with place.system.open_input_stream(place.path, compression=None) as source:
-                shutil.copyfileobj(source, target, 1 << 22)
-        yield copy
-
-
-def naming(error: DataError, address: str) -> DataError:
-    """The error with the file's address, where it does not name it yet."""
-    return error if address in error.message else DataError(f"{address}: {error.message}", error.hint)
 
 
 def _unlike(address: str, name: str, kind: object, other: str, first: object) -> DataError:

@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 
 from vecml.batch.inputs import Input, check_unchanged
-from vecml.batch.places import Place, of_address, place_errors
 from vecml.batch.plan import Piece, Plan, Unit
-from vecml.batch.schemas import Wanted, local_file, naming, without_constants
+from vecml.batch.schemas import Wanted, without_constants
 from vecml.data.data_file import DataFile
 from vecml.data.encoding import Encoding
 from vecml.data.files import Say
 from vecml.data.lines import ROW, name_lines
 from vecml.data.memory_limit import MemoryLimit
+from vecml.data.places import Place, local_file, naming, of_address, place_errors
 from vecml.data.read_ahead import rebatch
 from vecml.data.stream import is_parquet, open_file, tables_of
 from vecml.errors import DataError

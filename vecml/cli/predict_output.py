@@ -50,7 +50,8 @@ def into_folder_or_file(wish: Wish, out: str, *, resume: bool, part_size: str | 
     Raises SettingError for what cannot be together; further as `into_file` and `into_folder` do.
     """
     from vecml.batch.label import is_folder_of_parts
-    from vecml.batch.places import is_address, place_of
+    from vecml.data.addresses import is_address
+    from vecml.data.places import place_of
 
     if is_folder_of_parts(out):
         into_folder(wish, out, resume=resume, part_size=part_size, json=json)
@@ -99,7 +100,7 @@ def verify_folder(folder: str, *, json: bool) -> None:
     """Check all parts of a folder and print what was found; raises DataError or StoreError where one is not right."""
     from vecml.batch.folder import Folder
     from vecml.batch.manifest import verify
-    from vecml.batch.places import place_of
+    from vecml.data.places import place_of
 
     place = place_of(folder, "--verify")
     found = verify(Folder(place))

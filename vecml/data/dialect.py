@@ -11,7 +11,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from vecml.config import TrainingConfig
@@ -100,7 +100,7 @@ COMMA = Dialect(",")
 LOOK = AskedFormat()
 
 
-def text_suffix(path: Path) -> str | None:
+def text_suffix(path: PurePath) -> str | None:
     """The suffix of a text file without that of a compression; None where it is none. `.txt` for `x.txt.gz`."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if len(suffixes) > 1 and suffixes[-1] in COMPRESSIONS and suffixes[-2] in DEFAULTS:

@@ -7,7 +7,7 @@ import difflib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from vecml.data.database import first_table
@@ -37,7 +37,7 @@ def warn_of(what: str, instead: dict[str, Any] | None) -> None:  # noqa: ARG001 
     warn("VML050", what)
 
 
-def is_known(path: Path) -> bool:
+def is_known(path: PurePath) -> bool:
     """Whether the file's suffix is one that is read."""
     return text_suffix(path) is not None or path.suffix.lower() in OTHERS
 
@@ -146,7 +146,7 @@ def arrow_errors(path: Path, kind: str) -> Iterator[None]:
         ) from None
 
 
-def suffix_of(path: Path) -> str:
+def suffix_of(path: PurePath) -> str:
     """The suffix that says what kind of file it is, without the one of a compression: `.csv` for `table.csv.gz`.
 
     Raises DataError when no reader is known for it.
@@ -160,9 +160,9 @@ def suffix_of(path: Path) -> str:
     raise _for_a_query(path) or DataError(f"{path.name}: its suffix does not say what kind of file it is", KNOWN)
 
 
-def _for_a_query(path: Path) -> SettingHelpsError | None:
+def _for_a_query(path: PurePath) -> SettingHelpsError | None:
     """The error for a file that a database's query reads, with the query; None for any other."""
-    if not path.is_file():
+    if not isinstance(path, Path) or not path.is_file():
         return None
     if path.suffix.lower() in JSON:
         message, address = f"{path.name}: JSON is read by DuckDB", "duckdb://"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from vecml.config import DATABASES, TrainingConfig
 from vecml.data import handed
+from vecml.data.addresses import SCHEMES, here, is_elsewhere
 from vecml.data.dialect import AskedFormat, asked_of, text_suffix
 from vecml.data.files import Say, check_file, read_file
 from vecml.data.reading import Words
-from vecml.data.several import partition_of, read_several, several
+from vecml.data.several import local_source, partition_of, read_several, several
 from vecml.data.standard_input import STANDARD_INPUT, check_standard_input, spooled
 from vecml.errors import DataError
 
@@ -23,6 +24,7 @@ ADDRESS = re.compile(r"[A-Za-z][\w+.-]+://|file:/")
 
 def check_origin(data: str) -> None:
     """Raise DataError where `data` names nothing that can be opened; nothing is read."""
+    data = here(data)
     if data.startswith(handed.PREFIX):
         handed.handed_over(data)
     elif data == STANDARD_INPUT:
@@ -31,6 +33,10 @@ def check_origin(data: str) -> None:
         from vecml.data.database import check_database  # noqa: PLC0415 -- databases are seldom read
 
         check_database(data)
+    elif is_elsewhere(data):
+        from vecml.data.remote import check_remote  # noqa: PLC0415 -- imports pyarrow
+
+        check_remote(data)
     elif ADDRESS.match(data):
         raise _elsewhere(data)
     elif several(data) is None:
@@ -44,7 +50,8 @@ def _elsewhere(address: str) -> DataError:
         return DataError(f"--data {shown_address(address)}: an address is no path", f"--data {shlex.quote(path)}")
     return DataError(
         f"--data {shown_address(address)}: there is no reader for such an address",
-        f"files of this machine, and databases: {', '.join(DATABASES)}; a file of a web server: curl -O ADDRESS",
+        f"files of this machine, files at {', '.join(f'{one}://' for one in SCHEMES)}, and databases:"
+        f" {', '.join(DATABASES)}; a file of a web server: curl -O ADDRESS",
     )
 
 
@@ -94,12 +101,17 @@ def read_data(
         return stored(read_query(data, query or "")), shown_address(data)
     if data == STANDARD_INPUT:
         return read_file(spooled(), text, asked, say, words), "standard input"
+    if is_elsewhere(data):
+        from vecml.data.remote import sources_of  # noqa: PLC0415 -- imports pyarrow
+
+        return read_several(sources_of(data), text, asked, say, words, needed), data.partition("?")[0]
+    data = here(data)
     check_origin(data)
     files = several(data)
     path = Path(data).expanduser()
     if files is None and not has_partition(path, needed):
         return read_file(path, text, asked, say, words), path.name
-    return read_several(files or [path], text, asked, say, words, needed), data
+    return read_several([local_source(one) for one in files or [path]], text, asked, say, words, needed), data
 
 
 def has_partition(path: Path, needed: Collection[str]) -> bool:
@@ -114,6 +126,9 @@ def is_path(data: str) -> bool:
 
 def is_single_file(data: str) -> bool:
     """Whether the data is one file, which can be read a block of rows at a time; DataError for an address elsewhere."""
+    data = here(data)
+    if is_elsewhere(data):
+        return False
     if ADDRESS.match(data) and not data.startswith(DATABASES):
         raise _elsewhere(data)
     return not data.startswith(DATABASES) and data != STANDARD_INPUT and several(data) is None
@@ -121,6 +136,7 @@ def is_single_file(data: str) -> bool:
 
 def is_text_file(data: str) -> bool:
     """Whether the data is one text file of this machine."""
+    data = here(data)
     path = Path(data).expanduser()
     return is_path(data) and is_single_file(data) and text_suffix(path) is not None and path.is_file()
 

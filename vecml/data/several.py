@@ -7,7 +7,9 @@ those of one file follow from all of its rows.
 import glob
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -23,6 +25,26 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of several.
+
+    Attributes:
+        name: its path or address, for people.
+        path: for its suffix and its Hive folders; of a file elsewhere it is no path of this machine.
+        opened: gives its path on this machine for a `with` block.
+    """
+
+    name: str
+    path: PurePath
+    opened: Callable[[], AbstractContextManager[Path]] = field(repr=False, compare=False)
+
+
+def local_source(path: Path) -> Source:
+    """A file of this machine."""
+    return Source(str(path), path, lambda: nullcontext(path))
 
 
 def several(data: str) -> list[Path] | None:
@@ -56,7 +78,7 @@ def several(data: str) -> list[Path] | None:
 
 
 def read_several(
-    files: Sequence[Path],
+    files: Sequence[Source],
     text: Collection[str],
     asked: AskedFormat,
     say: Say,
@@ -66,7 +88,7 @@ def read_several(
     """The rows of all files, in their order, with a column for each Hive partition.
 
     Args:
-        files: from `several`.
+        files: one or more.
         text, asked, say, words: as for `read_file`; what several files have in common is said once.
         needed: partitions that a model has; they are columns although all files are in the same one.
 
@@ -79,14 +101,14 @@ def read_several(
 
     once = Once(say)
     with stage("reading files", len(files)) as advance:
-        arrows = [file for file in files if suffix_of(file) in (".feather", ".arrow")]
+        arrows = [Path(file.path) for file in files if _is_arrow_file(file)]
         if arrows:
             from vecml.data.feather import check_beforehand  # noqa: PLC0415 -- needed for this format only
 
             check_beforehand(arrows)
         tables = []
         for file in files:
-            tables.append(read_file(file, text, asked, once, () if words is None else words))
+            tables.append(_read(file, text, asked, once, words))
             advance(1)
     names = tables[0].column_names
     for file, table in zip(files[1:], tables[1:], strict=True):
@@ -96,14 +118,14 @@ def read_several(
         for name in unlike:
             _check_text(name, files, tables)
         again = {*text, *unlike}
-        tables = [read_file(file, again, asked, _nobody, () if words is None else words) for file in files]
+        tables = [_read(file, again, asked, _nobody, words) for file in files]
     codes = _codes(files, tables, names) if words is None else []
     if codes:  # what NA is, is one question for all files
         for place, file in enumerate(files):
-            written = read_file(file, {*text, *codes}, asked, _nobody, codes).select(codes)
+            written = _read(file, {*text, *codes}, asked, _nobody, codes).select(codes)
             tables[place] = with_words(tables[place], written)
     marks = {name for table in tables for name in word_columns(table, names)}
-    parts = partitions(files, [name for name in needed if name not in names])
+    parts = partitions([file.path for file in files], [name for name in needed if name not in names])
     pieces = [
         _with_partitions(_plain(table.select(names)), part, file)
         for table, part, file in zip(tables, parts, files, strict=True)
@@ -114,14 +136,23 @@ def read_several(
     return whole
 
 
-def _codes(files: Sequence[Path], tables: "Sequence[pa.Table]", names: Sequence[str]) -> list[str]:
+def _read(file: Source, text: Collection[str], asked: AskedFormat, say: Say, words: Words) -> "pa.Table":
+    with file.opened() as path:
+        return read_file(path, text, asked, say, () if words is None else words)
+
+
+def _is_arrow_file(file: Source) -> bool:
+    return isinstance(file.path, Path) and suffix_of(file.path) in (".feather", ".arrow")
+
+
+def _codes(files: Sequence[Source], tables: "Sequence[pa.Table]", names: Sequence[str]) -> list[str]:
     """The columns in which `NA` may be a word, by the values of all files together."""
     import pyarrow as pa  # noqa: PLC0415 -- heavy
 
     from vecml.data.arrow_types import is_text  # noqa: PLC0415 -- imports it
     from vecml.data.na_words import may_be_word  # noqa: PLC0415 -- the same
 
-    if not all(suffix_of(file) in TEXTS for file in files):
+    if not all(suffix_of(file.path) in TEXTS for file in files):
         return []
     found = []
     for name in names:
@@ -173,17 +204,18 @@ def _within(folder: Path) -> list[Path]:
     return sorted(known)
 
 
-def _check_names(file: Path, names: Sequence[str], first: Path, expected: Sequence[str]) -> None:
+def _check_names(file: Source, names: Sequence[str], first: Source, expected: Sequence[str]) -> None:
     if sorted(names) == sorted(expected):
         return
     missing = [name for name in expected if name not in names]
     more = [name for name in names if name not in expected]
     if missing:
         raise DataError(
-            f"{file} has no column {missing[0]!r}, which {first} has", f"its columns: {listed(list(names))}"
+            f"{file.name} has no column {missing[0]!r}, which {first.name} has", f"its columns: {listed(list(names))}"
         )
     raise DataError(
-        f"{file} has a column {(more or list(names))[0]!r}, which {first} has not", "give all files the same columns"
+        f"{file.name} has a column {(more or list(names))[0]!r}, which {first.name} has not",
+        "give all files the same columns",
     )
 
 
@@ -199,14 +231,14 @@ def are_unlike(kinds: "Sequence[pa.DataType]") -> bool:
     return any(pa.types.is_boolean(kind) for kind in plain) and len({*plain} - {pa.null()}) > 1
 
 
-def _check_text(name: str, files: Sequence[Path], tables: "Sequence[pa.Table]") -> None:
+def _check_text(name: str, files: Sequence[Source], tables: "Sequence[pa.Table]") -> None:
     """Raise DataError where a column differs in type between files that state their types."""
     stated = [(file, table[name].type) for file, table in zip(files, tables, strict=True)]
     other = next(((file, kind) for file, kind in stated if kind != stated[0][1]), stated[-1])
-    if all(suffix_of(file) in TEXTS for file in files):
+    if all(suffix_of(file.path) in TEXTS for file in files):
         return
     raise DataError(
-        f"{other[0]}: column {name!r} is {shortened(str(other[1]))}, but in {files[0]} it is"
+        f"{other[0].name}: column {name!r} is {shortened(str(other[1]))}, but in {files[0].name} it is"
         f" {shortened(str(stated[0][1]))}",
         "write all files with the same types",
     )
@@ -216,20 +248,21 @@ def _plain(table: "pa.Table") -> "pa.Table":
     """The table with dictionaries of text that can be put together: each file has its own."""
     import pyarrow as pa  # noqa: PLC0415 -- heavy
 
-    for place, field in enumerate(table.schema):
-        kind = field.type
+    for place, one in enumerate(table.schema):
+        kind = one.type
         if pa.types.is_dictionary(kind):
-            table = table.set_column(place, field.name, table.column(place).cast(kind.value_type))
+            table = table.set_column(place, one.name, table.column(place).cast(kind.value_type))
     return table
 
 
-def _with_partitions(table: "pa.Table", values: dict[str, str | None], file: Path) -> "pa.Table":
+def _with_partitions(table: "pa.Table", values: dict[str, str | None], file: Source) -> "pa.Table":
     import pyarrow as pa  # noqa: PLC0415 -- heavy
 
     for name, value in values.items():
         if name in table.column_names:
             raise DataError(
-                f"{file} has a column {name!r}, and lies in a folder {name}={value}", "rename the column, or the folder"
+                f"{file.name} has a column {name!r}, and lies in a folder {name}={value}",
+                "rename the column, or the folder",
             )
         column = pa.repeat(pa.scalar(value, pa.string()), table.num_rows)
         table = table.append_column(name, column)

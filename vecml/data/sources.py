@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vecml.config import TrainingConfig
 from vecml.data import builtin, synthetic
+from vecml.data.addresses import here
 from vecml.data.advice import Advice
 from vecml.data.classes import check_classes, check_fewest, rows_for_testing, without_rare
 from vecml.data.column_names import typeable_names
@@ -104,7 +105,7 @@ def _load(config: TrainingConfig, needed: Collection[str], follow: Follow) -> Ta
         return _labelled(
             Labelled("synthetic", columns, label_N, classes, target), Advice(config, follow=follow), needed
         )
-    source = config.data
+    source = here(config.data)
     if source.startswith(builtin.PREFIX):
         with stage(f"reading {source}"):
             arrow = builtin.builtin_table(source.removeprefix(builtin.PREFIX))

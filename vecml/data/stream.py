@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vecml.data.addresses import here
 from vecml.data.column_names import typeable_names
 from vecml.data.data_file import DataFile, count_rows_from
 from vecml.data.dialect import LOOK, AskedFormat, Dialect
@@ -62,6 +63,7 @@ def open_data(
 
     Raises DataError as `open_file` does.
     """
+    data = here(data)
     needed = [column.name for column in encoding.columns]
     if is_single_file(data) and not has_partition(Path(data).expanduser(), needed):
         return open_file(Path(data).expanduser(), encoding, carried, asked)

@@ -7,6 +7,7 @@ machine ...): an address that holds some is refused, so that no plan, manifest o
 import functools
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,11 +17,11 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
+from vecml.data.addresses import ADDRESS, SCHEMES
 from vecml.errors import DataError, SettingError, VecmlError, one_line
+from vecml.leftovers import scratch_folder
 from vecml.passwords import without_passwords
 
-SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
-ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 SECRET = re.compile(r"(?i)key|secret|token|password|credential|signature")
 LOCAL = fs.LocalFileSystem()
 CREDENTIALS = {
@@ -59,12 +60,6 @@ class Place:
     def below(self, name: str) -> "Place":
         """The place `name` in this folder."""
         return Place(f"{self.address.rstrip('/')}/{name}", f"{self.path.rstrip('/')}/{name}", self.system)
-
-
-def is_address(text: str) -> bool:
-    """Whether the text is the address of a file system that pyarrow knows."""
-    found = ADDRESS.match(text)
-    return found is not None and found[1].lower() in SCHEMES
 
 
 def place_of(text: str, flag: str) -> Place:
@@ -114,6 +109,28 @@ def place_errors(place: Place, doing: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         raise _in_words(place, doing, error) from None
+
+
+@contextmanager
+def local_file(place: Place) -> Iterator[Path]:
+    """Yield the path of the file, or of a copy for the `with` block where it lies elsewhere.
+
+    Raises DataError where it cannot be read, ScratchError where there is no room for a copy.
+    """
+    if place.is_local:
+        yield Path(place.path)
+        return
+    with scratch_folder() as folder:
+        copy = folder / place.path.rsplit("/", 1)[-1]
+        with copy.open("wb") as target, place_errors(place, "read"):
+            with place.system.open_input_stream(place.path, compression=None) as source:
+                shutil.copyfileobj(source, target, 1 << 22)
+        yield copy
+
+
+def naming(error: DataError, address: str) -> DataError:
+    """The error with the file's address, where it does not name it yet."""
+    return error if address in error.message else DataError(f"{address}: {error.message}", error.hint)
 
 
 def _in_words(place: Place, doing: str, error: BaseException) -> VecmlError:
