@@ -22,19 +22,21 @@ from tasks.tracking.run import (
     tracked_run,
 )
 from tasks.tracking.store import PARENT, child_runs, store_errors
-from vecml import keys
+from vecml import cache, keys
 from vecml import record as records
 from vecml.comparison.comparison import ArmFigures, Comparison, figures
 from vecml.comparison.document import to_json
 from vecml.comparison.subject import RecordedRun
 from vecml.comparison.unfinished import Kept, Unfinished, comparison_of, unlogged
 from vecml.device import device_name
+from vecml.errors import StoreError, VecmlError
 from vecml.leftovers import scratch_folder
 from vecml.measure.records import Measured
 from vecml.numbers import count
 from vecml.progress import stage
 from vecml.report.charts import pictures
 from vecml.report.comparison import note as description
+from vecml.report.comparison import sentence
 from vecml.report.page import About, page
 from vecml.tracked_run import TrackedRun
 from vecml.warnings import warn
@@ -74,9 +76,9 @@ class ComparisonWriter:
         """
         store = self.opened.store
         note = description(comparison) if note is None else note
-        if self.file is not None:
-            self.file.keep_whole(comparison, note)
+        whole = self.file is not None and self.file.keep_whole(comparison, note)
         with (
+            self._said_where_kept(comparison, whole=whole),
             stage("storing the comparison"),
             store_errors(store.location),
             scratch_folder() as scratch,
@@ -96,6 +98,24 @@ class ComparisonWriter:
                 for child in content.children:
                     if child["name"] not in known:
                         self._log_child(child)
+
+    @contextmanager
+    def _said_where_kept(self, comparison: Comparison, *, whole: bool) -> Iterator[None]:
+        """Add to the error of a `with` block that could not log it where the comparison is, or that it is nowhere.
+
+        `whole`: all of it is in the file.
+        """
+        try:
+            yield
+        except VecmlError as error:
+            if isinstance(error, StoreError) and error.kept is not None:
+                raise
+            if whole:
+                kept = f"the comparison is kept in {cache.folder()}, and logged by the next start of vecml"
+            else:
+                kept = f"it could not be kept anywhere else ({cache.folder()}). What it found: {sentence(comparison)}"
+            error.hint = f"{kept}; {error.hint}" if error.hint else kept
+            raise
 
     def _draw(self, comparison: Comparison, folder: Path) -> None:
         """Write report and pictures for MLflow into `folder`; a warning says where the figures cannot be drawn."""

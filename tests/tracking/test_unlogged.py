@@ -3,18 +3,23 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from sqlalchemy.exc import OperationalError
 
+from tasks.tracking import run
 from tasks.tracking.comparison import log_unlogged, tracked_comparison
 from tasks.tracking.store import open_store
 from tests.made_comparison import comparison_of
+from vecml.atomic import write_bytes
+from vecml.comparison import unfinished
 from vecml.comparison.document import to_json
 from vecml.comparison.unfinished import Unfinished
 from vecml.errors import StoreError
+from vecml.report.comparison import sentence
 from vecml.warnings import VecmlWarning
 
 MADE = comparison_of({"numpy": 0.01, "torch": 0.005, "halide": 0.002})
@@ -88,6 +93,54 @@ def test_what_could_not_be_logged_is_logged_when_the_store_is_back(
     assert again.data.tags["mlflow.note.content"] == "a note"
     assert not file.path.exists()
     assert log_unlogged() == []
+
+
+@pytest.mark.parametrize("at", ["before", "launches", "whole"])
+def test_a_comparison_is_logged_though_its_cache_cannot_be_written(
+    home: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """A full disk of the cache folder: from the start on, after the first launches, or at the end."""
+    file = Unfinished(home / "cache" / "unfinished" / "key.json")
+    full(monkeypatch, at="before" if at == "before" else "never")
+    with tracked_comparison("a name", file=file) as writer:
+        full(monkeypatch, at="before" if at != "whole" else "never")
+        writer.keep(MADE.measured)
+        full(monkeypatch, at="before")
+        writer.log(MADE, "a note")
+    (parent,), children = everything()
+    assert parent.info.status == "FINISHED"
+    assert len(children) == 3
+
+
+def full(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    def refused(path: Path, content: bytes) -> None:
+        if at == "before":
+            raise StoreError(f"{path} cannot be written: No space left on device")
+        write_bytes(path, content)
+
+    monkeypatch.setattr(unfinished, "write_bytes", refused)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_where_a_comparison_is_that_could_not_be_logged(
+    home: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    """Neither its store nor the user's folder can be written, and then not the cache either: what it found is said."""
+    broken = OperationalError("INSERT", {}, Exception("database is gone"))
+    file = Unfinished(home / "cache" / "unfinished" / "key.json")
+    full(monkeypatch, at="never" if kept else "before")
+    monkeypatch.setattr(run, "keep", lambda *_: None)
+    monkeypatch.setattr(MlflowClient, "log_batch", Mock(side_effect=broken))
+    with pytest.raises(StoreError, match="database is gone") as raised, tracked_comparison("b", file=file) as writer:
+        writer.log(MADE, "a note")
+    hint = str(raised.value.hint)
+    if kept:
+        assert hint.startswith(f"the comparison is kept in {home / 'cache'}, and logged by the next start of vecml; ")
+        assert file.path.exists()
+    else:
+        found = sentence(MADE)
+        assert "halide" in found
+        assert hint.startswith(f"it could not be kept anywhere else ({home / 'cache'}). What it found: {found}; ")
 
 
 def test_the_same_comparison_asked_for_again_is_logged_and_not_measured(

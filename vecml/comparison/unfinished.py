@@ -101,14 +101,22 @@ class Unfinished:
             else:
                 self._write(Kept(process_identity(), store, run_id, time.time()))
 
-    def keep_launches(self, measured: Measured) -> None:
-        if (kept := self.read()) is not None:
-            self._write(dataclasses.replace(kept, measured=measured))
+    def keep_launches(self, measured: Measured) -> bool:
+        """Keep the complete launches; False, and the file is as it was, where the cache folder cannot be written."""
+        return self._replace(measured=measured)
 
-    def keep_whole(self, comparison: Comparison, note: str) -> None:
-        """Keep the whole comparison, which is measured and not yet logged."""
-        if (kept := self.read()) is not None:
-            self._write(dataclasses.replace(kept, measured=None, comparison=to_json(comparison), note=note))
+    def keep_whole(self, comparison: Comparison, note: str) -> bool:
+        """Keep the whole comparison, which is measured and not yet logged; False as for `keep_launches`."""
+        return self._replace(measured=None, comparison=to_json(comparison), note=note)
+
+    def _replace(self, **fields: Any) -> bool:
+        kept = self.read()
+        if kept is None:
+            return False
+        with suppress(StoreError):  # the comparison itself has not failed
+            self._write(dataclasses.replace(kept, **fields))
+            return True
+        return False
 
     def discard(self) -> None:
         """Remove the file, because the comparison is logged or given up."""
