@@ -75,12 +75,26 @@ def test_labels_do_not_depend_on_how_the_rows_are_cut(
     assert parts_of(folder / "out").to_pydict() == expected.to_pydict()
 
 
+def test_a_large_text_file_is_several_parts_with_the_labels_of_a_single_file(
+    tmp_path: Path, expected: "pa.Table"
+) -> None:
+    data = files_of(tmp_path / "data", [700], suffix=".csv")
+    told = label(data, tmp_path / "out", keep=("id",), rows=True, unit_bytes=3_000)
+    assert told.parts > 6
+    assert parts_of(tmp_path / "out")["prediction"].to_pylist() == expected["prediction"].to_pylist()
+    assert parts_of(tmp_path / "out")["row"].to_pylist() == list(range(1_000))
+    (tmp_path / "out" / sorted(path.name for path in (tmp_path / "out").glob("part-*"))[3]).unlink()
+    again = label(data, tmp_path / "out", keep=("id",), rows=True, unit_bytes=3_000)
+    assert again.taken_over == told.parts - 1
+    assert verify(Folder(place_of(str(tmp_path / "out"), "--out"))).rows == 1_000
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".feather"])
 def test_other_formats_give_the_labels_of_a_single_file(tmp_path: Path, expected: "pa.Table", suffix: str) -> None:
     data = files_of(tmp_path / "data", [130, 700], suffix=suffix)
     told = label(data, tmp_path / "out", keep=("id",), rows=True)
     assert parts_of(tmp_path / "out").to_pydict() == expected.to_pydict()
-    assert told.parts == 3
+    assert told.parts == (9 if suffix == ".csv" else 3)
     assert verify(Folder(place_of(str(tmp_path / "out"), "--verify"))).rows == expected.num_rows
 
 

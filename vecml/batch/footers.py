@@ -16,10 +16,14 @@ import pyarrow.parquet as pq
 from vecml.batch.inputs import Input, Inputs, stamp_of
 from vecml.batch.plan import Piece
 from vecml.batch.schemas import Schemas
+from vecml.data.addresses import is_address
 from vecml.data.data_file import DataFile
+from vecml.data.dialect import Span
 from vecml.data.files import arrow_errors
 from vecml.data.places import of_address, place_errors
-from vecml.data.stream import is_parquet
+from vecml.data.stream import is_csv, is_parquet
+from vecml.data.text_cuts import cut_text
+from vecml.data.text_stream import find_dialect
 from vecml.errors import DataError
 from vecml.progress import stage
 
@@ -73,7 +77,8 @@ def survey(inputs: Inputs, schemas: Schemas, unit_bytes: int) -> Surveyed:
                     raise DataError(f"{file.address} changes while it is looked at", "wait until it is complete")
                 if footer.schema is None:
                     types = schemas.of_other(file)
-                    pieces.append((Piece(len(files), None, None, 0, None, footer.size), types))
+                    parts = _text_pieces(len(files), file, footer.size, unit_bytes, schemas)
+                    pieces += [(piece, types) for piece in parts]
                 else:
                     types = schemas.of_parquet(file, footer.schema)
                     pieces += [(piece, types) for piece in _pieces(len(files), footer.groups, unit_bytes)]
@@ -91,6 +96,18 @@ def _pieces(number: int, groups: Sequence[tuple[int, int]], unit_bytes: int) -> 
             first, first_row, rows, size = group, first_row + rows, 0, 0
         rows, size = rows + more_rows, size + more_bytes
     yield Piece(number, first, len(groups), first_row, rows, size)
+
+
+def _text_pieces(number: int, file: Input, size: int, unit_bytes: int, schemas: Schemas) -> Iterator[Piece]:
+    """The whole file, or parts of a text file of this machine that is larger than a unit."""
+    path = Path(file.address)
+    spans: tuple[Span, ...] = ()
+    if size > unit_bytes and not is_address(file.address) and is_csv(path):
+        spans = cut_text(path, find_dialect(path, schemas.asked), unit_bytes)
+    if not spans:
+        yield Piece(number, None, None, 0, None, size)
+    for one in spans:
+        yield Piece(number, None, None, 0, None, one.stop - one.first, one.above, one.first, one.stop)
 
 
 def _footer(file: Input, options: str) -> _Footer:

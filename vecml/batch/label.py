@@ -275,6 +275,7 @@ def _with_rows(surveyed: Surveyed, wanted: Wanted, options: str) -> Surveyed:
     if not unknown:
         return surveyed
     pieces: list[tuple[Piece, str]] = []
+    before = dict.fromkeys((piece.file for piece in unknown), 0)  # rows of a file's earlier parts
     with stage("counting rows", len(unknown)) as advance:
         for piece, types in surveyed.pieces:
             if piece.n_rows is not None:
@@ -283,10 +284,12 @@ def _with_rows(surveyed: Surveyed, wanted: Wanted, options: str) -> Surveyed:
             file = surveyed.files[piece.file]
             try:
                 with local_file(of_address(file.address, options)) as here:
-                    data = open_file(here, without_constants(wanted.encoding, file), (), wanted.asked, lambda *_: None)
+                    encoding = without_constants(wanted.encoding, file)
+                    data = open_file(here, encoding, (), wanted.asked, lambda *_: None, piece.span)
                     rows = sum(table.num_rows for table in tables_of(data, 1 << 16))
             except DataError as error:
                 raise naming(error, file.address) from None
-            pieces.append((replace(piece, n_rows=rows), types))
+            pieces.append((replace(piece, first_row=before[piece.file], n_rows=rows), types))
+            before[piece.file] += rows
             advance(1)
     return replace(surveyed, pieces=tuple(pieces))

@@ -12,6 +12,7 @@ from typing import Any
 
 from vecml.batch.inputs import Input
 from vecml.batch.part import is_count
+from vecml.data.dialect import Span
 from vecml.errors import DataError, StoreError
 from vecml.numbers import count
 
@@ -30,6 +31,7 @@ class Piece:
         first_row: number of the piece's first row in its file, from 0.
         n_rows: its rows; None where only reading tells.
         n_bytes: about how much it is to read.
+        above, first_byte, stop_byte: the part of a text file, as of `Span`; all None: the whole file.
     """
 
     file: int
@@ -38,6 +40,16 @@ class Piece:
     first_row: int
     n_rows: int | None
     n_bytes: int
+    above: int | None = None
+    first_byte: int | None = None
+    stop_byte: int | None = None
+
+    @property
+    def span(self) -> Span | None:
+        """The part of a text file; None: all of it."""
+        if self.above is None or self.first_byte is None or self.stop_byte is None:
+            return None
+        return Span(self.above, self.first_byte, self.stop_byte)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +196,8 @@ def _content(plan: Plan) -> str:
 
 
 def _as_list(piece: Piece) -> list[int | None]:
-    return [piece.file, piece.first_group, piece.stop_group, piece.first_row, piece.n_rows, piece.n_bytes]
+    whole = [piece.file, piece.first_group, piece.stop_group, piece.first_row, piece.n_rows, piece.n_bytes]
+    return whole if piece.span is None else [*whole, piece.above, piece.first_byte, piece.stop_byte]
 
 
 def from_json(text: str, name: str) -> Plan:
@@ -248,7 +261,10 @@ def _is_unit(unit: Unit, n_files: int) -> bool:
 
 
 def _is_piece(piece: Piece, n_files: int) -> bool:
-    known = [one for one in (piece.first_group, piece.stop_group, piece.n_rows) if one is not None]
+    bounds = (piece.above, piece.first_byte, piece.stop_byte)
+    if bounds.count(None) not in (0, 3):
+        return False
+    known = [one for one in (piece.first_group, piece.stop_group, piece.n_rows, *bounds) if one is not None]
     return all(map(is_count, (piece.file, piece.first_row, piece.n_bytes, *known))) and piece.file < n_files
 
 

@@ -51,6 +51,11 @@ class Schemas:
         self._texts = 0
 
     @property
+    def asked(self) -> AskedFormat:
+        """The words of the user on how text files are written."""
+        return self._wanted.asked
+
+    @property
     def first(self) -> DataFile:
         """The first file, checked; raises DataError where there was none."""
         if self._first is None:

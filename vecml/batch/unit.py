@@ -108,7 +108,7 @@ class Reader:
         encoding = without_constants(self.wanted.encoding, file)
         if not is_parquet(Path(file.address)):
             with local_file(place) as here:
-                yield open_file(here, encoding, self.wanted.carried, self.wanted.asked, self.say)
+                yield open_file(here, encoding, self.wanted.carried, self.wanted.asked, self.say, piece.span)
             return
         groups = range(piece.first_group or 0, piece.stop_group or 0)
         source = None if place.is_local else lambda: place.system.open_input_file(place.path)
@@ -161,9 +161,10 @@ def name_place(error: DataError, rows: Rows, wanted: Wanted, options: str) -> Da
     number = span.piece.first_row + row - span.first_row + 1
     message = f"{error.message[: found.start()]}in row {number}{error.message[found.end() :]}"
     named = DataError(f"{span.address}: {message}", error.hint)
-    place = of_address(span.address, options)
-    if not is_parquet(Path(span.address)) and place.is_local:
-        data = open_file(Path(span.address), Encoding(()), (), wanted.asked, lambda *_: None)
+    where = of_address(span.address, options)
+    if not is_parquet(Path(span.address)) and where.is_local:
+        part = None if span.piece.first_row else span.piece.span  # rows before it may not be counted
+        data = open_file(Path(span.address), Encoding(()), (), wanted.asked, lambda *_: None, part)
         if data.dialect is not None:
             name_lines(named, data.path, data.dialect)
     return named

@@ -64,6 +64,20 @@ def asked_of(config: TrainingConfig) -> AskedFormat:
     return AskedFormat(config.separator, config.encoding, config.no_header)
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Whole rows of a text file, with all that stands above its first row.
+
+    Attributes:
+        above: bytes before the first row: lines that are skipped, and the header.
+        first, stop: the bytes of the rows.
+    """
+
+    above: int
+    first: int
+    stop: int
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How a text file writes its table.
@@ -78,6 +92,7 @@ class Dialect:
         names: of the columns, where the file does not name all of them; `skipped` then counts the header too.
         is_encoding_asked: whether the user said the encoding, so that no other is tried.
         said: what of this is not what the suffix says, for people, with the setting that says it openly.
+        span: the part of the file that is read, of a large file that is read in parts; None: all of it.
     """
 
     separator: str
@@ -89,6 +104,7 @@ class Dialect:
     names: tuple[str, ...] | None = None
     is_encoding_asked: bool = False
     said: tuple[tuple[str, dict[str, Any] | None], ...] = ()
+    span: "Span | None" = None
 
     @property
     def is_rewritten(self) -> bool:

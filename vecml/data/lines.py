@@ -4,9 +4,11 @@ import codecs
 import csv
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from vecml.data.dialect import Dialect
+from vecml.data.dialect import Dialect, Span
 from vecml.data.text_stream import arrow_separator, arrow_stream
 from vecml.errors import DataError
 
@@ -22,8 +24,28 @@ def place_of_row(path: Path, dialect: Dialect, row: int) -> str:
         dialect: how it writes its table.
         row: its number among the rows below the header, from 1.
     """
+    span = dialect.span
+    if span is not None:
+        before = _rows_in(path, replace(dialect, span=Span(span.above, span.above, span.first)))
+        if before is None:
+            return f"row {row} after byte {span.first:,}"
+        row, dialect = row + before, replace(dialect, span=None)
     line = line_of_row(path, dialect, row)
     return f"row {row}" if line is None else f"row {row}, line {line}"
+
+
+def _rows_in(path: Path, dialect: Dialect) -> int | None:
+    """Count the rows of a part; None where there are more than are looked at for a message."""
+    found = 0
+    try:
+        with arrow_stream(path, dialect) as stream:
+            for values in _reader(stream, dialect):
+                found += bool(values)
+                if found > MOST_ROWS:
+                    return None
+    except (csv.Error, DataError):
+        return None
+    return found - (dialect.names is None)
 
 
 def name_lines(error: DataError, path: Path, dialect: Dialect) -> None:
@@ -50,10 +72,7 @@ def line_of_row(path: Path, dialect: Dialect, row: int) -> int | None:
     wanted = row + (dialect.names is None)
     try:
         with arrow_stream(path, dialect) as stream:
-            lines = itertools.islice(codecs.getreader("utf-8")(stream, "replace"), dialect.skipped, None)
-            reader = csv.reader(
-                lines, delimiter=arrow_separator(dialect), quotechar=dialect.quote, escapechar=dialect.escape
-            )
+            reader = _reader(stream, dialect)
             begins = 1
             for values in reader:
                 wanted -= bool(values)
@@ -63,3 +82,9 @@ def line_of_row(path: Path, dialect: Dialect, row: int) -> int | None:
     except (csv.Error, DataError):  # a value of more than 128 KB, or a file that cannot be read any more
         return None
     return None
+
+
+def _reader(stream: Any, dialect: Dialect) -> Any:
+    """Python's reader of the rows below the lines that are skipped."""
+    lines = itertools.islice(codecs.getreader("utf-8")(stream, "replace"), dialect.skipped, None)
+    return csv.reader(lines, delimiter=arrow_separator(dialect), quotechar=dialect.quote, escapechar=dialect.escape)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from vecml.data.addresses import here
 from vecml.data.column_names import typeable_names
 from vecml.data.data_file import DataFile, count_rows_from
-from vecml.data.dialect import LOOK, AskedFormat, Dialect
+from vecml.data.dialect import LOOK, AskedFormat, Dialect, Span
 from vecml.data.encoding import KIND_IN_WORDS, Encoding
 from vecml.data.files import TEXTS, Say, arrow_errors, check_distinct, check_file, read_file, suffix_of, tell, warn_of
 from vecml.data.origin import has_partition, is_single_file, read_data
@@ -80,6 +80,7 @@ def open_file(
     carried: Sequence[str] = (),
     asked: AskedFormat = LOOK,
     say: Say = warn_of,
+    span: Span | None = None,
 ) -> DataFile:
     """Check the names and types of a file's columns before its rows are read.
 
@@ -89,13 +90,14 @@ def open_file(
         carried: columns to copy to the output.
         asked: what the user says of a text file; the rest is found by looking, and told (VML050).
         say: hears what was found by looking.
+        span: the part of a text file to read; None: all of it.
 
     Raises DataError if it cannot be opened, or a column is missing, occurs twice or has another type than in training.
     """
     check_file(path)
     dialect = None
     if is_csv(path):
-        dialect = find_dialect(path, asked)
+        dialect = replace(find_dialect(path, asked), span=span)
         tell(path, dialect, say)
         dialect = with_typeable_names(path, dialect)
     schema, n_rows = _schema(path, dialect)

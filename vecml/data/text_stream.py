@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vecml.data.dialect import SAMPLE_BYTES, WHITESPACE, AskedFormat, Dialect, dialect_of, text_suffix
+from vecml.data.dialect import SAMPLE_BYTES, WHITESPACE, AskedFormat, Dialect, Span, dialect_of, text_suffix
 from vecml.data.memory_limit import Watched
 from vecml.data.selection import listed
 from vecml.data.zipped import ZIP_DAMAGES
@@ -58,10 +58,57 @@ def opened(path: Path) -> "Iterator[pa.NativeFile]":
         raise DataError(f"{path.name} cannot be read as CSV: {one_line(error)}", DAMAGED) from None
 
 
+class _Parts:
+    """The bytes of two parts of a file as one stream; Arrow takes it for a file."""
+
+    def __init__(self, file: Any, span: Span) -> None:
+        self._file = file
+        self._parts = [(0, span.above), (span.first, span.stop)]
+        self.closed = False
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        """The next bytes, at most `n_bytes`, or all."""
+        found = b""
+        while self._parts and (n_bytes < 0 or len(found) < n_bytes):
+            first, stop = self._parts[0]
+            if first >= stop:
+                self._parts.pop(0)
+                continue
+            self._file.seek(first)
+            more = self._file.read(stop - first if n_bytes < 0 else min(stop - first, n_bytes - len(found)))
+            if not more:
+                self._parts.clear()
+                break
+            self._parts[0] = (first + len(more), stop)
+            found += more
+        return found
+
+    def close(self) -> None:
+        self.closed = True
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+@contextmanager
+def _opened_span(path: Path, span: Span) -> "Iterator[pa.NativeFile]":
+    try:
+        with path.open("rb") as file:
+            yield pa.PythonFile(_Parts(file, span), mode="r")
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read as CSV: {one_line(error)}", DAMAGED) from None
+
+
 @contextmanager
 def arrow_stream(path: Path, dialect: Dialect) -> "Iterator[pa.NativeFile]":
     """The file's text for Arrow's reader, with the separator `arrow_separator(dialect)`."""
-    with opened(path) as stream:
+    with opened(path) if dialect.span is None else _opened_span(path, dialect.span) as stream:
         text: Any = stream
         if dialect.encoding != "utf-8":
             text = pa.transcoding_input_stream(stream, dialect.encoding, "utf-8")
