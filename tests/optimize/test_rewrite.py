@@ -86,22 +86,28 @@ def test_a_form_gives_what_its_loop_gave(name: str) -> None:
     ("body", "reason"),
     [
         (
-            "for i in range(1, len(x)):\n        x[i] = x[i - 1] + 1",
+            "for i in range(1, len(x)):\n        x[i] = x[i - 1] ** 2 + 1",
             "x[i - 1] may be what another turn of the loop writes (x[i]): a loop-carried dependence",
         ),
-        ("s = 0.0\n    for v in x:\n        s = s * 0.5 + v", "s is carried from one turn of the loop to the next"),
-        ("for v in x:\n        if v > 1:\n            break", "it is left early, at a turn that the data decide"),
+        (
+            "s = 0.0\n    for v in x:\n        s = s * s + v\n    return s",
+            "s is carried from one turn of the loop to the next",
+        ),
+        (
+            "s = 0.0\n    for v in x:\n        s = s * v + 1\n    return s",
+            "s is carried from one turn of the loop to the next",
+        ),
         ("while x[0] > 0:\n        x[0] -= 1", "a while loop ends when the data say so"),
         ("for v in x:\n        print(v)", "`print(v)` is none of the forms"),
         ("for i in range(len(x)):\n        x[i] = other(x[i])", "what other() does in each turn is not known"),
         ("for i in range(len(x)):\n        x[0] = 1.0", "every turn of i writes the same element of x"),
         (
-            "for i in range(len(x)):\n        for j in range(i):\n            x[i] += j",
+            "for i in range(len(x)):\n        for j in range(i * i):\n            x[i] += j",
             "the inner loop's range depends on i",
         ),
         ("for v in x:\n        t = v\n    return t", "what the last turn leaves in t is used after the loop"),
         ("for k in range(3):\n        y[k] = 1.0", "how many axes y has is not known"),
-        ("z = [v for v in x]", "it is a comprehension"),
+        ("z = {v: 1 for v in x}", "it is a comprehension"),
     ],
 )
 def test_what_is_none_of_the_forms_is_said(body: str, reason: str) -> None:

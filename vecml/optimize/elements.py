@@ -154,7 +154,16 @@ def append(nest: Nest, name: str, node: ast.expr, mask: Value | None) -> None:
         if not mask.deps:
             raise NotRecognisedError("its condition is the same in every turn")
         code = f"({code})[{mask.code}]"
-    nest.lines.append(f"{name} = {code if used_only_as_array(name, nest.function, nest.loop) else f'list({code})'}")
+    set_list(nest, name, code)
+
+
+def set_list(nest: Nest, name: str, code: str) -> None:
+    """Add the code that makes a list of an array, or leaves it one where the function makes an array of the list."""
+    if not used_only_as_array(name, nest.function, nest.loop):
+        nest.lines.append(f"{name} = list({code})")
+        return
+    nest.lines.append(f"{name} = {code}")
+    nest.lines.append(f"{name} = {name} if {name}.size else []")  # an empty list has no dtype to hand on
 
 
 def _is_shift(node: ast.expr, scope: Scope) -> bool:

@@ -1,11 +1,15 @@
 """A Python expression inside a loop as a NumPy expression over the whole loop."""
 
 import ast
+import contextlib
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from vecml.optimize.linear import Sizes
 from vecml.optimize.ranks import rank_of
 from vecml.optimize.syntax import elements, shorten, shown_index, sign, size_reads
 from vecml.optimize.values import NotRecognisedError, Scope, Value, align, value_like
@@ -14,6 +18,7 @@ RENAMED = {"fabs": "abs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", 
 WHOLE = {"floor", "ceil"}  # of math: they give an int, NumPy's a float
 REDUCED = {"sum", "mean", "prod", "min", "max", "any", "all", "argmin", "argmax", "var", "std"}
 PAIRS = {"min": "<", "max": ">"}
+TRUTHS = {"isnan", "isinf", "isfinite", "any", "all"}
 
 
 def vectorise(node: ast.expr, scope: Scope) -> Value:
@@ -24,10 +29,11 @@ def vectorise(node: ast.expr, scope: Scope) -> Value:
         case ast.Name():
             return _name(node.id, scope)
         case ast.BinOp():
-            codes, layout = align([vectorise(node.left, scope), vectorise(node.right, scope)])
+            left, right = vectorise(node.left, scope), vectorise(node.right, scope)
+            codes, layout = align([left, right])
             if isinstance(node.op, ast.MatMult):
                 raise NotRecognisedError("it has a matrix product in each turn")
-            return value_like(layout, codes[0] + sign(node.op) + codes[1])
+            return _moved(node, left, right, value_like(layout, codes[0] + sign(node.op) + codes[1]))
         case ast.UnaryOp(op=ast.Not()):
             return negate(truth(node.operand, scope))
         case ast.UnaryOp():
@@ -35,13 +41,15 @@ def vectorise(node: ast.expr, scope: Scope) -> Value:
             symbol = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~"}[type(node.op)]
             return value_like(value, f"{symbol}({value.code})")
         case ast.BoolOp():
-            codes, layout = align([_boolean_operand(part, scope) for part in node.values])
+            first = _boolean_operand(node.values[0], scope)
+            with guarded(scope):
+                rest = [_boolean_operand(part, scope) for part in node.values[1:]]
+            codes, layout = align([first, *rest])
             return value_like(layout, (" & " if isinstance(node.op, ast.And) else " | ").join(codes))
         case ast.Compare():
             return _compare(node, scope)
         case ast.IfExp():
-            codes, layout = align([vectorise(part, scope) for part in (node.test, node.body, node.orelse)])
-            return value_like(layout, f"np.where({', '.join(codes)})")
+            return _choice(node, scope)
         case ast.Subscript():
             return _load(node, scope)
         case ast.Call():
@@ -56,9 +64,63 @@ def truth(node: ast.expr, scope: Scope) -> Value:
         raise NotRecognisedError(f"{shorten(node)} is an array in each turn, and no condition")
     if not value.deps:
         return value_like(value, f"bool({value.code})")
-    if isinstance(node, ast.Compare | ast.BoolOp) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)):
+    if _is_boolean(node, scope):
         return value
     return value_like(value, f"({value.code}) != 0")
+
+
+def _is_boolean(node: ast.expr, scope: Scope) -> bool:
+    match node:
+        case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
+            return True
+        case ast.Name(id=name):
+            return name in scope.conditions
+        case ast.Call(func=ast.Attribute(attr=name)):
+            return name in TRUTHS
+    return False
+
+
+@contextlib.contextmanager
+def guarded(scope: Scope, *, when: bool = True) -> Iterator[None]:
+    """What is vectorised inside is needed in some turns only."""
+    before, scope.guarded = scope.guarded, scope.guarded or when
+    try:
+        yield
+    finally:
+        scope.guarded = before
+
+
+def _choice(node: ast.IfExp, scope: Scope) -> Value:
+    """Vectorise a choice, and those in its `else`, by `np.where`, or by `np.select` where there are more than two."""
+    tests, values, last = [], [], node
+    with guarded(scope):
+        while True:
+            tests.append(truth(last.test, scope))
+            values.append(vectorise(last.body, scope))
+            if not isinstance(last.orelse, ast.IfExp):
+                break
+            last = last.orelse
+        values.append(vectorise(last.orelse, scope))
+    if len(tests) > 2 and all(test.deps for test in tests) and not any(value.rank for value in values):
+        codes, layout = align([*tests, *values])
+        cut = len(tests)
+        return value_like(layout, f"np.select([{', '.join(codes[:cut])}], [{', '.join(codes[cut:-1])}], {codes[-1]})")
+    found = values[-1]
+    for test, value in zip(reversed(tests), reversed(values[:-1]), strict=True):
+        codes, layout = align([test, value, found])
+        found = value_like(layout, f"np.where({', '.join(codes)})")
+    return found
+
+
+def _moved(node: ast.BinOp, left: Value, right: Value, value: Value) -> Value:
+    """Keep that a value is a loop's variable plus a whole number."""
+    match node:
+        case ast.BinOp(op=ast.Add() | ast.Sub() as op, right=ast.Constant(value=int() as number)) if left.loop:
+            offset = left.offset + (number if isinstance(op, ast.Add) else -number)
+            return replace(value, loop=left.loop, offset=offset)
+        case ast.BinOp(op=ast.Add(), left=ast.Constant(value=int() as number)) if right.loop:
+            return replace(value, loop=right.loop, offset=right.offset + number)
+    return value
 
 
 def negate(test: Value) -> Value:
@@ -81,11 +143,14 @@ def index_values(node: ast.expr, scope: Scope) -> list[Value]:
 
 def subscript(base: str, values: list[Value], scope: Scope) -> Value:
     """Index `base`: with slices if the indices are loop variables from outer to inner loops, else with arrays."""
-    names = [value.loop for value in values if value.deps]
+    if scope.guarded:
+        values = [_within(base, axis, value, scope) for axis, value in enumerate(values)]
+    moved = [value for value in values if value.deps]
     deps = frozenset().union(*(value.deps for value in values))
-    if all(name is not None for name in names):
-        depths = [scope.loops[name].depth for name in names if name]
-        if depths == sorted(set(depths)) and all(scope.loops[name].counts_up for name in names if name):
+    if all(value.loop is not None for value in moved):
+        depths = [scope.loops[value.loop].depth for value in moved if value.loop]
+        reached = all(scope.loops[value.loop].reaches(value.offset) for value in moved if value.loop)
+        if depths == sorted(set(depths)) and reached:
             return Value(f"{base}[{_slices(base, values, scope)}]", deps, max(depths, default=0))
     depth = max((value.depth for value in values if value.deps), default=0)
     return Value(f"{base}[{', '.join(value.at(depth) for value in values)}]", deps, depth)
@@ -101,10 +166,24 @@ def _slices(base: str, values: list[Value], scope: Scope) -> str:
         loop = scope.loops[value.loop]
         if previous is not None:
             parts += ["None"] * (loop.depth - previous - 1)
-        whole = loop.slice in (f":{base}.shape[{axis}]", f":len({base})" if axis == 0 else "")
-        parts.append(":" if whole else loop.slice)
+        length = scope.sizes.length(base, axis) if scope.sizes is not None and base.isidentifier() else None
+        cut = loop.slice(value.offset, length, scope.sizes)
+        whole = cut in (f":{base}.shape[{axis}]", f":len({base})" if axis == 0 else "")
+        parts.append(":" if whole else cut)
         previous = loop.depth
     return ", ".join(parts)
+
+
+def _within(base: str, axis: int, value: Value, scope: Scope) -> Value:
+    """Keep an index inside the array in turns that do not need it; indices below 0 count from the end as they did."""
+    if not value.deps or (value.loop is not None and value.offset <= 0):
+        return value
+    if value.loop is not None and scope.sizes is not None and base.isidentifier():
+        end = scope.sizes.linear(ast.parse(scope.loops[value.loop].stop, mode="eval").body)
+        apart = (end - scope.sizes.length(base, axis)).number
+        if apart is not None and apart + value.offset <= 0:
+            return value
+    return value_like(value, f"({value.code}) % {base}.shape[{axis}]")
 
 
 def _depends(node: ast.expr, scope: Scope) -> bool:
@@ -122,11 +201,25 @@ def _depends(node: ast.expr, scope: Scope) -> bool:
 
 def _is_pure(node: ast.Call) -> bool:
     module, name = _called(node)
+    if _method(node) is not None:
+        return True
     if module in ("np", "numpy"):
         return hasattr(np, name.rpartition(".")[2]) and "random" not in name
     if module == "math":
         return hasattr(math, name)
     return module is None and name in ("len", "int", "float", "bool", "abs", "min", "max", "sum", "range", "complex")
+
+
+def _method(node: ast.Call) -> str | None:
+    """Return the name of an array's method that takes no arguments and gives a number: `row.max()`."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attr), args=[], keywords=[]) if (
+            name not in ("np", "numpy", "math") and attr in REDUCED
+        ):
+            return attr
+        case ast.Call(func=ast.Attribute(value=ast.Subscript(), attr=attr), args=[], keywords=[]) if attr in REDUCED:
+            return attr
+    return None
 
 
 def _called(node: ast.Call) -> tuple[str | None, str]:
@@ -155,7 +248,7 @@ def _name(name: str, scope: Scope) -> Value:
 def _boolean_operand(node: ast.expr, scope: Scope) -> Value:
     """Vectorise an operand of `and` or `or`; refuse one that may be no boolean, as `a or 1` returns `a` itself."""
     inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else node
-    if not isinstance(inner, ast.Compare | ast.BoolOp):
+    if not _is_boolean(inner, scope):
         raise NotRecognisedError(f"{shorten(node)} is not a comparison")
     return vectorise(node, scope)
 
@@ -172,6 +265,8 @@ def _load(node: ast.Subscript, scope: Scope) -> Value:
     if not isinstance(node.value, ast.Name):
         return _nested(node, scope)
     name = node.value.id
+    if name in scope.dicts and scope.before is not None:
+        return _looked_up(name, vectorise(node.slice, scope), scope)
     if name in scope.values and scope.values[name].deps:
         return _nested(node, scope)
     if name in scope.carried:
@@ -193,7 +288,8 @@ def _load(node: ast.Subscript, scope: Scope) -> Value:
     if len(values) > rank:
         raise NotRecognisedError(f"{shorten(node)} has more indices than {name} has axes")
     found = subscript(base, values, scope)
-    return value_like(found, found.code, rank - len(values))
+    code = base if found.code == f"{base}[:]" and name not in scope.stored else found.code
+    return value_like(found, code, rank - len(values))
 
 
 def _nested(node: ast.Subscript, scope: Scope) -> Value:
@@ -215,24 +311,37 @@ def _nested(node: ast.Subscript, scope: Scope) -> Value:
 
 def _window(name: str, cut: ast.Slice, rank: int, scope: Scope) -> Value:
     """Vectorise `x[i:i + width]` with NumPy's sliding windows; a slice of any other form is refused."""
+    sizes = scope.sizes or Sizes.nothing()
     lower, upper = cut.lower, cut.upper
-    moves = (
-        cut.step is None
-        and rank == 1
-        and lower is not None
-        and isinstance(upper, ast.BinOp)
-        and isinstance(upper.op, ast.Add)
-        and ast.unparse(upper.left) == ast.unparse(lower)
-        and not _depends(upper.right, scope)
-    )
-    if not moves or lower is None or not isinstance(upper, ast.BinOp):
-        raise NotRecognisedError(f"the slice {name}[{ast.unparse(cut)}] has another length in every turn")
-    windows = f"np.lib.stride_tricks.sliding_window_view({name}, {ast.unparse(upper.right)})"
+    refused = NotRecognisedError(f"the slice {name}[{ast.unparse(cut)}] has another length in every turn")
+    if cut.step is not None or rank != 1 or lower is None or upper is None:
+        raise refused
+    width = sizes.apart(upper, lower)
+    if _depends(ast.parse(width.code, mode="eval").body, scope):
+        raise refused
+    if scope.before is None:
+        raise refused
+    # Where nothing says otherwise, a width may be below 1, or more than there is.
+    least = [] if width.number is not None and width.number > 0 else [f"{width.code} > 0"]
+    scope.needs += [*least, f"len({name}) >= {width.code}"]
+    windows = f"np.lib.stride_tricks.sliding_window_view({name}, {width.code})"
     found = subscript(windows, [vectorise(lower, scope)], scope)
     return value_like(found, found.code, 1)
 
 
+def _looked_up(name: str, key: Value, scope: Scope) -> Value:
+    """Vectorise `name[key]` of a dictionary: each key once, and then by its number."""
+    if key.rank or not key.deps or scope.before is None:
+        raise NotRecognisedError(f"what {name} has for its keys is not known")
+    number = sum("return_inverse" in line for line in scope.before)
+    keys, at = (f"{name}_{what}{number + 1 if number else ''}" for what in ("keys", "at"))
+    scope.before.append(f"{keys}, {at} = np.unique({key.code}, return_inverse=True)")
+    return value_like(key, f"np.array([{name}[key] for key in {keys}.tolist()])[{at}]")
+
+
 def _call(node: ast.Call, scope: Scope) -> Value:
+    if (method := _method(node)) is not None and isinstance(node.func, ast.Attribute):
+        return _reduced(f"np.{method}", vectorise(node.func.value, scope), node)
     module, name = _called(node)
     if node.keywords or not _is_pure(node) or any(isinstance(part, ast.Starred) for part in node.args):
         raise NotRecognisedError(f"what {ast.unparse(node.func)}() does in each turn is not known")
@@ -253,6 +362,9 @@ def _call(node: ast.Call, scope: Scope) -> Value:
     if module is None and own in ("int", "float", "bool") and len(values) == 1 and not values[0].rank:
         dtype = {"int": "np.int64", "float": "np.float64", "bool": "np.bool_"}[own]
         return value_like(values[0], f"np.asarray({values[0].code}).astype({dtype})")
+    if own in ("clip", "where") and module != "math" and len(values) == 3:
+        codes, layout = align(values)
+        return value_like(layout, f"np.{own}({', '.join(codes)})")
     ufunc = RENAMED.get(own, own)
     found: Any = getattr(np, ufunc, None)
     if isinstance(found, np.ufunc) and len(values) == found.nin:

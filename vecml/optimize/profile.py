@@ -140,6 +140,14 @@ def outer_loops(body: list[ast.stmt]) -> list[ast.stmt]:
         elif isinstance(statement, ast.If | ast.With | ast.Try):
             for name in ("body", "orelse", "finalbody"):
                 found += outer_loops(getattr(statement, name, []))
-        elif any(isinstance(part, ast.ListComp | ast.GeneratorExp | ast.DictComp) for part in ast.walk(statement)):
+        elif not isinstance(statement, ast.FunctionDef) and any(map(_implies_loop, ast.walk(statement))):
             found.append(statement)
     return found
+
+
+def _implies_loop(node: ast.AST) -> bool:
+    """Whether Python runs code once for each element there: a comprehension, or a function that is applied to all."""
+    if isinstance(node, ast.Call):
+        called = ast.unparse(node.func)
+        return called in ("map", "np.apply_along_axis") or called.startswith("np.vectorize(")
+    return isinstance(node, ast.ListComp | ast.GeneratorExp | ast.DictComp)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 MAKERS = {"zeros", "ones", "empty", "full"}
 LIKE = {"zeros_like", "ones_like", "empty_like", "full_like", "asarray", "array", "ascontiguousarray", "sort", "copy"}
-LINES = {"arange", "linspace", "flatnonzero"}
+LINES = {"arange", "linspace", "flatnonzero", "ravel"}
 KEEPING = {"copy", "astype"}
 NUMBERS = {"len", "int", "float", "bool", "round", "complex"}
 

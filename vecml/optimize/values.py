@@ -8,6 +8,8 @@ left, or have length 1.
 import ast
 from dataclasses import dataclass, field, replace
 
+from vecml.optimize.linear import Linear, Sizes
+
 
 class NotRecognisedError(Exception):
     """A loop cannot be rewritten; the text says why."""
@@ -22,7 +24,8 @@ class Value:
         deps: names of the loop variables that it depends on; empty: it is the same in every turn.
         depth: number of loops, from the outermost, for which the code has axes.
         rank: number of axes that the value has in one turn; they are the last axes of the code.
-        loop: the name of the loop variable if the value is just that; else None.
+        loop: the name of the loop variable if the value is just that, or that plus `offset`; else None.
+        offset: a whole number.
     """
 
     code: str
@@ -30,6 +33,7 @@ class Value:
     depth: int = 0
     rank: int = 0
     loop: str | None = None
+    offset: int = 0
 
     def at(self, depth: int) -> str:
         """The code with new axes for the loops below `self.depth`, up to `depth`."""
@@ -64,12 +68,30 @@ class Loop:
     counts_up: bool = True
     stop_is_size: bool = True
 
-    @property
-    def slice(self) -> str:
-        """The loop's range as a slice; a stop below 0 becomes 0, since a slice would count it from the end."""
-        start = "" if self.start == "0" else self.start
-        stop = self.stop if self.stop_is_size else f"max(0, {self.stop})"
-        return f"{start}:{stop}" if self.step == "1" else f"{start}:{stop}:{self.step}"
+    def reaches(self, offset: int) -> bool:
+        """Whether the range moved by the offset certainly starts at 0 or above, as a slice must."""
+        return self.counts_up and (offset >= 0 or (self.start.isdecimal() and int(self.start) + offset >= 0))
+
+    def slice(self, offset: int = 0, length: Linear | None = None, sizes: Sizes | None = None) -> str:
+        """The loop's range, moved by an offset, as a slice; a stop below 0 becomes 0: a slice would count from the end.
+
+        Args:
+            offset: a whole number.
+            length: of the axis that is cut, where it is known.
+            sizes: what the function's names of lengths stand for.
+        """
+        start = Linear(constant=int(self.start)) if self.start.isdecimal() else Linear({self.start: 1})
+        moved = (start + Linear(constant=offset)).code if offset or self.start.isdecimal() else self.start
+        step = "" if self.step == "1" else f":{self.step}"
+        node = ast.parse(self.stop, mode="eval").body
+        least = length is not None and sizes is not None
+        apart = (sizes.linear(node) + Linear(constant=offset) - length).number if least and sizes and length else None
+        if apart is not None and apart <= 0:
+            return f"{'' if moved == '0' else moved}:{'' if apart == 0 else apart}{step}"
+        stop = self.stop if not offset else (Sizes.plain(node) + Linear(constant=offset)).code
+        if not self.stop_is_size or offset < 0:
+            stop = f"max(0, {stop})"
+        return f"{'' if moved == '0' else moved}:{stop}{step}"
 
     @property
     def arange(self) -> str:
@@ -89,6 +111,13 @@ class Scope:
         carried: names that the nest sets, but that may be read before, with the value of an earlier turn.
         loops: the loops by the name of their variable, the outermost first.
         stored: for each array that the nest writes, the index as text.
+        conditions: names that hold a boolean in each turn.
+        dicts: names that hold a dictionary.
+        sizes: what names of lengths stand for; None where that is not asked.
+        before: statements that an expression needs before its own; None where it may have none.
+        needs: conditions under which alone the rewrite is right, as code.
+        turns: conditions under which the outermost loop has a turn, where the rewrite needs one.
+        guarded: whether what is read now is needed in some turns only, so that its indices may be anything in others.
     """
 
     ranks: dict[str, int]
@@ -96,6 +125,13 @@ class Scope:
     carried: set[str] = field(default_factory=set)
     loops: dict[str, Loop] = field(default_factory=dict)
     stored: dict[str, str] = field(default_factory=dict)
+    conditions: set[str] = field(default_factory=set)
+    dicts: frozenset[str] = frozenset()
+    sizes: Sizes | None = None
+    before: list[str] | None = None
+    needs: list[str] = field(default_factory=list)
+    turns: list[str] = field(default_factory=list)
+    guarded: bool = False
 
     @property
     def depth(self) -> int:
@@ -125,7 +161,7 @@ def align(values: list[Value]) -> tuple[list[str], Value]:
 
 def value_like(layout: Value, code: str, rank: int | None = None) -> Value:
     """Make a value with this code and the axes of `layout`; `rank` is given if it has another rank."""
-    return replace(layout, code=code, rank=layout.rank if rank is None else rank, loop=None)
+    return replace(layout, code=code, rank=layout.rank if rank is None else rank, loop=None, offset=0)
 
 
 def simplify(code: str) -> str:
