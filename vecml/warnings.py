@@ -55,6 +55,7 @@ CODES: dict[str, str] = {
     "VML050": "how a file writes its table was found by looking at it",
     "VML051": "what was to be run after a comparison of commands failed",
     "VML052": "revisions that are compared are not what one may expect",
+    "VML053": "a node of a cluster was lost or left out, and the work goes on",
 }
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,18 +12,19 @@ import pyarrow.parquet as pq
 
 from vecml import __version__
 from vecml.batch import plan as plan_module
+from vecml.batch.cluster import Crew, Wish, check_wish, label_on_cluster
 from vecml.batch.folder import Folder
 from vecml.batch.footers import Surveyed, survey
 from vecml.batch.inputs import Inputs, find_inputs
 from vecml.batch.manifest import PLAN, complete, done_parts, found_plan
 from vecml.batch.part import Part
-from vecml.batch.plan import UNIT_BYTES, Piece, Plan, Way, check_same, cut
+from vecml.batch.plan import UNIT_BYTES, Piece, Plan, Unit, Way, check_same, cut
 from vecml.batch.schemas import Schemas, Wanted, without_constants
 from vecml.batch.work import worker
 from vecml.config import Setting
 from vecml.data.addresses import is_address
 from vecml.data.dialect import LOOK, AskedFormat
-from vecml.data.files import warn_of
+from vecml.data.files import Say, warn_of
 from vecml.data.memory_limit import MemoryLimit, used_bytes
 from vecml.data.places import local_file, naming, of_address, place_of
 from vecml.data.several import Once
@@ -51,6 +52,7 @@ class Ask:
         text: what the user says of text files.
         resume: whether parts of the same plan that are there are taken over.
         unit_bytes: about how much of the input becomes one part.
+        cluster: who labels; None: this process alone.
     """
 
     keep: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ class Ask:
     text: AskedFormat = LOOK
     resume: bool = True
     unit_bytes: int = UNIT_BYTES
+    cluster: Wish | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Labelled:
         files: number of files that were read.
         digest: of the plan.
         extra: names of the first file's other columns, which are not read.
+        crew: the nodes of the cluster that have labelled, none where this process did.
     """
 
     folder: str
@@ -92,6 +96,7 @@ class Labelled:
     files: int
     digest: str
     extra: tuple[str, ...] = field(repr=False)
+    crew: Crew = field(default_factory=Crew)
 
 
 def is_folder_of_parts(out: str) -> bool:
@@ -122,8 +127,11 @@ def label_files(
         SettingError: `out` lies within the data or holds other files, or an address cannot be.
         EngineUnavailableError: the engine cannot run here.
         StoreError: a part cannot be written.
+        ServerError: the cluster cannot be reached, or has no node left.
     """
     began = time.perf_counter()
+    if ask.cluster is not None:
+        check_wish(ask.cluster, setting)
     wanted = Wanted(classifier.encoding, tuple(dict.fromkeys(ask.keep)), ask.text)
     inputs = find_inputs(data, [column.name for column in classifier.encoding.columns])
     folder = Folder(place_of(out, "--out"))
@@ -149,16 +157,35 @@ def label_files(
     def keep_record(part: Part) -> None:
         done[part.unit] = part
 
+    crew = Crew()
     if missing:
-        counts = [unit.n_rows for unit in missing]
-        known = None if None in counts else sum(one or 0 for one in counts)
-        with worker(classifier, setting, plan, wanted, columns, folder) as labelling:
-            with stage("predicting", known) as advance:
-                labelling.label(missing, say, keep_record, advance)
-        labelling.filled.tell()
+        order = (classifier, setting, plan, wanted, columns)
+        crew = _label(order, missing, folder, (ask.cluster, out), (say, keep_record))
     parts = [done[unit.number] for unit in plan.units]
     complete(folder, plan, parts, classifier.model.classes)
-    return _summary(folder, plan, parts, taken_over, setting, began, surveyed)
+    summary = _summary(folder, plan, parts, taken_over, setting, began, surveyed)
+    return replace(summary, crew=crew)
+
+
+def _label(
+    order: tuple[Classifier, Setting, Plan, Wanted, OutputColumns],
+    units: Sequence[Unit],
+    folder: Folder,
+    to: tuple[Wish | None, str],
+    hear: tuple[Say, Callable[[Part], None]],
+) -> Crew:
+    """Label the units, here or on a cluster; `to` is who labels and the output as the user named it."""
+    wish, out = to
+    counts = [unit.n_rows for unit in units]
+    known = None if None in counts else sum(one or 0 for one in counts)
+    with stage("predicting", known) as advance:
+        if wish is not None:
+            where = folder.place.address if folder.place.is_local else out
+            return label_on_cluster(wish, order, where, units, (*hear, advance))
+        with worker(*order, folder) as labelling:
+            labelling.label(units, *hear, advance)
+    labelling.filled.tell()
+    return Crew()
 
 
 def _summary(

@@ -59,6 +59,11 @@ def from_json(content: Mapping[str, Any], name: str) -> Part:
     return part
 
 
+def of_line(text: str, name: str) -> Part:
+    """The record of a line that `to_json` wrote; `name` and what is raised are as for `from_json`."""
+    return from_json(json.loads(text), name)
+
+
 def is_count(value: object) -> bool:
     """Whether a value that was read from JSON is a whole number of things."""
     return type(value) is int and value >= 0  # True is an int to isinstance

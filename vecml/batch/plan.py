@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from vecml.batch.inputs import Input
 from vecml.batch.part import is_count
@@ -141,13 +141,34 @@ class Plan:
 
     def part_name(self, unit: Unit) -> str:
         """The name of the unit's part within the output."""
-        name = f"part-{unit.number:07}-{self.digest[:DIGITS]}.parquet"
-        return f"{unit.folder}/{name}" if unit.folder else name
+        return part_name(unit, self.digest)
 
     @property
     def n_rows(self) -> int | None:
         """Rows of all units; None where only reading tells."""
         return _total([unit.n_rows for unit in self.units])
+
+
+class _Files(Protocol):
+    def __getitem__(self, number: int, /) -> Input: ...
+
+
+class Share(Protocol):
+    """The part of a plan that labelling a unit needs: a whole `Plan` has it, and a node that knows its own units."""
+
+    @property
+    def way(self) -> Way: ...
+    @property
+    def files(self) -> _Files: ...
+    @property
+    def options(self) -> str: ...
+    def part_name(self, unit: Unit) -> str: ...
+
+
+def part_name(unit: Unit, digest: str) -> str:
+    """The name of the unit's part within the output; `digest` is the plan's."""
+    name = f"part-{unit.number:07}-{digest[:DIGITS]}.parquet"
+    return f"{unit.folder}/{name}" if unit.folder else name
 
 
 def cut(files: Sequence[Input], pieces: Iterable[tuple[Piece, str]], unit_bytes: int) -> tuple[Unit, ...]:
@@ -193,6 +214,21 @@ def _content(plan: Plan) -> str:
     )
     way = json.dumps(vars(plan.way))
     return f'{{"way": {way}, "options": {json.dumps(plan.options)}, "files": [\n{files}\n], "units": [\n{units}\n]}}\n'
+
+
+def unit_line(plan: Plan, unit: Unit) -> str:
+    """A unit with its files as a line of JSON, which `unit_of` reads on a node that does not have the plan."""
+    files = {piece.file: plan.files[piece.file] for piece in unit.pieces}
+    described = [[number, one.address, one.size, one.stamp, one.folder] for number, one in files.items()]
+    pieces = [_as_list(piece) for piece in unit.pieces]
+    return json.dumps([unit.number, unit.folder, unit.first_row, pieces, described])
+
+
+def unit_of(line: str) -> tuple[Unit, dict[int, Input]]:
+    """The unit of a line that `unit_line` wrote, and its files by their place in the plan."""
+    number, folder, first_row, pieces, described = json.loads(line)
+    unit = Unit(number, folder, first_row, tuple(Piece(*piece) for piece in pieces))
+    return unit, {place: Input(*file) for place, *file in described}
 
 
 def _as_list(piece: Piece) -> list[int | None]:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from vecml.batch.inputs import Input, check_unchanged
-from vecml.batch.plan import Piece, Plan, Unit
+from vecml.batch.plan import Piece, Share, Unit
 from vecml.batch.schemas import Wanted, without_constants
 from vecml.data.data_file import DataFile
 from vecml.data.encoding import Encoding
@@ -65,7 +65,7 @@ class Reader:
         limit: of this process's memory.
     """
 
-    plan: Plan
+    plan: Share
     wanted: Wanted
     say: Say = field(repr=False)
     limit: MemoryLimit = field(repr=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 from vecml.batch.folder import Folder
 from vecml.batch.part import Part, Tally, finish
-from vecml.batch.plan import Plan, Unit
+from vecml.batch.plan import Share, Unit
 from vecml.batch.schemas import Wanted
 from vecml.batch.unit import Reader, Rows, name_place
 from vecml.config import Setting
@@ -55,7 +55,7 @@ class Worker:
 
     classifier: Classifier
     setting: Setting
-    plan: Plan = field(repr=False)
+    plan: Share = field(repr=False)
     wanted: Wanted = field(repr=False)
     columns: OutputColumns = field(repr=False)
     folder: Folder = field(repr=False)
@@ -136,7 +136,7 @@ class Worker:
 
 @contextmanager
 def worker(
-    classifier: Classifier, setting: Setting, plan: Plan, wanted: Wanted, columns: OutputColumns, folder: Folder
+    classifier: Classifier, setting: Setting, plan: Share, wanted: Wanted, columns: OutputColumns, folder: Folder
 ) -> Iterator[Worker]:
     """Yield a worker whose engine is ready; it is closed after the `with` block.
 

@@ -19,6 +19,20 @@ EPILOG = """**Examples**
 - `vecml predict --verify labels/`: whether all parts are there, and have the bytes that were written
 """
 
+Resume = Annotated[
+    bool, option("Take over the parts that are there; --no-resume labels them again.", None, "--resume/--no-resume")
+]
+PartSize = Annotated[
+    str | None, option("About how much of the input becomes a part. [default: 256MiB]", "256MiB", "--part-size")
+]
+Cluster = Annotated[
+    str | None, option("Share the parts out to a cluster of Ray: auto, local:N nodes here, or its address.", "CLUSTER")
+]
+NodeTimeout = Annotated[
+    float | None,
+    option("Seconds without a labelled row after which a node is given up. [default: 900]", "S", "--node-timeout"),
+]
+
 
 @command()
 def predict(
@@ -49,12 +63,10 @@ def predict(
     no_header: Annotated[
         bool, option("A text file's first row is data, as for vecml run.", None, "--no-header")
     ] = False,
-    resume: Annotated[
-        bool, option("Take over the parts that are there; --no-resume labels them again.", None, "--resume/--no-resume")
-    ] = True,
-    part_size: Annotated[
-        str | None, option("About how much of the input becomes a part. [default: 256MiB]", "256MiB", "--part-size")
-    ] = None,
+    resume: Resume = True,
+    part_size: PartSize = None,
+    cluster: Cluster = None,
+    node_timeout: NodeTimeout = None,
     verify: Annotated[str | None, option("Check a folder of parts, and do nothing else.", "FOLDER", "--verify")] = None,
     max_memory: MaxMemory = None,  # noqa: ARG001 -- its callback sets it
     json: JsonFlag = False,
@@ -75,7 +87,8 @@ def predict(
         *(model, engine, threads, architecture, query, text),
         *(columns(keep or []), probabilities, row),
     )
-    predict_output.into_folder_or_file(wish, _given("--out", out), resume=resume, part_size=part_size, json=json)
+    how = predict_output.How(resume, part_size, cluster, node_timeout)
+    predict_output.into_folder_or_file(wish, _given("--out", out), how, json=json)
 
 
 def _given(flag: str, value: str | None) -> str:

@@ -37,14 +37,30 @@ class Wish:
     rows: bool
 
 
-def into_folder_or_file(wish: Wish, out: str, *, resume: bool, part_size: str | None, json: bool) -> None:
+@dataclass(frozen=True)
+class How:
+    """The flags that say how a folder of parts is made.
+
+    Attributes:
+        resume: whether parts that are there are taken over.
+        part_size: about how much of the input becomes a part, such as `256MiB`.
+        cluster: `auto`, `local:N` or `ray://HOST:PORT`; None: this process alone.
+        node_timeout: seconds without a labelled row after which a node is given up.
+    """
+
+    resume: bool = True
+    part_size: str | None = None
+    cluster: str | None = None
+    node_timeout: float | None = None
+
+
+def into_folder_or_file(wish: Wish, out: str, how: How, *, json: bool) -> None:
     """Label what is wished for, into a folder of parts where `out` names one, else into a file.
 
     Args:
         wish: what the flags say.
         out: a file with a known suffix, a folder, or the address of a folder.
-        resume: whether parts that are there are taken over.
-        part_size: about how much of the input becomes a part, such as `256MiB`.
+        how: how a folder of parts is made.
         json: whether the summary is printed as JSON.
 
     Raises SettingError for what cannot be together; further as `into_file` and `into_folder` do.
@@ -54,8 +70,12 @@ def into_folder_or_file(wish: Wish, out: str, *, resume: bool, part_size: str | 
     from vecml.data.places import place_of
 
     if is_folder_of_parts(out):
-        into_folder(wish, out, resume=resume, part_size=part_size, json=json)
+        into_folder(wish, out, how, json=json)
         return
+    if how.cluster is not None:
+        raise SettingError(
+            f"--cluster {how.cluster}: what several nodes write is a folder of parts", "name a folder: --out labels/"
+        )
     if is_address(wish.data) and not wish.data.startswith("file:"):
         raise SettingError(
             f"--out {out}: what comes from an address becomes a folder of parts", "name a folder: --out labels/"
@@ -63,7 +83,7 @@ def into_folder_or_file(wish: Wish, out: str, *, resume: bool, part_size: str | 
     into_file(wish, Path(place_of(out, "--out").path) if is_address(out) else Path(out), json=json)
 
 
-def into_folder(wish: Wish, out: str, *, resume: bool, part_size: str | None, json: bool) -> None:
+def into_folder(wish: Wish, out: str, how: How, *, json: bool) -> None:
     """Label files into parts; the arguments are those of `into_folder_or_file`.
 
     Raises what `label_files` raises.
@@ -75,11 +95,12 @@ def into_folder(wish: Wish, out: str, *, resume: bool, part_size: str | None, js
 
     if wish.data == "-" or wish.data.startswith(DATABASES):
         raise SettingError(f"--out {out}: a folder of parts is made of files", "name a file: --out labels.parquet")
-    unit_bytes = UNIT_BYTES if part_size is None else bytes_of(part_size, "--part-size")
+    unit_bytes = UNIT_BYTES if how.part_size is None else bytes_of(how.part_size, "--part-size")
+    cluster = _cluster(how, wish.threads)
     asked, named, setting, notes = ready(wish)
     classifier = named.run.classifier
     say(notes)
-    ask = Ask(wish.keep, wish.probabilities, wish.rows, asked, resume, unit_bytes)
+    ask = Ask(wish.keep, wish.probabilities, wish.rows, asked, how.resume, unit_bytes, cluster)
     labelled = label_files(classifier, wish.data, setting, out, ask)
     more = not_used(labelled.extra, classifier.encoding.target)
     if labelled.taken_over:
@@ -93,7 +114,32 @@ def into_folder(wish: Wish, out: str, *, resume: bool, part_size: str | None, js
         typer.echo(json_text.dumps(_folder_as_json(labelled, named, counts, [*notes, *more]), indent=1))
         return
     made = f"{count(labelled.n_rows, 'row')} of {count(labelled.files, 'file')} are labelled in {labelled.folder}"
-    _print(f"{made}, {count(labelled.parts, 'part')}, by {words(setting)}.", counts)
+    by = words(setting) if cluster is None else f"{setting.engine} on {_nodes_in_words(labelled.crew)}"
+    _print(f"{made}, {count(labelled.parts, 'part')}, by {by}.", counts)
+
+
+def _cluster(how: How, threads: int | None) -> Any:
+    """The cluster that is wished for, or None; raises SettingError for what cannot be together."""
+    if how.cluster is None:
+        if how.node_timeout is not None:
+            raise SettingError(f"--node-timeout {how.node_timeout:g}: for --cluster only", "--cluster local:2")
+        return None
+    if threads is not None:
+        raise SettingError(
+            f"--threads {threads}: on a cluster each node uses the cores that Ray has there",
+            "leave it out; ray start --num-cpus N says how many those are",
+        )
+    from vecml.batch.cluster import UNIT_SECONDS
+    from vecml.batch.cluster import Wish as ClusterWish
+
+    return ClusterWish(how.cluster, UNIT_SECONDS if how.node_timeout is None else how.node_timeout)
+
+
+def _nodes_in_words(crew: Any) -> str:
+    """How many nodes have labelled, and how many rows a second each."""
+    rates = [f"{rate(node.rows / node.seconds)}" for node in crew.nodes if node.rows and node.seconds]
+    again = f", {count(crew.retries, 'part')} given out again" if crew.retries else ""
+    return f"{count(len(rates), 'node')}" + (f" ({', '.join(rates)})" if rates else "") + again
 
 
 def verify_folder(folder: str, *, json: bool) -> None:
@@ -135,6 +181,8 @@ def _folder_as_json(labelled: Any, named: Any, counts: dict[str, int], notes: li
         "unseen_categories": labelled.unseen,
         "markers_filled_in": labelled.filled,
         "seconds": labelled.seconds,
+        "nodes": [dataclasses.asdict(node) for node in labelled.crew.nodes],
+        "retries": labelled.crew.retries,
         "notes": notes,
     }
 
