@@ -8,7 +8,7 @@ import pytest
 
 from tests.optimize.made_modules import SLOW, places
 from vecml.errors import SettingError
-from vecml.optimize.candidates.numba_whole import NUMBA, with_numba
+from vecml.optimize.candidates.numba import NUMBA, with_numba
 from vecml.optimize.dtype import dtypes_of
 from vecml.optimize.measure import make_plan
 from vecml.optimize.patch import apply, unified_diff

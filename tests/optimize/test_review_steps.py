@@ -12,7 +12,7 @@ from tests.optimize.made_modules import SLOW, places
 from vecml.errors import DataError, SettingError
 from vecml.optimize import steps
 from vecml.optimize.candidates.base import Candidate
-from vecml.optimize.candidates.numba_whole import NUMBA, with_numba
+from vecml.optimize.candidates.numba import NUMBA, with_numba
 from vecml.optimize.candidates.registry import Suggestions, suggest
 from vecml.optimize.dtype import dtypes_of
 from vecml.optimize.observe import Observation, observe_task
@@ -145,10 +145,11 @@ def test_globals_that_numba_would_freeze(tmp_path: Path) -> None:
     text += "def count():\n    global COUNT\n    COUNT += 1\n\n\n"
     plain = "def f(x):\n    return math.sin(SCALE) * x + len(NAME) + SHAPE[0]\n"
     assert seen(tmp_path, text + plain).changeable == ()
-    found = seen(tmp_path, f"{text}def f(x):\n    return g(x) * x + ROWS[0]\n")
+    reading = f"{text}def f(x):\n    return g(x) * x + ROWS[0]\n"
+    found = seen(tmp_path, reading)
     assert found.changeable == ("COUNT (int)", "ROWS (list)", "TABLE (ndarray)")
     target, _ = places(tmp_path, INPUTS + text + plain)
-    made = suggest(target, INPUTS + text + plain, found, PROFILE, tmp_path / "made")
+    made = suggest(target, INPUTS + reading, found, PROFILE, tmp_path / "made")
     assert made.left_out["numba"] == (
         "it reads COUNT (int), ROWS (list), TABLE (ndarray) of its module, which Numba would freeze when it compiles; "
         "pass it in"

@@ -65,6 +65,30 @@ def compile_for(function: Any, args: Sequence[Any], place: Place) -> float:
     return time.perf_counter() - start
 
 
+def compile_by_calling(function: Callable[..., Any], args: Sequence[Any], place: Place) -> float:
+    """Call a function whose first call compiles what it calls.
+
+    Args:
+        function: made by vecml.
+        args: the arguments of the call, which may change them.
+        place: where the function stands.
+
+    Returns:
+        The seconds of the call.
+
+    Raises:
+        CannotCompileError: a compiler refuses it, with the line, the construct and the reason.
+    """
+    start = time.perf_counter()
+    try:
+        function(*args)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "numba":
+            raise
+        raise CannotCompileError(_reason(error, place)) from None
+    return time.perf_counter() - start
+
+
 def _types_of(function: Any, args: Sequence[Any]) -> tuple[Any, ...]:
     """Numba's types of the parameters for these arguments: one for each, and for `*rest` one of a tuple.
 

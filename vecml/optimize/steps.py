@@ -16,6 +16,7 @@ from vecml.leftovers import scratch_folder
 from vecml.optimize.candidates.base import Candidate
 from vecml.optimize.candidates.registry import suggest
 from vecml.optimize.dtype import DtypeChoice, choose_dtypes
+from vecml.optimize.kinds import observe_kinds
 from vecml.optimize.measure import Gain, gains, make_plan, measure_calls
 from vecml.optimize.observe import Observation, observe
 from vecml.optimize.profile import Profile, profile
@@ -28,6 +29,7 @@ from vecml.progress import stage
 VERSION = 1
 PROFILED = 20  # times as long as without, at most
 FAILED = (OutOfTimeError, WorkerDiedError)
+AGAIN = ("cannot compile", "fails", "no answer")  # outcomes after which a candidate's next form is tried
 
 
 @dataclass(frozen=True)
@@ -142,22 +144,19 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
             make_plan(request.budget, seen.seconds, [0.0] * (len(own) + 2))  # refuses a budget that is too short
             profiled = profile(target, source, inputs, max(limit, PROFILED * seen.seconds))
         note("2 of 5: what could stand in its place")
-        made = suggest(target, source, seen, profiled, scratch)
+        with stage("watching its expressions"):
+            kinds = observe_kinds(target, inputs, max(limit, PROFILED * seen.seconds))
+        made = suggest(target, source, seen, profiled, scratch, kinds)
         note("3 of 5: whether that is right")
-        tried = [_validated(one, target, inputs, request) for one in (*own, *made.candidates)]
+        tried = [_first_right(one, target, inputs, request) for one in (*own, *made.candidates)]
         right = {one.candidate.name: one.candidate.place for one in tried if one.fault is None}
         quickest = _quickest(tried)
         note("4 of 5: the dtype")
         with stage("lighter dtypes"):
             dtypes = _dtypes(right.get(quickest or "", target), inputs, request)
         note("5 of 5: before and after" if right else "5 of 5: left out, no candidate is right")
-        comparison, figures = None, {}
-        if right:
-            plan = make_plan(request.budget, seen.seconds, _seconds(tried))
-            comparison = measure_calls(
-                target, right, inputs, plan, request.budget, seen.cpus, copies=bool(seen.mutated)
-            )
-            figures = gains(comparison)
+        comparison = _measured(tried, target, inputs, request, seen) if right else None
+        figures = {} if comparison is None else gains(comparison)
     return Optimization(
         created=created,
         vecml=__version__,
@@ -209,6 +208,16 @@ def _own(text: str) -> Candidate:
     return Candidate(place.text, "own", place)
 
 
+def _first_right(candidate: Candidate, target: Place, inputs: Place, request: Request) -> Tried:
+    """The candidate's first form that is right; the first of all where none is, which says most of the user's code."""
+    first = tried = _validated(candidate, target, inputs, request)
+    for form in candidate.otherwise:
+        if tried.outcome not in AGAIN:
+            break
+        tried = _validated(form, target, inputs, request)
+    return first if tried.outcome in AGAIN else tried
+
+
 def _validated(candidate: Candidate, target: Place, inputs: Place, request: Request) -> Tried:
     with stage(f"validating {candidate.name}"):
         try:
@@ -220,6 +229,13 @@ def _validated(candidate: Candidate, target: Place, inputs: Place, request: Requ
         except VecmlError as error:
             return Tried(candidate, None, error.message)
     return Tried(candidate, found, found.fault)
+
+
+def _measured(tried: Sequence[Tried], target: Place, inputs: Place, request: Request, seen: Observation) -> Comparison:
+    """Measure the target beside what is right."""
+    right = {one.candidate.name: one.candidate.place for one in tried if one.fault is None}
+    plan = make_plan(request.budget, seen.seconds, _seconds(tried))
+    return measure_calls(target, right, inputs, plan, request.budget, seen.cpus, copies=bool(seen.mutated))
 
 
 def _dtypes(place: Place, inputs: Place, request: Request) -> tuple[DtypeChoice, ...]:

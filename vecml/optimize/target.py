@@ -116,6 +116,11 @@ def load(place: Place) -> Callable[..., Any]:
     return _function(_module(place), place)
 
 
+def module_of(place: Place) -> ModuleType:
+    """Import the module of a place, once in a process. Only in a worker: it is the user's code that runs."""
+    return _module(place)
+
+
 def make_inputs(inputs: Place, *, anew: bool = False) -> tuple[Any, ...]:
     """Call the user's input maker.
 

@@ -8,7 +8,7 @@ from vecml.measure.claim import claim_of
 from vecml.numbers import count, megabytes, percent, seconds, times
 from vecml.optimize.measure import Gain
 from vecml.optimize.steps import Optimization, Tried
-from vecml.optimize.validate import USERS
+from vecml.optimize.validate import USERS, Validation
 
 WIDTH = 80
 FORMS = {
@@ -94,6 +94,11 @@ def _valid(found: Optimization) -> list[str]:
 
 def _verdict(one: Tried) -> list[str]:
     name, checked = one.candidate.name, one.validation
+    lines = [f"{name}: {one.candidate.how}"] if one.candidate.how and one.fault is None else []
+    return [*(part for line in lines for part in _wrapped(line)), *_judged(one, name, checked)]
+
+
+def _judged(one: Tried, name: str, checked: Validation | None) -> list[str]:
     if one.fault is None and checked is not None:
         if not checked.tried:
             why = f": the original raises at all {checked.outside:,}" if checked.outside else ""

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
+from vecml.optimize.kinds import NOTHING, Kinds
 from vecml.optimize.observe import Observation
 from vecml.optimize.patch import unified_diff
 from vecml.optimize.profile import Profile
@@ -24,6 +25,8 @@ class Candidate:
         place: where it is loaded from.
         source: the target's file with it in the target's place; empty for the user's own.
         diff: from the target's file, unified; empty for the user's own.
+        how: what is done to the function, in words; empty where the name says it.
+        otherwise: what is tried in its place, one after the other, where it cannot be compiled or raises.
     """
 
     name: str
@@ -31,6 +34,8 @@ class Candidate:
     place: Place
     source: str = ""
     diff: str = ""
+    how: str = ""
+    otherwise: tuple["Candidate", ...] = ()
 
     @property
     def compiled(self) -> bool:
@@ -48,6 +53,7 @@ class Subject:
         observation: what it does with the user's inputs.
         profile: the share of the time that each of its loops takes.
         folder: where the candidates' modules are written.
+        kinds: what its expressions are over the user's inputs.
     """
 
     target: Place
@@ -55,6 +61,7 @@ class Subject:
     observation: Observation
     profile: Profile
     folder: Path
+    kinds: Kinds = NOTHING
 
     @cached_property
     def rewrite(self) -> Rewrite:
@@ -69,14 +76,19 @@ class Subject:
         lists = frozenset(one.name for one in arguments if one.kind == "list")
         return rewrite_loops(self.source, self.target.name, ranks, lists)
 
-    def candidate(self, name: str, kind: Kind, text: str) -> Candidate:
+    @property
+    def changeable(self) -> frozenset[str]:
+        """What the function reads of its module and may change between calls, by name."""
+        return frozenset(one.partition(" ")[0] for one in self.observation.changeable)
+
+    def candidate(self, name: str, kind: Kind, text: str, how: str = "", folder: str = "") -> Candidate:
         """Write the text of a changed copy of the target's file into a folder of its own, as a candidate."""
-        file = self.folder / name / Path(self.target.file).name
+        file = self.folder / (folder or name) / Path(self.target.file).name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         diff = unified_diff(self.source, text, Path(self.target.file).name)
         place = Place(str(file), self.target.name, self.target.folder, self.target.file)
-        return Candidate(name, kind, place, text, diff)
+        return Candidate(name, kind, place, text, diff, how)
 
 
 class Way(Protocol):

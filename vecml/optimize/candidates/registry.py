@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vecml.optimize.candidates.base import Candidate, Subject, Way
-from vecml.optimize.candidates.numba_whole import NumbaWhole
+from vecml.optimize.candidates.numba import Numba
 from vecml.optimize.candidates.numpy_rewrite import NumpyRewrite
+from vecml.optimize.kinds import NOTHING, Kinds
 from vecml.optimize.observe import Observation
 from vecml.optimize.profile import Profile
 from vecml.optimize.rewrite import LoopReading
 from vecml.optimize.target import Place
 
-WAYS: tuple[Way, ...] = (NumpyRewrite(), NumbaWhole())
+WAYS: tuple[Way, ...] = (NumpyRewrite(), Numba())
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,14 @@ class Suggestions:
     loops: tuple[LoopReading, ...]
 
 
-def suggest(target: Place, source: str, observation: Observation, profile: Profile, folder: Path) -> Suggestions:
+def suggest(
+    target: Place,
+    source: str,
+    observation: Observation,
+    profile: Profile,
+    folder: Path,
+    kinds: Kinds = NOTHING,
+) -> Suggestions:
     """Make every candidate that applies to the target and can be had here.
 
     Args:
@@ -38,8 +46,9 @@ def suggest(target: Place, source: str, observation: Observation, profile: Profi
         observation: what the target does with the user's inputs.
         profile: the share of the time that each loop takes.
         folder: where the candidates' modules are written.
+        kinds: what its expressions are over the user's inputs.
     """
-    subject = Subject(target, source, observation, profile, folder)
+    subject = Subject(target, source, observation, profile, folder, kinds)
     made = {way.name: way.missing() or way.make(subject) for way in WAYS}
     left_out = {name: reason for name, reason in made.items() if isinstance(reason, str)}
     return Suggestions(

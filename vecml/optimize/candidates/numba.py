@@ -1,0 +1,197 @@
+"""The candidate `numba`: the function compiled as it is; else with what Numba does not know in words that it does.
+
+Else its numbers and arrays go into a function of their own, which is compiled; else its hot loop alone.
+"""
+
+import ast
+import dataclasses
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from vecml.optimize.candidates.base import Candidate, Subject
+from vecml.optimize.edit import Edits
+from vecml.optimize.flow import walk_all
+from vecml.optimize.kinds import called_functions
+from vecml.optimize.numba_forms import Forms, replace_forms
+from vecml.optimize.outline import Frame, NotOutlinedError, Outline, outline, regions
+from vecml.optimize.profile import INSTALL
+from vecml.optimize.syntax import names_in
+from vecml.optimize.target import definition
+
+NUMBA = '@numba.njit(error_model="numpy")'
+JITABLE = 'numba.extending.register_jitable(error_model="numpy")'
+
+
+class Numba:
+    """Numba on the whole function, or on as much of it as can be."""
+
+    name = "numba"
+
+    def missing(self) -> str | None:
+        """Why it is not there, with what to install."""
+        return f"Numba is not installed: {INSTALL}" if find_spec("numba") is None else None
+
+    def make(self, subject: Subject) -> Candidate | str:
+        """Make it, unless a function that the target calls reads what of its module may change: that would freeze."""
+        texts = dict(_texts(subject))
+        if not texts:
+            read = ", ".join(subject.observation.changeable)
+            return f"it reads {read} of its module, which Numba would freeze when it compiles; pass it in"
+        made = [
+            subject.candidate(self.name, "numba", text, how, f"numba_{number}")
+            for number, (text, how) in enumerate(texts.items())
+        ]
+        return dataclasses.replace(made[0], otherwise=tuple(made[1:]))
+
+
+def with_numba(source: str, name: str) -> str:
+    """The file's text with `@numba.njit` on the function, and on those of the file that it calls; pure.
+
+    It divides by zero as NumPy does, and not as Python.
+    """
+    tree, edits = ast.parse(source), Edits(source)
+    _decorate(called_functions(tree, name), edits)
+    _import(tree, edits, numpy=False)
+    return edits.whole()
+
+
+def _texts(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Texts of the file, each with what was done, the least change first."""
+    source, name = subject.source, subject.target.name
+    packages = _of_the_package(subject)
+    if not subject.changeable:
+        tree, edits = ast.parse(source), Edits(source)
+        called = called_functions(tree, name)
+        _decorate(called, edits)
+        _jitable(packages, tree, edits)
+        _import(tree, edits, numpy=False)
+        yield edits.whole(), ""
+        forms = Forms(edits, subject.kinds, _names(tree))
+        replace_forms(called, forms)
+        _define(forms, tree, edits)
+        yield edits.whole(), "what Numba does not know is written in other words"
+    tree = ast.parse(source)
+    function = definition(tree, name)
+    hottest = sorted(subject.profile.loops, key=lambda loop: -loop.share)
+    for number, statements in enumerate(regions(function, [(loop.first, loop.last) for loop in hottest])):
+        try:
+            yield _outlined(subject, tree, statements, whole=number == 0)
+        except NotOutlinedError:
+            continue
+
+
+def _outlined(subject: Subject, tree: ast.Module, statements: Sequence[ast.stmt], *, whole: bool) -> tuple[str, str]:
+    edits = Edits(subject.source)
+    function = definition(tree, subject.target.name)
+    taken = _names(tree)
+    made = outline(statements, Frame(function, edits, subject.kinds, subject.changeable, taken), whole=whole)
+    functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
+    inside = {part.id for part in walk_all(statements) if isinstance(part, ast.Name)}
+    called = {one.name: one for name in sorted(inside & functions.keys()) for one in called_functions(tree, name)}
+    if function.name in called:
+        raise NotOutlinedError("it calls itself")
+    if {name for one in called.values() for name in names_in(one)} & subject.changeable:
+        raise NotOutlinedError("a function that it calls reads what of the module may change")
+    forms = Forms(edits, subject.kinds, taken)
+    replace_forms([*statements, *called.values()], forms)
+    _decorate(called.values(), edits)
+    _jitable(_of_the_package(subject), tree, edits)
+    _define(forms, tree, edits)
+    edits.insert(_first_line(function), lambda: f"{NUMBA}\n{made.text()}\n\n")
+    _import(tree, edits, numpy=bool(forms.added) or any(one.startswith("np.") for one in made.arguments))
+    edits.replace(made.span, made.call)
+    return edits.whole(), _how(made)
+
+
+def _how(made: Outline) -> str:
+    if made.whole:
+        return "its numbers and arrays go into a function of their own, which is compiled"
+    lines = f"line {made.first}" if made.first == made.last else f"lines {made.first}-{made.last}"
+    return f"its loop, {lines}, is compiled as a function of its own; the rest stays Python"
+
+
+def _decorate(functions: Iterable[ast.FunctionDef], edits: Edits) -> None:
+    for one in functions:
+        edits.insert(one.lineno, lambda: f"{NUMBA}\n")
+
+
+def _define(forms: Forms, tree: ast.Module, edits: Edits) -> None:
+    """Put the functions that the replacements call before the file's first function."""
+    if not forms.added:
+        return
+    edits.insert_first(_first_function(tree), lambda: "".join(f"{NUMBA}\n{text}\n\n" for text in forms.added.values()))
+
+
+def _import(tree: ast.Module, edits: Edits, *, numpy: bool) -> None:
+    """Import what the new text needs before the file's first import, or before its first function."""
+    known = {one.asname or one.name for part in tree.body if isinstance(part, ast.Import) for one in part.names}
+    wanted = [text for name, text in (("numba", "import numba\n"), ("np", "import numpy as np\n")) if name not in known]
+    if not numpy:
+        wanted = [one for one in wanted if "numpy" not in one]
+    if not wanted:
+        return
+    imports = [
+        part.lineno
+        for part in tree.body
+        if isinstance(part, ast.Import | ast.ImportFrom) and getattr(part, "module", None) != "__future__"
+    ]
+    line, end = (imports[0], "") if imports else (_first_function(tree), "\n\n")
+    edits.insert_first(line, lambda: "".join(wanted) + end)
+
+
+def _names(tree: ast.Module) -> frozenset[str]:
+    named = {one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    arguments = {one.arg for one in ast.walk(tree) if isinstance(one, ast.arg)}
+    return frozenset(names_in(tree) | named | arguments)
+
+
+def _of_the_package(subject: Subject) -> tuple[str, ...]:
+    """Expressions for the functions of the user's other files that the target calls, and for those that they call."""
+    tree = ast.parse(subject.source)
+    used = {name for one in called_functions(tree, subject.target.name) for name in names_in(one)}
+    found: list[str] = []
+    for part in tree.body:
+        if not isinstance(part, ast.ImportFrom) or not part.module:
+            continue
+        file = _file_of(part, subject)
+        inner = None if file is None else ast.parse(file.read_text(encoding="utf-8"))
+        for one in part.names:
+            name = one.asname or one.name
+            defined = {each.name for each in inner.body if isinstance(each, ast.FunctionDef)} if inner else set()
+            if inner is not None and name in used and one.name in defined:
+                others = [each.name for each in called_functions(inner, one.name) if each.name != one.name]
+                found += [*(f'{name}.__globals__["{other}"]' for other in others), name]
+    return tuple(found)
+
+
+def _file_of(part: ast.ImportFrom, subject: Subject) -> Path | None:
+    """The user's own file that an import is from; None for the standard library and what is installed."""
+    folder = Path(subject.target.folder)
+    for _ in range(part.level - 1):
+        folder = folder.parent
+    words = (part.module or "").split(".")
+    if words[0] in sys.stdlib_module_names and not part.level:
+        return None
+    file = folder.joinpath(*words).with_suffix(".py")
+    return file if file.is_file() else None
+
+
+def _jitable(functions: Sequence[str], tree: ast.Module, edits: Edits) -> None:
+    """Let compiled code call functions of other files, which stay as they are."""
+    if not functions:
+        return
+    text = "".join(f"{JITABLE}({one})\n" for one in functions)
+    edits.insert_first(_first_function(tree), lambda: f"{text}\n\n")
+    imports = [part.lineno for part in tree.body if isinstance(part, ast.Import | ast.ImportFrom)]
+    edits.insert_first(imports[0], lambda: "import numba.extending\n")
+
+
+def _first_line(function: ast.FunctionDef) -> int:
+    """The number of a function's first line, its decorators included."""
+    return min([function.lineno, *(one.lineno for one in function.decorator_list)])
+
+
+def _first_function(tree: ast.Module) -> int:
+    return min(_first_line(part) for part in tree.body if isinstance(part, ast.FunctionDef))
