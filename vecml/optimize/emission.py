@@ -42,6 +42,7 @@ class Emission:
         self.wanted = wanted
         self.lines = self.nest.lines
         scope.before = self.lines
+        self.aside: dict[str, list[Event]] = {}
         self.stored = {store.array for store in _stores(turn)}
 
     def bind_before(self, name: str, node: ast.expr) -> None:
@@ -61,7 +62,7 @@ class Emission:
         for one in carried.values():
             if one.name.startswith("<") and isinstance(one.first, ast.Subscript):
                 need_turn(self.scope, self.scope.loops[turn.name])
-        self._set_aside(turn, pending, carried, loops)
+        self.aside[turn.name] = self._set_aside(turn, pending, carried, loops)
         while pending:
             event = next((one for one in pending if self._is_ready(one, pending, carried, loops)), None)
             if event is not None:
@@ -74,8 +75,11 @@ class Emission:
                 raise NotRecognisedError(f"{one.name} is carried from one turn of the loop to the next")
         self._leave(turn)
 
-    def _set_aside(self, turn: Turn, pending: list[Event], carried: dict[str, Carried], loops: Sequence[Turn]) -> None:
-        """Drop the statements that only make a carried name's next value: what it is at the end is written last."""
+    def _set_aside(
+        self, turn: Turn, pending: list[Event], carried: dict[str, Carried], loops: Sequence[Turn]
+    ) -> list[Event]:
+        """Drop and return what only makes a carried name's next value: what it is at the end is written last."""
+        dropped: list[Event] = []
         for one in carried.values():
             bound = dependent(turn, one.start)
             made = [event for event in pending if isinstance(event, Define) and event.name in bound]
@@ -86,6 +90,8 @@ class Emission:
             if any(names_in(event.node) & self.stored for event in made):
                 continue
             pending[:] = [event for event in pending if event not in made]
+            dropped += made
+        return dropped
 
     def _enter(self, turn: Turn) -> None:
         start, stop, step = (self._bound(part) for part in (turn.start, turn.stop, turn.step))
@@ -209,9 +215,8 @@ class Emission:
                 continue
             self._bind(one, value)
             rest = [event for event in pending if not (isinstance(event, Define) and event.name == one.end)]
-            used = {name for event in rest for node in nodes_of(event) for name in names_in(node)}
             self._drop_unused(turn, pending, one, rest)
-            used = {name for event in pending for node in nodes_of(event) for name in names_in(node)}
+            used = self._used(turn, pending)
             others = {other.end for other in carried.values()}
             if one.start in used | others:
                 before = scans.before_each(one.end, value_like(value, one.end), vectorise(one.first, self.scope))
@@ -224,12 +229,16 @@ class Emission:
             return True
         return False
 
+    def _used(self, turn: Turn, pending: list[Event]) -> set[str]:
+        events = [*pending, *self.aside[turn.name]]
+        return {name for event in events for node in nodes_of(event) for name in names_in(node)}
+
     def _drop_unused(self, turn: Turn, pending: list[Event], one: Carried, rest: list[Event]) -> None:
         """Drop the statements that the running value stands for, where nothing else reads what they set."""
         bound = dependent(turn, one.start)
         pending[:] = rest
         while True:
-            used = {name for event in pending for node in nodes_of(event) for name in names_in(node)}
+            used = self._used(turn, pending)
             used |= {other.end for other in turn.carried.values() if other is not one}
             dead = [
                 event

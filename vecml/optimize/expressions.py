@@ -341,7 +341,12 @@ def _looked_up(name: str, key: Value, scope: Scope) -> Value:
 
 def _call(node: ast.Call, scope: Scope) -> Value:
     if (method := _method(node)) is not None and isinstance(node.func, ast.Attribute):
-        return _reduced(f"np.{method}", vectorise(node.func.value, scope), node)
+        value = vectorise(node.func.value, scope)
+        if scope.guarded and method in ("min", "max", "argmin", "argmax"):  # of nothing, in turns that do not need it
+            if not value.code.isidentifier() or scope.before is None or value.code not in scope.ranks:
+                raise NotRecognisedError(f"{shorten(node)} may be of an empty row")
+            scope.needs.append(f"{value.code}.shape[-1] > 0")
+        return _reduced(f"np.{method}", value, node)
     module, name = _called(node)
     if node.keywords or not _is_pure(node) or any(isinstance(part, ast.Starred) for part in node.args):
         raise NotRecognisedError(f"what {ast.unparse(node.func)}() does in each turn is not known")

@@ -149,7 +149,9 @@ class _Maker(ast.NodeTransformer):
     def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
         return node if self.loop is not None else self._list(node)
 
-    def _list(self, node: ast.ListComp) -> ast.Name:
+    def _list(self, node: ast.ListComp) -> ast.expr:
+        if isinstance(node.elt, ast.ListComp):
+            return self._table(node, node.elt)
         name = self.fresh("parts")
         self.first.append(f"{name} = []")
         self._loops(node, f"{name}.append({ast.unparse(node.elt)})")
@@ -160,6 +162,22 @@ class _Maker(ast.NodeTransformer):
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         return node
+
+    def _table(self, node: ast.ListComp, row: ast.ListComp) -> ast.expr:
+        """Make one list of a list of lists, and then its shape; each list has the same length in every turn."""
+        both = [*node.generators, *row.generators]
+        lengths = [_length(one.iter) for one in both]
+        if (
+            len(both) != 2
+            or any(one.ifs for one in both)
+            or names_in(row.generators[0].iter) & names_in(both[0].target)
+        ):
+            raise NotRecognisedError("it is a comprehension")
+        name = self.fresh("parts")
+        self.first.append(f"{name} = []")
+        self._loops(ast.ListComp(row.elt, both), f"{name}.append({ast.unparse(row.elt)})")
+        shape = f"({lengths[0]}, {lengths[1]}) if {lengths[0]} else 0"
+        return ast.parse(f"np.reshape(np.array({name}), {shape})", mode="eval").body
 
     def _gathered(
         self, node: ast.GeneratorExp | ast.ListComp, name: str, start: str, step: Callable[[str, str], str]
@@ -234,6 +252,15 @@ class _Maker(ast.NodeTransformer):
         self.loop = f"for {row} in {over}:\n    {name}.append({called}({row}))"
         self.variable = row
         return _numpy("array", ast.Name(name, ast.Load()))
+
+
+def _length(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name):
+            return f"len({name})"
+        case ast.Call(func=ast.Name(id="range"), args=[stop]):
+            return f"len({ast.unparse(node)})" if not isinstance(stop, ast.Name) else f"max(0, {stop.id})"
+    raise NotRecognisedError("it is a comprehension")
 
 
 def _numpy(name: str, argument: ast.expr) -> ast.Call:

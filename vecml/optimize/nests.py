@@ -13,13 +13,14 @@ from vecml.optimize.passes import (
     carry_lists,
     drop_dead,
     extremes_of_elements,
+    growing_arrays,
     inline_once,
     live_names,
     take_sums_out,
 )
 from vecml.optimize.reading import Branch, Reader
 from vecml.optimize.syntax import names_in, names_set_in, outlives
-from vecml.optimize.turns import Leave, Store, Turn
+from vecml.optimize.turns import Append, Leave, Store, Turn
 from vecml.optimize.values import NotRecognisedError, Scope
 from vecml.optimize.writing import list_before
 
@@ -48,8 +49,11 @@ def rewrite_turns(
     """
     dicts = _dicts_in(function)
     reader = Reader(function, functions, {name: first for name, first in dicts.items() if first is not FILLED})
+    reader.outside = _set_outside(function, loop)
     turn = reader.read(loop, Branch({}))
     wanted = _wanted(function, loop)
+    growing_arrays(turn)
+    wanted -= {event.name for event in turn.events if isinstance(event, Append) and event.whole}
     if loose := (wanted & _variables(loop)):
         raise NotRecognisedError(f"what the last turn leaves in {min(loose)} is used after the loop")
     if lacking := sorted(wanted - {one.name for one in turn.carried.values()}):
@@ -81,6 +85,16 @@ def rewrite_turns(
         raise NotRecognisedError("nothing that it does is used")
     imports = {"from scipy.signal import lfilter"} if "lfilter" in _words(written.lines) else set()
     return _text(written, loop), written.nest.form, imports
+
+
+def _set_outside(function: ast.FunctionDef, loop: ast.For) -> set[str]:
+    """Return the names that the function sets elsewhere, its arguments included."""
+    inside = {id(part) for part in ast.walk(loop)}
+    names = {part.arg for part in ast.walk(function.args) if isinstance(part, ast.arg)}
+    for part in ast.walk(function):
+        if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load) and id(part) not in inside:
+            names.add(part.id)
+    return names
 
 
 def _wanted(function: ast.FunctionDef, loop: ast.For) -> set[str]:

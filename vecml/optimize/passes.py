@@ -52,6 +52,8 @@ def drop_dead(turn: Turn, live: set[str], wanted: set[str]) -> None:
     for event in turn.events:
         if isinstance(event, Turn):
             drop_dead(event, live, set())
+    for one in turn.carried.values():
+        one.after = one.after if one.after in live else ""
     turn.carried = {
         key: one for key, one in turn.carried.items() if one.start in live or one.after in live or one.name in wanted
     }
@@ -255,6 +257,48 @@ def extremes_of_elements(turn: Turn) -> None:
                 event.node, event.guard = found.node, found.test
                 event.how = "maximum" if found.kind == "max" else "minimum"
                 event.keeps_nan = found.keeps_nan
+
+
+def growing_arrays(turn: Turn) -> None:
+    """Make appends of `out = np.append(out, value)` and its like, which copy the whole array in every turn."""
+    for key, one in list(turn.carried.items()):
+        at, made = (
+            next(
+                (number, event)
+                for number, event in enumerate(turn.events)
+                if isinstance(event, Define) and event.name == one.end
+            )
+            if any(isinstance(event, Define) and event.name == one.end for event in turn.events)
+            else (0, None)
+        )
+        if made is None or not isinstance(made.node, ast.Call):
+            continue
+        value = _grown(made.node, one.start)
+        if value is None or used_otherwise(turn, {one.start, one.end}, one):
+            continue
+        turn.events[at] = Append(one.name, value, None, made.at, whole=True)
+        del turn.carried[key]
+
+
+def _grown(node: ast.Call, name: str) -> ast.expr | None:
+    """Return the element or row that a call puts behind the array of this name; None where it does anything else."""
+    called = ast.unparse(node.func)
+    if node.keywords:
+        return None
+    if called == "np.append" and len(node.args) == 2:
+        first, value = node.args
+    elif called in ("np.concatenate", "np.hstack", "np.vstack", "np.row_stack") and len(node.args) == 1:
+        if not isinstance(node.args[0], ast.Tuple | ast.List) or len(node.args[0].elts) != 2:
+            return None
+        first, value = node.args[0].elts
+        if called != "np.vstack":
+            if not isinstance(value, ast.List) or len(value.elts) != 1:
+                return None
+            value = value.elts[0]
+    else:
+        return None
+    whole = isinstance(first, ast.Name) and first.id == name and name not in names_in(value)
+    return value if whole else None
 
 
 def _replace(turn: Turn, reads: set[str], name: str) -> None:

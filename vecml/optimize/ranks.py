@@ -143,6 +143,10 @@ def _numpy(name: str, node: ast.Call, ranks: Mapping[str, int]) -> int | None:
     if not node.args:
         return None
     first = node.args[0]
+    if name in ("array", "asarray") and isinstance(first, ast.List | ast.Tuple):
+        inside = {rank_of(part, ranks) for part in first.elts} or {0}
+        only = min((one for one in inside if one is not None), default=None)
+        return only + 1 if len(inside) == 1 and only is not None else None
     if name in MAKERS:
         if isinstance(first, ast.Tuple):
             return len(first.elts)

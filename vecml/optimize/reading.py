@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from vecml.optimize.grouping import group_of
 from vecml.optimize.headers import header_of
+from vecml.optimize.holding import with_elements_held
 from vecml.optimize.syntax import index_parts, names_in, names_set_in, shorten
 from vecml.optimize.turns import (
     OLD,
@@ -20,6 +21,7 @@ from vecml.optimize.turns import (
     conjunction,
     inverse,
     substitute,
+    without,
 )
 from vecml.optimize.values import NotRecognisedError
 
@@ -67,6 +69,7 @@ class Reader:
         self.events: list[Event] = []
         self._taken = names_in(function) | {part.arg for part in ast.walk(function) if isinstance(part, ast.arg)}
         self._used: set[str] = set()
+        self.outside: set[str] = set()
         self._at = itertools.count()
         self._breaks: list[list[ast.expr]] = []
         self._returns: list[list[tuple[ast.expr | None, ast.expr]]] = []
@@ -80,9 +83,11 @@ class Reader:
         return next(self._at)
 
     def fresh(self, name: str) -> str:
-        """Return a name like this one that is not used yet."""
+        """Return a name like this one that is not used yet, and is none that has a value before the loop."""
         found, number = name, 1
-        while found in self._used or (found in self._taken and (number > 1 or name != found or "_before" in found)):
+        if found in self.outside:
+            found = name = f"{name}_each"
+        while found in self._used or (found in self._taken and number > 1) or found in self.outside:
             number += 1
             found = f"{name}_{number}"
         self._used.add(found)
@@ -114,12 +119,13 @@ class Reader:
         if leaves:
             self.conditions.add(alive)
         self._breaks.append([])
-        self._guarded(conjunction(header.guard, ast.Name(alive, ast.Load()) if leaves else None), loop.body, inner)
+        going = ast.Name(alive, ast.Load()) if leaves else None
+        self._guarded(conjunction(outer.guard, header.guard, going), loop.body, inner)
         self.flush(inner)
         broken = self._breaks.pop()
         self._carry(turn, starts, inner, outer)
         if leaves:
-            parts = [ast.Name(alive, ast.Load()), *map(inverse, broken)]
+            parts = [ast.Name(alive, ast.Load()), *(inverse(without(test, alive)) for test in broken)]
             end = self.define("going", conjunction(*parts) or NEVER)
             self.conditions.add(end.id)
             turn.carried[ALIVE] = Carried(ALIVE, alive, end.id, ast.Constant(value=True))
@@ -281,11 +287,14 @@ class Reader:
 
     def _inner(self, loop: ast.For, branch: Branch) -> None:
         self.flush(branch)
-        if branch.guard is not None:
-            raise NotRecognisedError("a loop in it runs in some turns only")
+        before, loop, after = with_elements_held(loop, self.fresh)
+        for one in before:
+            self._statement(one, branch)
+        self.flush(branch)
         events = self.events
-        turn = self.read(loop, branch)
-        events.append(turn)
+        events.append(self.read(loop, branch))
+        for one in after:
+            self._statement(one, branch)
 
     def _assign(self, target: ast.expr, node: ast.expr, branch: Branch) -> None:
         if isinstance(target, ast.Tuple) and isinstance(node, ast.Tuple) and len(target.elts) == len(node.elts):

@@ -128,17 +128,13 @@ def _rewritten(loop: ast.stmt, found: _Reading) -> tuple[list[str], Form]:
     if not isinstance(loop, ast.For):
         made = implied_loop(function, loop, ranks, functions)
         function, loop, functions, first, rest = made.function, made.loop, made.functions, made.first, [made.rest]
-    else:
-        try:
-            lines, form = rewrite_nest(function, loop, ranks)
-        except NotRecognisedError as error:
-            reason = error
-        else:
-            return list(map(simplify, lines)), form
     try:
         text, form, imports = rewrite_turns(function, loop, ranks_before(function.body, found.ranks, loop), functions)
-    except NotRecognisedError as error:
-        raise (error if rest else reason) from None
+    except NotRecognisedError:
+        if rest:
+            raise
+        lines, form = rewrite_nest(function, loop, ranks)
+        return list(map(simplify, lines)), form
     found.imports |= imports
     whole = "\n".join([*first, text, *map(ast.unparse, rest)])
     return simplify(whole).split("\n"), form

@@ -92,6 +92,7 @@ def _refuse_none(one: Carried) -> None:
 
 
 def _parts(nest: Nest, found: Recurrence, loop: Loop) -> tuple[Value, Value | None]:
+    nest.masked |= isinstance(found.node, ast.IfExp)
     with guarded(nest.scope, when=found.test is not None):
         value = vectorise(found.node, nest.scope)
     if found.test is None:

@@ -135,7 +135,9 @@ def last_of(value: Value, test: Value, first: Value, loop: Loop, name: str) -> t
     line = f"{name} = np.max({where}, axis=-1, initial=-1)"
     depth = test.depth - 1
     at = Value(f"{name}", rest, depth)
-    if value.deps:
+    if value.loop == loop.name and not value.offset and (loop.start, loop.step) == ("0", "1"):
+        value = at
+    elif value.deps:
         whole = f"np.broadcast_to({value.at(test.depth)}, ({test.code}).shape)"
         taken = f"np.take_along_axis({whole}, {name}[..., None], axis=-1)"
         value = Value(f"{taken}[..., 0]", rest, depth)

@@ -54,12 +54,13 @@ class Store:
 
 @dataclass
 class Append:
-    """`name.append(node)`, under a condition or in every turn."""
+    """`name.append(node)`, under a condition or in every turn; `whole`: on an array, by `np.append` or its like."""
 
     name: str
     node: ast.expr
     guard: ast.expr | None
     at: int
+    whole: bool = False
 
 
 @dataclass
@@ -185,6 +186,14 @@ def conjunction(*parts: ast.expr | None) -> ast.expr | None:
         for one in (part.values if isinstance(part, ast.BoolOp) and isinstance(part.op, ast.And) else [part])
     ]
     return flat[0] if len(flat) == 1 else ast.BoolOp(ast.And(), flat)
+
+
+def without(test: ast.expr, name: str) -> ast.expr:
+    """Return a condition without the part of it that is this name."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        rest = [part for part in test.values if not (isinstance(part, ast.Name) and part.id == name)]
+        return conjunction(*rest) or ast.Constant(value=True)
+    return ast.Constant(value=True) if isinstance(test, ast.Name) and test.id == name else test
 
 
 def inverse(test: ast.expr) -> ast.expr:

@@ -5,7 +5,7 @@ import ast
 from vecml.optimize.elements import set_list
 from vecml.optimize.expressions import guarded, index_values, truth, vectorise
 from vecml.optimize.nest import Nest
-from vecml.optimize.syntax import used_only_as_array
+from vecml.optimize.syntax import elements, used_only_as_array
 from vecml.optimize.turns import Append, Group, Leave, Store
 from vecml.optimize.values import NotRecognisedError, Value
 
@@ -29,8 +29,15 @@ def _whole(nest: Nest, value: Value) -> str:
 
 def append_all(nest: Nest, event: Append) -> None:
     """Write `name.append(node)` of all turns, behind what the list holds before the loop."""
-    before = list_before(event.name, nest.function, nest.loop)
     scope = nest.scope
+    if event.whole:
+        value = vectorise(event.node, scope)
+        rank = scope.ranks.get(event.name)
+        if scope.depth > 1 or rank != value.rank + 1 or not value.deps:
+            raise NotRecognisedError(f"what {event.name} is before the loop is not known")
+        nest.lines.append(f"{event.name} = np.concatenate(({event.name}, {value.code}))")
+        return
+    before = list_before(event.name, nest.function, nest.loop)
     mask = None if event.guard is None else truth(event.guard, scope)
     with guarded(scope, when=mask is not None):
         if isinstance(event.node, ast.Tuple | ast.List):
@@ -60,11 +67,13 @@ def list_before(name: str, function: ast.FunctionDef, loop: ast.For) -> list[ast
         for part in ast.walk(function)
         if isinstance(part, ast.Name) and part.id == name and part.lineno < loop.lineno
     ]
-    assigned = [
-        part.value
-        for part in ast.walk(function)
-        if isinstance(part, ast.Assign) and part.lineno < loop.lineno and any(one in found for one in part.targets)
-    ]
+    assigned = []
+    for part in ast.walk(function):
+        if isinstance(part, ast.Assign) and part.lineno < loop.lineno:
+            for target in part.targets:
+                many = isinstance(target, ast.Tuple) and isinstance(part.value, ast.Tuple)
+                parts = elements(part.value) if many else [part.value]
+                assigned += [value for one, value in zip(elements(target), parts, strict=False) if one in found]
     if len(found) != 1 or len(assigned) != 1 or loop not in function.body:
         raise NotRecognisedError(f"{name} grows by more than one loop")
     if ast.unparse(assigned[0]) == "list()":
