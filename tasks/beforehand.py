@@ -44,7 +44,7 @@ def read_beforehand(config: PipelineConfig) -> Prepared:
         columns, seconds = list(loaded.value.columns), loaded.seconds
         table = dataclasses.replace(loaded.value, columns=())
         del loaded
-        split = timed(split_columns, table, columns, config.test_fraction, config.seed)
+        split = timed(split_columns, table, columns, config.test_fraction, config.seed, config.sample)
     return Prepared(Timed(table, seconds), split, tuple(said))
 
 

@@ -35,7 +35,7 @@ def generate(config: PipelineConfig) -> Timed[Table]:
 @task(name="split", cache_policy=NO_CACHE, persist_result=False)
 def split(table: Table, config: PipelineConfig) -> Timed[Split]:
     """Split the table into a training and a test part; encode both with the statistics of the training part."""
-    return take_split() or timed(split_table, table, config.test_fraction, config.seed)
+    return take_split() or timed(split_table, table, config.test_fraction, config.seed, config.sample)
 
 
 @task(name="train", cache_policy=NO_CACHE, persist_result=False)

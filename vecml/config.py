@@ -122,6 +122,19 @@ class TrainingConfig(Declared):
     test_fraction: Annotated[float, Flag(DATA, "SHARE")] = Field(
         0.2, gt=0, lt=1, title="Test fraction", description="share of the rows kept for testing"
     )
+    sample: Annotated[int | None, Flag(DATA, "N")] = Field(
+        None,
+        ge=2,
+        le=10**9,
+        title="Sample",
+        description="train on so many rows, drawn from the training part; tested with all of the test part",
+    )
+    on_disk: Annotated[bool, Flag(DATA, "")] = Field(
+        False,
+        title="On the disk",
+        description="keep the table in temporary files instead of in memory, for more rows than memory; else that is"
+        " done where files would not fit in it",
+    )
     strict: Annotated[bool, Flag(DATA, "")] = Field(
         False, title="Strict", description="refuse a table of which something would have to be decided; else it is told"
     )

@@ -102,7 +102,7 @@ def job_of_training(config: TrainingConfig, rows: int | None = None) -> Job:
     if config.architecture is not None:
         find_class(config.architecture)
     table = load_table(config)
-    split = split_table(table, config.test_fraction, config.seed)
+    split = split_table(table, config.test_fraction, config.seed, config.sample)
     model = train(split, config).model
     if config.data is not None:
         x_FN, truth_N = _resized(split.test.x_FN, split.test.label_N, rows)

@@ -4,6 +4,7 @@ Numbers and times become float64 with NaN where missing (float32 stays), boolean
 distinct values. Everything is vectorised, one column at a time; what cannot be a feature is refused by name and row.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vecml.data.arrow_types import all_exact, is_date, is_numeric, is_text, numbers, plain, shortened_type
+from vecml.data.disk import Disk
 from vecml.data.distinct import distinct_values, value_names
 from vecml.data.findings import Findings
 from vecml.data.reading import ISO, TIME_OF_DAY, Reading
@@ -41,13 +43,16 @@ class OutOfRangeError(DataError):
 
 
 def columns_from_arrow(
-    table: "pa.Table", rules: ColumnRules = EVERYTHING, findings: Findings | None = None
+    table: "pa.Table",
+    rules: ColumnRules = EVERYTHING,
+    findings: Findings | None = None,
+    disk: Disk | None = None,
 ) -> tuple[Column, ...]:
     """The columns of an Arrow table as raw `Column`s; what text says is found by the rules of `text_column`.
 
     A column is refused for a type that is no number, text, time or boolean, an infinite value, and a value that float32
     cannot hold. Then `findings` notes it and it is left out of the result, as is text that only names its rows; without
-    `findings` what is refused raises DataError.
+    `findings` what is refused raises DataError. With a `disk` the columns lie there.
     """
     noted = findings if findings is not None else Findings()
     with stage("checking columns", table.num_columns) as advance:
@@ -61,7 +66,8 @@ def columns_from_arrow(
                 mend = error.mend if isinstance(error, OutOfRangeError) else None
                 findings.refused(name, error.message.removeprefix(f"column {name!r} "), mend)
             else:
-                columns += [made] if made is not None else []
+                if made is not None:
+                    columns.append(made if disk is None else replace(made, values_N=disk.kept(made.values_N)))
             advance(1)
         return tuple(columns)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecml.data.column_encoding import ColumnEncoding, encode_column, fit_column
+from vecml.data.disk import Disk
 from vecml.data.encoding_json import from_json, to_json
 from vecml.data.selection import listed, listed_columns, no_such_column
 from vecml.data.table import Column, Kind, is_constant, is_missing
@@ -109,11 +110,16 @@ class Encoding:
         columns: list[Column],
         parts: Sequence[NDArray[np.int64] | None],
         source_row_T: Sequence[int] | NDArray[np.int64] | None = None,
+        disk: Disk | None = None,
     ) -> list[tuple[NDArray[np.float32], int]]:
-        """Give what `transform` gives, for each of `parts`, which have its `row_N`.
+        """Give what `transform` gives, for each of `parts`.
 
-        `columns` is empty afterwards: each column is given up as soon as its features are made, so that raw columns and
-        features are not in memory together, unless somebody else keeps the columns.
+        Args:
+            columns: is empty afterwards: each column is given up as soon as its features are made, so that raw columns
+                and features are not in memory together, unless somebody else keeps the columns.
+            parts: the `row_N` of each.
+            source_row_T: as for `transform`.
+            disk: where the features are put; None: in memory.
         """
         by_name = {column.name: column for column in columns}
         columns.clear()
@@ -121,7 +127,8 @@ class Encoding:
             _check_kind(encoding, by_name.get(encoding.name), tuple(by_name))
         by_name = {encoding.name: by_name[encoding.name] for encoding in self.columns}
         n_rows = len(by_name[self.columns[0].name].values_N)
-        xs = [np.empty((self.n_features, n_rows if row_N is None else len(row_N)), np.float32) for row_N in parts]
+        make = np.empty if disk is None else disk.empty
+        xs = [make((self.n_features, n_rows if row_N is None else len(row_N)), np.float32) for row_N in parts]
         unseen, first = [0] * len(parts), 0
         with stage("encoding", len(self.columns)) as advance:
             for encoding in self.columns:
@@ -130,6 +137,8 @@ class Encoding:
                 for index, (row_N, x_FN) in enumerate(zip(parts, xs, strict=True)):
                     unseen[index] += encode_column(encoding, column, row_N, x_FN[first:last], source_row_T)
                 first = last
+                if disk is not None:
+                    disk.forget()
                 advance(1)
         return list(zip(xs, unseen, strict=True))
 

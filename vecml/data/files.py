@@ -7,11 +7,12 @@ import difflib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from vecml.data.database import first_table
-from vecml.data.dialect import COMPRESSIONS, DEFAULTS, LOOK, AskedFormat, Dialect, in_encoding, text_suffix
+from vecml.data.dialect import COMPRESSIONS, DEFAULTS, LOOK, AskedFormat, Dialect, Span, in_encoding, text_suffix
 from vecml.data.reading import Words
 from vecml.data.remedy import SettingHelpsError, flags
 from vecml.data.selection import listed
@@ -49,7 +50,12 @@ def check_file(path: Path) -> None:
 
 
 def read_file(
-    path: Path, text: Collection[str] = (), asked: AskedFormat = LOOK, say: Say = warn_of, words: Words = None
+    path: Path,
+    text: Collection[str] = (),
+    asked: AskedFormat = LOOK,
+    say: Say = warn_of,
+    words: Words = None,
+    span: Span | None = None,
 ) -> "pa.Table":
     """The whole file as an Arrow table.
 
@@ -60,6 +66,7 @@ def read_file(
         asked: what the user says of a text file's separator, encoding and header; the rest is found by looking.
         say: hears what was found and is not what the suffix says.
         words: the columns of a text file in which `NA` without quotes is a word; None: that is found by looking.
+        span: the part of a text file to read; None: all of it.
 
     Raises:
         DataError: there is no such file, it cannot be opened or read, or is damaged.
@@ -70,7 +77,7 @@ def read_file(
     suffix = suffix_of(path)
     with stage(f"reading {path.name}"):
         if suffix in TEXTS:
-            table = _read_text(path, text, asked, say, words)
+            table = _read_text(path, text, asked, say, words, span)
         elif suffix == ".npy":
             table = read_npy(path)
         elif suffix == ".npz":
@@ -98,12 +105,14 @@ def read_file(
     return table
 
 
-def _read_text(path: Path, text: Collection[str], asked: AskedFormat, say: Say, words: Words) -> "pa.Table":
+def _read_text(
+    path: Path, text: Collection[str], asked: AskedFormat, say: Say, words: Words, span: Span | None
+) -> "pa.Table":
     """The table of a text file; where its beginning is UTF-8 and the rest is not, it is read in another encoding."""
     from vecml.data.delimited import NotDecodedError, fallback_encoding, read_delimited  # noqa: PLC0415 -- pyarrow
     from vecml.data.text_stream import find_dialect  # noqa: PLC0415 -- the same
 
-    dialect = find_dialect(path, asked)
+    dialect = replace(find_dialect(path, asked), span=span)
     tell(path, dialect, say)
     try:
         return read_delimited(path, dialect, text, words=words)

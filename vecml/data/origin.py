@@ -10,6 +10,7 @@ from vecml.config import DATABASES, TrainingConfig
 from vecml.data import handed
 from vecml.data.addresses import SCHEMES, here, is_elsewhere
 from vecml.data.dialect import AskedFormat, asked_of, text_suffix
+from vecml.data.disk import Disk
 from vecml.data.files import Say, check_file, read_file
 from vecml.data.reading import Words
 from vecml.data.several import local_source, partition_of, read_several, several
@@ -55,12 +56,13 @@ def _elsewhere(address: str) -> DataError:
     )
 
 
-def read_origin(config: TrainingConfig, say: Say) -> "tuple[pa.Table, str]":
+def read_origin(config: TrainingConfig, say: Say, disk: Disk | None = None) -> "tuple[pa.Table, str]":
     """The whole table that `config.data` names, and its name for people.
 
     Args:
         config: names it, and says how text files are written and which columns are text.
         say: hears what was found by looking at a file.
+        disk: where the rows of files are put; None: in memory.
 
     Raises DataError for whatever cannot be read.
     """
@@ -72,7 +74,9 @@ def read_origin(config: TrainingConfig, say: Say) -> "tuple[pa.Table, str]":
             return name in config.drop or bool(config.keep and name not in (*config.keep, config.target))
 
         return arrow_of(handed.handed_over(data), is_idle), data
-    return read_data(data, config.query, config.categorical, asked_of(config), say)
+    if disk is None or data == STANDARD_INPUT or data.startswith(DATABASES):
+        return read_data(data, config.query, config.categorical, asked_of(config), say)
+    return _read_files(data, config.categorical, asked_of(config), say, None, (), disk)
 
 
 def read_data(
@@ -101,17 +105,30 @@ def read_data(
         return stored(read_query(data, query or "")), shown_address(data)
     if data == STANDARD_INPUT:
         return read_file(spooled(), text, asked, say, words), "standard input"
+    return _read_files(data, text, asked, say, words, needed, None)
+
+
+def _read_files(
+    data: str,
+    text: Collection[str],
+    asked: AskedFormat,
+    say: Say,
+    words: Words,
+    needed: Collection[str],
+    disk: Disk | None,
+) -> "tuple[pa.Table, str]":
     if is_elsewhere(data):
         from vecml.data.remote import sources_of  # noqa: PLC0415 -- imports pyarrow
 
-        return read_several(sources_of(data), text, asked, say, words, needed), data.partition("?")[0]
+        return read_several(sources_of(data), text, asked, say, words, needed, disk), data.partition("?")[0]
     data = here(data)
     check_origin(data)
     files = several(data)
     path = Path(data).expanduser()
-    if files is None and not has_partition(path, needed):
+    if files is None and disk is None and not has_partition(path, needed):
         return read_file(path, text, asked, say, words), path.name
-    return read_several([local_source(one) for one in files or [path]], text, asked, say, words, needed), data
+    table = read_several([local_source(one) for one in files or [path]], text, asked, say, words, needed, disk)
+    return table, data if files or has_partition(path, needed) else path.name
 
 
 def has_partition(path: Path, needed: Collection[str]) -> bool:

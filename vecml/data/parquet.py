@@ -5,6 +5,7 @@ Row groups are read one by one. Columns of numbers without missing values are fi
 numpy then reads in place; of the others, Arrow's chunks are kept.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from vecml.data.memory_limit import MemoryLimit
 
 MOST_ROWS = 1 << 20  # of a row group that is read at once
+FEWEST_ROWS = 1 << 10
+PIECE_BYTES = 1 << 26  # of a table that is put on the disk
 
 
 def read_parquet(path: Path) -> "pa.Table":
@@ -40,6 +43,27 @@ def read_parquet(path: Path) -> "pa.Table":
         table = pa.table([column.whole() for column in columns], schema=file.schema_arrow)
     pa.default_memory_pool().release_unused()  # what decoding took
     return table
+
+
+def parquet_tables(path: Path) -> "Iterator[pa.Table]":
+    """The file in tables of at most about 64 MB, in order; raises what Arrow raises."""
+    limit = MemoryLimit(path.name)
+    with pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
+        n_rows = max(1, file.metadata.num_rows)
+        most = max(FEWEST_ROWS, min(MOST_ROWS, int(PIECE_BYTES * n_rows / max(1.0, _table_bytes(file)))))
+        for group in range(file.num_row_groups):
+            limit.check(so_far=f"{group:,} of {file.num_row_groups:,} row groups were read")
+            for batch in file.iter_batches(most, [group]):
+                batch.validate(full=True)
+                yield pa.Table.from_batches([batch])
+        if not file.metadata.num_rows:
+            yield file.schema_arrow.empty_table()
+
+
+def parquet_bytes(path: Path) -> float:
+    """The least that the table takes in memory, by its footer; raises what Arrow raises."""
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        return _table_bytes(file)
 
 
 def _table_bytes(file: "pq.ParquetFile") -> float:

@@ -96,6 +96,11 @@ def sources_of(data: str) -> list[Source]:
     return found
 
 
+def sizes_of(data: str) -> list[int]:
+    """The sizes in bytes of the files elsewhere that a list names; raises DataError as `remote_files` does."""
+    return [file.size for part in parts_of_list(data) if is_address(part) for file in remote_files(part).files]
+
+
 def _source(address: str, options: str) -> Source:
     return Source(address, PurePosixPath(address), functools.partial(_copied, address, options))
 

@@ -9,13 +9,24 @@ import os
 import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from vecml.data.dialect import AskedFormat
-from vecml.data.files import KNOWN, TEXTS, Say, check_file, is_known, read_file, suffix_of
+from vecml.data.dialect import AskedFormat, Span
+from vecml.data.disk import Disk
+from vecml.data.files import (
+    KNOWN,
+    PARQUET,
+    TEXTS,
+    Say,
+    arrow_errors,
+    check_file,
+    is_known,
+    read_file,
+    suffix_of,
+)
 from vecml.data.reading import Words
 from vecml.data.selection import listed, shortened
 from vecml.errors import DataError
@@ -24,6 +35,7 @@ from vecml.progress import stage
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TEXT_BYTES = 1 << 26  # of a part of a text file that is put on the disk
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -35,11 +47,13 @@ class Source:
         name: its path or address, for people.
         path: for its suffix and its Hive folders; of a file elsewhere it is no path of this machine.
         opened: gives its path on this machine for a `with` block.
+        span: the part of a text file that is read; None: all of it.
     """
 
     name: str
     path: PurePath
     opened: Callable[[], AbstractContextManager[Path]] = field(repr=False, compare=False)
+    span: Span | None = None
 
 
 def local_source(path: Path) -> Source:
@@ -84,6 +98,7 @@ def read_several(
     say: Say,
     words: Words = None,
     needed: Collection[str] = (),
+    disk: Disk | None = None,
 ) -> "pa.Table":
     """The rows of all files, in their order, with a column for each Hive partition.
 
@@ -91,6 +106,7 @@ def read_several(
         files: one or more.
         text, asked, say, words: as for `read_file`; what several files have in common is said once.
         needed: partitions that a model has; they are columns although all files are in the same one.
+        disk: where the rows are put, a part of a file at a time; None: in memory.
 
     Raises:
         DataError: a file cannot be read, or its columns are not those of the first.
@@ -100,15 +116,12 @@ def read_several(
     from vecml.data.na_words import marked, with_words, word_columns  # noqa: PLC0415 -- imports pyarrow
 
     once = Once(say)
+    files = files if disk is None else [part for file in files for part in _text_parts(file, asked)]
     with stage("reading files", len(files)) as advance:
-        arrows = [Path(file.path) for file in files if _is_arrow_file(file)]
-        if arrows:
-            from vecml.data.feather import check_beforehand  # noqa: PLC0415 -- needed for this format only
-
-            check_beforehand(arrows)
+        _check_arrow_files(files)
         tables = []
         for file in files:
-            tables.append(_read(file, text, asked, once, words))
+            tables.append(_read(file, text, asked, once, words, disk))
             advance(1)
     names = tables[0].column_names
     for file, table in zip(files[1:], tables[1:], strict=True):
@@ -118,31 +131,79 @@ def read_several(
         for name in unlike:
             _check_text(name, files, tables)
         again = {*text, *unlike}
-        tables = [_read(file, again, asked, _nobody, words) for file in files]
+        tables = [_read(file, again, asked, _nobody, words, disk) for file in files]
     codes = _codes(files, tables, names) if words is None else []
     if codes:  # what NA is, is one question for all files
         for place, file in enumerate(files):
             written = _read(file, {*text, *codes}, asked, _nobody, codes).select(codes)
-            tables[place] = with_words(tables[place], written)
+            made = with_words(tables[place], written)
+            tables[place] = made if disk is None else disk.table(made)
     marks = {name for table in tables for name in word_columns(table, names)}
     parts = partitions([file.path for file in files], [name for name in needed if name not in names])
     pieces = [
         _with_partitions(_plain(table.select(names)), part, file)
         for table, part, file in zip(tables, parts, files, strict=True)
     ]
+    if disk is not None:
+        pieces = _of_one_schema(pieces, disk)
     whole = pa.concat_tables(pieces, promote_options="permissive")
     for name in marks:
         whole = marked(whole, name)
     return whole
 
 
-def _read(file: Source, text: Collection[str], asked: AskedFormat, say: Say, words: Words) -> "pa.Table":
+def _read(
+    file: Source, text: Collection[str], asked: AskedFormat, say: Say, words: Words, disk: Disk | None = None
+) -> "pa.Table":
     with file.opened() as path:
-        return read_file(path, text, asked, say, () if words is None else words)
+        if disk is None:
+            return read_file(path, text, asked, say, () if words is None else words, file.span)
+        if suffix_of(path) in PARQUET:
+            return _parquet_on_disk(path, disk)
+        return disk.table(_plain(read_file(path, text, asked, say, () if words is None else words, file.span)))
 
 
-def _is_arrow_file(file: Source) -> bool:
-    return isinstance(file.path, Path) and suffix_of(file.path) in (".feather", ".arrow")
+def _parquet_on_disk(path: Path, disk: Disk) -> "pa.Table":
+    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
+
+    from vecml.data.parquet import parquet_tables  # noqa: PLC0415 -- the same
+
+    with stage(f"reading {path.name}"), arrow_errors(path, "Parquet"):
+        parts = [disk.table(_plain(table)) for table in parquet_tables(path)]
+        disk.forget()
+        return pa.concat_tables(parts)
+
+
+def _of_one_schema(tables: "Sequence[pa.Table]", disk: Disk) -> "list[pa.Table]":
+    """The tables with the types that they have in common; what has to be changed is put on the disk anew."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
+
+    schema = pa.unify_schemas([table.schema for table in tables], promote_options="permissive")
+    return [
+        table if table.schema.equals(schema) else disk.table(table.select(schema.names).cast(schema))
+        for table in tables
+    ]
+
+
+def _text_parts(file: Source, asked: AskedFormat) -> list[Source]:
+    """The parts of a large text file of this machine; any other file as it is."""
+    from vecml.data.text_cuts import cut_text  # noqa: PLC0415 -- imports pyarrow
+    from vecml.data.text_stream import find_dialect  # noqa: PLC0415 -- the same
+
+    if not isinstance(file.path, Path) or suffix_of(file.path) not in TEXTS:
+        return [file]
+    spans = cut_text(file.path, find_dialect(file.path, asked), TEXT_BYTES)
+    return [replace(file, span=span) for span in spans] or [file]
+
+
+def _check_arrow_files(files: Sequence[Source]) -> None:
+    """Let one child process read all Feather files of this machine beforehand."""
+    paths = [file.path for file in files if isinstance(file.path, Path)]
+    arrows = [path for path in paths if suffix_of(path) in (".feather", ".arrow")]
+    if arrows:
+        from vecml.data.feather import check_beforehand  # noqa: PLC0415 -- needed for this format only
+
+        check_beforehand(arrows)
 
 
 def _codes(files: Sequence[Source], tables: "Sequence[pa.Table]", names: Sequence[str]) -> list[str]:
@@ -255,8 +316,16 @@ def _plain(table: "pa.Table") -> "pa.Table":
     return table
 
 
-def _with_partitions(table: "pa.Table", values: dict[str, str | None], file: Source) -> "pa.Table":
+def _repeated(value: str | None, n_rows: int) -> "pa.ChunkedArray":
+    """A column of one value, which is in memory a few times only."""
     import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+    chunk = pa.repeat(pa.scalar(value, pa.string()), min(n_rows, 1 << 16))
+    chunks = [chunk] * (n_rows // len(chunk)) if n_rows else []
+    return pa.chunked_array([*chunks, *([chunk[: n_rows % len(chunk)]] if n_rows else [])], pa.string())
+
+
+def _with_partitions(table: "pa.Table", values: dict[str, str | None], file: Source) -> "pa.Table":
 
     for name, value in values.items():
         if name in table.column_names:
@@ -264,8 +333,7 @@ def _with_partitions(table: "pa.Table", values: dict[str, str | None], file: Sou
                 f"{file.name} has a column {name!r}, and lies in a folder {name}={value}",
                 "rename the column, or the folder",
             )
-        column = pa.repeat(pa.scalar(value, pa.string()), table.num_rows)
-        table = table.append_column(name, column)
+        table = table.append_column(name, _repeated(value, table.num_rows))
     return table
 
 

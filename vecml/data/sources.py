@@ -23,8 +23,10 @@ from vecml.data.classes import check_classes, check_fewest, rows_for_testing, wi
 from vecml.data.column_names import typeable_names
 from vecml.data.dialect import asked_of
 from vecml.data.digest import table_digest
+from vecml.data.disk import Disk
 from vecml.data.doubts import tell_doubts
 from vecml.data.findings import Findings
+from vecml.data.fitting import disk_for
 from vecml.data.handed import is_python
 from vecml.data.leaks import without_leaks
 from vecml.data.origin import check_origin, is_text_file, read_origin
@@ -115,9 +117,10 @@ def _load(config: TrainingConfig, needed: Collection[str], follow: Follow) -> Ta
             arrow = arrow.drop_columns([builtin.TARGET])
         return table_from_arrow(arrow, source, config, needed, follow=follow)
     findings = Findings()
-    arrow, shown = read_origin(config, partial(findings.decided, "VML050", None))
+    disk = disk_for(config)
+    arrow, shown = read_origin(config, partial(findings.decided, "VML050", None), disk)
     try:
-        return table_from_arrow(arrow, shown, config, needed, findings, follow)
+        return table_from_arrow(arrow, shown, config, needed, findings, follow, disk)
     except DataError as error:
         if is_text_file(source) and not is_on_trial():
             from vecml.data.lines import name_lines  # noqa: PLC0415 -- imports pyarrow, which synthetic data do not need
@@ -136,6 +139,7 @@ class Labelled:
         source, columns, classes, target: as in `Table`.
         label_N: int64 index into `classes`, -1 where missing.
         naming: the columns that got a name; that is told of those which are used.
+        disk: where the columns lie; None: in memory.
     """
 
     source: str
@@ -144,6 +148,7 @@ class Labelled:
     classes: tuple[str, ...]
     target: str
     naming: Findings = field(default_factory=Findings)
+    disk: Disk | None = None
 
 
 def table_from_arrow(
@@ -153,6 +158,7 @@ def table_from_arrow(
     needed: Collection[str] = (),
     findings: Findings | None = None,
     follow: Follow | None = None,
+    disk: Disk | None = None,
 ) -> Table:
     """The labelled table that `config` chooses from an Arrow table.
 
@@ -163,6 +169,7 @@ def table_from_arrow(
         needed: as for `load_table`.
         findings: what was decided while it was read.
         follow: as for `vecml.data.remedy.command`.
+        disk: where the columns are put; None: in memory.
 
     Raises DataError as `load_table` does.
     """
@@ -189,7 +196,7 @@ def table_from_arrow(
     rules = ColumnRules(
         config.max_categories, frozenset(config.categorical), config.missing, frozenset(words), config.day_first
     )
-    columns = columns_from_arrow(arrow.select(features), rules, findings)
+    columns = columns_from_arrow(arrow.select(features), rules, findings, disk)
     advice = Advice(config, names, columns, findings, follow, given)
     if chosen.unknown:
         raise _unknown(chosen, source, advice)
@@ -202,7 +209,8 @@ def table_from_arrow(
         target, without_declared(arrow[target], config.missing), config.bins, findings, advice, rules
     )
     pa.default_memory_pool().release_unused()  # what counting the labels took
-    return _labelled(Labelled(source, columns, label_N, classes, target, naming), advice, needed)
+    label_N = label_N if disk is None else disk.kept(label_N)
+    return _labelled(Labelled(source, columns, label_N, classes, target, naming, disk), advice, needed)
 
 
 def _unknown(chosen: Chosen, source: str, advice: Advice) -> DataError:
@@ -253,7 +261,7 @@ def _labelled(read: Labelled, advice: Advice, needed: Collection[str]) -> Table:
     columns = read.columns
     if len(row_N) < len(label_N):
         label_N = label_N[row_N]
-        columns = tuple(take_rows(column, row_N) for column in columns)
+        columns = tuple(_on(read.disk, take_rows(column, row_N)) for column in columns)
     check_classes(label_N, classes, read.target, read.source, advice)
     # What is missing everywhere has another type in every format, so that the digest does not cover it.
     columns = tuple(column for column in columns if not _is_empty(column, findings))
@@ -268,7 +276,12 @@ def _labelled(read: Labelled, advice: Advice, needed: Collection[str]) -> Table:
     with stage("hashing"):
         digest = table_digest(columns, label_N, classes, read.target)
     decisions, advice = tuple(findings.decisions), dataclasses.replace(advice, columns=())
-    return Table(read.source, useful, label_N, classes, read.target, digest, row_N, decisions, advice)
+    return Table(read.source, useful, label_N, classes, read.target, digest, row_N, decisions, advice, read.disk)
+
+
+def _on(disk: Disk | None, column: Column) -> Column:
+    """The column, on the disk where there is one."""
+    return column if disk is None else dataclasses.replace(column, values_N=disk.kept(column.values_N))
 
 
 def _is_empty(column: Column, findings: Findings) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml.data.disk import Disk
 from vecml.data.findings import Decision
 from vecml.data.reading import PLAIN_READING, Reading
 
@@ -94,6 +95,7 @@ class Table:
         row_N: int64 row numbers in the source, from 0 and ascending; not all of them where rows were left out.
         decisions: what was decided for the user while it was read.
         advice: for the hint where the split is refused; without columns.
+        disk: where the columns lie, and what is made of them; None: in memory.
     """
 
     source: str
@@ -105,6 +107,7 @@ class Table:
     row_N: NDArray[np.int64] = field(repr=False)
     decisions: tuple[Decision, ...] = field(default=(), repr=False)
     advice: "Advice | None" = field(default=None, repr=False, compare=False)
+    disk: Disk | None = field(default=None, repr=False, compare=False)
 
     @property
     def n_rows(self) -> int:

@@ -1,5 +1,6 @@
 """Which training rows are held out of the training, and in which order a network goes through the others."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 HELD_OUT_SHARE = 0.15
+STRETCHES = 64  # of consecutive rows in a window of rows that are shuffled together
 
 
 @dataclass(frozen=True)
@@ -72,24 +74,50 @@ def _dealt(label_N: NDArray[np.int64], n_parts: int, seed: int) -> NDArray[np.in
     return part_N
 
 
+def shuffled(n_rows: int, generator: torch.Generator, window: int | None) -> Iterator[torch.Tensor]:
+    """The numbers of `n_rows` rows in a shuffled order, in parts, int64.
+
+    Args:
+        n_rows: at least one.
+        generator: of the random numbers.
+        window: rows that are shuffled together, of more than fit in memory: as many stretches of the rows as
+            `STRETCHES`, drawn at random, make a window, so that what is read at a time is near each other. None, or as
+            many as there are rows: all are.
+    """
+    if window is None or n_rows <= window:
+        yield torch.randperm(n_rows, generator=generator)
+        return
+    stretch = max(1, window // STRETCHES)
+    order = torch.randperm(-(-n_rows // stretch), generator=generator)
+    for some in order.split(STRETCHES):
+        rows_N = torch.cat([torch.arange(one * stretch, min((one + 1) * stretch, n_rows)) for one in some.tolist()])
+        yield rows_N[torch.randperm(len(rows_N), generator=generator)]
+
+
 class Stream:
     """Rows without end: all of `rows_N` in a shuffled order, then all of them in another one.
 
-    So that every batch is full, and a step is the same work whatever the number of rows.
+    So that every batch is full, and a step is the same work whatever the number of rows. `window` is as for `shuffled`.
     """
 
-    def __init__(self, rows_N: NDArray[np.int64], seed: int) -> None:
+    def __init__(self, rows_N: NDArray[np.int64], seed: int, window: int | None = None) -> None:
         self._rows_N = torch.from_numpy(rows_N)
         self._generator = torch.Generator().manual_seed(seed)
         self._left_N = self._rows_N[:0]
+        self._window = window
+        self._more: Iterator[torch.Tensor] = iter(())
 
     def take(self, count: int) -> torch.Tensor:
         """The next `count` rows, int64."""
         parts = [self._left_N]
         missing = count - len(self._left_N)
         while missing > 0:
-            parts.append(self._rows_N[torch.randperm(len(self._rows_N), generator=self._generator)])
-            missing -= len(self._rows_N)
+            more = next(self._more, None)
+            if more is None:
+                self._more = shuffled(len(self._rows_N), self._generator, self._window)
+                continue
+            parts.append(self._rows_N[more])
+            missing -= len(more)
         joined = torch.cat(parts)
         self._left_N = joined[count:]
         return joined[:count]

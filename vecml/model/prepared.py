@@ -10,6 +10,9 @@ from vecml.data.split import Split
 from vecml.model.recipe import Recipe, class_weights
 from vecml.model.standard import standardisation, standardised_rows
 
+WINDOW_BYTES = 1 << 28  # of rows on the disk that are shuffled together
+FEWEST_ROWS = 1 << 12
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -21,6 +24,7 @@ class Prepared:
         weight_C: what a row of each class counts in the loss, float32, there too; None: 1.
         statistics: mean and scale of each feature, float64 (F,).
         split: where it comes from.
+        window: rows that are shuffled together, because the rows lie on the disk; None: all of them.
     """
 
     x_NF: torch.Tensor
@@ -28,6 +32,12 @@ class Prepared:
     weight_C: torch.Tensor | None
     statistics: tuple[NDArray[np.float64], NDArray[np.float64]]
     split: Split
+    window: int | None = None
+
+    def forget(self) -> None:
+        """Give the memory back that rows take which lie on the disk."""
+        if self.split.disk is not None:
+            self.split.disk.forget()
 
 
 def prepare(split: Split, recipe: Recipe, device: str) -> Prepared:
@@ -35,10 +45,13 @@ def prepare(split: Split, recipe: Recipe, device: str) -> Prepared:
     part = split.train
     statistics = standardisation(part.x_FN)
     weight_C = class_weights(part.label_N, len(split.classes), recipe.class_weight)
+    x_NF = standardised_rows(part, *statistics, split.disk)
+    window = max(FEWEST_ROWS, WINDOW_BYTES // (4 * x_NF.shape[1]))
     return Prepared(
-        standardised_rows(part, *statistics).to(device),
+        x_NF.to(device),
         torch.from_numpy(part.label_N).to(device),
         None if weight_C is None else torch.from_numpy(weight_C).to(device),
         statistics,
         split,
+        window if split.disk is not None and device == "cpu" else None,
     )

@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from vecml.data.disk import Disk
 from vecml.data.remedy import flags
 from vecml.data.split import Part, Split
 from vecml.errors import TrainingError
@@ -30,13 +31,24 @@ def standardisation(x_FN: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDA
     return mean_F, scale_F
 
 
-def standardised_rows(part: Part, mean_F: NDArray[np.float64], scale_F: NDArray[np.float64]) -> torch.Tensor:
-    """The training features as (N, F) float32, zero mean and unit spread, made in blocks."""
-    rows = torch.empty((part.n_rows, len(part.x_FN)), dtype=torch.float32)
+def standardised_rows(
+    part: Part, mean_F: NDArray[np.float64], scale_F: NDArray[np.float64], disk: Disk | None = None
+) -> torch.Tensor:
+    """The training features as (N, F) float32, zero mean and unit spread, made in blocks.
+
+    Args:
+        part: the training part.
+        mean_F, scale_F: float64, what is subtracted, and what is divided by.
+        disk: where they are put; None: in memory.
+    """
+    shape = (part.n_rows, len(part.x_FN))
+    rows = torch.empty(shape) if disk is None else torch.from_numpy(disk.empty(shape, np.float32))
     target_NF = rows.numpy()
     for start in range(0, part.n_rows, STANDARDISE_ROWS):
         block_FB = part.x_FN[:, start : start + STANDARDISE_ROWS]
         target_NF[start : start + STANDARDISE_ROWS] = ((block_FB - mean_F[:, None]) / scale_F[:, None]).T
+        if disk is not None and not start % (64 * STANDARDISE_ROWS):
+            disk.forget()
     return rows
 
 

@@ -24,7 +24,7 @@ from vecml.model.adam import Adam
 from vecml.model.course import EQUAL_SHARE, Course, as_good
 from vecml.model.epochs import epoch
 from vecml.model.evaluate import UNBALANCED_SHARE
-from vecml.model.held_out import HeldOut, judging_parts
+from vecml.model.held_out import HeldOut, judging_parts, shuffled
 from vecml.model.initial import module_from_majority, seeded_module
 from vecml.model.network import AnyModel, Architecture, Model
 from vecml.model.one_row import ONE_ROW, needs_two_rows
@@ -322,7 +322,7 @@ def _fit(module: nn.Module, data: Prepared, seed: int, recipe: Recipe, multiply_
         progress.stage("training", epochs * n_rows) as advance,
     ):
         for number in range(epochs):
-            order_N = torch.randperm(n_rows, generator=generator).to(data.x_NF.device)
+            order_N = torch.cat(list(shuffled(n_rows, generator, data.window))).to(data.x_NF.device)
             if lone_row:
                 order_N = order_N[:-1]  # batch normalisation has no spread to take from a lone row
             loss = epoch(module, optimizer, data, order_N, batch_size, advance)

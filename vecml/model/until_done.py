@@ -101,7 +101,8 @@ class StackLearner:
     ) -> None:
         self.stack, self._x_NF, self._label_N, self._n_kept = stack, data.x_NF, data.label_N, n_kept
         self.rows_a_step = min(batch_size, *(len(part.trained_N) for part in parts))
-        self._streams = [Stream(part.trained_N, seed) for part, seed in zip(parts, seeds, strict=True)]
+        self._streams = [Stream(part.trained_N, seed, data.window) for part, seed in zip(parts, seeds, strict=True)]
+        self._forget = data.forget
         most = max(len(part.judged_N) for part in parts)
         self._judges = [number for number, part in enumerate(parts) if len(part.judged_N)]
         rows_RV = torch.zeros((len(parts), most), dtype=torch.int64)
@@ -117,6 +118,7 @@ class StackLearner:
         order_RN = torch.stack([stream.take(count) for stream in self._streams]).to(self._x_NF.device)
         losses = self.stack.epoch(self._x_NF, self._label_N, order_RN, self.rows_a_step, lambda _: None)
         advance(steps)
+        self._forget()
         return sum(losses[-self._n_kept :]) / self._n_kept
 
     def losses(self) -> list[float]:
@@ -161,7 +163,7 @@ class ModuleLearner:
     ) -> None:
         self._module, self._optimizer, self._data = module, optimizer, data
         self.rows_a_step = min(batch_size, len(part.trained_N))
-        self._stream = Stream(part.trained_N, seed)
+        self._stream = Stream(part.trained_N, seed, data.window)
         self._judged_N = torch.from_numpy(part.judged_N).to(data.x_NF.device)
         self._kept: dict[str, Tensor] = {}
 
@@ -171,6 +173,7 @@ class ModuleLearner:
         order_N = self._stream.take(steps * self.rows_a_step).to(data.x_NF.device)
         loss = epoch(self._module, self._optimizer, data, order_N, self.rows_a_step)
         advance(steps)
+        data.forget()
         return loss
 
     def judge(self) -> float:

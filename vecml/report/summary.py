@@ -45,6 +45,8 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
     architecture = record.training.model.architecture
     flips = len(evaluation.flips.row_N)
     size = f"{count(record.table.n_rows, 'row')}, {count(architecture.n_features, 'feature')}"
+    if record.config.sample is not None:
+        size += f", a sample of {count(record.split.train.n_rows, 'row')} to train on"
     lines = [
         ("data", f"{record.table.source}: {size}, {len(record.table.classes)} classes"),
         ("network", network(record)),
