@@ -68,7 +68,7 @@ def test_the_deployments_that_it_names_are_in_prefect_yaml() -> None:
     }
     assert deployments == {
         *("pipeline/nightly", "pipeline/cpu", "pipeline/cuda"),
-        *("compare/devices", "compare/cuda", "compare/nightly"),
+        *("compare/devices", "compare/cuda", "compare/nightly", "predict/batch"),
     }
     for page in PAGES:
         for name in re.findall(r"`((?:pipeline|compare)/[a-z]+)`", TEXTS[page]):

@@ -50,6 +50,9 @@ from vecml.keys import (
     PARENT_METRICS,
     PARENT_PARAMS,
     PARENT_TAGS,
+    PREDICT_METRICS,
+    PREDICT_PARAMS,
+    PREDICT_TAGS,
     REPLICA_METRICS,
     SIMPLE_METRICS,
     SOMETIMES,
@@ -101,6 +104,9 @@ SECTIONS = {
     "Params of a fitted estimator": FIT_PARAMS,
     "Metrics of a fitted estimator": FIT_METRICS,
     "Tags of a fitted estimator": FIT_TAGS,
+    "Params of a batch": PREDICT_PARAMS,
+    "Metrics of a batch": PREDICT_METRICS,
+    "Tags of a batch": PREDICT_TAGS,
     "Tags of an imported run": IMPORT_TAGS,
 }
 

@@ -191,10 +191,33 @@ FIT_PARAMS = (
 FIT_METRICS = (LOSS_METRIC, "test/accuracy", "test/accuracy_low", "test/accuracy_high")
 FIT_END_TAGS = ("vecml.architecture_digest", "vecml.model_digest")
 FIT_TAGS = (*START_TAGS, *FIT_END_TAGS, ERROR)
+# A batch: many files that were labelled into a folder of parts.
+PREDICT_PARAMS = (
+    *("data_source", "out", "model", "engine", "precision", "layout"),
+    *("keep", "probabilities", "row", "part_size", "cluster"),
+)
+PREDICT_METRICS = (
+    "predict/rows",
+    "predict/new_rows",
+    "predict/files",
+    "predict/parts",
+    "predict/taken_over",
+    "predict/seconds",
+    "predict/rows_per_s",
+    "predict/nodes",
+    "predict/node_failures",
+    "predict/retries",
+    "predict/slowest_node_rows_per_s",
+    "predict/fastest_node_rows_per_s",
+    "predict/unseen_categories",
+    "predict/markers_filled_in",
+)
+PREDICT_END_TAGS = ("vecml.plan_digest", "vecml.model_digest", "vecml.model_run")
+PREDICT_TAGS = (*START_TAGS, *PREDICT_END_TAGS, ERROR)
 
 PIPELINE, COMPARE, SETTING = "pipeline", "compare", "setting"  # what stands under KIND
 FUNCTION, COMMAND = "function", "command"
-LADDER, LAB, OPTIMIZE, FIT = "ladder", "lab", "optimize", "fit"
+LADDER, LAB, OPTIMIZE, FIT, PREDICT = "ladder", "lab", "optimize", "fit", "predict"
 
 COMPUTING = ("python", "numpy", "torch", "onnxruntime", "openvino", "halide", "scipy", "blas", "gpu_driver")
 AUTO = "auto"  # the param `epochs` where held-out rows decide

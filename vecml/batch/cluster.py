@@ -137,7 +137,9 @@ def _heard(process: child.Child, hear: tuple[Say, Callable[[Part], None], Callab
         except child.SilentError:
             raise ServerError(f"Ray did not answer within {SILENT_SECONDS:.0f} s", AGAIN) from None
         except child.EndedError as error:
-            raise ServerError(f"the cluster's head is gone, or Ray has failed: {error}", AGAIN) from None
+            is_gone = "Failed to connect to GCS" in str(error)
+            what = "it does not answer any more" if is_gone else str(error)
+            raise ServerError(f"the cluster's head is gone, or Ray has failed: {what}", AGAIN) from None
         if "rows" in told:
             advance(told["rows"])
         elif "part" in told:

@@ -73,6 +73,7 @@ class Labelled:
         parts: number of parts.
         taken_over: how many of them were there before.
         n_rows: rows of all parts.
+        new_rows: rows of the parts that were not there before.
         counts: rows with each class as their label.
         setting: the setting that labelled them.
         seconds: of this call, from the plan to `_SUCCESS`.
@@ -88,6 +89,7 @@ class Labelled:
     parts: int
     taken_over: int
     n_rows: int
+    new_rows: int
     counts: tuple[int, ...]
     setting: Setting
     seconds: float
@@ -151,7 +153,7 @@ def label_files(
         check_same(before, plan, folder.place.address)
     folder.sweep()
     done = done_parts(folder, plan, names) if ask.resume else {}
-    taken_over = len(done)
+    taken_over = sorted(done)
     missing = [unit for unit in plan.units if unit.number not in done]
 
     def keep_record(part: Part) -> None:
@@ -192,7 +194,7 @@ def _summary(
     folder: Folder,
     plan: Plan,
     parts: Sequence[Part],
-    taken_over: int,
+    before: Sequence[int],
     setting: Setting,
     began: float,
     surveyed: Surveyed,
@@ -204,8 +206,9 @@ def _summary(
     return Labelled(
         folder=folder.place.address,
         parts=len(parts),
-        taken_over=taken_over,
+        taken_over=len(before),
         n_rows=sum(part.rows for part in parts),
+        new_rows=sum(part.rows for part in parts) - sum(parts[number].rows for number in before),
         counts=tuple(map(sum, zip(*(part.counts for part in parts), strict=True))),
         setting=setting,
         seconds=time.perf_counter() - began,

@@ -22,7 +22,7 @@ from vecml.errors import StoreError, VecmlError, one_line
 from vecml.inference.predict_file import label_block
 
 PROBE_ROWS = 4_096
-ORPHAN_SECONDS = 120.0  # without a word from the driver: it is gone, and another may be at work
+ORPHAN_SECONDS = 60.0  # without a word from the driver: it is gone, and another may be at work
 
 Told = dict[str, Any]
 
@@ -169,12 +169,13 @@ class NodeWork:
             self._rows += int(rows)
 
     def _watch(self) -> None:
-        """End the process once its driver is gone: what it would write later is another's affair."""
+        """End the process once its driver or its node is gone: what it would write later is another's affair."""
+        parent = os.getppid()
         while self._thread.is_alive():
             time.sleep(1.0)
             with self._news:
                 silent = time.monotonic() - self._heard if self._ready is not None else 0.0
-            if silent > ORPHAN_SECONDS:
+            if silent > ORPHAN_SECONDS or os.getppid() != parent:
                 self.stop(5.0)
                 with suppress(OSError):
                     os._exit(1)

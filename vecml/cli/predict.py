@@ -33,6 +33,8 @@ NodeTimeout = Annotated[
     option("Seconds without a labelled row after which a node is given up. [default: 900]", "S", "--node-timeout"),
 ]
 
+Track = Annotated[bool, option("Keep what was labelled as a run in MLflow: counts, rates, nodes.", None, "--track")]
+
 
 @command()
 def predict(
@@ -67,6 +69,7 @@ def predict(
     part_size: PartSize = None,
     cluster: Cluster = None,
     node_timeout: NodeTimeout = None,
+    track: Track = False,
     verify: Annotated[str | None, option("Check a folder of parts, and do nothing else.", "FOLDER", "--verify")] = None,
     max_memory: MaxMemory = None,  # noqa: ARG001 -- its callback sets it
     json: JsonFlag = False,
@@ -87,7 +90,7 @@ def predict(
         *(model, engine, threads, architecture, query, text),
         *(columns(keep or []), probabilities, row),
     )
-    how = predict_output.How(resume, part_size, cluster, node_timeout)
+    how = predict_output.How(resume, part_size, cluster, node_timeout, track)
     predict_output.into_folder_or_file(wish, _given("--out", out), how, json=json)
 
 

@@ -3,6 +3,8 @@
 import dataclasses
 import json as json_text
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import typer
 
 from vecml.cli.champion import words
-from vecml.cli.terminal import console
+from vecml.cli.terminal import console, opening
 from vecml.errors import SettingError
 from vecml.numbers import count, rate
 
@@ -46,12 +48,14 @@ class How:
         part_size: about how much of the input becomes a part, such as `256MiB`.
         cluster: `auto`, `local:N` or `ray://HOST:PORT`; None: this process alone.
         node_timeout: seconds without a labelled row after which a node is given up.
+        track: whether it becomes a run in MLflow.
     """
 
     resume: bool = True
     part_size: str | None = None
     cluster: str | None = None
     node_timeout: float | None = None
+    track: bool = False
 
 
 def into_folder_or_file(wish: Wish, out: str, how: How, *, json: bool) -> None:
@@ -76,6 +80,8 @@ def into_folder_or_file(wish: Wish, out: str, how: How, *, json: bool) -> None:
         raise SettingError(
             f"--cluster {how.cluster}: what several nodes write is a folder of parts", "name a folder: --out labels/"
         )
+    if how.track:
+        raise SettingError("--track: a single file of labels is no run", "name a folder: --out labels/")
     if is_address(wish.data) and not wish.data.startswith("file:"):
         raise SettingError(
             f"--out {out}: what comes from an address becomes a folder of parts", "name a folder: --out labels/"
@@ -88,20 +94,28 @@ def into_folder(wish: Wish, out: str, how: How, *, json: bool) -> None:
 
     Raises what `label_files` raises.
     """
-    from vecml.batch.label import Ask, label_files
-    from vecml.batch.plan import UNIT_BYTES
-    from vecml.config import DATABASES
-    from vecml.data.memory_limit import bytes_of
+    from tasks import batch
+    from vecml.batch.config import BatchConfig
 
-    if wish.data == "-" or wish.data.startswith(DATABASES):
-        raise SettingError(f"--out {out}: a folder of parts is made of files", "name a file: --out labels.parquet")
-    unit_bytes = UNIT_BYTES if how.part_size is None else bytes_of(how.part_size, "--part-size")
-    cluster = _cluster(how, wish.threads)
+    config = BatchConfig.checked(
+        {
+            **{name: getattr(wish, name) for name in ("data", "model", "engine", "threads", "architecture", "keep")},
+            **{name: getattr(how, name) for name in ("resume", "part_size", "cluster", "node_timeout")},
+            "probabilities": wish.probabilities,
+            "row": wish.rows,
+            "out": out,
+        }
+    )
+    batch.check(config)
     asked, named, setting, notes = ready(wish)
     classifier = named.run.classifier
     say(notes)
-    ask = Ask(wish.keep, wish.probabilities, wish.rows, asked, how.resume, unit_bytes, cluster)
-    labelled = label_files(classifier, wish.data, setting, out, ask)
+    with _writer(how) as writer:
+        labelled = batch.label(config, named, setting, asked)
+        if writer is not None:
+            from tasks.tracking.batch import log_batch
+
+            log_batch(writer, config, named, labelled)
     more = not_used(labelled.extra, classifier.encoding.target)
     if labelled.taken_over:
         more.append(
@@ -114,25 +128,26 @@ def into_folder(wish: Wish, out: str, how: How, *, json: bool) -> None:
         typer.echo(json_text.dumps(_folder_as_json(labelled, named, counts, [*notes, *more]), indent=1))
         return
     made = f"{count(labelled.n_rows, 'row')} of {count(labelled.files, 'file')} are labelled in {labelled.folder}"
-    by = words(setting) if cluster is None else f"{setting.engine} on {_nodes_in_words(labelled.crew)}"
+    by = words(setting) if how.cluster is None else f"{setting.engine} on {_nodes_in_words(labelled.crew)}"
     _print(f"{made}, {count(labelled.parts, 'part')}, by {by}.", counts)
 
 
-def _cluster(how: How, threads: int | None) -> Any:
-    """The cluster that is wished for, or None; raises SettingError for what cannot be together."""
-    if how.cluster is None:
-        if how.node_timeout is not None:
-            raise SettingError(f"--node-timeout {how.node_timeout:g}: for --cluster only", "--cluster local:2")
-        return None
-    if threads is not None:
-        raise SettingError(
-            f"--threads {threads}: on a cluster each node uses the cores that Ray has there",
-            "leave it out; ray start --num-cpus N says how many those are",
-        )
-    from vecml.batch.cluster import UNIT_SECONDS
-    from vecml.batch.cluster import Wish as ClusterWish
+@contextmanager
+def _writer(how: How) -> Iterator[Any]:
+    """The writer of a run in MLflow for the `with` block, or None where no run is asked for."""
+    if not how.track:
+        yield None
+        return
+    from flows.signals import leaving_in_order
+    from tasks.tracking.batch import tracked_batch
 
-    return ClusterWish(how.cluster, UNIT_SECONDS if how.node_timeout is None else how.node_timeout)
+    with leaving_in_order(), tracked_batch(None, None) as writer:
+        yield writer
+        _show_page(writer.run.url)
+
+
+def _show_page(address: str) -> None:
+    console(sys.stderr).print(f"{opening(address)} {address}", soft_wrap=True)
 
 
 def _nodes_in_words(crew: Any) -> str:
@@ -221,18 +236,13 @@ def ready(wish: Wish) -> tuple[Any, Any, Any, list[str]]:
 
     Raises SettingError for flags that cannot be, StoreError where the model cannot be found.
     """
-    if wish.engine == "auto":
-        raise SettingError("--engine auto: it would have to be compared first", "vecml compare --run, vecml champion")
-    from tasks.tracking.promotion import find_model
+    from tasks import batch
     from vecml.data.dialect import AskedFormat, check_asked
-    from vecml.inference.predict_file import runnable
 
     asked = AskedFormat(*wish.text)
     check_asked(asked)
-    named = find_model(wish.model, wish.architecture)
-    wanted = _wanted(named.setting, wish.engine, wish.threads)
-    setting, note = runnable(named.run.classifier.model, wanted)
-    return asked, named, setting, [] if note is None else [note]
+    named, setting, notes = batch.find(wish.model, wish.engine, wish.threads, wish.architecture)
+    return asked, named, setting, notes
 
 
 def _show(written: Any, counts: dict[str, int], source: str, setting: str) -> None:
@@ -252,23 +262,6 @@ def not_used(names: tuple[str, ...], target: str) -> list[str]:
     from vecml.data.selection import listed_columns
 
     return [f"not used: {listed_columns(extra)}"]
-
-
-def _wanted(stored: Any, engine: str | None, threads: int | None) -> Any:
-    """The stored setting, or another engine's own on the CPU, with the threads that are asked for."""
-    from vecml.config import make_config
-    from vecml.engines.registry import get_engine
-    from vecml.inference.setting import resolve_setting
-
-    if engine is not None:
-        get_engine(engine)
-        return resolve_setting(make_config({"engine": engine, "threads": threads, "device": "cpu"}))
-    if threads is not None:
-        from vecml.device import check_threads
-
-        check_threads(threads)
-        return dataclasses.replace(stored, threads=threads)
-    return stored
 
 
 def say(notes: list[str]) -> None:
