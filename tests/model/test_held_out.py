@@ -1,10 +1,13 @@
 """Which rows are held out, and in which order the others are learnt."""
 
 import numpy as np
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecml.model.held_out import Stream, folds, single_part
+from vecml.model import held_out
+from vecml.model.held_out import Stream, folds, judging_parts, shuffled, single_part
 
 labels = st.lists(st.integers(0, 4), min_size=2, max_size=80)
 
@@ -52,3 +55,40 @@ def test_a_stream_goes_through_all_rows_before_one_comes_again(n_rows: int, take
     for start in range(0, len(taken) - n_rows + 1, n_rows):
         np.testing.assert_array_equal(np.sort(taken[start : start + n_rows]), rows_N)
     np.testing.assert_array_equal(taken, Stream(rows_N, 3).take(len(taken)).numpy())
+
+
+@given(st.integers(1, 3_000), st.one_of(st.none(), st.integers(1, 4_000)), st.integers(0, 3))
+def test_windows_hold_every_row_once(n_rows: int, window: int | None, seed: int) -> None:
+    parts = list(shuffled(n_rows, torch.Generator().manual_seed(seed), window))
+    np.testing.assert_array_equal(np.sort(torch.cat(parts).numpy()), np.arange(n_rows))
+    if window is None or window >= n_rows:
+        expected = torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed))
+        assert [part.tolist() for part in parts] == [expected.tolist()]
+
+
+def test_a_window_is_of_stretches_from_everywhere_and_shuffled() -> None:
+    first = next(shuffled(100_000, torch.Generator().manual_seed(0), 6_400)).numpy()
+    assert len(first) == 6_400
+    stretches = np.unique(first // 100)
+    assert len(stretches) == 64
+    assert stretches.min() < 150
+    assert stretches.max() > 850
+    assert (np.abs(np.diff(first)) == 1).mean() < 0.01
+
+
+def test_a_stream_goes_on_through_windows_and_begins_anew() -> None:
+    rows_N = np.arange(0, 3_000, 3)
+    stream = Stream(rows_N, 0, 100)
+    taken = torch.cat([stream.take(70) for _ in range(30)]).numpy()
+    for start in (0, 1_000):
+        np.testing.assert_array_equal(np.sort(taken[start : start + 1_000]), rows_N)
+    assert not np.array_equal(taken[:1_000], taken[1_000:2_000])
+
+
+def test_of_many_rows_some_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_out, "MANY_ROWS", 10_000)
+    monkeypatch.setattr(held_out, "MOST_JUDGED", 500)
+    label_N = np.random.default_rng(0).integers(0, 3, 20_000)
+    (part,) = judging_parts(label_N, 1, 0)
+    assert 400 < len(part.judged_N) < 600
+    assert len(part.trained_N) + len(part.judged_N) == 20_000

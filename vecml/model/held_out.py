@@ -7,7 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vecml.data.row_hash import drawn_by_hash
+
 HELD_OUT_SHARE = 0.15
+MANY_ROWS = 16_000_000
+MOST_JUDGED = 500_000
 STRETCHES = 64  # of consecutive rows in a window of rows that are shuffled together
 
 
@@ -57,11 +61,15 @@ def judging_parts(label_N: NDArray[np.int64], n_folds: int, seed: int) -> list[H
 
     Args:
         label_N: int64, the class of each training row.
-        n_folds: 1: a single part of `HELD_OUT_SHARE`; no more than there are rows are made.
+        n_folds: 1: a single part of `HELD_OUT_SHARE`, or about `MOST_JUDGED` of more than `MANY_ROWS` rows; no more
+            than there are rows are made.
         seed: of the draw.
     """
     if n_folds > 1:
         return folds(label_N, min(n_folds, len(label_N)), seed)
+    if len(label_N) > MANY_ROWS:  # all of a share of these would be judged for longer than the others are learnt
+        is_judged_N = drawn_by_hash(label_N, int(label_N.max()) + 1, MOST_JUDGED / len(label_N), seed)
+        return [HeldOut(np.flatnonzero(~is_judged_N), np.flatnonzero(is_judged_N))]
     return [single_part(label_N, HELD_OUT_SHARE, seed)]
 
 

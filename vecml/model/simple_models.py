@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vecml.config import ClassWeight
 
 MOST_ROWS = 50_000
+LABELLED_ROWS = 1 << 20  # of the test part, at a time
 LEVEL = 0.05
 BOOSTING_SECONDS = 10.0
 BOOSTING_TREES = 100  # rounds, as scikit-learn's own default
@@ -172,7 +173,7 @@ def _logistic(
     model.fit(train.x_FN.T.astype(np.float64), train.label_N)
     reached = int(np.max(model[-1].n_iter_))
     cut = f"{affordable} iterations" if reached >= affordable else ""
-    return np.asarray(model.predict(x_FN.T.astype(np.float64))), cut
+    return _labels(lambda some_FN: model.predict(some_FN.T.astype(np.float64)), x_FN), cut
 
 
 def _boosting(
@@ -193,4 +194,10 @@ def _boosting(
         elapsed = clock() - began
         turn = int(np.clip((BOOSTING_SECONDS - elapsed) / max(elapsed / rounds, 1e-9), 1, TREES_A_TURN))
     cut = f"{rounds} of {BOOSTING_TREES} rounds, in {elapsed:.3g} s" if rounds < BOOSTING_TREES else ""
-    return np.asarray(model.predict(x_FN.T)), cut
+    return _labels(lambda some_FN: model.predict(some_FN.T), x_FN), cut
+
+
+def _labels(predict: Callable[[NDArray[np.float32]], Any], x_FN: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The labels of all rows, a part of them at a time: the test part may be larger than memory."""
+    parts = range(0, max(1, x_FN.shape[1]), LABELLED_ROWS)
+    return np.concatenate([np.asarray(predict(x_FN[:, first : first + LABELLED_ROWS])) for first in parts])
