@@ -9,7 +9,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 # What the first run imports is compiled once and kept in $(VENV), not compiled again in each process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup pins outdated run check check-types check-style test test-system test-browser test-long test-faults fuzz test-gpu notebooks bench bench-tables bench-history qualify docs dist ui up clean
+.PHONY: help setup pins outdated run check check-types check-style test test-system test-browser test-long test-faults fuzz test-gpu notebooks bench bench-tables bench-npbench bench-history qualify docs dist ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -91,6 +91,9 @@ bench: $(READY)  ## vecml against the notebook's way and its peers, as ratios; t
 
 bench-tables: $(READY)  ## vecml and scikit-learn on 900 tables that ship with public packages; an hour the first time
 	@$(BIN)/python -m benchmarks.tables
+
+bench-npbench: $(READY)  ## vecml optimize on NPBench's kernels with loops, beside their own Numba; hours; VECML_NPBENCH=nbody: that one
+	@$(BIN)/python -m benchmarks.npbench
 
 bench-history: $(READY)  ## vecml's change detection beside Apache Otava's, in docs/history.md; some minutes, and nothing is timed
 	@$(BIN)/python -m benchmarks.history
