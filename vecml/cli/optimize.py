@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vecml.optimize.steps import Optimization
 
 BUDGET_TEXT = "Wall time of the measurement: 60s, 5m, auto; quick: figures, and no verdict."
+AT_ERRORS_TEXT = "Where the function warns (0/0, overflow): a candidate must agree (numpy), or nothing counts (raise)."
 EPILOG = """**Examples**
 
 - `vecml optimize slow.py:distances --inputs slow.py:make_inputs`: all five steps
@@ -42,6 +43,7 @@ def optimize(
         float,
         typer.Option(help="Seconds after which a call, or a stage, counts as never ending.", metavar="N", min=0.1),
     ] = 60.0,
+    at_errors: Annotated[str, option(AT_ERRORS_TEXT, "numpy|raise", "--at-errors")] = "numpy",
     apply: Annotated[
         bool, option("Write the winner into the target's file; else it is never written to.", None, "--apply")
     ] = False,
@@ -64,7 +66,10 @@ def optimize(
     from vecml.optimize.steps import check as judged
     from vecml.optimize.target import find_place, parsed
 
-    request = Request(target, inputs, tuple(candidate or ()), rtol, budget, limit)
+    if at_errors not in ("numpy", "raise"):
+        raise SettingError(f"--at-errors {at_errors}: neither numpy nor raise", "for example --at-errors raise")
+    judged_as: Any = at_errors
+    request = Request(target, inputs, tuple(candidate or ()), rtol, budget, limit, judged_as)
     parsed(find_place(target, "TARGET"))
     err = console(sys.stderr)
     with tracked_result(keys.OPTIMIZE, name) as writer:

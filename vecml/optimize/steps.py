@@ -22,7 +22,7 @@ from vecml.optimize.observe import Observation, observe
 from vecml.optimize.profile import Profile, profile
 from vecml.optimize.rewrite import LoopReading
 from vecml.optimize.target import Place, find_place, parsed, source_of
-from vecml.optimize.validate import Outcome, Validation, validate
+from vecml.optimize.validate import AtErrors, Outcome, Validation, validate
 from vecml.optimize.worker import OutOfTimeError, WorkerDiedError
 from vecml.progress import stage
 
@@ -42,6 +42,8 @@ class Request:
         rtol: the largest relative difference of floating values, 0 to 1.
         budget: wall time of the measurement: `60s`, `auto`, or `quick`.
         limit_seconds: time limit of a call, and of each stage of a worker.
+        at_errors: where the original warns (0/0, overflow), `numpy`: a candidate must give what it gives; `raise`: such
+            inputs count as those at which it raises.
     """
 
     target: str
@@ -50,6 +52,7 @@ class Request:
     rtol: float = 1e-6
     budget: str = "60s"
     limit_seconds: float = 60.0
+    at_errors: AtErrors = "numpy"
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,13 @@ def _validated(candidate: Candidate, target: Place, inputs: Place, request: Requ
     with stage(f"validating {candidate.name}"):
         try:
             found = validate(
-                target, candidate.place, inputs, request.rtol, request.limit_seconds, compiled=candidate.compiled
+                target,
+                candidate.place,
+                inputs,
+                request.rtol,
+                request.limit_seconds,
+                compiled=candidate.compiled,
+                at_errors=request.at_errors,
             )
         except SettingError:
             raise

@@ -8,7 +8,8 @@ nothing is compared.
 import contextlib
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -22,7 +23,8 @@ from vecml.optimize.observe import describe, shared
 from vecml.optimize.profile import INSTALL
 from vecml.optimize.target import Place, Say, load, make_inputs
 
-Outcome = Literal["right", "wrong", "fails", "cannot compile"]
+Outcome = Literal["right", "wrong", "fails", "differs at warnings", "cannot compile"]
+AtErrors = Literal["numpy", "raise"]
 TASK = "vecml.optimize.validate:validate_task"
 EXAMPLES = 400
 SEARCH_SECONDS = 8.0
@@ -43,8 +45,11 @@ class Validation:
         outside: how many generated inputs made the original raise; they were not compared.
         seconds: the time of the second call over the user's inputs; None where it raised.
         outcome: `right`; `wrong`: its result or its effects are others; `fails`: it raises where the original does not;
+            `differs at warnings`: it differs, or raises, only where the original itself warns (0/0, overflow);
             `cannot compile`: a compiler refuses it.
         compile_seconds: the time of compiling it for the user's inputs; None where nothing was compiled.
+        at_warnings: how it differs where the original warns, with the warning and the smallest such input; empty: it
+            does not.
     """
 
     fault: str | None
@@ -54,16 +59,23 @@ class Validation:
     seconds: float | None
     outcome: Outcome = "right"
     compile_seconds: float | None = None
+    at_warnings: str = ""
 
 
 class _DiffersError(Exception):
     """A candidate's difference, and the input that shows it."""
 
-    def __init__(self, fault: str, smallest: str, outcome: Outcome = "wrong") -> None:
+    def __init__(self, fault: str, smallest: str, outcome: Outcome = "wrong", warned: str = "") -> None:
         super().__init__(fault)
         self.fault = fault
         self.smallest = smallest
-        self.outcome = outcome
+        self.outcome: Outcome = "differs at warnings" if warned else outcome
+        self.warned = warned
+
+    @property
+    def at_warnings(self) -> str:
+        """The difference with the original's warning and the input."""
+        return f"{self.fault}; there the original warns of {self.warned} ({self.smallest})"
 
 
 class Earlier:
@@ -85,7 +97,14 @@ class _TimeIsUp(BaseException):
 
 
 def validate(
-    target: Place, candidate: Place, inputs: Place, rtol: float, limit_seconds: float, *, compiled: bool = False
+    target: Place,
+    candidate: Place,
+    inputs: Place,
+    rtol: float,
+    limit_seconds: float,
+    *,
+    compiled: bool = False,
+    at_errors: AtErrors = "numpy",
 ) -> Validation:
     """Hold a candidate to the target, in a worker.
 
@@ -94,6 +113,8 @@ def validate(
         rtol: the largest relative difference of floating values; never less than their own rounding.
         limit_seconds: of each stage, the calls over the user's inputs being one.
         compiled: whether it has to be compiled for each dtype and layout; these then do not vary.
+        at_errors: where the original warns of 0/0 or an overflow, `numpy`: a candidate gives what it gives, as
+            everywhere; `raise`: such generated inputs are outside its domain, as where it raises.
 
     Raises SettingError without hypothesis, DataError for a candidate that cannot be imported, OutOfTimeError and
     WorkerDiedError for one that hangs or crashes.
@@ -103,7 +124,8 @@ def validate(
     if find_spec("hypothesis") is None:
         raise SettingError("vecml optimize needs hypothesis, which is not installed", INSTALL)
     places = {"target": vars(target), "candidate": vars(candidate), "inputs": vars(inputs)}
-    return Validation(**ask(TASK, {**places, "rtol": rtol, "compiled": compiled}, limit_seconds))
+    asked = {**places, "rtol": rtol, "compiled": compiled, "at_errors": at_errors}
+    return Validation(**ask(TASK, asked, limit_seconds))
 
 
 def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
@@ -135,11 +157,18 @@ def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
         if _overlap(earlier.found, result) and earlier.reused(original(*copy.deepcopy(args)), result):
             raise _DiffersError(REUSED, USERS)
     except _DiffersError as error:
-        return vars(Validation(error.fault, USERS, 0, 0, seconds, error.outcome, compile_seconds))
+        said = error.at_warnings if error.warned else ""
+        return vars(Validation(error.fault, USERS, 0, 0, seconds, error.outcome, compile_seconds, said))
     say(f"{candidate.text} over generated inputs")
-    fault, smallest, tried, outside = search(original, found, args, names, rtol, layouts=not payload["compiled"])
+    warned: list[_DiffersError] = []
+    layouts = not payload["compiled"]
+    fault, smallest, tried, outside = search(original, found, args, names, rtol, layouts=layouts, warned=warned)
     outcome: Outcome = "right" if fault is None else "fails" if fault.startswith(RAISES) else "wrong"
-    return vars(Validation(fault, smallest, tried, outside, seconds, outcome, compile_seconds))
+    least = min(warned, key=lambda one: len(one.smallest), default=None)
+    said = "" if least is None else least.at_warnings
+    if least is not None and fault is None and payload.get("at_errors", "numpy") == "numpy":
+        fault, smallest, outcome = least.fault, least.smallest, least.outcome
+    return vars(Validation(fault, smallest, tried, outside, seconds, outcome, compile_seconds, said))
 
 
 def _compiled(function: Callable[..., Any], args: Sequence[Any], place: Place) -> float | None:
@@ -164,6 +193,7 @@ def search(  # noqa: PLR0913 -- tests name what they need
     layouts: bool = True,
     examples: int = EXAMPLES,
     seconds: float = SEARCH_SECONDS,
+    warned: list[_DiffersError] | None = None,
 ) -> tuple[str | None, str, int, int]:
     """Look for an input at which the two functions differ; Hypothesis tries the same inputs each time.
 
@@ -171,6 +201,7 @@ def search(  # noqa: PLR0913 -- tests name what they need
         original, candidate, args, names, rtol: as in `check`; the arguments are the user's.
         layouts: whether dtypes and memory layouts vary too.
         examples, seconds: the most inputs to try, and the most time to take.
+        warned: gathers differences where the original warns, which then are none; None: they are as any other.
 
     Returns:
         The fault (None: no difference), the smallest input that shows it, and how many inputs were compared, and how
@@ -203,6 +234,10 @@ def search(  # noqa: PLR0913 -- tests name what they need
         try:
             compared = check(original, candidate, variant.args, names, rtol, variant.remarks, earlier)
         except _DiffersError as error:
+            if error.warned and warned is not None:
+                warned.append(error)
+                outside += 1
+                return
             if fault is None or len(error.smallest) <= len(smallest):
                 fault, smallest = error.fault, error.smallest
             raise
@@ -242,7 +277,8 @@ def check(
 
     ours, theirs = fresh(args), fresh(args)
     try:
-        expected = original(*ours)
+        with _warnings() as warned:
+            expected = original(*ours)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 -- whatever it raises, the input is outside its domain
@@ -250,11 +286,13 @@ def check(
 
     def differs(fault: str, outcome: Outcome = "wrong") -> _DiffersError:
         said = f" ({'; '.join(remarks)})" if remarks else ""
-        return _DiffersError(fault, shown(args, names) + said, outcome)
+        first = next((str(one.message) for one in warned if issubclass(one.category, RuntimeWarning)), "")
+        return _DiffersError(fault, shown(args, names) + said, outcome, first)
 
     shares = [shared(expected, value) for value in ours]
     try:
-        found = candidate(*theirs)
+        with _warnings():
+            found = candidate(*theirs)
     except Exception as error:  # noqa: BLE001 -- whatever it raises is a difference
         raise differs(f"{RAISES}{one_line(error, named=True)}", "fails") from None
     if reason := difference(expected, found, rtol, largest(args)):
@@ -272,6 +310,14 @@ def check(
     if earlier is not None and earlier.reused(expected, found):
         raise differs(REUSED)
     return True
+
+
+@contextlib.contextmanager
+def _warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """Record the warnings meanwhile, one from each line; they are not shown."""
+    with warnings.catch_warnings(record=True) as recorded:
+        warnings.simplefilter("default")
+        yield recorded
 
 
 def _overlap(one: Any, other: Any) -> bool:

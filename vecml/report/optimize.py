@@ -95,7 +95,16 @@ def _valid(found: Optimization) -> list[str]:
 def _verdict(one: Tried) -> list[str]:
     name, checked = one.candidate.name, one.validation
     lines = [f"{name}: {one.candidate.how}"] if one.candidate.how and one.fault is None else []
-    return [*(part for line in lines for part in _wrapped(line)), *_judged(one, name, checked)]
+    notes = (
+        [f"{name}: where the original warns, it differs: {checked.at_warnings}"]
+        if one.fault is None and checked and checked.at_warnings
+        else []
+    )
+    return [
+        *(part for line in lines for part in _wrapped(line)),
+        *_judged(one, name, checked),
+        *(part for note in notes for part in _wrapped(note)),
+    ]
 
 
 def _judged(one: Tried, name: str, checked: Validation | None) -> list[str]:
@@ -107,6 +116,9 @@ def _judged(one: Tried, name: str, checked: Validation | None) -> list[str]:
         compiled = f"; compiling takes {seconds(checked.compile_seconds)}" if checked.compile_seconds else ""
         tried = count(checked.tried, "generated input")
         return _wrapped(f"{name}: right over your inputs and {tried}{outside}{compiled}")
+    if one.outcome == "differs at warnings" and checked is not None:
+        said = f"{name}: differs only where the original warns: {checked.at_warnings}"
+        return _wrapped(said if checked.smallest == USERS else f"{said}; --at-errors raise lets that pass")
     lines = _wrapped(f"{name}: {'WRONG' if one.outcome == 'wrong' else one.outcome}: {one.fault}")
     if checked is not None and checked.smallest:
         where = checked.smallest if checked.smallest == USERS else f"smallest input: {checked.smallest}"
