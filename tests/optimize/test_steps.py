@@ -43,7 +43,8 @@ def found(folder: Path) -> Optimization:
 def test_the_record(found: Optimization, folder: Path) -> None:
     assert (folder / "slow.py").read_text() == SLOW
     by_name = {one.candidate.name: one for one in found.tried}
-    assert list(by_name) == ["fast.py:wrong", "numpy", "numba"]
+    assert list(by_name)[:3] == ["fast.py:wrong", "numpy", "numba"]
+    assert all(name.startswith("numba ") for name in list(by_name)[3:])
     assert by_name["fast.py:wrong"].fault == ("1 of 2,000 values differ, the first at [1999]: 0.0 instead of 3996001.0")
     assert by_name["numpy"].fault is None
     assert by_name["numba"].fault is None

@@ -16,7 +16,6 @@ from vecml.comparison.arms import make_group
 from vecml.comparison.budget import Budget, seconds_of
 from vecml.comparison.comparison import Comparison, Subject, figures, median_call_seconds
 from vecml.comparison.sitting import sit
-from vecml.device import usable_cpus
 from vecml.errors import SettingError
 from vecml.measure.coordinator import FEWEST_LAUNCHES
 from vecml.measure.records import Arm, Plan, Role
@@ -97,7 +96,7 @@ def measure_calls(
     inputs: Place,
     plan: Plan,
     budget: str,
-    cpus: float,
+    cpus: Mapping[str, int],
     *,
     copies: bool,
 ) -> Comparison:
@@ -109,14 +108,14 @@ def measure_calls(
         inputs: the function that makes the inputs.
         plan: how much is measured; see `make_plan`.
         budget: as the user gave it.
-        cpus: CPU seconds per second that the target uses.
+        cpus: how many CPUs each keeps busy, by name.
         copies: whether each call gets a fresh copy of the arguments, because the target changes them.
     """
     places = {target.name: target, **candidates}
 
     def arm(name: str, role: Role, label: str) -> Arm:
         payload = {"place": vars(places[name]), "inputs": vars(inputs), "copies": copies}
-        return Arm(label, OPENER, payload, role, cpus=usable_cpus() if cpus > SHARED else 1)
+        return Arm(label, OPENER, payload, role, cpus=cpus[name])
 
     sitting = sit([make_group(list(places), arm)], Budget(plan, budget, None, "default"))
     return Comparison(

@@ -11,13 +11,14 @@ from typing import Any, Literal
 from vecml import __version__
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.document import to_json as comparison_json
+from vecml.device import usable_cpus
 from vecml.errors import MeasureError, SettingError, VecmlError
 from vecml.leftovers import scratch_folder
 from vecml.optimize.candidates.base import Candidate
-from vecml.optimize.candidates.registry import suggest
+from vecml.optimize.candidates.registry import Suggestions, suggest, variants
 from vecml.optimize.dtype import DtypeChoice, choose_dtypes
 from vecml.optimize.kinds import observe_kinds
-from vecml.optimize.measure import Gain, gains, make_plan, measure_calls
+from vecml.optimize.measure import SHARED, Gain, gains, make_plan, measure_calls
 from vecml.optimize.observe import Observation, observe
 from vecml.optimize.profile import Profile, profile
 from vecml.optimize.rewrite import LoopReading
@@ -29,6 +30,8 @@ from vecml.progress import stage
 VERSION = 1
 PROFILED = 20  # times as long as without, at most
 FAILED = (OutOfTimeError, WorkerDiedError)
+ALWAYS = ("numpy", "numba", "numba boundscheck")  # are measured where they are right
+MOST_MEASURED = 2  # of vecml's other candidates
 AGAIN = ("cannot compile", "fails", "no answer")  # outcomes after which a candidate's next form is tried
 
 
@@ -151,7 +154,7 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
             kinds = observe_kinds(target, inputs, max(limit, PROFILED * seen.seconds))
         made = suggest(target, source, seen, profiled, scratch, kinds)
         note("3 of 5: whether that is right")
-        tried = [_first_right(one, target, inputs, request) for one in (*own, *made.candidates)]
+        tried, left_out = _all_tried(own, made, target, inputs, request)
         right = {one.candidate.name: one.candidate.place for one in tried if one.fault is None}
         quickest = _quickest(tried)
         note("4 of 5: the dtype")
@@ -169,13 +172,13 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
         observation=seen,
         profile=profiled,
         loops=made.loops,
-        left_out=made.left_out,
+        left_out=left_out,
         tried=tuple(dataclasses.replace(one, gain=figures.get(one.candidate.name)) for one in tried),
         dtypes=dtypes,
         dtypes_of=quickest or target.name,
         comparison=comparison,
         base=figures.get(target.name),
-        winner=_winner(figures, target.name),
+        winner=_winner(figures, target.name, [one.candidate.name for one in tried]),
     )
 
 
@@ -211,6 +214,22 @@ def _own(text: str) -> Candidate:
     return Candidate(place.text, "own", place)
 
 
+def _all_tried(
+    own: Sequence[Candidate], made: Suggestions, target: Place, inputs: Place, request: Request
+) -> tuple[list[Tried], dict[str, str]]:
+    """Validate the user's own candidates, vecml's, and variants of those that are right."""
+    tried: list[Tried] = []
+    left_out = dict(made.left_out)
+    for one in (*own, *made.candidates):
+        found = _first_right(one, target, inputs, request)
+        tried.append(found)
+        if found.fault is None and one.kind != "own":
+            others, reasons = variants(made, found.candidate, request.rtol)
+            left_out |= reasons
+            tried += [_validated(other, target, inputs, request) for other in others]
+    return tried, left_out
+
+
 def _first_right(candidate: Candidate, target: Place, inputs: Place, request: Request) -> Tried:
     """The candidate's first form that is right; the first of all where none is, which says most of the user's code."""
     first = tried = _validated(candidate, target, inputs, request)
@@ -241,10 +260,26 @@ def _validated(candidate: Candidate, target: Place, inputs: Place, request: Requ
 
 
 def _measured(tried: Sequence[Tried], target: Place, inputs: Place, request: Request, seen: Observation) -> Comparison:
-    """Measure the target beside what is right."""
-    right = {one.candidate.name: one.candidate.place for one in tried if one.fault is None}
-    plan = make_plan(request.budget, seen.seconds, _seconds(tried))
-    return measure_calls(target, right, inputs, plan, request.budget, seen.cpus, copies=bool(seen.mutated))
+    """Measure the target beside what is right: the user's own candidates, and the quickest of vecml's."""
+    shortlist = _shortlist(tried)
+    places = {one.candidate.name: one.candidate.place for one in shortlist}
+    plan = make_plan(request.budget, seen.seconds, _seconds(shortlist))
+    uses_all = {one.candidate.name: seen.cpus > SHARED or one.candidate.parallel for one in shortlist}
+    uses_all[target.name] = seen.cpus > SHARED
+    cpus = {name: usable_cpus() if many else 1 for name, many in uses_all.items()}
+    return measure_calls(target, places, inputs, plan, request.budget, cpus, copies=bool(seen.mutated))
+
+
+def _shortlist(tried: Sequence[Tried]) -> list[Tried]:
+    """The right candidates that are worth measuring: more arms would take the time from each other."""
+    right = [one for one in tried if one.fault is None]
+    made = [one for one in right if one.candidate.kind != "own"]
+    others = [one for one in made if one.candidate.name not in ALWAYS]
+    quickest = sorted(
+        others, key=lambda one: math.inf if one.validation is None else one.validation.seconds or math.inf
+    )
+    kept = {*ALWAYS, *(one.candidate.name for one in quickest[:MOST_MEASURED])}
+    return [one for one in right if one.candidate.kind == "own" or one.candidate.name in kept]
 
 
 def _dtypes(place: Place, inputs: Place, request: Request) -> tuple[DtypeChoice, ...]:
@@ -269,9 +304,14 @@ def _quickest(tried: Sequence[Tried]) -> str | None:
     return min(seconds, key=lambda name: seconds[name], default=None)
 
 
-def _winner(figures: dict[str, Gain], base: str) -> str | None:
-    faster = {name: gain.ratio or 0.0 for name, gain in figures.items() if name != base and gain.verdict == "faster"}
-    return max(faster, key=lambda name: faster[name], default=None)
+def _winner(figures: dict[str, Gain], base: str, order: Sequence[str]) -> str | None:
+    """The fastest of those that are faster; of Numba's, the plainest unless another is surely faster than it."""
+    faster = {name: figures[name] for name in order if name in figures and figures[name].verdict == "faster"}
+    best = max(faster, key=lambda name: faster[name].ratio or 0.0, default=None)
+    plain = faster.get("numba")
+    if best is not None and best.startswith("numba ") and plain is not None and base != "numba":
+        return best if (faster[best].low or 0.0) > (plain.ratio or 0.0) else "numba"
+    return best
 
 
 def _state(one: Tried) -> tuple[int, str]:

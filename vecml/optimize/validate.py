@@ -216,16 +216,7 @@ def search(  # noqa: PLR0913 -- tests name what they need
     end = time.monotonic() + seconds
     earlier = Earlier()
 
-    @hypothesis.settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        report_multiple_bugs=False,
-        suppress_health_check=list(hypothesis.HealthCheck),
-        print_blob=False,
-        verbosity=hypothesis.Verbosity.quiet,
-    )
+    @_settings(examples)
     @hypothesis.given(variants(args, names, layouts=layouts))
     def compare(variant: Variant) -> None:
         nonlocal fault, smallest, tried, outside
@@ -247,6 +238,22 @@ def search(  # noqa: PLR0913 -- tests name what they need
     with contextlib.suppress(_DiffersError, _TimeIsUp, hypothesis.errors.Flaky):
         compare()
     return fault, smallest, tried, outside
+
+
+def _settings(examples: int) -> Any:
+    """Make Hypothesis try the same inputs each time, and say nothing."""
+    import hypothesis  # noqa: PLC0415 -- an extra
+
+    return hypothesis.settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        report_multiple_bugs=False,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        print_blob=False,
+        verbosity=hypothesis.Verbosity.quiet,
+    )
 
 
 def check(
@@ -295,13 +302,8 @@ def check(
             found = candidate(*theirs)
     except Exception as error:  # noqa: BLE001 -- whatever it raises is a difference
         raise differs(f"{RAISES}{one_line(error, named=True)}", "fails") from None
-    if reason := difference(expected, found, rtol, largest(args)):
+    if reason := difference(expected, found, rtol, largest(args)) or _effects(args, names, ours, theirs, rtol):
         raise differs(reason)
-    for name, before, old, new in zip(names, args, ours, theirs, strict=True):
-        if reason := difference(old, new, rtol):
-            if not difference(before, old, 0.0):
-                raise differs(f"it changes its input {name}, which the original leaves as it is")
-            raise differs(f"what it leaves in {name}: {reason.replace('its result', 'it')}")
     for name, share, value in zip(names, shares, theirs, strict=True):
         if shared(found, value) != share:
             does, other = ("", "does not") if not share else ("does not ", "does")
@@ -310,6 +312,18 @@ def check(
     if earlier is not None and earlier.reused(expected, found):
         raise differs(REUSED)
     return True
+
+
+def _effects(
+    args: Sequence[Any], names: Sequence[str], ours: Sequence[Any], theirs: Sequence[Any], rtol: float
+) -> str | None:
+    """Say how what a candidate leaves in its arguments (`theirs`) differs from what the original leaves (`ours`)."""
+    for name, before, old, new in zip(names, args, ours, theirs, strict=True):
+        if reason := difference(old, new, rtol):
+            if not difference(before, old, 0.0):
+                return f"it changes its input {name}, which the original leaves as it is"
+            return f"what it leaves in {name}: {reason.replace('its result', 'it')}"
+    return None
 
 
 @contextlib.contextmanager

@@ -94,17 +94,10 @@ def _valid(found: Optimization) -> list[str]:
 
 def _verdict(one: Tried) -> list[str]:
     name, checked = one.candidate.name, one.validation
-    lines = [f"{name}: {one.candidate.how}"] if one.candidate.how and one.fault is None else []
-    notes = (
-        [f"{name}: where the original warns, it differs: {checked.at_warnings}"]
-        if one.fault is None and checked and checked.at_warnings
-        else []
-    )
-    return [
-        *(part for line in lines for part in _wrapped(line)),
-        *_judged(one, name, checked),
-        *(part for note in notes for part in _wrapped(note)),
-    ]
+    how = _wrapped(f"{name}: {one.candidate.how}") if one.candidate.how and one.fault is None else []
+    said = checked.at_warnings if checked is not None and one.fault is None else ""
+    notes = _wrapped(f"{name}: where the original warns, it differs: {said}") if said else []
+    return [*how, *_judged(one, name, checked), *notes]
 
 
 def _judged(one: Tried, name: str, checked: Validation | None) -> list[str]:
@@ -156,6 +149,10 @@ def _measured(found: Optimization) -> list[str]:
         memory = megabytes(gain.peak_bytes)
         word = "baseline" if name == found.place.name else gain.verdict or "none"
         lines.append(f"   {name[:24]:<24} {taken:>9} {ratio:>8} {word:>10} {pays:>10} {memory:>9}")
+    for one in found.tried:
+        if one.fault is None and one.gain is None and one.validation is not None:
+            said = f"{one.candidate.name}: {seconds(one.validation.seconds)} in one call"
+            lines += _wrapped(f"{said}, not measured: others are quicker")
     for name, gain in rows[1:]:
         lines += _wrapped(f"{name}: {gain.reason}")
     lines += _wrapped(

@@ -38,6 +38,11 @@ class Candidate:
     otherwise: tuple["Candidate", ...] = ()
 
     @property
+    def parallel(self) -> bool:
+        """Whether it keeps all CPUs busy."""
+        return self.name.endswith(" parallel")
+
+    @property
     def compiled(self) -> bool:
         """Whether it is compiled for each dtype and layout."""
         return self.kind not in ("own", "rewrite")
@@ -101,3 +106,12 @@ class Way(Protocol):
 
     def make(self, subject: Subject) -> Candidate | str:
         """Make the candidate, or say in one line why it does not apply to this function."""
+
+
+class Variant(Protocol):
+    """A way to make a candidate of another one that is right: one file, and one line in the registry."""
+
+    name: str
+
+    def make(self, subject: Subject, right: Candidate, rtol: float) -> Candidate | str:
+        """Make it of the candidate `right`, or say in one line why it does not apply to this function."""

@@ -35,7 +35,9 @@ class Numba:
 
     def make(self, subject: Subject) -> Candidate | str:
         """Make it, unless a function that the target calls reads what of its module may change: that would freeze."""
-        texts = dict(_texts(subject))
+        texts: dict[str, str] = {}
+        for text, how in _texts(subject):
+            texts.setdefault(text, how)
         if not texts:
             read = ", ".join(subject.observation.changeable)
             return f"it reads {read} of its module, which Numba would freeze when it compiles; pass it in"
