@@ -240,11 +240,11 @@ def search(  # noqa: PLR0913 -- tests name what they need
     return fault, smallest, tried, outside
 
 
-def _settings(examples: int) -> Any:
+def _settings(examples: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make Hypothesis try the same inputs each time, and say nothing."""
     import hypothesis  # noqa: PLC0415 -- an extra
 
-    return hypothesis.settings(
+    made: Callable[[Callable[..., None]], Callable[..., None]] = hypothesis.settings(
         max_examples=examples,
         deadline=None,
         database=None,
@@ -254,6 +254,7 @@ def _settings(examples: int) -> Any:
         print_blob=False,
         verbosity=hypothesis.Verbosity.quiet,
     )
+    return made
 
 
 def check(
