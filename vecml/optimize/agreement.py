@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vecml.data.tensors import is_tensor, plain_array
 from vecml.errors import DataError
+from vecml.optimize.tables import is_table, numbers_in, table_difference
 
 FLOOR = 1e-3  # of the bound, times the largest value: what counts beside a value near 0, where digits cancel
 ROUNDINGS = 64  # so many roundings are no difference, nor beside the largest value, however wide the bound is
@@ -143,6 +144,8 @@ def _objects(expected: Any, found: Any, rtol: float, scale: float, seen: Seen) -
         return None if same else f"its result is a {type(found).__name__} that has drawn other numbers"
     said = f"its result is {_short(found)}, the original's {_short(expected)}"
     library = type(expected).__module__.partition(".")[0]
+    if is_table(expected):
+        return table_difference(expected, found, lambda one, other: _values(one, other, rtol, scale))
     if library in TABLES and hasattr(expected, "equals"):
         return None if expected.equals(found) else said
     held, other = attributes(expected), attributes(found)
@@ -263,6 +266,8 @@ def _leaves(value: Any, seen: set[int] | None = None) -> list[NDArray[Any]]:
         return [array]
     if _is_number(value):
         return [np.asarray(value)]
+    if is_table(value):
+        return numbers_in(value)
     seen = set() if seen is None else seen
     if value is None or isinstance(value, str | bytes) or id(value) in seen or _random_state(value) is not None:
         return []

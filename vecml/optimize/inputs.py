@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vecml.optimize.agreement import attributes
+from vecml.optimize.tables import is_table, like_table
 
 LAYOUTS = ("C", "F", "strided", "reversed")
 LARGE = 2.0**70  # its square is beyond float32, and far from float64's end
@@ -23,6 +24,7 @@ MOST = 5
 SHORT = 4  # an axis of so many: x, y, z, say
 CUTS = (40, 65, 100)  # lengths at which a block, a vector register's rest or a recursion's end shows
 STEP = 0.1  # a number above 0 up to here may be a loop's step or tolerance
+MANY = 8  # rows of a table that its text is taken from
 RARITY = 40  # a cut of the user's own is drawn once in so many, until each of them has been
 
 
@@ -108,6 +110,8 @@ def _cuts(given: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, int], ...]:
 
 def _cut(value: Any, old: int, new: int) -> Any:
     """Return `value` with each axis of the length `old` cut to `new`; an integer that equals `old` becomes `new`."""
+    if is_table(value):
+        return value.iloc[:new].copy() if len(value) == old else value
     if isinstance(value, np.ndarray):
         return value[tuple(slice(new if length == old else None) for length in value.shape)].copy(order="K")
     if isinstance(value, list):
@@ -120,6 +124,8 @@ def _cut(value: Any, old: int, new: int) -> Any:
 
 def _shape(value: Any) -> tuple[int, ...]:
     """Return the shape of an array or of a list of numbers, nested or not; () for anything else, and ragged lists."""
+    if is_table(value):
+        return (len(value),)
     if isinstance(value, np.ndarray):
         return tuple(value.shape)
     like = _like(value) if isinstance(value, list) else None
@@ -176,6 +182,15 @@ def _value(draw: st.DrawFn, value: Any, shape: tuple[int, ...], scale: float, *,
     if isinstance(value, np.ndarray) and value.dtype.kind in "fciub":
         array = _filled(draw, value, shape, scale)
         return _laid_out(draw, array) if layouts else (array, "")
+    if is_table(value):
+        rows = min(shape[0], len(value))
+        made = like_table(
+            value,
+            rows,
+            lambda column: _with_gaps(draw, _filled(draw, column, (rows,), scale)),
+            lambda most: draw(st.integers(0, min(most, MANY) - 1)),
+        )
+        return made, ""
     if isinstance(value, list) and shape:
         like = np.asarray(value)
         return _filled(draw, like, shape, scale).tolist(), ""
@@ -190,6 +205,13 @@ def _value(draw: st.DrawFn, value: Any, shape: tuple[int, ...], scale: float, *,
         beyond = () if 0 < value <= STEP else (-value, value * 0)
         return type(value)(draw(st.sampled_from((value, value, value / 2, value * 2, *beyond)))), ""
     return value, ""
+
+
+def _with_gaps(draw: st.DrawFn, column: NDArray[Any]) -> NDArray[Any]:
+    """Draw whether a value of a table's column is missing: in tables that is common."""
+    if column.dtype.kind == "f" and column.size and draw(st.integers(0, 2)) == 2:
+        column[draw(st.integers(0, column.size - 1))] = math.nan
+    return column
 
 
 def _filled(draw: st.DrawFn, like: NDArray[Any], shape: tuple[int, ...], scale: float) -> NDArray[Any]:
@@ -245,6 +267,8 @@ def _copy_plain(value: Any, memo: dict[int, Any], seen: set[int]) -> None:
     if value is None or isinstance(value, str | bytes | int | float | complex | np.generic) or id(value) in seen:
         return
     seen.add(id(value))
+    if is_table(value):
+        return
     if type(value) is np.ndarray and not value.dtype.hasobject:
         memo[id(value)] = _copied(value)
         return
@@ -279,6 +303,8 @@ def _deep(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def _text(value: Any) -> str:
+    if is_table(value):
+        return f"{type(value).__name__}({value.to_dict('list') if value.ndim == 2 else value.tolist()})"
     if not isinstance(value, np.ndarray):
         return repr(value)
     dtype = "" if value.dtype == np.float64 else f", {value.dtype}"

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from vecml.errors import DataError, one_line
 from vecml.optimize.agreement import difference, largest_error
 from vecml.optimize.copyable import refuse_uncopyable
+from vecml.optimize.tables import TABLES, dtypes_as_text, is_table
 from vecml.optimize.target import Place, Say, load, make_inputs
 
 TASK = "vecml.optimize.observe:observe_task"
@@ -33,7 +34,7 @@ class Argument:
         dtype: of an array or a list as one; empty otherwise.
         shape: of it.
         bytes: of an array; 0 otherwise.
-        text: a number's value, as Python writes it.
+        text: a number's value, as Python writes it; a table's columns with their dtypes, as JSON.
     """
 
     name: str
@@ -177,7 +178,7 @@ def describe(function: Callable[..., Any], args: tuple[Any, ...], place: Place) 
 
 def refuse_trivial(arguments: tuple[Argument, ...], target: Place, inputs: Place) -> list[str]:
     """Remarks on inputs that have no arrays; raises DataError for those that nothing can be found out with."""
-    arrays = [argument for argument in arguments if argument.kind in ("array", "list")]
+    arrays = [argument for argument in arguments if argument.kind in ("array", "list", *TABLES)]
     if not arrays and not any(argument.kind == "number" for argument in arguments):
         kinds = ", ".join(argument.kind for argument in arguments) or "nothing"
         raise DataError(
@@ -221,7 +222,7 @@ def shared(result: Any, value: Any) -> bool:
     if isinstance(result, tuple | list):
         return any(shared(part, value) for part in result)
     if not isinstance(result, np.ndarray) or not isinstance(value, np.ndarray):
-        return result is value and isinstance(result, list)
+        return result is value and (isinstance(result, list) or is_table(result))
     return bool(np.may_share_memory(result, value) and np.shares_memory(result, value))
 
 
@@ -248,6 +249,8 @@ def _is_constant(value: Any) -> bool:
 
 
 def _argument(name: str, value: Any) -> Argument:
+    if is_table(value):
+        return Argument(name, type(value).__name__, "", value.shape, 0, dtypes_as_text(value))
     if isinstance(value, np.ndarray):
         return Argument(name, "array", str(value.dtype), value.shape, value.nbytes)
     if isinstance(value, bool | int | float | complex | np.number | np.bool_):
