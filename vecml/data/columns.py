@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vecml.data.arrow_types import all_exact, is_date, is_numeric, is_text, numbers, plain, shortened_type
-from vecml.data.disk import Disk
+from vecml.data.disk import Disk, placed
 from vecml.data.distinct import distinct_values, value_names
 from vecml.data.findings import Findings
 from vecml.data.reading import ISO, TIME_OF_DAY, Reading
@@ -67,7 +67,7 @@ def columns_from_arrow(
                 findings.refused(name, error.message.removeprefix(f"column {name!r} "), mend)
             else:
                 if made is not None:
-                    columns.append(made if disk is None else replace(made, values_N=disk.kept(made.values_N)))
+                    columns.append(replace(made, values_N=placed(disk, made.values_N)))
             advance(1)
         return tuple(columns)
 

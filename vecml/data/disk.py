@@ -114,6 +114,11 @@ class Disk:
             os.ftruncate(descriptor, n_bytes)
 
 
+def placed(disk: Disk | None, values: NDArray[Any]) -> NDArray[Any]:
+    """Put the values, of any shape and dtype, on the disk where there is one, and leave them as they are elsewhere."""
+    return values if disk is None else disk.kept(values)
+
+
 def slices(n_rows: int, rows: int = 1 << 18) -> Iterator[slice]:
     """Consecutive slices of `n_rows` rows, each of at most `rows`."""
     for start in range(0, n_rows, rows):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml.data.disk import Disk
 from vecml.data.table import Column
 
 SLICE_ROWS = 1 << 18
@@ -13,14 +14,16 @@ ODD = np.uint64(0x9E3779B97F4A7C15)
 SHIFT = np.uint64(29)
 
 
-def seen_rows(columns: Sequence[Column], train_N: NDArray[np.int64], test_N: NDArray[np.int64]) -> tuple[int, int]:
+def seen_rows(
+    columns: Sequence[Column], train_N: NDArray[np.int64], test_N: NDArray[np.int64], disk: Disk | None = None
+) -> tuple[int, int]:
     """Count the rows of `test_N` whose features, all of them, are also those of a row of `train_N`.
 
     And how many different sets of features these rows have.
 
     Rows are compared by a hash of 64 bits; of ten million rows two different ones share it once in 400,000 tables.
     """
-    hash_N = row_hashes(columns)
+    hash_N = row_hashes(columns, disk)
     # Nearly every row is ruled out by a table of marks, so that few hashes have to be sorted.
     n_marks = 1 << min(MOST_MARK_BITS, int(8 * len(hash_N)).bit_length())
     marks = _marks(hash_N, train_N, n_marks)
@@ -54,15 +57,18 @@ def _places(hash_N: NDArray[np.uint64], n_marks: int) -> NDArray[np.int64]:
     return (hash_N & np.uint64(n_marks - 1)).astype(np.int64)
 
 
-def row_hashes(columns: Sequence[Column]) -> NDArray[np.uint64]:
-    """A hash of each row's values (N,); a missing value is a value, and 0.0 and -0.0 are one."""
-    hash_N = np.zeros(len(columns[0].values_N), np.uint64)
+def row_hashes(columns: Sequence[Column], disk: Disk | None = None) -> NDArray[np.uint64]:
+    """A hash of each row's values (N,); a missing value is a value, 0.0 and -0.0 are one. On the `disk`, if any."""
+    shape = (len(columns[0].values_N),)
+    hash_N: NDArray[np.uint64] = np.zeros(shape, np.uint64) if disk is None else disk.empty(shape, np.uint64)
     for column in columns:
         for start in range(0, len(hash_N), SLICE_ROWS):
             part = hash_N[start : start + SLICE_ROWS]
             part ^= _bits(column.values_N[start : start + SLICE_ROWS], column.kind == "number")
             part *= ODD  # modulo 2**64
             part ^= part >> SHIFT
+        if disk is not None:
+            disk.forget()
     return hash_N
 
 

@@ -23,7 +23,7 @@ from vecml.data.classes import check_classes, check_fewest, rows_for_testing, wi
 from vecml.data.column_names import typeable_names
 from vecml.data.dialect import asked_of
 from vecml.data.digest import table_digest
-from vecml.data.disk import Disk
+from vecml.data.disk import Disk, placed
 from vecml.data.doubts import tell_doubts
 from vecml.data.findings import Findings
 from vecml.data.fitting import disk_for
@@ -209,7 +209,7 @@ def table_from_arrow(
         target, without_declared(arrow[target], config.missing), config.bins, findings, advice, rules
     )
     pa.default_memory_pool().release_unused()  # what counting the labels took
-    label_N = label_N if disk is None else disk.kept(label_N)
+    label_N = placed(disk, label_N)
     return _labelled(Labelled(source, columns, label_N, classes, target, naming, disk), advice, needed)
 
 
@@ -257,11 +257,11 @@ def _labelled(read: Labelled, advice: Advice, needed: Collection[str]) -> Table:
     label_N, classes = without_rare(
         read.label_N, read.classes, config.min_class_rows, config.rare_classes, read.target, findings
     )
-    row_N = np.flatnonzero(label_N != MISSING_CODE)
+    row_N = placed(read.disk, np.flatnonzero(label_N != MISSING_CODE))
     columns = read.columns
     if len(row_N) < len(label_N):
-        label_N = label_N[row_N]
-        columns = tuple(_on(read.disk, take_rows(column, row_N)) for column in columns)
+        label_N = placed(read.disk, label_N[row_N])
+        columns = tuple(_placed(read.disk, take_rows(column, row_N)) for column in columns)
     check_classes(label_N, classes, read.target, read.source, advice)
     # What is missing everywhere has another type in every format, so that the digest does not cover it.
     columns = tuple(column for column in columns if not _is_empty(column, findings))
@@ -279,9 +279,8 @@ def _labelled(read: Labelled, advice: Advice, needed: Collection[str]) -> Table:
     return Table(read.source, useful, label_N, classes, read.target, digest, row_N, decisions, advice, read.disk)
 
 
-def _on(disk: Disk | None, column: Column) -> Column:
-    """The column, on the disk where there is one."""
-    return column if disk is None else dataclasses.replace(column, values_N=disk.kept(column.values_N))
+def _placed(disk: Disk | None, column: Column) -> Column:
+    return dataclasses.replace(column, values_N=placed(disk, column.values_N))
 
 
 def _is_empty(column: Column, findings: Findings) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vecml.data.advice import Advice
 from vecml.data.classes import rows_for_testing
-from vecml.data.disk import Disk
+from vecml.data.disk import Disk, placed
 from vecml.data.duplicates import seen_rows
 from vecml.data.encoding import Encoding
 from vecml.data.remedy import flags
@@ -103,9 +103,10 @@ def split_columns(
         del advice
         if sample is not None:
             train_N = sampled_rows(table.label_N, train_N, table.classes, sample, seed)
+        train_N, test_N = placed(disk, train_N), placed(disk, test_N)
         encoding = Encoding.fit(columns, train_N, table.target, table.classes)
     with stage("comparing parts"):  # before the features are made: both need memory
-        seen, different = seen_rows(columns, train_N, test_N)
+        seen, different = seen_rows(columns, train_N, test_N, disk)
     if len(test_N) < SMALL_TEST_ROWS:
         rows = count(len(test_N), "row")
         warn("VML005", f"the test part has {rows}: too few to say much about the accuracy")
@@ -220,4 +221,7 @@ def _quotas(count_C: NDArray[np.int64], sample: int) -> NDArray[np.int64]:
 
 def _part(table: Table, row_N: NDArray[np.int64], x_FN: NDArray[np.float32], unseen: int) -> Part:
     is_whole = table.row_N[-1] == table.n_rows - 1  # they ascend: no row of the source was left out
-    return Part(x_FN, table.label_N[row_N], row_N if is_whole else table.row_N[row_N], unseen)
+    disk = table.disk
+    return Part(
+        x_FN, placed(disk, table.label_N[row_N]), row_N if is_whole else placed(disk, table.row_N[row_N]), unseen
+    )

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vecml.data.disk import Disk, placed
 from vecml.data.row_hash import drawn_by_hash
 
 HELD_OUT_SHARE = 0.15
@@ -26,6 +27,10 @@ class HeldOut:
 
     trained_N: NDArray[np.int64] = field(repr=False)
     judged_N: NDArray[np.int64] = field(repr=False)
+
+    def on(self, disk: Disk | None) -> "HeldOut":
+        """Give the same rows with their numbers on the disk, where there is one."""
+        return HeldOut(placed(disk, self.trained_N), placed(disk, self.judged_N))
 
 
 def folds(label_N: NDArray[np.int64], n_folds: int, seed: int) -> list[HeldOut]:

@@ -207,7 +207,7 @@ def _train_decays(
 def _train_one_decay(data: Prepared, shape: Architecture, recipe: Recipe, seeds: range) -> tuple[Training, Course]:
     """Train a network for each of the seeds until rows that are held out, by the first seed, say that it is enough."""
     label_N, n_rows = data.split.train.label_N, data.split.train.n_rows
-    parts = judging_parts(label_N, recipe.folds, seeds[0])
+    parts = [part.on(data.split.disk) for part in judging_parts(label_N, recipe.folds, seeds[0])]
     if recipe.folds > 1:
         kept_part = HeldOut(np.arange(n_rows), np.empty(0, np.int64))
     else:
@@ -304,7 +304,7 @@ def _next_step(error: Exception, batch_size: int) -> str | None:
 
 def _fit_held_out(module: nn.Module, data: Prepared, seed: int, recipe: Recipe, multiply_adds: int) -> Course:
     """Train `module` where it lies until a held-out part of the rows says that it is enough. Raises TrainingError."""
-    part = judging_parts(data.split.train.label_N, 1, seed)[0]
+    part = judging_parts(data.split.train.label_N, 1, seed)[0].on(data.split.disk)
     learner = ModuleLearner(module, _adam(module, recipe), data, part, seed, recipe.batch_size)
     with threads_for(learner.rows_a_step * multiply_adds):
         return train_until_done(learner, recipe, len(part.trained_N), len(part.judged_N))
