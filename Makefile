@@ -9,7 +9,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 # What the first run imports is compiled once and kept in $(VENV), not compiled again in each process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup pins outdated run check check-types check-style test test-system test-browser test-long test-faults fuzz test-gpu notebooks bench bench-tables bench-npbench bench-history qualify docs dist ui up clean
+.PHONY: help setup pins outdated run check check-types check-style test test-system test-browser test-long test-faults fuzz test-gpu notebooks bench bench-tables bench-npbench bench-history bench-cluster qualify docs dist ui up clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -97,6 +97,9 @@ bench-npbench: $(READY)  ## vecml optimize on NPBench's kernels with loops, besi
 
 bench-history: $(READY)  ## vecml's change detection beside Apache Otava's, in docs/history.md; some minutes, and nothing is timed
 	@$(BIN)/python -m benchmarks.history
+
+bench-cluster: $(READY)  ## vecml predict over many files: one process, two nodes of Ray, Ray Data; an hour, and nothing else should run
+	@$(BIN)/python -m benchmarks.clusters
 
 qualify: $(READY)  ## the measuring put to the proof on this machine, 20 minutes; nothing else should run meanwhile
 	@$(BIN)/vecml qualify --minutes 20

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from mlflow.entities import Run
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
+import vecml
 from tests.system.conftest import BIN, check_out, left_over, runs_in, wait_for
 from vecml import keys
 from vecml.config import ENGINES
@@ -42,9 +46,9 @@ def worker(deployed: dict[str, str], started: Start, tmp_path: Path) -> "subproc
     )
 
 
-def triggered(client: SyncPrefectClient, name: str, config: dict[str, Any]) -> FlowRun:
+def triggered(client: SyncPrefectClient, name: str, config: dict[str, Any], flow: str = "pipeline") -> FlowRun:
     """A flow run of a deployment, scheduled now."""
-    deployment = client.read_deployment_by_name(f"pipeline/{name}")
+    deployment = client.read_deployment_by_name(f"{flow}/{name}")
     return client.create_flow_run_from_deployment(deployment.id, parameters={"config": config})
 
 
@@ -76,6 +80,25 @@ def test_a_worker_runs_a_deployment_and_the_record_has_every_key(
     assert set(by_key) == {"mlflow-run", "results"}
     assert run.info.run_id in str(by_key["mlflow-run"].data)
     assert "accuracy" in {row["result"] for row in json.loads(str(by_key["results"].data))}
+    labels_a_folder(client, run, tmp_path)
+
+
+def labels_a_folder(client: SyncPrefectClient, run: Run, folder: Path) -> None:
+    """The deployment of a batch labels files by that run's model, and is a run of its own."""
+    encoding = vecml.load(Path(run.info.artifact_uri.removeprefix("file://")) / "model").encoding
+    (folder / "data").mkdir()
+    for number in range(2):
+        rows = {column.name: [0.1, 0.2, 0.3] for column in encoding.columns}
+        pq.write_table(pa.table(rows), folder / "data" / f"{number}.parquet")
+    asked = {"data": "data", "out": "labels", "model": run.info.run_id, "name": "labels"}
+    flow_run = triggered(client, "batch", asked, "predict")
+    wait_for(lambda: state_of(client, flow_run) in ("COMPLETED", "FAILED", "CRASHED"), 120, "the flow run")
+    assert state_of(client, flow_run) == "COMPLETED", (folder / "worker.log").read_text()
+    assert pq.read_table(folder / "labels").num_rows == 6
+    (labels,) = [one for one in runs_in(folder) if one.data.tags["vecml.kind"] == keys.PREDICT]
+    assert (labels.info.status, labels.info.run_name) == ("FINISHED", "labels")
+    assert labels.data.tags["prefect.flow_run_id"] == str(flow_run.id)
+    assert labels.data.metrics["predict/rows"] == 6
 
 
 def test_a_run_on_a_worker_that_is_cancelled_is_killed(

@@ -134,6 +134,51 @@ def label_files(
     began = time.perf_counter()
     if ask.cluster is not None:
         check_wish(ask.cluster, setting)
+    planned = plan_files(classifier, data, setting, out, ask)
+    plan, folder = planned.plan, planned.folder
+    folder.sweep()
+    done = done_parts(folder, plan, planned.names) if ask.resume else {}
+    taken_over = sorted(done)
+    missing = [unit for unit in plan.units if unit.number not in done]
+
+    def keep_record(part: Part) -> None:
+        done[part.unit] = part
+
+    crew = Crew()
+    if missing:
+        order = (classifier, setting, plan, planned.wanted, planned.columns)
+        crew = _label(order, missing, folder, (ask.cluster, out), (planned.say, keep_record))
+    parts = [done[unit.number] for unit in plan.units]
+    complete(folder, plan, parts, classifier.model.classes)
+    summary = _summary(folder, plan, parts, taken_over, setting, began, planned.surveyed)
+    return replace(summary, crew=crew)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan that lies in its folder, and what was found while it was made.
+
+    Attributes:
+        plan, folder, surveyed: of the output and the input.
+        wanted: what is read of every file.
+        columns: of the parts.
+        names: of the files that the folder held before.
+        say: hears what is found by looking at text files, once of all of them.
+    """
+
+    plan: Plan
+    folder: Folder
+    surveyed: Surveyed
+    wanted: Wanted
+    columns: OutputColumns
+    names: set[str] = field(repr=False)
+    say: Say = field(repr=False)
+
+
+def plan_files(
+    classifier: Classifier, data: str | Path | Sequence[str | Path], setting: Setting, out: str, ask: Ask
+) -> Planned:
+    """Look at all files, make the plan, and write it into the folder; the arguments and errors are `label_files`'s."""
     wanted = Wanted(classifier.encoding, tuple(dict.fromkeys(ask.keep)), ask.text)
     inputs = find_inputs(data, [column.name for column in classifier.encoding.columns])
     folder = Folder(place_of(out, "--out"))
@@ -151,22 +196,7 @@ def label_files(
         folder.write(PLAN, plan_module.to_json(plan).encode())
     else:
         check_same(before, plan, folder.place.address)
-    folder.sweep()
-    done = done_parts(folder, plan, names) if ask.resume else {}
-    taken_over = sorted(done)
-    missing = [unit for unit in plan.units if unit.number not in done]
-
-    def keep_record(part: Part) -> None:
-        done[part.unit] = part
-
-    crew = Crew()
-    if missing:
-        order = (classifier, setting, plan, wanted, columns)
-        crew = _label(order, missing, folder, (ask.cluster, out), (say, keep_record))
-    parts = [done[unit.number] for unit in plan.units]
-    complete(folder, plan, parts, classifier.model.classes)
-    summary = _summary(folder, plan, parts, taken_over, setting, began, surveyed)
-    return replace(summary, crew=crew)
+    return Planned(plan, folder, surveyed, wanted, columns, names, say)
 
 
 def _label(

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from vecml.batch import part as part_module
 from vecml.batch.inputs import stamp_of
@@ -22,6 +23,7 @@ from vecml.errors import StoreError, VecmlError, one_line
 from vecml.inference.predict_file import label_block
 
 PROBE_ROWS = 4_096
+IDLE_SECONDS = 0.5  # between looks at whether a part could be written, while there is no unit to read
 ORPHAN_SECONDS = 60.0  # without a word from the driver: it is gone, and another may be at work
 
 Told = dict[str, Any]
@@ -46,6 +48,7 @@ def begin(
     `failure` in the words of `told_of`, and then there is no work.
     """
     try:
+        pa.set_cpu_count(threads)  # nodes of one machine share its cores
         order = taken_up(files, threads)
         _check_reach(order, samples, beacons)
         work = NodeWork(order)
@@ -145,8 +148,15 @@ class NodeWork:
                 self._failure = told_of(error)
                 self._news.notify_all()
 
-    def _units(self) -> Iterator[Unit]:
-        while line := self._lines.get():
+    def _units(self) -> Iterator[Unit | None]:
+        while True:
+            try:
+                line = self._lines.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            if not line:
+                return
             unit, files = unit_of(line)
             self._order.share.files.update(files)
             yield unit

@@ -32,6 +32,7 @@ from vecml.model.store import Classifier
 
 Done = Callable[[Part], None]
 END = object()  # comes after the last block of a unit
+IDLE = object()  # comes while there is no unit
 
 
 class _GivenUp(Exception):  # noqa: N818 -- no error of its own: what ended the work is raised where it happened
@@ -62,11 +63,12 @@ class Worker:
     engine: Loaded = field(repr=False)
     filled: Filled = field(default_factory=Filled, repr=False)
 
-    def label(self, units: Iterable[Unit], say: Say, done: Done, advance: Callable[[float], None]) -> None:
+    def label(self, units: Iterable[Unit | None], say: Say, done: Done, advance: Callable[[float], None]) -> None:
         """Label the units one after the other and publish a part for each.
 
         Args:
-            units: of the plan, in any order.
+            units: of the plan, in any order; None where the next one is not known yet, so that a part that could not
+                be written is noticed meanwhile.
             say: hears what was found by looking at text files.
             done: is called by the writing thread with each part that is complete.
             advance: is called with the number of rows that were labelled.
@@ -78,6 +80,9 @@ class Worker:
 
         def read() -> Iterator[Any]:
             for unit in units:
+                if unit is None:
+                    yield IDLE
+                    continue
                 yield unit
                 yield from reader.rows(unit)
                 yield END
@@ -107,7 +112,7 @@ class Worker:
     def _write(self, items: Iterator[Any], done: Done) -> None:
         """Write the parts of the items: of each unit the unit itself, its blocks, and the mark of its end."""
         for unit in items:
-            part = self._part(unit, items)
+            part = None if unit is IDLE else self._part(unit, items)
             if part is not None:
                 done(finish(self.folder, part))
 
