@@ -29,7 +29,7 @@ EXTRAS = {
         "lab": ("halide",),
         "optimize": ("optimize",),
         "data": ("database", "excel"),
-        "batch": ("ray",),
+        "batch": ("delta", "ray"),
     }.items()
 }
 # The plug-in is imported by pytest alone, which is there then.

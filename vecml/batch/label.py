@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from vecml import __version__
 from vecml.batch import plan as plan_module
 from vecml.batch.cluster import Crew, Wish, check_wish, label_on_cluster
+from vecml.batch.delta import check_delta, commit, folder_of, is_delta
 from vecml.batch.folder import Folder
 from vecml.batch.footers import Surveyed, survey
 from vecml.batch.inputs import Inputs, find_inputs
@@ -103,6 +104,8 @@ class Labelled:
 
 def is_folder_of_parts(out: str) -> bool:
     """Whether `out` names a folder of parts rather than a single file: by its form, or because it is a folder."""
+    if is_delta(out):
+        return True
     if is_address(out) and not out.lower().startswith("file:"):
         return True
     path = Path(place_of(out, "--out").path)
@@ -120,7 +123,7 @@ def label_files(
         classifier: what labels.
         data: as for `find_inputs`.
         setting: from `runnable`.
-        out: path or address of a folder, which is made.
+        out: path or address of a folder, which is made; `delta:` before it makes a Delta table of it.
         ask: what else is asked for.
 
     Raises:
@@ -150,6 +153,8 @@ def label_files(
         crew = _label(order, missing, folder, (ask.cluster, out), (planned.say, keep_record))
     parts = [done[unit.number] for unit in plan.units]
     complete(folder, plan, parts, classifier.model.classes)
+    if is_delta(out):
+        commit(folder, plan, parts, planned.columns.schema(text=False))
     summary = _summary(folder, plan, parts, taken_over, setting, began, planned.surveyed)
     return replace(summary, crew=crew)
 
@@ -181,12 +186,14 @@ def plan_files(
     """Look at all files, make the plan, and write it into the folder; the arguments and errors are `label_files`'s."""
     wanted = Wanted(classifier.encoding, tuple(dict.fromkeys(ask.keep)), ask.text)
     inputs = find_inputs(data, [column.name for column in classifier.encoding.columns])
-    folder = Folder(place_of(out, "--out"))
+    folder = Folder(place_of(folder_of(out), "--out"))
     _check_apart(folder, inputs)
     say = Once(warn_of)
     surveyed = survey(inputs, Schemas(wanted, inputs.options, say), ask.unit_bytes)
     columns = OutputColumns(surveyed.first, classifier.model.classes, ask.probabilities, ask.rows)
     _check_type(columns)
+    if is_delta(out):
+        check_delta(folder, columns.schema(text=False))
     if ask.rows:
         surveyed = _with_rows(surveyed, wanted, inputs.options)
     names = folder.names()

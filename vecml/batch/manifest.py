@@ -25,8 +25,10 @@ from vecml.progress import stage
 
 PLAN, MANIFEST, SUCCESS = "_plan.json", "_manifest.json", "_SUCCESS"
 FORMAT = 1
+LOG = "_delta_log"  # of a Delta table, whose parts these are
 OWN = re.compile(
     rf"(.*/)?part-\d+-[0-9a-f]+\.parquet|{part_module.RECORDS}/part-\d+-[0-9a-f]+\.json|{PLAN}|{MANIFEST}|{SUCCESS}"
+    rf"|{LOG}/.*"
 )
 HIDDEN = re.compile(r"(.*/)?\.[^/]*")
 THREADS = 4
@@ -120,7 +122,8 @@ def verify(folder: Folder) -> Verified:
     wanted = {plan.part_name(unit): unit for unit in plan.units}
     if [(part.unit, part.name) for part in parts] != [(unit.number, name) for name, unit in wanted.items()]:
         raise StoreError(f"{folder.place.below(MANIFEST).address} does not fit the plan", "name a new folder")
-    more = sorted(name for name in names if name.endswith(".parquet") and name not in wanted)
+    others = (name for name in names - wanted.keys() if name.endswith(".parquet"))
+    more = sorted(name for name in others if not name.startswith(f"{LOG}/"))
     if more:
         raise DataError(f"{where} holds a part that is not of its manifest: {more[0]}", f"remove {more[0]}")
     with stage("verifying", len(parts)) as advance, ThreadPoolExecutor(THREADS) as pool:

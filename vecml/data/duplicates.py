@@ -21,6 +21,11 @@ def seen_rows(
 
     And how many different sets of features these rows have.
 
+    Args:
+        columns: the features.
+        train_N, test_N: int64 numbers of rows.
+        disk: where the hashes are put; None: in memory.
+
     Rows are compared by a hash of 64 bits; of ten million rows two different ones share it once in 400,000 tables.
     """
     hash_N = row_hashes(columns, disk)
