@@ -11,10 +11,10 @@ MOST_TRIES = 4  # of a unit, before the work ends
 class TriedTooOftenError(Exception):
     """A unit was lost with its node as often as it may be."""
 
-    def __init__(self, number: int, tries: int) -> None:
-        """`number` is the unit's, which was tried `tries` times."""
+    def __init__(self, number: int, line: str, tries: int) -> None:
+        """`number` and `line` are the unit's, which was tried `tries` times."""
         super().__init__(number, tries)
-        self.number, self.tries = number, tries
+        self.number, self.line, self.tries = number, line, tries
 
 
 @dataclass
@@ -91,9 +91,9 @@ class Assignment:
         """
         own = self._given.pop(node, {})
         taken = [(number, line) for number, line in own.items() if number not in self.done]
-        for number, _ in taken[: int(blame)]:
+        for number, line in taken[: int(blame)]:
             self._tries[number] = self._tries.get(number, 0) + 1
             if self._tries[number] >= self.most_tries:
-                raise TriedTooOftenError(number, self._tries[number])
+                raise TriedTooOftenError(number, line, self._tries[number])
         self._again.extendleft(reversed(taken))
         return [number for number, _ in taken]

@@ -77,6 +77,8 @@ def _check_reach(order: Order, samples: Sequence[Sequence[Any]], beacons: tuple[
     if theirs not in order.folder.names():
         raise StoreError(f"{out} is another folder here", "name an output that all nodes share")
     order.folder.write(own, own.encode())
+    if theirs not in order.folder.names():  # the driver has ended meanwhile, and looks for nothing any more
+        order.folder.remove(own)
 
 
 class NodeWork:

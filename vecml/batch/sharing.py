@@ -15,6 +15,7 @@ from vecml.batch import part as part_module
 from vecml.batch.assignment import Assignment, TriedTooOftenError
 from vecml.batch.folder import Folder
 from vecml.batch.node import Node
+from vecml.batch.plan import unit_of
 from vecml.batch.ray_cluster import Cluster, FoundNode, LostError
 from vecml.errors import ServerError, SettingError, StoreError, VecmlError
 from vecml.leftovers import hidden_name
@@ -297,8 +298,9 @@ class Sharing:
         try:
             units = self.assignment.lost(node_id, blame=error is None)
         except TriedTooOftenError as lost:
+            _, files = unit_of(lost.line)
             raise ServerError(
-                f"part {lost.number:,} was lost {lost.tries} times with its node, at last {name}: {why}",
+                f"the part of {next(iter(files.values())).address} was lost {lost.tries} times with its node, at last {name}: {why}",
                 "is memory short there? --part-size 64MiB takes less; what is complete stays",
             ) from None
         again = f"; {len(units)} of its parts are labelled elsewhere" if units else ""
@@ -321,6 +323,7 @@ class Sharing:
 
     def _end(self) -> None:
         """End the processes of all nodes, which may first give up what they label."""
+        self.out.remove(self._beacon)  # first: a node that finds it gone removes its own
         calls = [
             self.cluster.call(hand.process, "stop", STOP_SECONDS)
             for hand in self._hands.values()
@@ -334,7 +337,6 @@ class Sharing:
             with suppress(LostError):
                 self.cluster.end(hand.process)
             self._tidy(hand)
-        self.out.remove(self._beacon)
 
     def summary(self) -> dict[str, Any]:
         """Sum up what the parent is told at the end."""
