@@ -298,9 +298,9 @@ class Sharing:
         try:
             units = self.assignment.lost(node_id, blame=error is None)
         except TriedTooOftenError as lost:
-            _, files = unit_of(lost.line)
+            file = next(iter(unit_of(lost.line)[1].values()))
             raise ServerError(
-                f"the part of {next(iter(files.values())).address} was lost {lost.tries} times with its node, at last {name}: {why}",
+                f"the part of {file.address} was lost {lost.tries} times with its node, at last {name}: {why}",
                 "is memory short there? --part-size 64MiB takes less; what is complete stays",
             ) from None
         again = f"; {len(units)} of its parts are labelled elsewhere" if units else ""
