@@ -48,6 +48,7 @@ class Server:
             "FAULT_UNDER": str(self.folder),
             "FAULT_AT": str(at),
             "FAULT_DO": action,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes for what language models need
         }
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
