@@ -8,6 +8,8 @@ from pathlib import Path
 
 KEPT = Path(__file__).parents[2] / ".faults" / f"{datetime.now():%m%d-%H%M%S}-{os.getpid()}"
 SCALE = float(os.environ.get("VECML_FAULTS", "1"))
+# VECML_FAULTS_HELD=FILE goes on with what was cut off: what held once is written there, and not tried again.
+HELD = Path(os.environ["VECML_FAULTS_HELD"]) if "VECML_FAULTS_HELD" in os.environ else None
 
 
 @dataclass
@@ -19,6 +21,21 @@ class Row:
     tried: int = 0
     missed: int = 0
     broken: list[str] = field(default_factory=list)
+    earlier: int = 0
+
+    def has_held(self, point: object, count: int = 1) -> bool:
+        """Whether this point, which stands for `count` tries, held before: it counts, and need not be tried again."""
+        if HELD is None or not HELD.exists() or f"{self.fault}: {point}" not in HELD.read_text().splitlines():
+            return False
+        self.tried += count
+        self.earlier += count
+        return True
+
+    def held(self, point: object) -> None:
+        """Write down that this point was tried and nothing broke."""
+        if HELD is not None:
+            with HELD.open("a", encoding="utf-8") as file:
+                file.write(f"{self.fault}: {point}\n")
 
     def broke(self, *what: str) -> None:
         """Write down what did not hold, at once where it is kept: the test may be cut off before its end."""
@@ -28,7 +45,8 @@ class Row:
 
     def __str__(self) -> str:
         """The row of the table."""
-        return f"| {self.fault} | {self.holds} | {self.tried} | {self.missed} | {len(self.broken)} |"
+        tried = f"{self.tried} ({self.earlier} earlier)" if self.earlier else str(self.tried)
+        return f"| {self.fault} | {self.holds} | {tried} | {self.missed} | {len(self.broken)} |"
 
 
 ROWS: dict[str, Row] = {}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import tally
 from tests.faults.commands import COMMANDS, MAKES, Done, Workplace, said_truly
 from tests.faults.tally import Row, keep, row, scaled, scattered, spread
 
@@ -63,6 +64,15 @@ def tried(place: Workplace, one: Row, name: str, at: int, action: str, under: st
     return done
 
 
+def point_tried(number: int, place: Workplace, one: Row, name: str, at: int, action: str, under: str = "both") -> None:
+    """Have one of a row's faults happen, unless it held before. By its number: how many changes there are varies."""
+    if one.has_held(number):
+        return
+    broken = len(one.broken)
+    if tried(place, one, name, at, action, under) is not None and len(one.broken) == broken:
+        one.held(number)
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
     [*(pytest.param(name, False, marks=full) for name in COMMANDS), pytest.param("import", True, marks=sample)],
@@ -75,7 +85,7 @@ def test_a_kill_at_any_change(name: str, part: bool, request: pytest.FixtureRequ
     begun = len(one.broken)
     changes = place.learn(name, fresh=True) if not part else 40
     for number, at in enumerate(scattered(spread(scaled(60, part), changes))):
-        tried(place, one, name, at, "group" if number % 2 else "kill")
+        point_tried(number, place, one, name, at, "group" if number % 2 else "kill")
     assert one.broken[begun:] == []
 
 
@@ -90,8 +100,8 @@ def test_an_error_at_each_of_the_first_changes(name: str, fault: str, request: p
     place = place_for(name, request)
     one = row(f"{ERRORS[fault]}: {name}", ERROR_HOLDS)
     action, under = ("full", "scratch") if fault == "scratch" else (fault, "work")
-    for at in scattered(spread(scaled(200), min(200, place.learn(name, under)))):
-        tried(place, one, name, at, action, under)
+    for number, at in enumerate(scattered(spread(scaled(200), min(200, place.learn(name, under))))):
+        point_tried(number, place, one, name, at, action, under)
     assert one.broken == []
 
 
@@ -118,6 +128,18 @@ def test_a_forked_command_makes_the_changes_of_a_fresh_one(name: str, request: p
     fresh, forked = place.learn(name, fresh=True), place.learn(name)
     assert fresh > 0
     assert abs(fresh - forked) <= fresh * ALIKE, (fresh, forked)
+
+
+def test_what_held_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "HELD", tmp_path / "held")
+    first = Row("a kill", "whole")
+    assert not first.has_held(1)
+    first.held(1)
+    first.held(range(100, 200))
+    after = Row("a kill", "whole")
+    assert [after.has_held(1), after.has_held(2), after.has_held(range(100, 200), 100)] == [True, False, True]
+    assert str(after) == "| a kill | whole | 101 (101 earlier) | 0 | 0 |"
+    assert not Row("another", "whole").has_held(1)
 
 
 def test_what_is_asked_of_the_harness_itself(tmp_path: Path) -> None:
