@@ -1,6 +1,5 @@
 """A server that dies, halts or comes back in the middle: no result is lost, and each is there once."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,22 +7,14 @@ import pytest
 from tests.faults.commands import COMMANDS, said_truly
 from tests.faults.commands import Done as Ended
 from tests.faults.servers import Server
-from tests.faults.tally import keep, row, scaled, spread
+from tests.faults.tally import keep, row, scaled, scattered, spread
 from tests.system.conftest import BIN, runs_in
+from tests.system.forked_commands import Commands
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(36_000)]
 HOLDS = "no result is lost: after the server is back each is there once, complete"
 ACTIONS = ("group", "stop", "kill")
-
-
-def vecml(folder: Path, env: dict[str, str], *arguments: str) -> Ended:
-    folder.mkdir(exist_ok=True)
-    command = [BIN / "vecml", *arguments]
-    more = {"VECML_CACHE": str(folder / "cache")}
-    done = subprocess.run(
-        command, cwd=folder, env={**env, **more}, capture_output=True, text=True, timeout=900, check=False
-    )
-    return Ended(done.returncode, done.stdout, done.stderr, 0)
+LIMIT_SECONDS = 900.0  # for a command that waits for a server that is halted
 
 
 def whole(place: str | Path, name: str) -> list[str]:
@@ -64,27 +55,34 @@ def test_outages(
     place: str | Path = server.address if kind == "mlflow" else tmp_path / "user"
     user = tmp_path / "user"
     arguments = COMMANDS[command][:-1]
+    user.mkdir()
+    commands = Commands(BIN / "vecml", {**environment, **env, "VECML_CACHE": str(user / "cache")}, LIMIT_SECONDS)
+
+    def vecml(*given: str) -> Ended:
+        done = commands(given, user)
+        return Ended(done.returncode, done.stdout, done.stderr, 0)
+
     try:
         server.start()
         server.arm()
-        first = vecml(user, {**environment, **env}, *arguments, "first")
+        first = vecml(*arguments, "first")
         changes = server.changes
         assert first.code == 0, first.err
         assert whole(place, "first") == ["complete"]
-        for number, at in enumerate(spread(scaled(50 if kind == "mlflow" else 25), changes)):
+        for number, at in enumerate(scattered(spread(scaled(50 if kind == "mlflow" else 25), changes))):
             action, name = ACTIONS[number % 3], f"made-{number}"
             if one.has_held(number):
                 continue
             server.end()
             server.start(at, action)
             server.arm()
-            done = vecml(user, {**environment, **env}, *arguments, name)
+            done = vecml(*arguments, name)
             one.tried += 1
             came = server.changes >= at
             one.missed += not came
             server.end()
             server.start()
-            after = vecml(user, {**environment, **env}, *COMMANDS["run"][:-1], f"next-{number}")
+            after = vecml(*COMMANDS["run"][:-1], f"next-{number}")
             wrong = [] if after.code == 0 else [f"the next run: {after.err[-300:]}"]
             wrong += judged(place, name, done, user)
             one.broke(*(f"{text}   ({action} at change {at} of {changes})" for text in wrong))
@@ -92,5 +90,6 @@ def test_outages(
                 one.held(number)
             keep(str(one))
     finally:
+        commands.end()
         server.end()
     assert one.broken == []

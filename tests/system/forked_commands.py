@@ -41,9 +41,10 @@ IMPORTED = (
 class Commands:
     """Runs `vecml`, or a script, in processes that are forked from one with all imports made; `end` ends that one."""
 
-    def __init__(self, program: Path, environment: dict[str, str]) -> None:
+    def __init__(self, program: Path, environment: dict[str, str], limit: float = LIMIT_SECONDS) -> None:
         self._program = program
         self._environment = environment
+        self._limit = limit
         self._process: subprocess.Popen[str] | None = None
 
     def __call__(
@@ -71,7 +72,7 @@ class Commands:
             code = self._answer({**what, "folder": str(folder), "streams": streams})
             out, err = ((Path(streams) / name).read_text(encoding="utf-8") for name in ("out", "err"))
         if code == "late":
-            raise subprocess.TimeoutExpired(str(what), LIMIT_SECONDS, out, err)
+            raise subprocess.TimeoutExpired(str(what), self._limit, out, err)
         return subprocess.CompletedProcess(str(what), int(code), out, err)
 
     def _answer(self, what: dict[str, Any]) -> str:
@@ -79,7 +80,7 @@ class Commands:
             self._process = self._started()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(what) + "\n")
+        self._process.stdin.write(json.dumps({**what, "limit": self._limit}) + "\n")
         self._process.stdin.flush()
         code = self._process.stdout.readline().strip()
         assert code, "the process that commands are forked from has ended"
@@ -157,9 +158,9 @@ def _become(program: str, asked: dict[str, Any]) -> None:
         sys.modules["__main__"].__file__ = program
 
 
-def _ended(pid: int) -> str:
+def _ended(pid: int, seconds: float) -> str:
     """The exit code of a child, negative for a signal; `late` for one that had to be killed."""
-    limit = time.monotonic() + LIMIT_SECONDS
+    limit = time.monotonic() + seconds
     while time.monotonic() < limit:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
@@ -178,7 +179,7 @@ def _next_command(program: str) -> dict[str, Any] | None:
             asked: dict[str, Any] = json.loads(line)
             _become(program, asked)
             return asked
-        print(_ended(pid), flush=True)  # noqa: T201 -- the answer
+        print(_ended(pid, json.loads(line)["limit"]), flush=True)  # noqa: T201 -- the answer
     return None
 
 
