@@ -1,6 +1,7 @@
 """What people ask about loops: the NumPy rewrite of the functions in `asked` gives what they give."""
 
 import inspect
+import json
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from vecml.optimize.rewrite import rewrite_loops
+from vecml.optimize.tables import dtypes_as_text, is_table
 from vecml.optimize.validate import check, search
 
 FOLDER = Path(__file__).parent / "asked"
@@ -23,20 +25,24 @@ def functions(name: str) -> dict[str, tuple[str, FunctionType, tuple[Any, ...]]]
 
 
 SEEN = functions("seen.py") | functions("later.py")
+TABLES = functions("frames.py")
 
 
 def rewritten(text: str, function: FunctionType, args: tuple[Any, ...]) -> Any:
     names = list(inspect.signature(function).parameters)
-    made = rewrite_loops(text, function.__name__, {one: np.ndim(arg) for one, arg in zip(names, args, strict=True)})
+    tables = {one: arg for one, arg in zip(names, args, strict=True) if is_table(arg)}
+    ranks = {one: np.ndim(arg) for one, arg in zip(names, args, strict=True) if one not in tables}
+    columns = {one: json.loads(dtypes_as_text(table)) for one, table in tables.items()}
+    made = rewrite_loops(text, function.__name__, ranks, tables=columns)
     assert made.source is not None, made.loops
     space: dict[str, Any] = {}
     exec(made.source, space)  # noqa: S102
     return space[function.__name__]
 
 
-@pytest.mark.parametrize("name", SEEN)
+@pytest.mark.parametrize("name", SEEN | TABLES)
 def test_what_people_ask(name: str) -> None:
-    text, function, args = SEEN[name]
+    text, function, args = (SEEN | TABLES)[name]
     names = list(inspect.signature(function).parameters)
     new = rewritten(text, function, args)
     with np.errstate(all="ignore"):

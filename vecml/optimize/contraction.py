@@ -1,4 +1,8 @@
-"""Sums of products over a loop as `np.einsum`: a product of matrices is one, and not a table of all products."""
+"""Sums of products over a loop as `np.einsum`: a product of matrices is one, and not a table of all products.
+
+It is summed as the loop did, without BLAS: that rounds a product and a sum at once, and so gives -inf where the loop's
+products overflow to inf and -inf, whose sum is NaN.
+"""
 
 import ast
 
@@ -35,7 +39,7 @@ def contracted(node: ast.expr, scope: Scope, loop: Loop) -> Value | None:
         return None
     result = "".join(letters[name] for name in rest)
     codes = ", ".join(value.code for value in found)
-    code = f"np.einsum('{','.join(parts)}->{result}', {codes}, optimize=True)"
+    code = f"np.einsum('{','.join(parts)}->{result}', {codes})"
     return Value(code, frozenset(rest), len(rest))
 
 

@@ -230,6 +230,8 @@ def _called(node: ast.Call) -> tuple[str | None, str]:
 
 
 def _known_rank(node: ast.expr, scope: Scope) -> int:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return 0
     ranks = {**scope.ranks, **{name: value.rank for name, value in scope.values.items()}}
     rank = rank_of(node, ranks)
     if rank is None:

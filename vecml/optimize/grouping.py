@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from vecml.optimize.turns import Group
 
 if TYPE_CHECKING:
-    from vecml.optimize.reading import Branch, Reader
+    from vecml.optimize.branches import Branch
+    from vecml.optimize.reading import Reader
 
 ZERO = ast.Constant(0)
 

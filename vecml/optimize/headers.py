@@ -10,7 +10,8 @@ from vecml.optimize.turns import conjunction, substitute
 from vecml.optimize.values import NotRecognisedError
 
 if TYPE_CHECKING:
-    from vecml.optimize.reading import Branch, Reader
+    from vecml.optimize.branches import Branch
+    from vecml.optimize.reading import Reader
 
 ZERO, ONE = ast.Constant(0), ast.Constant(1)
 

@@ -22,16 +22,20 @@ class Implied:
     Attributes:
         function: a copy of the function, with the loop in it.
         loop: the loop.
-        rest: the statement, which uses what the loop makes.
+        rest: what follows it: the statement, which uses what the loop makes.
         first: statements in front of the loop that the new code needs too.
         functions: the functions that may be called, with those that had no name.
+        needs: conditions under which alone it is the same.
+        pandas: whether the new code needs pandas by the name `pd`.
     """
 
     function: ast.FunctionDef
     loop: ast.For
-    rest: ast.stmt
+    rest: tuple[ast.stmt, ...]
     first: tuple[str, ...]
     functions: dict[str, Called]
+    needs: tuple[str, ...] = ()
+    pandas: bool = False
 
 
 def implied_loop(
@@ -43,29 +47,26 @@ def implied_loop(
     maker = _Maker(taken, ranks, own)
     replaced = maker.visit(ast.parse(ast.unparse(statement)).body[0])
     if maker.loop is None:
-        raise NotRecognisedError("it is a comprehension")
-    copy = ast.parse(ast.unparse(_with_mark(function, statement))).body[0]
-    if not isinstance(copy, ast.FunctionDef):
-        raise NotRecognisedError("it is a comprehension")
-    lines = [*maker.first, maker.loop, ast.unparse(replaced)]
-    whole = _put(ast.unparse(copy), lines)
-    made = ast.parse(whole).body[0]
-    if not isinstance(made, ast.FunctionDef):
-        raise NotRecognisedError("it is a comprehension")
+        kinds = ast.ListComp | ast.GeneratorExp | ast.DictComp
+        comprehends = any(isinstance(part, kinds) for part in ast.walk(statement))
+        raise NotRecognisedError(
+            "it is a comprehension" if comprehends else "what it applies to each part is not known"
+        )
+    made = with_mark(function, statement, [*maker.first, maker.loop, ast.unparse(replaced)])
     loop = next(one for one in ast.walk(made) if isinstance(one, ast.For) and maker.variable in names_in(one.target))
     kept = tuple(line for line in maker.first if not line.endswith("= []"))
-    return Implied(made, loop, replaced, kept, own)
+    return Implied(made, loop, (replaced,), kept, own)
 
 
-def _with_mark(function: ast.FunctionDef, statement: ast.stmt) -> ast.FunctionDef:
-    """Return a copy of the function with a mark in place of the statement."""
+def with_mark(function: ast.FunctionDef, statement: ast.stmt, lines: list[str]) -> ast.FunctionDef:
+    """Return a copy of the function with other statements, given as text, in place of one."""
     mark = ast.parse(MARK).body[0]
 
     class _Mark(ast.NodeTransformer):
         def visit(self, node: ast.AST) -> ast.AST:
-            return mark if node is statement else self.generic_visit_copy(node)
+            return mark if node is statement else self._copied(node)
 
-        def generic_visit_copy(self, node: ast.AST) -> ast.AST:
+        def _copied(self, node: ast.AST) -> ast.AST:
             fields: dict[str, Any] = {}
             for name, value in ast.iter_fields(node):
                 if isinstance(value, list):
@@ -74,24 +75,22 @@ def _with_mark(function: ast.FunctionDef, statement: ast.stmt) -> ast.FunctionDe
                     fields[name] = self.visit(value) if isinstance(value, ast.AST) else value
             return type(node)(**fields)
 
-    found = _Mark().visit(function)
-    if not isinstance(found, ast.FunctionDef):
+    text = ast.unparse(ast.fix_missing_locations(_Mark().visit(function)))
+    made = ast.parse(_put(text, lines)).body[0]
+    if not isinstance(made, ast.FunctionDef):
         raise NotRecognisedError("it is a comprehension")
-    return ast.fix_missing_locations(found)
+    return made
 
 
 def _put(text: str, lines: list[str]) -> str:
-    out = []
-    rows = text.split("\n")
-    skip = False
+    """Put the lines in place of the mark, indented as it is."""
+    out: list[str] = []
+    rows = iter(text.split("\n"))
     for row in rows:
-        if skip:
-            skip = False
-            continue
         if row.strip() == MARK.partition(":")[0] + ":":
             indent = row[: len(row) - len(row.lstrip())]
             out += [f"{indent}{one}" for line in lines for one in line.split("\n")]
-            skip = True
+            next(rows)
         else:
             out.append(row)
     return "\n".join(out)

@@ -129,6 +129,10 @@ class Sizes:
                     func=ast.Attribute(value=ast.Name(id="np"), attr=maker), args=[ast.Name(id=like), *_]
                 ) if maker.endswith("_like") or maker in ("copy", "array", "asarray"):
                     return self.length(like, axis, depth - 1)
+                case ast.Call(func=ast.Attribute(value=ast.Subscript(value=ast.Name(id=table)), attr="to_numpy")) if (
+                    axis == 0
+                ):
+                    return Linear({f"len({table})": 1})  # of a column of pandas
                 case ast.Call(func=ast.Attribute(value=ast.Name(id=like), attr="copy" | "astype")) if like != "np":
                     return self.length(like, axis, depth - 1)
         return Linear({f"len({array})" if axis == 0 else f"{array}.shape[{axis}]": 1})

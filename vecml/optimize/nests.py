@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Mapping
 
+from vecml.optimize.branches import Branch
 from vecml.optimize.conflicts import overwritten
 from vecml.optimize.emission import Emission
 from vecml.optimize.implied import Called
@@ -18,7 +19,7 @@ from vecml.optimize.passes import (
     live_names,
     take_sums_out,
 )
-from vecml.optimize.reading import Branch, Reader
+from vecml.optimize.reading import Reader
 from vecml.optimize.syntax import names_in, names_set_in, outlives
 from vecml.optimize.turns import Append, Leave, Store, Turn
 from vecml.optimize.values import NotRecognisedError, Scope
@@ -60,11 +61,7 @@ def rewrite_turns(
         raise NotRecognisedError(f"what the last turn leaves in {lacking[0]} is used after the loop")
     sizes = Sizes(function)
     effects = list(_events(turn))
-    if (name := overwritten([one for one in effects if isinstance(one, Store)], sizes)) is not None:
-        raise NotRecognisedError(f"{name} is written at several places in a turn")
-    leaves = [one for one in effects if isinstance(one, Leave)]
-    if leaves and (len(leaves) > 1 or len(effects) > 1):
-        raise NotRecognisedError("it is left early, and has effects before")
+    _refuse_conflicts(effects, sizes)
     scope = Scope(dict(ranks), conditions=reader.conditions, sizes=sizes, dicts=frozenset(_dicts_in(function)))
     extremes_of_elements(turn)
     carry_elements(turn, [turn], sizes, reader.fresh)
@@ -85,6 +82,18 @@ def rewrite_turns(
         raise NotRecognisedError("nothing that it does is used")
     imports = {"from scipy.signal import lfilter"} if "lfilter" in _words(written.lines) else set()
     return _text(written, loop), written.nest.form, imports
+
+
+def _refuse_conflicts(effects: list[object], sizes: Sizes) -> None:
+    """Raise NotRecognisedError where a turn's effects have an order that cannot be kept for all turns at once."""
+    if (name := overwritten([one for one in effects if isinstance(one, Store)], sizes)) is not None:
+        raise NotRecognisedError(f"{name} is written at several places in a turn")
+    grown = [one.name for one in effects if isinstance(one, Append)]
+    if twice := {name for name in grown if grown.count(name) > 1}:
+        raise NotRecognisedError(f"{min(twice)} grows more than once in a turn")
+    leaves = [one for one in effects if isinstance(one, Leave)]
+    if leaves and (len(leaves) > 1 or len(effects) > 1):
+        raise NotRecognisedError("it is left early, and has effects before")
 
 
 def _set_outside(function: ast.FunctionDef, loop: ast.For) -> set[str]:
@@ -140,6 +149,22 @@ def _dicts_in(function: ast.FunctionDef) -> dict[str, ast.expr | None]:
         part.id for part in ast.walk(function) if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)
     ]
     return {name: first for name, first in found.items() if counts.count(name) == 1}
+
+
+def empty_before(function: ast.FunctionDef, loop: ast.For) -> set[str]:
+    """Return the names of lists and dictionaries that are empty when a loop begins, and not used before."""
+    found = set()
+    for part in ast.walk(function):
+        match part:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.List(elts=[]) | ast.Dict(keys=[])):
+                if part.lineno < loop.lineno:
+                    found.add(name)
+    used = [
+        part.id
+        for part in ast.walk(function)
+        if isinstance(part, ast.Name) and part.id in found and part.lineno < loop.lineno
+    ]
+    return {name for name in found if used.count(name) == 1}
 
 
 def callable_from(function: ast.FunctionDef, tree: ast.Module) -> dict[str, Called]:

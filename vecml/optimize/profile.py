@@ -149,5 +149,7 @@ def _implies_loop(node: ast.AST) -> bool:
     """Whether Python runs code once for each element there: a comprehension, or a function that is applied to all."""
     if isinstance(node, ast.Call):
         called = ast.unparse(node.func)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in ("apply", "map", "transform", "agg"):
+            return any(isinstance(one, ast.Lambda | ast.Name) for one in node.args)
         return called in ("map", "np.apply_along_axis") or called.startswith("np.vectorize(")
     return isinstance(node, ast.ListComp | ast.GeneratorExp | ast.DictComp)

@@ -136,6 +136,8 @@ def _call(node: ast.Call, ranks: Mapping[str, int]) -> int | None:
         return _numpy(name, node, ranks)
     if name in KEEPING:
         return rank_of(node.func.value, ranks)
+    if name == "to_numpy" and ast.unparse(node.func.value).endswith((".index", "]")):
+        return 1  # of a column of pandas
     return 0 if name in ("sum", "mean", "min", "max", "item") and not node.args and not node.keywords else None
 
 

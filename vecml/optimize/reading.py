@@ -3,8 +3,8 @@
 import ast
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from vecml.optimize.branches import NEVER, Branch, breaks_in, chain_of, split
 from vecml.optimize.grouping import group_of
 from vecml.optimize.headers import header_of
 from vecml.optimize.holding import with_elements_held
@@ -26,29 +26,8 @@ from vecml.optimize.turns import (
 from vecml.optimize.values import NotRecognisedError
 
 ALIVE = "<alive>"
-NEVER = ast.Constant(value=False)
+APPENDED = "<appended>"  # in place of an index: what a list gets at its end
 MOST_INLINED = 5  # functions that call functions
-
-
-@dataclass
-class Branch:
-    """The state of the reading on one side of a condition.
-
-    Attributes:
-        names: the value of each name that the nest sets.
-        guard: the condition under which this is read, from the turn's start; None: always.
-        pending: what is written to elements and not yet an event, by array and index.
-        parent: the branch around it.
-    """
-
-    names: dict[str, ast.expr]
-    guard: ast.expr | None = None
-    pending: dict[tuple[str, str], tuple[ast.Subscript, ast.expr]] = field(default_factory=dict)
-    parent: "Branch | None" = None
-
-    def side(self, test: ast.expr) -> "Branch":
-        """Return a branch that is read where `test` holds too."""
-        return Branch(dict(self.names), conjunction(self.guard, test), parent=self)
 
 
 class Reader:
@@ -114,7 +93,7 @@ class Reader:
         for name, node in header.elements:
             inner.names[name] = self.define(name, node)
         inner.names |= header.same
-        leaves = _breaks_in(loop.body)
+        leaves = breaks_in(loop.body)
         alive = self.fresh("going")
         if leaves:
             self.conditions.add(alive)
@@ -232,12 +211,19 @@ class Reader:
             case ast.AugAssign():
                 self._augment(statement, branch)
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[value])):
-                self.events.append(Append(name, self.resolve(value, branch), branch.guard, next(self._at)))
+                self._append(name, self.resolve(value, branch), branch)
             case ast.While():
                 raise NotRecognisedError("a while loop in it ends when the data say so")
             case _:
                 raise NotRecognisedError(f"`{shorten(statement)}` is none of the forms")
         return None
+
+    def _append(self, name: str, value: ast.expr, branch: Branch) -> None:
+        """Keep what a list gets in this turn until the turn's end: on each side of a condition it gets one thing."""
+        if any((name, APPENDED) in one.pending for one in chain_of(branch)):
+            raise NotRecognisedError(f"{name} grows more than once in a turn")
+        place = ast.Subscript(ast.Name(name, ast.Load()), ast.Constant(APPENDED), ast.Store())
+        branch.pending[name, APPENDED] = place, value
 
     def _leave(self, value: ast.expr, branch: Branch) -> ast.expr:
         resolved = self.resolve(value, branch)
@@ -328,7 +314,7 @@ class Reader:
                 waiting = branch.pending.get((array, ast.unparse(value.slice)))
                 value = value if waiting is None else waiting[1]  # it is cast as the array's own, now as then
             own = branch.guard is not None and any(
-                array == key[0] and key[1] != text for one in _chain(branch) for key in one.pending
+                array == key[0] and key[1] != text for one in chain_of(branch) for key in one.pending
             )
             if own or any(array == key[0] and key[1] != text for key in branch.pending):
                 self.flush(branch, array)
@@ -360,18 +346,21 @@ class Reader:
 
     def _flush_read(self, node: ast.expr, branch: Branch) -> None:
         for name in names_in(node):
-            if any(key[0] == name for one in _chain(branch) for key in one.pending):
+            if any(key[0] == name for one in chain_of(branch) for key in one.pending):
                 self.flush(branch, name)
 
     def flush(self, branch: Branch, array: str | None = None) -> None:
         """Make events of the writes that wait, of one array or of all, the outermost branch's first."""
-        for one in reversed(_chain(branch)):
+        for one in reversed(chain_of(branch)):
             for key in [key for key in one.pending if array in (None, key[0])]:
                 target, value = one.pending.pop(key)
-                guard, written = _split(value)
+                guard, written = split(value)
                 if written is None:
                     continue
                 whole = conjunction(one.guard, guard)
+                if key[1] == APPENDED:
+                    self.events.append(Append(key[0], written, whole, next(self._at)))
+                    continue
                 self.events.append(Store(key[0], target, written, whole, None, next(self._at)))
 
     def _inlined(self, node: ast.expr, branch: Branch) -> ast.expr:
@@ -433,38 +422,3 @@ class Reader:
 def is_truth_call(node: ast.Call) -> bool:
     """Whether the call gives a boolean: `np.isnan(x)`, `math.isfinite(x)`."""
     return ast.unparse(node.func).rpartition(".")[2] in ("isnan", "isinf", "isfinite", "any", "all", "isclose")
-
-
-def _chain(branch: Branch) -> list[Branch]:
-    found = [branch]
-    while found[-1].parent is not None:
-        found.append(found[-1].parent)
-    return found
-
-
-def _split(value: ast.expr) -> tuple[ast.expr | None, ast.expr | None]:
-    """Split a value that may be what is there already: where it is another, and which (None: nowhere)."""
-    if isinstance(value, ast.Name) and value.id == OLD:
-        return NEVER, None
-    if not isinstance(value, ast.IfExp) or OLD not in names_in(value):
-        return None, value
-    (first, one), (second, other) = _split(value.body), _split(value.orelse)
-    if one is None:
-        return conjunction(inverse(value.test), second), other
-    if other is None:
-        return conjunction(value.test, first), one
-    node = ast.IfExp(value.test, one, other)
-    if first is None and second is None:
-        return None, node
-    sides = [conjunction(value.test, first) or value.test, conjunction(inverse(value.test), second) or value.test]
-    return ast.BoolOp(ast.Or(), sides), node
-
-
-def _breaks_in(body: list[ast.stmt]) -> bool:
-    """Whether a `break` of this loop's own is among the statements."""
-    for one in body:
-        if isinstance(one, ast.Break):
-            return True
-        if isinstance(one, ast.If) and (_breaks_in(one.body) or _breaks_in(one.orelse)):
-            return True
-    return False

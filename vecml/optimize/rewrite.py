@@ -5,17 +5,21 @@ validated like any other before it counts.
 """
 
 import ast
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vecml.optimize.implied import Called, implied_loop
+from vecml.optimize.frames import rows_loop, tables_before
+from vecml.optimize.groups import groups_loop
+from vecml.optimize.implied import Called, Implied, implied_loop
 from vecml.optimize.loops import rewrite_nest
 from vecml.optimize.nest import Form
-from vecml.optimize.nests import callable_from, rewrite_turns
+from vecml.optimize.nests import callable_from, empty_before, rewrite_turns
 from vecml.optimize.profile import outer_loops
 from vecml.optimize.ranks import ranks_before
 from vecml.optimize.syntax import lines_of, names_in
 from vecml.optimize.values import NotRecognisedError, simplify
+from vecml.optimize.words import applied_to_column, grown_from_column
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class _Reading:
         functions: those that it may call and that may be put in their place.
         ranks: the number of axes of its arguments.
         lists: the arguments that are lists.
+        tables: the arguments that are tables of pandas, with their columns' dtypes.
         readings, edits, imports: what was found.
     """
 
@@ -69,12 +74,19 @@ class _Reading:
     functions: dict[str, Called]
     ranks: Mapping[str, int]
     lists: frozenset[str]
+    tables: Mapping[str, Mapping[str, str]]
     readings: list[LoopReading] = field(default_factory=list)
     edits: list[_Edit] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
 
 
-def rewrite_loops(source: str, name: str, ranks: Mapping[str, int], lists: frozenset[str] = frozenset()) -> Rewrite:
+def rewrite_loops(
+    source: str,
+    name: str,
+    ranks: Mapping[str, int],
+    lists: frozenset[str] = frozenset(),
+    tables: Mapping[str, Mapping[str, str]] | None = None,
+) -> Rewrite:
     """Rewrite the loops of function `name` in NumPy, as far as they are understood.
 
     Args:
@@ -82,10 +94,11 @@ def rewrite_loops(source: str, name: str, ranks: Mapping[str, int], lists: froze
         name: a function at its top level.
         ranks: number of axes of each argument, 0 for a number, as far as it is known.
         lists: the arguments that are lists; the new code makes arrays of them before a loop uses them.
+        tables: the arguments that are DataFrames, each with the dtypes of its columns by their names.
     """
     tree = ast.parse(source)
     function = next(part for part in reversed(tree.body) if isinstance(part, ast.FunctionDef) and part.name == name)
-    found = _Reading(function, callable_from(function, tree), ranks, lists)
+    found = _Reading(function, callable_from(function, tree), ranks, lists, tables or {})
     for loop in outer_loops(function.body):
         _read(loop, found)
     readings = tuple(found.readings)
@@ -119,24 +132,44 @@ def _read(loop: ast.stmt, found: _Reading) -> None:
 
 
 def _rewritten(loop: ast.stmt, found: _Reading) -> tuple[list[str], Form]:
-    function, functions = found.function, found.functions
-    first: tuple[str, ...] = ()
-    rest: list[ast.stmt] = []
     if isinstance(loop, ast.While):
         raise NotRecognisedError("a while loop ends when the data say so")
-    ranks = ranks_before(function.body, found.ranks, loop)
+    ranks = ranks_before(found.function.body, found.ranks, loop)
+    tables = tables_before(found.function.body, found.tables, loop)
+    if tables and (whole := _of_tables(loop, tables, found)) is not None:
+        return simplify(whole).split("\n"), "reduce"
+    made = rows_loop(found.function, loop, tables, found.functions) if tables else None
+    if made is None and not isinstance(loop, ast.For):
+        made = implied_loop(found.function, loop, ranks, found.functions)
+    if made is not None:
+        return _rewritten_as(made, loop, found)
     if not isinstance(loop, ast.For):
-        made = implied_loop(function, loop, ranks, functions)
-        function, loop, functions, first, rest = made.function, made.loop, made.functions, made.first, [made.rest]
+        raise NotRecognisedError("it is a comprehension")
     try:
-        text, form, imports = rewrite_turns(function, loop, ranks_before(function.body, found.ranks, loop), functions)
+        text, form, imports = rewrite_turns(found.function, loop, ranks, found.functions)
     except NotRecognisedError:
-        if rest:
-            raise
-        lines, form = rewrite_nest(function, loop, ranks)
+        lines, form = rewrite_nest(found.function, loop, ranks)
         return list(map(simplify, lines)), form
     found.imports |= imports
-    whole = "\n".join([*first, text, *map(ast.unparse, rest)])
+    return simplify(text).split("\n"), form
+
+
+def _of_tables(loop: ast.stmt, tables: Mapping[str, Mapping[str, str]], found: _Reading) -> str | None:
+    """Return a statement about a table's groups, or about the text of a column, by pandas' own; None for another."""
+    if isinstance(loop, ast.For):
+        return groups_loop(loop, tables, empty_before(found.function, loop)) or grown_from_column(loop, tables)
+    return applied_to_column(loop, tables, found.functions)
+
+
+def _rewritten_as(made: Implied, statement: ast.stmt, found: _Reading) -> tuple[list[str], Form]:
+    """Rewrite the loop that stands for a statement; under its conditions, and else the statement as it was."""
+    ranks = ranks_before(made.function.body, found.ranks, made.loop)
+    text, form, imports = rewrite_turns(made.function, made.loop, ranks, made.functions)
+    whole = "\n".join([*made.first, text, *map(ast.unparse, made.rest)])
+    if made.needs:
+        blocks = [textwrap.indent(one, "    ") for one in (whole, ast.unparse(statement))]
+        whole = f"if {' and '.join(made.needs)}:\n{blocks[0]}\nelse:\n{blocks[1]}"
+    found.imports |= imports | ({"import pandas as pd"} if made.pandas and "pd." in whole else set())
     return simplify(whole).split("\n"), form
 
 
@@ -145,7 +178,9 @@ def with_import(text: str, statement: str) -> str:
     tree = ast.parse(text)
     if statement in [ast.unparse(part) for part in tree.body]:
         return text
-    if statement == "import numpy as np" and _has_numpy(tree):
+    if statement == "import numpy as np" and _has(tree, "numpy", "np"):
+        return text
+    if statement == "import pandas as pd" and _has(tree, "pandas", "pd"):
         return text
     after = 0
     for part in tree.body:
@@ -160,8 +195,8 @@ def with_import(text: str, statement: str) -> str:
     return "".join([*lines[:after], *gap, f"{statement}\n", *rest, *lines[after:]])
 
 
-def _has_numpy(tree: ast.Module) -> bool:
+def _has(tree: ast.Module, module: str, name: str) -> bool:
     return any(
-        isinstance(part, ast.Import) and any(one.name == "numpy" and one.asname == "np" for one in part.names)
+        isinstance(part, ast.Import) and any(one.name == module and one.asname == name for one in part.names)
         for part in tree.body
     )

@@ -1,5 +1,6 @@
 """A candidate, what it is made of, and what every way of making one answers."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -79,7 +80,8 @@ class Subject:
             if one.kind in ("array", "list", "number")
         }
         lists = frozenset(one.name for one in arguments if one.kind == "list")
-        return rewrite_loops(self.source, self.target.name, ranks, lists)
+        tables = {one.name: json.loads(one.text) for one in arguments if one.kind == "DataFrame"}
+        return rewrite_loops(self.source, self.target.name, ranks, lists, tables)
 
     @property
     def changeable(self) -> frozenset[str]:
