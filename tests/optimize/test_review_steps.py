@@ -155,7 +155,7 @@ def test_globals_that_numba_would_freeze(tmp_path: Path) -> None:
         "pass it in"
     )
     made = suggest(target, INPUTS + text + plain, seen(tmp_path, text + plain), PROFILE, tmp_path / "made")
-    assert [one.name for one in made.candidates] == ["numba"]
+    assert "numba" in [one.name for one in made.candidates]
 
 
 def test_a_form_feed_ends_no_line(tmp_path: Path) -> None:

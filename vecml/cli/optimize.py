@@ -118,7 +118,7 @@ def _apply(found: "Optimization") -> None:
     best = found.best
     if best is None or not best.candidate.source:
         raise SettingError(f"--apply: nothing was written: {_nothing(found)}")
-    apply(found.place, found.source, best.candidate.source)
+    apply(found.place, found.source, best.candidate.source, best.candidate.beside)
     console(sys.stderr).print(f"{found.place.file}: {best.candidate.name} is in", markup=False, soft_wrap=True)
 
 

@@ -6,8 +6,10 @@ own file, the construct there, and the reason.
 
 import ast
 import difflib
+import importlib
 import inspect
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from vecml.optimize.syntax import lines_of
 from vecml.optimize.target import Place, source_of
 
 COMPILE_SECONDS = 600.0  # the limit of one compilation, whatever limit the function's answer has
+MOST_COMPILATIONS = 10_000
 LONGEST = 300  # characters of a reason
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -27,6 +30,8 @@ _UNTYPED = re.compile(r"Untyped global name '(\w+)':\s*(?:Cannot determine Numba
 _UNIFY = re.compile(r"Cannot unify (.+) and (.+) for '([\w.]+)', defined at")
 _GETITER = re.compile(r"Invalid use of getiter with parameters \((.+)\)")
 _BY_NAME = re.compile(r"invalid type in signature: expected a type instance, got \{'(\w+)'")
+_EXPLAINED = re.compile(r"Explanation: (.+)")
+_FROM_USER = re.compile(r"File \"[^\"]+\", line \d+, in \w+\n(.+)")
 _AT = re.compile(r" at (\S.*?) \((\d+)\)")
 _RAISED_FROM = re.compile(r"Raised from (.+) \((\d+)\)")
 
@@ -83,9 +88,10 @@ def compile_by_calling(function: Callable[..., Any], args: Sequence[Any], place:
     try:
         function(*args)
     except Exception as error:
-        if type(error).__module__.partition(".")[0] != "numba":
+        library = type(error).__module__.partition(".")[0]
+        if library not in ("numba", "torch"):
             raise
-        raise CannotCompileError(_reason(error, place)) from None
+        raise CannotCompileError(_reason(error, place) if library == "numba" else _reason_of_torch(error)) from None
     return time.perf_counter() - start
 
 
@@ -116,6 +122,25 @@ def _types_of(function: Any, args: Sequence[Any]) -> tuple[Any, ...]:
             unknown = next((part for part in inside if str(function.typeof_pyval(part)) == "pyobject"), value)
             raise CannotCompileError(f"its argument {one.name} is {_kind(unknown)}, which Numba does not know")
     return tuple(kinds)
+
+
+def allow_recompiling() -> None:
+    """Let torch compile as often as generated inputs need it; after its usual limit it would run no compiled code."""
+    dynamo = sys.modules.get("torch._dynamo")
+    if dynamo is None and "torch" in sys.modules:
+        dynamo = importlib.import_module("torch._dynamo")
+    if dynamo is not None:
+        dynamo.config.recompile_limit = MOST_COMPILATIONS
+        dynamo.config.accumulated_recompile_limit = MOST_COMPILATIONS
+
+
+def _reason_of_torch(error: Exception) -> str:
+    """The explanation of torch.compile and the line of the function that it is about."""
+    text = str(error)
+    said = _EXPLAINED.search(text)
+    line = _FROM_USER.findall(text)
+    first = said.group(1) if said else text.strip().partition("\n")[0]
+    return _cut(f"{line[-1].strip()}: {first}" if line else first)
 
 
 def _kind(value: Any) -> str:

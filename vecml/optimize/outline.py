@@ -33,6 +33,7 @@ class Outline:
         name: of the new function.
         parameters: its parameters.
         arguments: the expressions that they get, as text.
+        kinds: of what they get; None where it was not seen.
         results: the names that it gives back.
         whole: whether it is the whole body, with its own `return`.
         first, last: numbers of the first and the last line that it takes.
@@ -43,6 +44,7 @@ class Outline:
     name: str
     parameters: tuple[str, ...]
     arguments: tuple[str, ...]
+    kinds: tuple[Kind | None, ...]
     results: tuple[str, ...]
     whole: bool
     first: int
@@ -133,14 +135,15 @@ def outline(statements: Sequence[ast.stmt], frame: Frame, *, whole: bool) -> Out
     wanted += sorted((found.exposed & frame.changeable) - own)
     given = [one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
     wanted.sort(key=lambda name: given.index(name) if name in given else len(given))
-    parameters, texts = _lift(statements, wanted, frame, set(results) | found.stored)
+    lifted = _lift(statements, wanted, frame, set(results) | found.stored)
     name = _unused(f"{function.name}_{'compiled' if whole else 'loop'}", frame.taken)
     last = statements[-1].end_lineno or statements[-1].lineno
     span = _span(statements)
     return Outline(
         name,
-        tuple(parameters),
-        tuple(texts),
+        tuple(one.parameter for one in lifted),
+        tuple(one.argument for one in lifted),
+        tuple(one.kind for one in lifted),
         tuple(results),
         whole,
         statements[0].lineno,
@@ -150,28 +153,34 @@ def outline(statements: Sequence[ast.stmt], frame: Frame, *, whole: bool) -> Out
     )
 
 
-def _lift(
-    statements: Sequence[ast.stmt], wanted: Sequence[str], frame: Frame, written: set[str]
-) -> tuple[list[str], list[str]]:
-    """The parameters and what they get, with edits where a field or an entry becomes a parameter of its own."""
-    parameters: list[str] = []
-    texts: list[str] = []
+@dataclass(frozen=True)
+class _Lifted:
+    """A parameter, what it gets, and of which kind that is."""
+
+    parameter: str
+    argument: str
+    kind: Kind | None
+
+
+def _lift(statements: Sequence[ast.stmt], wanted: Sequence[str], frame: Frame, written: set[str]) -> list[_Lifted]:
+    """The parameters, with edits where a field or an entry becomes a parameter of its own."""
+    lifted: list[_Lifted] = []
     taken = set(frame.taken)
     for name in wanted:
         uses = [one for one in walk_all(statements) if isinstance(one, ast.Name) and one.id == name]
         kind = next((found for one in uses if (found := frame.kinds.of(one)) is not None), None)
         if kind is None or kind.type in PLAIN:
-            parameters.append(name)
-            texts.append(_argument(name, kind, statements))
+            lifted.append(_whole_argument(name, kind, statements))
             continue
+        parts: dict[str, str] = {}
         for node in _chains(name, kind, statements, frame, written):
             text = frame.edits.of_inside(node)
-            if text not in texts:
-                parameters.append(_unused("_".join(_words(node)), taken))
-                taken.add(parameters[-1])
-                texts.append(text)
-            frame.edits.replace(node, partial(str, parameters[texts.index(text)]))
-    return parameters, texts
+            if text not in parts:
+                parts[text] = _unused("_".join(_words(node)), taken)
+                taken.add(parts[text])
+                lifted.append(_Lifted(parts[text], text, frame.kinds.of(node)))
+            frame.edits.replace(node, partial(str, parts[text]))
+    return lifted
 
 
 def _chains(name: str, kind: Kind, statements: Sequence[ast.stmt], frame: Frame, written: set[str]) -> list[ast.expr]:
@@ -201,11 +210,13 @@ def _chains(name: str, kind: Kind, statements: Sequence[ast.stmt], frame: Frame,
     return sorted(found, key=lambda node: (node.lineno, node.col_offset))
 
 
-def _argument(name: str, kind: Kind | None, statements: Sequence[ast.stmt]) -> str:
-    """The argument for a parameter of this name: a list of numbers that is only read goes in as an array."""
+def _whole_argument(name: str, kind: Kind | None, statements: Sequence[ast.stmt]) -> _Lifted:
+    """The parameter of a name: a list of numbers that is only read goes in as an array."""
     if kind is None or kind.type != "list" or kind.dtype not in LISTED or not _only_read(name, statements):
-        return name
-    return f"np.array({name}, dtype={LISTED[kind.dtype]})"
+        return _Lifted(name, name, kind)
+    dtype = LISTED[kind.dtype]
+    as_array = Kind("array", dtype.removeprefix("np.").rstrip("_"), kind.ndim)
+    return _Lifted(name, f"np.array({name}, dtype={dtype})", as_array)
 
 
 def _only_read(name: str, statements: Sequence[ast.stmt]) -> bool:

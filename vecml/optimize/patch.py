@@ -1,7 +1,9 @@
 """The change that a candidate is to the user's file: as a diff, and written into it."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from vecml.atomic import write_bytes
 from vecml.errors import SettingError
@@ -15,16 +17,23 @@ def unified_diff(old: str, new: str, name: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def apply(target: Place, old: str, new: str) -> None:
+def new_file_diff(text: str, name: str) -> str:
+    """The diff that makes a new file."""
+    lines = difflib.unified_diff([], lines_of(text), "/dev/null", f"b/{name}")
+    return "".join(lines)
+
+
+def apply(target: Place, old: str, new: str, beside: Mapping[str, str] = MappingProxyType({})) -> None:
     """Replace the text of the target's file; this is the only function that writes to a file of the user's.
 
     Args:
         target: stands in the file.
         old: the file's text when it was measured.
         new: the text to write.
+        beside: new files in the same folder, their texts by name.
 
     Raises:
-        SettingError: the file's text is no longer `old`; the file is left as it is.
+        SettingError: the file's text is no longer `old`, or a new file is there already; nothing is written.
         StoreError: the file cannot be written; it is left as it is.
     """
     if source_of(target) != old:
@@ -33,6 +42,10 @@ def apply(target: Place, old: str, new: str) -> None:
             "run vecml optimize again, over what it is now",
         )
     path = Path(target.file)
+    if there := next((name for name in beside if path.with_name(name).exists()), None):
+        raise SettingError(f"{path.with_name(there)} is there already, and is left as it is", "move it away")
+    for name, text in beside.items():
+        write_bytes(path.with_name(name), text.encode())
     mode = path.stat().st_mode
     write_bytes(path, new.encode())
     path.chmod(mode)

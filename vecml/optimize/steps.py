@@ -23,7 +23,7 @@ from vecml.optimize.observe import Observation, observe
 from vecml.optimize.profile import Profile, profile
 from vecml.optimize.rewrite import LoopReading
 from vecml.optimize.target import Place, find_place, parsed, source_of
-from vecml.optimize.validate import AtErrors, Outcome, Validation, validate
+from vecml.optimize.validate import AtErrors, How, Outcome, Validation, validate
 from vecml.optimize.worker import OutOfTimeError, WorkerDiedError
 from vecml.progress import stage
 
@@ -243,15 +243,8 @@ def _first_right(candidate: Candidate, target: Place, inputs: Place, request: Re
 def _validated(candidate: Candidate, target: Place, inputs: Place, request: Request) -> Tried:
     with stage(f"validating {candidate.name}"):
         try:
-            found = validate(
-                target,
-                candidate.place,
-                inputs,
-                request.rtol,
-                request.limit_seconds,
-                compiled=candidate.compiled,
-                at_errors=request.at_errors,
-            )
+            how = How(request.rtol, candidate.compiled, request.at_errors, candidate.search_seconds)
+            found = validate(target, candidate.place, inputs, how, request.limit_seconds)
         except SettingError:
             raise
         except VecmlError as error:

@@ -158,8 +158,10 @@ def _function(module: ModuleType, place: Place) -> Callable[..., Any]:
 
 def _module(place: Place) -> ModuleType:
     """The module of a place: the one that was imported from that file before, by whatever name, or a new one."""
-    if place.folder not in sys.path:
-        sys.path.insert(0, place.folder)
+    of_copied = str(Path(place.classes_of).parent) if place.classes_of else place.folder
+    for folder in (of_copied, place.folder):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
     key = (place.file, place.classes_of, source_of(place))
     if key in _imported:
         return _imported[key]

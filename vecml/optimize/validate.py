@@ -18,7 +18,14 @@ import numpy as np
 
 from vecml.errors import SettingError, one_line
 from vecml.optimize.agreement import difference, largest
-from vecml.optimize.compiling import COMPILE_SECONDS, CannotCompileError, compile_by_calling, compile_for, is_compiled
+from vecml.optimize.compiling import (
+    COMPILE_SECONDS,
+    CannotCompileError,
+    allow_recompiling,
+    compile_by_calling,
+    compile_for,
+    is_compiled,
+)
 from vecml.optimize.observe import describe, shared
 from vecml.optimize.profile import INSTALL
 from vecml.optimize.target import Place, Say, load, make_inputs
@@ -96,25 +103,31 @@ class _TimeIsUp(BaseException):
     """The search has had its time; no error, so that hypothesis lets it pass."""
 
 
-def validate(
-    target: Place,
-    candidate: Place,
-    inputs: Place,
-    rtol: float,
-    limit_seconds: float,
-    *,
-    compiled: bool = False,
-    at_errors: AtErrors = "numpy",
-) -> Validation:
+@dataclass(frozen=True)
+class How:
+    """How a candidate is held to the original.
+
+    Attributes:
+        rtol: the largest relative difference of floating values; never less than their own rounding.
+        compiled: whether it has to be compiled for each dtype and layout; these then do not vary.
+        at_errors: where the original warns of 0/0 or an overflow, `numpy`: a candidate gives what it gives, as
+            everywhere; `raise`: such generated inputs are outside its domain, as where it raises.
+        search_seconds: the most time for generated inputs.
+    """
+
+    rtol: float
+    compiled: bool = False
+    at_errors: AtErrors = "numpy"
+    search_seconds: float = SEARCH_SECONDS
+
+
+def validate(target: Place, candidate: Place, inputs: Place, how: How, limit_seconds: float) -> Validation:
     """Hold a candidate to the target, in a worker.
 
     Args:
         target, candidate, inputs: where they stand.
-        rtol: the largest relative difference of floating values; never less than their own rounding.
+        how: what counts.
         limit_seconds: of each stage, the calls over the user's inputs being one.
-        compiled: whether it has to be compiled for each dtype and layout; these then do not vary.
-        at_errors: where the original warns of 0/0 or an overflow, `numpy`: a candidate gives what it gives, as
-            everywhere; `raise`: such generated inputs are outside its domain, as where it raises.
 
     Raises SettingError without hypothesis, DataError for a candidate that cannot be imported, OutOfTimeError and
     WorkerDiedError for one that hangs or crashes.
@@ -124,8 +137,7 @@ def validate(
     if find_spec("hypothesis") is None:
         raise SettingError("vecml optimize needs hypothesis, which is not installed", INSTALL)
     places = {"target": vars(target), "candidate": vars(candidate), "inputs": vars(inputs)}
-    asked = {**places, "rtol": rtol, "compiled": compiled, "at_errors": at_errors}
-    return Validation(**ask(TASK, asked, limit_seconds))
+    return Validation(**ask(TASK, {**places, **vars(how)}, limit_seconds))
 
 
 def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
@@ -135,6 +147,7 @@ def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     original, args = load(target), make_inputs(inputs)
     names = [argument.name for argument in describe(original, args, target)]
     found = load(candidate)
+    allow_recompiling()
     compile_seconds = None
     if is_compiled(found) or payload["compiled"]:
         say(f"compiling {candidate.text}", COMPILE_SECONDS)
@@ -159,10 +172,14 @@ def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     except _DiffersError as error:
         said = error.at_warnings if error.warned else ""
         return vars(Validation(error.fault, USERS, 0, 0, seconds, error.outcome, compile_seconds, said))
-    say(f"{candidate.text} over generated inputs")
+    # Each new shape may have to be compiled for, and a compilation begun is waited for.
+    say(f"{candidate.text} over generated inputs", COMPILE_SECONDS if payload["compiled"] else None)
     warned: list[_DiffersError] = []
     layouts = not payload["compiled"]
-    fault, smallest, tried, outside = search(original, found, args, names, rtol, layouts=layouts, warned=warned)
+    lasts = payload.get("search_seconds", SEARCH_SECONDS)
+    fault, smallest, tried, outside = search(
+        original, found, args, names, rtol, layouts=layouts, seconds=lasts, warned=warned
+    )
     outcome: Outcome = "right" if fault is None else "fails" if fault.startswith(RAISES) else "wrong"
     least = min(warned, key=lambda one: len(one.smallest), default=None)
     said = "" if least is None else least.at_warnings

@@ -1,7 +1,8 @@
 """A candidate, what it is made of, and what every way of making one answers."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
@@ -12,8 +13,9 @@ from vecml.optimize.patch import unified_diff
 from vecml.optimize.profile import Profile
 from vecml.optimize.rewrite import Rewrite, rewrite_loops
 from vecml.optimize.target import Place
+from vecml.optimize.validate import SEARCH_SECONDS
 
-Kind = Literal["own", "rewrite", "numba"]
+Kind = Literal["own", "rewrite", "numba", "torch", "numexpr", "pythran"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Candidate:
         diff: from the target's file, unified; empty for the user's own.
         how: what is done to the function, in words; empty where the name says it.
         otherwise: what is tried in its place, one after the other, where it cannot be compiled or raises.
+        beside: new files beside the target's, their texts by name.
     """
 
     name: str
@@ -37,11 +40,17 @@ class Candidate:
     diff: str = ""
     how: str = ""
     otherwise: tuple["Candidate", ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parallel(self) -> bool:
         """Whether it keeps all CPUs busy."""
-        return self.name.endswith(" parallel")
+        return self.kind in ("torch", "numexpr") or self.name.endswith(" parallel")
+
+    @property
+    def search_seconds(self) -> float:
+        """How long generated inputs are tried: longer where each new shape is compiled for, less for a variant."""
+        return 20.0 if self.kind == "torch" else 4.0 if " " in self.name and self.kind == "numba" else SEARCH_SECONDS
 
     @property
     def compiled(self) -> bool:

@@ -14,6 +14,7 @@ from vecml.optimize.candidates.base import Candidate, Subject
 from vecml.optimize.edit import Edits
 from vecml.optimize.flow import walk_all
 from vecml.optimize.kinds import called_functions
+from vecml.optimize.module_text import add_imports, first_function, first_line, functions_of, names_of
 from vecml.optimize.numba_forms import Forms, replace_forms
 from vecml.optimize.outline import Frame, NotOutlinedError, Outline, outline, regions
 from vecml.optimize.profile import INSTALL
@@ -21,6 +22,7 @@ from vecml.optimize.syntax import names_in
 from vecml.optimize.target import definition
 
 NUMBA = '@numba.njit(error_model="numpy")'
+IMPORT = {"numba": "import numba"}
 JITABLE = 'numba.extending.register_jitable(error_model="numpy")'
 
 
@@ -55,7 +57,7 @@ def with_numba(source: str, name: str) -> str:
     """
     tree, edits = ast.parse(source), Edits(source)
     _decorate(called_functions(tree, name), edits)
-    _import(tree, edits, numpy=False)
+    add_imports(tree, edits, IMPORT)
     return edits.whole()
 
 
@@ -68,9 +70,9 @@ def _texts(subject: Subject) -> Iterator[tuple[str, str]]:
         called = called_functions(tree, name)
         _decorate(called, edits)
         _jitable(packages, tree, edits)
-        _import(tree, edits, numpy=False)
+        add_imports(tree, edits, IMPORT)
         yield edits.whole(), ""
-        forms = Forms(edits, subject.kinds, _names(tree))
+        forms = Forms(edits, subject.kinds, names_of(tree))
         replace_forms(called, forms)
         _define(forms, tree, edits)
         yield edits.whole(), "what Numba does not know is written in other words"
@@ -87,9 +89,9 @@ def _texts(subject: Subject) -> Iterator[tuple[str, str]]:
 def _outlined(subject: Subject, tree: ast.Module, statements: Sequence[ast.stmt], *, whole: bool) -> tuple[str, str]:
     edits = Edits(subject.source)
     function = definition(tree, subject.target.name)
-    taken = _names(tree)
+    taken = names_of(tree)
     made = outline(statements, Frame(function, edits, subject.kinds, subject.changeable, taken), whole=whole)
-    functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
+    functions = functions_of(tree)
     inside = {part.id for part in walk_all(statements) if isinstance(part, ast.Name)}
     called = {one.name: one for name in sorted(inside & functions.keys()) for one in called_functions(tree, name)}
     if function.name in called:
@@ -101,8 +103,9 @@ def _outlined(subject: Subject, tree: ast.Module, statements: Sequence[ast.stmt]
     _decorate(called.values(), edits)
     _jitable(_of_the_package(subject), tree, edits)
     _define(forms, tree, edits)
-    edits.insert(_first_line(function), lambda: f"{NUMBA}\n{made.text()}\n\n")
-    _import(tree, edits, numpy=bool(forms.added) or any(one.startswith("np.") for one in made.arguments))
+    edits.insert(first_line(function), lambda: f"{NUMBA}\n{made.text()}\n\n")
+    needs_numpy = bool(forms.added) or any(one.startswith("np.") for one in made.arguments)
+    add_imports(tree, edits, IMPORT | ({"np": "import numpy as np"} if needs_numpy else {}))
     edits.replace(made.span, made.call)
     return edits.whole(), _how(made)
 
@@ -123,30 +126,7 @@ def _define(forms: Forms, tree: ast.Module, edits: Edits) -> None:
     """Put the functions that the replacements call before the file's first function."""
     if not forms.added:
         return
-    edits.insert_first(_first_function(tree), lambda: "".join(f"{NUMBA}\n{text}\n\n" for text in forms.added.values()))
-
-
-def _import(tree: ast.Module, edits: Edits, *, numpy: bool) -> None:
-    """Import what the new text needs before the file's first import, or before its first function."""
-    known = {one.asname or one.name for part in tree.body if isinstance(part, ast.Import) for one in part.names}
-    wanted = [text for name, text in (("numba", "import numba\n"), ("np", "import numpy as np\n")) if name not in known]
-    if not numpy:
-        wanted = [one for one in wanted if "numpy" not in one]
-    if not wanted:
-        return
-    imports = [
-        part.lineno
-        for part in tree.body
-        if isinstance(part, ast.Import | ast.ImportFrom) and getattr(part, "module", None) != "__future__"
-    ]
-    line, end = (imports[0], "") if imports else (_first_function(tree), "\n\n")
-    edits.insert_first(line, lambda: "".join(wanted) + end)
-
-
-def _names(tree: ast.Module) -> frozenset[str]:
-    named = {one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.ClassDef)}
-    arguments = {one.arg for one in ast.walk(tree) if isinstance(one, ast.arg)}
-    return frozenset(names_in(tree) | named | arguments)
+    edits.insert_first(first_function(tree), lambda: "".join(f"{NUMBA}\n{text}\n\n" for text in forms.added.values()))
 
 
 def _of_the_package(subject: Subject) -> tuple[str, ...]:
@@ -185,15 +165,6 @@ def _jitable(functions: Sequence[str], tree: ast.Module, edits: Edits) -> None:
     if not functions:
         return
     text = "".join(f"{JITABLE}({one})\n" for one in functions)
-    edits.insert_first(_first_function(tree), lambda: f"{text}\n\n")
+    edits.insert_first(first_function(tree), lambda: f"{text}\n\n")
     imports = [part.lineno for part in tree.body if isinstance(part, ast.Import | ast.ImportFrom)]
     edits.insert_first(imports[0], lambda: "import numba.extending\n")
-
-
-def _first_line(function: ast.FunctionDef) -> int:
-    """The number of a function's first line, its decorators included."""
-    return min([function.lineno, *(one.lineno for one in function.decorator_list)])
-
-
-def _first_function(tree: ast.Module) -> int:
-    return min(_first_line(part) for part in tree.body if isinstance(part, ast.FunctionDef))

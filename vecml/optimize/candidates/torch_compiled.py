@@ -1,0 +1,60 @@
+"""The candidate `torch.compile`: NumPy code that torch fuses and compiles with a C++ compiler.
+
+It is made of the rewrite in NumPy where that leaves no loop, else of the function as it is.
+"""
+
+import ast
+
+from vecml.engines.torch_compile import missing_compiler
+from vecml.optimize.array_code import array_statements
+from vecml.optimize.candidates.base import Candidate, Subject
+from vecml.optimize.edit import Edits
+from vecml.optimize.kinds import NOTHING
+from vecml.optimize.module_text import add_imports, first_line, functions_of, names_of
+from vecml.optimize.outline import Frame, NotOutlinedError, outline
+
+TORCH = "@torch.compile(fullgraph=True, dynamic=True)"
+SCALARS = ("float64", "int64", "float32", "int32", "bool")  # NumPy's numbers, of which torch makes arrays without axes
+
+
+class TorchCompiled:
+    """torch.compile of NumPy code."""
+
+    name = "torch.compile"
+
+    def missing(self) -> str | None:
+        """Why no C++ compiler works; torch itself is always there."""
+        return missing_compiler()
+
+    def make(self, subject: Subject) -> Candidate | str:
+        """Make it where whole arrays are computed with: a loop of Python's would be written out turn by turn."""
+        rewritten = subject.rewrite.source
+        hottest = sorted(subject.profile.loops, key=lambda loop: -loop.share)
+        places = [(loop.first, loop.last) for loop in hottest]
+        name = subject.target.name
+        for source in filter(None, (rewritten, subject.source)):
+            tree = ast.parse(source)
+            found = array_statements(tree, name, places if source is subject.source else ())
+            if found is None:
+                continue
+            if not found[1] and source is rewritten:
+                continue
+            try:
+                return self._made(subject, source, tree, found)
+            except NotOutlinedError as error:
+                return str(error)
+        return "it goes through its arrays one by one, and torch would write out each turn"
+
+    def _made(self, subject: Subject, source: str, tree: ast.Module, found: tuple[list[ast.stmt], bool]) -> Candidate:
+        statements, whole = found
+        edits = Edits(source)
+        function = functions_of(tree)[subject.target.name]
+        kinds = subject.kinds if source is subject.source else NOTHING
+        made = outline(statements, Frame(function, edits, kinds, subject.changeable, names_of(tree)), whole=whole)
+        edits.insert(first_line(function), lambda: f"{TORCH}\n{made.text()}\n\n")
+        scalar = whole and subject.observation.result in SCALARS
+        edits.replace(made.span, lambda: f"{made.call()}[()]" if scalar else made.call())
+        add_imports(tree, edits, {"torch": "import torch"})
+        of = "" if source is subject.source else "the rewrite in NumPy, "
+        part = "" if whole else f"the turns of its loop, lines {made.first}-{made.last}, "
+        return subject.candidate(self.name, "torch", edits.whole(), f"{of}{part}fused by torch, on all CPUs", "torch")
