@@ -24,7 +24,7 @@ HOLDER = """
 import json, os, sys
 from ray.cluster_utils import Cluster
 common = dict(node_ip_address="127.0.0.1", include_dashboard=False, include_log_monitor=False, no_monitor=True,
-              object_store_memory=80 << 20, num_cpus=1)
+              object_store_memory=int(sys.argv[2]), num_cpus=1)
 made = Cluster(initialize_head=True, head_node_args=common)
 def told(node):
     names = ("gcs_server", "raylet")
@@ -59,9 +59,9 @@ print("rows", told.n_rows, "retries", told.crew.retries)
 class RayNodes:
     """A cluster of Ray on this machine, of `n` nodes with a core each; the first is its head."""
 
-    def __init__(self, n: int) -> None:
-        """Start the nodes."""
-        self._n = n
+    def __init__(self, n: int, store_bytes: int = 80 << 20) -> None:
+        """Start the nodes, with so much shared memory each."""
+        self._n, self._store_bytes = n, store_bytes
         self._folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # the names of Ray's sockets have to be short
         self._token = secrets.token_hex(32)
         self.start()
@@ -84,7 +84,7 @@ class RayNodes:
         }
         with (self._folder / "holder.log").open("ab") as log:
             self._holder = subprocess.Popen(
-                [sys.executable, "-c", HOLDER, str(self._n)],
+                [sys.executable, "-c", HOLDER, str(self._n), str(self._store_bytes)],
                 env=self.environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -1,10 +1,20 @@
-"""A cluster of Ray on this machine labels into the same bytes as one process, and what is wrong is said beforehand."""
+"""A cluster of Ray on this machine labels into the same bytes as one process, also where a part of it is killed."""
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.batch.made import contents, files_of, label
+from tests.faults.ray_nodes import LABEL, ROOT, kill, parts, wait_until
 from vecml.batch.cluster import Wish
 from vecml.batch.folder import Folder
 from vecml.batch.manifest import verify
@@ -14,15 +24,83 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install 'vecml[ray]
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")]
 
 
-def test_a_cluster_makes_the_same_bytes(tmp_path: Path) -> None:
-    data = files_of(tmp_path / "data", [130, 700])
-    asked = {"keep": ("id",), "rows": True, "probabilities": True}
+def started_by(pid: int) -> Iterator[psutil.Process]:
+    """What a process has started, and what that has."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        yield from psutil.Process(pid).children(recursive=True)
+
+
+def labellers(pid: int) -> list[int]:
+    found = []
+    for one in started_by(pid):
+        with contextlib.suppress(psutil.Error):
+            if "ray::Node" in " ".join(one.cmdline()):
+                found.append(one.pid)
+    return found
+
+
+def test_a_cluster_makes_the_same_bytes_though_a_worker_is_killed(tmp_path: Path) -> None:
+    data = files_of(tmp_path / "data", list(range(20, 1_000, 20)))
+    asked = {"keep": ("id",), "rows": True, "probabilities": True, "unit_bytes": 1}
     one = label(data, tmp_path / "one", **asked)
+    killed: list[int] = []
+
+    def strike() -> None:
+        while parts(tmp_path / "two") < 5:
+            time.sleep(0.01)
+        killed.extend(labellers(os.getpid())[:1])
+        kill(killed[0])
+
+    thread = threading.Thread(target=strike, daemon=True)
+    thread.start()
     told = label(data, tmp_path / "two", cluster=Wish("local:2"), **asked)
+    thread.join(5)
+    assert killed
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
     assert (told.counts, told.unseen, told.filled) == (one.counts, one.unseen, one.filled)
     assert sum(node.rows for node in told.crew.nodes) == told.n_rows
     assert sum(node.parts for node in told.crew.nodes) == told.parts
+    assert sum(node.failures for node in told.crew.nodes) == len(told.crew.notes)
     assert verify(Folder(place_of(str(tmp_path / "two"), "--verify"))).rows == told.n_rows
-    again = label(data, tmp_path / "two", cluster=Wish("local:2"), **asked)
-    assert again.taken_over == told.parts
+    assert label(data, tmp_path / "two", cluster=Wish("local:2"), **asked).taken_over == told.parts
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_one_leaves_nothing_and_goes_on(number: signal.Signals, tmp_path: Path) -> None:
+    data, out, scratch = files_of(tmp_path / "data", list(range(4, 1_000, 4))), tmp_path / "out", tmp_path / "tmp"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", LABEL, str(data), str(out), "local:2", "60"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert wait_until(lambda: parts(out) > 5, 200, process)
+    there = list(started_by(process.pid))
+    listening = [
+        connection.laddr.ip
+        for one in there
+        for connection in one.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
+    assert not any("--usage" in " ".join(one.cmdline()) for one in there)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    limit = time.monotonic() + 60
+    while (left := [one for one in there if one.is_running()]) and time.monotonic() < limit:
+        time.sleep(0.2)
+    assert left == []
+    assert not list(Path("/tmp").glob("v-????????"))
+    if number == signal.SIGINT:
+        assert not list(out.rglob(".*"))
+        assert not list(scratch.iterdir())
+    done = parts(out)
+    told = label(data, out, keep=("id",), rows=True, unit_bytes=1)
+    assert told.taken_over in (done, done - 1, done - 2)  # a part is there before its record is
+    label(data, tmp_path / "never", keep=("id",), rows=True, unit_bytes=1)
+    assert contents(out) == contents(tmp_path / "never")
