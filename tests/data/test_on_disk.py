@@ -1,5 +1,8 @@
 """A table on the disk is the table in memory: the same digest, split, encoding and features, in any format."""
 
+import csv as python_csv
+import random
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from vecml.data.row_hash import drawn_by_hash, row_hash
 from vecml.data.sources import load_table
 from vecml.data.split import Split, sampled_rows, split_table
 from vecml.data.table import Table
-from vecml.errors import ScratchError, SettingError
+from vecml.errors import DataError, ScratchError, SettingError
 
 pytestmark = pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
 N = 3_000
@@ -105,6 +108,46 @@ def test_how_the_rows_are_cut_into_files_does_not_matter(tmp_path: Path, suffix:
         check_same(here, there)
         digests.append((here[0].digest, here[1].train.row_N.tolist(), there[1].encoding.to_json_dict()))
     assert digests[0] == digests[1] == digests[2]
+
+
+VALUES: tuple[Callable[[random.Random], object], ...] = (
+    lambda draw: draw.randrange(100),
+    lambda draw: round(draw.gauss(0, 1), 3),
+    lambda draw: draw.choice(["true", "false"]),
+    lambda draw: draw.choice(["0", "1"]),
+    lambda draw: draw.choice(["red", "a, b", 'q "x"', "two\nlines"]),
+    lambda draw: f"2020-01-{draw.randrange(1, 29):02}",
+    lambda draw: draw.choice(["NA", "NL", "DE"]),
+    lambda draw: f"{draw.randrange(1_000):04}",
+    lambda draw: draw.choice(["?", "5", "6", "7"]),
+    lambda draw: 2**60 + draw.randrange(2**40),
+    lambda draw: "",
+)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_part_of_a_text_says_is_decided_by_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(several, "TEXT_BYTES", 300)
+    draw, n, path = random.Random(seed), 150, tmp_path / "a.csv"
+    kinds = [(draw.choice(VALUES), draw.choice(VALUES), draw.choice([0, 0, 3, n // 2, n - 3])) for _ in range(4)]
+    with path.open("w", newline="") as file:
+        writer = python_csv.writer(file, lineterminator="\n")
+        writer.writerow(["a", "b", "c", "d", "y"])
+        for row in range(n):
+            values = [(first if row < cut else later)(draw) for first, later, cut in kinds]
+            writer.writerow([*("" if draw.random() < 0.03 else value for value in values), draw.choice("pq")])
+    found = []
+    for on_disk in (False, True):
+        config = make_config({"data": str(path), "target": "y", "on_disk": on_disk})
+        try:
+            table = load_table(config)
+            encoding = split_table(table, 0.2, 0).encoding.to_json_dict()
+            found.append((table.digest, encoding, [str(one) for one in table.decisions]))
+        except DataError as error:
+            found.append(error.message)
+    assert found[0] == found[1]
 
 
 def test_partitions_and_missing_labels(tmp_path: Path) -> None:

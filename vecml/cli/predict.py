@@ -43,7 +43,10 @@ def predict(
         option("A file, or what else vecml run takes; columns that the model does not know are left alone.", "SOURCE"),
     ] = None,
     out: Annotated[
-        str | None, option("The file to write, .csv or .parquet; or a folder of parts, or its address.", "FILE|FOLDER")
+        str | None,
+        option(
+            "The file to write, .csv or .parquet; or a folder of parts, its address, or delta:FOLDER.", "FILE|FOLDER"
+        ),
     ] = None,
     model: Annotated[
         str,

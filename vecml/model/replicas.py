@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from vecml.data.split import Part
+from vecml.model.held_out import shuffled
 from vecml.model.network import Architecture, Model
+from vecml.model.prepared import Prepared
 from vecml.model.recipe import LAST_STEP, Recipe, diverged
 from vecml.model.stack import FUNCTIONS, SCORE_VALUES, Stack
 from vecml.progress import Advance
@@ -29,8 +31,7 @@ def train_stack(
     stack: Stack,
     modules: Sequence[nn.Sequential],
     seeds: Sequence[int],
-    x_NF: Tensor,
-    label_N: Tensor,
+    data: Prepared,
     recipe: Recipe,
     advance: Advance,
 ) -> list[tuple[float, ...]]:
@@ -40,8 +41,7 @@ def train_stack(
         stack: of the modules.
         modules: R of one architecture.
         seeds: of their shuffles, one each.
-        x_NF: standardised features, float32 (N, F), on the device to train on.
-        label_N: int64, there too.
+        data: the training part, on the device to train on.
         recipe: with a number of epochs.
         advance: is told rows, those of every module.
 
@@ -50,11 +50,14 @@ def train_stack(
 
     Raises TrainingError, naming the seed, when the loss or a weight of a module stops being a finite number.
     """
+    x_NF = data.x_NF
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     losses: list[list[float]] = []
     for epoch in range(recipe.epochs or 0):
-        order_RN = torch.stack([torch.randperm(len(x_NF), generator=generator) for generator in generators])
-        loss_R = stack.epoch(x_NF, label_N, order_RN.to(x_NF.device), recipe.batch_size, advance)
+        orders = [torch.cat(list(shuffled(len(x_NF), generator, data.window))) for generator in generators]
+        order_RN = torch.stack(orders).to(x_NF.device)
+        loss_R = stack.epoch(x_NF, data.label_N, order_RN, recipe.batch_size, advance)
+        data.forget()
         for seed, loss in zip(seeds, loss_R, strict=True):
             if not math.isfinite(loss):
                 raise diverged(f" with seed {seed}", f"the loss of epoch {epoch + 1} is {loss}", recipe)

@@ -250,7 +250,7 @@ def _train_replicas(data: Prepared, shape: Architecture, recipe: Recipe, seeds: 
             stack = Stack(
                 modules, shape.activation, recipe.learning_rate, recipe.weight_decay, data.weight_C, data.x_NF.device
             )
-            losses += train_stack(stack, modules, group, data.x_NF, data.label_N, recipe, advance)
+            losses += train_stack(stack, modules, group, data, recipe, advance)
             models += [_model(module, shape, data) for module in modules]
     return Training(models[0], losses[0], data.x_NF.device.type, tuple(models), recipe)
 

@@ -47,6 +47,8 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
     size = f"{count(record.table.n_rows, 'row')}, {count(architecture.n_features, 'feature')}"
     if record.config.sample is not None:
         size += f", a sample of {count(record.split.train.n_rows, 'row')} to train on"
+    if record.split.disk is not None:
+        size += ", kept on the disk"
     lines = [
         ("data", f"{record.table.source}: {size}, {len(record.table.classes)} classes"),
         ("network", network(record)),
