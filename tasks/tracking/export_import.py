@@ -8,11 +8,11 @@ original id in a tag, so that it is never imported twice: its sitting would coun
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
@@ -39,6 +39,7 @@ from tasks.tracking.store import (
     child_runs,
     clear_import,
     end_imported,
+    import_lock,
     interrupted_imports,
     open_store,
     search,
@@ -150,7 +151,7 @@ def import_runs(files: Sequence[Path]) -> list[ImportResult]:
         with stage("checking the files"):
             archives = [unpack(file, scratch / str(number)) for number, file in enumerate(files)]
         store = open_store()
-        with _import_lock(store.location), store_errors(store.location):
+        with _alone(store.location), store_errors(store.location):
             _settle_remains(store)
             for archive in archives:
                 _find_known(store, archive)
@@ -235,11 +236,10 @@ def _check_target(file: Path) -> None:
 
 
 @contextmanager
-def _import_lock(location: Location) -> Iterator[None]:
-    """Let only one process import into a local store; a server is shared by machines, which no file lock reaches."""
-    lock = nullcontext() if location.folder is None else FileLock(location.folder / ".import.lock", LOCK_SECONDS)
+def _alone(location: Location) -> Iterator[None]:
+    """Let no other process import into a local store meanwhile. Raises StoreError where another does for too long."""
     try:
-        with lock:
+        with import_lock(location, LOCK_SECONDS):
             yield
     except Timeout:
         raise StoreError(

@@ -238,14 +238,30 @@ def interrupted_imports(store: Store) -> list[Run]:
     return search(store, f"tags.`{IMPORTING}` LIKE '%'")
 
 
+@contextmanager
+def import_lock(location: Location, seconds: float) -> Iterator[None]:
+    """Let one process at a time import into a local store, or settle what an import left there.
+
+    A server is shared by machines, which no file lock reaches. Raises Timeout where another holds it for `seconds`.
+    """
+    with nullcontext() if location.folder is None else FileLock(location.folder / ".import.lock", seconds):
+        yield
+
+
 def settle_import(store: Store, run: Run) -> None:
-    """End the runs of an interrupted import if all of it is there, else delete them; `run` is the upper run."""
-    below = child_runs(store, run.info.run_id)
-    if run.data.tags.get(IMPORTING) != COMPLETE:
-        clear_import(store, run.info.run_id, [child.info.run_id for child in below])
+    """End the runs of an interrupted import if all of it is there, else delete them; `run` is the upper run.
+
+    What came to its end since it was found is left alone: MLflow reads a run's tags after it has found the run by them.
+    """
+    state = run.data.tags.get(IMPORTING)
+    if state is None:
         return
-    for one in (*below, run):
-        end_imported(store, one)
+    below = child_runs(store, run.info.run_id)
+    if state == COMPLETE:
+        for one in (*below, run):
+            end_imported(store, one)
+    else:
+        clear_import(store, run.info.run_id, [child.info.run_id for child in below])
 
 
 def clear_import(store: Store, run_id: str, below: Sequence[str]) -> None:
@@ -269,23 +285,38 @@ def end_imported(store: Store, run: Run) -> None:
             store.client.set_tag(run_id, KIND, end["kind"])
     for tag in (IMPORT_END, PROCESS, IMPORTING):
         if tag in tags:
-            store.client.delete_tag(run_id, tag)
+            try:
+                store.client.delete_tag(run_id, tag)
+            except MlflowException as error:  # on a server another start may have ended it as well
+                if error.error_code not in SETTLED_MEANWHILE:
+                    raise
 
 
 def _settle_dead_imports(store: Store) -> None:
-    """Settle the imports whose processes have provably ended; of a local store the caller holds the lock."""
-    for run in interrupted_imports(store):
-        identity = run.data.tags.get(PROCESS)
-        if identity is not None and is_alive(identity) is not False and not _of_an_earlier_boot(store, identity, run):
-            continue
-        try:
-            settle_import(store, run)
-        except MlflowException as error:
-            if store.location.folder is not None or error.error_code not in SETTLED_MEANWHILE:
-                raise
-            continue
-        done = "finished" if run.data.tags.get(IMPORTING) == COMPLETE else "cleared"
-        warn("VML009", f"{done} the import of {run.info.run_name}, because its process ended before it did")
+    """Settle the imports whose processes have provably ended; in a local store none while one goes on."""
+    if not interrupted_imports(store):
+        return
+    with suppress(Timeout), import_lock(store.location, 0):
+        for run in interrupted_imports(store):
+            state, identity = run.data.tags.get(IMPORTING), run.data.tags.get(PROCESS)
+            if state is None or (identity is None and state != COMPLETE):
+                continue
+            if (
+                identity is not None
+                and is_alive(identity) is not False
+                and not _of_an_earlier_boot(store, identity, run)
+            ):
+                continue
+            try:
+                settle_import(store, run)
+            except MlflowException as error:
+                if store.location.folder is not None or error.error_code not in SETTLED_MEANWHILE:
+                    raise
+                continue
+            if identity is None:  # all but this tag was ended before, perhaps by a process that is about to do this too
+                continue
+            done = "finished" if state == COMPLETE else "cleared"
+            warn("VML009", f"{done} the import of {run.info.run_name}, because its process ended before it did")
 
 
 def _close_dead_runs(store: Store) -> None:
