@@ -13,9 +13,10 @@ import pyarrow.parquet
 import pytest
 
 from vecml.config import PipelineConfig
+from vecml.data.dialect import LOOK
 from vecml.data.encoding import Encoding
 from vecml.data.raw import raw_columns
-from vecml.data.several import partitions, several
+from vecml.data.several import local_source, partitions, read_several, several
 from vecml.data.sources import check_source, load_table
 from vecml.data.stream import blocks, open_data
 from vecml.data.table import Table
@@ -287,3 +288,13 @@ def test_a_column_of_the_file_goes_before_its_folders_name(tmp_path: Path) -> No
     encoding = Encoding.fit(table.columns, None, "label", table.classes)
     (column,) = raw_columns(str(folder / "t.csv"), encoding)
     assert column.values_N.tolist() == [float(i % 7) for i in range(30)]
+
+
+def test_a_parquet_file_with_other_columns_is_named_before_a_row_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, column in (("a", "x"), ("b", "x"), ("c", "z")):
+        pa.parquet.write_table(pa.table({column: [1, 2], "y": [0, 1]}), tmp_path / f"{name}.parquet")
+    monkeypatch.setattr("vecml.data.several.read_file", None)
+    with pytest.raises(DataError, match=rf"^{tmp_path}/c.parquet has no column 'x', which {tmp_path}/a.parquet has$"):
+        read_several([local_source(path) for path in sorted(tmp_path.iterdir())], (), LOOK, lambda *_: None)

@@ -27,7 +27,7 @@ def rows_of(path: Path, dialect: Dialect) -> list[list[str | None]]:
     return [list(row.values()) for row in table.to_pylist()]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(PIECES, PIECES, PIECES), min_size=1, max_size=30), st.integers(1, 60), st.booleans())
 def test_parts_hold_the_rows_of_the_whole(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]], n_bytes: int, crlf: bool

@@ -116,16 +116,16 @@ def read_several(
     from vecml.data.na_words import marked, with_words, word_columns  # noqa: PLC0415 -- imports pyarrow
 
     once = Once(say)
+    _check_footers(files)
     files = files if disk is None else [part for file in files for part in _text_parts(file, asked)]
     with stage("reading files", len(files)) as advance:
         _check_arrow_files(files)
         tables = []
         for file in files:
             tables.append(_read(file, text, asked, once, words, disk))
+            _check_names(file, tables[-1].column_names, files[0], tables[0].column_names)
             advance(1)
     names = tables[0].column_names
-    for file, table in zip(files[1:], tables[1:], strict=True):
-        _check_names(file, table.column_names, files[0], names)
     unlike = [name for name in names if are_unlike([table[name].type for table in tables])]
     if unlike:
         for name in unlike:
@@ -194,6 +194,21 @@ def _text_parts(file: Source, asked: AskedFormat) -> list[Source]:
         return [file]
     spans = cut_text(file.path, find_dialect(file.path, asked), TEXT_BYTES)
     return [replace(file, span=span) for span in spans] or [file]
+
+
+def _check_footers(files: Sequence[Source]) -> None:
+    """Raise DataError where Parquet files of this machine have different columns, before any row is read."""
+    paths = [(file, file.path) for file in files if isinstance(file.path, Path) and suffix_of(file.path) in PARQUET]
+    if len(paths) < 2:
+        return
+    import pyarrow.parquet as pq  # noqa: PLC0415 -- heavy, and not needed for synthetic data
+
+    first: tuple[Source, list[str]] | None = None
+    for file, path in paths:
+        with arrow_errors(path, "Parquet"):
+            names = pq.read_schema(path).names
+        first = first or (file, names)
+        _check_names(file, names, *first)
 
 
 def _check_arrow_files(files: Sequence[Source]) -> None:
