@@ -204,11 +204,11 @@ def fresh(what: str, *arguments: str, environment: dict[str, str] | None = None)
 
 
 def told_by(command: list[str], environment: dict[str, str] | None) -> dict[str, float]:
-    """The last line that a process prints, as JSON."""
+    """The last line of JSON that a process prints."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=3_600)
     if done.returncode:
         raise SystemExit(f"{command[2:4]}: {done.stderr[-2_000:]}")
-    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    told: dict[str, float] = json.loads([line for line in done.stdout.splitlines() if line.startswith("{")][-1])
     return told
 
 

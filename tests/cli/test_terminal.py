@@ -141,3 +141,16 @@ def test_a_known_conflict_is_said_before_a_run(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(launch, "known_conflicts", lambda: ["fastapi 0.155 breaks prefect 3.8.8"])
     with pytest.warns(VecmlWarning, match="^VML008 fastapi 0.155 breaks prefect 3.8.8$"):
         launch.check_here(make_config({"device": "cpu"}))
+
+
+def test_the_bar_of_labelling_says_how_many_rows_a_second() -> None:
+    bars = Bars(after_seconds=3600)
+    labelled, trained = bars.begin("predicting", 4_000_000.0), bars.begin("training", 10)
+    for bar, amount in ((labelled, 1_000_000.0), (trained, 1), (labelled, 1_000_000.0), (trained, 1)):
+        time.sleep(0.01)
+        bars.advance(bar, amount)
+    shown = [bars._progress.columns[-1](task).plain for task in bars._progress.tasks]
+    assert shown[0].endswith("row/s")
+    assert shown[1] == ""
+    for bar in (labelled, trained):
+        bars.end(bar)

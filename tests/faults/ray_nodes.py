@@ -25,7 +25,7 @@ import json, os, sys
 from ray.cluster_utils import Cluster
 common = dict(node_ip_address="127.0.0.1", include_dashboard=False, include_log_monitor=False, no_monitor=True,
               object_store_memory=int(sys.argv[2]), num_cpus=1)
-made = Cluster(initialize_head=True, head_node_args=common)
+made = Cluster(initialize_head=True, head_node_args=common | json.loads(sys.argv[3]))
 def told(node):
     names = ("gcs_server", "raylet")
     return {name: node.all_processes[name][0].process.pid for name in names if name in node.all_processes}
@@ -59,9 +59,10 @@ print("rows", told.n_rows, "retries", told.crew.retries)
 class RayNodes:
     """A cluster of Ray on this machine, of `n` nodes with a core each; the first is its head."""
 
-    def __init__(self, n: int, store_bytes: int = 80 << 20) -> None:
-        """Start the nodes, with so much shared memory each."""
+    def __init__(self, n: int, store_bytes: int = 80 << 20, client_port: int | None = None) -> None:
+        """Start the nodes, with so much shared memory each, and on the head the server for `ray://` on that port."""
         self._n, self._store_bytes = n, store_bytes
+        self._head = json.dumps({} if client_port is None else {"ray_client_server_port": client_port})
         self._folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # the names of Ray's sockets have to be short
         self._token = secrets.token_hex(32)
         self.start()
@@ -84,7 +85,7 @@ class RayNodes:
         }
         with (self._folder / "holder.log").open("ab") as log:
             self._holder = subprocess.Popen(
-                [sys.executable, "-c", HOLDER, str(self._n), str(self._store_bytes)],
+                [sys.executable, "-c", HOLDER, str(self._n), str(self._store_bytes), self._head],
                 env=self.environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -120,11 +121,11 @@ class RayNodes:
                             found.append(one.pid)
         return found
 
-    def label(self, data: Path, out: Path, seconds: float = 60.0, **more: str) -> subprocess.Popen[str]:
+    def label(self, data: Path, out: Path, seconds: float = 60.0, where: str = "auto") -> subprocess.Popen[str]:
         """Start a process that labels on the cluster."""
         return subprocess.Popen(
-            [sys.executable, "-c", LABEL, str(data), str(out), "auto", str(seconds)],
-            env={**self.environment, **more},
+            [sys.executable, "-c", LABEL, str(data), str(out), where, str(seconds)],
+            env=self.environment,
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

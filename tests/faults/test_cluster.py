@@ -18,6 +18,7 @@ from tests.batch.made import contents, files_of, label
 from tests.faults.commands import compiled_shim
 from tests.faults.ray_nodes import RayNodes, driver_of, kill, parts, wait_until
 from tests.faults.tally import keep, row, scaled
+from tests.system.conftest import free_port
 from vecml.batch.folder import Folder
 from vecml.batch.manifest import verify
 from vecml.data.places import place_of
@@ -176,6 +177,19 @@ def test_a_full_disk_on_one_node(data: Path, never: dict[str, bytes], tmp_path: 
     assert (code, said) == (0, "rows 1000 retries 0\n"), err
     assert visible(out) == never
     assert not list(out.rglob(".*"))
+
+
+def test_a_cluster_elsewhere_is_reached_through_its_client_server(
+    data: Path, never: dict[str, bytes], tmp_path: Path
+) -> None:
+    port = free_port()
+    nodes = RayNodes(2, client_port=port)
+    try:
+        code, said, err = ended(nodes.label(data, tmp_path / "out", where=f"ray://127.0.0.1:{port}"))
+    finally:
+        nodes.close()
+    assert (code, said) == (0, "rows 1000 retries 0\n"), err
+    assert visible(tmp_path / "out") == never
 
 
 @pytest.mark.parametrize("how", ["gone", "changed"])

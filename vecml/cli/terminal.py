@@ -12,17 +12,18 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from vecml.errors import SettingError, VecmlError
 from vecml.foreign_text import clean
-from vecml.numbers import whole
+from vecml.numbers import rate, whole
 from vecml.warnings import CODES, VecmlWarning
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
+PREDICTING = "predicting"  # the stage whose unit is rows
 SHOW_AFTER_SECONDS = 1.0
 MOST_TABLES = 3  # that the columns of one are shared among, where the terminal is narrow
 
@@ -188,6 +189,19 @@ class _Bar:
     show: threading.Timer
 
 
+def _speed_column() -> Any:
+    """The column of a bar that says how many rows a second are labelled; empty for other stages."""
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.speed if task.description == PREDICTING else None
+            return Text(rate(speed) if speed and speed > 0 else "")
+
+    return Speed()
+
+
 class Bars:
     """A listener of `vecml.progress` that draws a progress bar for each stage that lasts over a second."""
 
@@ -199,6 +213,7 @@ class Bars:
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
+            _speed_column(),
             console=console(sys.stderr),
             transient=True,
             refresh_per_second=4,  # something may be timed meanwhile
