@@ -68,6 +68,10 @@ def distance(
     """
     if not isinstance(read, ast.Subscript):
         return UNKNOWN
+    if ast.unparse(read.slice) != ast.unparse(store.slice) and not (
+        _counts_from_start(read, loops, sizes) and _counts_from_start(store, loops, sizes)
+    ):
+        return UNKNOWN  # an index below 0 is an element that some other turn reads and writes
     found: dict[str, int] = {}
     names = {loop.name for loop in loops}
     for one, other in zip(index_parts(read)[1], elements(store.slice), strict=False):
@@ -83,6 +87,38 @@ def distance(
         if found[loop.name]:
             return UNKNOWN if step not in (1, -1) else found[loop.name] * step
     return 0
+
+
+def _counts_from_start(node: ast.Subscript, loops: Sequence[Turn], sizes: Sizes) -> bool:
+    """Whether no index of a loop's variable is below 0, which would count from the end."""
+    least = {loop.name: _least(loop, loops, sizes) for loop in loops}
+    for part in index_parts(node)[1]:
+        if isinstance(part, ast.Slice):
+            continue
+        found = sizes.linear(part)
+        for name in found.terms.keys() & least.keys():
+            low = least[name]
+            if low is None or found.terms != {name: 1} or low + found.constant < 0:
+                return False
+    return True
+
+
+def _least(loop: Turn, loops: Sequence[Turn], sizes: Sizes) -> int | None:
+    """Return a number that the loop's variable is never below; None where none is known."""
+    step = sizes.linear(loop.step).number
+    if step is None or not step:
+        return None
+    start = sizes.linear(loop.start) if step > 0 else sizes.linear(loop.stop) + Linear(constant=1)
+    least = start.constant
+    for name, factor in start.terms.items():
+        around = next((one for one in loops if one.name == name), None)
+        low = _least(around, loops, sizes) if around is not None and around is not loop else None
+        if name.startswith("len(") or ".shape[" in name:
+            low = 0
+        if low is None or factor < 0:
+            return None
+        least += factor * low
+    return least
 
 
 def _apart(

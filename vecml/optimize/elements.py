@@ -144,7 +144,8 @@ def _fitting(nest: Nest, value: Value, rank: int) -> str:
 
 def append(nest: Nest, name: str, node: ast.expr, mask: Value | None) -> None:
     """Rewrite `name.append(node)` where `mask` holds, in a `nest` of one loop and on a list that is empty before it."""
-    if nest.scope.depth != 1 or not is_empty_list(name, nest.function, nest.loop):
+    alone = nest.loop in nest.function.body
+    if nest.scope.depth != 1 or not alone or not is_empty_list(name, nest.function, nest.loop):
         raise NotRecognisedError(f"{name} grows by more than one loop")
     value = vectorise(node, nest.scope)
     if not value.deps:
@@ -159,10 +160,13 @@ def append(nest: Nest, name: str, node: ast.expr, mask: Value | None) -> None:
 
 def set_list(nest: Nest, name: str, code: str) -> None:
     """Add the code that makes a list of an array, or leaves it one where the function makes an array of the list."""
+    if name in nest.grown:
+        raise NotRecognisedError(f"{name} grows more than once in a turn")
+    nest.grown.add(name)
     if not used_only_as_array(name, nest.function, nest.loop):
         nest.lines.append(f"{name} = list({code})")
         return
-    nest.lines.append(f"{name} = {code}")
+    nest.lines.append(f"{name} = {nest.kept(code)}")
     nest.lines.append(f"{name} = {name} if {name}.size else []")  # an empty list has no dtype to hand on
 
 

@@ -13,7 +13,7 @@ from vecml.optimize.passes import dependent, recurrence_of, used_otherwise
 from vecml.optimize.ranks import rank_of
 from vecml.optimize.recurrences import Recurrence
 from vecml.optimize.running import left, need_turn, running
-from vecml.optimize.syntax import is_size, names_in, takes_slice
+from vecml.optimize.syntax import is_size, names_in
 from vecml.optimize.turns import (
     Append,
     Carried,
@@ -43,7 +43,7 @@ class Emission:
         self.lines = self.nest.lines
         scope.before = self.lines
         self.aside: dict[str, list[Event]] = {}
-        self.stored = {store.array for store in _stores(turn)}
+        self.stored = self.nest.written = {store.array for store in _stores(turn)}
 
     def bind_before(self, name: str, node: ast.expr) -> None:
         """Write a name for an array that the loop goes through, in front of it."""
@@ -180,9 +180,7 @@ class Emission:
         if _is_test(event.node):
             self.scope.conditions.add(event.name)
         code = value.code
-        own = names_in(event.node) & self.stored
-        if own and (takes_slice(code) or code in own):
-            code = f"np.copy({code})"  # what is read now must stay when its place is written
+        code = self.nest.kept(code)
         if isinstance(event.node, ast.Constant | ast.Name) or (code.isidentifier() and value.deps):
             self.scope.values[event.name] = value
             return
@@ -219,7 +217,9 @@ class Emission:
             used = self._used(turn, pending)
             others = {other.end for other in carried.values()}
             if one.start in used | others:
-                before = scans.before_each(one.end, value_like(value, one.end), vectorise(one.first, self.scope))
+                array = one.name[1:-1] if isinstance(one.first, ast.Subscript) and one.name.startswith("<") else ""
+                first = vectorise(one.first, self.scope)
+                before = scans.before_each(one.end, value_like(value, one.end), first, array)
                 self.lines.append(f"{one.start} = {before.code}")
                 self.scope.values[one.start] = value_like(before, one.start)
                 if one.start.startswith("going"):
@@ -262,7 +262,8 @@ class Emission:
         return recurrence_of(turn, one, known)
 
     def _bind(self, one: Carried, value: Value) -> None:
-        self.lines.append(f"{one.end} = {value.code}")
+        if value.code != one.end:
+            self.lines.append(f"{one.end} = {self.nest.kept(value.code)}")
         self.scope.values[one.end] = value_like(value, one.end)
         if one.end.startswith("going"):
             self.scope.conditions.add(one.end)

@@ -12,6 +12,7 @@ import numpy as np
 from vecml.optimize.linear import Sizes
 from vecml.optimize.ranks import rank_of
 from vecml.optimize.syntax import elements, shorten, shown_index, sign, size_reads
+from vecml.optimize.turns import substitute
 from vecml.optimize.values import NotRecognisedError, Scope, Value, align, value_like
 
 RENAMED = {"fabs": "abs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "pow": "power"}
@@ -24,7 +25,7 @@ TRUTHS = {"isnan", "isinf", "isfinite", "any", "all"}
 def vectorise(node: ast.expr, scope: Scope) -> Value:
     """Rewrite `node` as an expression of its values in all turns; raises NotRecognisedError with the reason."""
     if not _depends(node, scope):
-        return Value(ast.unparse(node), rank=_known_rank(node, scope))
+        return Value(_same_code(node, scope), rank=_known_rank(node, scope))
     match node:
         case ast.Name():
             return _name(node.id, scope)
@@ -227,6 +228,14 @@ def _called(node: ast.Call) -> tuple[str | None, str]:
     text = ast.unparse(node.func)
     module, dot, name = text.partition(".")
     return (module, name) if dot else (None, text)
+
+
+def _same_code(node: ast.expr, scope: Scope) -> str:
+    """The code of what is the same in every turn; a name may stand for other code."""
+    codes = {name: value.code for name, value in scope.values.items() if not value.deps and value.code != name}
+    if not codes.keys() & {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}:
+        return ast.unparse(node)
+    return ast.unparse(substitute(node, {name: ast.parse(code, mode="eval").body for name, code in codes.items()}))
 
 
 def _known_rank(node: ast.expr, scope: Scope) -> int:

@@ -3,7 +3,7 @@
 import ast
 
 from vecml.optimize import elements, reductions
-from vecml.optimize.expressions import negate, subscript, truth, vectorise
+from vecml.optimize.expressions import guarded, negate, subscript, truth, vectorise
 from vecml.optimize.nest import Form, Nest
 from vecml.optimize.syntax import (
     is_accumulator,
@@ -37,6 +37,7 @@ def rewrite_nest(function: ast.FunctionDef, loop: ast.For, ranks: dict[str, int]
     for name, index in stores(loop):
         if nest.scope.stored.setdefault(name, index) != index:
             raise NotRecognisedError(f"{name} is written at [{nest.scope.stored[name]}] and at [{index}]")
+    nest.written = set(nest.scope.stored)
     _for(nest, loop, None)
     named = {name for line in nest.lines for name in names_in(ast.parse(line))}
     ranges = [f"{one.name} = {one.arange}" for one in nest.loops if one.name in named]
@@ -209,7 +210,8 @@ def _condition(nest: Nest, node: ast.expr, body: list[ast.stmt]) -> Value:
 def _branch(nest: Nest, body: list[ast.stmt], mask: Value) -> None:
     """Rewrite the statements of a branch; a name that only this branch sets is unknown after it."""
     before = set(nest.scope.values)
-    _block(nest, body, mask)
+    with guarded(nest.scope):
+        _block(nest, body, mask)
     for name in set(nest.scope.values) - before:
         del nest.scope.values[name]
         nest.scope.carried.add(name)

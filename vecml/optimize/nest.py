@@ -4,6 +4,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vecml.optimize.syntax import names_in, takes_slice
 from vecml.optimize.values import Loop, NotRecognisedError, Scope, Value, align, value_like
 
 Form = Literal["map", "reduce", "masked update", "outer"]
@@ -28,6 +29,8 @@ class Nest:
         lines: the statements written so far.
         conditions: names that hold a condition.
         initial: the number, as code, that a name holds before a loop gathers in it.
+        written: the arrays that the nest writes.
+        grown: the lists that it has made longer.
         masked, reduced, pairwise: whether it has a condition, a sum or an extreme, two loops over one array.
     """
 
@@ -40,6 +43,8 @@ class Nest:
     lines: list[str] = field(default_factory=list)
     conditions: set[str] = field(default_factory=set)
     initial: dict[str, str] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
+    grown: set[str] = field(default_factory=set)
     masked: bool = False
     reduced: bool = False
     pairwise: bool = False
@@ -52,6 +57,12 @@ class Nest:
         if self.masked:
             return "masked update"
         return "reduce" if self.reduced else "map"
+
+    def kept(self, code: str) -> str:
+        """The code, copied where it is a view of an array that is written: what is read now must stay as it is."""
+        node = ast.parse(code, mode="eval").body
+        seen = isinstance(node, ast.Name) or takes_slice(code)
+        return f"np.copy({code})" if seen and names_in(node) & self.written else code
 
     def gather(self, name: str, function: str, depth: int) -> None:
         """Note how `name` is gathered over the loop at this depth.

@@ -66,6 +66,9 @@ def rewrite_turns(
     extremes_of_elements(turn)
     carry_elements(turn, [turn], sizes, reader.fresh)
     carry_lists(turn, lambda name: list_before(name, function, loop), reader.fresh)
+    if loop not in function.body:  # what it leaves in a name may be what it begins with the next time
+        live = live_names(turn, wanted)
+        wanted |= {one.name for one in turn.carried.values() if one.start in live and one.name.isidentifier()}
     drop_dead(turn, live_names(turn, wanted), wanted)
     take_sums_out(turn)
     drop_dead(turn, live_names(turn, wanted), wanted)

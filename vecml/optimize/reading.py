@@ -318,6 +318,7 @@ class Reader:
             )
             if own or any(array == key[0] and key[1] != text for key in branch.pending):
                 self.flush(branch, array)
+            self._flush_readers(array, branch)
             branch.pending[array, text] = place, value
         else:
             raise NotRecognisedError(f"`{ast.unparse(target)} = ...` is none of the forms")
@@ -342,12 +343,24 @@ class Reader:
         place, array = self.place(target, branch)
         node = self.resolve(statement.value, branch)
         self.flush(branch, array)
+        self._flush_readers(array, branch)
         self.events.append(Store(array, place, node, branch.guard, statement.op, next(self._at)))
 
     def _flush_read(self, node: ast.expr, branch: Branch) -> None:
         for name in names_in(node):
             if any(key[0] == name for one in chain_of(branch) for key in one.pending):
                 self.flush(branch, name)
+
+    def _flush_readers(self, array: str, branch: Branch) -> None:
+        """Make events of the writes that wait and read an array that is about to be written."""
+        waiting = [
+            key[0]
+            for one in chain_of(branch)
+            for key, (_, value) in one.pending.items()
+            if key[0] != array and array in names_in(value)
+        ]
+        for name in waiting:
+            self.flush(branch, name)
 
     def flush(self, branch: Branch, array: str | None = None) -> None:
         """Make events of the writes that wait, of one array or of all, the outermost branch's first."""

@@ -145,17 +145,21 @@ def last_of(value: Value, test: Value, first: Value, loop: Loop, name: str) -> t
     return [line], value_like(layout, f"np.where({', '.join(codes)})")
 
 
-def before_each(name: str, value: Value, first: Value) -> Value:
+def before_each(name: str, value: Value, first: Value, array: str = "") -> Value:
     """The value at the start of each turn: that of the turn before, and `first` at the first.
 
     Args:
         name: of the value after each turn.
         value: the same, with an axis for the loop.
         first: before the first turn.
+        array: where the values are elements of an array, its name: they are cast as it casts them.
     """
     if value.rank:
         raise NotRecognisedError(f"{name} is a row that is carried from turn to turn")
+    cast = f".astype({array}.dtype)" if array else ""
     if value.depth == 1:
-        return value_like(value, f"np.concatenate((np.full_like({name}[:1], {first.code}), {name}[:-1]))")
-    start = f"np.full_like({name}[..., :1], {first.at(value.depth)})"
-    return value_like(value, f"np.concatenate(({start}, {name}[..., :-1]), axis=-1)")
+        start = f"np.full_like({name}[:1], {first.code}, np.result_type({name}, {first.code}))"
+        return value_like(value, f"np.concatenate(({start}, {name}[:-1])){cast}")
+    code = first.at(value.depth)
+    start = f"np.full_like({name}[..., :1], {code}, np.result_type({name}, {code}))"
+    return value_like(value, f"np.concatenate(({start}, {name}[..., :-1]), axis=-1){cast}")
