@@ -137,14 +137,16 @@ def test_what_has_no_type_for_pythran(
 
 
 def test_torch_takes_array_code_alone(tmp_path: Path) -> None:
-    subject, _ = subject_of(tmp_path, "    return np.sum(np.exp(x) * y)", "(np.ones(3), 2.0)")
+    subject, _ = subject_of(tmp_path, "    return np.sum(np.exp(x) * y)", LARGE)
     made = TorchCompiled().make(subject)
     assert isinstance(made, Candidate)
     assert f"{TORCH}\ndef f_compiled(x, y):\n" in made.source
     assert "return f_compiled(x, y)[()]" in made.source  # NumPy's number, no array without axes
     loop = "    s = 0\n    while s < 3:\n        s += x[0]\n    return s"
-    subject, _ = subject_of(tmp_path, loop, "(np.ones(3), 2.0)")
+    subject, _ = subject_of(tmp_path, loop, LARGE)
     assert "one by one" in str(TorchCompiled().make(subject))
+    subject, _ = subject_of(tmp_path, "    return x * y", "(np.ones(3), 2.0)")
+    assert "no array of it has 10,000 elements" in str(TorchCompiled().make(subject))
 
 
 def judged(target: Place, candidate: Candidate) -> Validation:

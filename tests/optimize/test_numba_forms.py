@@ -87,6 +87,9 @@ def same(one: Any, other: Any) -> bool:
         ("    return np.asarray(x[::2] > 1, dtype=float)", "(x[::2] > 1).astype(np.float64)"),
         ("    return np.zeros(3, dtype=int) + x.astype(bool).sum()", "np.zeros(3, dtype=np.int64)"),
         ("    return np.concatenate([x[0], x[1]])", "np.concatenate((x[0], x[1],))"),
+        ("    return np.zeros([2, 3]) + x[0, 0]", "np.zeros((2, 3,))"),
+        ("    return np.linspace(x[0, 0], 2.0, 5, dtype=np.float64)", "np.linspace(x[0, 0], 2.0, 5)"),
+        ("    return x.reshape(3, 2, 2) @ x[:2, :2]", "product_of_matrices(x.reshape(3, 2, 2), x[:2, :2])"),
         ("    return sum(v * v for v in x[0])", "sum([v * v for v in x[0]])"),
         ("    return x.T.reshape(-1)", "np.ascontiguousarray(x.T).reshape(-1)"),
         (

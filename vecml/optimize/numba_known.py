@@ -84,6 +84,14 @@ def at(name: str, ufunc: str, *, each: bool) -> str:
 """
 
 
+def product(name: str) -> str:
+    """`a @ b` where `a` has more than two axes and `b` has two."""
+    return f"""def {name}(a, b):
+    rows = np.ascontiguousarray(a).reshape(-1, a.shape[-1])
+    return (rows @ np.ascontiguousarray(b)).reshape(a.shape[:-1] + (b.shape[1],))
+"""
+
+
 def where(name: str, op: str, *, each: bool) -> str:
     """`x[mask] = v`, or with an operator before the sign; with `each`, there is a value for each True."""
     start = "    n = 0\n" if each else ""

@@ -14,6 +14,7 @@ from vecml.comparison.document import to_json as comparison_json
 from vecml.device import usable_cpus
 from vecml.errors import MeasureError, SettingError, VecmlError
 from vecml.leftovers import scratch_folder
+from vecml.measure.records import Plan
 from vecml.optimize.candidates.base import Candidate
 from vecml.optimize.candidates.registry import Suggestions, suggest, variants
 from vecml.optimize.dtype import DtypeChoice, choose_dtypes
@@ -21,6 +22,7 @@ from vecml.optimize.kinds import observe_kinds
 from vecml.optimize.measure import SHARED, Gain, gains, make_plan, measure_calls
 from vecml.optimize.observe import Observation, observe
 from vecml.optimize.profile import Profile, profile
+from vecml.optimize.raising import Raised, where_it_raises
 from vecml.optimize.rewrite import LoopReading
 from vecml.optimize.target import Place, find_place, parsed, source_of
 from vecml.optimize.validate import AtErrors, How, Outcome, Validation, validate
@@ -95,6 +97,7 @@ class Optimization:
         loops: step 2: what was made of each loop.
         left_out: what was not tried, and why.
         tried: steps 2 and 3, the user's own first.
+        raised: step 3: inputs at which the target raises, and what candidates do there.
         dtypes: step 4.
         dtypes_of: whose: the right candidate that took the least time, or the target where none is right.
         comparison: step 5; None where no candidate was right.
@@ -112,6 +115,7 @@ class Optimization:
     loops: tuple[LoopReading, ...]
     left_out: dict[str, str]
     tried: tuple[Tried, ...]
+    raised: tuple[Raised, ...]
     dtypes: tuple[DtypeChoice, ...]
     dtypes_of: str
     comparison: Comparison | None = field(repr=False)
@@ -135,11 +139,7 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
     """
     created = datetime.now(UTC).isoformat(timespec="seconds")
     target, inputs = find_place(request.target, "TARGET"), find_place(request.inputs, "--inputs")
-    own = [_own(text) for text in request.candidates]
-    if doubled := {one.name for one in own if [other.name for other in own].count(one.name) > 1}:
-        raise SettingError(f"--candidate {doubled.pop()}: given twice", "each candidate has a name of its own")
-    if not 0 <= request.rtol < 1:
-        raise SettingError(f"--rtol {request.rtol:g}: not from 0 to below 1", "for example --rtol 1e-6")
+    own = _own(request)
     source = source_of(target)  # once: what is edited while all this runs must not pass for what was measured
     parsed(target)
     limit = request.limit_seconds
@@ -155,7 +155,9 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
         made = suggest(target, source, seen, profiled, scratch, kinds)
         note("3 of 5: whether that is right")
         tried, left_out = _all_tried(own, made, target, inputs, request)
-        right = {one.candidate.name: one.candidate.place for one in tried if one.fault is None}
+        right = _places([one for one in tried if one.fault is None])
+        with stage("where the original raises"):
+            raised = where_it_raises(target, inputs, _places(_shortlist(tried)), limit) if right else ()
         quickest = _quickest(tried)
         note("4 of 5: the dtype")
         with stage("lighter dtypes"):
@@ -174,6 +176,7 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
         loops=made.loops,
         left_out=left_out,
         tried=tuple(dataclasses.replace(one, gain=figures.get(one.candidate.name)) for one in tried),
+        raised=raised,
         dtypes=dtypes,
         dtypes_of=quickest or target.name,
         comparison=comparison,
@@ -209,9 +212,15 @@ def to_json_dict(found: Optimization) -> dict[str, Any]:
     return plain
 
 
-def _own(text: str) -> Candidate:
-    place = find_place(text, "--candidate")
-    return Candidate(place.text, "own", place)
+def _own(request: Request) -> list[Candidate]:
+    """The user's own candidates; raises SettingError for what of the request cannot be."""
+    places = [find_place(text, "--candidate") for text in request.candidates]
+    names = [place.text for place in places]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise SettingError(f"--candidate {doubled.pop()}: given twice", "each candidate has a name of its own")
+    if not 0 <= request.rtol < 1:
+        raise SettingError(f"--rtol {request.rtol:g}: not from 0 to below 1", "for example --rtol 1e-6")
+    return [Candidate(place.text, "own", place) for place in places]
 
 
 def _all_tried(
@@ -254,13 +263,30 @@ def _validated(candidate: Candidate, target: Place, inputs: Place, request: Requ
 
 def _measured(tried: Sequence[Tried], target: Place, inputs: Place, request: Request, seen: Observation) -> Comparison:
     """Measure the target beside what is right: the user's own candidates, and the quickest of vecml's."""
-    shortlist = _shortlist(tried)
-    places = {one.candidate.name: one.candidate.place for one in shortlist}
-    plan = make_plan(request.budget, seen.seconds, _seconds(shortlist))
+    shortlist, plan = _fitting(_shortlist(tried), seen, request)
+    places = _places(shortlist)
     uses_all = {one.candidate.name: seen.cpus > SHARED or one.candidate.parallel for one in shortlist}
     uses_all[target.name] = seen.cpus > SHARED
     cpus = {name: usable_cpus() if many else 1 for name, many in uses_all.items()}
     return measure_calls(target, places, inputs, plan, request.budget, cpus, copies=bool(seen.mutated))
+
+
+def _fitting(shortlist: list[Tried], seen: Observation, request: Request) -> tuple[list[Tried], Plan]:
+    """As many of the shortlist as the budget has time for, with the plan; the slowest of vecml's extras go first."""
+    extras = [one for one in shortlist if one.candidate.kind != "own" and one.candidate.name not in ("numpy", "numba")]
+    extras.sort(key=lambda one: 0.0 if one.validation is None else one.validation.seconds or 0.0)
+    while True:
+        try:
+            return shortlist, make_plan(request.budget, seen.seconds, _seconds(shortlist))
+        except SettingError:
+            if not extras:
+                raise
+            left_out = extras.pop()
+            shortlist = [one for one in shortlist if one is not left_out]
+
+
+def _places(tried: Sequence[Tried]) -> dict[str, Place]:
+    return {one.candidate.name: one.candidate.place for one in tried}
 
 
 def _shortlist(tried: Sequence[Tried]) -> list[Tried]:

@@ -7,6 +7,7 @@ from vecml.comparison.comparison import families
 from vecml.measure.claim import claim_of
 from vecml.numbers import count, megabytes, percent, seconds, times
 from vecml.optimize.measure import Gain
+from vecml.optimize.raising import UNCHECKED
 from vecml.optimize.steps import Optimization, Tried
 from vecml.optimize.validate import USERS, Validation
 
@@ -89,6 +90,20 @@ def _valid(found: Optimization) -> list[str]:
     lines = ["", f"3. Whether that is right (rtol {found.request.rtol:g})"]
     for one in found.tried:
         lines += _verdict(one)
+    return [*lines, *_raised(found)]
+
+
+def _raised(found: Optimization) -> list[str]:
+    """What the candidates do where the original raises."""
+    lines: list[str] = []
+    changes: dict[tuple[str, str], list[str]] = {}
+    for one in found.raised:
+        answers = "; ".join(f"{name} {said}" for name, said in one.answers.items())
+        changes.setdefault((one.error.partition(":")[0], answers), []).append(one.change)
+    for (error, answers), inputs in changes.items():
+        lines += _wrapped(f"where {' or '.join(inputs)}, {found.place.name} raises {error}: {answers}")
+    if unchecked := dict.fromkeys(name for one in found.raised for name in one.unchecked):
+        lines += _wrapped(f"{', '.join(unchecked)}: {UNCHECKED}")
     return lines
 
 

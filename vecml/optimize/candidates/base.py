@@ -50,7 +50,7 @@ class Candidate:
     @property
     def search_seconds(self) -> float:
         """How long generated inputs are tried: longer where each new shape is compiled for, less for a variant."""
-        return 20.0 if self.kind == "torch" else 4.0 if " " in self.name and self.kind == "numba" else SEARCH_SECONDS
+        return 12.0 if self.kind == "torch" else 4.0 if " " in self.name and self.kind == "numba" else SEARCH_SECONDS
 
     @property
     def compiled(self) -> bool:

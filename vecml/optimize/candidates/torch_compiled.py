@@ -4,6 +4,7 @@ It is made of the rewrite in NumPy where that leaves no loop, else of the functi
 """
 
 import ast
+import math
 
 from vecml.engines.torch_compile import missing_compiler
 from vecml.optimize.array_code import array_statements
@@ -14,6 +15,7 @@ from vecml.optimize.module_text import add_imports, first_line, functions_of, na
 from vecml.optimize.outline import Frame, NotOutlinedError, outline
 
 TORCH = "@torch.compile(fullgraph=True, dynamic=True)"
+LARGE = 10_000  # elements: with fewer, a call's own time is most of it
 SCALARS = ("float64", "int64", "float32", "int32", "bool")  # NumPy's numbers, of which torch makes arrays without axes
 
 
@@ -28,6 +30,8 @@ class TorchCompiled:
 
     def make(self, subject: Subject) -> Candidate | str:
         """Make it where whole arrays are computed with: a loop of Python's would be written out turn by turn."""
+        if _largest(subject) < LARGE:
+            return f"no array of it has {LARGE:,} elements: calling what is compiled would take longer"
         rewritten = subject.rewrite.source
         hottest = sorted(subject.profile.loops, key=lambda loop: -loop.share)
         places = [(loop.first, loop.last) for loop in hottest]
@@ -58,3 +62,9 @@ class TorchCompiled:
         of = "" if source is subject.source else "the rewrite in NumPy, "
         part = "" if whole else f"the turns of its loop, lines {made.first}-{made.last}, "
         return subject.candidate(self.name, "torch", edits.whole(), f"{of}{part}fused by torch, on all CPUs", "torch")
+
+
+def _largest(subject: Subject) -> int:
+    """The elements of the largest array that goes in or comes up."""
+    shapes = [one.shape for one in subject.observation.arguments] + [one.shape for one in subject.kinds.seen.values()]
+    return max((math.prod(shape) for shape in shapes if shape), default=0)
