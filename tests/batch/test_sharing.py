@@ -333,3 +333,25 @@ def _threads_end() -> Iterator[None]:
     for thread in threading.enumerate():
         if thread.name == "vecml-label":
             thread.join(5)
+
+
+class Busy(Node):
+    """A node whose cores are taken: its process does not start."""
+
+    def facts(self) -> dict[str, str | None]:
+        threading.Event().wait(3)
+        return super().facts()
+
+
+def test_a_node_that_does_not_get_ready_holds_nobody_up(
+    tmp_path: Path, planned: Planned, wanted: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "READY_SECONDS", 0.2)
+    monkeypatch.setattr(sharing, "START_SECONDS", 0.4)
+    cluster = Here("ab", lambda node: Busy() if node == "b" else Node())
+    one = made(planned, tmp_path, cluster)
+    one.run()
+    assert parts(planned) == wanted
+    assert cluster.started.count("b") == 1
+    with pytest.raises(ServerError, match=r"^node b: it did not get ready within 0 s: its cores may be busy"):
+        made(planned, tmp_path, Here("b", lambda node: Busy())).run()

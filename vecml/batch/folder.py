@@ -46,6 +46,13 @@ class Folder:
             listed = self.place.system.get_file_info(selector)
         return {one.path.removeprefix(base).lstrip("/") for one in listed if one.type == fs.FileType.File}
 
+    def holds(self, name: str) -> bool:
+        """Whether it has a file of this name, without listing the others; raises DataError where that cannot be asked."""
+        place = self.place.below(name)
+        with place_errors(place, "read"):
+            (found,) = place.system.get_file_info([place.path])
+        return bool(found.type == fs.FileType.File)
+
     def sweep(self) -> None:
         """Remove the hidden files that killed processes left in it."""
         if self.place.is_local:

@@ -74,10 +74,10 @@ def _check_reach(order: Order, samples: Sequence[Sequence[Any]], beacons: tuple[
             raise StoreError(f"{address} is another file here, of {found[0]:,} bytes", "name data that all nodes share")
     out = order.folder.place.address
     theirs, own = beacons
-    if theirs not in order.folder.names():
+    if not order.folder.holds(theirs):
         raise StoreError(f"{out} is another folder here", "name an output that all nodes share")
     order.folder.write(own, own.encode())
-    if theirs not in order.folder.names():  # the driver has ended meanwhile, and looks for nothing any more
+    if not order.folder.holds(theirs):  # the driver has ended meanwhile, and looks for nothing any more
         order.folder.remove(own)
 
 

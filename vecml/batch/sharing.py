@@ -21,6 +21,7 @@ from vecml.errors import ServerError, SettingError, StoreError, VecmlError
 from vecml.leftovers import hidden_name
 
 LOOK_SECONDS = 2.0  # between looks at which nodes there are
+READY_SECONDS = 60.0  # that nodes which are ready wait for the others before work starts
 START_SECONDS = 180.0  # for a node's process to start, load and compile
 EXCHANGE_SECONDS = 1.0  # that a node waits for something to tell
 STOP_SECONDS = 5.0
@@ -134,7 +135,8 @@ class Sharing:
             self._end()
 
     def _work(self) -> None:
-        looked, told, without = -LOOK_SECONDS, time.monotonic(), time.monotonic()
+        looked, told = -LOOK_SECONDS, time.monotonic()
+        begun = without = told
         while not self.assignment.is_over and not self.stopping.is_set():
             now = time.monotonic()
             if now - looked > LOOK_SECONDS:
@@ -149,8 +151,9 @@ class Sharing:
                 raise next(iter(self._left_out.values()), ServerError("the cluster has no node left", AGAIN))
             self._hear()
             self._end_silent()
-            if not self._begun and self._hands and all(hand.step == "ready" for hand in self._hands.values()):
-                self._begun = True
+            ready = [hand.step == "ready" for hand in self._hands.values()]
+            if not self._begun and any(ready):
+                self._begun = all(ready) or now - begun > READY_SECONDS
             if self._begun:
                 self._ask_on()
 
@@ -204,7 +207,7 @@ class Sharing:
         if failure is not None:
             self._refuse(hand, error_of(failure, f"node {name}: "))
             return
-        if hand.own not in self.out.names():
+        if not self.out.holds(hand.own):
             where = self.out.place.address
             self._refuse(
                 hand, StoreError(f"node {name}: {where} is another folder there", "name one that all nodes share")
@@ -276,8 +279,10 @@ class Sharing:
             silent = now - hand.since
             works = hand.step == "exchange" and self.assignment.held_by(hand.node.node_id)
             if hand.step in ("facts", "begin") and silent > START_SECONDS:
-                busy = "it did not get ready: its cores may be busy with other work"
-                self._lose(hand, f"{busy} ({START_SECONDS:.0f} s)")
+                said = f"it did not get ready within {START_SECONDS:.0f} s: its cores may be busy with other work"
+                self._left_out[hand.node.node_id] = ServerError(f"node {hand.node.name}: {said}", AGAIN)
+                self._drop(hand)
+                self.tell({"note": f"node {hand.node.name}: {said}; it is left out"})
             elif works and silent > self.asked.unit_seconds:
                 self._lose(hand, f"it labelled no row for {self.asked.unit_seconds:,.0f} s")
 
