@@ -47,7 +47,7 @@ class Folder:
         return {one.path.removeprefix(base).lstrip("/") for one in listed if one.type == fs.FileType.File}
 
     def holds(self, name: str) -> bool:
-        """Whether it has a file of this name, without listing the others; raises DataError where that cannot be asked."""
+        """Whether it has a file of this name, without listing all others; raises DataError where it cannot be asked."""
         place = self.place.below(name)
         with place_errors(place, "read"):
             (found,) = place.system.get_file_info([place.path])

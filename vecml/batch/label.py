@@ -183,7 +183,10 @@ class Planned:
 def plan_files(
     classifier: Classifier, data: str | Path | Sequence[str | Path], setting: Setting, out: str, ask: Ask
 ) -> Planned:
-    """Look at all files, make the plan, and write it into the folder; the arguments and errors are `label_files`'s."""
+    """Look at all files, make the plan, and write it into the folder.
+
+    `classifier`, `data`, `setting`, `out`, `ask` and what is raised are as for `label_files`.
+    """
     wanted = Wanted(classifier.encoding, tuple(dict.fromkeys(ask.keep)), ask.text)
     inputs = find_inputs(data, [column.name for column in classifier.encoding.columns])
     folder = Folder(place_of(folder_of(out), "--out"))
