@@ -17,6 +17,7 @@ SETTING_PARAMS = (
 )
 CONFIG_PARAMS = (
     "test_fraction",
+    "sample",
     "seed",
     "hidden",
     "activation",

@@ -1,5 +1,8 @@
 """Training on rows that lie on the disk: the same weights where a window holds them all, else as good a network."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +56,53 @@ def test_windows_make_as_good_a_network_over_ten_seeds(tmp_path: Path, monkeypat
     gaps = [there - here for there, here in pairs]
     error = float(np.std(gaps, ddof=1) / np.sqrt(10))
     assert abs(np.mean(gaps)) < max(3 * error, 0.002)
+
+
+CHILD = """
+import os, sys, threading, time, warnings
+warnings.simplefilter("ignore")
+from vecml.config import make_config
+from vecml.data.sources import load_table
+from vecml.data.split import split_table
+from vecml.model.train import train
+
+def own():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon")) << 10
+
+peak, over = [0], threading.Event()
+def watch():
+    while not over.wait(0.02):
+        peak[0] = max(peak[0], own())
+
+config = make_config({"data": sys.argv[1], "target": "y", "max_steps": 200})
+before = own()
+thread = threading.Thread(target=watch)
+thread.start()
+table = load_table(config)
+split = split_table(table, config.test_fraction, config.seed)
+on_disk = table.disk is not None
+del table
+train(split, config, "cpu")
+over.set()
+thread.join()
+print(on_disk, split.train.n_rows, peak[0] - before)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells what is a process's own memory")
+def test_a_table_of_a_gigabyte_takes_a_third_of_it(tmp_path: Path) -> None:
+    draw, n_rows, width = np.random.default_rng(0), 200_000, 40
+    for part in range(16):
+        x_FN = draw.normal(size=(width, n_rows))
+        columns = {f"x{index}": x_N for index, x_N in enumerate(x_FN)}
+        content = pa.table({**columns, "y": np.where(x_FN[0] + draw.normal(size=n_rows) > 0, "yes", "no")})
+        pq.write_table(content, tmp_path / f"{part:02}.parquet", compression="none", use_dictionary=["y"])
+    environment = {**os.environ, "VECML_MAX_MEMORY": "1GB"}
+    said = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+    )
+    on_disk, n_trained, own_bytes = said.stdout.split()
+    assert (on_disk, int(n_trained)) == ("True", 2_560_000)
+    assert int(own_bytes) < 16 * n_rows * width * 8 / 3
