@@ -1,6 +1,7 @@
 """A table on the disk is the table in memory: the same digest, split, encoding and features, in any format."""
 
 import csv as python_csv
+import errno
 import random
 from collections.abc import Callable
 from itertools import pairwise
@@ -220,3 +221,17 @@ def test_arrays_on_the_disk_stay_when_memory_is_given_back(tmp_path: Path) -> No
         disk.forget()
     assert disk.empty((0, 3), np.float32).shape == (0, 3)
     assert disk.table(table.slice(0, 0)).num_rows == 0
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    disk = Disk(tmp_path)
+    monkeypatch.setattr("vecml.data.disk.os.posix_fallocate", full)
+    with pytest.raises(ScratchError, match=rf"^cannot write temporary files in {tmp_path}: No space left") as caught:
+        disk.empty((1_000,), np.float64)
+    assert "TMPDIR=" in str(caught.value.hint)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ScratchError, match=r"^cannot write temporary files in .*/none: No such file or directory$"):
+        Disk(tmp_path / "none").empty((1,), np.int8)

@@ -42,8 +42,11 @@ def drawn_by_hash(label_N: NDArray[np.int64], n_classes: int, share: float, seed
         is_drawn_N[part] = drawn_N
         count_C += np.bincount(label, minlength=n_classes)
         drawn_C += np.bincount(label[drawn_N], minlength=n_classes)
-        for end in (0, 1):
-            order_N = np.argsort(hash_N if end else ~hash_N)  # the last of each class is its greatest, or its least
+        one_sided_C = (drawn_C == 0) | (drawn_C == count_C)  # a class that ends so was so all the time
+        some_N = np.flatnonzero(one_sided_C[label])
+        for end in (0, 1) if len(some_N) else ():
+            rank_N = hash_N[some_N] if end else ~hash_N[some_N]
+            order_N = some_N[np.argsort(rank_N)]  # the last of each class is its greatest, or its least
             last_C = np.full(n_classes, -1, np.int64)
             last_C[label[order_N]] = order_N
             there = np.flatnonzero(last_C >= 0)
