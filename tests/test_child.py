@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -128,3 +129,34 @@ def test_errors_and_folder_as_asked(start: Start, tmp_path: Path) -> None:
         errors_too=True,
     )
     assert child.receive(30).decode() == f"{tmp_path} value"
+
+
+def test_a_killed_optimize_leaves_no_process_that_computes(tmp_path: Path) -> None:
+    """The user's function may run for long, and reads nothing meanwhile."""
+    (tmp_path / "busy.py").write_text(
+        "import os\n"
+        "def run(payload, say):\n"
+        f"    open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
+        "    while True: pass\n"
+    )
+    code = "from vecml.optimize.worker import ask; ask('busy:run', {}, 60)"
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))}
+    with subprocess.Popen([sys.executable, "-c", code], env=variables, cwd=Path(__file__).parents[1]) as parent:
+        try:
+            until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+            worker = psutil.Process(int((tmp_path / "pid").read_text()))
+        finally:
+            parent.kill()
+    try:
+        until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    finally:
+        if worker.is_running():
+            worker.kill()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for it, a minute at most."""
+    limit = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < limit
+        time.sleep(0.05)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import feather
 
-from vecml.child import EndedError, SilentError, environment, python, spawn
+from vecml.child import EndedError, SilentError, end_with_parent, environment, python, spawn
 from vecml.data.memory_limit import MemoryLimit
 from vecml.errors import one_line
 
@@ -92,4 +92,5 @@ def _main(paths: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     _main(sys.argv[1:])

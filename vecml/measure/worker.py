@@ -4,13 +4,10 @@ Requests and answers are lines of JSON. The answers go to a copy of standard out
 standard error, so that it is not read as an answer. The process ends when its parent ends, however that happens.
 """
 
-import contextlib
-import ctypes
 import gc
 import json
 import math
 import os
-import signal
 import sys
 import threading
 import time
@@ -23,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecml.child import end_with_parent
 from vecml.errors import one_line
 from vecml.measure.latency import bucket_of
 from vecml.measure.work import ArmError, Work
@@ -203,16 +201,9 @@ def _involuntary_switches() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
-def _end_with_parent() -> None:
-    """Let the kernel kill this process when its parent ends; elsewhere the process ends when its input is closed."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # 1: PR_SET_PDEATHSIG
-
-
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer requests until there are no more; an error of the arm is sent as an answer."""
-    _end_with_parent()
+    end_with_parent()
     server = Server()
     for line in requests:
         request = json.loads(line)

@@ -80,6 +80,7 @@ def _serve(request: bytes, answers: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
+    child.end_with_parent()
     channel = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     _serve(sys.stdin.buffer.readline(), channel)
