@@ -55,6 +55,18 @@ RIGHT: dict[str, tuple[str, str, tuple[Any, ...]]] = {
         "        for j in range(len(y)):\n            out[i, j] = np.sum((x[i] - y[j]) ** 2)\n    return out\n",
         (TABLE, TABLE[:3]),
     ),
+    "counted": (
+        "reduce",
+        "def f(x, k):\n    s = 0.0\n    i = 1\n    while i < len(x):\n        s += x[i] * x[i - 1]\n"
+        "        i += 1\n    return s, i\n",
+        (N, 3),
+    ),
+    "largest": (
+        "map",
+        "def f(x):\n    out = np.zeros(len(x))\n    for i in range(len(x)):\n"
+        "        out[i] = max(x[i])\n    return out\n",
+        (TABLE,),
+    ),
     "transposed": (
         "outer",
         "def f(x):\n    out = np.zeros((x.shape[1], x.shape[0]))\n    for i in range(x.shape[0]):\n"

@@ -359,15 +359,15 @@ def _call(node: ast.Call, scope: Scope) -> Value:
             scope.needs.append(f"{value.code}.shape[-1] > 0")
         return _reduced(f"np.{method}", value, node)
     module, name = _called(node)
-    if node.keywords or not _is_pure(node) or any(isinstance(part, ast.Starred) for part in node.args):
+    if node.keywords or not node.args or not _is_pure(node) or any(isinstance(one, ast.Starred) for one in node.args):
         raise NotRecognisedError(f"what {ast.unparse(node.func)}() does in each turn is not known")
     values = [vectorise(part, scope) for part in node.args]
-    if not values:
-        raise NotRecognisedError(f"what {ast.unparse(node.func)}() does in each turn is not known")
     own = name.rpartition(".")[2]
     if own in PAIRS and module is None and len(values) == 2:
         (one, other), layout = align(values)  # np.maximum would hand on every NaN: Python compares, in this order
         return value_like(layout, f"np.where({other} {PAIRS[own]} {one}, {other}, {one})")
+    if own in PAIRS and module is None and [value.rank for value in values] == [1]:
+        return _extreme_of_row(own, values[0])
     if own in REDUCED and len(values) == 1 and module != "math":
         return _reduced(f"np.{own}", values[0], node)
     if name == "linalg.norm" and len(values) == 1 and values[0].rank == 1:
@@ -388,6 +388,12 @@ def _call(node: ast.Call, scope: Scope) -> Value:
         code = f"np.{ufunc}({', '.join(codes)})"
         return value_like(layout, f"{code}.astype(np.int64)" if module == "math" and own in WHOLE else code)
     raise NotRecognisedError(f"{ast.unparse(node.func)}() has no form over whole arrays here")
+
+
+def _extreme_of_row(own: str, value: Value) -> Value:
+    """Python's `max` or `min` of a row: it begins with the first and passes over every NaN behind it."""
+    code = f"np.f{own}.reduce({value.code}, axis=-1)"
+    return value_like(value, f"np.{own}imum({code}, ({value.code})[..., 0])", 0)
 
 
 def _reduced(function: str, value: Value, node: ast.Call) -> Value:

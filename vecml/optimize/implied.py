@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vecml.optimize.syntax import names_in
+from vecml.optimize.syntax import names_in, written_in
 from vecml.optimize.values import NotRecognisedError
 
 Called = ast.FunctionDef | ast.Lambda
@@ -56,6 +56,56 @@ def implied_loop(
     loop = next(one for one in ast.walk(made) if isinstance(one, ast.For) and maker.variable in names_in(one.target))
     kept = tuple(line for line in maker.first if not line.endswith("= []"))
     return Implied(made, loop, (replaced,), kept, own)
+
+
+def counted_loop(function: ast.FunctionDef, loop: ast.While) -> Implied | None:
+    """Return `while i < n: ...; i += 1` as a loop over a range; None where the end is not certain before it begins."""
+    match loop:
+        case ast.While(
+            test=ast.Compare(left=ast.Name(id=name), ops=[ast.Lt() | ast.LtE() as op], comparators=[bound]),
+            body=[*body, ast.AugAssign(target=ast.Name(id=counted), op=ast.Add(), value=ast.Constant(value=1))],
+            orelse=[],
+        ) if name == counted and body and loop in function.body:
+            changed = written_in(body) | {
+                ast.unparse(part.func.value)
+                for one in body
+                for part in ast.walk(one)
+                if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute)
+            }
+            ends = any(isinstance(part, ast.Continue | ast.Break) for one in body for part in ast.walk(one))
+            if name in changed or names_in(bound) & changed or ends:
+                return None
+            end = ast.unparse(bound) if isinstance(op, ast.Lt) else f"{ast.unparse(bound)} + 1"
+            turn = f"{name}_at"
+            while turn in names_in(function):
+                turn += "_"
+            body = [_Rename(name, turn).visit(ast.parse(ast.unparse(one)).body[0]) for one in body]
+            lines = [f"    {line}" for one in body for line in ast.unparse(one).split("\n")]
+            text = "\n".join([f"for {turn} in range({_begun(function, loop, name)}, {end}):", *lines])
+            later = f"{name} = max({name}, {end})"
+            made = with_mark(function, loop, [text, later])
+            whole = next(one for one in ast.walk(made) if isinstance(one, ast.For) and turn in names_in(one.target))
+            return Implied(made, whole, (ast.parse(later).body[0],), (), {})
+    return None
+
+
+class _Rename(ast.NodeTransformer):
+    def __init__(self, old: str, new: str) -> None:
+        self.old, self.new = old, new
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self.new, node.ctx) if node.id == self.old else node
+
+
+def _begun(function: ast.FunctionDef, loop: ast.While, name: str) -> str:
+    """The number that a name holds when a loop begins, where the statement that set it last says it; else the name."""
+    for part in reversed(function.body[: function.body.index(loop)]):
+        if name in written_in([part]):
+            match part:
+                case ast.Assign(targets=[ast.Name()], value=ast.Constant(value=int() as number)):
+                    return str(number)
+            return name
+    return name
 
 
 def with_mark(function: ast.FunctionDef, statement: ast.stmt, lines: list[str]) -> ast.FunctionDef:

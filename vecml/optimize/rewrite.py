@@ -1,4 +1,4 @@
-"""Step 2, a suggested rewrite in NumPy for loops of four forms: map, reduce, masked update, outer (pairwise).
+"""Step 2, a suggested rewrite in NumPy: of loops, of what implies a loop, and of those over tables of pandas.
 
 Only what is recognised is rewritten, and what is not is said to be so, with the reason. A rewrite is a candidate: it is
 validated like any other before it counts.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from vecml.optimize.frames import rows_loop, tables_before
 from vecml.optimize.groups import groups_loop
-from vecml.optimize.implied import Called, Implied, implied_loop
+from vecml.optimize.implied import Called, Implied, counted_loop, implied_loop
 from vecml.optimize.loops import rewrite_nest
 from vecml.optimize.nest import Form
 from vecml.optimize.nests import callable_from, empty_before, rewrite_turns
@@ -133,7 +133,11 @@ def _read(loop: ast.stmt, found: _Reading) -> None:
 
 def _rewritten(loop: ast.stmt, found: _Reading) -> tuple[list[str], Form]:
     if isinstance(loop, ast.While):
-        raise NotRecognisedError("a while loop ends when the data say so")
+        counted = counted_loop(found.function, loop)
+        if counted is None:
+            raise NotRecognisedError("a while loop ends when the data say so")
+        counted.functions.update(found.functions)
+        return _rewritten_as(counted, loop, found)
     ranks = ranks_before(found.function.body, found.ranks, loop)
     tables = tables_before(found.function.body, found.tables, loop)
     if tables and (whole := _of_tables(loop, tables, found)) is not None:

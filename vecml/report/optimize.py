@@ -74,7 +74,7 @@ def _remarks(found: Optimization) -> list[str]:
 def _replaced(found: Optimization) -> list[str]:
     lines = ["", "2. In its place"]
     for loop in found.loops:
-        said = FORMS[loop.form] if loop.form else f"not one of the four forms: {loop.reason}"
+        said = FORMS[loop.form] if loop.form else f"not rewritten: {loop.reason}"
         lines += _wrapped(f"line {loop.line}: {said}")
     for name, reason in found.left_out.items():
         lines += _wrapped(f"{name}: not tried: {reason}")

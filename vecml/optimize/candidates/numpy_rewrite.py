@@ -21,7 +21,7 @@ class NumpyRewrite:
         """Make it of the loops that are recognised, where these take time."""
         made = subject.rewrite
         if made.source is None:
-            return "no loop of the four forms" if made.loops else "it has no loop"
+            return "no loop that it knows how to rewrite" if made.loops else "it has no loop"
         if (share := _recognised_share(made, subject.profile)) < WORTH:
             return f"the loops that can be rewritten take {percent(share)} of the time: nothing to gain"
         return subject.candidate(self.name, "rewrite", made.source)
