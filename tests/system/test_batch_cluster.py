@@ -10,15 +10,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.clusters import classifier, setting_of
 from tests.batch.made import contents, files_of, label
 from tests.faults.ray_nodes import LABEL, ROOT, kill, parts, wait_until
 from vecml.batch.cluster import Wish
 from vecml.batch.folder import Folder
+from vecml.batch.label import Ask, Labelled, label_files
 from vecml.batch.manifest import verify
 from vecml.data.places import place_of
+from vecml.engines.registry import load_engine
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'vecml[ray]'")
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")]
@@ -104,3 +110,43 @@ def test_an_interrupted_one_leaves_nothing_and_goes_on(number: signal.Signals, t
     assert told.taken_over in (done, done - 1, done - 2)  # a part is there before its record is
     label(data, tmp_path / "never", keep=("id",), rows=True, unit_bytes=1)
     assert contents(out) == contents(tmp_path / "never")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(36_000)
+def test_many_rows_have_the_same_labels_whoever_labels_them(tmp_path: Path) -> None:
+    """One process, two nodes, one that was killed and resumed, and in memory; VECML_ROWS=200000000 does it in full."""
+    rows, files = int(os.environ.get("VECML_ROWS", "400000")), 200
+    data, setting, model = tmp_path / "data", setting_of(2), classifier()
+    data.mkdir()
+    for number in range(files):
+        draw = np.random.default_rng(number)
+        columns = {f"x{column}": draw.standard_normal(rows // files, np.float32) for column in range(10)}
+        pq.write_table(pa.table(columns), data / f"{number:03}.parquet")
+    command = "import sys; from tests.system.test_batch_cluster import labelled; labelled(*sys.argv[1:])"
+    killed = subprocess.Popen([sys.executable, "-c", command, str(data), str(tmp_path / "killed")], cwd=ROOT)
+    assert wait_until(lambda: parts(tmp_path / "killed") > 20, 600, killed)
+    kill(killed.pid)
+    killed.wait()
+    assert not (tmp_path / "killed" / "_SUCCESS").exists()
+    assert labelled(str(data), str(tmp_path / "killed")).taken_over > 10
+    labelled(str(data), str(tmp_path / "one"))
+    labelled(str(data), str(tmp_path / "nodes"), Wish("local:2"))
+    names = {path.name for path in (tmp_path / "one").iterdir()}
+    for other in ("killed", "nodes"):
+        assert {path.name for path in (tmp_path / other).iterdir()} == names
+        assert all((tmp_path / other / name).read_bytes() == (tmp_path / "one" / name).read_bytes() for name in names)
+    engine = load_engine(model.model, setting)
+    for number in (0, 77, files - 1):
+        x_FN = np.stack([column.to_numpy() for column in pq.read_table(data / f"{number:03}.parquet").columns])
+        label_N = np.empty(x_FN.shape[1], np.int64)
+        engine.labels(x_FN, label_N)
+        (part,) = (tmp_path / "one").glob(f"part-{number:07}-*")
+        found = pq.ParquetFile(part).read()["prediction"].to_pylist()
+        assert found == [model.model.classes[label] for label in label_N]
+    engine.close()
+
+
+def labelled(data: str, out: str, cluster: Wish | None = None) -> Labelled:
+    """Label each file as a part of its own."""
+    return label_files(classifier(), data, setting_of(2), out, Ask(unit_bytes=1, cluster=cluster))
