@@ -46,6 +46,7 @@ def made_of(folder: Path, rtol: float) -> tuple[Subject, dict[str, Candidate], d
     return subject, {one.name: one for one in found}, left_out
 
 
+@pytest.mark.long  # three compilations
 def test_each_variant_computes_the_same(tmp_path: Path) -> None:
     pytest.importorskip("numba")
     subject, made, left_out = made_of(tmp_path, 1e-6)
