@@ -170,6 +170,7 @@ WITHOUT: dict[str, tuple[str, ...]] = {
         "places: {} may not be {} by this user",
         "places: {} may not be {} with the credentials of the environment",
         "places: {}: {}",
+        "several: {}: {}",
         "remote: there is no bucket {}: {}",
         "remote: {} holds no data file",
         "remote: {} is not there",

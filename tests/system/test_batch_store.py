@@ -133,6 +133,20 @@ def test_a_run_reads_an_object_store_as_it_reads_the_same_files_here(tmp_path: P
 
 
 @pytest.mark.usefixtures("store")
+def test_text_elsewhere_is_put_on_the_disk_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vecml.data.several.TEXT_BYTES", 5_000)
+    folder = files_of(tmp_path / "csv", [400], suffix=".csv")
+    _upload(folder, "s3://bucket/csv")
+    wanted = load_table(make_config({"data": str(folder), "target": "open"}))
+    found = load_table(make_config({"data": "s3://bucket/csv", "target": "open", "on_disk": True}))
+    assert (found.digest, found.disk is not None) == (wanted.digest, True)
+    (folder / "000.csv").write_text("id,open\n1,true\n2\n")
+    _upload(folder, "s3://bucket/bad")
+    with pytest.raises(DataError, match=r"^s3://bucket/bad/000\.csv: 000\.csv: row 2, line 3 has 1 value"):
+        load_table(make_config({"data": "s3://bucket/bad", "target": "open", "on_disk": True}))
+
+
+@pytest.mark.usefixtures("store")
 def test_what_a_run_cannot_read_is_said_before_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _upload(files_of(tmp_path / "data", [300]), "s3://bucket/data")
     pq.write_table(pa.table({"open": [True], "size": [1.0]}), tmp_path / "other.parquet")

@@ -105,6 +105,11 @@ def _source(address: str, options: str) -> Source:
     return Source(address, PurePosixPath(address), functools.partial(_copied, address, options))
 
 
+def is_named(error: DataError) -> bool:
+    """Whether the error names an address already: it may be another file's, whose part was read meanwhile."""
+    return "://" in error.message
+
+
 @contextmanager
 def _copied(address: str, options: str) -> Iterator[Path]:
     """Yield the path of a copy; an error of the `with` block names the address."""
@@ -112,7 +117,7 @@ def _copied(address: str, options: str) -> Iterator[Path]:
         try:
             yield path
         except DataError as error:
-            raise naming(error, address) from None
+            raise error if is_named(error) else naming(error, address) from None
 
 
 def _not_there(place: Place) -> DataError:

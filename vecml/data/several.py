@@ -7,9 +7,10 @@ those of one file follow from all of its rows.
 import glob
 import os
 import re
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -111,13 +112,26 @@ def read_several(
     Raises:
         DataError: a file cannot be read, or its columns are not those of the first.
     """
+    _check_footers(files)
+    with ExitStack() as stack:
+        parts = files if disk is None else [part for file in files for part in _text_parts(file, asked, stack)]
+        return _read_parts(parts, text, asked, say, words, needed, disk)
+
+
+def _read_parts(
+    files: Sequence[Source],
+    text: Collection[str],
+    asked: AskedFormat,
+    say: Say,
+    words: Words,
+    needed: Collection[str],
+    disk: Disk | None,
+) -> "pa.Table":
     import pyarrow as pa  # noqa: PLC0415 -- heavy, and not needed for synthetic data
 
     from vecml.data.na_words import marked, with_words, word_columns  # noqa: PLC0415 -- imports pyarrow
 
     once = Once(say)
-    _check_footers(files)
-    files = files if disk is None else [part for file in files for part in _text_parts(file, asked)]
     with stage("reading files", len(files)) as advance:
         _check_arrow_files(files)
         tables = []
@@ -185,15 +199,27 @@ def _of_one_schema(tables: "Sequence[pa.Table]", disk: Disk) -> "list[pa.Table]"
     ]
 
 
-def _text_parts(file: Source, asked: AskedFormat) -> list[Source]:
-    """The parts of a large text file of this machine; any other file as it is."""
+def _text_parts(file: Source, asked: AskedFormat, stack: ExitStack) -> list[Source]:
+    """The parts of a large text file, any other file as it is; one that lies elsewhere is copied until `stack` ends."""
     from vecml.data.text_cuts import cut_text  # noqa: PLC0415 -- imports pyarrow
     from vecml.data.text_stream import find_dialect  # noqa: PLC0415 -- the same
 
-    if not isinstance(file.path, Path) or suffix_of(file.path) not in TEXTS:
+    if suffix_of(file.path) not in TEXTS:
         return [file]
-    spans = cut_text(file.path, find_dialect(file.path, asked), TEXT_BYTES)
-    return [replace(file, span=span) for span in spans] or [file]
+    path = stack.enter_context(file.opened())
+    spans = cut_text(path, find_dialect(path, asked), TEXT_BYTES)
+    here = partial(_named, path, file.name)
+    return [replace(file, opened=here, span=span) for span in spans or (None,)]
+
+
+@contextmanager
+def _named(path: Path, name: str) -> Iterator[Path]:
+    """Yield the path; an error of the `with` block names the file by its name for people, if it is another."""
+    try:
+        yield path
+    except DataError as error:
+        known = name in error.message or name == str(path)
+        raise error if known else DataError(f"{name}: {error.message}", error.hint) from None
 
 
 def _check_footers(files: Sequence[Source]) -> None:
