@@ -19,12 +19,12 @@ def ratio(x, y):
 
 def zero_for_nan(x, y):
     y = y[: len(x)]
-    return np.where(y == 0, 0.0, x / np.where(y == 0, 1.0, y))
+    return np.where((y == 0) & ~np.isnan(x), 0.0, x / np.where(y == 0, 1.0, y))
 
 
 def raises(x, y):
     y = y[: len(x)]
-    if (y == 0).any():
+    if ((y == 0) & ~np.isnan(x)).any():
         raise ZeroDivisionError("division by zero")
     return x / y
 
