@@ -258,7 +258,7 @@ class TrainingConfig(Declared):
     def _target_goes_with_data(self) -> "TrainingConfig":
         if self.data is None:
             texts = ("day_first", "separator", "encoding", "no_header")
-            for field in ("target", "drop", "keep", "categorical", "missing", "bins", *texts):
+            for field in ("target", "drop", "keep", "categorical", "missing", "bins", "on_disk", *texts):
                 if getattr(self, field):
                     raise ValueError(f"{flag(field)} needs --data: name the file that holds the column")
         both = sorted(set(self.drop) & set(self.keep))
