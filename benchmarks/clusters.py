@@ -2,7 +2,7 @@
 
 Every arm is a fresh process, in turns. Nodes are raylets on this machine with one core each, to which they are bound.
 Rates are of the time from the first part to the last, so that no start is counted, of Ray's or of an engine; that of
-Ray Data is from the first to the last file that it writes. VECML_BENCH_CLUSTER=0.001 makes everything so much
+Ray Data is from its first batch to its last file. VECML_BENCH_CLUSTER=0.001 makes everything so much
 smaller; the names of parts do those alone.
 """
 
@@ -41,6 +41,7 @@ PLAN_FILES = max(100, int(100_000 * SCALE))
 UNITS = max(1_000, int(1_000_000 * SCALE))
 MOST_LINKS = 30_000  # of one file, which file systems bound
 WIDTHS = (10, 32, 2)
+ARM = "arm"  # before the name of one that is run in a process of its own
 ENGINE = "numpy"
 STORE_BYTES = 512 << 20  # of shared memory on each node, which Ray Data needs
 PIPELINE = """
@@ -52,11 +53,14 @@ from benchmarks.clusters import classifier, setting_of
 from vecml.engines.registry import load_engine
 
 class Labeller:
-    def __init__(self):
+    def __init__(self, out):
+        self.began = Path(out + ".began")
         self.model = classifier().model
         self.engine = load_engine(self.model, setting_of(1))
 
     def __call__(self, table):
+        if not self.began.exists():
+            self.began.touch()
         x_FN = np.stack([column.to_numpy() for column in table.columns])
         label_N = np.empty(x_FN.shape[1], np.int64)
         self.engine.labels(x_FN, label_N)
@@ -68,11 +72,12 @@ ray.data.DataContext.get_current().enable_progress_bars = False
 begun = time.perf_counter()
 # A node has one core, to which it is bound. The labellers ask for none: with a whole one nothing would ever be read.
 made = ray.data.read_parquet(data).map_batches(
-    Labeller, batch_format="pyarrow", batch_size=65536, concurrency=nodes, num_cpus=0
+    Labeller, batch_format="pyarrow", batch_size=65536, concurrency=nodes, num_cpus=0,
+    fn_constructor_args=(out,),
 )
 made.write_parquet(out)
 times = sorted(path.stat().st_mtime for path in Path(out).rglob("*.parquet"))
-print(json.dumps({"wall": time.perf_counter() - begun, "seconds": times[-1] - times[0], "parts": len(times)}))
+print(json.dumps({"wall": time.perf_counter() - begun, "seconds": times[-1] - Path(out + ".began").stat().st_mtime}))
 """
 
 
@@ -199,7 +204,7 @@ def simulated_units(folder: Path) -> Iterator[Figure]:
 
 def fresh(what: str, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, float]:
     """Run one arm in a process of its own, and return what it tells."""
-    command = [sys.executable, "-m", "benchmarks.clusters", what, *arguments]
+    command = [sys.executable, "-m", "benchmarks.clusters", ARM, what, *arguments]
     return told_by(command, environment)
 
 
@@ -207,7 +212,7 @@ def told_by(command: list[str], environment: dict[str, str] | None) -> dict[str,
     """The last line of JSON that a process prints."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=3_600)
     if done.returncode:
-        raise SystemExit(f"{command[2:4]}: {done.stderr[-2_000:]}")
+        raise SystemExit(f"{command[2:5]}: {done.stderr[-2_000:]}")
     told: dict[str, float] = json.loads([line for line in done.stdout.splitlines() if line.startswith("{")][-1])
     return told
 
@@ -224,6 +229,7 @@ def on_nodes(what: str, n: int, data: Path, out: Path) -> dict[str, float]:
             for process in (psutil.Process(node["raylet"]), *psutil.Process(node["raylet"]).children(recursive=True)):
                 process.cpu_affinity([sorted(os.sched_getaffinity(0))[number]])
         environment = {**made.environment, "PYTHONPATH": str(Path(__file__).parents[1])}
+        out.mkdir(exist_ok=True)
         target = str(out / f"{what}-{n}-{time.time_ns()}")
         if what == "vecml":
             return fresh("cluster", str(data), target, environment=environment)
@@ -285,7 +291,7 @@ def _label(data: Path, out: Path) -> dict[str, float]:  # noqa: ARG001 -- as abo
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        print(json.dumps(run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))))
+    if sys.argv[1:2] == [ARM]:
+        print(json.dumps(run(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))))
     else:
         sys.exit(main(sys.argv[1:]))

@@ -128,6 +128,7 @@ def predict(
     probabilities: bool = ...,
     rows: bool = ...,
     resume: bool = ...,
+    cluster: str | None = ...,
 ) -> NDArray[np.str_] | NDArray[np.int64]: ...
 
 
@@ -144,6 +145,7 @@ def predict(
     probabilities: bool = ...,
     rows: bool = ...,
     resume: bool = ...,
+    cluster: str | None = ...,
 ) -> "Labelled": ...
 
 
@@ -159,6 +161,7 @@ def predict(  # noqa: PLR0913 -- data, way and output have that many sides
     probabilities: bool = False,
     rows: bool = False,
     resume: bool = True,
+    cluster: str | None = None,
 ) -> "NDArray[np.str_] | NDArray[np.int64] | Labelled":
     """Label every row of `data`, in memory, or into the folder `out`.
 
@@ -176,6 +179,7 @@ def predict(  # noqa: PLR0913 -- data, way and output have that many sides
         out: path or address of a folder of parts, which goes on where it was interrupted; None: nothing is written.
         keep, probabilities, rows: the parts' columns: some of the data's, each class's probability, a row's number.
         resume: whether parts that are there already are taken over.
+        cluster: who labels the parts: `auto`, `local:N` or `ray://HOST:PORT`; None: this process.
 
     Returns:
         The labels' names, a text array (N,); of a bare model or a module the classes' indices, int64 (N,). With `out`
@@ -183,15 +187,21 @@ def predict(  # noqa: PLR0913 -- data, way and output have that many sides
 
     Raises:
         DataError: a column is missing or of another kind, an array or a file does not fit, or `out` is another plan's.
-        SettingError: the engine cannot run here, the module is no classifier, or `out` cannot be.
+        SettingError: the engine cannot run here, the module is no classifier, or `out` or `cluster` cannot be.
+        ServerError: the cluster cannot be reached, or has no node left.
 
     A category that training has not seen becomes zeros; the warning VML003 says how many there are.
     """
     if out is not None:
-        asked = {"keep": tuple(keep), "probabilities": probabilities, "rows": rows, "resume": resume}
+        asked: dict[str, Any] = {"keep": tuple(keep), "probabilities": probabilities, "rows": rows, "resume": resume}
+        if cluster is not None:
+            from vecml.batch.cluster import Wish  # noqa: PLC0415 -- pyarrow's file systems
+
+            asked["cluster"] = Wish(cluster)
         return _label_folder(classifier, data, str(out), engine, threads, asked)
-    if keep or probabilities or rows:
-        raise SettingError("keep, probabilities and rows are columns of a folder of parts", 'name one: out="labels"')
+    if keep or probabilities or rows or cluster is not None:
+        what = "cluster is for" if cluster is not None else "keep, probabilities and rows are columns of"
+        raise SettingError(f"{what} a folder of parts", 'name one: out="labels"')
     if engine != "auto":
         return predict_by(classifier, data, engine=engine, threads=threads)
     return _predict_by_fastest(classifier, data, threads, budget)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.batch.made import SETTING
+import vecml
+from tests.batch.made import SETTING, classifier
 from vecml.batch import cluster
 from vecml.batch.cluster import Wish, check_wish
 from vecml.batch.node_work import told_of
@@ -60,6 +61,13 @@ def test_flags_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
         asked(f"{tmp_path}/labels/", How(cluster="auto"), threads=2)
     with pytest.raises(SettingError, match=r"^--node-timeout 5: for --cluster only$"):
         asked(f"{tmp_path}/labels/", How(node_timeout=5))
+
+
+def test_from_python_a_cluster_is_for_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"^cluster is for a folder of parts$"):
+        vecml.predict(classifier(), "data", cluster="auto")
+    with pytest.raises(SettingError, match=r"^--cluster nobody: no such cluster$"):
+        vecml.predict(classifier(), "data", cluster="nobody", out=tmp_path / "out", engine="numpy")
 
 
 @pytest.mark.parametrize(
