@@ -298,7 +298,30 @@ class Reader:
             for number, one in enumerate(target.elts):
                 self._set(one, ast.Subscript(value, ast.Constant(number), ast.Load()), branch)
             return
-        self._set(target, self.resolve(node, branch), branch)
+        waiting = self._waiting(target, node, branch)
+        self._set(target, self.resolve(node, branch) if waiting is None else waiting, branch)
+
+    def _waiting(self, target: ast.expr, node: ast.expr, branch: Branch) -> ast.expr | None:
+        """Return what waits to be written to the element that is read, to be written to another of the same array.
+
+        The array casts it as its own now as then, so that it needs not be read from there.
+        """
+        if not isinstance(target, ast.Subscript) or not isinstance(node, ast.Subscript):
+            return None
+        base, parts = index_parts(node)
+        if ast.unparse(base) != ast.unparse(index_parts(target)[0]):
+            return None
+        if any(isinstance(part, ast.Slice) or names_in(part) & {key[0] for key in branch.pending} for part in parts):
+            return None
+        indices = [substitute(part, branch.names) for part in parts]
+        index = indices[0] if len(indices) == 1 else ast.Tuple(indices, ast.Load())
+        key = (ast.unparse(base), ast.unparse(index))
+        if key not in branch.pending or OLD in names_in(branch.pending[key][1]):
+            return None
+        place, value = branch.pending[key]
+        value = value if isinstance(value, ast.Constant) else self.define("value", value)
+        branch.pending[key] = place, value
+        return value
 
     def _name_of(self, target: ast.expr) -> str:
         return target.id if isinstance(target, ast.Name) else "value"
@@ -310,9 +333,6 @@ class Reader:
         elif isinstance(target, ast.Subscript):
             place, array = self.place(target, branch)
             text = ast.unparse(place.slice)
-            if isinstance(value, ast.Subscript) and ast.unparse(value.value) == array:
-                waiting = branch.pending.get((array, ast.unparse(value.slice)))
-                value = value if waiting is None else waiting[1]  # it is cast as the array's own, now as then
             own = branch.guard is not None and any(
                 array == key[0] and key[1] != text for one in chain_of(branch) for key in one.pending
             )

@@ -5,6 +5,7 @@ import ast
 from vecml.optimize.elements import set_list
 from vecml.optimize.expressions import guarded, index_values, truth, vectorise
 from vecml.optimize.nest import Nest
+from vecml.optimize.running import need_turn
 from vecml.optimize.syntax import elements, used_only_as_array
 from vecml.optimize.turns import Append, Group, Leave, Store
 from vecml.optimize.values import NotRecognisedError, Value
@@ -24,6 +25,7 @@ def _whole(nest: Nest, value: Value) -> str:
         return value.code if value.deps else f"np.full({_shape(nest)}, {value.code})"
     if value.rank:
         raise NotRecognisedError("rows are gathered from two loops")
+    need_turn(nest.scope, next(iter(nest.scope.loops.values())))  # without one, a slice may be as long as the array
     return f"np.broadcast_to({value.at(depth)}, {_shape(nest)}).ravel()"
 
 
