@@ -5,6 +5,7 @@ here; tests/faults/test_cluster.py has it from real processes.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
@@ -150,7 +151,10 @@ def made(planned: Planned, folder: Path, cluster: Here, setting: Setting = SETTI
 
 
 def parts(planned: Planned) -> dict[str, bytes]:
-    out = Path(planned.folder.place.path)
+    """The parts; whoever is still getting ready when the work ends removes its own file, and that is waited for."""
+    out, limit = Path(planned.folder.place.path), time.monotonic() + 10
+    while list(out.rglob(".*")) and time.monotonic() < limit:
+        time.sleep(0.01)
     assert not list(out.rglob(".*"))
     return {name: content for name, content in contents(out).items() if name.startswith("part-")}
 
