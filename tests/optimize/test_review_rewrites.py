@@ -222,3 +222,20 @@ def test_large_counts_wrap_as_the_manual_says() -> None:
     space: dict[str, Any] = {}
     exec(source, space)  # noqa: S102
     assert space["f"](100_000) != sum(i**3 for i in range(100_000))
+
+
+@pytest.mark.parametrize("length", [0, 1, 4])
+def test_a_comprehension_under_a_condition_has_its_list_elsewhere(length: int) -> None:
+    x = np.arange(float(length))
+    for text in (
+        "def f(x, w):\n    return np.array([np.mean(x[i : i + w]) for i in range(len(x) - w + 1)])\n",
+        "def f(x, w):\n    return np.array([[a * b for b in range(w)] for a in x])\n",
+    ):
+        made = rewrite(text, x, 2)
+        assert made.source is not None
+        results = []
+        for source in (HEAD + text, made.source):
+            space: dict[str, Any] = {}
+            exec(source, space)  # noqa: S102
+            results.append(space["f"](x, 2))
+        np.testing.assert_array_equal(results[1], results[0], strict=True)

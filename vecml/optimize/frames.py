@@ -348,8 +348,9 @@ def _implied(
         if isinstance(one, ast.For) and isinstance(one.target, ast.Name) and one.target.id == rows.at
     )
     kept = tuple(line for line in first if not line.endswith("= []"))
+    lists = tuple(line for line in first if line.endswith("= []"))
     rest = tuple(ast.parse("\n".join(last)).body)
-    return Implied(made, loop, rest, kept, dict(functions), tuple(rows.needs), pandas=True)
+    return Implied(made, loop, rest, kept, dict(functions), tuple(rows.needs), pandas=True, lists=lists)
 
 
 def _applied(

@@ -27,6 +27,7 @@ class Implied:
         functions: the functions that may be called, with those that had no name.
         needs: conditions under which alone it is the same.
         pandas: whether the new code needs pandas by the name `pd`.
+        lists: statements that make empty lists, which the new code needs where it sets them under a condition only.
     """
 
     function: ast.FunctionDef
@@ -36,6 +37,7 @@ class Implied:
     functions: dict[str, Called]
     needs: tuple[str, ...] = ()
     pandas: bool = False
+    lists: tuple[str, ...] = ()
 
 
 def implied_loop(
@@ -55,7 +57,8 @@ def implied_loop(
     made = with_mark(function, statement, [*maker.first, maker.loop, ast.unparse(replaced)])
     loop = next(one for one in ast.walk(made) if isinstance(one, ast.For) and maker.variable in names_in(one.target))
     kept = tuple(line for line in maker.first if not line.endswith("= []"))
-    return Implied(made, loop, (replaced,), kept, own)
+    lists = tuple(line for line in maker.first if line.endswith("= []"))
+    return Implied(made, loop, (replaced,), kept, own, lists=lists)
 
 
 def counted_loop(function: ast.FunctionDef, loop: ast.While) -> Implied | None:

@@ -169,7 +169,8 @@ def _rewritten_as(made: Implied, statement: ast.stmt, found: _Reading) -> tuple[
     """Rewrite the loop that stands for a statement; under its conditions, and else the statement as it was."""
     ranks = ranks_before(made.function.body, found.ranks, made.loop)
     text, form, imports = rewrite_turns(made.function, made.loop, ranks, made.functions)
-    whole = "\n".join([*made.first, text, *map(ast.unparse, made.rest)])
+    lists = made.lists if text.startswith("if ") else ()
+    whole = "\n".join([*made.first, *lists, text, *map(ast.unparse, made.rest)])
     if made.needs:
         blocks = [textwrap.indent(one, "    ") for one in (whole, ast.unparse(statement))]
         whole = f"if {' and '.join(made.needs)}:\n{blocks[0]}\nelse:\n{blocks[1]}"
