@@ -19,10 +19,12 @@ import pytest
 from benchmarks.clusters import classifier, setting_of
 from tests.batch.made import contents, files_of, label
 from tests.faults.ray_nodes import LABEL, ROOT, kill, parts, wait_until
+from tests.made_s3 import KEY, served
 from vecml.batch.cluster import Wish
 from vecml.batch.folder import Folder
 from vecml.batch.label import Ask, Labelled, label_files
 from vecml.batch.manifest import verify
+from vecml.data import places
 from vecml.data.places import place_of
 from vecml.engines.registry import load_engine
 
@@ -150,3 +152,24 @@ def test_many_rows_have_the_same_labels_whoever_labels_them(tmp_path: Path) -> N
 def labelled(data: str, out: str, cluster: Wish | None = None) -> Labelled:
     """Label each file as a part of its own."""
     return label_files(classifier(), data, setting_of(2), out, Ask(unit_bytes=1, cluster=cluster))
+
+
+@pytest.mark.long
+def test_nodes_share_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = files_of(tmp_path / "data", [130, 400, 700])
+    for name, value in (("ACCESS_KEY_ID", KEY), ("SECRET_ACCESS_KEY", "made-up"), ("REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with served() as store:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", store.address)
+        places._system.cache_clear()
+        bucket = Folder(place_of("s3://bucket", "--out"))
+        for path in sorted(data.iterdir()):
+            bucket.write(f"data/{path.name}", path.read_bytes())
+        asked = {"keep": ("id",), "rows": True}
+        told = label("s3://bucket/data", "s3://bucket/nodes", cluster=Wish("local:2"), **asked)
+        label("s3://bucket/data", "s3://bucket/one", **asked)
+        names = sorted(Folder(place_of("s3://bucket/nodes", "--out")).names())
+        assert names == sorted(Folder(place_of("s3://bucket/one", "--out")).names())
+        assert len(names) == told.parts + 3
+        assert all(bucket.read(f"nodes/{name}") == bucket.read(f"one/{name}") for name in names)
+    places._system.cache_clear()
