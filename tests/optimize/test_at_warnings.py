@@ -51,7 +51,7 @@ def judged(folder: Path, candidate: str, at_errors: str, inputs: str = "make_inp
     target, _ = places(folder, TEXT, "ratio")
     parts = {"target": "ratio", "candidate": candidate, "inputs": inputs}
     payload = {key: {**vars(target), "name": name} for key, name in parts.items()}
-    asked = {**payload, "rtol": 1e-6, "compiled": True, "at_errors": at_errors}
+    asked = {**payload, "rtol": 1e-6, "compiled": True, "at_errors": at_errors, "search_seconds": 3.0}
     return Validation(**validate_task(asked, lambda *_: None))
 
 
