@@ -90,6 +90,9 @@ def same(one: Any, other: Any) -> bool:
         ("    return np.zeros([2, 3]) + x[0, 0]", "np.zeros((2, 3,))"),
         ("    return np.linspace(x[0, 0], 2.0, 5, dtype=np.float64)", "np.linspace(x[0, 0], 2.0, 5)"),
         ("    return x.reshape(3, 2, 2) @ x[:2, :2]", "product_of_matrices(x.reshape(3, 2, 2), x[:2, :2])"),
+        ("    i, j = np.mgrid[0:3, 0:len(x)]\n    return i - j", "i, j = grid_of_indices(3, len(x))"),
+        ("    y = np.ndarray((2, 3), dtype=x.dtype)\n    y[:] = 1\n    return y", "np.empty((2, 3), dtype=x.dtype)"),
+        ("    return abs(x) + abs(x[0, 0])", "np.abs(x) + abs(x[0, 0])"),
         ("    return sum(v * v for v in x[0])", "sum([v * v for v in x[0]])"),
         ("    return x.T.reshape(-1)", "np.ascontiguousarray(x.T).reshape(-1)"),
         (

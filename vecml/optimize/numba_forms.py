@@ -68,6 +68,7 @@ def replace_forms(nodes: Iterable[ast.AST], forms: Forms) -> None:
                 _masked(node, forms)
             elif isinstance(node, ast.Assign | ast.AugAssign):
                 _masked_store(node, forms)
+                _grid(node, forms)
             elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
                 _product(node, forms)
 
@@ -87,6 +88,8 @@ def _call(node: ast.Call, forms: Forms) -> None:
             forms.edits.replace(inner, _given(inner, forms, "np.ascontiguousarray({})"))
     elif isinstance(function, ast.Name):
         _generator(node, function.id, forms)
+        if function.id == "abs" and node.args and forms.array(node.args[0]):
+            forms.edits.replace(function, lambda: "np.abs")
     _dtypes(node, forms)
 
 
@@ -104,7 +107,13 @@ def _dtypes(node: ast.Call, forms: Forms) -> None:
         "empty_like",
     ):
         places += node.args[:1] if is_astype else node.args[1:2]
-    if _of_numpy(node.func) in ("zeros", "ones", "empty", "full") and node.args and isinstance(node.args[0], ast.List):
+    if _of_numpy(node.func) == "ndarray" and {one.arg for one in node.keywords} <= {"dtype"} and len(node.args) <= 2:
+        forms.edits.replace(node.func, lambda: "np.empty")  # that is what it is
+    if (
+        _of_numpy(node.func) in ("zeros", "ones", "empty", "full", "ndarray")
+        and node.args
+        and isinstance(node.args[0], ast.List)
+    ):
         _as_tuple(node.args[0], forms)
     for one in places:
         if isinstance(one, ast.Name) and one.id in DTYPES:
@@ -218,6 +227,27 @@ def _linspace(node: ast.Call, name: str, forms: Forms) -> bool:
         return False
     forms.edits.replace(node, lambda: f"np.linspace({', '.join(map(forms.edits.of, node.args))})")
     return True
+
+
+def _grid(node: ast.Assign | ast.AugAssign, forms: Forms) -> None:
+    """`i, j = np.mgrid[0:n, 0:m]`: two arrays of whole numbers."""
+    value = node.value
+    if (
+        not isinstance(value, ast.Subscript)
+        or _of_numpy(value.value) != "mgrid"
+        or not isinstance(value.slice, ast.Tuple)
+    ):
+        return
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    parts = [
+        one for one in value.slice.elts if isinstance(one, ast.Slice) and one.step is None and one.upper is not None
+    ]
+    ends = [one.upper for one in parts if one.upper is not None and _whole(one.lower) == 0]
+    whole = [kind for one in ends if (kind := forms.kinds.of(one)) is not None and kind.type == "int"]
+    if len(ends) != 2 or len(value.slice.elts) != 2 or len(whole) != 2 or not isinstance(target, ast.Tuple):
+        return
+    called = forms.add("grid_of_indices", known.grid)
+    forms.edits.replace(value, lambda: f"{called}({', '.join(map(forms.edits.of, ends))})")
 
 
 def _product(node: ast.BinOp, forms: Forms) -> None:

@@ -92,6 +92,19 @@ def product(name: str) -> str:
 """
 
 
+def grid(name: str) -> str:
+    """`np.mgrid[0:n, 0:m]`, as two arrays."""
+    return f"""def {name}(n, m):
+    rows = np.empty((n, m), np.int64)
+    columns = np.empty((n, m), np.int64)
+    for i in range(n):
+        for j in range(m):
+            rows[i, j] = i
+            columns[i, j] = j
+    return rows, columns
+"""
+
+
 def where(name: str, op: str, *, each: bool) -> str:
     """`x[mask] = v`, or with an operator before the sign; with `each`, there is a value for each True."""
     start = "    n = 0\n" if each else ""
