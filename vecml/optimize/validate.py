@@ -175,7 +175,7 @@ def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     # Each new shape may have to be compiled for, and a compilation begun is waited for.
     say(f"{candidate.text} over generated inputs", COMPILE_SECONDS if payload["compiled"] else None)
     warned: list[_DiffersError] = []
-    layouts = not payload["compiled"]
+    layouts = not payload["compiled"] and not is_compiled(found)  # the user's own may be compiled too
     lasts = payload.get("search_seconds", SEARCH_SECONDS)
     fault, smallest, tried, outside = search(
         original, found, args, names, rtol, layouts=layouts, seconds=lasts, warned=warned
