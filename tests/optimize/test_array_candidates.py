@@ -145,6 +145,12 @@ def test_torch_takes_array_code_alone(tmp_path: Path) -> None:
     loop = "    s = 0\n    while s < 3:\n        s += x[0]\n    return s"
     subject, _ = subject_of(tmp_path, loop, LARGE)
     assert "one by one" in str(TorchCompiled().make(subject))
+    turns = "    for a in x:\n        s = np.sin(s + a) * y\n        out.append(s)\n"
+    single = f"    s, out = 0.0, []\n{turns}    return np.array(out)"
+    subject, _ = subject_of(tmp_path, single, "(np.linspace(0.0, 1.0, 20_000), 2.0)")
+    made = TorchCompiled().make(subject)  # of single numbers it would compile each turn anew, for an hour
+    assert isinstance(made, str)
+    assert "one by one" in made
     subject, _ = subject_of(tmp_path, "    return x * y", "(np.ones(3), 2.0)")
     assert "no array of it has 10,000 elements" in str(TorchCompiled().make(subject))
 

@@ -83,7 +83,7 @@ def _is_boolean(node: ast.expr, scope: Scope) -> bool:
 
 @contextlib.contextmanager
 def guarded(scope: Scope, *, when: bool = True) -> Iterator[None]:
-    """What is vectorised inside is needed in some turns only."""
+    """Let what is vectorised inside count as needed in some turns only."""
     before, scope.guarded = scope.guarded, scope.guarded or when
     try:
         yield

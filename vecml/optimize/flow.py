@@ -26,7 +26,7 @@ Names = frozenset[str]
 
 @dataclass(frozen=True)
 class Flow:
-    """What statements do with names.
+    """The names that statements read and set.
 
     Attributes:
         exposed: may be read before the statements set them.

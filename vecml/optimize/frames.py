@@ -19,7 +19,7 @@ PLACES = ("iat", "iloc")
 
 @dataclass
 class Rows:
-    """What is known of the rows that a loop goes through.
+    """The rows that a loop goes through, as far as they are known.
 
     Attributes:
         table: the table's name.

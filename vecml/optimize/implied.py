@@ -43,7 +43,14 @@ class Implied:
 def implied_loop(
     function: ast.FunctionDef, statement: ast.stmt, ranks: Mapping[str, int], functions: Mapping[str, Called]
 ) -> Implied:
-    """Return the loop that a statement implies; raises NotRecognisedError where there is none that is known."""
+    """Return the loop that a statement implies; raises NotRecognisedError where there is none that is known.
+
+    Args:
+        function: the function that has the statement.
+        statement: a comprehension, or a call that applies a function to each part.
+        ranks: how many axes each name has, where that is known.
+        functions: those that the statement may call.
+    """
     taken = {part.id for part in ast.walk(function) if isinstance(part, ast.Name)}
     own = dict(functions)
     maker = _Maker(taken, ranks, own)

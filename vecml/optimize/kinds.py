@@ -23,7 +23,7 @@ WATCHED = (ast.Name, ast.Call, ast.Subscript, ast.Attribute, ast.BinOp, ast.Unar
 
 @dataclass(frozen=True)
 class Kind:
-    """What a value is.
+    """The type of a value, and of an array its dtype and axes.
 
     Attributes:
         type: `array`, `int`, `float`, `complex`, `bool`, `list`, `tuple`, or the type's name.
@@ -127,7 +127,7 @@ def called_functions(tree: ast.Module, name: str) -> list[ast.FunctionDef]:
 
 
 def kind_of(value: Any) -> Kind:
-    """What a value is."""
+    """Tell the kind of a value."""
     if isinstance(value, np.ndarray):
         return Kind("array", str(value.dtype), value.ndim, bool(value.flags.c_contiguous), value.shape)
     if isinstance(value, bool | np.bool_):

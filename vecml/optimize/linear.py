@@ -51,7 +51,7 @@ class Linear:
 
 
 class Sizes:
-    """What a function says of lengths: `n = len(x)` and `out = np.zeros((n, 3))` make `out.shape[0]` and `len(x)` one.
+    """The lengths that a function tells: `n = len(x)` and `out = np.zeros((n, 3))` make `out.shape[0]` `len(x)`.
 
     Only names that are assigned once, and are no arguments, are looked through.
     """

@@ -30,6 +30,7 @@ class Reduction:
 
     @property
     def name(self) -> str:
+        """The function's name, which says all that it is made for."""
         last = self.function.rpartition(".")[2]
         dof = f"_ddof{self.ddof}" if self.ddof else ""
         return f"{last}_of_axis_{self.axis}_of_{self.ndim}{'_kept' if self.keeps else ''}{dof}_{self.dtype}"

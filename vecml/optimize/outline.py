@@ -85,7 +85,7 @@ class Frame:
 
 
 def regions(function: ast.FunctionDef, loops: Iterable[tuple[int, int]]) -> list[list[ast.stmt]]:
-    """What may be taken out, the largest first: all, the hottest loop with what prepares it, that loop, loops in it.
+    """List what may be taken out, the largest first: all, the hottest loop with what prepares it, it, loops in it.
 
     Args:
         function: the function.

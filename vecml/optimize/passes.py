@@ -180,7 +180,14 @@ def _base(first: ast.expr, around: Turn) -> ast.expr:
 
 
 def carry_elements(turn: Turn, loops: Sequence[Turn], sizes: Sizes, fresh: Callable[[str], str]) -> bool:
-    """Where `out[i]` is made of `out[i - 1]`, make a carried value of the latter; return whether one was made."""
+    """Make a carried value of `out[i - 1]` where `out[i]` is made of it; return whether one was made.
+
+    Args:
+        turn: of the innermost loop; loops within it are done first.
+        loops: the loops around it, and it.
+        sizes: what is known of lengths.
+        fresh: gives a new name that begins with its argument.
+    """
     made = False
     for event in turn.events:
         if isinstance(event, Turn):
@@ -319,7 +326,7 @@ def _replace(turn: Turn, reads: set[str], name: str) -> None:
 
 
 def carry_lists(turn: Turn, before: Callable[[str], list[ast.expr]], fresh: Callable[[str], str]) -> None:
-    """Where a list grows by what is made of its last part, `x[-1]`, make a carried value of the latter.
+    """Make a carried value of a list's last part, `x[-1]`, where the list grows by what is made of it.
 
     Args:
         turn: the loop.

@@ -49,7 +49,10 @@ def running(nest: Nest, found: Recurrence, one: Carried, loop: Loop) -> Value | 
 
 
 def left(nest: Nest, found: Recurrence, one: Carried, loop: Loop) -> Value:
-    """Return what is in a carried name after the last turn of the innermost loop; arguments as of `running`.
+    """Return what is in a carried name after the last turn of the innermost loop.
+
+    Args:
+        nest, found, one, loop: as of `running`.
 
     Raises NotRecognisedError where that has no form.
     """

@@ -63,7 +63,7 @@ def accumulate(kind: str, value: Value, first: Value, *, keeps_nan: bool = False
 
 
 def reduced(kind: str, value: Value, first: Value | None, loop: Loop, *, keeps_nan: bool = False) -> Value:
-    """What is gathered over all turns of the innermost loop: a value without that loop's axis.
+    """Gather a value over all turns of the innermost loop, without that loop's axis.
 
     Args:
         kind: `sum`, `prod`, `max` or `min`.
@@ -94,7 +94,12 @@ def reduced(kind: str, value: Value, first: Value | None, loop: Loop, *, keeps_n
 
 
 def latest(value: Value, test: Value, first: Value, loop: Loop, name: str) -> tuple[list[str], Value]:
-    """The value of the last turn so far in which the test held, and `first` before the first of them.
+    """Give the value of the last turn so far in which the test held, and `first` before the first of them.
+
+    Args:
+        value, test, first: of each turn, and what the name begins with.
+        loop: the innermost loop.
+        name: a new name, for the numbers of those turns.
 
     Returns:
         The statements that find those turns, by this name, and the value after each turn.
@@ -117,7 +122,11 @@ def latest(value: Value, test: Value, first: Value, loop: Loop, name: str) -> tu
 
 
 def last_of(value: Value, test: Value, first: Value, loop: Loop, name: str) -> tuple[list[str], Value]:
-    """The value of the last turn in which the test holds, or `first` where there is none; as `latest`."""
+    """Give the value of the last turn in which the test holds, or `first` where there is none.
+
+    Args:
+        value, test, first, loop, name: as of `latest`.
+    """
     rest = test.deps - {loop.name}
     if not rest:
         if value.rank:

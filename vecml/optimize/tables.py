@@ -17,7 +17,7 @@ def is_table(value: Any) -> bool:
 
 
 def numbers_in(table: Any) -> list[NDArray[Any]]:
-    """List the columns of numbers as arrays."""
+    """List the columns of numbers as arrays of shape (rows,) with the dtypes that they have."""
     columns = [table.iloc[:, at] for at in range(table.shape[1])] if table.ndim == 2 else [table]
     return [one.to_numpy() for one in columns if isinstance(one.dtype, np.dtype) and one.dtype.kind in "fciub"]
 
@@ -29,7 +29,7 @@ def table_difference(
 
     Args:
         expected, found: both DataFrames, or both Series.
-        values: says how two arrays of numbers differ.
+        values: says how two arrays of shape (rows,) of numbers differ.
     """
     if expected.shape != found.shape:
         return f"its result has the shape {found.shape}, the original's {expected.shape}"
@@ -81,7 +81,7 @@ def like_table(
     Args:
         table: the user's.
         rows: how many.
-        numbers: gives `rows` numbers that are like an array's.
+        numbers: gives an array of shape (rows,) of numbers like those of an array, with its dtype.
         choose: gives a whole number from 0 to below its argument.
     """
     if table.ndim == 1:

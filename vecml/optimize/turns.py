@@ -139,7 +139,7 @@ class Turn:
 
 @dataclass
 class Sum:
-    """What an inner loop gathers, apart from what it began with: made of a name that it carries.
+    """The result of an inner loop that gathers, apart from what it began with: made of a name that it carries.
 
     Attributes:
         name: of the result, in the loop around.

@@ -80,7 +80,7 @@ class Subject:
 
     @cached_property
     def rewrite(self) -> Rewrite:
-        """Its loops in NumPy, as far as they are of the known forms."""
+        """Rewrite its loops in NumPy, as far as they are of the known forms."""
         arguments = self.observation.arguments
         known = {"number": 0}
         ranks = {
@@ -94,11 +94,18 @@ class Subject:
 
     @property
     def changeable(self) -> frozenset[str]:
-        """What the function reads of its module and may change between calls, by name."""
+        """Give the names that the function reads of its module and that may change between calls."""
         return frozenset(one.partition(" ")[0] for one in self.observation.changeable)
 
     def candidate(self, name: str, kind: Kind, text: str, how: str = "", folder: str = "") -> Candidate:
-        """Write the text of a changed copy of the target's file into a folder of its own, as a candidate."""
+        """Write the text of a changed copy of the target's file into a folder of its own, as a candidate.
+
+        Args:
+            name, kind: of the candidate.
+            text: the whole file.
+            how: a sentence on how the candidate works; empty for none.
+            folder: the folder's name; empty takes the candidate's.
+        """
         file = self.folder / (folder or name) / Path(self.target.file).name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")

@@ -5,12 +5,14 @@ It is made of the rewrite in NumPy where that leaves no loop, else of the functi
 
 import ast
 import math
+from collections.abc import Sequence
 
 from vecml.engines.torch_compile import missing_compiler
 from vecml.optimize.array_code import array_statements
 from vecml.optimize.candidates.base import Candidate, Subject
 from vecml.optimize.edit import Edits
-from vecml.optimize.kinds import NOTHING
+from vecml.optimize.flow import walk_all
+from vecml.optimize.kinds import NOTHING, Kinds
 from vecml.optimize.module_text import add_imports, first_line, functions_of, names_of
 from vecml.optimize.outline import Frame, NotOutlinedError, outline
 
@@ -41,8 +43,8 @@ class TorchCompiled:
             found = array_statements(tree, name, places if source is subject.source else ())
             if found is None:
                 continue
-            if not found[1] and source is rewritten:
-                continue
+            if not found[1] and (source is rewritten or not _has_arrays(found[0], subject.kinds)):
+                continue  # a turn with single numbers: torch would compile anew for each of them
             try:
                 return self._made(subject, source, tree, found)
             except NotOutlinedError as error:
@@ -68,3 +70,9 @@ def _largest(subject: Subject) -> int:
     """The elements of the largest array that goes in or comes up."""
     shapes = [one.shape for one in subject.observation.arguments] + [one.shape for one in subject.kinds.seen.values()]
     return max((math.prod(shape) for shape in shapes if shape), default=0)
+
+
+def _has_arrays(statements: Sequence[ast.stmt], kinds: Kinds) -> bool:
+    """Whether something is computed of arrays in these statements of the user's own source."""
+    seen = (kinds.of(one) for one in walk_all(statements) if isinstance(one, ast.BinOp | ast.UnaryOp | ast.Call))
+    return any(kind is not None and kind.type == "array" and kind.ndim > 0 for kind in seen)
