@@ -44,6 +44,8 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str, str | None]] = [
     ({"epoch": 3}, "unknown setting 'epoch'", "did you mean epochs?"),
     ({"rows": "many"}, "--rows many: not a whole number", None),
     ({"target": "y"}, "--target needs --data: name the file that holds the column", None),
+    ({"on_disk": True}, "--on-disk needs --data: name the file that holds the table", None),
+    ({"separator": ";"}, "--separator needs --data: name the file that holds the table", None),
     ({"bins": 4}, "--bins needs --data: name the file that holds the column", None),
     ({"data": "a.csv", "target": "y", "drop": ("y",)}, "column 'y' is the target and cannot be dropped", None),
     (

@@ -260,7 +260,8 @@ class TrainingConfig(Declared):
             texts = ("day_first", "separator", "encoding", "no_header")
             for field in ("target", "drop", "keep", "categorical", "missing", "bins", "on_disk", *texts):
                 if getattr(self, field):
-                    raise ValueError(f"{flag(field)} needs --data: name the file that holds the column")
+                    what = "the table" if field in ("on_disk", *texts) else "the column"
+                    raise ValueError(f"{flag(field)} needs --data: name the file that holds {what}")
         both = sorted(set(self.drop) & set(self.keep))
         if both:
             raise ValueError(f"column {both[0]!r} is both dropped and kept")

@@ -299,7 +299,7 @@ def _settle_dead_imports(store: Store) -> None:
     with suppress(Timeout), import_lock(store.location, 0):
         for run in interrupted_imports(store):
             state, identity = run.data.tags.get(IMPORTING), run.data.tags.get(PROCESS)
-            if state is None or (identity is None and state != COMPLETE):
+            if state is None:
                 continue
             if (
                 identity is not None
@@ -313,8 +313,8 @@ def _settle_dead_imports(store: Store) -> None:
                 if store.location.folder is not None or error.error_code not in SETTLED_MEANWHILE:
                     raise
                 continue
-            if identity is None:  # all but this tag was ended before, perhaps by a process that is about to do this too
-                continue
+            if identity is None and state == COMPLETE:
+                continue  # all but this tag was ended before, perhaps by a process that was about to do this too
             done = "finished" if state == COMPLETE else "cleared"
             warn("VML009", f"{done} the import of {run.info.run_name}, because its process ended before it did")
 

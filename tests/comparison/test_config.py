@@ -144,6 +144,7 @@ NEED_DATA = {
     "encoding",
     "missing",
     "no_header",
+    "on_disk",
     "query",
     "separator",
 }
