@@ -334,9 +334,10 @@ def test_an_end_from_outside_gives_up_what_is_labelled(tmp_path: Path, planned: 
 @pytest.fixture(autouse=True)
 def _threads_end() -> Iterator[None]:
     yield
-    for thread in threading.enumerate():
-        if thread.name == "vecml-label":
-            thread.join(5)
+    limit = time.monotonic() + 5
+    # One that is about to start is listed already, and cannot be joined yet.
+    while any(thread.name == "vecml-label" for thread in threading.enumerate()) and time.monotonic() < limit:
+        time.sleep(0.01)
 
 
 class Busy(Node):
