@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vecml.optimize.implied import Called, Implied, with_mark
-from vecml.optimize.syntax import names_in
+from vecml.optimize.syntax import names_in, unused
 from vecml.optimize.values import NotRecognisedError
 
 NUMBERS = ("float", "int", "uint")
@@ -57,12 +57,7 @@ class Rows:
 
     def fresh(self, name: str) -> str:
         """Return a name like this one that is not used yet."""
-        found, number = name, 1
-        while found in self.taken:
-            number += 1
-            found = f"{name}_{number}"
-        self.taken.add(found)
-        return found
+        return unused(name, self.taken)
 
     def first(self) -> list[str]:
         """The statements that make the arrays."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vecml.optimize.syntax import names_in, written_in
+from vecml.optimize.syntax import names_in, unused, written_in
 from vecml.optimize.values import NotRecognisedError
 
 Called = ast.FunctionDef | ast.Lambda
@@ -168,12 +168,7 @@ class _Maker(ast.NodeTransformer):
         self.functions = functions
 
     def fresh(self, name: str) -> str:
-        found, number = name, 1
-        while found in self.taken:
-            number += 1
-            found = f"{name}_{number}"
-        self.taken.add(found)
-        return found
+        return unused(name, self.taken)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if self.loop is not None:

@@ -246,3 +246,13 @@ def used_only_as_array(name: str, function: ast.FunctionDef, loop: ast.For) -> b
         if isinstance(part, ast.Name) and part.id == name and part.lineno > (loop.end_lineno or loop.lineno)
     ]
     return bool(later) and all(id(part) in wrapped for part in later)
+
+
+def unused(name: str, taken: set[str]) -> str:
+    """Give the name, with a number behind it where it is taken, and add it to those that are."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    taken.add(found)
+    return found
