@@ -155,6 +155,20 @@ def test_torch_takes_array_code_alone(tmp_path: Path) -> None:
     assert "no array of it has 10,000 elements" in str(TorchCompiled().make(subject))
 
 
+@pytest.mark.parametrize("head", ["x, y, shift=-0.5, scale=2", "x, y, *, shift=-0.5, scale=2"])
+def test_numbers_by_default_are_known_to_the_rewrite(tmp_path: Path, head: str) -> None:
+    body = (
+        "    out = []\n    for a in x:\n        b = np.cos(scale) * np.sin(a - shift)\n        out.append(b)\n"
+        "    return np.array(out)"
+    )
+    subject, args = subject_of(tmp_path, body, LARGE, head)
+    assert subject.rewrite.source is not None
+    scope: dict[str, Any] = {}
+    exec(compile(subject.rewrite.source, "a.py", "exec"), scope)  # noqa: S102 -- what vecml wrote
+    assert "for a in" not in subject.rewrite.source
+    np.testing.assert_allclose(scope["f"](*args), load(subject.target)(*args), rtol=1e-12)
+
+
 def judged(target: Place, candidate: Candidate) -> Validation:
     inputs = Place(target.file, "make_inputs", target.folder)
     payload = {"target": vars(target), "candidate": vars(candidate.place), "inputs": vars(inputs)}

@@ -1,5 +1,6 @@
 """A candidate, what it is made of, and what every way of making one answers."""
 
+import ast
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from vecml.optimize.kinds import NOTHING, Kinds
+from vecml.optimize.module_text import functions_of
 from vecml.optimize.observe import Observation
 from vecml.optimize.patch import unified_diff
 from vecml.optimize.profile import Profile
@@ -83,7 +85,8 @@ class Subject:
         """Rewrite its loops in NumPy, as far as they are of the known forms."""
         arguments = self.observation.arguments
         known = {"number": 0}
-        ranks = {
+        ranks = dict.fromkeys(_numbers_by_default(self.source, self.target.name), 0)
+        ranks |= {
             one.name: known.get(one.kind, len(one.shape))
             for one in arguments
             if one.kind in ("array", "list", "number")
@@ -133,3 +136,23 @@ class Variant(Protocol):
 
     def make(self, subject: Subject, right: Candidate, rtol: float) -> Candidate | str:
         """Make it of the candidate `right`, or say in one line why it does not apply to this function."""
+
+
+def _numbers_by_default(source: str, name: str) -> list[str]:
+    """The parameters of a function whose defaults are numbers written out: `lat0=52.5`."""
+    function = functions_of(ast.parse(source)).get(name)
+    if function is None:
+        return []
+    taken = function.args
+    plain = [*taken.posonlyargs, *taken.args]
+    pairs = [
+        *zip(plain[len(plain) - len(taken.defaults) :], taken.defaults, strict=True),
+        *zip(taken.kwonlyargs, taken.kw_defaults, strict=True),
+    ]
+    return [one.arg for one, default in pairs if _is_number(default)]
+
+
+def _is_number(node: ast.expr | None) -> bool:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        node = node.operand
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
