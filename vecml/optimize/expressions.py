@@ -383,7 +383,7 @@ def _call(node: ast.Call, scope: Scope) -> Value:
         return value_like(layout, f"np.{own}({', '.join(codes)})")
     ufunc = RENAMED.get(own, own)
     found: Any = getattr(np, ufunc, None)
-    if isinstance(found, np.ufunc) and len(values) == found.nin:
+    if isinstance(found, np.ufunc) and (found.signature, found.nin, found.nout) == (None, len(values), 1):
         codes, layout = align(values)
         code = f"np.{ufunc}({', '.join(codes)})"
         return value_like(layout, f"{code}.astype(np.int64)" if module == "math" and own in WHOLE else code)

@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Mapping
 
+import numpy as np
+
 MAKERS = {"zeros", "ones", "empty", "full"}
 LIKE = {"zeros_like", "ones_like", "empty_like", "full_like", "asarray", "array", "ascontiguousarray", "sort", "copy"}
 LINES = {"arange", "linspace", "flatnonzero", "ravel"}
@@ -161,6 +163,16 @@ def _numpy(name: str, node: ast.Call, ranks: Mapping[str, int]) -> int | None:
         return rank_of(first, ranks)
     if name in ("float32", "float64", "int32", "int64"):
         return rank_of(first, ranks)
-    if name in ("sqrt", "exp", "log", "abs", "sin", "cos", "minimum", "maximum"):
+    if _is_elementwise(name, node):
         return _most(*node.args, ranks=ranks)
     return 0 if name in ("sum", "mean", "min", "max", "prod") and len(node.args) == 1 and not node.keywords else None
+
+
+def _is_elementwise(name: str, node: ast.Call) -> bool:
+    """Whether a call of NumPy's takes its arguments element by element, broadcast, and gives one array."""
+    if node.keywords:
+        return False
+    found = getattr(np, name, None)
+    if isinstance(found, np.ufunc):
+        return found.signature is None and found.nout == 1 and len(node.args) == found.nin
+    return name in ("where", "clip") and len(node.args) == 3
