@@ -157,10 +157,8 @@ def test_torch_takes_array_code_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("head", ["x, y, shift=-0.5, scale=2", "x, y, *, shift=-0.5, scale=2"])
 def test_numbers_by_default_are_known_to_the_rewrite(tmp_path: Path, head: str) -> None:
-    body = (
-        "    out = []\n    for a in x:\n        b = np.hypot(np.radians(scale), np.arctan(shift)) * np.sin(a - shift)\n        out.append(b)\n"
-        "    return np.array(out)"
-    )
+    value = "np.hypot(np.radians(scale), np.arctan(shift)) * np.sin(a - shift)"
+    body = f"    out = []\n    for a in x:\n        b = {value}\n        out.append(b)\n    return np.array(out)"
     subject, args = subject_of(tmp_path, body, LARGE, head)
     assert subject.rewrite.source is not None
     scope: dict[str, Any] = {}
