@@ -31,7 +31,8 @@ CHECKED = (".parquet", ".npz", ".xlsx")
 def table(seed: int) -> pa.Table:
     """Numbers, categories and a label."""
     rng = np.random.default_rng(seed)
-    columns = {"a": rng.normal(size=N_ROWS).round(6), "b": rng.integers(0, 99, N_ROWS)}
+    # No -0.0, which SQLite keeps as 0: "+ 0.0" makes it 0.0.
+    columns = {"a": rng.normal(size=N_ROWS).round(6) + 0.0, "b": rng.integers(0, 99, N_ROWS)}
     words = np.array(["red", "grün", "blue sky"])[rng.integers(0, 3, N_ROWS)]
     return pa.table({**columns, "word": words, "label": np.array(["yes", "no"])[rng.integers(0, 2, N_ROWS)]})
 
