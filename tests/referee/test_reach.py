@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,7 +169,7 @@ CALL = (
 @pytest.mark.skipif(os.uname().machine not in CALLS, reason="no numbers of this machine's system calls")
 def test_the_kernels_own_work_is_out_of_reach(tmp_path: Path) -> None:
     """A user space of its own has all capabilities over a network, whose packets go round while the process rests."""
-    (_, clone, clone3, refused), looks = CALLS[os.uname().machine], []
+    (_, clone, clone3, _, refused), looks = CALLS[os.uname().machine], []
     for number in refused:
         looks.append(CALL.format(call=f"syscall({number}, 0, 0, 0, 0, 0)", error=errno.EPERM))
     looks.append(CALL.format(call=f"syscall({clone}, {NEW_USERS | signal.SIGCHLD}, 0, 0, 0, 0)", error=errno.EPERM))
@@ -177,6 +178,45 @@ def test_the_kernels_own_work_is_out_of_reach(tmp_path: Path) -> None:
         "import threading, subprocess; threading.Thread(target=print).start(); subprocess.run(['true'], check=True)"
     )
     assert tried("\n".join((*looks, threads)), tmp_path) is None
+
+
+TIMERS = """
+import ctypes, struct
+library = ctypes.CDLL(None, use_errno=True)
+for number in range(100):
+    timer = library.timerfd_create(1, 0)
+    assert timer >= 0, "no timer"
+    library.timerfd_settime(timer, 0, struct.pack("=4q", 0, 0, 0, 1_000 * number + 1), None)
+"""
+
+
+@pytest.mark.skipif(os.uname().machine not in CALLS, reason="no numbers of this machine's system calls")
+def test_no_timer_interrupts_others_while_its_owner_is_stopped(tmp_path: Path) -> None:
+    """Fifteen thousand of them, 20 us apart, made a loop in another process 78 % slower."""
+    assert tried(TIMERS, tmp_path) == "raised: AssertionError: no timer"
+
+
+@pytest.mark.skipif(os.uname().machine not in CALLS, reason="no numbers of this machine's system calls")
+def test_no_program_that_listens_in_a_file_is_reached(tmp_path: Path) -> None:
+    """A service manager or a container's daemon would do the work outside; Landlock does not keep from either."""
+    place = str(tmp_path / "listening")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(place)
+        listening.listen()
+        said = tried(f"import socket; socket.socket(socket.AF_UNIX).connect({place!r})", tmp_path)
+    assert said is not None
+    assert said.startswith("raised: OSError")
+    host = tried("import socket; socket.socket(getattr(socket, 'AF_VSOCK', 40), socket.SOCK_STREAM, 0)", tmp_path)
+    assert host is not None
+    assert host.startswith("raised: OSError")
+    assert tried("import socket; socket.socketpair(); socket.socket(socket.AF_INET)", tmp_path) is None
+
+
+@pytest.mark.skipif(os.uname().machine not in CALLS, reason="no numbers of this machine's system calls")
+@pytest.mark.parametrize("call", ["shmget(0, 4096, 0o1600)", "msgget(0, 0o1600)", "semget(0, 1, 0o1600)"])
+def test_nothing_outlives_a_process_in_the_kernel(call: str, tmp_path: Path) -> None:
+    said = tried(f"import ctypes; assert ctypes.CDLL(None).{call} == -1, 'kept'", tmp_path)
+    assert said is None
 
 
 @CONFINED

@@ -31,12 +31,26 @@ ALLOW, REFUSE, UNKNOWN = 0x7FFF0000, 0x00050001, 0x00050026  # as it is; EPERM; 
 NEW_USERS = (
     0x10000000  # of clone's flags: a space in which a process has all capabilities, over the kernel's network too
 )
-# Per architecture: its number, clone and clone3 (whose flags a filter cannot see: libraries use clone then), and what
-# is refused: unshare, setns, ptrace, keyctl, add_key, request_key, bpf, perf_event_open, userfaultfd, io_uring's three.
+# Per architecture: its number, clone, clone3 (whose flags a filter cannot see: libraries use clone then), socket, and
+# what is refused. Work for the kernel: bpf, perf_event_open, userfaultfd, io_uring's three, io_setup. Timers, which
+# interrupt whoever runs while their owner is stopped: timer_create, timerfd_create. Other processes: ptrace,
+# process_vm_readv and process_vm_writev, pidfd_getfd, unshare, setns. What outlives a process: keyctl, add_key,
+# request_key, shmget, semget, msgget, mq_open.
 CALLS = {
-    "x86_64": (0xC000003E, 56, 435, (272, 308, 101, 250, 248, 249, 321, 298, 323, 425, 426, 427)),
-    "aarch64": (0xC00000B7, 220, 435, (97, 268, 117, 219, 217, 218, 280, 241, 282, 425, 426, 427)),
+    "x86_64": (
+        *(0xC000003E, 56, 435, 41),
+        (321, 298, 323, 425, 426, 427, 206, 222, 283, 101, 310, 311, 438, 272, 308, 250, 248, 249, 29, 64, 68, 240),
+    ),
+    "aarch64": (
+        *(0xC00000B7, 220, 435, 198),
+        (280, 241, 282, 425, 426, 427, 0, 107, 85, 117, 270, 271, 438, 97, 268, 219, 217, 218, 194, 190, 186, 180),
+    ),
 }
+# Kinds of sockets that lead nowhere in a network of its own. One of the Unix family leads to any program that listens
+# in a file (Landlock does not keep from that), one of the virtual machine's family to its host.
+FAMILIES = (2, 10, 16)  # AF_INET, AF_INET6, AF_NETLINK
+AF_UNIX = 1
+NO_FAMILY = 0x00050061  # EAFNOSUPPORT
 OTHER_ABI = 0x40000000  # numbers from here on are x86_64's calls under other names
 ACCELERATORS = ("nvidia*", "dri", "kfd")  # below /dev
 
@@ -113,7 +127,8 @@ def _without_calls() -> None:
     """Give up system calls that reach the kernel's own work: it goes on while a stopped process rests."""
     if os.uname().machine not in CALLS or sys.maxsize < 1 << 32:
         return
-    architecture, clone, clone3, refused = CALLS[os.uname().machine]
+    architecture, clone, clone3, socket, refused = CALLS[os.uname().machine]
+    families = (*FAMILIES, AF_UNIX) if Path("/dev/nvidiactl").exists() else FAMILIES  # CUDA opens some of its own
     rules = [
         (0x20, 0, 0, 4),  # load the architecture
         (0x15, 1, 0, architecture),  # go on if it is this
@@ -127,6 +142,11 @@ def _without_calls() -> None:
     for number in refused:
         rules += [(0x15, 0, 1, number), (0x06, 0, 0, REFUSE)]
     rules += [
+        (0x15, 0, 3 + len(families), socket),
+        (0x20, 0, 0, 16),  # load the lower half of its first argument
+        *((0x15, len(families) - place, 0, family) for place, family in enumerate(families)),
+        (0x06, 0, 0, NO_FAMILY),
+        (0x06, 0, 0, ALLOW),
         (0x15, 0, 3, clone),
         (0x20, 0, 0, 16),  # load the lower half of its first argument
         (0x45, 0, 1, NEW_USERS),
