@@ -46,6 +46,19 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
+@pytest.fixture(scope="module")
+def short_looks() -> Iterator[None]:
+    """A quick look of this process measures for a tenth of its usual time: for tests of what else it says."""
+    from vecml.comparison import budget
+    from vecml.optimize import measure
+
+    short = dataclasses.replace(budget.QUICK_PLAN, rounds=4, block_seconds=0.02, warm_seconds=0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "QUICK_PLAN", short)
+        patch.setattr(measure, "QUICK_PLAN", short)
+        yield
+
+
 def _result_of(
     folder: Path, names: tuple[str, ...], shares: tuple[float, ...] | None = None, replicas: int = 1
 ) -> "PipelineResult":

@@ -15,7 +15,7 @@ from vecml.errors import DataError, SettingError
 pytestmark = pytest.mark.filterwarnings("ignore:VML011", "ignore:VML012")
 
 
-def test_a_bare_model_over_an_array() -> None:
+def test_a_bare_model_over_an_array(short_looks: None) -> None:
     x_NF = np.random.default_rng(0).standard_normal((20_000, 10))
     found = vecml.compare(small_model(), x_NF, engines=("numpy", "row_loop"), threads=1, budget="quick")
     assert [arm.name for arm in figures(found)] == ["numpy", "row_loop"]
@@ -28,7 +28,7 @@ def test_a_bare_model_over_an_array() -> None:
     assert "row_loop" in repr(found)
 
 
-def test_a_saved_classifier_over_a_file(tmp_path: Path) -> None:
+def test_a_saved_classifier_over_a_file(short_looks: None, tmp_path: Path) -> None:
     from vecml.config import make_config
     from vecml.data.sources import load_table
     from vecml.data.split import split_table

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -47,9 +48,11 @@ from vecml.measure.claim import BUSY, claim_of
 from vecml.model.evaluate import Evaluation
 from vecml.model.recipe import NOTEBOOK_HIDDEN, known_recipe
 from vecml.model.simple_models import SimpleModel
-from vecml.model.train import Training
 from vecml.numbers import finite_values
 from vecml.tracked_run import TrackedRun
+
+if TYPE_CHECKING:  # torch, which whoever shows a record does without
+    from vecml.model.train import Training
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class PipelineRecord:
     config: PipelineConfig
     table: Table = field(repr=False)
     split: Split = field(repr=False)
-    training: Training = field(repr=False)
+    training: "Training" = field(repr=False)
     inference: Inference = field(repr=False)
     evaluation: Evaluation = field(repr=False)
     seconds: Mapping[str, float]
@@ -152,7 +155,7 @@ def metrics(record: PipelineRecord) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def loss_curves(training: Training) -> dict[str, list[tuple[int, float]]]:
+def loss_curves(training: "Training") -> dict[str, list[tuple[int, float]]]:
     """Give the losses of a training by metric, as (step, value).
 
     They are by epoch from 1, or by the steps of its course; those of the settings that were tried by their number.

@@ -24,7 +24,7 @@ X = np.random.default_rng(0).standard_normal(50_000)
 
 
 @pytest.fixture(scope="module")
-def compared() -> Comparison:
+def compared(short_looks: None) -> Comparison:
     made = {
         "vectorised": functions.total,
         "loop": functions.total_by_loop,
@@ -35,7 +35,7 @@ def compared() -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def faulty() -> Comparison:
+def faulty(short_looks: None) -> Comparison:
     made = {
         "vectorised": functions.total,
         "same": functions.Holder.total,

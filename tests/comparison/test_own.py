@@ -141,7 +141,7 @@ def test_torch_passes_the_gate_and_what_is_wrong_does_not(tmp_path: Path, layout
 
 
 @busy
-def test_a_module_from_python() -> None:
+def test_a_module_from_python(short_looks: None) -> None:
     module = Residual(4, 2)
     x_NF = np.random.default_rng(0).standard_normal((5_000, 4)).astype(np.float32)
     with pytest.warns(VecmlWarning, match="VML013 numpy layout=(columns|rows) is left out: "):

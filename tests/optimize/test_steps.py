@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path) -> Optimization:
+def found(folder: Path, short_looks: None) -> Optimization:
     request = Request(
         f"{folder}/slow.py:squares", f"{folder}/slow.py:make_inputs", (f"{folder}/fast.py:wrong",), budget="quick"
     )

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from vecml.model.course import Course, Reason
+from vecml.model.recipe import Tried
 from vecml.model.simple_models import SimpleModel
-from vecml.model.tune import Tried
 from vecml.report.course_picture import course_curves
 from vecml.report.summary import PipelineResult, as_text, note, rows, sentence
 

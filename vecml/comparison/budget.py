@@ -28,6 +28,7 @@ LAUNCH_SD = 0.03  # of a launch's estimate, log scale, before the machine was qu
 WORKER_SECONDS = 0.9
 TURN_SECONDS = 0.075  # a block of 50 ms, the neighbours' rest, the pipe
 QUICK_ROUNDS = 12
+QUICK_PLAN = Plan(launches=1, budget_seconds=None, rounds=QUICK_ROUNDS)
 QUICK_SECONDS = 20.0  # that the rounds of a quick look take about, where calls are long
 FEW_ROUNDS = 3  # of a launch, where a call takes long
 ROUNDS = 20  # of a launch: more blocks of the same processes say little, and the time is better spent on fresh ones
@@ -120,7 +121,7 @@ def make_budget(text: str, groups: list[tuple[int, int]], arms: int, machine_key
     Raises SettingError for a budget in which no verdict can be reached, with one that would do.
     """
     if text == QUICK:
-        return Budget(Plan(launches=1, budget_seconds=None, rounds=QUICK_ROUNDS), text, None, "default")
+        return Budget(QUICK_PLAN, text, None, "default")
     seconds = seconds_of(text)
     launch, rounds_cost = launch_seconds(groups)
     least = FEWEST_LAUNCHES * (launch + rounds_cost)

@@ -13,7 +13,6 @@ from typing import Any
 import halide as hl
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from vecml.config import Activation
 
@@ -133,10 +132,12 @@ def _tanh_fit(compute_type: str) -> tuple[float, ...]:
 @lru_cache(maxsize=2)
 def _erfc_fit(compute_type: str) -> tuple[float, ...]:
     """P with (1 + 2y) exp(y^2) erfc(y) = P((y - s) / (y + s)) for y >= 0, lowest power first."""
+    from scipy.special import erfcx  # noqa: PLC0415 -- for this activation alone; the import takes long
 
     def wanted(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
         y = _ERFC_SHIFT * (1 + ratio) / np.maximum(1 - ratio, 1e-12)
-        return (1 + 2 * y) * special.erfcx(y)
+        value: NDArray[np.float64] = (1 + 2 * y) * erfcx(y)
+        return value
 
     return _fit(wanted, (-1, 1), 11 if compute_type == "float32" else 24)
 

@@ -58,6 +58,25 @@ class Recipe:
     check_steps: int = 0
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A setting that was tried.
+
+    Attributes:
+        hidden, learning_rate, weight_decay: the setting, as its flags would give it.
+        held_out_loss: the lowest mean cross-entropy of the held-out rows, in nats; inf where it diverged.
+        best_step: the step of that loss.
+        chosen: whether the network was trained with it.
+    """
+
+    hidden: tuple[int, ...]
+    learning_rate: float
+    weight_decay: float
+    held_out_loss: float
+    best_step: int
+    chosen: bool = False
+
+
 def known_recipe(config: TrainingConfig) -> Recipe | None:
     """The recipe of generated data, the notebook's figures where the configuration has none; None for a table."""
     if config.data is not None:

@@ -29,11 +29,11 @@ from vecml.model.initial import module_from_majority, seeded_module
 from vecml.model.network import AnyModel, Architecture, Model
 from vecml.model.one_row import ONE_ROW, needs_two_rows
 from vecml.model.prepared import Prepared, prepare
-from vecml.model.recipe import LAST_STEP, Recipe, diverged, make_recipe
+from vecml.model.recipe import LAST_STEP, Recipe, Tried, diverged, make_recipe
 from vecml.model.replicas import stack_size, train_stack
 from vecml.model.stack import Stack
 from vecml.model.standard import check_folded, folded_layers
-from vecml.model.tune import Tried, tune
+from vecml.model.tune import tune
 from vecml.model.until_done import ModuleLearner, StackLearner, train_until_done
 from vecml.numbers import count, percent
 from vecml.warnings import warn

@@ -4,7 +4,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from vecml.model.initial import module_from_majority
 from vecml.model.network import Architecture
 from vecml.model.prepared import Prepared
 from vecml.model.recipe import DECAYS as RULES_DECAYS
-from vecml.model.recipe import Recipe
+from vecml.model.recipe import Recipe, Tried
 from vecml.model.replicas import stack_size
 from vecml.model.stack import Stack
 from vecml.model.until_done import StackLearner
@@ -27,25 +26,6 @@ from vecml.warnings import warn
 WIDTHS = (16, 32, 64, 128, 256)
 RATES = (1e-3, 3e-2)
 DECAYS = (1e-2, 3.0)
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A setting that was tried.
-
-    Attributes:
-        hidden, learning_rate, weight_decay: the setting, as its flags would give it.
-        held_out_loss: the lowest mean cross-entropy of the held-out rows, in nats; inf where it diverged.
-        best_step: the step of that loss.
-        chosen: whether the network was trained with it.
-    """
-
-    hidden: tuple[int, ...]
-    learning_rate: float
-    weight_decay: float
-    held_out_loss: float
-    best_step: int
-    chosen: bool = False
 
 
 def settings_to_try(config: TrainingConfig, recipe: Recipe, count: int) -> list[Recipe]:

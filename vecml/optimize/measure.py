@@ -28,7 +28,7 @@ LAUNCH_SECONDS = 1.6  # for a worker's start, its imports and its inputs
 ROUNDS = 20
 FEWEST_ROUNDS = 3
 LAUNCHES = 5
-QUICK_ROUNDS = 6
+QUICK_PLAN = Plan(launches=1, budget_seconds=None, rounds=6)
 SHARED = 1.3  # CPUs' worth from which a function counts as using all of them
 
 
@@ -68,7 +68,7 @@ def make_plan(budget: str, seconds: float, others: Sequence[float]) -> Plan:
     Raises SettingError for a budget that is too short for a verdict, and names one that would do.
     """
     if budget == "quick":
-        return Plan(launches=1, budget_seconds=None, rounds=QUICK_ROUNDS, **_patience(max(seconds, *others, 0.0)))
+        return dataclasses.replace(QUICK_PLAN, **_patience(max(seconds, *others, 0.0)))
     given = seconds_of(budget)
     turn = 2 * seconds + sum(others)
     launch = (len(others) + 2) * (LAUNCH_SECONDS + 0.5) + turn * (1 + FEWEST_ROUNDS)

@@ -10,8 +10,8 @@ from vecml.foreign_text import clean
 from vecml.measure.limits import CEILING_WRONG
 from vecml.model.course import Course
 from vecml.model.evaluate import Evaluation, ReplicaAccuracy
+from vecml.model.recipe import Tried
 from vecml.model.simple_models import SimpleModel, best_of
-from vecml.model.tune import Tried
 from vecml.numbers import count, percent, rate, score, seconds
 from vecml.record import PipelineRecord
 
