@@ -61,10 +61,10 @@ check-style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --config pyproject.toml
 
+# Three workers on two cores: a server or another process that starts, and a measurement, leave one idle at times.
 test: $(READY)  ## the tests that need no server
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not system and not browser and not long and not faults"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not system and not browser and not long and not faults"
 
-# Three workers on two cores: a server that starts, and a measurement, leave a core idle for much of their time.
 test-system: $(READY)  ## real servers, workers and signals; MLflow's and Prefect's pages in Debian's chromium, if it is there
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "(system or browser) and not long" tests/system tests/browser tests/faults
 
