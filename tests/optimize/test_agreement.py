@@ -35,6 +35,49 @@ def test_differences(expected: Any, found: Any, said: str | None) -> None:
     assert difference(expected, found, 1e-6) == said
 
 
+@pytest.mark.parametrize(
+    ("expected", "found", "said"),
+    [
+        ([1, 2], [1.0, 2.0], "part 0 of the result: its result is a float, the original's a int"),
+        ((1, 2), (1.0, 2.0), "part 0 of the result: its result is a float, the original's a int"),
+        ([1, 2.5], [1.0, 2.5], "part 0 of the result: its result is a float, the original's a int"),
+        ([True, False], [1, 0], "part 0 of the result: its result is a int, the original's a bool"),
+        ([2**53 + 1, 0.5], [2**53, 0.5], f"part 0 of the result: its result is {2**53}, the original's {2**53 + 1}"),
+        ([1, 2], [np.int64(1), np.int32(2)], None),
+        ([True], [np.True_], None),
+        ([1, float("nan")], [1, float("nan")], None),
+        ([], [], None),
+    ],
+)
+def test_the_numbers_of_a_list_are_of_the_same_kind_each(expected: Any, found: Any, said: str | None) -> None:
+    assert difference(expected, found, 1e-6) == said
+
+
+@pytest.mark.parametrize("rtol", [0.0, 1e-6])
+def test_whole_numbers_beyond_64_bits(rtol: float) -> None:
+    huge = 2**70
+    assert difference([huge, 1], [huge, 1], rtol) is None
+    assert difference(huge, 1, rtol) == f"its result is 1, the original's {huge}"
+    assert (
+        difference([huge, 1], [huge + 1, 1], rtol)
+        == f"1 of 2 values differ, the first at [0]: {huge + 1} instead of {huge}"
+    )
+    assert difference([huge], [float(huge)], rtol) is not None
+
+
+def test_a_zero_with_another_sign_is_not_the_same_bits() -> None:
+    assert difference(0.0, -0.0, 1e-6) is None
+    assert difference(0.0, -0.0, 0.0) is not None
+    assert difference(np.array([0.0, 1.0]), np.array([-0.0, 1.0]), 0.0) is not None
+    assert difference([0.0, -0.0], [0.0, -0.0], 0.0) is None
+    assert difference(complex(0.0, 0.0), complex(0.0, -0.0), 0.0) is not None
+
+
+def test_a_lighter_number_is_held_to_the_rounding_of_the_original() -> None:
+    assert difference(0.1, np.float32(0.1), 1e-6) is None
+    assert difference(1.0, np.float32(1.000005), 1e-6) is not None
+
+
 def test_bit_by_bit() -> None:
     assert difference(X, X * (1 + 1e-15), 0.0) is not None
     assert difference(X, X.copy(), 0.0) is None

@@ -5,7 +5,7 @@ import enum
 import sys
 import types
 from collections import ChainMap, defaultdict, deque
-from collections.abc import MutableMapping, Set
+from collections.abc import MutableMapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,7 @@ def _difference(expected: Any, found: Any, rtol: float, scale: float, seen: Seen
         return f"its result is {_kind(found)}, the original's {_kind(expected)}"
     if _is_number(expected) and _is_number(found):
         one, other = np.asarray(expected), np.asarray(found)
-        if one.dtype.kind.replace("u", "i") != other.dtype.kind.replace("u", "i"):
+        if _number_kind(one.dtype) != _number_kind(other.dtype):
             return f"its result is a {type(found).__name__}, the original's a {type(expected).__name__}"
         return _values(one, other, rtol, scale)
     # An object may hold itself: a pair that is being compared, or has been, is not compared again.
@@ -115,7 +115,7 @@ def _difference(expected: Any, found: Any, rtol: float, scale: float, seen: Seen
     if isinstance(expected, tuple | list | deque):
         if len(expected) != len(found):
             return f"its result has {len(found)} parts, the original's {len(expected)}"
-        if all(_is_number(part) for part in (*expected, *found)):
+        if _alike_numbers(expected, found):
             return _values(np.asarray(expected), np.asarray(found), rtol, scale)
         parts = [(f"part {number}", *both) for number, both in enumerate(zip(expected, found, strict=True))]
         return _parts(parts, rtol, scale, seen)
@@ -284,6 +284,24 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | complex | np.number | np.bool_)
 
 
+def _alike_numbers(expected: Sequence[Any], found: Sequence[Any]) -> bool:
+    """Whether all are numbers of one kind that fit into an array of it: whole, floating, complex or truth values.
+
+    As arrays, `[1, 2]` and `[1.0, 2.0]` would be the same, and so would `[True]` and `[1]`, and 2**53 + 1 beside a float.
+    """
+    types_ = {type(part) for part in (*expected, *found)}
+    if not all(issubclass(one, int | float | complex | np.number | np.bool_) for one in types_):
+        return False
+    kinds = {_number_kind(np.dtype(one)) for one in types_}
+    arrays = {np.asarray(side).dtype for side in (expected, found)}
+    return len(kinds) <= 1 and {_number_kind(one) for one in arrays if one.kind != "O"} <= (kinds or {"f"})
+
+
+def _number_kind(dtype: np.dtype[Any]) -> str:
+    """The kind of a number's dtype, in which whole numbers of all sizes are one: Python's beyond 64 bits are objects."""
+    return "i" if dtype.kind in "uO" else dtype.kind
+
+
 def _arrays(expected: Any, found: Any, rtol: float, scale: float, seen: Seen) -> str | None:
     if not isinstance(expected, np.ndarray) or not isinstance(found, np.ndarray):
         return f"its result is a {type(found).__name__}, the original's a {type(expected).__name__}"
@@ -313,13 +331,14 @@ def _kind(tensor: Any) -> str:
 
 def _values(expected: NDArray[Any], found: NDArray[Any], rtol: float, scale: float) -> str | None:
     if expected.dtype.kind in "fc" or found.dtype.kind in "fc":
-        kinds = [array.dtype for array in (expected, found) if array.dtype.kind in "fc"]
-        rounding = max(float(np.finfo(kind).eps) for kind in kinds)
+        rounding = float(np.finfo((expected if expected.dtype.kind in "fc" else found).dtype).eps)
         bound = max(rtol, ROUNDINGS * rounding) if rtol else 0.0
         finite = np.abs(expected[np.isfinite(expected)])
         size = max(scale, float(finite.max()) if finite.size else 0.0)
         # Were it the bound's share alone, beside a column of timestamps any result would do.
         same = np.isclose(found, expected, bound, min(FLOOR * bound, ROUNDINGS * rounding) * size, equal_nan=True)
+        if not rtol:
+            same &= _same_signs(expected, found)
     else:
         same = np.asarray(expected == found)
         if expected.dtype.kind in "mM" and found.dtype.kind == expected.dtype.kind:
@@ -333,6 +352,15 @@ def _values(expected: NDArray[Any], found: NDArray[Any], rtol: float, scale: flo
         return f"its result is {other}, the original's {one}"
     where = ", ".join(map(str, at))
     return f"{different:,} of {same.size:,} values differ, the first at [{where}]: {other} instead of {one}"
+
+
+def _same_signs(expected: NDArray[Any], found: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where zeros have one sign: 0.0 and -0.0 are equal, and not the same bits."""
+    pairs = [(expected, found)]
+    if "c" in expected.dtype.kind + found.dtype.kind:
+        pairs = [(expected.real, found.real), (expected.imag, found.imag)]
+    apart = [(one == 0) & (other == 0) & (np.signbit(one) != np.signbit(other)) for one, other in pairs]
+    return ~np.logical_or.reduce(apart)
 
 
 def _short(value: Any) -> str:
