@@ -44,12 +44,16 @@ def test_manners(tmp_path: Path) -> None:
             "module.py:f is not deterministic: calls over the same inputs differ by up to ",
         ),
         (
-            "def f(x):\n    return x\ndef make_inputs():\n    return ('text',)\n",
-            "module.py:f takes no arrays: module.py:make_inputs gives str",
+            "def f(x):\n    return x\ndef make_inputs():\n    return (None,)\n",
+            "module.py:f takes nothing that has parts: module.py:make_inputs gives NoneType",
         ),
         (
             "def f(x):\n    return x\ndef make_inputs():\n    return (np.ones(1),)\n",
-            "module.py:make_inputs makes it trivial: no array has more than one element",
+            "module.py:make_inputs makes it trivial: nothing in it has more than one element",
+        ),
+        (
+            "def f(x):\n    return x\ndef make_inputs():\n    return ({'a': [np.ones(1)]},)\n",
+            "module.py:make_inputs makes it trivial: nothing in it has more than one element",
         ),
         (
             "def f(x):\n    return x\ndef make_inputs():\n    return (np.random.default_rng().random(3),)\n",
@@ -63,6 +67,31 @@ def test_what_cannot_be_optimised(tmp_path: Path, text: str, said: str) -> None:
         seen(tmp_path, INPUTS + text)
     assert said in caught.value.message
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ("['ab', 'c']", "list of objects"),
+        ("[[1.0], [2.0, 3.0]]", "list of lists of unlike lengths"),
+        ("[{'a': 1}, {'a': 2}]", "list of objects"),
+        ("{'m': np.arange(9.0)}", "dict"),
+        ("'acgt'", "str"),
+        ("(np.arange(9.0), 2)", "tuple"),
+        ("Body(np.arange(9.0))", "Body"),
+    ],
+)
+def test_inputs_that_hold_others(tmp_path: Path, given: str, kind: str) -> None:
+    text = (
+        "from dataclasses import dataclass\n@dataclass\nclass Body:\n    x: np.ndarray\n"
+        f"def f(x):\n    return 3\ndef make_inputs():\n    return ({given},)\n"
+    )
+    found = seen(tmp_path, f"{INPUTS}{text}")
+    (argument,) = found["arguments"]
+    assert (argument["kind"], argument["parts"]) == (kind, "many")
+    assert found["remarks"][0] == (
+        "it takes no arrays: in what it takes, lengths and values vary, and no layouts and dtypes"
+    )
 
 
 def test_a_little_noise_is_said(tmp_path: Path) -> None:

@@ -45,11 +45,13 @@ class State:
     step: int = 0
 
 
-def drawn(args: tuple[Any, ...], names: tuple[str, ...], *, layouts: bool = False) -> list[Variant]:
-    """What 400 tries make of these arguments."""
+def drawn(
+    args: tuple[Any, ...], names: tuple[str, ...], *, layouts: bool = False, examples: int = 400
+) -> list[Variant]:
+    """What so many tries make of these arguments."""
     made: list[Variant] = []
 
-    @hypothesis.settings(max_examples=400, database=None, derandomize=True, deadline=None)
+    @hypothesis.settings(max_examples=examples, database=None, derandomize=True, deadline=None)
     @hypothesis.given(variants(args, names, layouts=layouts))
     def keep(variant: Variant) -> None:
         made.append(variant)
@@ -190,8 +192,3 @@ def test_cuts_of_the_users_own() -> None:
     fault, smallest, _, _ = search(lambda x: x * 2, wrong, (np.arange(160.0),), ("x",), RTOL)
     assert fault is not None
     assert "your own inputs, cut from 160 to" in smallest
-
-
-def test_lists_that_are_no_arrays_stay_as_they_are() -> None:
-    args = (np.arange(4.0), [[1], [1, 2]], ["a", "b"], [{"a": 1}])
-    assert all(one.args[1:] == args[1:] for one in drawn(args, ("x", "ragged", "words", "dicts")))

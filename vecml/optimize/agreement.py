@@ -287,7 +287,7 @@ def _is_number(value: Any) -> bool:
 def _alike_numbers(expected: Sequence[Any], found: Sequence[Any]) -> bool:
     """Whether all are numbers of one kind that fit into an array of it: whole, floating, complex or truth values.
 
-    As arrays, `[1, 2]` and `[1.0, 2.0]` would be the same, and so would `[True]` and `[1]`, and 2**53 + 1 beside a float.
+    As arrays, `[1, 2]` and `[1.0, 2.0]` would be the same, as would `[True]` and `[1]`.
     """
     types_ = {type(part) for part in (*expected, *found)}
     if not all(issubclass(one, int | float | complex | np.number | np.bool_) for one in types_):
@@ -298,7 +298,7 @@ def _alike_numbers(expected: Sequence[Any], found: Sequence[Any]) -> bool:
 
 
 def _number_kind(dtype: np.dtype[Any]) -> str:
-    """The kind of a number's dtype, in which whole numbers of all sizes are one: Python's beyond 64 bits are objects."""
+    """The kind of a number's dtype; whole numbers of all sizes are of one: Python's beyond 64 bits are objects."""
     return "i" if dtype.kind in "uO" else dtype.kind
 
 
@@ -360,7 +360,8 @@ def _same_signs(expected: NDArray[Any], found: NDArray[Any]) -> NDArray[np.bool_
     if "c" in expected.dtype.kind + found.dtype.kind:
         pairs = [(expected.real, found.real), (expected.imag, found.imag)]
     apart = [(one == 0) & (other == 0) & (np.signbit(one) != np.signbit(other)) for one, other in pairs]
-    return ~np.logical_or.reduce(apart)
+    same: NDArray[np.bool_] = ~np.logical_or.reduce(apart)
+    return same
 
 
 def _short(value: Any) -> str:

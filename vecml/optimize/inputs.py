@@ -7,7 +7,7 @@ difference; what is drawn shrinks to few, small, plain inputs.
 import contextlib
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vecml.optimize.agreement import attributes
+from vecml.optimize.structures import LISTS, parts_of, with_parts
 from vecml.optimize.tables import is_table, like_table
 
 LAYOUTS = ("C", "F", "strided", "reversed")
@@ -25,6 +26,9 @@ SHORT = 4  # an axis of so many: x, y, z, say
 CUTS = (40, 65, 100)  # lengths at which a block, a vector register's rest or a recursion's end shows
 STEP = 0.1  # a number above 0 up to here may be a loop's step or tolerance
 MANY = 8  # rows of a table that its text is taken from
+ENTRIES = 32  # a dict or tuple of more is a list of them, else a build of its own
+WORD = 20  # a text of so many characters may be a key
+LETTERS = 12  # of a text, to make others of
 RARITY = 40  # a cut of the user's own is drawn once in so many, until each of them has been
 
 
@@ -50,7 +54,8 @@ def variants(args: Sequence[Any], names: Sequence[str], *, layouts: bool = True)
         layouts: whether dtypes and layouts vary too: a compiler takes a second for each of them.
     """
     shapes = tuple(_shape(value) for value in args)
-    return st.composite(_variant)(tuple(args), shapes, tuple(names), layouts)
+    cuts = _cuts([shape for value in args for shape in _shapes(value)])
+    return st.composite(_variant)(tuple(args), shapes, tuple(names), layouts, cuts)
 
 
 def fresh(args: Sequence[Any]) -> tuple[Any, ...]:
@@ -72,17 +77,30 @@ def shown(args: Sequence[Any], names: Sequence[str]) -> str:
 
 
 def _variant(
-    draw: st.DrawFn, args: tuple[Any, ...], given: tuple[tuple[int, ...], ...], names: tuple[str, ...], layouts: bool
+    draw: st.DrawFn,
+    args: tuple[Any, ...],
+    given: tuple[tuple[int, ...], ...],
+    names: tuple[str, ...],
+    layouts: bool,
+    cuts: tuple[tuple[int, int], ...],
 ) -> Variant:
     # Whatever shrinks goes to 0 here, away from the cuts. Each is one input, which hypothesis does not try twice.
-    cuts = _cuts(given)
     turn = draw(st.integers(0, RARITY - 1)) if cuts else 0
     if turn >= RARITY - len(cuts):
         old, new = cuts[RARITY - 1 - turn]
         return Variant(tuple(cut(value, old, new) for value in args), (f"your own inputs, cut from {old} to {new}",))
     sizes = _sizes(draw, given)
     scale = draw(st.sampled_from((1.0, 1.0, 1.0, LARGE)))
-    made = [_value(draw, value, sizes.get(number, ()), scale, layouts=layouts) for number, value in enumerate(args)]
+    lengths = {
+        old: new
+        for shape, made in zip(given, sizes.values(), strict=True)
+        for old, new in zip(shape, made, strict=True)
+    }
+    inner = Inner(draw, scale, lengths)
+    made = [
+        _value(draw, value, sizes.get(number, ()), scale, layouts=layouts, inner=inner)
+        for number, value in enumerate(args)
+    ]
     remarks = [f"{name} {how}" for name, (_, how) in zip(names, made, strict=True) if how]
     values = [value for value, _ in made]
     pairs = [
@@ -101,7 +119,7 @@ def _variant(
     return Variant(tuple(values), tuple(remarks))
 
 
-def _cuts(given: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, int], ...]:
+def _cuts(given: Sequence[tuple[int, ...]]) -> tuple[tuple[int, int], ...]:
     """List pairs of the length of the longest first axis in `given`, and a shorter length to cut it to."""
     length = max((shape[0] for shape in given if shape), default=0)
     lengths = {length - 1, length // 2 + 1, *CUTS}
@@ -118,21 +136,37 @@ def cut(value: Any, old: int, new: int) -> Any:
         return [
             cut(one, old, new) if isinstance(one, list) else one for one in value[: new if len(value) == old else None]
         ]
+    if isinstance(value, str):
+        return value[:new] if len(value) == old else value
+    if (parts := parts_of(value)) is not None:
+        return with_parts(value, [cut(one, old, new) for one in parts])
     is_length = isinstance(value, int | np.integer) and not isinstance(value, bool) and value == old
     return type(value)(new) if is_length else value
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    """Return the shape of an array or of a list of numbers, nested or not; () for anything else, and ragged lists."""
+    """Return the shape of an array or of a list of numbers, the length of any other list or text; else ()."""
     if is_table(value):
         return (len(value),)
     if isinstance(value, np.ndarray):
         return tuple(value.shape)
-    like = _like(value) if isinstance(value, list) else None
-    return () if like is None else like.shape
+    if isinstance(value, (str, *LISTS)) or (isinstance(value, dict | tuple) and len(value) > ENTRIES):
+        like = _like(value) if isinstance(value, list) else None
+        return (len(value),) if like is None else like.shape
+    return ()
+
+
+def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
+    """Yield the shapes of a value and of those that it holds, but for the elements of lists."""
+    yield _shape(value)
+    for part in parts_of(value) or []:
+        yield from _shapes(part)
 
 
 def _like(value: list[Any]) -> NDArray[Any] | None:
+    """Return a list of numbers, or of such lists, as an array; None for a list of anything else, tuples and arrays."""
+    if any(isinstance(one, tuple | np.ndarray) for one in value):
+        return None
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError):  # a tensor with a gradient raises the last
@@ -178,7 +212,59 @@ def _sizes(draw: st.DrawFn, given: tuple[tuple[int, ...], ...]) -> dict[int, tup
     return shapes
 
 
-def _value(draw: st.DrawFn, value: Any, shape: tuple[int, ...], scale: float, *, layouts: bool) -> tuple[Any, str]:
+@dataclass(frozen=True)
+class Inner:
+    """Makes values like those inside of others.
+
+    Attributes:
+        draw: of hypothesis.
+        scale: of floating numbers.
+        lengths: what axes, lists and texts of a length have become, so that what was equally long stays so.
+    """
+
+    draw: st.DrawFn
+    scale: float
+    lengths: dict[int, int]
+
+    def like(self, value: Any) -> Any:
+        """Make a value like one that another value holds; a whole number that is a length mostly stays it."""
+        if type(value) is int and value > SHORT and value in self.lengths and self.draw(st.integers(0, 3)) < 3:
+            return self.lengths[value]
+        shape = tuple(self.length(one) for one in _shape(value))
+        return _value(self.draw, value, shape, self.scale, layouts=False, inner=self)[0]
+
+    def length(self, old: int) -> int:
+        """Draw what a length becomes, once for each."""
+        if old not in self.lengths:
+            few = 0 < old <= SHORT and self.draw(st.integers(0, 3)) < 3  # x, y, z, say
+            self.lengths[old] = old if few else self.draw(st.integers(0, MOST))
+        return self.lengths[old]
+
+    def members(self, values: Sequence[Any], count: int) -> list[Any]:
+        """Draw so many of the values, in any order and again, and make others like some of them."""
+        drawn = [values[self.draw(st.integers(0, len(values) - 1))] for _ in range(count if values else 0)]
+        return [self.like(one) if self.draw(st.integers(0, 1)) else one for one in drawn]
+
+    def entries(self, value: dict[Any, Any], count: int) -> dict[Any, Any]:
+        """Draw so many of a dict's entries, with values like theirs."""
+        keys = list(value)
+        drawn = dict.fromkeys(keys[self.draw(st.integers(0, len(keys) - 1))] for _ in range(count))
+        made = copy.copy(value)
+        made.clear()
+        made.update({key: self.like(value[key]) for key in drawn})
+        return made
+
+    def text(self, value: str, count: int) -> str:
+        """Keep a word, or draw so many of a text's characters: a short one may be a key or the name of a way."""
+        if not value or (len(value) <= WORD and self.draw(st.integers(0, 3)) < 3):
+            return value
+        letters = sorted(set(value))[:LETTERS]
+        return "".join(letters[self.draw(st.integers(0, len(letters) - 1))] for _ in range(count))
+
+
+def _value(
+    draw: st.DrawFn, value: Any, shape: tuple[int, ...], scale: float, *, layouts: bool, inner: Inner
+) -> tuple[Any, str]:
     if isinstance(value, np.ndarray) and value.dtype.kind in "fciub":
         array = _filled(draw, value, shape, scale)
         return _laid_out(draw, array) if layouts else (array, "")
@@ -191,9 +277,16 @@ def _value(draw: st.DrawFn, value: Any, shape: tuple[int, ...], scale: float, *,
             lambda most: draw(st.integers(0, min(most, MANY) - 1)),
         )
         return made, ""
-    if isinstance(value, list) and shape:
-        like = np.asarray(value)
+    if isinstance(value, list) and (like := _like(value)) is not None:
         return _filled(draw, like, shape, scale).tolist(), ""
+    if isinstance(value, LISTS) or (type(value) is tuple and shape):
+        return type(value)(inner.members(list(value), shape[0])), ""
+    if isinstance(value, dict) and shape:
+        return inner.entries(value, shape[0]), ""
+    if isinstance(value, str):
+        return inner.text(value, shape[0]), ""
+    if (parts := parts_of(value)) is not None:
+        return with_parts(value, [inner.like(one) for one in parts]), ""
     if isinstance(value, bool | np.bool_):
         return draw(st.sampled_from((value, type(value)(not value)))), ""
     if isinstance(value, int | np.integer):

@@ -6,9 +6,9 @@ import inspect
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from vecml.errors import DataError, one_line
 from vecml.optimize.agreement import difference, largest_error
 from vecml.optimize.copyable import refuse_uncopyable
+from vecml.optimize.structures import has_many, holds
 from vecml.optimize.tables import TABLES, dtypes_as_text, is_table
 from vecml.optimize.target import Place, Say, load, make_inputs
 
@@ -30,11 +31,12 @@ class Argument:
 
     Attributes:
         name: of the parameter.
-        kind: `array`, `list` (of numbers, nested or not), `number`, or the type's name.
+        kind: `array`, `list` (of numbers, nested or not), `list of objects`, `number`, or the type's name.
         dtype: of an array or a list as one; empty otherwise.
         shape: of it.
         bytes: of an array; 0 otherwise.
         text: a number's value, as Python writes it; a table's columns with their dtypes, as JSON.
+        parts: `many`: it holds two elements, characters or entries or more somewhere; `few`; empty: it has none.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Argument:
     shape: tuple[int, ...] = ()
     bytes: int = 0
     text: str = ""
+    parts: Literal["many", "few", ""] = ""
 
 
 @dataclass(frozen=True)
@@ -178,17 +181,21 @@ def describe(function: Callable[..., Any], args: tuple[Any, ...], place: Place) 
 
 def refuse_trivial(arguments: tuple[Argument, ...], target: Place, inputs: Place) -> list[str]:
     """Remarks on inputs that have no arrays; raises DataError for those that nothing can be found out with."""
-    arrays = [argument for argument in arguments if argument.kind in ("array", "list", *TABLES)]
-    if not arrays and not any(argument.kind == "number" for argument in arguments):
+    holding = [argument.parts for argument in arguments if argument.parts]
+    if not holding and not any(argument.kind == "number" for argument in arguments):
         kinds = ", ".join(argument.kind for argument in arguments) or "nothing"
         raise DataError(
-            f"{target.text} takes no arrays: {inputs.text} gives {kinds}", "vectorising needs arrays or numbers"
+            f"{target.text} takes nothing that has parts: {inputs.text} gives {kinds}",
+            "it needs arrays, tables, lists, text, objects that hold them, or numbers",
         )
-    if arrays and all(int(np.prod(argument.shape)) < 2 for argument in arrays):
+    if holding and "many" not in holding:
         raise DataError(
-            f"{inputs.text} makes it trivial: no array has more than one element", "give inputs of the usual size"
+            f"{inputs.text} makes it trivial: nothing in it has more than one element", "give inputs of the usual size"
         )
-    return [] if arrays else ["it takes no arrays: shapes, layouts and dtypes have nothing to vary"]
+    if any(argument.kind in ("array", "list", *TABLES) for argument in arguments):
+        return []
+    what = "in what it takes, lengths and values vary" if holding else "there is nothing but numbers to vary"
+    return [f"it takes no arrays: {what}, and no layouts and dtypes"]
 
 
 def changeable(function: Callable[..., Any]) -> list[str]:
@@ -249,6 +256,11 @@ def _is_constant(value: Any) -> bool:
 
 
 def _argument(name: str, value: Any) -> Argument:
+    parts: Literal["many", "few", ""] = ("many" if has_many(value) else "few") if holds(value) else ""
+    return replace(_kind(name, value), parts=parts)
+
+
+def _kind(name: str, value: Any) -> Argument:
     if is_table(value):
         return Argument(name, type(value).__name__, "", value.shape, 0, dtypes_as_text(value))
     if isinstance(value, np.ndarray):
@@ -264,4 +276,5 @@ def _argument(name: str, value: Any) -> Argument:
             return Argument(name, "list of objects")
         if array.dtype.kind in "fciub":
             return Argument(name, "list", str(array.dtype), array.shape)
+        return Argument(name, "list of objects")
     return Argument(name, type(value).__name__)

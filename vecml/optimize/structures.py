@@ -1,0 +1,68 @@
+"""Inputs that hold others: dicts, dataclasses, tuples and lists of anything, taken apart and put together again."""
+
+import copy
+import dataclasses
+from collections import deque
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from vecml.optimize.agreement import attributes
+from vecml.optimize.tables import is_table
+
+LISTS = (list, deque, set, frozenset)  # of any length
+
+
+def parts_of(value: Any) -> list[Any] | None:
+    """The values that an input of a fixed build holds: a tuple's, a dict's, a dataclass's; None for any other."""
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, SimpleNamespace) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+        return list((attributes(value) or {}).values())
+    return None
+
+
+def with_parts(value: Any, parts: Sequence[Any]) -> Any:
+    """A copy of `value` with other values in the places of `parts_of(value)`; its other attributes are shared."""
+    if isinstance(value, tuple):
+        replace: Any = getattr(value, "_replace", None)  # a named tuple's
+        return tuple(parts) if replace is None else replace(**dict(zip(_fields(value), parts, strict=True)))
+    made = copy.copy(value)
+    if isinstance(value, dict):
+        made.update(zip(value, parts, strict=True))
+        return made
+    for name, part in zip(attributes(value) or {}, parts, strict=True):
+        object.__setattr__(made, name, part)  # a frozen dataclass's own refuses
+    return made
+
+
+def has_many(value: Any, seen: set[int] | None = None) -> bool:
+    """Whether an input has two parts or more somewhere: elements, characters, entries."""
+    if isinstance(value, np.ndarray) or is_table(value):
+        return int(np.prod(value.shape)) > 1
+    if isinstance(value, str | bytes | range):
+        return len(value) > 1
+    seen = set() if seen is None else seen
+    if value is None or id(value) in seen:
+        return False
+    seen.add(id(value))
+    if isinstance(value, (*LISTS, dict, tuple)):
+        inside = value.values() if isinstance(value, dict) else value
+        return len(value) > 1 or any(has_many(part, seen) for part in inside)
+    return any(has_many(part, seen) for part in (attributes(value) or {}).values())
+
+
+def holds(value: Any) -> bool:
+    """Whether an input is of a kind that has parts at all."""
+    if isinstance(value, (np.ndarray, str, bytes, range, *LISTS, dict, tuple)) or is_table(value):
+        return True
+    return attributes(value) is not None
+
+
+def _fields(value: Any) -> tuple[str, ...]:
+    """The names of a named tuple's parts."""
+    return tuple(value._fields)
