@@ -78,6 +78,11 @@ def test_a_file_of_engines_is_left_to_others(tmp_path: Path) -> None:
             "same_output = yes: it must be true or false",
             "same_output = true is the same as --same-output",
         ),
+        (
+            'commands = ["a", "b"]\nwarmup = 0\n',
+            "warmup = 0: it must be 1 or more",
+            "warmup = 3 is the same as --warmup",
+        ),
     ],
 )
 def test_refused(text: str, said: str, hint: str, tmp_path: Path) -> None:

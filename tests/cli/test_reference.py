@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from vecml.cli.app import app
+from vecml.cli.bisect import BISECTION
 from vecml.cli.compare_calls import CALLS
 from vecml.cli.reference import commands_markdown, keys_markdown
 from vecml.comparison.config import ComparisonConfig
@@ -40,9 +41,10 @@ def test_every_command_is_there_and_no_line_is_cut() -> None:
 
 
 def test_every_key_appears_with_its_default() -> None:
-    _, run, compare, subject, calls = keys_markdown().split("\n## ")
+    _, run, compare, subject, calls, search = keys_markdown().split("\n## ")
     assert set(re.findall(r"^\| `(\w+)`", calls, flags=re.MULTILINE)) == CALLS.flags.keys() - {"command"}
     assert "| `build` | list: text | Run once at each revision; may be given again. |" in calls
+    assert set(re.findall(r"^\| `(\w+)`", search, flags=re.MULTILINE)) == BISECTION.flags.keys()
     for text, model, without in (
         (run, PipelineConfig, set()),
         (compare, ComparisonConfig, {"subject", "fail_on_regression"}),

@@ -1,4 +1,4 @@
-"""Commands, revisions and functions in a TOML file for `vecml compare --config`: the keys are the flags' names."""
+"""Commands, revisions and functions in a TOML file for `--config`: the keys are the flags' names."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,18 +22,33 @@ TOLD = {
     "text": "a text",
 }
 Given = dict[str, Any]
+Flags = Mapping[str, Any]  # by name, a type annotated with what typer reads
 
 
-def keys() -> list[tuple[str, str, str]]:
+def keys(flags: Flags = CALLS.flags) -> list[tuple[str, str, str]]:
     """Each key of such a file, with its type in words and its meaning."""
     rows = []
-    for name, annotation in CALLS.flags.items():
-        if name == "command":  # the names of a table
+    for name, annotation in flags.items():
+        if flags is CALLS.flags and name == "command":  # the names of a table
             continue
         kind, information = get_args(annotation)
         text = "Whole commands; two or more." if name == "commands" else information.help
         rows.append((name, COMMANDS if name == "commands" else _words(kind), text))
     return rows
+
+
+def read_calls(path: Path, flags: Flags, command: str) -> Given:
+    """Read a file whose keys are the names of a command's flags, as the flags would give their values.
+
+    Raises SettingError as `read_config_file` does, and for a key that is none, or has a value of another type.
+    """
+    found: Given = {}
+    for name, value in read_config_file(path).items():
+        if name not in flags:
+            line = f"--config {path}: {name} = {shown(value)}: vecml {command} has no such setting"
+            raise SettingError(line, f"choose from {', '.join(flags)}")
+        found |= _named(path, name, value, flags)
+    return {name: value for name, value in found.items() if value not in (False, [])}
 
 
 def with_file(calls: Mapping[str, Any], own: Mapping[str, Any], path: Path | None) -> tuple[Given, Given, Path | None]:
@@ -66,15 +81,20 @@ def with_file(calls: Mapping[str, Any], own: Mapping[str, Any], path: Path | Non
     return {**file, **calls}, {**shared, **own}, None
 
 
-def _named(path: Path, name: str, value: Any) -> Given:
+def _named(path: Path, name: str, value: Any, flags: Flags = CALLS.flags) -> Given:
     """The value as the flag would give it, by the flag's name. Raises SettingError for one of another type."""
     if name == "commands" and isinstance(value, dict):
         return {"command": [f"{key}={text}" for key, text in _checked(path, name, value, dict[str, str]).items()]}
     if name == "functions" and isinstance(value, list):
         return {name: ",".join(_checked(path, name, value, list[str]))}
-    kind = get_args(CALLS.flags[name])[0]
+    kind, information = get_args(flags[name])
     several = list[str] in get_args(kind)
-    return {name: _checked(path, name, [value] if several and isinstance(value, str) else value, kind)}
+    given = _checked(path, name, [value] if several and isinstance(value, str) else value, kind)
+    least = getattr(information, "min", None)
+    if least is not None and given < least:
+        line = f"--config {path}: {name} = {shown(value)}: it must be {least} or more"
+        raise SettingError(line, _example(name, kind))
+    return {name: given}
 
 
 def _checked(path: Path, name: str, value: Any, kind: Any) -> Any:
@@ -84,9 +104,8 @@ def _checked(path: Path, name: str, value: Any, kind: Any) -> Any:
         return TypeAdapter(kind).validate_python(value)
     except (ValidationError, ValueError):
         words = COMMANDS if name == "commands" else _words(kind)
-        raise SettingError(
-            f"--config {path}: {name} = {shown(value)}: it must be {TOLD[words]}", _example(name)
-        ) from None
+        line = f"--config {path}: {name} = {shown(value)}: it must be {TOLD[words]}"
+        raise SettingError(line, _example(name, kind)) from None
 
 
 def _words(kind: Any) -> str:
@@ -96,9 +115,10 @@ def _words(kind: Any) -> str:
     return "true or false" if bool in options else "whole number" if int in options else "text"
 
 
-def _example(name: str) -> str:
+def _example(name: str, kind: Any) -> str:
     if name == "commands":
         return "commands = ['./old data', './new data']"
-    word = _words(get_args(CALLS.flags[name])[0])
-    written = {"list: text": '["..."]', "true or false": "true", "whole number": "3"}.get(word, '"..."')
+    if name == "command":
+        return 'command = "./parse data.txt"'
+    written = {"list: text": '["..."]', "true or false": "true", "whole number": "3"}.get(_words(kind), '"..."')
     return f"{name} = {written} is the same as {flag(name)}"

@@ -11,6 +11,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from vecml.cli.app import app
+from vecml.cli.bisect import BISECTION
 from vecml.cli.calls_file import keys as calls_keys
 from vecml.cli.compare import IDLE
 from vecml.comparison.config import ComparisonConfig
@@ -40,13 +41,15 @@ def keys_markdown() -> str:
     lines = [
         "# Keys of a TOML file",
         "",
-        "A flag wins over the file. A dash may be written for an underscore. The keys of the last table may also stand"
-        " beside those of a comparison, but for `rows`, which means the rows inferred there.",
+        "A flag wins over the file. A dash may be written for an underscore. The keys of the table `[subject]` may also"
+        " stand beside those of a comparison, but for `rows`, which means the rows inferred there.",
     ]
     for title, model in PAGES:
         lines += ["", f"## {title}", "", *_table(("key", "type", "default", "meaning"), _keys(model))]
     rows = [(f"`{name}`", kind, meaning) for name, kind, meaning in calls_keys()]
     lines += ["", f"## {CALLS_TITLE}", "", CALLS_TEXT, "", *_table(("key", "type", "meaning"), rows)]
+    rows = [(f"`{name}`", kind, meaning) for name, kind, meaning in calls_keys(BISECTION.flags)]
+    lines += ["", "## `vecml bisect --config FILE`", "", *_table(("key", "type", "meaning"), rows)]
     return "\n".join([*lines, ""])
 
 
