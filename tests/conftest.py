@@ -116,6 +116,7 @@ def telling_result(tmp_path_factory: pytest.TempPathFactory) -> "PipelineResult"
     """
     from vecml.data.split import Part
     from vecml.inference.infer import infer, score
+    from vecml.measure.records import Window
     from vecml.measure.single import Measurement
     from vecml.warnings import VecmlWarning
 
@@ -134,6 +135,7 @@ def telling_result(tmp_path_factory: pytest.TempPathFactory) -> "PipelineResult"
         reference_logits_NC=reference_NC,
         measurement=Measurement(test.n_rows, 4, (0.02, 0.05, 0.011), launches=3, peak_rss_bytes=123_456_789),
         fraction_of_limit=0.3579,
+        window=Window(0, 0, 0, 0, 0.4, 0.001, 0.0, 0.2468, 2),
     )
     with pytest.warns(VecmlWarning, match="VML007"):
         evaluation = score(split, inference, made.training.replicas)

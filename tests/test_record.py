@@ -203,6 +203,7 @@ def recomputed(result: PipelineResult) -> dict[str, float]:
         "infer/rows_per_s": n_rows / median,
         "infer/fraction_of_limit": 0.3579,
         "infer/peak_rss_mb": 123.456789,
+        "infer/foreign_cpus": 0.2468,
     }
 
 

@@ -57,7 +57,7 @@ SIMPLE_METRICS = (
     "test/boosting_p_value",
     "time/simple_models_s",
 )
-INFER_METRICS = ("infer/rows_per_s", "infer/fraction_of_limit", "infer/peak_rss_mb")
+INFER_METRICS = ("infer/rows_per_s", "infer/fraction_of_limit", "infer/peak_rss_mb", "infer/foreign_cpus")
 LOSS_METRIC = "train/loss"
 HELD_OUT_METRIC = "train/held_out_loss"
 TRIED_METRIC = "tune/held_out_loss"

@@ -122,7 +122,7 @@ def data_params(table: Table, n_features: int) -> dict[str, str]:
 def metrics(record: PipelineRecord) -> dict[str, float]:
     """Give every metric but the training's `loss_curves`; unknown ones are left out, for example peak memory."""
     evaluation, measurement = record.evaluation, record.inference.measurement
-    replicas, course = evaluation.replicas, record.training.course
+    replicas, course, seen = evaluation.replicas, record.training.course, record.inference.window
     values: dict[str, float | None] = {
         "train/steps": None if course is None else course.steps,
         "train/best_step": None if course is None else course.best_step,
@@ -151,6 +151,7 @@ def metrics(record: PipelineRecord) -> dict[str, float]:
         "infer/rows_per_s": measurement.rows_per_s,
         "infer/fraction_of_limit": record.inference.fraction_of_limit,
         "infer/peak_rss_mb": None if measurement.peak_rss_bytes is None else measurement.peak_rss_bytes / 1e6,
+        "infer/foreign_cpus": None if seen is None else seen.foreign_cpus,
     }
     return {name: float(value) for name, value in values.items() if value is not None}
 

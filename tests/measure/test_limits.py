@@ -1,5 +1,6 @@
 """The kernels do the work that is counted, a rate is that of the best call, and the fraction is plain arithmetic."""
 
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from vecml.environment import describe
 from vecml.inference import infer as infer_module
 from vecml.inference.infer import infer
 from vecml.measure import kernels, limits
+from vecml.measure.context import Counters
 from vecml.measure.kernels import Kernel
 from vecml.measure.limits import (
     Limits,
@@ -276,6 +278,7 @@ class TestKeeping:
 
         monkeypatch.setattr(limits, "quick_limits", quick)
         monkeypatch.setattr(limits, "has_gemm", lambda precision: precision != "float16")
+        monkeypatch.setattr(limits, "read_counters", counters_of(others=0.0))
         assert machine_limits("machine", 2, "float32") == Limits({"float32/2": 1.0}, {"2": 2.0})
         assert machine_limits("machine", 2, "float32") == Limits({"float32/2": 1.0}, {"2": 2.0})
         assert asked == [(2, "float32")]
@@ -289,6 +292,29 @@ class TestKeeping:
         keep_limits("full", FULL)
         assert machine_limits("full", 1, "float64") == FULL
         assert len(asked) == 4
+
+    @pytest.mark.parametrize(("threads", "others", "is_kept"), [(2, 0.9, False), (1, 0.9, True), (1, 1.9, False)])
+    def test_what_others_disturbed_is_no_limit(
+        self, monkeypatch: pytest.MonkeyPatch, threads: int, others: float, is_kept: bool
+    ) -> None:
+        measured = Limits({f"float32/{threads}": 1.0}, {str(threads): 2.0})
+        monkeypatch.setattr(limits, "quick_limits", lambda *_: measured)
+        found = machine_limits("machine", threads, "float32", counters_of(others))
+        assert found == (measured if is_kept else Limits())
+        assert cached_limits("machine") == (measured if is_kept else None)
+
+
+def counters_of(others: float) -> Callable[..., Counters]:
+    """Counters of a machine of two CPUs that are a second apart, while others use so many of them."""
+    seconds = itertools.count()
+
+    def read(_: object = ()) -> Counters:
+        now = float(next(seconds))
+        return Counters(
+            now, busy_seconds=others * now, steal_seconds=0.0, throttled_seconds=0.0, own_seconds=0.0, usable_cpus=2
+        )
+
+    return read
 
 
 class TestInference:
@@ -368,6 +394,7 @@ class TestInference:
         self, model: Model, part: Part, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(limits, "quick_limits", lambda *_: Limits({"float32/2": 1e6}, {"2": 2e4}))
+        monkeypatch.setattr(limits, "read_counters", counters_of(others=0.0))
         got = infer(model, part, Setting("numpy", threads=2)).fraction_of_limit
         assert got == pytest.approx((50 * 24 + 4 * 67) / 2e4 / 0.1)
         kept = cached_limits(describe().machine_key)

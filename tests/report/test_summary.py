@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 
 from vecml import keys, record
 from vecml.data.findings import Decision
+from vecml.measure.records import Window
 from vecml.model.evaluate import ReplicaAccuracy
 from vecml.report.summary import PipelineResult, as_html, as_text, note, open_command, rows, sentence
 
@@ -147,6 +148,23 @@ def test_how_near_the_limit_it_came(result: PipelineResult, fraction: float | No
     assert table.get("of the limit") == shown
 
 
+@pytest.mark.parametrize(
+    ("foreign_cpus", "steal_share", "said"),
+    [
+        (0.2, 0.0, "a single launch, not for comparing"),
+        (0.9, 0.0, "a single launch while others used 0.9 of 2 CPUs, not for comparing"),
+        (0.0, 0.3, "a single launch while the hypervisor gave 30 % of the CPUs' time to others, not for comparing"),
+    ],
+)
+def test_a_rate_that_others_disturbed_says_so(
+    result: PipelineResult, foreign_cpus: float, steal_share: float, said: str
+) -> None:
+    setting = dataclasses.replace(result.inference.setting, threads=2)
+    seen = Window(0, 0, 0, 0, 0.4, steal_share, 0.0, foreign_cpus, 2)
+    inference = dataclasses.replace(result.inference, setting=setting, window=seen)
+    assert said in dict(rows(dataclasses.replace(result, inference=inference)))["rows/s"]
+
+
 def test_html_shows_hostile_names_as_they_are(hostile: PipelineResult) -> None:
     page = Page(as_html(hostile))
     assert page.tags == {"p", "table", "tr", "th", "td", "a"}
@@ -214,7 +232,7 @@ def test_json_holds_the_logged_keys(result: PipelineResult) -> None:
     content = json.loads(record.to_json(result))
     assert content["version"] == 1
     assert set(content["params"]) == set(keys.PARAMS)
-    assert set(content["metrics"]) == set(keys.METRICS) - keys.SOMETIMES - {keys.LOSS_METRIC}
+    assert {*content["metrics"], "infer/fraction_of_limit"} == set(keys.METRICS) - keys.SOMETIMES - {keys.LOSS_METRIC}
     assert content["replicas_accuracy"] == []
     assert content["metrics"]["test/accuracy"] == result.evaluation.accuracy
     assert content["tags"]["vecml.data_digest"] == result.table.digest

@@ -19,8 +19,13 @@ from vecml.environment import describe
 from vecml.inference.block_size import Complete, complete
 from vecml.inference.precision import used_precision
 from vecml.measure.clock import timed
+from vecml.measure.context import read_counters, window
 from vecml.measure.kernels import has_gemm
 from vecml.measure.limits import fraction_of_limit, machine_limits, minimal_work
+from vecml.measure.load import mean_load
+from vecml.measure.pairs import disturbance
+from vecml.measure.quiet import FREE_ENOUGH_CPUS
+from vecml.measure.records import Window
 from vecml.measure.single import Measurement, measure_single
 from vecml.model.evaluate import Evaluation, find_flips, over_replicas, reference_rows
 from vecml.model.evaluate import evaluate as evaluate_labels
@@ -51,7 +56,9 @@ class Inference:
         measurement: the timed calls, in this process: one launch.
         precision_used: what the engine really computed in, by the precision probe.
         fraction_of_limit: of what this machine's measured product and copy would allow; above 1.05 they were measured
-            too low. None where there is no such limit: off the CPU, or in a precision without a product.
+            too low. None where there is no such limit: off the CPU, in a precision without a product, or where others
+            used the CPUs while it was to be measured.
+        window: the load of the machine by others during the timed calls; None: it was not looked at.
     """
 
     setting: Setting
@@ -63,6 +70,14 @@ class Inference:
     measurement: Measurement
     precision_used: str
     fraction_of_limit: float | None
+    window: Window | None = None
+
+    @property
+    def disturbed_while(self) -> str | None:
+        """What others did to the timed calls, to be read after "while"; None where they had the CPUs they needed."""
+        if self.window is None or disturbance(self.window, self.setting.threads, FREE_ENOUGH_CPUS) is None:
+            return None
+        return mean_load([self.window]).words
 
 
 def complete_setting(model: AnyModel, test: Part, setting: Setting) -> Complete:
@@ -94,7 +109,9 @@ def infer(model: AnyModel, test: Part, setting: Setting, first_load_seconds: flo
             engine.synchronize()
 
         with stage("inferring"):
+            before = read_counters(())
             measurement = measure_single(call, test.n_rows, budget_seconds=MEASURE_SECONDS)
+            after = read_counters(())
             logits_NC = engine.logits(x)
     finally:
         engine.close()
@@ -110,6 +127,7 @@ def infer(model: AnyModel, test: Part, setting: Setting, first_load_seconds: flo
         measurement=measurement,
         precision_used=precision,
         fraction_of_limit=_fraction(model, setting, precision, measurement),
+        window=window(before, after, 0, 0, 0, 0),
     )
 
 

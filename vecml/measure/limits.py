@@ -12,7 +12,9 @@ from itertools import pairwise
 from typing import Any
 
 from vecml import cache
+from vecml.measure.context import Counters, read_counters
 from vecml.measure.kernels import ARRAYS, GEMM_SIZES, Kernel, KernelWork, has_gemm
+from vecml.measure.quiet import FREE_ENOUGH_CPUS, is_crowded
 from vecml.progress import stage
 
 SECONDS = 0.3
@@ -167,12 +169,20 @@ def keep_limits(machine_key: str, limits: Limits, *, replace: bool = False) -> b
     return cache.update(_CACHE_KIND, machine_key, change)
 
 
-def machine_limits(machine_key: str, threads: int, precision: str) -> Limits:
-    """The limits of this machine; a product or a copy that is not stored yet is measured quickly, and stored."""
+def machine_limits(
+    machine_key: str, threads: int, precision: str, counters: Callable[[], Counters] = lambda: read_counters(())
+) -> Limits:
+    """The limits of this machine; a product or a copy that is not stored yet is measured quickly, and stored.
+
+    Where other programs use the CPUs meanwhile, which `counters` tells, what was measured is no limit: it is left out.
+    """
     known = cached_limits(machine_key) or Limits()
     if known.copy(threads) and (known.gemm(precision, threads) or not has_gemm(precision)):
         return known
+    before = counters()
     measured = quick_limits(threads, precision)
+    if is_crowded(before, counters(), threads, FREE_ENOUGH_CPUS):
+        return known
     keep_limits(machine_key, measured)
     return known.raised_to(measured)
 

@@ -42,6 +42,7 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
     """The rows of the table, as pairs of a name and a value."""
     evaluation, inference, measurement = record.evaluation, record.inference, record.inference.measurement
     setting = inference.setting
+    busy = f" while {inference.disturbed_while}" if inference.disturbed_while else ""
     architecture = record.training.model.architecture
     flips = len(evaluation.flips.row_N)
     size = f"{count(record.table.n_rows, 'row')}, {count(architecture.n_features, 'feature')}"
@@ -64,7 +65,7 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
         (
             "rows/s",
             f"{rate(measurement.rows_per_s)} ({setting.engine}, {inference.precision_used}, {setting.layout},"
-            f" {count(setting.threads, 'thread')}; a single launch, not for comparing)",
+            f" {count(setting.threads, 'thread')}; a single launch{busy}, not for comparing)",
         ),
         *(
             []
