@@ -165,6 +165,26 @@ class Contestant:
         """The result of the last call as it is now, without a call."""
         return self._taken(*self._ask(player.AGAIN, 0, 0, self._seconds))
 
+    def earlier(self, back: int) -> tuple[bytes, bytearray]:
+        """The result of the call `back` calls before the last, as it is now."""
+        return self._taken(*self._ask(player.EARLIER, back, 0, self._seconds))
+
+    def given_now(self) -> tuple[bytes, bytearray]:
+        """What of the last call's arguments is no array, as its process has it now."""
+        return self._taken(*self._ask(player.GIVEN, 0, 0, self._seconds))
+
+    def pause(self) -> None:
+        """Let it do nothing until `resume`: what it does between two calls is in nobody's time.
+
+        Raises RefusalError for a process that it has left running.
+        """
+        _signal(self.pid, signal.SIGSTOP)
+        self._check_strays()
+
+    def resume(self) -> None:
+        """Let it run again after `pause`."""
+        _signal(self.pid, signal.SIGCONT)
+
     def check_silent(self, wait_ms: int = 0) -> None:
         """Raise RefusalError if it has answered, or answers within `wait_ms`, without being asked."""
         if self._poll.poll(wait_ms):
@@ -183,8 +203,7 @@ class Contestant:
         for pid in self._own():
             _signal(pid, signal.SIGSTOP)
         self._used = self.cpu_seconds()
-        if self._leaves_running():
-            raise RefusalError("work-left-to-a-process", "a process that it started still ran when its call had ended")
+        self._check_strays()
 
     def go(self) -> None:
         """Let it run again. Raises RefusalError if it has worked while it was stopped."""
@@ -250,6 +269,10 @@ class Contestant:
         if self._before:
             return tree.descendants(self._child.pid)
         return [self._child.pid, *(pid for pid in tree.descendants(os.getpid()) if pid != self._child.pid)]
+
+    def _check_strays(self) -> None:
+        if self._leaves_running():
+            raise RefusalError("work-left-to-a-process", "a process that it started still ran when its call had ended")
 
     def _leaves_running(self) -> bool:
         """Stop everything else that it has started, and say whether any of it had not ended.

@@ -18,6 +18,7 @@ import numpy as np
 
 from vecml.comparison.functions import arguments
 from vecml.errors import one_line
+from vecml.optimize.agreement import difference
 from vecml.referee.handover import HandoverError, Packed, Plain, pack, unpack
 from vecml.referee.refusals import SpecError
 
@@ -42,10 +43,7 @@ class Task:
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments again, in memory of their own."""
-        content = bytearray(self.packed.size)
-        for part, offset in zip(self.packed.parts, self.packed.offsets, strict=True):
-            content[offset : offset + part.nbytes] = part.tobytes()
-        given: tuple[tuple[Any, ...], dict[str, Any]] = unpack(self.packed.text, content)
+        given: tuple[tuple[Any, ...], dict[str, Any]] = _unpacked(self.packed)
         return given
 
 
@@ -110,16 +108,43 @@ class Inputs:
     def expected(self, task: Task) -> Plain:
         """The reference's result, as it would be read if it were handed over. Raises what the reference raises."""
         positional, by_name = task.arguments()
-        packed = pack(self._reference(*positional, **by_name))
-        content = bytearray(packed.size)
-        for part, offset in zip(packed.parts, packed.offsets, strict=True):
-            content[offset : offset + part.nbytes] = part.tobytes()
-        return unpack(packed.text, content)
+        return copied(self._reference(*positional, **by_name))
+
+    def keeps_results(self, task: Task, later: Sequence[Task]) -> bool:
+        """Whether the reference's result of a task stays what it was while it is called over others in the same memory.
+
+        It does not where it is a part of an argument, or of memory that the reference uses in each call.
+        """
+        content = bytearray(max(one.packed.size for one in (task, *later)))
+
+        def called(one: Task) -> Plain:
+            for part, offset in zip(one.packed.parts, one.packed.offsets, strict=True):
+                content[offset : offset + part.nbytes] = part.tobytes()
+            positional, by_name = unpack(one.packed.text, content)
+            return self._reference(*positional, **by_name)
+
+        result = called(task)
+        before = copied(result)
+        for one in later:
+            called(one)
+        return difference(before, copied(result), 0.0) is None
 
     def size_within(self, ranges: Sequence[tuple[int, int]]) -> int:
         """Any size within one of these ranges, each order of magnitude alike."""
         low, high = ranges[int(self.random.integers(len(ranges)))]
         return max(low, min(high, int(np.exp(self.random.uniform(np.log(low), np.log(high + 1))))))
+
+
+def copied(value: Plain) -> Plain:
+    """A value as it would be read if it were handed over, in memory of its own. Raises HandoverError."""
+    return _unpacked(pack(value))
+
+
+def _unpacked(packed: Packed) -> Plain:
+    content = bytearray(packed.size)
+    for part, offset in zip(packed.parts, packed.offsets, strict=True):
+        content[offset : offset + part.nbytes] = part.tobytes()
+    return unpack(packed.text, content)
 
 
 def _digest(packed: Packed) -> bytes:

@@ -66,6 +66,17 @@ def unpack(text: bytes, memory: Any) -> Plain:
         raise HandoverError(f"it cannot be read ({type(error).__name__})") from None
 
 
+def without_arrays(value: Plain) -> Plain:
+    """The value with None in place of each array, in tuples, lists and dicts of its own."""
+    if isinstance(value, np.ndarray) or type(value).__module__.partition(".")[0] == "torch":
+        return None
+    if isinstance(value, dict):
+        return {key: without_arrays(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [without_arrays(one) for one in value]
+    return tuple(map(without_arrays, value)) if isinstance(value, tuple) else value
+
+
 def _end(parts: list[NDArray[np.uint8]], offsets: list[int]) -> int:
     return offsets[-1] + parts[-1].nbytes if parts else 0
 

@@ -15,15 +15,17 @@ import mmap
 import os
 import struct
 import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-BEGIN, CALL, AGAIN, HOLD = range(4)
+BEGIN, CALL, AGAIN, HOLD, EARLIER, GIVEN = range(6)
 DONE, RAISED, UNFIT = range(3)
 REQUEST = struct.Struct("=BQQ")  # operation or state, bytes of text, bytes of memory
 TEXT_ROOM = 1 << 16  # before the memory, so that its place is the same in each call; a longer text has as many again
 FILE_BYTES = 1 << 32
+KEPT, KEPT_BYTES = 3, 1 << 27  # results of earlier calls that are kept, of so many bytes at most each
 
 
 class Files:
@@ -77,6 +79,9 @@ def words(error: BaseException) -> bytes:
 def serve(requests: int, answers: int, files: Files, handover: Any, load: Callable[[], Callable[..., Any]]) -> None:
     """Answer requests until there are no more.
 
+    `EARLIER` asks for the result of an earlier call as it is now (so many calls before the last), `GIVEN` for what of
+    the last call's arguments is no array, as it is now.
+
     Args:
         requests, answers: numbers of the pipes.
         files: of arguments and results.
@@ -85,6 +90,10 @@ def serve(requests: int, answers: int, files: Files, handover: Any, load: Callab
     """
     function: Callable[..., Any] | None = None
     result: Any = None
+    result_size = 0
+    arguments: Any = ()
+    named: Any = {}
+    kept: deque[Any] = deque(maxlen=KEPT)
     while request := os.read(requests, REQUEST.size):
         operation, text, memory = REQUEST.unpack(request)
         state, said, size = DONE, b"", 0
@@ -96,9 +105,16 @@ def serve(requests: int, answers: int, files: Files, handover: Any, load: Callab
                 function = _given_back(result)
             else:
                 if operation == CALL:
+                    kept.append(result if result_size <= KEPT_BYTES else None)
                     arguments, named = files.arguments(text, memory)
                     result = function(*arguments, **named)  # type: ignore[misc]
-                packed = handover.pack(result)
+                if operation == EARLIER:
+                    packed = handover.pack(kept[-text])
+                elif operation == GIVEN:
+                    packed = handover.pack(handover.without_arrays((arguments, named)))
+                else:
+                    packed = handover.pack(result)
+                    result_size = packed.size
                 said, size = packed.text, packed.size
                 files.write(said, packed.parts, packed.offsets)
         except handover.HandoverError as error:

@@ -10,6 +10,7 @@ NAMES = {
     "work-after-the-clock": "a result was filled after it was handed back: by a thread, a stream, or later",
     "work-left-to-a-process": "a process that it started still ran when its call had ended",
     "changed-its-input": "an argument was changed in place",
+    "overwrites-earlier-results": "the result of an earlier call was another one after a later call",
     "lower-precision": "a result was computed in a lower precision than asked for",
     "answers-early": "an answer came before the call's arguments were given",
     "left-files": "files were left for a later call",

@@ -19,22 +19,27 @@ from numpy.typing import NDArray
 from vecml.errors import one_line
 from vecml.measure import tree
 from vecml.measure.work import Work
-from vecml.referee import judging
+from vecml.referee import judging, player
 from vecml.referee.confine import keep_others_out
 from vecml.referee.contestant import Contestant, Source, read
 from vecml.referee.drawing import Inputs, Size, Task
 from vecml.referee.folder import left_bytes, remove
-from vecml.referee.handover import Plain, pack
+from vecml.referee.handover import Plain, pack, without_arrays
 from vecml.referee.refusals import RefusalError, SpecError
 
 OPENER = "vecml.referee.work:open_work"
 FIRST_PROBES = 6  # calls that are checked before anything is timed
-PROBED = 0.3  # share of timed calls before which there is one more, at any size
+PROBED = 0.3  # share of timed calls before which there is one more
+AT_ANY_SIZE = 0.6  # share of those at any size; the others have a timed one, so that a size does not tell what is timed
 COLLECTED = 32  # values of results that have few each, before their precision is looked at
 RESULT_BYTES, RESULT_SHARE = 1 << 26, 4  # that a result may have: so many, or so many times the reference's largest
 KEPT = 16  # results of earlier calls, to see whether one is given again
 LATER_SECONDS = 0.3  # after which a wrong result is looked at once more
 SECOND_ANSWER_MS = 50  # that one is waited for where the first was no result
+CHANGED = "its arguments were not the same after the call"
+OVERWRITTEN = (
+    "the result of an earlier call is another one now: later calls write to its memory, or it is an argument's"
+)
 START_SECONDS, CALL_SECONDS = 120.0, 600.0
 MOST_LEFT_BYTES, MOST_PRINTED_BYTES = 1 << 20, 1 << 24  # in files, before that is refused
 
@@ -75,6 +80,8 @@ class RefereeWork(Work):
         self._tasks: list[Task] = []
         self._answers: list[tuple[bytes, bytearray]] = []
         self._earlier: deque[Plain] = deque(maxlen=KEPT)
+        self._given_back: deque[tuple[Task, Plain] | None] = deque(maxlen=player.KEPT + 1)
+        self._keeps_results = True
         self._few: defaultdict[str, list[list[NDArray[Any]]]] = defaultdict(list)
         self._contestant: Contestant | None = None
         self._checked = self._probed = 0
@@ -116,6 +123,7 @@ class RefereeWork(Work):
             self._probe()
         order = self._inputs.random.permutation(len(self._sizes))
         self._tasks = [self._inputs.task(self._sizes[index]) for index in order]
+        self.contestant.resume()
         if self._asked["source"] is None:
             self._hold(self._tasks)
         self.contestant.check_silent()
@@ -154,24 +162,56 @@ class RefereeWork(Work):
         tasks, answers, self._tasks, self._answers = self._tasks, self._answers, [], []
         if not answers:
             return
+        self.contestant.pause()
         if self.contestant.changed_arguments(tasks[-1].packed):
-            raise RefusalError("changed-its-input", "its arguments were not the same after the call")
+            raise RefusalError("changed-its-input", CHANGED)
         for number, (task, answer) in enumerate(zip(tasks, answers, strict=True)):
             self._judge(task, self._read(answer), is_last=number == len(tasks) - 1)
 
     def _probe(self) -> None:
-        """Make a call that is not timed, at any size."""
-        ranges = self._asked["ranges"]
-        size = self._inputs.size_within(ranges) if ranges else None
-        self._call_once(self._inputs.task(size, announced=size is None or size in self._sizes))
+        """Make a call that is not timed, at any size or a timed one, and look at what earlier calls left."""
+        ranges, random = self._asked["ranges"], self._inputs.random
+        if ranges and random.random() < AT_ANY_SIZE:
+            size: Size = self._inputs.size_within(ranges)
+        else:
+            size = self._sizes[int(random.integers(len(self._sizes)))]
+        task = self._inputs.task(size, announced=size is None or size in self._sizes)
+        self._call_once(task)
+        if self._asked["source"] is not None:
+            self.contestant.resume()
+            self._look_at_given(task)
+            self._look_at_an_earlier_result()
+            self.contestant.pause()
 
     def _call_once(self, task: Task) -> None:
+        self.contestant.resume()
         if self._asked["source"] is None:
             self._hold([task])
         self.contestant.check_silent()
         self._tasks, self._answers = [task], [self.contestant.call(task.packed, CALL_SECONDS)]
         self._probed += 1
         self._check()
+
+    def _look_at_given(self, task: Task) -> None:
+        """Arrays are compared in the memory that both see; lists and dicts are in the candidate's process alone."""
+        if judging.wrong(without_arrays(task.arguments()), read(self.contestant.given_now()), 0.0) is not None:
+            raise RefusalError("changed-its-input", CHANGED)
+
+    def _look_at_an_earlier_result(self) -> None:
+        """Ask for a result that was right before, once more: whoever calls a function keeps what it gave."""
+        if not self._keeps_results or len(self._given_back) < 2:
+            return
+        back = int(self._inputs.random.integers(1, len(self._given_back)))
+        then = self._given_back[-1 - back]
+        if then is None or judging.wrong(then[1], read(self.contestant.earlier(back)), 0.0) is None:
+            return
+        later = [one[0] for one in list(self._given_back)[-back:] if one is not None]
+        try:
+            self._keeps_results = self._inputs.keeps_results(then[0], later)
+        except Exception as error:
+            raise SpecError(f"the reference raised {one_line(error, named=True, whole=True)}") from error
+        if self._keeps_results:
+            raise RefusalError("overwrites-earlier-results", OVERWRITTEN)
 
     def _hold(self, tasks: Sequence[Task]) -> None:
         self.contestant.hold(pack([self._expected(task) for task in tasks]))
@@ -189,6 +229,7 @@ class RefereeWork(Work):
             if lower is not None:
                 raise RefusalError("lower-precision", lower)
             self._earlier.append(expected)
+            self._given_back.append((task, found) if pack(found).size <= player.KEPT_BYTES else None)
             self._checked += 1
             return
         raise self._refusal(task, expected, found, said, is_last=is_last)
@@ -215,11 +256,13 @@ class RefereeWork(Work):
         try:
             return read(answer)
         except RefusalError:
+            self.contestant.resume()
             self.contestant.check_silent(SECOND_ANSWER_MS)
             raise
 
     def _refusal(self, task: Task, expected: Plain, found: Plain, said: str, *, is_last: bool) -> RefusalError:
         """Find a wrong result's name: it may be lower, later, of an earlier call, or of no work at this size."""
+        self.contestant.resume()
         self.contestant.check_silent(SECOND_ANSWER_MS)
         if (lower := judging.is_lower_dtype(expected, found)) is not None:
             return RefusalError("lower-precision", lower)
