@@ -9,11 +9,33 @@ import pytest
 
 from tests.referee.made_matches import name_of, play
 from vecml.errors import SettingError
+from vecml.referee.folder import empty
+from vecml.referee.refusals import RefusalError
 from vecml.referee.spec import Spec, candidate_of, read_spec, reference_source
 
 MAKER = """
 def make_inputs(random, size):
     return "".join(f"{number}\\n" for number in random.integers(0, 10**9, size))
+"""
+IN_ITS_HOME = """#!/bin/sh
+if [ -e "$HOME/.kept/one" ]; then exit 7; fi
+mkdir "$HOME/.kept" && touch "$HOME/.kept/one"
+exec sort -n
+"""
+IN_THE_RESULTS_MEMORY = """#!/usr/bin/env python3
+import glob, os, subprocess, sys
+for path in glob.glob(f"/proc/{os.getppid()}/fd/*"):
+    try:
+        if "memfd:results" in os.readlink(path):
+            with open(path, "r+b") as file:
+                file.seek(1 << 22)
+                if file.read(4) == b"kept":
+                    sys.exit(7)
+                file.seek(1 << 22)
+                file.write(b"kept")
+    except OSError:
+        pass
+subprocess.run(["sort", "-n"], check=True)
 """
 SPEC = 'command = "./sorted.sh"\ninputs = "inputs.py:make_inputs"\nsizes = [20, [30, 60]]\n'
 
@@ -66,6 +88,18 @@ def test_the_references_own_command_agrees_with_itself(spec: Spec, tmp_path: Pat
 def test_a_command_that_does_not_is_refused(command: str, name: str, spec: Spec, tmp_path: Path) -> None:
     said = played(spec, command, tmp_path)
     assert name_of(said) == name, said
+
+
+@pytest.mark.parametrize("text", [IN_ITS_HOME, IN_THE_RESULTS_MEMORY], ids=["a file", "the results' memory"])
+def test_a_command_finds_nothing_that_the_call_before_left(text: str, spec: Spec, tmp_path: Path) -> None:
+    """A command is started anew for each call, and what it made once is in the time of that call only."""
+    (tmp_path / "keeping.sh").write_text(text, encoding="utf-8")
+    assert played(spec, "./keeping.sh", tmp_path) is None
+
+
+def test_a_folder_that_cannot_be_emptied_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RefusalError, match="left-files: what lies in its folder cannot be removed"):
+        empty(tmp_path / "none")
 
 
 def test_the_digest_counts_the_files_that_the_command_names(spec: Spec, tmp_path: Path) -> None:

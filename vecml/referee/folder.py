@@ -46,3 +46,15 @@ def remove(folder: Path) -> None:
             return
         with contextlib.suppress(OSError):
             subprocess.run([*words, "--", str(folder)], capture_output=True, check=False)
+
+
+def empty(folder: Path) -> None:
+    """Remove what lies in a folder, however it was left. Raises RefusalError for a folder that is locked."""
+    try:
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                remove(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RefusalError("left-files", f"what lies in its folder cannot be removed: {error.strerror}") from None

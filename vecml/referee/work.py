@@ -20,10 +20,11 @@ from vecml.errors import one_line
 from vecml.measure import tree
 from vecml.measure.work import Work
 from vecml.referee import judging, player
+from vecml.referee.commands import FILE
 from vecml.referee.confine import keep_others_out
 from vecml.referee.contestant import Contestant, Source, read
 from vecml.referee.drawing import Inputs, Size, Task
-from vecml.referee.folder import left_bytes, remove
+from vecml.referee.folder import empty, left_bytes, remove
 from vecml.referee.handover import Plain, pack, without_arrays
 from vecml.referee.refusals import RefusalError, SpecError
 
@@ -82,6 +83,7 @@ class RefereeWork(Work):
         self._earlier: deque[Plain] = deque(maxlen=KEPT)
         self._given_back: deque[tuple[Task, Plain] | None] = deque(maxlen=player.KEPT + 1)
         self._keeps_results = True
+        self._is_command = payload["source"] is not None and payload["source"]["file"] == FILE
         self._few: defaultdict[str, list[list[NDArray[Any]]]] = defaultdict(list)
         self._contestant: Contestant | None = None
         self._checked = self._probed = 0
@@ -129,8 +131,7 @@ class RefereeWork(Work):
         self.contestant.check_silent()
 
     def call(self) -> None:
-        call = self.contestant.call
-        self._answers = [call(task.packed, CALL_SECONDS) for task in self._tasks]
+        self._answers = [self._called(task) for task in self._tasks]
 
     def rest(self) -> None:
         self._check()
@@ -188,7 +189,7 @@ class RefereeWork(Work):
         if self._asked["source"] is None:
             self._hold([task])
         self.contestant.check_silent()
-        self._tasks, self._answers = [task], [self.contestant.call(task.packed, CALL_SECONDS)]
+        self._tasks, self._answers = [task], [self._called(task)]
         self._probed += 1
         self._check()
 
@@ -212,6 +213,14 @@ class RefereeWork(Work):
             raise SpecError(f"the reference raised {one_line(error, named=True, whole=True)}") from error
         if self._keeps_results:
             raise RefusalError("overwrites-earlier-results", OVERWRITTEN)
+
+    def _called(self, task: Task) -> tuple[bytes, bytearray]:
+        answer = self.contestant.call(task.packed, CALL_SECONDS)
+        if self._is_command:
+            empty(
+                self._folder / "candidate" / "home"
+            )  # in the clock of all arms, since several calls may be timed at once
+        return answer
 
     def _hold(self, tasks: Sequence[Task]) -> None:
         self.contestant.hold(pack([self._expected(task) for task in tasks]))
