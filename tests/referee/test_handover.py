@@ -32,6 +32,7 @@ VALUES: list[Any] = [
     np.array(["2024-01-01"], "M8[D]"),
     np.asfortranarray(np.arange(6, dtype=">i4").reshape(2, 3)),
 ]
+MASKED = np.ma.masked_array([1.0, 2.0], [True, False])
 
 
 def memory(packed: Any) -> bytearray:
@@ -49,7 +50,7 @@ def test_a_plain_value_comes_back(value: Any) -> None:
     assert type(found) is type(value)
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, np.array([None]), np.zeros(2, "f8,i4"), len, iter([])])
+@pytest.mark.parametrize("value", [object(), {1, 2}, np.array([None]), np.zeros(2, "f8,i4"), len, iter([]), MASKED])
 def test_what_is_not_plain_is_refused(value: Any) -> None:
     with pytest.raises(HandoverError):
         pack([value])

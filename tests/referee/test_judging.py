@@ -9,6 +9,8 @@ from vecml.referee.judging import few_values, is_lower_dtype, lower_precision, w
 
 RANDOM = np.random.default_rng(5)
 EXACT = np.cumsum(RANDOM.normal(size=5_000)) + 7
+LONG = np.cumsum(RANDOM.normal(size=5_000).astype(np.longdouble) / 3) + 7
+HAS_MORE = pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="a long double is a double here")
 MATRIX = RANDOM.normal(size=(80, 300))
 
 
@@ -29,6 +31,8 @@ def bfloat16(values: Any) -> Any:
         ((1, {"a": EXACT}), (1, {"a": EXACT.astype(np.float32).astype(np.float64)})),
         (EXACT * 1j, (EXACT * 1j).astype(np.complex64).astype(np.complex128)),
         (EXACT.tolist(), EXACT.astype(np.float32).astype(np.float64).tolist()),
+        pytest.param(LONG, LONG.astype(np.float64).astype(np.longdouble), marks=HAS_MORE),
+        pytest.param(LONG * 1j, (LONG * 1j).astype(complex).astype(np.clongdouble), marks=HAS_MORE),
     ],
 )
 def test_a_lower_precision_is_found(expected: Any, found: Any) -> None:
@@ -42,6 +46,7 @@ def test_a_lower_precision_is_found(expected: Any, found: Any) -> None:
         (EXACT, np.cumsum(np.diff(EXACT, prepend=0.0))),
         (MATRIX @ MATRIX.T, np.einsum("ij,kj->ik", MATRIX, MATRIX)),
         ((MATRIX @ MATRIX.T).astype(np.float32), MATRIX.astype(np.float32) @ MATRIX.astype(np.float32).T),
+        (LONG, np.cumsum(np.diff(LONG, prepend=np.longdouble(0)))),
         (np.round(EXACT), np.round(EXACT)),
         (np.arange(100.0), np.arange(100.0)),
         (np.linalg.inv(MATRIX @ MATRIX.T), np.linalg.pinv(MATRIX @ MATRIX.T)),

@@ -59,6 +59,14 @@ def test_what_is_saved_must_be_more_than_handing_over_takes() -> None:
     assert outcome_of(measured(0.010, 0.0085, price=0.0005), 1.0, "spec", "candidate").word == "PROMOTE"
 
 
+def test_a_demanded_rate_must_be_there_beside_the_handing_over() -> None:
+    """At its own end of it a candidate can gain what is missing: 1.97 of 2.00 times is shown with a price of 1 %."""
+    near = measured(0.010, 0.0049, price=0.0001)
+    assert outcome_of(near, 2.0, "spec", "candidate").word == "NEEDS_MORE_DATA"
+    assert "but it saves" in outcome_of(near, 2.0, "spec", "candidate").reason
+    assert outcome_of(near, 1.5, "spec", "candidate").word == "PROMOTE"
+
+
 def test_a_candidate_that_is_refused_is_rejected_whatever_its_speed() -> None:
     said = str(RefusalError("answers-from-memory", "it gave an earlier result"))
     outcome = outcome_of(measured(0.010, 0.001, failures={CANDIDATE: said}), 1.0, "spec", "candidate")

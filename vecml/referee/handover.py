@@ -100,7 +100,7 @@ def _described(value: Any, parts: list[NDArray[np.uint8]], offsets: list[int], d
     if isinstance(value, np.generic):
         return {"s": _array(np.asarray(value), parts, offsets)}
     if isinstance(value, np.ndarray):
-        return {"a": _array(np.asarray(value), parts, offsets)}
+        return {"a": _array(_whole_array(value), parts, offsets)}
     if isinstance(value, tuple):
         return {"t": [_described(one, parts, offsets, depth + 1) for one in value]}
     if kind is list:
@@ -109,6 +109,13 @@ def _described(value: Any, parts: list[NDArray[np.uint8]], offsets: list[int], d
         pairs = [[_described(one, parts, offsets, depth + 1) for one in pair] for pair in value.items()]
         return {"d": pairs}
     raise HandoverError(f"a {kind.__name__} is no array, number or text, nor a tuple, list or dict of them")
+
+
+def _whole_array(value: NDArray[Any]) -> NDArray[Any]:
+    """The array, where its values are all of it: of a masked one the mask would be lost, and with it what it says."""
+    if type(value) not in (np.ndarray, np.memmap):
+        raise HandoverError(f"a {type(value).__name__} is more than a plain array: give np.asarray of it")
+    return np.asarray(value)
 
 
 def _array(array: NDArray[Any], parts: list[NDArray[np.uint8]], offsets: list[int]) -> list[Any]:

@@ -13,10 +13,15 @@ FEWEST = 16  # values from which on a precision can be told
 ROUGHLY = 1e-2  # a relative difference within which a wrong result may be one of a lower precision
 # Nine in ten values of a result of each precision are closer to the reference's than this, unless it was computed in a
 # lower one: one rounding to the next lower precision moves values by up to 6e-8, 5e-4, 4e-3, most by a quarter of it.
-LARGEST_ERROR = {"float64": 2.0**-30, "float32": 2.0**-17, "float16": 2.0**-8}
+LARGEST_ERROR = {"float128": 2.0**-56, "float64": 2.0**-30, "float32": 2.0**-17, "float16": 2.0**-8}
 SHARE, SMALL = 0.1, 1e-3  # of values that may be off by more, and of the usual size below which values count as it
-LOWER = {"float64": ("float32", "bfloat16", "float16"), "float32": ("bfloat16", "float16"), "float16": ()}
-DIGITS = {"float32": 24, "bfloat16": 8, "float16": 11}  # of a value, in binary
+LOWER = {
+    "float128": ("float64", "float32", "bfloat16", "float16"),  # NumPy's longdouble, also where it has 80 bits
+    "float64": ("float32", "bfloat16", "float16"),
+    "float32": ("bfloat16", "float16"),
+    "float16": (),
+}
+DIGITS = {"float64": 53, "float32": 24, "bfloat16": 8, "float16": 11}  # of a value, in binary
 FLOATING = (float, complex, np.inexact)
 NUMBER = (int, float, complex, np.number, np.bool_)
 PRECISIONS = ("same", "float32", "float16", "any")
@@ -64,9 +69,9 @@ def _lower(expected: NDArray[Any], found: NDArray[Any], asked: str) -> str | Non
         digits = DIGITS[lower]
         if _has_digits(other, digits).all() and np.count_nonzero(~_has_digits(one, digits)) >= FEWEST // 2:
             return f"all {one.size:,} values of its result are {lower}'s, the reference's are not"
-    wide = one.astype(np.float64)
+    wide = one.astype(_wide(one))
     size = np.maximum(np.abs(wide), SMALL * np.sqrt(np.mean(wide**2)))  # near 0 digits cancel
-    error = float(np.quantile(np.abs(other.astype(np.float64) - wide) / size, 1 - SHARE))
+    error = float(np.quantile(np.abs(other.astype(wide.dtype) - wide) / size, 1 - SHARE))
     if error > LARGEST_ERROR[name]:
         return f"a tenth of its values are off by {error:.1g} or more: that is no {name} any more"
     return None
@@ -74,9 +79,13 @@ def _lower(expected: NDArray[Any], found: NDArray[Any], asked: str) -> str | Non
 
 def _has_digits(values: NDArray[Any], digits: int) -> NDArray[np.bool_]:
     """Which values have no more than so many binary digits."""
-    mantissa, _ = np.frexp(values.astype(np.float64))
+    mantissa, _ = np.frexp(values.astype(_wide(values)))
     scaled = mantissa * 2.0**digits
     return np.asarray(scaled == np.rint(scaled))
+
+
+def _wide(array: NDArray[Any]) -> Any:
+    return np.longdouble if array.dtype.itemsize > 8 else np.float64
 
 
 def _real(array: NDArray[Any]) -> NDArray[Any]:

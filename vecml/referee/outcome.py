@@ -9,7 +9,7 @@ from vecml.comparison.comparison import Comparison, call_seconds, families
 from vecml.comparison.demand import Demand, answer
 from vecml.errors import SettingError
 from vecml.measure.coordinator import NOT_STARTED
-from vecml.measure.records import ArmMeasurement, Measured
+from vecml.measure.records import ArmMeasurement
 from vecml.measure.verdict import Verdict
 from vecml.numbers import seconds, times
 from vecml.referee.refusals import named, of_the_spec
@@ -96,8 +96,8 @@ def _decided(
     """Say what the verdict shows of the rate that is demanded.
 
     A candidate has the other end of the handing over in its own process, and could make that faster in place of the
-    work, so that what it saves must be more than `PRICES` times all that the handing over takes. More than once,
-    because a processor that has just worked wakes up faster than one that has rested.
+    work, so it must have the rate that is demanded also if its calls took longer by `PRICES` times all that the handing
+    over takes. More than once, because a processor that has just worked wakes up faster than one that has rested.
     """
     met = answer(Demand(at_least), verdict, comparison.rules.gate)
     if met is None or verdict.ratio is None:
@@ -106,20 +106,16 @@ def _decided(
     if not met:
         wanted = "" if at_least == 1 else f", and {at_least:g} is demanded"
         return "REJECT", f"{ratio} times as fast as the reference: {verdict.verdict}{wanted}"
-    price, saved = _median(arms.get(PRICE)), _saved(comparison.measured)
-    if price is None or saved is None or saved <= PRICES * price:
+    price = _median(arms.get(PRICE))
+    slow, fast = _median(arms.get(REFERENCE)), _median(arms.get(CANDIDATE))
+    if price is None or slow is None or fast is None or slow <= at_least * (fast + PRICES * price):
         told = "not known" if price is None else seconds(price)
-        said = (
-            f"it saves {seconds(saved or 0.0)} a call, and handing over takes {told}: more work in a call would show it"
-        )
+        saved = seconds((slow or 0.0) - (fast or 0.0))
+        said = f"it saves {saved} a call, and handing over takes {told}: more work in a call would show it"
+        if at_least != 1:
+            said = f"{ratio} times as fast as the reference, but {said}"
         return "NEEDS_MORE_DATA", said
     return "PROMOTE", f"{ratio} times as fast as the reference"
-
-
-def _saved(measured: Measured) -> float | None:
-    arms = {arm.name: arm for arm in measured.arms}
-    slow, fast = _median(arms.get(REFERENCE)), _median(arms.get(CANDIDATE))
-    return None if slow is None or fast is None else slow - fast
 
 
 def _median(arm: ArmMeasurement | None) -> float | None:
