@@ -50,6 +50,26 @@ def test_a_plain_value_comes_back(value: Any) -> None:
     assert type(found) is type(value)
 
 
+ORDERS = [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1)]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_arguments_keep_the_order_of_their_axes(order: tuple[int, ...]) -> None:
+    """What is fast for rows is slow for columns: other memory than the maker's would be another measurement."""
+    value = np.arange(24.0).reshape(2, 3, 4).transpose(order)
+    packed = pack(value, is_given=True)
+    found = unpack(packed.text, memory(packed))
+    assert difference(value, found, 0.0) is None
+    assert found.strides == value.strides
+
+
+def test_arguments_reach_a_function_as_what_they_are() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(HandoverError, match="a tensor would reach the function as an array"):
+        pack((torch.zeros(3), 1), is_given=True)
+    assert pack(torch.zeros(3)).size == 12  # of a result it is the values that count
+
+
 @pytest.mark.parametrize("value", [object(), {1, 2}, np.array([None]), np.zeros(2, "f8,i4"), len, iter([]), MASKED])
 def test_what_is_not_plain_is_refused(value: Any) -> None:
     with pytest.raises(HandoverError):
@@ -80,6 +100,10 @@ def test_what_holds_itself_is_refused() -> None:
         {"a": ["<f8", [True], 0]},
         {"a": ["<f8", [1], -8]},
         {"a": [5, [1], 0]},
+        {"a": ["<f8", [2, 2], 0, [0, 0]]},
+        {"a": ["<f8", [2, 2], 0, [1, -1]]},
+        {"a": ["<f8", [2, 2], 0, [1]]},
+        {"a": ["<f8", [2, 2], 0, 5]},
         {"b": 0, "n": 1 << 40},
         {"d": [[{"l": []}, 1]]},
         {"i": "x"},

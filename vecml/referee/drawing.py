@@ -99,7 +99,8 @@ class Inputs:
     def _made(self, size: Size) -> Packed:
         random = np.random.default_rng(secrets.randbits(256))
         try:
-            return pack(arguments(self._maker(*((random, size) if self._takes_size else (random,)))))
+            made = self._maker(*((random, size) if self._takes_size else (random,)))
+            return pack(arguments(made), is_given=True)
         except HandoverError as error:
             raise SpecError(f"what the maker of inputs returns cannot be handed over: {error}") from None
         except Exception as error:

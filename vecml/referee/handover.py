@@ -6,7 +6,7 @@ does not fit is refused. This file needs NumPy alone; the candidate's process re
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,42 @@ class Packed:
     size: int
 
 
-def pack(value: Plain) -> Packed:
-    """Describe a value; arrays are not copied if they are contiguous. Raises HandoverError for what is not plain."""
-    parts: list[NDArray[np.uint8]] = []
-    offsets: list[int] = []
-    text = json.dumps(_described(value, parts, offsets, 0), separators=(",", ":")).encode()
-    return Packed(text, tuple(parts), tuple(offsets), _end(parts, offsets))
+@dataclass
+class _Memory:
+    """The memory of a value while it is described: `parts` and `offsets` as in `Packed`.
+
+    Attributes:
+        is_given: whether the value is a call's arguments, which must reach a function as what they are.
+    """
+
+    is_given: bool
+    parts: list[NDArray[np.uint8]] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        return self.offsets[-1] + self.parts[-1].nbytes if self.parts else 0
+
+    def add(self, flat: NDArray[np.uint8]) -> int:
+        """Take further memory in; where it begins."""
+        offset = -(-self.end // ALIGNED) * ALIGNED
+        self.parts.append(flat)
+        self.offsets.append(offset)
+        return offset
+
+
+def pack(value: Plain, *, is_given: bool = False) -> Packed:
+    """Describe a value; arrays are not copied if they are contiguous.
+
+    Args:
+        value: a result, or the arguments of a call.
+        is_given: of arguments, whose arrays keep the order that their axes have in memory (Fortran's, say).
+
+    Raises HandoverError for what is not plain, and for arguments that would reach a function as something else.
+    """
+    memory = _Memory(is_given)
+    text = json.dumps(_described(value, memory, 0), separators=(",", ":")).encode()
+    return Packed(text, tuple(memory.parts), tuple(memory.offsets), memory.end)
 
 
 def unpack(text: bytes, memory: Any) -> Plain:
@@ -77,15 +107,11 @@ def without_arrays(value: Plain) -> Plain:
     return tuple(map(without_arrays, value)) if isinstance(value, tuple) else value
 
 
-def _end(parts: list[NDArray[np.uint8]], offsets: list[int]) -> int:
-    return offsets[-1] + parts[-1].nbytes if parts else 0
-
-
-def _described(value: Any, parts: list[NDArray[np.uint8]], offsets: list[int], depth: int) -> Any:
+def _described(value: Any, memory: _Memory, depth: int) -> Any:
     if depth > DEEPEST:
         raise HandoverError("it is nested too deeply, or holds itself")
     if type(value).__module__.partition(".")[0] == "torch":
-        value = value.detach().cpu().numpy()  # waits for the device
+        value = _of_tensor(value, memory)
     if value is None or type(value) in (bool, str):
         return value
     kind = type(value)
@@ -96,19 +122,25 @@ def _described(value: Any, parts: list[NDArray[np.uint8]], offsets: list[int], d
     if kind is complex:
         return {"c": [value.real.hex(), value.imag.hex()]}
     if kind is bytes:
-        return {"b": _part(np.frombuffer(value, np.uint8), parts, offsets), "n": len(value)}
+        return {"b": memory.add(np.frombuffer(value, np.uint8)), "n": len(value)}
     if isinstance(value, np.generic):
-        return {"s": _array(np.asarray(value), parts, offsets)}
+        return {"s": _array(np.asarray(value), memory)}
     if isinstance(value, np.ndarray):
-        return {"a": _array(_whole_array(value), parts, offsets)}
+        return {"a": _array(_whole_array(value), memory)}
     if isinstance(value, tuple):
-        return {"t": [_described(one, parts, offsets, depth + 1) for one in value]}
+        return {"t": [_described(one, memory, depth + 1) for one in value]}
     if kind is list:
-        return {"l": [_described(one, parts, offsets, depth + 1) for one in value]}
+        return {"l": [_described(one, memory, depth + 1) for one in value]}
     if kind is dict:
-        pairs = [[_described(one, parts, offsets, depth + 1) for one in pair] for pair in value.items()]
+        pairs = [[_described(one, memory, depth + 1) for one in pair] for pair in value.items()]
         return {"d": pairs}
     raise HandoverError(f"a {kind.__name__} is no array, number or text, nor a tuple, list or dict of them")
+
+
+def _of_tensor(value: Any, memory: _Memory) -> NDArray[Any]:
+    if memory.is_given:
+        raise HandoverError("a tensor would reach the function as an array: give arrays, and make tensors in it")
+    return value.detach().cpu().numpy()  # type: ignore[no-any-return]  # waits for the device
 
 
 def _whole_array(value: NDArray[Any]) -> NDArray[Any]:
@@ -118,19 +150,16 @@ def _whole_array(value: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(value)
 
 
-def _array(array: NDArray[Any], parts: list[NDArray[np.uint8]], offsets: list[int]) -> list[Any]:
+def _array(array: NDArray[Any], memory: _Memory) -> list[Any]:
     if array.dtype.kind not in KINDS or array.dtype.names:
         raise HandoverError(f"an array of {array.dtype} is not plain memory")
+    axes = list(range(array.ndim))
+    if memory.is_given and not array.flags.c_contiguous:
+        axes.sort(key=lambda axis: -abs(array.strides[axis]))  # the largest step first; equal ones stay as they are
+    array = array.transpose(axes)
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8) if array.nbytes else np.empty(0, np.uint8)
-    return [array.dtype.str, list(array.shape), _part(flat, parts, offsets)]
-
-
-def _part(flat: NDArray[np.uint8], parts: list[NDArray[np.uint8]], offsets: list[int]) -> int:
-    end = _end(parts, offsets)
-    offset = -(-end // ALIGNED) * ALIGNED
-    parts.append(flat)
-    offsets.append(offset)
-    return offset
+    described = [array.dtype.str, list(array.shape), memory.add(flat)]
+    return described if axes == sorted(axes) else [*described, axes]
 
 
 def _value(said: Any, memory: Any, depth: int) -> Any:
@@ -175,7 +204,13 @@ def _read_array(content: list[Any], memory: Any) -> NDArray[Any]:
         raise HandoverError("it has an array of many values without bytes")
     if not number or not kind.itemsize:
         return np.empty(shape, kind)
-    return np.frombuffer(memory, kind, number, _whole(content[2])).reshape(shape)
+    array = np.frombuffer(memory, kind, number, _whole(content[2])).reshape(shape)
+    if len(content) == 3:
+        return array
+    axes = [_whole(axis) for axis in content[3]]
+    if sorted(axes) != list(range(array.ndim)):
+        raise HandoverError("it cannot be read")
+    return array.transpose(np.argsort(axes))
 
 
 def _whole(number: Any) -> int:
