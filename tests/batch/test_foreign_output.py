@@ -1,7 +1,9 @@
 """Folders of labels that were damaged, or made by somebody else: refused in one line, and no host is asked."""
 
 import json
+import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.batch.made import contents, files_of, label
+from tests.batch.made import contents, files_of, label, parts_of
+from vecml.batch import label as label_module
 from vecml.batch import plan as plan_module
 from vecml.batch.folder import Folder
 from vecml.batch.inputs import Input
@@ -228,3 +231,50 @@ def test_a_folder_that_comes_and_goes_ends_no_listing(tmp_path: Path) -> None:
     finally:
         ended.set()
         other.join()
+
+
+def _foreign_part(out: Path) -> Path:
+    """A part as another plan would have written it into this folder."""
+    part = min(out.glob("part-*"))
+    return Path(shutil.copy(part, out / "part-0000000-0123456789ab.parquet"))
+
+
+def test_a_part_of_another_plan_is_refused_before_work_and_by_the_check(tmp_path: Path, out: Path) -> None:
+    strange = _foreign_part(out)
+    message = rf"^{out} holds a part that is not of its plan: {strange.name}$"
+    with pytest.raises(DataError, match=message) as caught:
+        label(tmp_path / "data", out)
+    with pytest.raises(DataError, match=message):
+        verified(out)
+    subprocess.run(["sh", "-c", str(caught.value.hint).partition(": ")[2]], check=True)
+    assert verified(out).rows == label(tmp_path / "data", out).n_rows
+
+
+def test_two_plans_at_once_leave_no_folder_with_rows_of_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, out, complete = files_of(tmp_path / "data", [300]), tmp_path / "out", label_module.complete
+
+    def overtaken(*work: Any) -> None:
+        """Another process found the folder empty too: its plan replaces this one, and this one's parts are there."""
+        monkeypatch.setattr(label_module, "complete", complete)
+        label(data, tmp_path / "other", keep=("id",))
+        shutil.copytree(tmp_path / "other", out, dirs_exist_ok=True)
+        (out / "_SUCCESS").unlink()
+        complete(*work)
+
+    monkeypatch.setattr(label_module, "complete", overtaken)
+    with pytest.raises(StoreError, match="another process labels something else into it"):
+        label(data, out)
+    assert label(data, out, keep=("id",)).n_rows == verified(out).rows == parts_of(out).num_rows
+
+
+def test_success_is_not_said_over_a_part_of_another_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, out, complete = files_of(tmp_path / "data", [300]), tmp_path / "out", label_module.complete
+
+    def beside(*work: Any) -> None:
+        _foreign_part(out)
+        complete(*work)
+
+    monkeypatch.setattr(label_module, "complete", beside)
+    with pytest.raises(DataError, match="holds a part that is not of its plan"):
+        label(data, out)
+    assert not (out / "_SUCCESS").exists()

@@ -17,7 +17,7 @@ from vecml.batch.delta import check_delta, commit, folder_of, is_delta
 from vecml.batch.folder import Folder
 from vecml.batch.footers import Surveyed, survey
 from vecml.batch.inputs import Inputs, find_inputs
-from vecml.batch.manifest import PLAN, complete, done_parts, found_plan
+from vecml.batch.manifest import PLAN, check_parts, complete, done_parts, found_plan
 from vecml.batch.part import Part
 from vecml.batch.plan import UNIT_BYTES, Piece, Plan, Unit, Way, check_same, cut
 from vecml.batch.schemas import Schemas, Wanted, without_constants
@@ -206,6 +206,7 @@ def plan_files(
         folder.write(PLAN, plan_module.to_json(plan).encode())
     else:
         check_same(before, plan, folder.place.address)
+        check_parts(folder, plan, names)
     return Planned(plan, folder, surveyed, wanted, columns, names, say)
 
 

@@ -6,6 +6,7 @@ Names begin with `_`, so that readers of the folder take them for no data. Whoev
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -90,17 +91,38 @@ def complete(folder: Folder, plan: Plan, parts: Iterable[Part], classes: tuple[s
 
     `parts` are those of all units of the plan, in their order; `classes` are the model's, for the counts.
 
-    Raises StoreError where a file cannot be written, or another process has put its own plan into the folder.
+    Raises StoreError where a file cannot be written, or another process has put its own plan into the folder, DataError
+    where a part of another plan is there.
     """
     now = plan_module.from_json(folder.read(PLAN).decode("utf-8", "replace"), folder.place.below(PLAN).address)
+    names = folder.names()
+    own = {plan.part_name(unit) for unit in plan.units}
+    records = {part_module.record_name(name) for name in own} & names
     if now.digest != plan.digest:
+        for name in sorted(own & names | records):  # whoever reads the folder would take them for rows of the other
+            folder.remove(name)
         raise StoreError(f"{folder.place.address}: another process labels something else into it", "name a new folder")
+    check_parts(folder, plan, names)
     folder.write(MANIFEST, manifest_text(plan, classes, parts).encode())
     folder.write(SUCCESS, b"")
-    records = {part_module.record_name(plan.part_name(unit)) for unit in plan.units}
-    for name in sorted(records & folder.names()):  # hidden files there are another process's, which writes its records
+    for name in sorted(records):  # hidden files there are another process's, which writes its records
         folder.remove(name)
     folder.remove_empty(part_module.RECORDS)
+
+
+def check_parts(folder: Folder, plan: Plan, names: set[str]) -> None:
+    """Raise DataError where the folder holds a part of another plan, whose rows a reader would take for this one's."""
+    own = {plan.part_name(unit) for unit in plan.units}
+    others = (name for name in names - own if name.endswith(".parquet"))
+    strange = sorted(name for name in others if not name.startswith(f"{LOG}/") and not HIDDEN.fullmatch(name))
+    if strange:
+        part = folder.place.below(strange[0])
+        raise DataError(
+            f"{folder.place.address} holds a part that is not of its plan: {strange[0]}",
+            f"where no other process labels into it, remove the part: rm {shlex.quote(part.path)}"
+            if part.is_local
+            else f"where no other process labels into it, remove {part.address}",
+        )
 
 
 def verify(folder: Folder) -> Verified:
@@ -122,10 +144,7 @@ def verify(folder: Folder) -> Verified:
     wanted = {plan.part_name(unit): unit for unit in plan.units}
     if [(part.unit, part.name) for part in parts] != [(unit.number, name) for name, unit in wanted.items()]:
         raise StoreError(f"{folder.place.below(MANIFEST).address} does not fit the plan", "name a new folder")
-    others = (name for name in names - wanted.keys() if name.endswith(".parquet"))
-    more = sorted(name for name in others if not name.startswith(f"{LOG}/"))
-    if more:
-        raise DataError(f"{where} holds a part that is not of its manifest: {more[0]}", f"remove {more[0]}")
+    check_parts(folder, plan, names)
     with stage("verifying", len(parts)) as advance, ThreadPoolExecutor(THREADS) as pool:
         for part, is_right in zip(parts, pool.map(lambda one: _is_right(folder, one, names), parts), strict=True):
             rows = wanted[part.name].n_rows
