@@ -43,6 +43,8 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         scratch = str(tmp_path_factory.mktemp("tmp"))
         patch.setenv("TMPDIR", scratch)
         patch.setattr(tempfile, "tempdir", scratch)
+        if "PYTEST_XDIST_WORKER" in os.environ:  # what one worker has compiled is there for the others
+            patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.getbasetemp().parent / "torch_compile"))
         yield
 
 
