@@ -114,12 +114,12 @@ def ladder_end_tags(ladder: Ladder) -> dict[str, str]:
     return {name: keys.text(value) for name, value in zip(keys.LADDER_END_TAGS, values, strict=True)}
 
 
-def optimization_files(found: Optimization) -> dict[str, str]:
+def optimization_files(found: Optimization) -> dict[str, str | bytes]:
     """Make the artifacts by name: report and record; the winner's patch and the environment if there are any."""
     content = json.dumps(optimization_json(found), indent=1, allow_nan=False)
-    files = {"report.txt": optimize_report.as_text(found), "optimize.json": content + "\n"}
+    files: dict[str, str | bytes] = {"report.txt": optimize_report.as_text(found), "optimize.json": content + "\n"}
     if found.best is not None and found.best.candidate.diff:
-        files["winner.patch"] = found.best.candidate.diff
+        files["winner.patch"] = found.best.candidate.diff.encode(found.best.candidate.encoding)
     environment = {} if found.comparison is None else dict(found.comparison.environment)
     if environment:
         files["environment.json"] = json.dumps(environment, indent=1) + "\n"

@@ -14,10 +14,11 @@ import pytest
 from tests.optimize.made_modules import places
 from vecml.optimize.candidates.base import Candidate, Subject
 from vecml.optimize.candidates.numba import JITABLE, NUMBA, Numba
+from vecml.optimize.finding import definition
 from vecml.optimize.kinds import Kind, Kinds, kinds_task
 from vecml.optimize.observe import Observation, changeable, describe
 from vecml.optimize.profile import HotLoop, Profile, outer_loops
-from vecml.optimize.target import Place, definition, load, make_inputs
+from vecml.optimize.target import Place, load, make_inputs
 
 HEAD = "import math\nfrom dataclasses import dataclass\nimport numpy as np\n\nTABLE = np.arange(5.0)\n\n\n"
 HEAD += "@dataclass\nclass Point:\n    x: float = 2.0\n    y: int = 3\n\n\ndef twice(v, by=2):\n    return v * by\n\n\n"

@@ -10,10 +10,10 @@ from tests.optimize.made_modules import SLOW, places
 from vecml.errors import SettingError
 from vecml.optimize.candidates.numba import NUMBA, with_numba
 from vecml.optimize.dtype import dtypes_of
+from vecml.optimize.finding import definition
 from vecml.optimize.measure import make_plan
 from vecml.optimize.patch import apply, unified_diff
 from vecml.optimize.profile import amdahl, profile, profile_of
-from vecml.optimize.target import definition
 
 
 def test_shares_and_amdahl() -> None:

@@ -15,12 +15,13 @@ from vecml.optimize.candidates.base import Candidate
 from vecml.optimize.candidates.numba import NUMBA, with_numba
 from vecml.optimize.candidates.registry import Suggestions, suggest
 from vecml.optimize.dtype import dtypes_of
+from vecml.optimize.finding import definition
 from vecml.optimize.observe import Observation, observe_task
 from vecml.optimize.patch import apply, unified_diff
 from vecml.optimize.profile import HotLoop, Line, Profile, profile, profile_of
 from vecml.optimize.steps import Request, Tried, optimize
 from vecml.optimize.syntax import lines_of
-from vecml.optimize.target import definition, parsed
+from vecml.optimize.target import parsed
 from vecml.optimize.validate import REUSED, USERS, Validation, search, validate_task
 from vecml.report.optimize import _dtype, _verdict
 

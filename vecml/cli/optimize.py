@@ -14,6 +14,7 @@ from vecml.errors import SettingError, VecmlError
 if TYPE_CHECKING:
     from vecml.optimize.steps import Optimization
 
+TARGET_TEXT = "The function, or Class.method."
 BUDGET_TEXT = "Wall time of the measurement: 60s, 5m, auto; quick: figures, and no verdict."
 AT_ERRORS_TEXT = "Where the function warns (0/0, overflow): a candidate must agree (numpy), or nothing counts (raise)."
 EPILOG = """**Examples**
@@ -30,7 +31,7 @@ EPILOG = """**Examples**
 
 @command()
 def optimize(
-    target: Annotated[str, typer.Argument(help="The function.", metavar="PATH.py:FUNCTION", show_default=False)],
+    target: Annotated[str, typer.Argument(help=TARGET_TEXT, metavar="PATH.py:FUNCTION", show_default=False)],
     inputs: Annotated[str, option("A function that returns the tuple of the target's arguments.", "PATH.py:FUNCTION")],
     candidate: Annotated[
         list[str] | None, option("An alternative of your own; may be given again.", "PATH.py:FUNCTION")
@@ -109,22 +110,25 @@ def _write(found: "Optimization", patch: Path | None, json: Path | None) -> None
         if diff is None:
             console(sys.stderr).print(f"--patch {patch}: not written: {_nothing(found)}", markup=False, soft_wrap=True)
         else:
-            write_bytes(patch, diff.encode())
+            write_bytes(patch, diff)
 
 
 def _apply(found: "Optimization") -> None:
     from vecml.optimize.patch import apply
 
     best = found.best
-    if best is None or not best.candidate.source:
+    if best is None or not best.candidate.written:
         raise SettingError(f"--apply: nothing was written: {_nothing(found)}")
-    apply(found.place, found.source, best.candidate.source, best.candidate.beside)
+    apply(found.place, found.source, best.candidate.written, best.candidate.beside)
     console(sys.stderr).print(f"{found.place.file}: {best.candidate.name} is in", markup=False, soft_wrap=True)
 
 
-def _diff(found: "Optimization") -> str | None:
-    best: Any = found.best
-    return best.candidate.diff or None if best is not None else None
+def _diff(found: "Optimization") -> bytes | None:
+    """The winner's patch, encoded as the file that it is for."""
+    best = found.best
+    if best is None or not best.candidate.diff:
+        return None
+    return best.candidate.diff.encode(best.candidate.encoding)
 
 
 def _nothing(found: "Optimization") -> str:

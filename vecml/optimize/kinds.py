@@ -5,6 +5,7 @@ A changed copy of the function is run once, in a worker; it tells what it sees a
 
 import ast
 import copy
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vecml.errors import MeasureError
+from vecml.optimize.lifted import Lifted
 from vecml.optimize.syntax import names_in
 from vecml.optimize.target import Place, Say, load, make_inputs, module_of, parsed
 
@@ -61,12 +63,13 @@ class Kinds:
 NOTHING = Kinds({})
 
 
-def observe_kinds(target: Place, inputs: Place, limit_seconds: float) -> Kinds:
+def observe_kinds(target: Place, inputs: Place, limit_seconds: float, lifted: Lifted | None = None) -> Kinds:
     """Run the function once in a worker, and see what its expressions are.
 
     Args:
         target, inputs: the function and the input maker.
         limit_seconds: of each stage of the worker.
+        lifted: the text in which the expressions are to be known by their places; None: the file itself.
 
     Returns:
         What was seen; nothing where the changed copy does not end in its time or cannot be run.
@@ -74,7 +77,8 @@ def observe_kinds(target: Place, inputs: Place, limit_seconds: float) -> Kinds:
     from vecml.optimize.worker import ask  # noqa: PLC0415 -- the worker imports this module
 
     try:
-        found = ask(TASK, {"target": vars(target), "inputs": vars(inputs)}, limit_seconds)
+        given = {} if lifted is None else {"text": lifted.text, "name": lifted.name}
+        found = ask(TASK, {"target": vars(target), "inputs": vars(inputs), **given}, limit_seconds)
     except MeasureError:
         return NOTHING
     return Kinds({tuple(at): Kind(**{**kind, "shape": tuple(kind["shape"])}) for at, kind in found["kinds"]})
@@ -83,7 +87,7 @@ def observe_kinds(target: Place, inputs: Place, limit_seconds: float) -> Kinds:
 def kinds_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     """Do the work of `observe_kinds` in the worker process."""
     target, inputs = Place(**payload["target"]), Place(**payload["inputs"])
-    load(target)
+    function = load(target)
     module, args = module_of(target), make_inputs(inputs)
     say(f"{target.text}, each expression watched")
     seen: dict[Position, Kind | None] = {}
@@ -101,15 +105,17 @@ def kinds_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
                 seen[at] = _common(known, kind)
         return value
 
-    tree = parsed(target)
-    functions = called_functions(tree, target.name)
+    tree = ast.parse(payload["text"]) if "text" in payload else parsed(target)
+    name = payload.get("name", target.name)
+    functions = called_functions(tree, name)
     watched = ast.Module([_Watch(places).visit(one) for one in functions], [])
     for one in functions:
         one.decorator_list = []
     scope = {**module.__dict__, TELL: tell}
-    exec(compile(ast.fix_missing_locations(watched), target.file, "exec"), scope)  # noqa: S102 -- the user's function
+    bound = [function.__self__] if inspect.ismethod(function) else []  # of a class method
     try:
-        scope[target.name](*copy.deepcopy(args))
+        exec(compile(ast.fix_missing_locations(watched), target.file, "exec"), scope)  # noqa: S102 -- the user's function
+        scope[name](*bound, *copy.deepcopy(args))
     except Exception:  # noqa: BLE001 -- what was seen until then is kept
         return {"kinds": []}
     return {"kinds": [[list(at), vars(kind)] for at, kind in seen.items() if kind is not None]}

@@ -205,6 +205,7 @@ def changeable(function: Callable[..., Any]) -> list[str]:
     numbers, text and tuples of them that no function assigns.
     """
     start = inspect.unwrap(function)
+    start = getattr(start, "__func__", start)  # of a class method
     if not isinstance(start, FunctionType):
         return []
     values = start.__globals__

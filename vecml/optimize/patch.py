@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from vecml.atomic import write_bytes
 from vecml.errors import SettingError
+from vecml.optimize.stored import read_stored
 from vecml.optimize.syntax import lines_of
-from vecml.optimize.target import Place, source_of
+from vecml.optimize.target import Place
 
 
 def unified_diff(old: str, new: str, name: str) -> str:
@@ -28,7 +29,7 @@ def apply(target: Place, old: str, new: str, beside: Mapping[str, str] = Mapping
 
     Args:
         target: stands in the file.
-        old: the file's text when it was measured.
+        old: the file's text when it was measured, as `read_stored` gives it.
         new: the text to write.
         beside: new files in the same folder, their texts by name.
 
@@ -36,7 +37,8 @@ def apply(target: Place, old: str, new: str, beside: Mapping[str, str] = Mapping
         SettingError: the file's text is no longer `old`, or a new file is there already; nothing is written.
         StoreError: the file cannot be written; it is left as it is.
     """
-    if source_of(target) != old:
+    stored = read_stored(target.file)
+    if stored.text != old:
         raise SettingError(
             f"{target.file} was changed meanwhile, and is left as it is",
             "run vecml optimize again, over what it is now",
@@ -47,5 +49,5 @@ def apply(target: Place, old: str, new: str, beside: Mapping[str, str] = Mapping
     for name, text in beside.items():
         write_bytes(path.with_name(name), text.encode())
     mode = path.stat().st_mode
-    write_bytes(path, new.encode())
+    write_bytes(path, stored.encode(new))
     path.chmod(mode)

@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from vecml.errors import SettingError
-from vecml.optimize.target import Place, Say, definition, load, make_inputs
+from vecml.optimize.finding import definition
+from vecml.optimize.target import Place, Say, load, make_inputs
 
 TASK = "vecml.optimize.profile:profile_task"
 HOT_SHARE = 0.02
@@ -108,7 +109,8 @@ def profile_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     say(f"{target.text} under the line profiler")
     profiler.runcall(function, *copy.deepcopy(args))
     timings = profiler.get_stats().timings
-    return {"lines": [row for (_, _, name), rows in timings.items() for row in rows if name.endswith(target.name)]}
+    name = target.name.rpartition(".")[2]
+    return {"lines": [row for (_, _, known), rows in timings.items() for row in rows if known.endswith(name)]}
 
 
 def profile_of(source: str, function: ast.FunctionDef, rows: Iterable[tuple[int, int, float]]) -> Profile:

@@ -21,10 +21,11 @@ from vecml.optimize.dtype import DtypeChoice, choose_dtypes
 from vecml.optimize.kinds import observe_kinds
 from vecml.optimize.measure import SHARED, Gain, gains, make_plan, measure_calls
 from vecml.optimize.observe import Observation, observe
+from vecml.optimize.origin import origin_of
 from vecml.optimize.profile import Profile, profile
 from vecml.optimize.raising import Raised, where_it_raises
 from vecml.optimize.rewrite import LoopReading
-from vecml.optimize.target import Place, find_place, parsed, source_of
+from vecml.optimize.target import Place, find_place, parsed
 from vecml.optimize.validate import AtErrors, How, Outcome, Validation, validate
 from vecml.optimize.worker import OutOfTimeError, WorkerDiedError
 from vecml.progress import stage
@@ -140,8 +141,9 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     target, inputs = find_place(request.target, "TARGET"), find_place(request.inputs, "--inputs")
     own = _own(request)
-    source = source_of(target)  # once: what is edited while all this runs must not pass for what was measured
     parsed(target)
+    origin = origin_of(target)  # once: what is edited while all this runs must not pass for what was measured
+    source = origin.stored.plain
     limit = request.limit_seconds
     with scratch_folder() as scratch:
         note("1 of 5: the bottleneck")
@@ -151,8 +153,8 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
             profiled = profile(target, source, inputs, max(limit, PROFILED * seen.seconds))
         note("2 of 5: what could stand in its place")
         with stage("watching its expressions"):
-            kinds = observe_kinds(target, inputs, max(limit, PROFILED * seen.seconds))
-        made = suggest(target, source, seen, profiled, scratch, kinds)
+            kinds = observe_kinds(target, inputs, max(limit, PROFILED * seen.seconds), origin.lifted)
+        made = suggest(target, source, seen, profiled, scratch, kinds, origin)
         note("3 of 5: whether that is right")
         tried, left_out = _all_tried(own, made, target, inputs, request)
         right = _places([one for one in tried if one.fault is None])
@@ -170,7 +172,7 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
         vecml=__version__,
         request=request,
         place=target,
-        source=source,
+        source=origin.stored.text,
         observation=seen,
         profile=profiled,
         loops=made.loops,

@@ -5,6 +5,7 @@ import contextlib
 import difflib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,14 +13,17 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, Protocol
 
 from vecml.errors import DataError, SettingError, one_line
+from vecml.optimize.finding import closures_in, functions_in
+from vecml.optimize.stored import read_stored
 
 EXAMPLE = "for example examples/optimize/moving_average.py:moving_average"
 MODULE = "vecml_target_"  # before a file's name: none of the user's own modules is called so
 SHARED = "__vecml_shared__"  # in a changed copy: the names of the file that it is a copy of
+CHANGED = "__vecml_changed__"  # in a changed copy: the class that the target is a method of, as it is there
 
 _imported: dict[tuple[str, str, str], ModuleType] = {}  # by file, the file whose classes it takes, and its text
 _by_file: dict[str, ModuleType] = {}  # those that are no changed copy of another file
@@ -37,7 +41,7 @@ class Place:
 
     Attributes:
         file: the absolute path of its module.
-        name: the function's name, at the module's top level.
+        name: the function's name in the module: `f`, `Class.method`.
         folder: added to the path before the module is imported: the file's own folder.
         classes_of: another file, of which this one is a changed copy: it takes that file's classes, so that it knows
             the inputs' ones; empty: it has its own.
@@ -63,26 +67,48 @@ def find_place(text: str, flag: str) -> Place:
     Raises SettingError for another form, a file that is not there or is no Python, and a function that it has not.
     """
     path, colon, name = text.rpartition(":")
-    if not colon or not path.endswith(".py") or not name.isidentifier():
+    is_name = bool(name) and all(part.isidentifier() for part in name.split("."))
+    if not colon or not path.endswith(".py") or not is_name:
         raise SettingError(f"{flag} {text}: not of the form path/module.py:function", EXAMPLE)
     file = Path(path).expanduser()
     if not file.is_file():
         raise SettingError(f"{flag} {text}: there is no file {path}", EXAMPLE)
     place = Place(str(file.resolve()), name, str(file.resolve().parent))
-    names = [part.name for part in parsed(place).body if isinstance(part, ast.FunctionDef)]
-    if name not in names:
-        close = difflib.get_close_matches(name, names, n=1) or names[:3]
-        hint = f"it has {', '.join(close)}" if close else "define it with def at the top level of the file"
-        raise SettingError(f"{flag} {text}: {file.name} has no function {name}", hint)
+    _refuse_unreachable(parsed(place), name, f"{flag} {text}", file.name)
     return place
 
 
+def _refuse_unreachable(tree: ast.Module, name: str, named: str, file: str) -> None:
+    """Raise SettingError where a module has no such function, or not one that a worker can call."""
+    there = functions_in(tree)
+    same = [one for one in there if one.name == name]
+    if not same:
+        if outer := closures_in(tree).get(name):
+            raise SettingError(
+                f"{named}: it is defined inside {outer}, where no worker can reach it",
+                "move it to the top level of the file, with what it takes from there as arguments",
+            )
+        names = [one.name for one in there]
+        close = difflib.get_close_matches(name, names, n=1) or [one for one in names if one.endswith(f".{name}")][:3]
+        close = close or names[:3]
+        hint = f"it has {', '.join(close)}" if close else "define it with def at the top level of the file"
+        raise SettingError(f"{named}: {file} has no function {name}", hint)
+    if isinstance(same[-1].function, ast.AsyncFunctionDef):
+        raise SettingError(
+            f"{named}: it is async: its calls wait for others, which no rewrite makes shorter",
+            "put its loop into a function without async, and name that one",
+        )
+    if len(same) > 1 and any(one.conditional for one in same):
+        lines = " and ".join(str(one.function.lineno) for one in same)
+        raise SettingError(
+            f"{named}: it is defined at lines {lines}, and a condition decides which one counts",
+            "give them names of their own, and name one",
+        )
+
+
 def source_of(place: Place) -> str:
-    """The module's text; raises SettingError when it cannot be read as UTF-8."""
-    try:
-        return Path(place.file).read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{place.file} cannot be read: {error}", "save it as UTF-8") from None
+    """The module's text, each line ended by a line feed; raises SettingError when it is not in its own encoding."""
+    return read_stored(place.file).plain
 
 
 def parsed(place: Place) -> ast.Module:
@@ -95,14 +121,6 @@ def parsed(place: Place) -> ast.Module:
         raise SettingError(
             f"{place.file}{where}: {getattr(error, 'msg', error)}", "it must be Python that imports"
         ) from None
-
-
-def definition(tree: ast.Module, name: str) -> ast.FunctionDef:
-    """The last definition of `name` at the top level, which is the one that counts; raises KeyError without one."""
-    for part in reversed(tree.body):
-        if isinstance(part, ast.FunctionDef) and part.name == name:
-            return part
-    raise KeyError(name)
 
 
 def load(place: Place) -> Callable[..., Any]:
@@ -150,7 +168,11 @@ def make_inputs(inputs: Place, *, anew: bool = False) -> tuple[Any, ...]:
 
 
 def _function(module: ModuleType, place: Place) -> Callable[..., Any]:
-    found = getattr(module, place.name, None)
+    found = _reached(module, place.name)
+    changed = module.__dict__.get(CHANGED)
+    if changed is not None:
+        inner = _reached(changed, place.name.partition(".")[2])
+        found = _of_class(inner, _reached(module, place.name.rpartition(".")[0]))
     if not callable(found):
         raise DataError(f"{place.text} is a {type(found).__name__} once the module is imported, and no function")
     return found  # type: ignore[no-any-return]
@@ -237,7 +259,7 @@ def _run(place: Place, name: str = "") -> ModuleType:
     """A new module of a place's file, with the classes of `place.classes_of` where it names a file."""
     name = name or MODULE + Path(place.file).stem
     base = _module(Place(place.classes_of, place.name, place.folder)) if place.classes_of else None
-    tree = parsed(place) if base is None else _with_classes_of(base, parsed(place))
+    tree = parsed(place) if base is None else _with_classes_of(base, parsed(place), place.name)
     spec = spec_from_file_location(name, place.file)
     if spec is None:
         raise DataError(f"{place.file} cannot be imported")
@@ -253,17 +275,45 @@ def _run(place: Place, name: str = "") -> ModuleType:
     return module
 
 
-def _with_classes_of(base: ModuleType, tree: ast.Module) -> ast.Module:
-    """The tree of a file in which what defines a class that `base` has too takes that one instead."""
-    for at, part in enumerate(tree.body):
+def _with_classes_of(base: ModuleType, tree: ast.Module, name: str) -> ast.Module:
+    """The tree of a file in which what defines a class that `base` has too takes that one instead.
+
+    The class of the method `name` is defined as well, under the name CHANGED.
+    """
+    body: list[ast.stmt] = []
+    for part in tree.body:
         named = [part.name] if isinstance(part, ast.ClassDef) else []
         if isinstance(part, ast.Assign):
             named = [one.id for one in part.targets if isinstance(one, ast.Name)]
         known = next((one for name in named if isinstance(one := base.__dict__.get(name), type)), None)
-        if known is not None and known.__module__ == base.__name__:
-            taken = ast.parse(f"{' = '.join(named)} = {SHARED}[{named[0]!r}]").body[0]
-            tree.body[at] = ast.fix_missing_locations(ast.copy_location(taken, part))
+        if known is None or known.__module__ != base.__name__:
+            body.append(part)
+            continue
+        lines = [f"{' = '.join(named)} = {SHARED}[{named[0]!r}]"]
+        if isinstance(part, ast.ClassDef) and name.startswith(f"{part.name}."):
+            body.append(part)
+            lines.insert(0, f"{CHANGED} = {part.name}")
+        taken = [ast.copy_location(one, part) for one in ast.parse("\n".join(lines)).body]
+        body += [ast.fix_missing_locations(one) for one in taken]
+    tree.body = body
     return tree
+
+
+def _reached(start: Any, name: str) -> Any:
+    """What a dotted name reaches from a module or a class; None where there is nothing."""
+    for part in name.split("."):
+        start = getattr(start, part, None)
+    return start
+
+
+def _of_class(function: Any, owner: Any) -> Any:
+    """A function of a changed class as one of the class that it is a copy of: for `super()`, and for class methods."""
+    inner = inspect.unwrap(getattr(function, "__func__", function)) if callable(function) else None
+    if isinstance(inner, FunctionType):
+        for name, cell in zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True):
+            if name == "__class__":
+                cell.cell_contents = owner
+    return MethodType(function.__func__, owner) if isinstance(function, MethodType) else function
 
 
 def _resolved(file: str | None) -> str | None:

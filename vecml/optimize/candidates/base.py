@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from vecml.optimize.kinds import NOTHING, Kinds
 from vecml.optimize.module_text import functions_of
 from vecml.optimize.observe import Observation
+from vecml.optimize.origin import Origin
 from vecml.optimize.patch import unified_diff
 from vecml.optimize.profile import Profile
 from vecml.optimize.rewrite import Rewrite, rewrite_loops
@@ -28,7 +29,9 @@ class Candidate:
         name: `numpy`, `numba`, or the user's `file.py:function`.
         kind: whether it is the user's `own`, the suggested `rewrite`, or what it is compiled with.
         place: where it is loaded from.
-        source: the target's file with it in the target's place; empty for the user's own.
+        source: the text that it was made of, with it in the target's place; empty for the user's own.
+        written: what the target's file becomes, with its own ends of lines; empty for the user's own.
+        encoding: of the target's file, and so of the diff as a file.
         diff: from the target's file, unified; empty for the user's own.
         how: what is done to the function, in words; empty where the name says it.
         otherwise: what is tried in its place, one after the other, where it cannot be compiled or raises.
@@ -43,6 +46,8 @@ class Candidate:
     how: str = ""
     otherwise: tuple["Candidate", ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)
+    written: str = ""
+    encoding: str = "utf-8"
 
     @property
     def parallel(self) -> bool:
@@ -71,6 +76,7 @@ class Subject:
         profile: the share of the time that each of its loops takes.
         folder: where the candidates' modules are written.
         kinds: what its expressions are over the user's inputs.
+        origin: the user's file, and the way from `source` back into it; None where `source` is all of it.
     """
 
     target: Place
@@ -79,6 +85,7 @@ class Subject:
     profile: Profile
     folder: Path
     kinds: Kinds = NOTHING
+    origin: Origin | None = None
 
     @cached_property
     def rewrite(self) -> Rewrite:
@@ -111,10 +118,17 @@ class Subject:
         """
         file = self.folder / (folder or name) / Path(self.target.file).name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-        diff = unified_diff(self.source, text, Path(self.target.file).name)
-        place = Place(str(file), self.target.name, self.target.folder, self.target.file)
-        return Candidate(name, kind, place, text, diff, how)
+        origin = self.origin
+        if origin is None:
+            file.write_text(text, encoding="utf-8")
+            diff = unified_diff(self.source, text, file.name)
+            place = Place(str(file), self.target.name, self.target.folder, self.target.file)
+            return Candidate(name, kind, place, text, diff, how, written=text)
+        made = origin.put_back(text)
+        file.write_bytes(origin.stored.encode(made.module))
+        diff = unified_diff(origin.stored.text, made.whole, origin.file_name)
+        place = Place(str(file), origin.place.name, self.target.folder, self.target.file)
+        return Candidate(name, kind, place, text, diff, how, written=made.whole, encoding=origin.stored.encoding)
 
 
 class Way(Protocol):

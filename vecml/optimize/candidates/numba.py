@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vecml.optimize.candidates.base import Candidate, Subject
 from vecml.optimize.edit import Edits
+from vecml.optimize.finding import definition
 from vecml.optimize.flow import walk_all
 from vecml.optimize.kinds import called_functions
 from vecml.optimize.module_text import add_imports, first_function, first_line, functions_of, names_of
@@ -19,7 +20,6 @@ from vecml.optimize.numba_forms import Forms, replace_forms
 from vecml.optimize.outline import Frame, NotOutlinedError, Outline, outline, regions
 from vecml.optimize.profile import INSTALL
 from vecml.optimize.syntax import names_in
-from vecml.optimize.target import definition
 
 NUMBA = '@numba.njit(error_model="numpy")'
 IMPORT = {"numba": "import numba"}

@@ -19,13 +19,13 @@ from vecml.numbers import seconds
 from vecml.optimize.candidates.base import Candidate, Subject
 from vecml.optimize.compiling import COMPILE_SECONDS
 from vecml.optimize.edit import Edits
+from vecml.optimize.finding import definition
 from vecml.optimize.flow import walk_all
 from vecml.optimize.kinds import Kind, called_functions
 from vecml.optimize.module_text import add_imports, functions_of, names_of
 from vecml.optimize.outline import Frame, NotOutlinedError, Outline, outline, regions
 from vecml.optimize.patch import new_file_diff
 from vecml.optimize.syntax import names_in
-from vecml.optimize.target import definition
 
 PACKAGE = "pythran"
 ATTEMPTS = 2  # each takes many seconds
