@@ -165,7 +165,7 @@ LAB_METRICS = (
     "lab/<experiment>/invalid",
 )
 LAB_TAGS = (*START_TAGS, ERROR)
-OPTIMIZE_PARAMS = ("target", "inputs", "candidates", "rtol", "budget")
+OPTIMIZE_PARAMS = ("target", "inputs", "candidates", "rtol", "budget", "limit", "at_errors")
 OPTIMIZE_METRICS = (
     "optimize/call_s",
     "optimize/loop_share",

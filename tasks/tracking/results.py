@@ -135,6 +135,8 @@ def optimization_params(found: Optimization) -> dict[str, str]:
         tuple(Path(one).name for one in request.candidates) or None,
         request.rtol,
         request.budget,
+        request.limit_seconds,
+        request.at_errors,
     )
     return {name: keys.text(value) for name, value in zip(keys.OPTIMIZE_PARAMS, values, strict=True)}
 

@@ -24,7 +24,7 @@ def functions(name: str) -> dict[str, tuple[str, FunctionType, tuple[Any, ...]]]
     return {one: (text, space[one], space[f"{one}_inputs"]()) for one in space if f"{one}_inputs" in space}
 
 
-LOOPS = functions("seen.py") | functions("apart.py") | functions("later.py")
+LOOPS = functions("seen.py") | functions("apart.py") | functions("later.py") | functions("reviewed.py")
 TABLES = functions("frames.py") | functions("frames_apart.py")
 
 

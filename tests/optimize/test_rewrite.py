@@ -99,7 +99,7 @@ def test_a_form_gives_what_its_loop_gave(name: str) -> None:
     [
         (
             "for i in range(1, len(x)):\n        x[i] = x[i - 1] ** 2 + 1",
-            "x[i - 1] may be what another turn of the loop writes (x[i]): a loop-carried dependence",
+            "x is carried from one turn of the loop to the next",
         ),
         (
             "s = 0.0\n    for v in x:\n        s = s * s + v\n    return s",
@@ -117,7 +117,7 @@ def test_a_form_gives_what_its_loop_gave(name: str) -> None:
             "for i in range(len(x)):\n        for j in range(i * i):\n            x[i] += j",
             "the inner loop's range depends on i",
         ),
-        ("for v in x:\n        t = v\n    return t", "what the last turn leaves in t is used after the loop"),
+        ("for v in x:\n        t = v\n    return t", "what t is where the loop has no turn is not known"),
         ("for k in range(3):\n        y[k] = 1.0", "how many axes y has is not known"),
         ("z = {v: 1 for v in x}", "it is a comprehension"),
     ],

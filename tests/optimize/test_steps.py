@@ -87,8 +87,27 @@ def test_the_check(found: Optimization) -> None:
     assert check(judged(found, numpy="undetected")) == (3, "numpy: because")
     assert check(judged(found, numpy="slower", numba="undetected")) == (1, "numpy: slower: because")
     assert check(dataclasses.replace(found, tried=())) == (1, "there is no candidate")
-    assert sentence(judged(found, numpy="faster")) == "numpy is 20.0 times faster than squares (19.0 to 21.0)."
-    assert sentence(dataclasses.replace(found, tried=())) == "There is nothing to put in the place of squares."
+    assert sentence(judged(found, numpy="faster")) == (
+        "Take numpy: it is 20.0 times faster than squares (19.0 to 21.0), and right over all that was tried;"
+        " --apply writes it, --patch FILE shows it."
+    )
+    assert sentence(dataclasses.replace(found, tried=())) == (
+        "Leave squares as it is: nothing can take its place (no loop of it can be written in NumPy)."
+    )
+
+
+def test_the_first_sentence_says_what_to_do(found: Optimization) -> None:
+    wrong = tuple(one for one in found.tried if one.outcome == "wrong")
+    assert sentence(dataclasses.replace(found, tried=wrong)) == (
+        "Leave squares as it is: fast.py:wrong gives other results, and nothing else is right."
+    )
+    quick = dataclasses.replace(found, request=dataclasses.replace(found.request, budget="quick"))
+    said = sentence(dataclasses.replace(judged(quick, numpy=None), comparison=None))
+    assert said.startswith("Measure again with --budget 60s: numpy is right and took 1 ms where squares took ")
+    assert said.endswith("; one launch gives figures, and no verdict.")
+    longer = dataclasses.replace(found, request=dataclasses.replace(found.request, budget="60s"), comparison=None)
+    slower = sentence(judged(longer, numpy="slower"))
+    assert slower.startswith("Leave squares as it is: no candidate is shown to be faster; numpy is right and took 1 ms")
 
 
 def test_the_store(found: Optimization, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,3 +142,25 @@ def test_the_same_input_is_found_again() -> None:
         return np.sum(x[:3])
 
     assert found(np.sum, wrong, np.arange(20.0)) == found(np.sum, wrong, np.arange(20.0))
+
+
+def test_memory_that_the_original_leaves_as_it_finds_it_is_no_difference() -> None:
+    """An element that is never set has any value: no candidate could give it."""
+
+    def original(x: Any) -> Any:
+        out = np.empty(2 * len(x))
+        for i in range(len(x)):
+            out[i] = 2.0 * x[i]
+        return out if len(x) > 2 else out[: len(x)]
+
+    def right(x: Any) -> Any:
+        out = np.full(2 * len(x), -7.0)
+        out[: len(x)] = 2.0 * x
+        return out if len(x) > 2 else out[: len(x)]
+
+    def wrong(x: Any) -> Any:
+        return right(x) + (len(x) == 1)
+
+    assert not check(original, right, (np.arange(9.0),), ("x",), 1e-6)
+    assert search(original, right, (np.arange(9.0),), ("x",), 1e-6)[:2] == (None, "")
+    assert search(original, wrong, (np.arange(9.0),), ("x",), 1e-6)[0] is not None

@@ -23,7 +23,9 @@ def test_an_example_from_end_to_end(vecml: Command, tmp_path: Path) -> None:
         "--budget", "quick", "--json", "found.json", "--patch", "faster.patch",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert " candidates of masked_clip gave figures, and no verdict: one launch." in done.stdout
+    first = " ".join(done.stdout.partition("\n\n")[0].split())
+    assert first.startswith("Measure again with --budget 60s: ")
+    assert first.endswith("; one launch gives figures, and no verdict.")
     assert "--patch faster.patch: not written: no candidate is shown to be faster" in done.stderr
     assert file.read_text() == (EXAMPLES / "masked_clip.py").read_text()
     content = json.loads((tmp_path / "found.json").read_text())

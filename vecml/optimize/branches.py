@@ -1,11 +1,14 @@
 """What is known on one side of a condition while a turn is read."""
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vecml.optimize.syntax import names_in
-from vecml.optimize.turns import OLD, conjunction, inverse
+from vecml.optimize.turns import OLD, conjunction, inverse, substitute
 
+Define = Callable[[str, ast.expr], ast.expr]
+Added = Callable[[ast.expr, ast.expr], ast.expr | None]
 NEVER = ast.Constant(value=False)
 
 
@@ -36,6 +39,36 @@ def chain_of(branch: Branch) -> list[Branch]:
     while found[-1].parent is not None:
         found.append(found[-1].parent)
     return found
+
+
+def join(
+    test: ast.expr, one: Branch, other: Branch, branch: Branch, define: Define, added: Added = lambda _one, _other: None
+) -> None:
+    """Leave in `branch` what is so after either side: a choice by the condition where the two differ.
+
+    Args:
+        test: the condition.
+        one, other: where it holds, and where it does not.
+        branch: around both.
+        define: gives a value a name in the turn.
+        added: what has been added to a value, of which a name is made; None where it is made otherwise.
+    """
+    for name in one.names.keys() | other.names.keys():
+        first, second = one.names.get(name), other.names.get(name)
+        if first is None or second is None:
+            branch.names.pop(name, None)  # a loop's variable, of which nothing is known here
+        elif first is second or ast.unparse(first) == ast.unparse(second):
+            branch.names[name] = first
+        elif (more := added(first, second)) is not None:
+            branch.names[name] = define(name, ast.BinOp(second, ast.Add(), ast.IfExp(test, more, ast.Constant(0))))
+        else:
+            branch.names[name] = define(name, ast.IfExp(test, first, second))
+    for key in [*one.pending, *(key for key in other.pending if key not in one.pending)]:
+        target, _ = one.pending.get(key) or other.pending[key]
+        before = branch.pending[key][1] if key in branch.pending else ast.Name(OLD, ast.Load())
+        values = [side.pending[key][1] if key in side.pending else before for side in (one, other)]
+        values = [substitute(value, {OLD: before}) for value in values]
+        branch.pending[key] = target, ast.IfExp(test, *values)
 
 
 def split(value: ast.expr) -> tuple[ast.expr | None, ast.expr | None]:

@@ -63,7 +63,7 @@ def _alone(node: ast.expr, scope: Scope) -> Value | None:
         for one in [scope.loops[name]]
     }
     values = {name: Value(name, frozenset({name}), loops[name].depth, 0, name) for name in ordered}
-    small = Scope(scope.ranks, values, set(), loops, {}, sizes=scope.sizes)
+    small = Scope(scope.ranks, values, loops, sizes=scope.sizes)
     try:
         return vectorise(node, small)
     except NotRecognisedError:

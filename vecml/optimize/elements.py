@@ -4,7 +4,7 @@ import ast
 
 from vecml.optimize.expressions import index_values, subscript, vectorise
 from vecml.optimize.nest import SUMS, Nest, masked_or, sum_axes
-from vecml.optimize.syntax import index_parts, is_empty_list, is_read, sign, takes_slice, used_only_as_array
+from vecml.optimize.syntax import index_parts, is_read, sign, takes_slice, used_only_as_array
 from vecml.optimize.values import NotRecognisedError, Scope, Value
 
 
@@ -140,22 +140,6 @@ def _fitting(nest: Nest, value: Value, rank: int) -> str:
             raise NotRecognisedError("it combines rows with tables of rows")
         code = f"({code})[..., {', '.join(['None'] * rank)}]"
     return code
-
-
-def append(nest: Nest, name: str, node: ast.expr, mask: Value | None) -> None:
-    """Rewrite `name.append(node)` where `mask` holds, in a `nest` of one loop and on a list that is empty before it."""
-    alone = nest.loop in nest.function.body
-    if nest.scope.depth != 1 or not alone or not is_empty_list(name, nest.function, nest.loop):
-        raise NotRecognisedError(f"{name} grows by more than one loop")
-    value = vectorise(node, nest.scope)
-    if not value.deps:
-        raise NotRecognisedError(f"{name} gets the same in every turn")
-    code = value.code
-    if mask is not None:
-        if not mask.deps:
-            raise NotRecognisedError("its condition is the same in every turn")
-        code = f"({code})[{mask.code}]"
-    set_list(nest, name, code)
 
 
 def set_list(nest: Nest, name: str, code: str) -> None:

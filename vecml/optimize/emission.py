@@ -72,7 +72,7 @@ class Emission:
                 raise self._stuck(turn, pending, carried, loops)
         for one in list(carried.values()):
             if not self._finish(turn, one, loops):
-                raise NotRecognisedError(f"{one.name} is carried from one turn of the loop to the next")
+                raise NotRecognisedError(f"{one.name.strip('<>')} is carried from one turn of the loop to the next")
         self._leave(turn)
 
     def _set_aside(
@@ -139,7 +139,7 @@ class Emission:
                         f"{ast.unparse(read)} may be what another turn of the loop writes ({written}):"
                         " a loop-carried dependence"
                     )
-        name = next((one.name for one in carried.values()), "it")
+        name = next((one.name.strip("<>") for one in carried.values()), "it")
         return NotRecognisedError(f"{name} is carried from one turn of the loop to the next")
 
     def _event(self, event: Event, loops: Sequence[Turn]) -> None:
@@ -285,6 +285,8 @@ class Emission:
         name = one.after if len(loops) > 1 else one.name
         if len(loops) == 1 and one.name not in self.wanted:
             return True
+        if isinstance(one.first, ast.Name) and one.first.id == one.name and one.name not in self.scope.ranks:
+            raise NotRecognisedError(f"what {one.name} is where the loop has no turn is not known")
         known = {name for event in turn.events for name in names_defined(event)} | {
             other.start for other in turn.carried.values() if other is not one
         }

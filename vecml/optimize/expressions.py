@@ -11,7 +11,7 @@ import numpy as np
 
 from vecml.optimize.linear import Sizes
 from vecml.optimize.ranks import rank_of
-from vecml.optimize.syntax import elements, shorten, shown_index, sign, size_reads
+from vecml.optimize.syntax import elements, shorten, shown_index, sign
 from vecml.optimize.turns import substitute
 from vecml.optimize.values import NotRecognisedError, Scope, Value, align, value_like
 
@@ -177,9 +177,12 @@ def _slices(base: str, values: list[Value], scope: Scope) -> str:
 
 def _within(base: str, axis: int, value: Value, scope: Scope) -> Value:
     """Keep an index inside the array in turns that do not need it; indices below 0 count from the end as they did."""
-    if not value.deps or (value.loop is not None and value.offset <= 0):
+    loop = None if value.loop is None else scope.loops[value.loop]
+    if not value.deps or (
+        loop is not None and (value.offset in (-1, 0) or (value.offset < 0 and loop.reaches(value.offset)))
+    ):
         return value
-    if value.loop is not None and scope.sizes is not None and base.isidentifier():
+    if value.loop is not None and value.offset > 0 and scope.sizes is not None and base.isidentifier():
         end = scope.sizes.linear(ast.parse(scope.loops[value.loop].stop, mode="eval").body)
         apart = (end - scope.sizes.length(base, axis)).number
         if apart is not None and apart + value.offset <= 0:
@@ -188,10 +191,9 @@ def _within(base: str, axis: int, value: Value, scope: Scope) -> Value:
 
 
 def _depends(node: ast.expr, scope: Scope) -> bool:
-    changing = {name for name, value in scope.values.items() if value.deps} | set(scope.loops) | scope.carried
-    sized = size_reads(node)
+    changing = {name for name, value in scope.values.items() if value.deps} | set(scope.loops)
     for part in ast.walk(node):
-        if isinstance(part, ast.Name) and (part.id in changing or (part.id in scope.stored and id(part) not in sized)):
+        if isinstance(part, ast.Name) and part.id in changing:
             return True
         if isinstance(part, ast.Call) and not _is_pure(part):
             raise NotRecognisedError(f"what {ast.unparse(part.func)}() does in each turn is not known")
@@ -218,8 +220,8 @@ def _method(node: ast.Call) -> str | None:
             name not in ("np", "numpy", "math") and attr in REDUCED
         ):
             return attr
-        case ast.Call(func=ast.Attribute(value=ast.Subscript(), attr=attr), args=[], keywords=[]) if attr in REDUCED:
-            return attr
+        case ast.Call(func=ast.Attribute(value=ast.Subscript() | ast.BinOp(), attr=attr), args=[], keywords=[]):
+            return attr if attr in REDUCED else None
     return None
 
 
@@ -249,10 +251,6 @@ def _known_rank(node: ast.expr, scope: Scope) -> int:
 
 
 def _name(name: str, scope: Scope) -> Value:
-    if name in scope.carried:
-        raise NotRecognisedError(f"{name} is carried from one turn of the loop to the next")
-    if name in scope.stored:
-        raise NotRecognisedError(f"the whole of {name} is read while the loop writes it")
     return scope.values[name]
 
 
@@ -265,11 +263,25 @@ def _boolean_operand(node: ast.expr, scope: Scope) -> Value:
 
 
 def _compare(node: ast.Compare, scope: Scope) -> Value:
+    match node:
+        case ast.Compare(ops=[ast.In() | ast.NotIn() as op], comparators=[among]) if _among(among, scope):
+            value = vectorise(node.left, scope)
+            if value.rank:
+                raise NotRecognisedError(f"{shorten(node.left)} is an array in each turn, and no condition")
+            sign_of = "~" if isinstance(op, ast.NotIn) else ""
+            return value_like(value, f"{sign_of}np.isin({value.code}, {ast.unparse(among)})")
     if any(isinstance(op, ast.In | ast.NotIn | ast.Is | ast.IsNot) for op in node.ops):
         raise NotRecognisedError(f"{shorten(node)} has no form over whole arrays here")
     codes, layout = align([vectorise(part, scope) for part in (node.left, *node.comparators)])
     pairs = [f"({left}{sign(op)}{right})" for left, op, right in zip(codes, node.ops, codes[1:], strict=False)]
     return value_like(layout, " & ".join(pairs))
+
+
+def _among(node: ast.expr, scope: Scope) -> bool:
+    """Whether `x in node` asks for one of a few whole numbers that are written out, or of an array's elements."""
+    if isinstance(node, ast.Tuple | ast.List):
+        return bool(node.elts) and all(isinstance(one, ast.Constant) and type(one.value) is int for one in node.elts)
+    return isinstance(node, ast.Name) and not _depends(node, scope) and scope.ranks.get(node.id) == 1
 
 
 def _load(node: ast.Subscript, scope: Scope) -> Value:
@@ -280,13 +292,6 @@ def _load(node: ast.Subscript, scope: Scope) -> Value:
         return _looked_up(name, vectorise(node.slice, scope), scope)
     if name in scope.values and scope.values[name].deps:
         return _nested(node, scope)
-    if name in scope.carried:
-        raise NotRecognisedError(f"{name} is carried from one turn of the loop to the next")
-    if name in scope.stored and scope.stored[name] != shown_index(node.slice):
-        raise NotRecognisedError(
-            f"{name}[{shown_index(node.slice)}] may be what another turn of the loop writes"
-            f" ({name}[{scope.stored[name]}]): a loop-carried dependence"
-        )
     rank = scope.values[name].rank if name in scope.values else scope.ranks.get(name)
     if rank is None:
         raise NotRecognisedError(f"how many axes {name} has is not known")
@@ -299,7 +304,7 @@ def _load(node: ast.Subscript, scope: Scope) -> Value:
     if len(values) > rank:
         raise NotRecognisedError(f"{shorten(node)} has more indices than {name} has axes")
     found = subscript(base, values, scope)
-    code = base if found.code == f"{base}[:]" and name not in scope.stored else found.code
+    code = base if found.code == f"{base}[:]" else found.code
     return value_like(found, code, rank - len(values))
 
 
@@ -312,12 +317,24 @@ def _nested(node: ast.Subscript, scope: Scope) -> Value:
             return _load(ast.Subscript(node.value.value, ast.Tuple(parts, ast.Load()), node.ctx), scope)
     base = vectorise(node.value, scope)
     values = index_values(node.slice, scope)
+    if len(values) == 1 and (found := _each_of(base, values[0], scope)) is not None:
+        return found
     if any(value.deps for value in values) or len(values) > base.rank:
         raise NotRecognisedError(f"{shorten(node)} takes from an array that changes with the loop")
     rest = ", :" * (base.rank - len(values))
     return value_like(
         base, f"({base.code})[..., {', '.join(value.code for value in values)}{rest}]", base.rank - len(values)
     )
+
+
+def _each_of(base: Value, index: Value, scope: Scope) -> Value | None:
+    """The elements of a row that has another value in every turn, where the innermost loop goes through all of it."""
+    if index.loop is None or index.offset or not base.rank:
+        return None
+    loop = scope.loops[index.loop]
+    if (loop.start, loop.step, loop.stop) != ("0", "1", _of_row("len", base).code) or base.depth >= loop.depth:
+        return None
+    return Value(base.at(loop.depth - 1), base.deps | {loop.name}, loop.depth, base.rank - 1)
 
 
 def _window(name: str, cut: ast.Slice, rank: int, scope: Scope) -> Value:
@@ -366,8 +383,8 @@ def _call(node: ast.Call, scope: Scope) -> Value:
     if own in PAIRS and module is None and len(values) == 2:
         (one, other), layout = align(values)  # np.maximum would hand on every NaN: Python compares, in this order
         return value_like(layout, f"np.where({other} {PAIRS[own]} {one}, {other}, {one})")
-    if own in PAIRS and module is None and [value.rank for value in values] == [1]:
-        return _extreme_of_row(own, values[0])
+    if module is None and own in ("len", *PAIRS) and len(values) == 1 and values[0].rank:
+        return _of_row(own, values[0])
     if own in REDUCED and len(values) == 1 and module != "math":
         return _reduced(f"np.{own}", values[0], node)
     if name == "linalg.norm" and len(values) == 1 and values[0].rank == 1:
@@ -390,8 +407,12 @@ def _call(node: ast.Call, scope: Scope) -> Value:
     raise NotRecognisedError(f"{ast.unparse(node.func)}() has no form over whole arrays here")
 
 
-def _extreme_of_row(own: str, value: Value) -> Value:
-    """Python's `max` or `min` of a row: it begins with the first and passes over every NaN behind it."""
+def _of_row(own: str, value: Value) -> Value:
+    """Python's `len`, `max` or `min` of a row; an extreme begins with the first and passes over every NaN behind it."""
+    if own == "len":
+        return Value(f"({value.code}).shape[{-value.rank}]")
+    if value.rank > 1:
+        raise NotRecognisedError(f"{own}() of a table in each turn compares its rows")
     code = f"np.f{own}.reduce({value.code}, axis=-1)"
     return value_like(value, f"np.{own}imum({code}, ({value.code})[..., 0])", 0)
 

@@ -27,8 +27,6 @@ class Nest:
         entered: the loops around the statement that is read now, the outermost first.
         gathered: the NumPy function that gathers a name over a loop, by the name and the loop's id.
         lines: the statements written so far.
-        conditions: names that hold a condition.
-        initial: the number, as code, that a name holds before a loop gathers in it.
         written: the arrays that the nest writes.
         grown: the lists that it has made longer.
         masked, reduced, pairwise: whether it has a condition, a sum or an extreme, two loops over one array.
@@ -41,8 +39,6 @@ class Nest:
     entered: list[ast.For] = field(default_factory=list)
     gathered: dict[tuple[str, int], str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
-    conditions: set[str] = field(default_factory=set)
-    initial: dict[str, str] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     grown: set[str] = field(default_factory=set)
     masked: bool = False

@@ -1,10 +1,11 @@
 """A loop nest through its stages: read as turns, simplified, and written as NumPy."""
 
 import ast
+import re
 from collections.abc import Mapping
 
 from vecml.optimize.branches import Branch
-from vecml.optimize.conflicts import overwritten
+from vecml.optimize.conflicts import overwritten, reads_in, stores_in
 from vecml.optimize.emission import Emission
 from vecml.optimize.implied import Called
 from vecml.optimize.linear import Sizes
@@ -25,6 +26,7 @@ from vecml.optimize.turns import Append, Leave, Store, Turn
 from vecml.optimize.values import NotRecognisedError, Scope
 from vecml.optimize.writing import list_before
 
+WORD = re.compile(r"[^\W\d]\w*")
 FILLED = ast.Constant("filled")  # a dictionary that is not empty before the loop
 
 
@@ -51,6 +53,15 @@ def rewrite_turns(
     dicts = _dicts_in(function)
     reader = Reader(function, functions, {name: first for name, first in dicts.items() if first is not FILLED})
     reader.outside = _set_outside(function, loop)
+    try:
+        return _rewritten(reader, function, loop, ranks)
+    except NotRecognisedError as error:  # in the names that the function has
+        raise NotRecognisedError(WORD.sub(lambda word: reader.known_as.get(word[0], word[0]), str(error))) from error
+
+
+def _rewritten(
+    reader: Reader, function: ast.FunctionDef, loop: ast.For, ranks: dict[str, int]
+) -> tuple[str, Form, set[str]]:
     turn = reader.read(loop, Branch({}))
     wanted = _wanted(function, loop)
     growing_arrays(turn)
@@ -63,6 +74,7 @@ def rewrite_turns(
     effects = list(_events(turn))
     _refuse_conflicts(effects, sizes)
     scope = Scope(dict(ranks), conditions=reader.conditions, sizes=sizes, dicts=frozenset(_dicts_in(function)))
+    scope.needs += _apart_in_memory(function, turn, ranks)
     extremes_of_elements(turn)
     carry_elements(turn, [turn], sizes, reader.fresh)
     carry_lists(turn, lambda name: list_before(name, function, loop), reader.fresh)
@@ -84,7 +96,7 @@ def rewrite_turns(
     if len(written.lines) == len(reader.before) + len(written.nest.loops):
         raise NotRecognisedError("nothing that it does is used")
     imports = {"from scipy.signal import lfilter"} if "lfilter" in _words(written.lines) else set()
-    return _text(written, loop), written.nest.form, imports
+    return _text(written, loop, len(reader.before)), written.nest.form, imports
 
 
 def _refuse_conflicts(effects: list[object], sizes: Sizes) -> None:
@@ -97,6 +109,26 @@ def _refuse_conflicts(effects: list[object], sizes: Sizes) -> None:
     leaves = [one for one in effects if isinstance(one, Leave)]
     if leaves and (len(leaves) > 1 or len(effects) > 1):
         raise NotRecognisedError("it is left early, and has effects before")
+
+
+def _apart_in_memory(function: ast.FunctionDef, turn: Turn, ranks: Mapping[str, int]) -> list[str]:
+    """Conditions under which no argument that the loop writes is one that it reads at other places.
+
+    Turn by turn, the loop would read there what it has written.
+    """
+    given = {part.arg for part in ast.walk(function.args) if isinstance(part, ast.arg)}
+    set_here = {one.id for one in ast.walk(function) if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Load)}
+    arrays = {name for name in given - set_here if ranks.get(name, 0)}
+    found: dict[str, None] = {}
+    for store, _ in stores_in(turn):
+        for other in sorted(arrays - {store.array}) if store.array in arrays else ():
+            places = {
+                ast.unparse(one.slice) if isinstance(one, ast.Subscript) else ""
+                for one, _, _ in reads_in(turn, {other})
+            }
+            if places - {ast.unparse(store.target.slice)}:
+                found[f"not np.may_share_memory({store.array}, {other})"] = None
+    return list(found)
 
 
 def _set_outside(function: ast.FunctionDef, loop: ast.For) -> set[str]:
@@ -193,9 +225,12 @@ def _words(lines: list[str]) -> set[str]:
     return {name for line in lines for name in names_in(ast.parse(line))}
 
 
-def _text(written: Emission, loop: ast.For) -> str:
-    """Join the statements; those that make a range that nothing reads are dropped, conditions put in front."""
-    lines = list(written.lines)
+def _text(written: Emission, loop: ast.For, before: int) -> str:
+    """Join the statements; those that make a range that nothing reads are dropped, conditions put in front.
+
+    In front of these are the statements that name what the loop goes through, so many of the first: they may be read.
+    """
+    names, lines = written.lines[:before], written.lines[before:]
     for one in written.nest.loops:
         own = f"{one.name} = {one.arange}"
         rest = [line for line in lines if line != own]
@@ -205,9 +240,9 @@ def _text(written: Emission, loop: ast.For) -> str:
     needs = list(dict.fromkeys(written.scope.needs))
     turns = list(dict.fromkeys(written.scope.turns))
     if not needs and not turns:
-        return text
+        return "\n".join([*names, text])
     inside = "\n".join(f"    {line}" for line in text.split("\n"))
-    made = f"if {' and '.join([*turns, *needs])}:\n{inside}"
+    made = "\n".join([*names, f"if {' and '.join([*turns, *needs])}:\n{inside}"])
     if not needs:
         return made
     original = "\n".join(f"    {line}" for line in ast.unparse(loop).split("\n"))

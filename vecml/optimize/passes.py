@@ -22,6 +22,7 @@ from vecml.optimize.turns import (
 )
 from vecml.optimize.values import NotRecognisedError
 
+MOST_NODES = 4000  # of an expression: what is used twice in each of its steps doubles with each
 GATHERED = {"sum": ast.Add, "prod": ast.Mult}
 
 
@@ -75,6 +76,8 @@ def chain(turn: Turn, name: str, stop: set[str]) -> ast.expr:
         if not found:
             break
         node = substitute(node, {one: made[one] for one in found})
+        if sum(1 for _ in ast.walk(node)) > MOST_NODES:
+            raise NotRecognisedError("what a turn does is too much for one expression")
     return node
 
 

@@ -54,19 +54,52 @@ def _follow(body: list[ast.stmt], ranks: dict[str, int], stop: ast.stmt) -> bool
         if statement is stop:
             return True
         match statement:
-            case ast.Assign(targets=[target]):
-                _assign(target, statement.value, ranks)
+            case ast.Assign(targets=targets):
+                for target in targets:
+                    _assign(target, statement.value, ranks)
             case ast.AnnAssign(value=ast.expr() as value):
                 _assign(statement.target, value, ranks)
-            case ast.For(target=ast.Name(id=name)) if _is_range(statement.iter):
-                ranks[name] = 0
-                if _follow(statement.body, ranks, stop):
-                    return True
+            case ast.AugAssign(target=ast.Name(id=name)):
+                _set(name, _most(statement.target, statement.value, ranks=ranks), ranks)
             case ast.If() | ast.While() | ast.For() | ast.With():
-                for block in (statement.body, getattr(statement, "orelse", [])):
-                    if _follow(block, ranks, stop):
-                        return True
+                if _follow_block(statement, ranks, stop):
+                    return True
     return False
+
+
+def _follow_block(statement: ast.If | ast.While | ast.For | ast.With, ranks: dict[str, int], stop: ast.stmt) -> bool:
+    """Follow each part of a block; behind it a name has the axes that it has after each way through it."""
+    before = dict(ranks)
+    ends = []
+    for part in (statement.body, getattr(statement, "orelse", [])):
+        inside = dict(before)
+        if isinstance(statement, ast.For) and part is statement.body:
+            _enter(statement, inside)
+        if _follow(part, inside, stop):
+            ranks.clear()
+            ranks.update(inside)
+            return True
+        ends.append(inside)
+    names = {one.id for one in ast.walk(statement) if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Load)}
+    one, other = ends[0], ends[0] if isinstance(statement, ast.With) else ends[1]
+    for name in names:
+        first, second = one.get(name), other.get(name)
+        unset = name not in before and not isinstance(statement, ast.With)  # else it is read after one way only
+        _set(
+            name,
+            first if first == second or (unset and second is None) else second if unset and first is None else None,
+            ranks,
+        )
+    return False
+
+
+def _enter(loop: ast.For, ranks: dict[str, int]) -> None:
+    """Set what a loop's variables are in its body."""
+    if isinstance(loop.target, ast.Name) and _is_range(loop.iter):
+        ranks[loop.target.id] = 0
+        return
+    for name in (one.id for one in ast.walk(loop.target) if isinstance(one, ast.Name)):
+        ranks.pop(name, None)
 
 
 def _is_range(node: ast.expr) -> bool:

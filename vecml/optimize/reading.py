@@ -4,7 +4,7 @@ import ast
 import itertools
 from collections.abc import Mapping
 
-from vecml.optimize.branches import NEVER, Branch, breaks_in, chain_of, split
+from vecml.optimize.branches import NEVER, Branch, breaks_in, chain_of, join, split
 from vecml.optimize.grouping import group_of
 from vecml.optimize.headers import header_of
 from vecml.optimize.holding import with_elements_held
@@ -24,10 +24,12 @@ from vecml.optimize.turns import (
     without,
 )
 from vecml.optimize.values import NotRecognisedError
+from vecml.optimize.written_out import folded, named, written_out
 
 ALIVE = "<alive>"
 APPENDED = "<appended>"  # in place of an index: what a list gets at its end
 MOST_INLINED = 5  # functions that call functions
+MOST_WRITTEN_OUT = 64  # turns of loops over values that are written out, one in the other
 
 
 class Reader:
@@ -49,11 +51,14 @@ class Reader:
         self._taken = names_in(function) | {part.arg for part in ast.walk(function) if isinstance(part, ast.arg)}
         self._used: set[str] = set()
         self.outside: set[str] = set()
+        self.known_as: dict[str, str] = {}
         self._at = itertools.count()
         self._breaks: list[list[ast.expr]] = []
         self._returns: list[list[tuple[ast.expr | None, ast.expr]]] = []
         self._depth = 0
         self._within = False
+        self._turns_out = 1
+        self._made: dict[str, ast.expr] = {}
         self.active: list[Turn] = []
         self._variables: set[str] = set()
 
@@ -70,6 +75,7 @@ class Reader:
             number += 1
             found = f"{name}_{number}"
         self._used.add(found)
+        self.known_as[found] = self.known_as.get(name, name.removesuffix("_before").removesuffix("_each"))
         return found
 
     def read(self, loop: ast.For, outer: Branch) -> Turn:
@@ -130,13 +136,15 @@ class Reader:
         if isinstance(node, ast.Name):
             return node
         own = self.fresh(name)
+        self._made[own] = node
         self.events.append(Define(own, node, next(self._at), self._within))
         return ast.Name(own, ast.Load())
 
     def resolve(self, node: ast.expr, branch: Branch) -> ast.expr:
         """Return the expression with the names that it reads replaced by what they are at this place."""
         self._flush_read(node, branch)
-        return self._inlined(substitute(node, branch.names), branch)
+        found = self._inlined(substitute(node, branch.names), branch)
+        return folded(found, self._variables) if self._turns_out > 1 else found
 
     def condition(self, node: ast.expr, branch: Branch) -> ast.expr:
         """Return a condition as a boolean in every turn, where Python would test a number for being 0."""
@@ -148,7 +156,8 @@ class Reader:
             case ast.UnaryOp(op=ast.Not()):
                 return inverse(self.condition(node.operand, branch))
             case ast.BoolOp():
-                return ast.BoolOp(node.op, [self.condition(part, branch) for part in node.values])
+                whole = ast.BoolOp(node.op, [self.condition(part, branch) for part in node.values])
+                return folded(whole, self._variables) if self._turns_out > 1 else whole
             case ast.Call() if is_truth_call(node):
                 return self.resolve(node, branch)
         value = self.resolve(node, branch)
@@ -166,7 +175,7 @@ class Reader:
             return self.block(body, branch)
         side = branch.side(test)
         live = self.block(body, side)
-        self._join(test, side, Branch(dict(branch.names)), branch)
+        join(test, side, Branch(dict(branch.names)), branch, self.define, self._added)
         return live
 
     def block(self, body: list[ast.stmt], branch: Branch) -> ast.expr | None:
@@ -198,7 +207,10 @@ class Reader:
             case ast.If():
                 return self._if(statement, branch)
             case ast.For():
-                self._inner(statement, branch)
+                if (values := written_out(statement.iter)) is not None:
+                    self._written_out(statement, values, branch)
+                else:
+                    self._inner(statement, branch)
             case ast.Assign(targets=[target]):
                 self._assign(target, statement.value, branch)
             case ast.Assign(targets=targets):
@@ -235,12 +247,14 @@ class Reader:
 
     def _if(self, statement: ast.If, branch: Branch) -> ast.expr | None:
         test = self.condition(statement.test, branch)
+        if self._turns_out > 1 and isinstance(test, ast.Constant) and isinstance(test.value, bool):
+            return self.block(statement.body if test.value else statement.orelse, branch)
         if not isinstance(test, ast.Name):
             test = self.define("holds", test)
             self.conditions.add(test.id)
         one, other = branch.side(test), branch.side(inverse(test))
         lives = self.block(statement.body, one), self.block(statement.orelse, other)
-        self._join(test, one, other, branch)
+        join(test, one, other, branch, self.define, self._added)
         match lives:
             case (None, None):
                 return None
@@ -254,22 +268,13 @@ class Reader:
             ast.Or(), [conjunction(test, lives[0]) or test, conjunction(inverse(test), lives[1]) or inverse(test)]
         )
 
-    def _join(self, test: ast.expr, one: Branch, other: Branch, branch: Branch) -> None:
-        """Leave in `branch` what is so after either side: a choice by the condition where the two differ."""
-        for name in one.names.keys() | other.names.keys():
-            first, second = one.names.get(name), other.names.get(name)
-            if first is None or second is None:
-                branch.names.pop(name, None)  # a loop's variable, of which nothing is known here
-            elif first is second or ast.unparse(first) == ast.unparse(second):
-                branch.names[name] = first
-            else:
-                branch.names[name] = self.define(name, ast.IfExp(test, first, second))
-        for key in [*one.pending, *(key for key in other.pending if key not in one.pending)]:
-            target, _ = one.pending.get(key) or other.pending[key]
-            before = branch.pending[key][1] if key in branch.pending else ast.Name(OLD, ast.Load())
-            values = [side.pending[key][1] if key in side.pending else before for side in (one, other)]
-            values = [substitute(value, {OLD: before}) for value in values]
-            branch.pending[key] = target, ast.IfExp(test, *values)
+    def _added(self, one: ast.expr, other: ast.expr) -> ast.expr | None:
+        """Return what was added to `other` to make `one`, in turns that are read one by one: there, nothing doubles."""
+        made = self._made.get(one.id) if isinstance(one, ast.Name) else None
+        match made:
+            case ast.BinOp(left=ast.Name(id=name), op=ast.Add(), right=more) if self._turns_out > 1:
+                return more if isinstance(other, ast.Name) and other.id == name else None
+        return None
 
     def _inner(self, loop: ast.For, branch: Branch) -> None:
         self.flush(branch)
@@ -281,6 +286,19 @@ class Reader:
         events.append(self.read(loop, branch))
         for one in after:
             self._statement(one, branch)
+
+    def _written_out(self, loop: ast.For, values: list[ast.expr], branch: Branch) -> None:
+        """Read the turns of a loop over values that are written out one after the other, each with its own value."""
+        self._turns_out *= max(1, len(values))
+        if loop.orelse or breaks_in(loop.body) or self._turns_out > MOST_WRITTEN_OUT:
+            raise NotRecognisedError(f"what {ast.unparse(loop.iter)} gives in each turn is not known")
+        for value in values:
+            for name, one in named(loop.target, value):
+                branch.names[name] = one
+            self.block(loop.body, branch)  # a `continue` in it leads to the next value
+        self._turns_out //= max(1, len(values))
+        for name in names_in(loop.target):
+            branch.names.pop(name, None)
 
     def _assign(self, target: ast.expr, node: ast.expr, branch: Branch) -> None:
         if isinstance(target, ast.Tuple) and isinstance(node, ast.Tuple) and len(target.elts) == len(node.elts):
@@ -418,17 +436,20 @@ class Reader:
     def inline(self, function: ast.FunctionDef | ast.Lambda, call: ast.Call, branch: Branch) -> ast.expr:
         """Return what a function gives for these arguments, as an expression over all of its returns."""
         names = [one.arg for one in function.args.args]
-        plain = not (
-            function.args.vararg or function.args.kwarg or function.args.kwonlyargs or function.args.posonlyargs
-        )
+        by_name = [one.arg for one in function.args.kwonlyargs]
+        plain = not (function.args.vararg or function.args.kwarg or function.args.posonlyargs)
         if not plain or self._depth >= MOST_INLINED:
             raise NotRecognisedError(f"what {ast.unparse(call.func)}() does in each turn is not known")
         given = dict(zip(names, call.args, strict=False))
         given |= {one.arg: one.value for one in call.keywords if one.arg}
         defaults = dict(zip(names[len(names) - len(function.args.defaults) :], function.args.defaults, strict=True))
-        if set(given) | set(defaults) < set(names) or len(call.args) > len(names):
+        pairs = zip(by_name, function.args.kw_defaults, strict=True)
+        defaults |= {name: default for name, default in pairs if default is not None}
+        lacking = {*names, *by_name} - {*given, *defaults}
+        if lacking or given.keys() - {*names, *by_name} or len(call.args) > len(names):
             raise NotRecognisedError(f"what {ast.unparse(call.func)}() does in each turn is not known")
-        own = Branch({name: self._argument(name, given.get(name) or defaults[name]) for name in names}, branch.guard)
+        values = {name: self._argument(name, given.get(name) or defaults[name]) for name in (*names, *by_name)}
+        own = Branch(values, branch.guard)
         if isinstance(function, ast.Lambda):
             return self.resolve(function.body, own)
         if any(isinstance(part, ast.For | ast.While | ast.Global | ast.Nonlocal) for part in ast.walk(function)):

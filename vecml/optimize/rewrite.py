@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from vecml.optimize.frames import rows_loop, tables_before
 from vecml.optimize.groups import groups_loop
 from vecml.optimize.implied import Called, Implied, counted_loop, implied_loop
-from vecml.optimize.loops import rewrite_nest
 from vecml.optimize.nest import Form
 from vecml.optimize.nests import callable_from, empty_before, rewrite_turns
 from vecml.optimize.profile import outer_loops
@@ -20,6 +19,7 @@ from vecml.optimize.ranks import ranks_before
 from vecml.optimize.syntax import lines_of, names_in
 from vecml.optimize.values import NotRecognisedError, simplify
 from vecml.optimize.words import applied_to_column, grown_from_column
+from vecml.optimize.written_out import with_values_in_place
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ def rewrite_loops(
     """
     tree = ast.parse(source)
     function = next(part for part in reversed(tree.body) if isinstance(part, ast.FunctionDef) and part.name == name)
+    function = with_values_in_place(function, tree)
     found = _Reading(function, callable_from(function, tree), ranks, lists, tables or {})
     for loop in outer_loops(function.body):
         _read(loop, found)
@@ -149,11 +150,7 @@ def _rewritten(loop: ast.stmt, found: _Reading) -> tuple[list[str], Form]:
         return _rewritten_as(made, loop, found)
     if not isinstance(loop, ast.For):
         raise NotRecognisedError("it is a comprehension")
-    try:
-        text, form, imports = rewrite_turns(found.function, loop, ranks, found.functions)
-    except NotRecognisedError:
-        lines, form = rewrite_nest(found.function, loop, ranks)
-        return list(map(simplify, lines)), form
+    text, form, imports = rewrite_turns(found.function, loop, ranks, found.functions)
     found.imports |= imports
     return simplify(text).split("\n"), form
 

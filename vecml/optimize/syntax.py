@@ -2,7 +2,7 @@
 
 import ast
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 
 def lines_of(text: str) -> list[str]:
@@ -76,18 +76,6 @@ def _base(node: ast.expr) -> ast.expr:
     return index_parts(node)[0] if isinstance(node, ast.Subscript) else node
 
 
-def stores(loop: ast.For) -> Iterator[tuple[str, str]]:
-    """Yield the name of each array that the loop writes, with the index as text."""
-    for part in ast.walk(loop):
-        if not isinstance(part, ast.Assign | ast.AugAssign):
-            continue
-        for target in part.targets if isinstance(part, ast.Assign) else [part.target]:
-            for one in elements(target):
-                base = _base(one)
-                if isinstance(one, ast.Subscript) and isinstance(base, ast.Name):
-                    yield base.id, shown_index(one.slice) if base is one.value else ast.unparse(one)
-
-
 def outlives(name: str, function: ast.FunctionDef, loop: ast.For, *, nested: bool) -> bool:
     """Whether a value that the loop leaves in `name` may be read elsewhere in the function.
 
@@ -104,8 +92,11 @@ def outlives(name: str, function: ast.FunctionDef, loop: ast.For, *, nested: boo
         if isinstance(other, ast.For) and id(other) not in skipped and loop not in list(ast.walk(other)):
             if _sets_first(name, other):
                 skipped |= {id(part) for part in ast.walk(other)}
-        elif isinstance(other, ast.comprehension) and name in names_in(other.target):
-            return True
+        elif isinstance(other, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) and any(
+            name in names_in(one.target) for one in other.generators
+        ):  # its own name, but where it goes through something first
+            first = {id(part) for part in ast.walk(other.generators[0].iter)}
+            skipped |= {id(part) for part in ast.walk(other)} - first
     end = loop.end_lineno or loop.lineno
     return any(
         isinstance(part, ast.Name)
@@ -192,45 +183,6 @@ def takes_slice(code: str) -> bool:
     node = ast.parse(code, mode="eval").body
     parts = elements(node.slice) if isinstance(node, ast.Subscript) else []
     return any(isinstance(part, ast.Slice) for part in parts)
-
-
-def is_accumulator(name: str, loop: ast.For) -> bool:
-    """Whether every assignment to the name in the loop reads the name, or stands below `if value > name`."""
-    for part in ast.walk(loop):
-        if isinstance(part, ast.For) and name in names_in(part.target):
-            return False
-        if not isinstance(part, ast.Assign):
-            continue
-        sets_name = any(isinstance(one, ast.Name) and one.id == name for one in part.targets)
-        if sets_name and name not in names_in(part.value) and not _is_guarded(name, part, loop):
-            return False
-        if any(isinstance(one, ast.Tuple) and name in names_in(one) for one in part.targets):
-            return False
-    return True
-
-
-def _is_guarded(name: str, statement: ast.Assign, loop: ast.For) -> bool:
-    """Whether the statement is the whole body of an `if` that compares something with the name."""
-    for part in ast.walk(loop):
-        if isinstance(part, ast.If) and part.body == [statement] and isinstance(part.test, ast.Compare):
-            return any(isinstance(one, ast.Name) and one.id == name for one in part.test.comparators)
-    return False
-
-
-def is_empty_list(name: str, function: ast.FunctionDef, loop: ast.For) -> bool:
-    """Whether the name holds an empty list when the loop begins: one assignment, and no other use before the loop."""
-    before = [
-        part
-        for part in ast.walk(function)
-        if isinstance(part, ast.Name | ast.Assign) and getattr(part, "lineno", 0) < loop.lineno
-    ]
-    assigned = [
-        part
-        for part in before
-        if isinstance(part, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in part.targets)
-    ]
-    named = [part for part in before if isinstance(part, ast.Name) and part.id == name]
-    return len(assigned) == 1 and len(named) == 1 and ast.unparse(assigned[0].value) in ("[]", "list()")
 
 
 def used_only_as_array(name: str, function: ast.FunctionDef, loop: ast.For) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vecml.errors import SettingError, one_line
+from vecml.errors import DataError, SettingError, one_line
 from vecml.optimize.agreement import difference, largest
 from vecml.optimize.compiling import (
     COMPILE_SECONDS,
@@ -35,6 +35,7 @@ AtErrors = Literal["numpy", "raise"]
 TASK = "vecml.optimize.validate:validate_task"
 EXAMPLES = 400
 SEARCH_SECONDS = 8.0
+SOILED = 0x5A  # a byte that memory is filled with: as a floating number of any size, no small one
 USERS = "over your own inputs"
 RAISES = "it raises "
 REUSED = "aliasing: its result shares memory with its result of the call before, the original's does not"
@@ -159,7 +160,11 @@ def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     seconds = None
     try:
         earlier = Earlier()
-        check(original, found, args, names, rtol, earlier=earlier)
+        if not check(original, found, args, names, rtol, earlier=earlier):
+            raise DataError(
+                f"{target.text} is not deterministic: over your inputs it gives what it finds in memory",
+                "make the array with numpy.zeros in place of numpy.empty, or set all of its elements",
+            )
         again = copy.deepcopy(args)
         start = time.perf_counter()
         result = found(*again)
@@ -293,7 +298,7 @@ def check(
         earlier: the results of the call before; neither may share memory with this call's.
 
     Returns:
-        False where the original raises: the input is outside its domain.
+        False where the original raises, or gives what it finds in memory (`np.empty`): the input is outside its domain.
 
     Raises:
         _DiffersError: the candidate raises, gives another result, or has another effect on its arguments.
@@ -321,6 +326,8 @@ def check(
     except Exception as error:  # noqa: BLE001 -- whatever it raises is a difference
         raise differs(f"{RAISES}{one_line(error, named=True)}", "fails") from None
     if reason := difference(expected, found, rtol, largest(args)) or _effects(args, names, ours, theirs, rtol):
+        if not _settled(original, args, (expected, *ours), rtol):
+            return False
         raise differs(reason)
     for name, share, value in zip(names, shares, theirs, strict=True):
         if shared(found, value) != share:
@@ -342,6 +349,23 @@ def _effects(
                 return f"it changes its input {name}, which the original leaves as it is"
             return f"what it leaves in {name}: {reason.replace('its result', 'it')}"
     return None
+
+
+def _settled(original: Callable[..., Any], args: Sequence[Any], gave: Sequence[Any], rtol: float) -> bool:
+    """Whether the original gives again what it gave, its result and arguments, when memory holds something else."""
+    from vecml.optimize.inputs import fresh  # noqa: PLC0415 -- hypothesis, an extra
+
+    given = fresh(args)
+    sizes = [part.nbytes for value in gave for part in _parts(value) if isinstance(part, np.ndarray)]
+    for size in sizes:  # what is freed is what the next array of that size gets
+        held = [np.full(size, SOILED, np.uint8) for _ in range(4)]
+        del held
+    try:
+        with _warnings():
+            again = original(*given)
+    except Exception:  # noqa: BLE001 -- it raised nothing before
+        return False
+    return all(difference(old, new, rtol) is None for old, new in zip(gave, (again, *given), strict=True))
 
 
 @contextlib.contextmanager

@@ -108,9 +108,7 @@ class Scope:
     Attributes:
         ranks: number of axes of each name that is set before the nest, as far as it is known.
         values: the values of the names that the nest has set so far.
-        carried: names that the nest sets, but that may be read before, with the value of an earlier turn.
         loops: the loops by the name of their variable, the outermost first.
-        stored: for each array that the nest writes, the index as text.
         conditions: names that hold a boolean in each turn.
         dicts: names that hold a dictionary.
         sizes: what names of lengths stand for; None where that is not asked.
@@ -122,9 +120,7 @@ class Scope:
 
     ranks: dict[str, int]
     values: dict[str, Value] = field(default_factory=dict)
-    carried: set[str] = field(default_factory=set)
     loops: dict[str, Loop] = field(default_factory=dict)
-    stored: dict[str, str] = field(default_factory=dict)
     conditions: set[str] = field(default_factory=set)
     dicts: frozenset[str] = frozenset()
     sizes: Sizes | None = None

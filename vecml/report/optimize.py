@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 from vecml.comparison.comparison import families
 from vecml.measure.claim import claim_of
@@ -22,27 +23,63 @@ LONGEST = 160  # of a line of the user's own
 
 
 def sentence(found: Optimization) -> str:
-    """The answer: how many times faster the best candidate is, or why there is none."""
+    """What to do: take the winner, leave the function as it is and why, or measure again and how."""
     name, best = found.place.name, found.best
     if best is not None and best.gain is not None and best.gain.ratio is not None:
-        return f"{best.candidate.name} is {times(best.gain.ratio)} times faster than {name}{_interval(best.gain)}."
+        gain = f"it is {times(best.gain.ratio)} times faster than {name}{_interval(best.gain)}"
+        does = "it is yours" if best.candidate.kind == "own" else "--apply writes it, --patch FILE shows it"
+        return f"Take {best.candidate.name}: {gain}, and right over all that was tried; {does}."
     right = [one for one in found.tried if one.fault is None]
-    if not found.tried:
-        return f"There is nothing to put in the place of {name}."
     if not right:
-        return f"No candidate gives what {name} gives."
-    if found.request.budget == "quick":
-        return f"{count(len(right), 'candidate')} of {name} gave figures, and no verdict: one launch."
+        return f"Leave {name} as it is: {_in_the_way(found)}."
     said = None if found.comparison is None else claim_of(families(found.comparison)[0])
-    if said is not None and said.kind == "nothing":
-        advice = f" {said.advice[:1].upper()}{said.advice[1:]}." if said.advice else ""
-        return f"No answer: {said.reason}.{advice}"
-    return f"No candidate is shown to be faster than {name}."
+    figures = _figures(found, right)
+    if found.request.budget == "quick":
+        return f"Measure again with --budget 60s: {figures}; one launch gives figures, and no verdict."
+    if said is not None and said.kind in ("nothing", "busy"):
+        advice = f"; {said.advice}" if said.advice else ""
+        return f"Measure again, there is no answer: {said.reason}{advice}. {figures[:1].upper()}{figures[1:]}."
+    return f"Leave {name} as it is: no candidate is shown to be faster; {figures}."
+
+
+def _in_the_way(found: Optimization) -> str:
+    """Why there is nothing to take, with the first thing that would have to change."""
+    wrong = [one.candidate.name for one in found.tried if one.outcome == "wrong"]
+    if wrong:
+        return f"{', '.join(wrong)} {'gives' if len(wrong) == 1 else 'give'} other results, and nothing else is right"
+    loop = next((f"line {loop.line}: {loop.reason}" for loop in found.loops if loop.reason), "")
+    refused = next((f"{one.candidate.name} {one.outcome}: {one.fault}" for one in found.tried), "")
+    why = "; ".join(one for one in (loop, refused) if one) or "no loop of it can be written in NumPy"
+    return f"nothing can take its place ({why})"
+
+
+def _figures(found: Optimization, right: Sequence[Tried]) -> str:
+    """The quickest right candidate beside the function, as far as both have a figure."""
+    seconds_of = {one.candidate.name: _seconds_of(one) for one in right}
+    known = {name: taken for name, taken in seconds_of.items() if taken is not None}
+    if not known:
+        return f"{count(len(right), 'candidate')} of {found.place.name} {'is' if len(right) == 1 else 'are'} right"
+    quickest = min(known, key=lambda name: known[name])
+    base = found.observation.seconds if found.base is None or found.base.seconds is None else found.base.seconds
+    return f"{quickest} is right and took {seconds(known[quickest])} where {found.place.name} took {seconds(base)}"
+
+
+def _seconds_of(one: Tried) -> float | None:
+    if one.gain is not None and one.gain.seconds is not None:
+        return one.gain.seconds
+    return None if one.validation is None else one.validation.seconds
 
 
 def as_text(found: Optimization) -> str:
     """The answer and all five steps."""
-    parts = [sentence(found), *_bottleneck(found), *_replaced(found), *_valid(found), *_dtype(found), *_measured(found)]
+    parts = [
+        *textwrap.wrap(sentence(found), WIDTH, break_long_words=False),
+        *_bottleneck(found),
+        *_replaced(found),
+        *_valid(found),
+        *_dtype(found),
+        *_measured(found),
+    ]
     return "\n".join(parts) + "\n"
 
 
@@ -54,7 +91,7 @@ def note(found: Optimization) -> str:
 
 def _bottleneck(found: Optimization) -> list[str]:
     seen, profile = found.observation, found.profile
-    lines = ["", f"1. The bottleneck: {found.place.text}, {seconds(seen.seconds)} a call, gives a {seen.result}"]
+    lines = ["", f"1. The bottleneck: {found.place.text}, {seconds(seen.seconds)} a call, gives {_a(seen.result)}"]
     for line in profile.lines:
         lines.append(_cut(f"   line {line.number:>4}  {percent(line.share):>7}  {line.hits:>11,}x  {line.text}"))
     if not profile.loops:
@@ -174,6 +211,10 @@ def _measured(found: Optimization) -> list[str]:
         "pays from: calls that save the time of importing and compiling it; memory: the peak of its worker"
     )
     return lines
+
+
+def _a(thing: str) -> str:
+    return f"{'an' if thing[:1] in 'aeiou' and not thing.startswith('uint') else 'a'} {thing}"
 
 
 def _interval(gain: Gain) -> str:
