@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.referee.made_matches import HONEST, name_of, payload, play
-from vecml.referee.work import RefereeWork
+from vecml.referee.work import UNTIMED, RefereeWork
 
 MADE = "import numpy as np\ndef make_inputs(random, size):\n    return random.normal(size=size), 0.25\n"
 LISTS = """
@@ -45,6 +45,16 @@ def spin():
         pass
 threading.Thread(target=spin, daemon=True).start()
 {HONEST}"""
+WRITES_SIZES = f"""
+def written(function):
+    def one(x, share):
+        with open("sizes", "a") as file:
+            file.write(f"{{len(x)}} ")
+        return function(x, share)
+    return one
+{HONEST}
+solve = written(solve)
+"""
 FOR_A_MOMENT = """
 import subprocess
 import numpy as np
@@ -102,6 +112,25 @@ def test_nothing_is_done_between_two_calls(tmp_path: Path) -> None:
         work.rest()
     finally:
         work.close()
+
+
+def test_calls_that_are_not_timed_have_the_same_sizes_in_each_arm(tmp_path: Path) -> None:
+    """So that what they take can be held against the reference's; the first ones, which are cold, are left out."""
+    seen = []
+    for _ in range(2):
+        work = RefereeWork(payload(WRITES_SIZES, tmp_path, seed=5))
+        try:
+            work.open()
+            for _ in range(4):
+                work.begin()
+            seen.append(next(tmp_path.rglob("sizes")).read_text())
+            facts = work.finish()
+        finally:
+            work.close()
+        assert len(facts[UNTIMED]) == 4
+        assert min(facts[UNTIMED]) > 0
+    assert seen[0] == seen[1]
+    assert len(set(seen[0].split())) > 4
 
 
 def test_a_process_is_found_after_each_call(tmp_path: Path) -> None:

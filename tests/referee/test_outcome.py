@@ -13,6 +13,7 @@ from vecml.comparison.document import from_json, to_json
 from vecml.errors import SettingError
 from vecml.referee.outcome import CANDIDATE, EXIT_CODES, PRICE, REFERENCE, document, not_kept, outcome_of
 from vecml.referee.refusals import RefusalError, SpecError
+from vecml.referee.work import UNTIMED
 
 FREE = 1e-4  # seconds, of handing over
 
@@ -65,6 +66,30 @@ def test_a_demanded_rate_must_be_there_beside_the_handing_over() -> None:
     assert outcome_of(near, 2.0, "spec", "candidate").word == "NEEDS_MORE_DATA"
     assert "but it saves" in outcome_of(near, 2.0, "spec", "candidate").reason
     assert outcome_of(near, 1.5, "spec", "candidate").word == "PROMOTE"
+
+
+def test_work_that_is_left_to_calls_which_are_not_timed_counts() -> None:
+    """A size tells that a call is not timed: the memory of later results could be made in it, or anything be slow."""
+    found = measured(0.010, 0.005)
+
+    def with_untimed(seconds: float) -> Comparison:
+        untimed = {REFERENCE: [0.01] * 9, CANDIDATE: [seconds] * 7}
+        arms = tuple(
+            dataclasses.replace(
+                arm,
+                launches=tuple(
+                    dataclasses.replace(one, facts={**one.facts, UNTIMED: untimed.get(arm.name, [])})
+                    for one in arm.launches
+                ),
+            )
+            for arm in found.measured.arms
+        )
+        return dataclasses.replace(found, measured=dataclasses.replace(found.measured, arms=arms))
+
+    assert outcome_of(with_untimed(0.014), 1.0, "spec", "candidate").word == "PROMOTE"
+    outcome = outcome_of(with_untimed(0.016), 1.0, "spec", "candidate")
+    assert outcome.word == "NEEDS_MORE_DATA"
+    assert "take 1.60 times the reference's" in outcome.reason
 
 
 def test_a_candidate_that_is_refused_is_rejected_whatever_its_speed() -> None:

@@ -130,10 +130,11 @@ class Inputs:
             called(one)
         return difference(before, copied(result), 0.0) is None
 
-    def size_within(self, ranges: Sequence[tuple[int, int]]) -> int:
-        """Any size within one of these ranges, each order of magnitude alike."""
-        low, high = ranges[int(self.random.integers(len(ranges)))]
-        return max(low, min(high, int(np.exp(self.random.uniform(np.log(low), np.log(high + 1))))))
+
+def size_within(ranges: Sequence[tuple[int, int]], random: np.random.Generator) -> int:
+    """Any size within one of these ranges, each order of magnitude alike."""
+    low, high = ranges[int(random.integers(len(ranges)))]
+    return max(low, min(high, int(np.exp(random.uniform(np.log(low), np.log(high + 1))))))
 
 
 def copied(value: Plain) -> Plain:

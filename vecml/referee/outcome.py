@@ -13,12 +13,14 @@ from vecml.measure.records import ArmMeasurement
 from vecml.measure.verdict import Verdict
 from vecml.numbers import seconds, times
 from vecml.referee.refusals import named, of_the_spec
+from vecml.referee.work import UNTIMED
 
 Word = Literal["PROMOTE", "REJECT", "NEEDS_MORE_DATA"]
 EXIT_CODES: Mapping[Word, int] = {"PROMOTE": 0, "REJECT": 1, "NEEDS_MORE_DATA": 3}
 REFERENCE, CANDIDATE = "reference", "candidate"
 PRICE = "limit: handing over"  # the arm that shows what it costs to hand over arguments and result
 PRICES = 2.0  # times that price must be saved
+MOST_UNTIMED = 1.5  # times those of the reference that a candidate's may take in all
 VERSION = 1
 
 
@@ -115,7 +117,28 @@ def _decided(
         if at_least != 1:
             said = f"{ratio} times as fast as the reference, but {said}"
         return "NEEDS_MORE_DATA", said
+    untimed = _untimed(arms[REFERENCE], arms[CANDIDATE])
+    if untimed > MOST_UNTIMED:
+        said = (
+            f"its calls between the timed ones, at those and other sizes, take {times(untimed)} times the reference's"
+        )
+        return "NEEDS_MORE_DATA", f"{ratio} times as fast as the reference, but {said}: time the sizes that count"
     return "PROMOTE", f"{ratio} times as fast as the reference"
+
+
+def _untimed(reference: ArmMeasurement, candidate: ArmMeasurement) -> float:
+    """The time of the candidate's calls that are not timed, as a multiple of the reference's; 0 where none are known.
+
+    Each is held against the reference's at the same place of the launch, which has the same size.
+    """
+    both = zip(reference.launches, candidate.launches, strict=False)
+    pairs = [pair for ours, theirs in both for pair in zip(_times(ours.facts), _times(theirs.facts), strict=False)]
+    slow, fast = (sum(one) for one in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
+    return fast / slow if slow else 0.0
+
+
+def _times(facts: Mapping[str, Any]) -> list[float]:
+    return list(facts.get(UNTIMED) or ())
 
 
 def _median(arm: ArmMeasurement | None) -> float | None:

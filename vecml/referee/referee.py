@@ -104,7 +104,7 @@ def _group(match: Match, folder: Path) -> list[Arm]:
     sources: Mapping[str, Source | None] = {REFERENCE: reference_source(spec), CANDIDATE: match.candidate, PRICE: None}
     random = secrets.SystemRandom()
     sizes = [random.randint(*size) if isinstance(size, tuple) else size for size in spec.sizes]
-    before = spaces()
+    before, seed = spaces(), random.getrandbits(128)
 
     def arm(name: str, role: Role, own: str) -> Arm:
         source = sources[name]
@@ -115,6 +115,7 @@ def _group(match: Match, folder: Path) -> list[Arm]:
             "maker": spec.inputs,
             "sizes": sizes,
             "ranges": spec.ranges,
+            "seed": seed,
             "rtol": spec.rtol,
             "precision": spec.precision if name == CANDIDATE else "any",
             "source": None if source is None else dataclasses.asdict(source),

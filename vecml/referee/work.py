@@ -23,7 +23,7 @@ from vecml.referee import judging, player
 from vecml.referee.commands import FILE
 from vecml.referee.confine import keep_others_out
 from vecml.referee.contestant import Contestant, Source, read
-from vecml.referee.drawing import Inputs, Size, Task
+from vecml.referee.drawing import Inputs, Size, Task, size_within
 from vecml.referee.folder import empty, left_bytes, remove
 from vecml.referee.handover import Plain, pack, without_arrays
 from vecml.referee.refusals import RefusalError, SpecError
@@ -32,6 +32,8 @@ OPENER = "vecml.referee.work:open_work"
 FIRST_PROBES = 6  # calls that are checked before anything is timed
 PROBED = 0.3  # share of timed calls before which there is one more
 AT_ANY_SIZE = 0.6  # share of those at any size; the others have a timed one, so that a size does not tell what is timed
+UNTIMED = "untimed_seconds"  # the fact that holds the times of those calls
+MOST_UNTIMED = 1_000  # of those in a launch, whose times are kept
 COLLECTED = 32  # values of results that have few each, before their precision is looked at
 RESULT_BYTES, RESULT_SHARE = 1 << 26, 4  # that a result may have: so many, or so many times the reference's largest
 KEPT = 16  # results of earlier calls, to see whether one is given again
@@ -62,6 +64,7 @@ class RefereeWork(Work):
         reference, maker: `FILE.py:FUNCTION` among them.
         sizes: those of the timed calls, all of them in each call of the arm; None: the maker takes no size.
         ranges: the smallest and the largest size of calls that are not timed, once or several times.
+        seed: of the sizes of those, the same for all arms, so that their times can be held against each other.
         rtol, precision: as in `Spec`.
         source: `Source`'s fields; None: the arm that shows the price of handing over.
         before: words that give the process a space of its own.
@@ -83,6 +86,8 @@ class RefereeWork(Work):
         self._earlier: deque[Plain] = deque(maxlen=KEPT)
         self._given_back: deque[tuple[Task, Plain] | None] = deque(maxlen=player.KEPT + 1)
         self._keeps_results = True
+        self._sizes_between = np.random.default_rng(payload["seed"])
+        self._untimed: list[float] = []  # seconds of those calls, the first ones left out
         self._is_command = payload["source"] is not None and payload["source"]["file"] == FILE
         self._few: defaultdict[str, list[list[NDArray[Any]]]] = defaultdict(list)
         self._contestant: Contestant | None = None
@@ -150,7 +155,8 @@ class RefereeWork(Work):
 
     def finish(self) -> dict[str, Any]:
         self.close()
-        return {"calls_checked": self._checked, "calls_at_other_sizes": self._probed}
+        counted = {"calls_checked": self._checked, "calls_at_other_sizes": self._probed}
+        return {**counted, UNTIMED: self._untimed}
 
     def close(self) -> None:
         if self._contestant is not None:
@@ -171,9 +177,9 @@ class RefereeWork(Work):
 
     def _probe(self) -> None:
         """Make a call that is not timed, at any size or a timed one, and look at what earlier calls left."""
-        ranges, random = self._asked["ranges"], self._inputs.random
+        ranges, random = self._asked["ranges"], self._sizes_between
         if ranges and random.random() < AT_ANY_SIZE:
-            size: Size = self._inputs.size_within(ranges)
+            size: Size = size_within(ranges, random)
         else:
             size = self._sizes[int(random.integers(len(self._sizes)))]
         task = self._inputs.task(size, announced=size is None or size in self._sizes)
@@ -189,8 +195,11 @@ class RefereeWork(Work):
         if self._asked["source"] is None:
             self._hold([task])
         self.contestant.check_silent()
+        begun = time.perf_counter()
         self._tasks, self._answers = [task], [self._called(task)]
         self._probed += 1
+        if FIRST_PROBES < self._probed <= FIRST_PROBES + MOST_UNTIMED:
+            self._untimed.append(round(time.perf_counter() - begun, 9))
         self._check()
 
     def _look_at_given(self, task: Task) -> None:
