@@ -7,11 +7,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.batch.made import classifier, files_of, label, parts_of, single, table, written
+from tests.batch.made import SETTING, classifier, files_of, label, parts_of, single, table, written
 from tests.unprivileged import in_child
 from vecml.batch.inputs import find_inputs
 from vecml.data import memory_limit
+from vecml.data.stream import open_file
 from vecml.errors import DataError, SettingError, VecmlError
+from vecml.inference.predict_file import predict_file
+from vecml.warnings import VecmlWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
 
@@ -133,3 +136,24 @@ def test_without_the_right_to_read_or_write_it_ends_in_one_line(tmp_path: Path) 
     first, second = ended.out.splitlines()
     assert first == f"{data}/001.parquet may not be read by this user"
     assert second.startswith(f"cannot write {out}/_plan.json: Permission denied")
+
+
+@pytest.mark.filterwarnings("default::vecml.warnings.VecmlWarning")
+def test_markers_of_a_text_file_are_counted_and_told_as_for_a_single_file(tmp_path: Path) -> None:
+    data = files_of(tmp_path / "data", [300], suffix=".csv")
+    path = data / "001.csv"
+    lines = path.read_text().splitlines()
+    place = lines[0].split(",").index("size")
+    for number in (5, 200, 201):
+        values = lines[number].split(",")
+        lines[number] = ",".join([*values[:place], "?", *values[place + 1 :]])
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.warns(
+        VecmlWarning, match=r"^VML032 column 'size' has '\?' in 3 rows: a missing value, which is filled in$"
+    ):
+        assert label(data, tmp_path / "out").filled == 3
+    assert label(data, tmp_path / "out").filled == 3  # taken over
+    model = classifier()
+    file = open_file(path, model.encoding)
+    with pytest.warns(VecmlWarning, match=r"^VML032 column 'size' has '\?' in 3 rows"):
+        assert predict_file(model, file, SETTING, tmp_path / "one.csv").filled == 3

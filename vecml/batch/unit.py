@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from vecml.batch.schemas import Wanted, without_constants
 from vecml.data.data_file import DataFile
 from vecml.data.encoding import Encoding
 from vecml.data.files import Say
+from vecml.data.filled import Filled
 from vecml.data.lines import ROW, name_lines
 from vecml.data.memory_limit import MemoryLimit
 from vecml.data.places import Place, local_file, naming, of_address, place_errors
@@ -70,20 +71,22 @@ class Reader:
     say: Say = field(repr=False)
     limit: MemoryLimit = field(repr=False)
 
-    def rows(self, unit: Unit) -> Iterator[Rows]:
+    def rows(self, unit: Unit, filled: Filled) -> Iterator[Rows]:
         """Read the unit's rows in tables of `read_rows` rows, the last one shorter.
+
+        `filled` counts the markers of missing values that a text file has, which reading turns into numbers.
 
         Raises DataError, which names the file, for one that cannot be read, has changed or is gone, also while it is
         read: every file is looked at before and after.
         """
         spans: list[Span] = []
         first_row = 0
-        for table in rebatch(self._tables(unit, spans), self.plan.way.read_rows):
+        for table in rebatch(self._tables(unit, spans, filled), self.plan.way.read_rows):
             self.limit.check(so_far=f"{first_row:,} rows of unit {unit.number:,} were read")
             yield Rows(unit, first_row, table, spans)
             first_row += table.num_rows
 
-    def _tables(self, unit: Unit, spans: list[Span]) -> "Iterator[pa.Table]":
+    def _tables(self, unit: Unit, spans: list[Span], filled: Filled) -> "Iterator[pa.Table]":
         done = 0
         for piece in unit.pieces:
             file = self.plan.files[piece.file]
@@ -91,7 +94,8 @@ class Reader:
             check_unchanged(file, self.plan.options, place)
             spans.append(Span(done, piece, file.address))
             try:
-                with self._opened(piece, file, place) as data, _with_lines(data):
+                with self._opened(piece, file, place) as opened, _with_lines(opened):
+                    data = replace(opened, filled=filled)
                     for table in tables_of(data, self.plan.way.read_rows):
                         done += table.num_rows
                         yield _with_constants(table, data, file, self.wanted)

@@ -31,8 +31,18 @@ from vecml.inference.write_behind import written_behind
 from vecml.model.store import Classifier
 
 Done = Callable[[Part], None]
-END = object()  # comes after the last block of a unit
 IDLE = object()  # comes while there is no unit
+
+
+@dataclass(frozen=True)
+class _End:
+    """Comes after the last block of a unit.
+
+    Attributes:
+        filled: the markers of missing values that were found while the unit was read, from text.
+    """
+
+    filled: Filled
 
 
 class _GivenUp(Exception):  # noqa: N818 -- no error of its own: what ended the work is raised where it happened
@@ -84,16 +94,19 @@ class Worker:
                     yield IDLE
                     continue
                 yield unit
-                yield from reader.rows(unit)
-                yield END
+                end = _End(Filled())
+                yield from reader.rows(unit, end.filled)
+                yield end
 
         with written_behind(lambda items: self._write(items, done)) as write, read_ahead(read) as items:
             for item in items:
                 if isinstance(item, Rows):
                     write(self._labelled(item))
                     advance(item.table.num_rows)
-                else:
-                    write(item)
+                    continue
+                if isinstance(item, _End):
+                    self.filled.rows.update(item.filled.rows)
+                write(item)
 
     def _labelled(self, rows: Rows) -> tuple[Any, ...]:
         """The rows as a block, its class indices, the logits if they are wanted, and what was unseen and filled in."""
@@ -123,7 +136,8 @@ class Worker:
             with self.folder.published(name) as path:
                 with opened_output(path, self.columns) as put:
                     for item in items:
-                        if item is END:
+                        if isinstance(item, _End):
+                            tally.filled += item.filled.total
                             break
                         block, label_N, logits_NC, unseen, filled = item
                         put(block, label_N, logits_NC)
