@@ -11,6 +11,7 @@ from tests.batch.made import SETTING, classifier, files_of, label, parts_of, sin
 from tests.unprivileged import in_child
 from vecml.batch.inputs import find_inputs
 from vecml.data import memory_limit
+from vecml.data.remote import matching
 from vecml.data.stream import open_file
 from vecml.errors import DataError, SettingError, VecmlError
 from vecml.inference.predict_file import predict_file
@@ -78,6 +79,9 @@ def test_patterns_lists_and_their_order(tmp_path: Path) -> None:
     assert found(f"{data}/**/0*") == ["001.parquet", "002.parquet", "deep/000.parquet"]
     assert found([data / "deep", f"{data}/001.parquet"]) == ["deep/000.parquet", "001.parquet"]
     assert found(f"{data}/002.parquet,{data}/001.parquet") == ["002.parquet", "001.parquet"]
+    assert found(f"{data}/deep,{data}/001.parquet") == ["deep/000.parquet", "001.parquet"]
+    assert found(f"{data}/deep,{data}/*2.parquet") == ["deep/000.parquet", "002.parquet"]
+    assert found(f"{data}/*1.parquet, {data}/d*/*") == ["001.parquet", "deep/000.parquet"]
     assert found(f"file://{data}/deep") == ["deep/000.parquet"]
     with pytest.raises(DataError, match=r"^1 of 4 files are named more than once$"):
         found([data, data / "001.parquet"])
@@ -157,3 +161,22 @@ def test_markers_of_a_text_file_are_counted_and_told_as_for_a_single_file(tmp_pa
     file = open_file(path, model.encoding)
     with pytest.warns(VecmlWarning, match=r"^VML032 column 'size' has '\?' in 3 rows"):
         assert predict_file(model, file, SETTING, tmp_path / "one.csv").filled == 3
+
+
+def test_an_output_beside_the_files_of_a_pattern_is_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files_of(tmp_path, [300])
+    monkeypatch.chdir(tmp_path)
+    told = label("*.parquet", "labels")
+    assert label("./*.parquet", "labels").taken_over == told.parts
+    (tmp_path / "deep").mkdir()
+    for pattern, out in (("**/*.parquet", "labels-2"), ("*/*", "deep"), ("*.parquet", ".")):
+        with pytest.raises(SettingError, match=rf"^--out .*: {tmp_path}/.* would find the labels too$"):
+            label(f"000.parquet,{pattern}" if pattern == "*/*" else pattern, out)
+    written(tmp_path / "deep/000.parquet", table())
+    with pytest.raises(SettingError, match=rf"^--out {tmp_path}/deep: it is the data$"):
+        label("000.parquet,deep", "deep")
+
+
+def test_a_pattern_of_an_address_leaves_out_what_it_says() -> None:
+    pattern = matching("bucket/[!a]*/?.parquet")
+    assert [bool(pattern.fullmatch(f"bucket/{one}.parquet")) for one in ("b/1", "a/1", "b/11")] == [True, False, False]

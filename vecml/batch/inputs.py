@@ -9,8 +9,8 @@ from typing import Any
 from vecml.data.addresses import is_address
 from vecml.data.files import check_file
 from vecml.data.places import LOCAL, Place, of_address, place_errors, place_of
-from vecml.data.remote import PATTERN, remote_files
-from vecml.data.several import partition_of, partitions, several
+from vecml.data.remote import remote_files
+from vecml.data.several import PATTERN, partition_of, partitions, parts_of_list, several
 from vecml.errors import DataError, SettingError
 
 
@@ -44,11 +44,13 @@ class Inputs:
     Attributes:
         files: in the order in which they are labelled.
         roots: the folders and files that were named, for which no output may lie within.
+        patterns: those that were named, each with the folder above which it has no `*`; none may find the output.
         options: of the address, such as `region=eu-west-1`.
     """
 
     files: tuple[Input, ...]
     roots: tuple[str, ...]
+    patterns: tuple[tuple[str, str], ...] = ()
     options: str = ""
 
 
@@ -62,8 +64,9 @@ def find_inputs(data: str | Path | Sequence[str | Path], needed: Collection[str]
     Raises DataError where there is no file, or a name or a bucket does not exist.
     """
     named = [str(data)] if isinstance(data, str | Path) else [str(one) for one in data]
-    if len(named) == 1 and any(map(is_address, named[0].split(","))):
-        named = [one.strip() for one in named[0].split(",")]
+    if len(named) == 1:
+        has_address = any(map(is_address, named[0].split(",")))
+        named = [one.strip() for one in named[0].split(",")] if has_address else parts_of_list(named[0])
     if not named:
         raise DataError("the list of files is empty", "name at least one file")
     files: list[Input] = []
@@ -79,8 +82,14 @@ def find_inputs(data: str | Path | Sequence[str | Path], needed: Collection[str]
     twice = len(files) - len({file.address for file in files})
     if twice:
         raise DataError(f"{twice} of {len(files)} files are named more than once", "name each once")
-    roots = tuple(_root(one) for one in named)
-    return Inputs(_with_folders(files, {*needed, *hive}), roots, options.pop())
+    places = [place_of(one, "--data") for one in named]
+    patterns = [one.address for one in places if _is_pattern(one)]
+    return Inputs(
+        files=_with_folders(files, {*needed, *hive}),
+        roots=tuple(one.address for one in places if not _is_pattern(one)),
+        patterns=tuple((_base(one), one) for one in patterns),
+        options=options.pop(),
+    )
 
 
 def check_unchanged(file: Input, options: str, place: Place | None = None) -> None:
@@ -117,13 +126,13 @@ def _tag(metadata: dict[bytes, bytes], place: Place) -> str:
     return str(information.mtime_ns)
 
 
-def _root(text: str) -> str:
-    place = place_of(text, "--data")
-    if not PATTERN.search(place.address):
-        return place.address
-    parts = place.address.split("/")
-    first = next(index for index, part in enumerate(parts) if PATTERN.search(part))
-    return "/".join(parts[:first])
+def _is_pattern(place: Place) -> bool:
+    return PATTERN.search(place.address) is not None and not (place.is_local and Path(place.path).exists())
+
+
+def _base(pattern: str) -> str:
+    parts = pattern.split("/")
+    return "/".join(parts[: next(index for index, part in enumerate(parts) if PATTERN.search(part))]) or "/"
 
 
 def _local(text: str) -> tuple[list[Input], list[str]]:

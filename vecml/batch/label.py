@@ -19,7 +19,7 @@ from vecml.batch.footers import Surveyed, survey
 from vecml.batch.inputs import Inputs, find_inputs
 from vecml.batch.manifest import PLAN, check_parts, complete, done_parts, found_plan
 from vecml.batch.part import Part
-from vecml.batch.plan import UNIT_BYTES, Piece, Plan, Unit, Way, check_same, cut
+from vecml.batch.plan import UNIT_BYTES, Piece, Plan, Unit, Way, check_same, cut, part_name
 from vecml.batch.schemas import Schemas, Wanted, without_constants
 from vecml.batch.work import worker
 from vecml.config import Setting
@@ -28,6 +28,7 @@ from vecml.data.dialect import LOOK, AskedFormat
 from vecml.data.files import Say, warn_of
 from vecml.data.memory_limit import MemoryLimit, used_bytes
 from vecml.data.places import local_file, naming, of_address, place_of
+from vecml.data.remote import matching
 from vecml.data.several import Once
 from vecml.data.stream import open_file, tables_of
 from vecml.engines.blocks import choose_block_rows
@@ -274,6 +275,14 @@ def _check_apart(folder: Folder, inputs: Inputs) -> None:
             )
         if there.startswith(f"{out.rstrip('/')}/"):
             raise SettingError(f"--out {folder.place.address}: the data lies within it", "name another folder")
+    parts = {
+        f"{out}/{part_name(Unit(0, folder, None, ()), '0' * 64)}" for folder in {one.folder for one in inputs.files}
+    }
+    for base, pattern in inputs.patterns:
+        if any(map(matching(_resolved(base) + pattern.removeprefix(base)).fullmatch, parts)):
+            raise SettingError(
+                f"--out {folder.place.address}: {pattern} would find the labels too", "name another folder"
+            )
     if folder.place.is_local and Path(folder.place.path).is_file():
         raise SettingError(
             f"--out {folder.place.address}: it is a file, not a folder",

@@ -12,10 +12,8 @@ from pyarrow import fs
 from vecml.data.addresses import is_address, parts_of_list
 from vecml.data.files import KNOWN, check_file, is_known
 from vecml.data.places import Place, local_file, naming, of_address, place_errors, place_of
-from vecml.data.several import Source, local_source, partition_of, several
+from vecml.data.several import PATTERN, Source, local_source, partition_of, several
 from vecml.errors import DataError
-
-PATTERN = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def remote_files(text: str) -> RemoteFiles:
             listed = place.system.get_file_info(fs.FileSelector(base, recursive=True))
     if not listed and there.type == fs.FileType.NotFound:
         raise _not_there(start)
-    wanted = _matching(place.path) if pattern else None
+    wanted = matching(place.path) if pattern else None
     files = []
     for one in sorted(listed, key=lambda found: PurePosixPath(found.path).parts):
         name = one.path.removeprefix(base).lstrip("/")
@@ -133,8 +131,12 @@ def _relative(address: str, base: str) -> PurePosixPath:
     return PurePosixPath(address.removeprefix(base).lstrip("/"))
 
 
-def _matching(path: str) -> "re.Pattern[str]":
+def matching(path: str) -> "re.Pattern[str]":
     """A pattern of names with `*`, `?`, `[...]` and `**` for any folders, as a regular expression."""
     kinds = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", path)
-    return re.compile("".join(kinds.get(one) or (one if one.startswith("[") else re.escape(one)) for one in pieces))
+    return re.compile(
+        "".join(
+            kinds.get(one) or (one.replace("[!", "[^", 1) if one.startswith("[") else re.escape(one)) for one in pieces
+        )
+    )

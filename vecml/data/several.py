@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TEXT_BYTES = 1 << 26  # of a part of a text file that is put on the disk
+PATTERN = re.compile(r"[*?\[]")
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -72,24 +73,47 @@ def several(data: str) -> list[Path] | None:
         return None
     if path.is_dir():
         return _within(path)
-    if re.search(r"[*?\[]", data):
-        matching = (Path(one) for one in glob.glob(str(path), recursive=True))  # noqa: PTH207 -- the pattern is a path
-        files = sorted(one for one in matching if one.is_file() and not one.name.startswith((".", "_")))
+    parts = parts_of_list(data)
+    if len(parts) > 1:
+        return _of_parts(parts)
+    if PATTERN.search(data):
+        files = sorted(one for one in _matching(data) if one.is_file() and not one.name.startswith((".", "_")))
         if not files:
             raise DataError(f"no file matches {data!r}", "put the pattern in quotes; ** stands for any folders")
         return files
-    parts = [Path(part.strip()).expanduser() for part in data.split(",")]
-    if len(parts) > 1 and (any(part.is_file() for part in parts) or all(is_known(part) for part in parts)):
-        missing = [part for part in parts if not part.exists()]
-        if len(missing) > 1:
-            raise DataError(
-                f"no such files: {', '.join(map(str, missing))}, {len(missing)} of {len(parts)}",
-                "mend their names, or leave them out",
-            )
-        for part in parts:
-            check_file(part)
-        return parts
     return None
+
+
+def parts_of_list(data: str) -> list[str]:
+    """The names of a list with commas between them: files, folders and patterns; the text alone where it is no list."""
+    parts = [part.strip() for part in data.split(",")]
+    if len(parts) == 1 or Path(data).expanduser().exists() or (PATTERN.search(data) and any(_matching(data))):
+        return [data]
+    paths = [Path(part).expanduser() for part in parts if part]
+    is_list = any(path.exists() or PATTERN.search(str(path)) for path in paths) or all(map(is_known, paths))
+    return parts if is_list and len(paths) == len(parts) else [data]
+
+
+def _of_parts(parts: Sequence[str]) -> list[Path]:
+    """The files of the parts of a list, in its order; raises DataError where one is not there."""
+    paths = [Path(part).expanduser() for part in parts]
+    missing = [path for path in paths if not path.exists() and not PATTERN.search(str(path))]
+    if len(missing) > 1:
+        raise DataError(
+            f"no such files: {', '.join(map(str, missing))}, {len(missing)} of {len(parts)}",
+            "mend their names, or leave them out",
+        )
+    files: list[Path] = []
+    for part, path in zip(parts, paths, strict=True):
+        found = several(part)
+        if found is None:
+            check_file(path)
+        files += [path] if found is None else found
+    return files
+
+
+def _matching(pattern: str) -> Iterator[Path]:
+    return (Path(one) for one in glob.iglob(str(Path(pattern).expanduser()), recursive=True))  # noqa: PTH207 -- a path
 
 
 def read_several(
