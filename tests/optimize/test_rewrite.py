@@ -136,3 +136,28 @@ def test_numpy_is_imported_where_it_is_not() -> None:
     space: dict[str, Any] = {}
     exec(made.source, space)  # noqa: S102
     assert space["f"]([1.0, 2.0]) == 3.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_a_recurrence_has_the_dtype_of_what_it_is_made_of(dtype: Any) -> None:
+    loop = "for v in x[1:]:\n        out.append(0.5 * v + 0.25 * out[-1])"
+    text = f"{HEAD}def f(x):\n    out = [x[0]]\n    {loop}\n    return np.array(out)\n"
+    made = rewrite_loops(text, "f", {"x": 1})
+    assert made.source is not None
+    results = []
+    for source in (text, made.source):
+        space: dict[str, Any] = {}
+        exec(source, space)  # noqa: S102
+        results.append(space["f"](np.arange(9).astype(dtype)))
+    assert results[0].dtype == results[1].dtype
+    assert np.allclose(*results)
+
+
+def test_whole_numbers_that_follow_from_each_other_are_not_rounded() -> None:
+    made = rewrite_loops(
+        f"{HEAD}def f(x):\n    h = 0\n    for v in x:\n        h = h * 31 + v\n    return h\n", "f", {"x": 1}
+    )
+    assert made.source is not None
+    space: dict[str, Any] = {}
+    exec(made.source, space)  # noqa: S102
+    assert isinstance(space["f"](np.arange(20)), np.floating), "no whole number: so the comparison finds it wrong"

@@ -147,6 +147,12 @@ def set_list(nest: Nest, name: str, code: str) -> None:
     if name in nest.grown:
         raise NotRecognisedError(f"{name} grows more than once in a turn")
     nest.grown.add(name)
+    constants = (part for part in ast.walk(ast.parse(code)) if isinstance(part, ast.Constant))
+    if any(isinstance(part.value, str) for part in constants):
+        nest.lines.append(
+            f"{name} = ({code}).tolist()"
+        )  # Python's own text; an array is as wide as all that it chose of
+        return
     if not used_only_as_array(name, nest.function, nest.loop):
         nest.lines.append(f"{name} = list({code})")
         return

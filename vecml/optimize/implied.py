@@ -288,6 +288,13 @@ class _Maker(ast.NodeTransformer):
         self.loop = f"for {', '.join(values)} in {over}:\n    {name}.append({called}({', '.join(passed)}))"
         self.variable = values[0]
         made = _numpy("array", ast.Name(name, ast.Load()))
+        if _has_choice(self.functions.get(called)):  # np.vectorize takes the kind of the first result for all of them
+            firsts = [
+                f"np.ravel({ast.unparse(one)})[0]" if rank else ast.unparse(one)
+                for one, rank in zip(arguments, ranks, strict=True)
+            ]
+            kind = f"np.asarray(({ast.unparse(function)})({', '.join(firsts)})).dtype.char"
+            made = ast.parse(f"{ast.unparse(made)}.astype({kind})", mode="eval").body
         if max(r for r in ranks if r is not None) == 1:
             return made
         shape = ast.Attribute(arrays[0], "shape", ast.Load())
@@ -306,6 +313,13 @@ class _Maker(ast.NodeTransformer):
         self.loop = f"for {row} in {over}:\n    {name}.append({called}({row}))"
         self.variable = row
         return _numpy("array", ast.Name(name, ast.Load()))
+
+
+def _has_choice(function: Called | None) -> bool:
+    """Whether a function may give results of several kinds: it has a choice between them."""
+    if function is None:
+        return True
+    return any(isinstance(part, ast.IfExp | ast.If | ast.BoolOp) for part in ast.walk(function))
 
 
 def _length(node: ast.expr) -> str:

@@ -45,7 +45,7 @@ def running(nest: Nest, found: Recurrence, one: Carried, loop: Loop) -> Value | 
     value = scans.spread(value, loop, scope)
     if found.kind == "reset" and mask is not None:
         return _reset(nest, found, value, mask, first, loop, one)
-    return _linear(nest, found, value, first, loop)
+    return _linear(nest, found, value, first, loop, one)
 
 
 def left(nest: Nest, found: Recurrence, one: Carried, loop: Loop) -> Value:
@@ -122,10 +122,18 @@ def _reset(nest: Nest, found: Recurrence, value: Value, mask: Value, first: Valu
     return value_like(value, f"np.where({at} >= 0, {factor} + {total} - {total}[{at}], {first.code} + {total})")
 
 
-def _linear(nest: Nest, found: Recurrence, value: Value, first: Value, loop: Loop) -> Value | None:
+def _linear(nest: Nest, found: Recurrence, value: Value, first: Value, loop: Loop, one: Carried) -> Value | None:
+    """`s = a * s + x[i]`; lfilter's own numbers are float64, and a loop's of the kind that its operands have."""
     if found.kind != "linear" or found.factor is None:
         return None
     factor = vectorise(found.factor, nest.scope).code
     need_turn(nest.scope, loop)
     start = f"[({factor}) * ({first.code})]"
-    return value_like(value, f"lfilter([1.0], [1.0, -({factor})], {value.code}, zi={start})[0]")
+    given = value.code
+    if not given.isidentifier():
+        given = f"{one.end}_given"
+        nest.lines.append(f"{given} = {value.code}")
+    made = f"lfilter([1.0], [1.0, -({factor})], {given}, zi={start})[0]"
+    # With float16 beside them whole numbers become float64, as lfilter gives: above 2**53 they would be wrong as such.
+    dtype = f"np.result_type({given}, {factor}, {first.code}, np.float16)"
+    return value_like(value, f"{made}.astype({dtype}, copy=False)")

@@ -243,3 +243,40 @@ def moving_average(prices, alpha):
 
 def moving_average_inputs():
     return np.random.default_rng(0).random(60), math.sqrt(0.02)
+
+
+def taxed(income):
+    def rate(x):
+        if x <= 10000:
+            return 0
+        if x <= 40000:
+            return (x - 10000) * 0.2
+        return 6000 + (x - 40000) * 0.4
+
+    return np.vectorize(rate)(income)
+
+
+def taxed_inputs():
+    return (np.random.default_rng(0).uniform(11000, 90000, 60),)
+
+
+def graded(scores):
+    return np.vectorize(lambda one: "good" if one > 0.5 else "not so good")(scores)
+
+
+def graded_inputs():
+    return (np.random.default_rng(0).random((6, 7)),)
+
+
+def marked(scores):
+    out = []
+    for one in scores:
+        if one > 0.5:
+            out.append("good")
+        else:
+            out.append("not so good")
+    return out
+
+
+def marked_inputs():
+    return (np.random.default_rng(0).random(40),)
