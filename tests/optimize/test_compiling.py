@@ -7,7 +7,7 @@ import pytest
 
 from tests.optimize.made_modules import places
 from vecml.optimize.candidates.registry import Suggestions, suggest
-from vecml.optimize.compiling import compile_for
+from vecml.optimize.compiling import CannotCompileError, compile_by_calling, compile_for
 from vecml.optimize.observe import Observation, describe
 from vecml.optimize.profile import Profile
 from vecml.optimize.target import Place, load, make_inputs
@@ -157,3 +157,23 @@ def test_any_number_of_arguments_is_compiled_for(tmp_path: Path, head: str, fact
 def test_parameters_that_numba_does_not_know(tmp_path: Path, head: str, inputs: str, said: str) -> None:
     found = validated(tmp_path, f"def f({head}):\n    return x * 2", inputs)
     assert (found.outcome, str(found.fault)) == ("cannot compile", said)
+
+
+def test_what_numba_refuses_by_an_error_of_pythons_is_refused_by_the_compiler(tmp_path: Path) -> None:
+    """Of a sum that CPUs cannot share it says so by a ValueError, in a function that plain Python calls."""
+    text = (
+        "import numba\n\n\n@numba.njit(parallel=True)\ndef inner(x):\n    e = 0.0\n    for i in numba.prange(len(x)):\n"
+        "        e += 0.5 * x[i]\n        e += x[i] * 2.0\n    return e\n\n\ndef f(x):\n    return inner(x)\n"
+    )
+    target, _ = places(tmp_path, f"{text}\n\ndef make_inputs():\n    return (1,)\n")
+    with pytest.raises(CannotCompileError, match=r"^line 8: .*reduction variable 'e'"):
+        compile_by_calling(load(target), (np.ones(5),), target)
+
+
+def test_what_compiled_code_raises_is_no_refusal(tmp_path: Path) -> None:
+    text = (
+        "import numba\n\n\n@numba.njit\ndef inner(x):\n    raise ValueError('no')\n\n\ndef f(x):\n    return inner(x)\n"
+    )
+    target, _ = places(tmp_path, f"{text}\n\ndef make_inputs():\n    return (1,)\n")
+    with pytest.raises(ValueError, match="no"):
+        compile_by_calling(load(target), (np.ones(5),), target)

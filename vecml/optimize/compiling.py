@@ -11,6 +11,7 @@ import inspect
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,11 +90,17 @@ def compile_by_calling(function: Callable[..., Any], args: Sequence[Any], place:
     try:
         function(*args)
     except Exception as error:
-        library = type(error).__module__.partition(".")[0]
+        library = "numba" if _is_of_numba(error) else type(error).__module__.partition(".")[0]
         if library not in ("numba", "torch"):
             raise
         raise CannotCompileError(_reason(error, place) if library == "numba" else _reason_of_torch(error)) from None
     return time.perf_counter() - start
+
+
+def _is_of_numba(error: Exception) -> bool:
+    """Whether an error was raised while Numba compiled: some are Python's own, as of a sum that it cannot share."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(str(frame.f_globals.get("__name__", "")).startswith("numba.core.compiler") for frame in frames)
 
 
 def _types_of(function: Any, args: Sequence[Any]) -> tuple[Any, ...]:

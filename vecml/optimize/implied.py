@@ -287,7 +287,7 @@ class _Maker(ast.NodeTransformer):
         self.first.append(f"{name} = []")
         self.loop = f"for {', '.join(values)} in {over}:\n    {name}.append({called}({', '.join(passed)}))"
         self.variable = values[0]
-        made = _numpy("array", ast.Name(name, ast.Load()))
+        made: ast.expr = _numpy("array", ast.Name(name, ast.Load()))
         if _has_choice(self.functions.get(called)):  # np.vectorize takes the kind of the first result for all of them
             firsts = [
                 f"np.ravel({ast.unparse(one)})[0]" if rank else ast.unparse(one)

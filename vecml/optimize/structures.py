@@ -40,20 +40,26 @@ def with_parts(value: Any, parts: Sequence[Any]) -> Any:
     return made
 
 
-def has_many(value: Any, seen: set[int] | None = None) -> bool:
-    """Whether an input has two parts or more somewhere: elements, characters, entries."""
-    if isinstance(value, np.ndarray) or is_table(value):
-        return int(np.prod(value.shape)) > 1
-    if isinstance(value, str | bytes | range):
-        return len(value) > 1
-    seen = set() if seen is None else seen
-    if value is None or id(value) in seen:
-        return False
-    seen.add(id(value))
-    if isinstance(value, (*LISTS, dict, tuple)):
-        inside = value.values() if isinstance(value, dict) else value
-        return len(value) > 1 or any(has_many(part, seen) for part in inside)
-    return any(has_many(part, seen) for part in (attributes(value) or {}).values())
+def has_many(value: Any) -> bool:
+    """Whether an input has two parts or more somewhere: elements, characters, entries; however deep it is."""
+    todo, seen = [value], set()
+    while todo:
+        one = todo.pop()
+        if isinstance(one, np.ndarray) or is_table(one):
+            if int(np.prod(one.shape)) > 1:
+                return True
+        elif isinstance(one, str | bytes | range):
+            if len(one) > 1:
+                return True
+        elif one is not None and id(one) not in seen:
+            seen.add(id(one))
+            if isinstance(one, (*LISTS, dict, tuple)):
+                if len(one) > 1:
+                    return True
+                todo += one.values() if isinstance(one, dict) else one
+            else:
+                todo += (attributes(one) or {}).values()
+    return False
 
 
 def holds(value: Any) -> bool:

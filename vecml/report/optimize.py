@@ -174,7 +174,7 @@ def _judged(one: Tried, name: str, checked: Validation | None) -> list[str]:
 def _dtype(found: Optimization) -> list[str]:
     lines = ["", f"4. The dtype, of {found.dtypes_of}"]
     if not found.dtypes:
-        return [*lines, "   no floating array goes in"]
+        return [*lines, "   no floating array is an argument of its own"]
     lines.append(f"   {'dtype':<10} {'error':>9} {'within rtol':>12} {'bytes in':>14} {'saved':>14} {'a call':>10}")
     for one in found.dtypes:
         error = "-" if one.error is None else f"{one.error:.1e}"
