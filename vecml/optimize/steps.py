@@ -33,7 +33,7 @@ from vecml.progress import stage
 VERSION = 1
 PROFILED = 20  # times as long as without, at most
 FAILED = (OutOfTimeError, WorkerDiedError)
-ALWAYS = ("numpy", "numba", "numba boundscheck")  # are measured where they are right
+ALWAYS = ("numpy", "sets", "numba", "numba boundscheck")  # are measured where they are right
 MOST_MEASURED = 2  # of vecml's other candidates
 AGAIN = ("cannot compile", "fails", "no answer")  # outcomes after which a candidate's next form is tried
 

@@ -11,6 +11,7 @@ from vecml.optimize.candidates.numba_fastmath import NumbaFastmath
 from vecml.optimize.candidates.numba_parallel import NumbaParallel
 from vecml.optimize.candidates.numexpr_chains import NumexprChains
 from vecml.optimize.candidates.numpy_rewrite import NumpyRewrite
+from vecml.optimize.candidates.python_sets import PythonSets
 from vecml.optimize.candidates.pythran import Pythran
 from vecml.optimize.candidates.torch_compiled import TorchCompiled
 from vecml.optimize.kinds import NOTHING, Kinds
@@ -21,7 +22,7 @@ from vecml.optimize.profile import Profile
 from vecml.optimize.rewrite import LoopReading
 from vecml.optimize.target import Place
 
-WAYS: tuple[Way, ...] = (NumpyRewrite(), Numba(), TorchCompiled(), NumexprChains(), Pythran())
+WAYS: tuple[Way, ...] = (NumpyRewrite(), PythonSets(), Numba(), TorchCompiled(), NumexprChains(), Pythran())
 # By the name of the way whose right candidate they are made of, the simplest first.
 VARIANTS: dict[str, tuple[Variant, ...]] = {"numba": (NumbaFastmath(), NumbaParallel(), NumbaBoundscheck())}
 
