@@ -192,3 +192,12 @@ def test_cuts_of_the_users_own() -> None:
     fault, smallest, _, _ = search(lambda x: x * 2, wrong, (np.arange(160.0),), ("x",), RTOL)
     assert fault is not None
     assert "your own inputs, cut from 160 to" in smallest
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 4)])
+def test_an_array_with_a_negative_stride_is_copied_too(shape: tuple[int, ...]) -> None:
+    x = np.arange(float(np.prod(shape))).reshape(shape)[::-1]
+    (copied,) = fresh((x,))
+    assert not np.shares_memory(x, copied)
+    assert copied.strides == x.strides
+    assert np.array_equal(x, copied)

@@ -382,7 +382,7 @@ def _copied(value: NDArray[Any]) -> NDArray[Any]:
     if value.flags.c_contiguous or value.flags.f_contiguous or not value.size:
         return value.copy(order="K")
     if min(value.strides) < 0:
-        return np.ascontiguousarray(value[::-1])[::-1]
+        return value[::-1].copy()[::-1]  # not `ascontiguousarray`, which copies nothing where that is contiguous
     wide = np.zeros((*value.shape[:-1], 2 * value.shape[-1]), value.dtype)
     wide[..., ::2] = value
     return wide[..., ::2]
