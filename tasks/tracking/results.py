@@ -131,7 +131,7 @@ def optimization_params(found: Optimization) -> dict[str, str]:
     request = found.request
     values = (
         found.place.text,
-        Path(request.inputs).name,
+        Path(request.inputs).name if request.recorded_from is None else request.recorded_from.text,
         tuple(Path(one).name for one in request.candidates) or None,
         request.rtol,
         request.budget,

@@ -12,14 +12,24 @@ from vecml.cli.terminal import console, opening, show_error
 from vecml.errors import SettingError, VecmlError
 
 if TYPE_CHECKING:
+    from vecml.optimize.recording import Command
     from vecml.optimize.steps import Optimization
 
 TARGET_TEXT = "The function, or Class.method."
 BUDGET_TEXT = "Wall time of the measurement: 60s, 5m, auto; quick: figures, and no verdict."
 AT_ERRORS_TEXT = "Where the function warns (0/0, overflow): a candidate must agree (numpy), or nothing counts (raise)."
+INPUTS_TEXT = "A function that returns the tuple of the target's arguments."
+PYTEST_TEXT = "Or: run this test, and take the arguments of the target's real calls in it."
+CALL_TEXT = "Or: run this command, and take the arguments of the target's real calls in it."
+CANDIDATE_TEXT = "An alternative of your own; may be given again."
+WAYS = "--inputs FILE.py:make_inputs, --pytest tests/test_x.py::test_y, or --call 'python script.py --its args'"
 EPILOG = """**Examples**
 
 - `vecml optimize slow.py:distances --inputs slow.py:make_inputs`: all five steps
+
+- `vecml optimize slow.py:f --pytest tests/test_slow.py::test_f`: with the arguments of a test's calls
+
+- `vecml optimize slow.py:f --call 'python script.py --its args'`: with those of a script's calls
 
 - `vecml optimize slow.py:f --inputs slow.py:make_inputs --candidate fast.py:f`: your own alternative
 
@@ -32,10 +42,10 @@ EPILOG = """**Examples**
 @command()
 def optimize(
     target: Annotated[str, typer.Argument(help=TARGET_TEXT, metavar="PATH.py:FUNCTION", show_default=False)],
-    inputs: Annotated[str, option("A function that returns the tuple of the target's arguments.", "PATH.py:FUNCTION")],
-    candidate: Annotated[
-        list[str] | None, option("An alternative of your own; may be given again.", "PATH.py:FUNCTION")
-    ] = None,
+    inputs: Annotated[str | None, option(INPUTS_TEXT, "PATH.py:FUNCTION")] = None,
+    pytest: Annotated[str | None, option(PYTEST_TEXT, "TEST", "--pytest")] = None,
+    call: Annotated[str | None, option(CALL_TEXT, "'COMMAND'", "--call")] = None,
+    candidate: Annotated[list[str] | None, option(CANDIDATE_TEXT, "PATH.py:FUNCTION")] = None,
     rtol: Annotated[
         float, typer.Option(help="The largest relative difference of floating values; 0: bit by bit.", metavar="X")
     ] = 1e-6,
@@ -57,6 +67,7 @@ def optimize(
 ) -> None:
     """Find a function's bottleneck, try what could stand in its place, and say what is right and how much it gains.
 
+    Its arguments come from --inputs, --pytest or --call.
     Your code runs in worker processes with a time limit; your files are read, and written to with --apply only.
     Everything is tracked in MLflow as one run.
     """
@@ -67,11 +78,10 @@ def optimize(
     from vecml.optimize.steps import check as judged
     from vecml.optimize.target import find_place, parsed
 
-    if at_errors not in ("numpy", "raise"):
-        raise SettingError(f"--at-errors {at_errors}: neither numpy nor raise", "for example --at-errors raise")
-    judged_as: Any = at_errors
-    request = Request(target, inputs, tuple(candidate or ()), rtol, budget, limit, judged_as)
+    judged_as = _at_errors(at_errors)
     parsed(find_place(target, "TARGET"))
+    command = _command(target, inputs, pytest, call)
+    request = Request(target, inputs or "", tuple(candidate or ()), rtol, budget, limit, judged_as, command)
     err = console(sys.stderr)
     with tracked_result(keys.OPTIMIZE, name) as writer:
         found = optimize(request, lambda text: err.print(text, markup=False, soft_wrap=True))
@@ -88,6 +98,25 @@ def optimize(
         if code:
             show_error(VecmlError(f"--check: {why}"))
             raise typer.Exit(code)
+
+
+def _at_errors(text: str) -> Any:
+    if text not in ("numpy", "raise"):
+        raise SettingError(f"--at-errors {text}: neither numpy nor raise", "for example --at-errors raise")
+    return text
+
+
+def _command(target: str, inputs: str | None, pytest: str | None, call: str | None) -> "Command | None":
+    """The command to record calls from; None where a function makes the inputs. One of them must be given."""
+    from vecml.optimize.recording import command_of
+
+    given = {"--inputs": inputs, "--pytest": pytest, "--call": call}
+    flags = [flag for flag, value in given.items() if value is not None]
+    if not flags:
+        raise SettingError(f"{target}: no inputs: {WAYS}")
+    if len(flags) > 1:
+        raise SettingError(f"{' and '.join(flags)}: each gives the inputs", f"give one of them: {WAYS}")
+    return None if inputs is not None else command_of(pytest, call)
 
 
 def _show(found: "Optimization", url: str) -> None:

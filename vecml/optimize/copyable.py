@@ -59,6 +59,14 @@ def _parts(value: Any) -> Iterator[Step]:
 
 
 def _said(value: Any, error: Exception) -> tuple[str, str]:
+    if found := used_up(value):
+        return found
+    said = one_line(error, named=True)
+    return f"is a {type(value).__name__}, which cannot be copied ({said})", ANY
+
+
+def used_up(value: Any) -> tuple[str, str] | None:
+    """What a value is that one call uses up, or that cannot be in two places, and what to do; None for another."""
     if isinstance(value, GeneratorType):
         return "is a generator, which one call uses up", "give a list of what it yields: list(...)"
     if isinstance(value, io.IOBase):
@@ -69,5 +77,4 @@ def _said(value: Any, error: Exception) -> tuple[str, str]:
         return f"is the module {value.__name__}", "import it at the top of the function's file"
     if isinstance(value, Iterator):
         return f"is a {type(value).__name__}, which one call uses up", "give a list of what it yields: list(...)"
-    said = one_line(error, named=True)
-    return f"is a {type(value).__name__}, which cannot be copied ({said})", ANY
+    return None

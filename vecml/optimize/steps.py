@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from vecml import __version__
@@ -24,6 +25,7 @@ from vecml.optimize.observe import Observation, observe
 from vecml.optimize.origin import origin_of
 from vecml.optimize.profile import Profile, profile
 from vecml.optimize.raising import Raised, where_it_raises
+from vecml.optimize.recording import Command, Recording, record
 from vecml.optimize.rewrite import LoopReading
 from vecml.optimize.target import Place, find_place, parsed
 from vecml.optimize.validate import AtErrors, How, Outcome, Validation, validate
@@ -43,13 +45,15 @@ class Request:
     """The user's request to `vecml optimize`.
 
     Attributes:
-        target, inputs: the function and the input maker, as `path/module.py:function`.
+        target, inputs: the function and the input maker, as `path/module.py:function`; `inputs` is empty where calls
+            are recorded.
         candidates: the user's own functions, in the same form.
         rtol: the largest relative difference of floating values, 0 to 1.
         budget: wall time of the measurement: `60s`, `auto`, or `quick`.
         limit_seconds: time limit of a call, and of each stage of a worker.
         at_errors: where the original warns (0/0, overflow), `numpy`: a candidate must give what it gives; `raise`: such
             inputs count as those at which it raises.
+        recorded_from: the command whose calls of the target give the inputs; None where `inputs` makes them.
     """
 
     target: str
@@ -59,6 +63,7 @@ class Request:
     budget: str = "60s"
     limit_seconds: float = 60.0
     at_errors: AtErrors = "numpy"
+    recorded_from: Command | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class Optimization:
         comparison: step 5; None where no candidate was right.
         base: the target's own figures; None without a measurement.
         winner: the name of the fastest candidate that is faster than the target; None where none is.
+        recording: the calls that gave the inputs; None where a function of the user's made them.
     """
 
     created: str
@@ -122,6 +128,7 @@ class Optimization:
     comparison: Comparison | None = field(repr=False)
     base: Gain | None
     winner: str | None
+    recording: Recording | None = None
 
     @property
     def best(self) -> Tried | None:
@@ -139,13 +146,15 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
     Raises SettingError and DataError for what cannot be optimised, each naming it in one line.
     """
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    target, inputs = find_place(request.target, "TARGET"), find_place(request.inputs, "--inputs")
+    target = find_place(request.target, "TARGET")
+    made_by = None if request.recorded_from else find_place(request.inputs, "--inputs")
     own = _own(request)
     parsed(target)
     origin = origin_of(target)  # once: what is edited while all this runs must not pass for what was measured
     source = origin.stored.plain
     limit = request.limit_seconds
     with scratch_folder() as scratch:
+        recording, inputs = (None, made_by) if made_by else _recorded(target, request, scratch, note)
         note("1 of 5: the bottleneck")
         with stage("looking at the function"):
             seen = observe(target, inputs, request.rtol, limit)
@@ -184,7 +193,20 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
         comparison=comparison,
         base=figures.get(target.name),
         winner=_winner(figures, target.name, [one.candidate.name for one in tried]),
+        recording=recording,
     )
+
+
+def _recorded(
+    target: Place, request: Request, scratch: Path, note: Callable[[str], None]
+) -> tuple[Recording | None, Place]:
+    """Run the user's command, and give what was recorded with the place of the longest call's arguments."""
+    command = request.recorded_from
+    if command is None:
+        raise RuntimeError("there is no command to record from")
+    note(f"before them: recording the calls of {target.text} by {command.text}")
+    with stage("running it"):
+        return record(target, command, scratch / "recording", request.limit_seconds)
 
 
 def check(found: Optimization) -> tuple[int, str]:

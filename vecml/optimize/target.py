@@ -17,6 +17,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any, Protocol
 
 from vecml.errors import DataError, SettingError, one_line
+from vecml.optimize.call_files import CALL, read
 from vecml.optimize.finding import closures_in, functions_in
 from vecml.optimize.stored import read_stored
 
@@ -40,8 +41,8 @@ class Place:
     """A function's file and name.
 
     Attributes:
-        file: the absolute path of its module.
-        name: the function's name in the module: `f`, `Class.method`.
+        file: the absolute path of its module; of inputs that were recorded, of the file `call.json` of a call.
+        name: the function's name in the module: `f`, `Class.method`; of a recorded call, what messages call it.
         folder: added to the path before the module is imported: the file's own folder.
         classes_of: another file, of which this one is a changed copy: it takes that file's classes, so that it knows
             the inputs' ones; empty: it has its own.
@@ -54,7 +55,12 @@ class Place:
 
     @property
     def text(self) -> str:
-        return f"{Path(self.file).name}:{self.name}"
+        return self.name if self.is_recorded else f"{Path(self.file).name}:{self.name}"
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is the arguments of a real call, and no function."""
+        return Path(self.file).name == CALL
 
 
 def find_place(text: str, flag: str) -> Place:
@@ -140,15 +146,17 @@ def module_of(place: Place) -> ModuleType:
 
 
 def make_inputs(inputs: Place, *, anew: bool = False) -> tuple[Any, ...]:
-    """Call the user's input maker.
+    """Call the user's input maker, or read the arguments of a recorded call.
 
     Args:
-        inputs: the function without arguments.
+        inputs: the function without arguments, or the recorded call.
         anew: whether its file is imported once more, as another process will; its classes are then others, of the same
             names.
 
     Raises DataError when it raises, or gives anything but a tuple of arguments.
     """
+    if inputs.is_recorded:
+        return read(Path(inputs.file).parent, _find)
     module = _module(inputs)
     try:
         function = _function(_run(inputs, module.__name__) if anew else module, inputs)
@@ -165,6 +173,37 @@ def make_inputs(inputs: Place, *, anew: bool = False) -> tuple[Any, ...]:
             "return (x,) for a single argument",
         )
     return made
+
+
+def further_inputs(inputs: Place) -> list[tuple[str, tuple[Any, ...]]]:
+    """Read the other recorded calls, each with what it is called in messages; none where the user makes the inputs."""
+    if not inputs.is_recorded:
+        return []
+    own = Path(inputs.file).parent
+    others = sorted(one for one in own.parent.iterdir() if one != own)
+    return [(one.name.partition(" ")[2], read(one, _find)) for one in others]
+
+
+def _find(module: str, name: str, file: str) -> Any:
+    """The class or function that a recorded argument names: of the one module that its file has in this process."""
+    if not file.endswith(".py") or (module != "__main__" and _origin(module) == file):
+        found: Any = importlib.import_module(module)
+    else:
+        found = _module(Place(file, name, str(Path(file).parent)))
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _origin(module: str) -> str | None:
+    """The file that an import of this name gives; None where it fails."""
+    if module in sys.modules:
+        return _resolved(getattr(sys.modules[module], "__file__", None))
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None else _resolved(spec.origin)
 
 
 def _function(module: ModuleType, place: Place) -> Callable[..., Any]:

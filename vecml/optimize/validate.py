@@ -28,7 +28,7 @@ from vecml.optimize.compiling import (
 )
 from vecml.optimize.observe import describe, shared
 from vecml.optimize.profile import INSTALL
-from vecml.optimize.target import Place, Say, load, make_inputs
+from vecml.optimize.target import Place, Say, further_inputs, load, make_inputs
 
 Outcome = Literal["right", "wrong", "fails", "differs at warnings", "cannot compile"]
 AtErrors = Literal["numpy", "raise"]
@@ -37,6 +37,7 @@ EXAMPLES = 400
 SEARCH_SECONDS = 8.0
 SOILED = 0x5A  # a byte that memory is filled with: as a floating number of any size, no small one
 USERS = "over your own inputs"
+OVER_CALL = "over "  # before the name of a recorded call
 RAISES = "it raises "
 REUSED = "aliasing: its result shares memory with its result of the call before, the original's does not"
 
@@ -48,7 +49,8 @@ class Validation:
     Attributes:
         fault: how the candidate differs, or what it raised; None where no difference was found. With `tried` 0, only
             the user's inputs were compared.
-        smallest: the smallest input that shows the fault; `USERS` for the user's own; empty without a fault.
+        smallest: the smallest input that shows the fault; `USERS` for the user's own, `over recorded call 2` for
+            another call that was recorded; empty without a fault.
         tried: how many generated inputs were compared.
         outside: how many generated inputs made the original raise; they were not compared.
         seconds: the time of the second call over the user's inputs; None where it raised.
@@ -68,6 +70,11 @@ class Validation:
     outcome: Outcome = "right"
     compile_seconds: float | None = None
     at_warnings: str = ""
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether `smallest` is an input that was made here, and no call of the user's."""
+        return bool(self.smallest) and not self.smallest.startswith(OVER_CALL)
 
 
 class _DiffersError(Exception):
@@ -156,8 +163,8 @@ def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
             compile_seconds = _compiled(found, args, candidate)
         except CannotCompileError as error:
             return vars(Validation(str(error), "", 0, 0, None, "cannot compile"))
-    say(f"{candidate.text} over your inputs")
-    seconds = None
+    say(f"{candidate.text} {USERS}")
+    seconds, over = None, USERS
     try:
         earlier = Earlier()
         if not check(original, found, args, names, rtol, earlier=earlier):
@@ -174,9 +181,13 @@ def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
         # The original is called again only where that decides it: it may be slow.
         if _overlap(earlier.found, result) and earlier.reused(original(*copy.deepcopy(args)), result):
             raise _DiffersError(REUSED, USERS)
+        for name, other in further_inputs(inputs):
+            over = f"{OVER_CALL}{name}"
+            say(f"{candidate.text} {over}", COMPILE_SECONDS if is_compiled(found) or payload["compiled"] else None)
+            check(original, found, other, [one.name for one in describe(original, other, target)], rtol)
     except _DiffersError as error:
         said = error.at_warnings if error.warned else ""
-        return vars(Validation(error.fault, USERS, 0, 0, seconds, error.outcome, compile_seconds, said))
+        return vars(Validation(error.fault, over, 0, 0, seconds, error.outcome, compile_seconds, said))
     # Each new shape may have to be compiled for, and a compilation begun is waited for.
     say(f"{candidate.text} over generated inputs", COMPILE_SECONDS if payload["compiled"] else None)
     warned: list[_DiffersError] = []

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from vecml.comparison.comparison import families
 from vecml.measure.claim import claim_of
-from vecml.numbers import count, megabytes, percent, seconds, times
+from vecml.numbers import count, megabytes, percent, seconds, size, times
 from vecml.optimize.measure import Gain
 from vecml.optimize.raising import UNCHECKED
 from vecml.optimize.steps import Optimization, Tried
-from vecml.optimize.validate import USERS, Validation
+from vecml.optimize.validate import Validation
 
 WIDTH = 80
 FORMS = {
@@ -74,6 +74,7 @@ def as_text(found: Optimization) -> str:
     """The answer and all five steps."""
     parts = [
         *textwrap.wrap(sentence(found), WIDTH, break_long_words=False),
+        *_recorded(found),
         *_bottleneck(found),
         *_replaced(found),
         *_valid(found),
@@ -87,6 +88,20 @@ def note(found: Optimization) -> str:
     """The run's description in MLflow, as Markdown: the same text, as code."""
     text = as_text(found).replace("```", "'''")
     return f"```\n{text}```\n"
+
+
+def _recorded(found: Optimization) -> list[str]:
+    """Where the inputs were recorded, and which calls they are."""
+    if found.recording is None:
+        return []
+    first, *others = found.recording.kept
+    chosen = f"{first.text} of {found.recording.calls:,}: {seconds(first.seconds)}, {size(first.bytes)}"
+    said = f"Inputs: {chosen}, the longest of {found.recording.looked_at:,}, from {found.recording.source}."
+    lines = ["", *_wrapped(said, "")]
+    if others:
+        numbers = ", ".join(one.text.removeprefix("recorded call ") for one in others)
+        lines += _wrapped(f"Candidates are also held to {'calls' if others[1:] else 'call'} {numbers}.")
+    return [*lines, *(line for one in found.recording.remarks for line in _wrapped(f"Note: {one}."))]
 
 
 def _bottleneck(found: Optimization) -> list[str]:
@@ -163,10 +178,10 @@ def _judged(one: Tried, name: str, checked: Validation | None) -> list[str]:
         return _wrapped(f"{name}: right over your inputs and {tried}{outside}{compiled}")
     if one.outcome == "differs at warnings" and checked is not None:
         said = f"{name}: differs only where the original warns: {checked.at_warnings}"
-        return _wrapped(said if checked.smallest == USERS else f"{said}; --at-errors raise lets that pass")
+        return _wrapped(f"{said}; --at-errors raise lets that pass" if checked.is_generated else said)
     lines = _wrapped(f"{name}: {'WRONG' if one.outcome == 'wrong' else one.outcome}: {one.fault}")
     if checked is not None and checked.smallest:
-        where = checked.smallest if checked.smallest == USERS else f"smallest input: {checked.smallest}"
+        where = f"smallest input: {checked.smallest}" if checked.is_generated else checked.smallest
         lines += _wrapped(where, "     ")
     return lines
 
