@@ -124,6 +124,49 @@ def test_a_verdict_decides(project: pytest.Pytester) -> None:
     assert (twice["vecml.outcome"], twice["vecml.2.outcome"]) == ("met", "missed")
 
 
+EXPECTED = """
+import pytest
+from functions import fast, slow, slower
+
+yet = pytest.mark.xfail(reason="slow yet")
+strictly = pytest.mark.xfail(reason="slow yet", strict=True)
+other = pytest.mark.xfail(reason="slow yet", raises=ValueError)
+
+@yet
+def test_yet_missed(versus): versus(slower, slow)
+@yet
+def test_yet_undecided(versus): versus(fast, slow, at_least=2)
+@yet
+def test_yet_met(versus): versus(fast, slow)
+@strictly
+def test_strictly_missed(versus): versus(slower, slow)
+@strictly
+def test_strictly_undecided(versus): versus(fast, slow, at_least=2)
+@strictly
+def test_strictly_met(versus): versus(fast, slow)
+@other
+def test_other_missed(versus): versus(slower, slow)
+@yet
+def test_yet_wrong(versus):
+    versus(fast, slow)
+    assert not slow()
+"""
+
+
+def test_an_expected_failure_is_known_when_it_is_measured(project: pytest.Pytester) -> None:
+    """A demand that is missed is the failure that was expected; what is not decided is none, and no unexpected pass."""
+    project.makepyfile(test_all=EXPECTED)
+    result = project.runpytest_subprocess(*PLUGIN, "-rA")
+    result.assert_outcomes(xfailed=3, xpassed=1, skipped=2, failed=2)
+    for word, name in (
+        *(("XFAIL", "yet_missed"), ("XFAIL", "strictly_missed"), ("XFAIL", "yet_wrong"), ("XPASS", "yet_met")),
+        *(("FAILED", "strictly_met"), ("FAILED", "other_missed")),
+    ):
+        result.stdout.fnmatch_lines([f"{word} *test_{name}*"])
+    result = project.runpytest_subprocess(*PLUGIN, "--runxfail")
+    result.assert_outcomes(failed=4, passed=2, skipped=2)
+
+
 def test_strict_fails_what_is_not_decided(project: pytest.Pytester) -> None:
     done = project.runpytest_subprocess(*PLUGIN, "--versus-strict", "-k", "test_undecided or test_faster")
     done.assert_outcomes(failed=1, passed=1)
