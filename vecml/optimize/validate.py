@@ -35,7 +35,7 @@ AtErrors = Literal["numpy", "raise"]
 TASK = "vecml.optimize.validate:validate_task"
 EXAMPLES = 400
 SEARCH_SECONDS = 8.0
-SOILED = 0x5A  # a byte that memory is filled with: as a floating number of any size, no small one
+SOILS = b"\x5a\x4b\x6d"  # bytes that memory is filled with: as floating numbers of any size, no small ones
 USERS = "over your own inputs"
 OVER_CALL = "over "  # before the name of a recorded call
 RAISES = "it raises "
@@ -367,9 +367,11 @@ def _settled(original: Callable[..., Any], args: Sequence[Any], gave: Sequence[A
     from vecml.optimize.inputs import fresh  # noqa: PLC0415 -- hypothesis, an extra
 
     given = fresh(args)
-    sizes = [part.nbytes for value in gave for part in _parts(value) if isinstance(part, np.ndarray)]
-    for size in sizes:  # what is freed is what the next array of that size gets
-        held = [np.full(size, SOILED, np.uint8) for _ in range(4)]
+    arrays = [part for value in gave for part in _parts(value) if isinstance(part, np.ndarray)]
+    for part in arrays:  # what is freed is what the next array of that size gets
+        content = part.tobytes()
+        soil = next((one for one in SOILS if one not in content), SOILS[0])  # it may hold an earlier call's
+        held = [np.full(part.nbytes, soil, np.uint8) for _ in range(4)]
         del held
     try:
         with _warnings():
