@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -132,6 +132,11 @@ class Environment:
             **facts,
         }
 
+    @property
+    def cpu_name(self) -> str:
+        """The name of the CPU, for people; as `vecml.device.device_name` says it of this machine."""
+        return self.cpu_model or self.architecture or "CPU"
+
     def _facts(self, names: Sequence[str]) -> dict[str, object]:
         return {name: getattr(self, name) for name in names}
 
@@ -160,6 +165,14 @@ def describe(root: Path = hardware.ROOT) -> Environment:
         blas=_blas(),
         gpu_driver=hardware.gpu_driver(root),
     )
+
+
+def of_json(content: Mapping[str, Any]) -> Environment | None:
+    """The environment that `Environment.to_json_dict` has described; None where another vecml has left a fact out."""
+    facts: dict[str, Any] = {name: content[name] for name in Environment.__dataclass_fields__ if name in content}
+    if len(facts) < len(Environment.__dataclass_fields__):
+        return None
+    return Environment(**{name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()})
 
 
 def changes(before: Environment, after: Environment, effects: Sequence[str] = ("blocks", "invalidates")) -> list[str]:

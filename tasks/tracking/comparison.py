@@ -29,6 +29,7 @@ from vecml.comparison.document import to_json
 from vecml.comparison.subject import RecordedRun
 from vecml.comparison.unfinished import Kept, Unfinished, comparison_of, unlogged
 from vecml.device import device_name
+from vecml.environment import Environment, of_json
 from vecml.errors import StoreError, VecmlError
 from vecml.leftovers import scratch_folder
 from vecml.measure.records import Measured
@@ -141,7 +142,7 @@ class ComparisonWriter:
             children=tuple(
                 {
                     "name": arm.name,
-                    "tags": {**self.opened.tags, **records.child_tags(comparison, arm), **_device_tag(arm)},
+                    "tags": {**self.opened.tags, **records.child_tags(comparison, arm), **self._device_tag(arm)},
                     "params": records.child_params(arm),
                     "metrics": records.child_metrics(arm),
                     "at": now,
@@ -149,6 +150,14 @@ class ComparisonWriter:
                 for arm in figures(comparison)
             ),
         )
+
+    def _device_tag(self, arm: ArmFigures) -> dict[str, str]:
+        setting = arm.setting
+        if setting is None:
+            return {}
+        if setting.device == "cpu":
+            return {keys.DEVICE_NAME: self.opened.environment.cpu_name}
+        return {keys.DEVICE_NAME: device_name(setting.device, setting.device_index)}
 
     def _finished_children(self) -> set[str]:
         """Give the names of the settings that were logged before this run was stopped; delete half-logged ones."""
@@ -173,9 +182,15 @@ class ComparisonWriter:
 
 @dataclass(frozen=True)
 class ComparisonTracking:
-    """Records comparisons in MLflow, for a Prefect flow run if one is given; see `vecml.comparison.session`."""
+    """Records comparisons in MLflow; see `vecml.comparison.session`.
+
+    Attributes:
+        flow_run_id: the Prefect flow run that they belong to, or None.
+        elsewhere: the machine and the libraries that measured; None: those of this process.
+    """
 
     flow_run_id: str | None = None
+    elsewhere: Environment | None = None
 
     def read_run(self, run_id: str, architecture: str | None) -> RecordedRun:
         return read_run(run_id, architecture)
@@ -184,13 +199,16 @@ class ComparisonTracking:
     def open(self, name: str | None, file: Unfinished) -> Iterator[ComparisonWriter]:
         """Give the writer of a comparison for the `with` block; first log earlier comparisons that could not be."""
         log_unlogged(file)
-        with tracked_comparison(name, self.flow_run_id, file) as writer:
+        with tracked_comparison(name, self.flow_run_id, file, self.elsewhere) as writer:
             yield writer
 
 
 @contextmanager
 def tracked_comparison(
-    name: str | None, flow_run_id: str | None = None, file: Unfinished | None = None
+    name: str | None,
+    flow_run_id: str | None = None,
+    file: Unfinished | None = None,
+    elsewhere: Environment | None = None,
 ) -> Iterator[ComparisonWriter]:
     """Open a comparison's parent run for the `with` block; it ends as in `tracked_run`.
 
@@ -198,6 +216,7 @@ def tracked_comparison(
         name: name of the run; None lets MLflow make one.
         flow_run_id: id of the Prefect flow run that it belongs to.
         file: the file that keeps its launches; if it holds a stopped comparison, that run goes on.
+        elsewhere: as for `ComparisonTracking`.
 
     Raises StoreError when the store cannot be opened or written.
     """
@@ -205,7 +224,8 @@ def tracked_comparison(
     kept = file.resumable(store) if file is not None else None
     resume = None if kept is None else kept.run_id
     try:
-        with tracked_run(keys.COMPARE, name, device_name("cpu"), flow_run_id, resume) as opened:
+        device = device_name("cpu") if elsewhere is None else elsewhere.cpu_name
+        with tracked_run(keys.COMPARE, name, device, flow_run_id, resume, elsewhere) as opened:
             if kept is not None and kept.measured is not None:
                 launches = count(kept.launches, "complete launch")
                 warn(
@@ -233,16 +253,11 @@ def log_unlogged(except_for: Unfinished | None = None) -> list[str]:
         comparison = comparison_of(kept)
         if comparison is None or (going_on and except_for is not None and file.path == except_for.path):
             continue
-        with tracked_comparison(None, None, file) as writer:
+        with tracked_comparison(None, None, file, of_json(comparison.environment)) as writer:
             writer.log(comparison, kept.note)
         warn("VML016", f"run {writer.run.name} is logged now; it was measured when {location.shown} was away")
         logged.append(writer.run.name)
     return logged
-
-
-def _device_tag(arm: ArmFigures) -> dict[str, str]:
-    setting = arm.setting
-    return {} if setting is None else {keys.DEVICE_NAME: device_name(setting.device, setting.device_index)}
 
 
 def _shortened(note: str) -> str:

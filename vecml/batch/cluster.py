@@ -1,44 +1,32 @@
-"""Labelling units on the nodes of a cluster: the order is written, a process talks to Ray, and this one hears of it.
-
-Ray ends a process that has lost the head of its cluster, so that it is never this one.
-"""
+"""Labelling units on the nodes of a cluster: the order is written, a process talks to Ray, and this one hears of it."""
 
 import json
 import os
-import secrets
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from vecml import child
 from vecml.batch import part as part_module
 from vecml.batch.driver import ASKED
 from vecml.batch.order import write_order, write_units
 from vecml.batch.part import Part
 from vecml.batch.plan import Plan, Unit
-from vecml.batch.ray_cluster import check_address, variables
 from vecml.batch.schemas import Wanted
-from vecml.batch.sharing import AGAIN, NodeRecord, error_of
+from vecml.batch.sharing import AGAIN, NodeRecord
+from vecml.cluster.parent import check_cluster, driving
 from vecml.config import Setting
 from vecml.data.files import Say
 from vecml.data.filled import Filled
 from vecml.data.memory_limit import VARIABLE
 from vecml.device import usable_cpus
-from vecml.errors import ServerError, SettingError
+from vecml.errors import SettingError
 from vecml.inference.output_columns import OutputColumns
 from vecml.leftovers import scratch_folder
 from vecml.model.store import Classifier
 from vecml.warnings import warn
 
 UNIT_SECONDS = 900.0
-SILENT_SECONDS = 180.0  # of the process that talks to Ray, while a cluster starts or answers
-PATIENCE_SECONDS = 20.0  # that it has to end in order
-LONGEST = 34  # bytes of the name of Ray's folder: its sockets have names of up to 107 bytes
 N_SAMPLES = 3
 
 
@@ -72,11 +60,7 @@ class Crew:
 
 def check_wish(wish: Wish, setting: Setting) -> None:
     """Raise SettingError for a wish that cannot be, before anything is read."""
-    check_address(wish.where)
-    if find_spec("ray") is None:
-        raise SettingError(f"--cluster {wish.where}: Ray is not installed", "pip install 'vecml[ray]'")
-    if wish.unit_seconds <= 0:
-        raise SettingError(f"--node-timeout {wish.unit_seconds:g}: must be greater than 0", "--node-timeout 900")
+    check_cluster(wish.where, wish.unit_seconds)
     if setting.device != "cpu":
         raise SettingError(
             f"--cluster {wish.where}: the model's setting is for {setting.device}, and nodes label on their CPUs",
@@ -107,7 +91,7 @@ def label_on_cluster(
     """
     _, setting, plan, _, _ = order
     check_wish(wish, setting)
-    with scratch_folder() as folder, _short_name(folder) as short:
+    with scratch_folder() as folder:
         write_order(folder, *order, out)
         write_units(folder, plan, units)
         asked = {
@@ -119,27 +103,17 @@ def label_on_cluster(
             "samples": _samples(plan),
         }
         (folder / ASKED).write_text(json.dumps(asked), encoding="utf-8")
-        environment = child.environment(**variables(wish.where, str(short), secrets.token_hex(32)))
-        process = child.spawn(child.python("vecml.batch.driver", str(folder)), environment)
-        try:
-            return _heard(process, hear)
-        finally:
-            process.close(PATIENCE_SECONDS)
+        with driving("vecml.batch.driver", wish.where, folder, AGAIN) as told:
+            return _heard(told, hear)
 
 
-def _heard(process: child.Child, hear: tuple[Say, Callable[[Part], None], Callable[[float], None]]) -> Crew:
-    """Hear what the process tells, until its last line."""
+def _heard(
+    messages: Iterator[dict[str, Any]], hear: tuple[Say, Callable[[Part], None], Callable[[float], None]]
+) -> Crew:
+    """Hear what the process tells, until its last message."""
     say, done, advance = hear
     notes: list[str] = []
-    while True:
-        try:
-            told = json.loads(process.receive(SILENT_SECONDS))
-        except child.SilentError:
-            raise ServerError(f"Ray did not answer within {SILENT_SECONDS:.0f} s", AGAIN) from None
-        except child.EndedError as error:
-            is_gone = "Failed to connect to GCS" in str(error)
-            what = "it does not answer any more" if is_gone else str(error)
-            raise ServerError(f"the cluster's head is gone, or Ray has failed: {what}", AGAIN) from None
+    for told in messages:
         if "rows" in told:
             advance(told["rows"])
         elif "part" in told:
@@ -149,8 +123,6 @@ def _heard(process: child.Child, hear: tuple[Say, Callable[[Part], None], Callab
         elif "note" in told:
             notes.append(told["note"])
             warn("VML053", told["note"])
-        elif "failure" in told:
-            raise error_of(told["failure"], "")
         elif "end" in told:
             end = told["end"]
             rows = Counter({(name, marker): 0 for name, marker, _ in end["filled"]})
@@ -158,6 +130,7 @@ def _heard(process: child.Child, hear: tuple[Say, Callable[[Part], None], Callab
                 rows[name, marker] += number
             Filled(rows).tell()
             return Crew(tuple(NodeRecord(**one) for one in end["nodes"]), end["retries"], tuple(notes))
+    raise AssertionError("what it tells has no end")
 
 
 def _samples(plan: Plan) -> list[list[Any]]:
@@ -165,20 +138,3 @@ def _samples(plan: Plan) -> list[list[Any]]:
     last = len(plan.files) - 1
     places = sorted({round(last * number / (N_SAMPLES - 1)) for number in range(N_SAMPLES)})
     return [[plan.files[place].address, plan.files[place].size, plan.files[place].stamp] for place in places]
-
-
-@contextmanager
-def _short_name(folder: Path) -> Iterator[Path]:
-    """Yield a short name of the folder for the `with` block, and remove those that a kill has left."""
-    places = [Path(tempfile.gettempdir()), Path("/tmp")]  # noqa: S108 -- random, and of this user alone
-    parent = next((one for one in places if len(os.fsencode(one)) + 12 <= LONGEST), places[-1])
-    with suppress(OSError):
-        for one in parent.glob("v-????????"):
-            if one.is_symlink() and not one.exists():
-                one.unlink(missing_ok=True)
-    link = parent / f"v-{secrets.token_hex(4)}"
-    link.symlink_to(folder, target_is_directory=True)
-    try:
-        yield link
-    finally:
-        link.unlink(missing_ok=True)

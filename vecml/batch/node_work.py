@@ -18,8 +18,9 @@ from vecml.batch.order import Order, taken_up
 from vecml.batch.part import Part
 from vecml.batch.plan import Unit, unit_of
 from vecml.batch.work import Worker, worker
+from vecml.cluster.failure import told_of
 from vecml.data.places import of_address
-from vecml.errors import StoreError, VecmlError, one_line
+from vecml.errors import StoreError, VecmlError
 from vecml.inference.predict_file import label_block
 
 PROBE_ROWS = 4_096
@@ -56,14 +57,6 @@ def begin(
         return None, {"failure": told_of(error)}
     told = work.ready()
     return (None if "failure" in told else work), told
-
-
-def told_of(error: BaseException) -> Told:
-    """An error in plain values: the name of its class, its message and its hint."""
-    if isinstance(error, VecmlError):
-        kind = next(one for one in type(error).__mro__ if one.__module__ == VecmlError.__module__)
-        return {"kind": kind.__name__, "message": error.message, "hint": error.hint}
-    return {"kind": "", "message": one_line(error, named=True, whole=True), "hint": None}
 
 
 def _check_reach(order: Order, samples: Sequence[Sequence[Any]], beacons: tuple[str, str]) -> None:

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vecml import __version__, errors
 from vecml.batch import part as part_module
 from vecml.batch.assignment import Assignment, TriedTooOftenError
 from vecml.batch.folder import Folder
-from vecml.batch.node import Node
 from vecml.batch.plan import unit_of
-from vecml.batch.ray_cluster import Cluster, FoundNode, LostError
+from vecml.cluster.failure import error_of
+from vecml.cluster.ray_cluster import Cluster, FoundNode, LostError
+from vecml.cluster.versions import ALL as VERSIONS
+from vecml.cluster.versions import check_versions
 from vecml.errors import ServerError, SettingError, StoreError, VecmlError
 from vecml.leftovers import hidden_name
 
@@ -27,8 +28,8 @@ EXCHANGE_SECONDS = 1.0  # that a node waits for something to tell
 STOP_SECONDS = 5.0
 NO_NODE_SECONDS = 60.0  # without any node, before the work ends
 MOST_FAILURES = 3  # of a node, one after the other
-VERSIONS = ("vecml", "python", "pyarrow", "numpy", "machine")
 NODES_OWN = ("StoreError", "ScratchError", "")  # errors that another node may not have: a full disk, a crash
+WORK = "vecml.batch.node_work:begin"
 AGAIN = "what is complete stays: run the same command again"
 
 
@@ -188,18 +189,14 @@ class Sharing:
             hear[hand.step](hand, told)
 
     def _heard_facts(self, hand: Hand, told: Mapping[str, str | None]) -> None:
-        wanted = Node().facts()
-        for name in VERSIONS:
-            here, there = wanted[name], told.get(name)
-            if there == here:
-                continue
-            said = f"has no {name}" if there is None else f"has {name} {there}, and this machine {here}"
-            hint = f"install the same on all nodes: vecml {__version__}, Python {wanted['python']}"
-            self._refuse(hand, SettingError(f"node {hand.node.name} {said}", hint))
+        try:
+            check_versions(hand.node.name, told, VERSIONS)
+        except SettingError as error:
+            self._refuse(hand, error)
             return
         hand.step, hand.since = "begin", time.monotonic()
         arguments = (self._order, hand.node.cpus, self.asked.samples, (self._beacon, hand.own))
-        hand.call = self.cluster.call(hand.process, "begin", *arguments)
+        hand.call = self.cluster.call(hand.process, "begin", WORK, *arguments)
 
     def _heard_begin(self, hand: Hand, told: Mapping[str, Any]) -> None:
         name = hand.node.name
@@ -350,11 +347,3 @@ class Sharing:
             "retries": self.assignment.retries,
             "filled": [one for filled in self.filled.values() for one in filled],
         }
-
-
-def error_of(failure: Mapping[str, Any], before: str) -> VecmlError:
-    """The error that `vecml.batch.node_work.told_of` put into plain values; `before` stands before its message."""
-    kinds: dict[str, type[VecmlError]] = {
-        name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, VecmlError)
-    }
-    return kinds.get(failure["kind"], ServerError)(f"{before}{failure['message']}", failure["hint"])

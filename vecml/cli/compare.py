@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vecml.cli import compare_cluster
 from vecml.cli import fail_if as fail_if_
 from vecml.cli.calls_file import with_file
 from vecml.cli.compare_calls import CALLS, calls_asked
@@ -43,12 +44,16 @@ EPILOG = """**Examples**
 
 - `vecml compare --functions bench.py:loop,bench.py:fast --inputs bench.py:make_inputs`: functions of your own
 
+- `vecml compare --engines all --cluster auto`: on one node of each kind of machine that a cluster of Ray has
+
 - `vecml compare --json result.json`, and later `vecml compare --from result.json`: the same verdicts, from raw blocks
 """
 JSON_TEXT = "Write everything, raw blocks included, as JSON (docs/comparison.md); `-` prints it instead."
 FROM_TEXT = "Measure nothing: compute the verdicts of such a file again."
 MARKDOWN_TEXT = "Print it as Markdown, for a pull request."
 FRESH_TEXT = "Measure everything again, also where launches of the same comparison were kept when it was stopped."
+CLUSTER_TEXT = "Compare on each kind of machine of a cluster of Ray: auto, local:N nodes here, or its address."
+TIMEOUT_TEXT = "Seconds without a word after which a node is given up. [default: 900]"
 # Fields of other forms that do nothing for this command, and what to write instead.
 IDLE = {
     "engine": "write engines = [...], with two or more",
@@ -79,6 +84,8 @@ def compare(
     from_: Annotated[Path | None, option(FROM_TEXT, "FILE", "--from", panel=MEASURING)] = None,
     fresh: Annotated[bool, option(FRESH_TEXT, None, "--fresh", panel=MEASURING)] = False,
     fail_if: Annotated[str | None, option(fail_if_.TEXT, "WHAT", "--fail-if", panel=MEASURING)] = None,
+    cluster: Annotated[str | None, option(CLUSTER_TEXT, "CLUSTER", "--cluster", panel=MEASURING)] = None,
+    node_timeout: Annotated[float | None, option(TIMEOUT_TEXT, "S", "--node-timeout", panel=MEASURING)] = None,
     max_memory: MaxMemory = None,  # noqa: ARG001 -- its callback sets it
 ) -> None:
     """Compare ways to run a model's inference, commands, revisions, or functions, and say which differences are real.
@@ -87,21 +94,33 @@ def compare(
     are held to a float64 reference. It is tracked in MLflow: a parent run, and a run for each of them.
     """
     demand = fail_if_.checked(fail_if)
+    if node_timeout is not None and cluster is None:
+        raise SettingError(f"--node-timeout {node_timeout:g}: for --cluster only", "leave out --node-timeout")
+    switches = {"config": config, "quick": quick, "fresh": fresh, "cluster": cluster}
     if from_ is not None:
-        given = [*own, *training, *calls, *(["config"] if config else []), *(["quick"] if quick else [])]
-        for name in [*given, *(["fresh"] if fresh else [])]:
+        for name in [*own, *training, *calls, *(name for name, value in switches.items() if value)]:
             told = "a command" if name == "commands" else flag(name)
             raise SettingError(f"{told} with --from: nothing is measured", f"leave out {told.replace('a ', 'the ')}")
-        fail_if_.leave(_recompute(from_, json, markdown=markdown), demand, fail_if)
+        content = _content(from_)
+        if compare_cluster.is_of_kinds(content):
+            found = compare_cluster.read(content, str(from_))
+            compare_cluster.finish(found, json, demand, fail_if, markdown=markdown)
+        else:
+            fail_if_.leave(_recompute(content, from_, json, markdown=markdown), demand, fail_if)
         return
     calls, own, config = with_file(calls, own, config)
+    if quick and not calls:
+        own["budget"] = "quick"
+    if cluster is not None:
+        compare_cluster.check_alone(cluster, calls, fresh=fresh)
+        found = compare_cluster.measured(_asked(own, training, _file(config, own)), cluster, node_timeout)
+        compare_cluster.finish(found, json, demand, fail_if, markdown=markdown)
+        return
     if calls:
         wanted = calls_asked(calls, own, training, config, quick=quick)
         result, address = _tracked(partial(_measure_calls, wanted), json, fresh=fresh)
     else:
-        if quick:
-            own["budget"] = "quick"
-        asked = _asked(own, training, read_comparison_file(config, own) if config else {})
+        asked = _asked(own, training, _file(config, own))
         result, address = _tracked(partial(_measure, asked), json, fresh=fresh)
     _show(result, json, address, markdown=markdown)
     fail_if_.leave(result, demand, fail_if)
@@ -123,6 +142,10 @@ def _asked(own: dict[str, Any], training: dict[str, Any], file: Mapping[str, Any
     asked = ComparisonConfig.checked({**file, **own, "subject": {**subject, **training}})
     refuse_idle_flags(asked.subject, training)
     return asked
+
+
+def _file(config: Path | None, flags: Collection[str]) -> dict[str, Any]:
+    return {} if config is None else read_comparison_file(config, flags)
 
 
 def read_comparison_file(path: Path, flags: Collection[str] = ()) -> dict[str, Any]:
@@ -208,16 +231,19 @@ def _tracked(measure: Callable[..., tuple[Any, Any]], json: Path | None, *, fres
         return comparison, writer.run.url
 
 
-def _recompute(path: Path, json: Path | None, *, markdown: bool) -> Any:
-    from vecml.atomic import write_bytes
-    from vecml.comparison.document import from_json, to_json
-
+def _content(path: Path) -> bytes:
     try:
-        content = read_regular(path)
+        return read_regular(path)
     except OSError as error:
         raise MeasureError(
             f"--from {path}: {error.strerror or error}", "name a file that vecml compare --json wrote"
         ) from None
+
+
+def _recompute(content: bytes, path: Path, json: Path | None, *, markdown: bool) -> Any:
+    from vecml.atomic import write_bytes
+    from vecml.comparison.document import from_json, to_json
+
     comparison = from_json(content, str(path))
     if json is not None and not is_printed(json):
         write_bytes(json, to_json(comparison).encode())

@@ -23,8 +23,11 @@ def checked(text: str | None) -> "Demand | None":
     return demand_of(text)
 
 
-def leave(comparison: Any, demand: "Demand | None", text: str | None) -> None:
-    """Say what the verdicts show of each arm, and end with the exit code; return where nothing fails."""
+def leave(comparison: Any, demand: "Demand | None", text: str | None, before: str = "") -> None:
+    """Say what the verdicts show of each arm, and end with the exit code; return where nothing fails.
+
+    `before` stands before each line.
+    """
     if demand is None:
         return
     from vecml.comparison.comparison import families
@@ -34,7 +37,7 @@ def leave(comparison: Any, demand: "Demand | None", text: str | None) -> None:
     answers = [answer(demand, one, comparison.rules.gate) for one in found]
     said = {True: "no", False: "yes", None: "not decided"}
     for one, answered in zip(found, answers, strict=True):
-        line = f"--fail-if {text}: {said[answered]}: {one.arm} against {one.baseline}: {words(one)}"
+        line = f"{before}--fail-if {text}: {said[answered]}: {one.arm} against {one.baseline}: {words(one)}"
         console(sys.stderr).print(line, soft_wrap=True, markup=False)
     if False in answers:
         raise typer.Exit(MISSED)

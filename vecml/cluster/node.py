@@ -7,13 +7,12 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
 
 class Node:
-    """An actor that holds all cores of its node, and has compiled the engine once."""
+    """An actor, which holds all cores of its node while it works."""
 
     def __init__(self) -> None:
         """Do nothing yet."""
@@ -40,23 +39,19 @@ class Node:
                 found[name] = None
         return found
 
-    def begin(
-        self, files: Mapping[str, bytes], threads: int, samples: Sequence[Sequence[Any]], beacons: tuple[str, str]
-    ) -> dict[str, Any]:
-        """Load the model, compile the engine, and look whether input and output are in reach.
+    def begin(self, work: str, *values: Any) -> Any:
+        """Begin the work that `work` names, `module:function`: what that makes of the values goes on, and is told of.
 
-        `files`, `threads`, `samples`, `beacons` and what is returned are those of `vecml.batch.node_work.begin`.
+        It returns what the other methods ask, and what is returned here. That needs vecml on this node.
         """
-        from vecml.batch import node_work  # noqa: PLC0415
-
-        self._work, told = node_work.begin(files, threads, samples, beacons)
+        module, _, name = work.partition(":")
+        self._work, told = getattr(import_module(module), name)(*values)
         return told
 
-    def exchange(self, lines: Sequence[str], wait_seconds: float) -> dict[str, Any]:
-        """Take more units, and tell what was done since the last call, waiting for something for at most so long."""
-        told: dict[str, Any] = self._work.exchange(lines, wait_seconds)
-        return told
+    def exchange(self, *values: Any) -> Any:
+        """Give the work more, and tell what was done since the last call; both are the work's own."""
+        return self._work.exchange(*values)
 
     def stop(self, wait_seconds: float) -> bool:
-        """Give up what is being labelled, so that nothing of it stays; whether that was possible in the time."""
+        """Give up what is being done, so that nothing of it stays; whether that was possible in the time."""
         return self._work is None or bool(self._work.stop(wait_seconds))

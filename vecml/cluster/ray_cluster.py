@@ -1,7 +1,7 @@
 """Ray: how vecml joins a cluster or starts one on this machine, and what it asks of it.
 
-This is the one module that knows Ray. It is imported in a process of its own (`vecml.batch.driver`), which Ray may end:
-a driver that has lost the head of its cluster is ended by Ray, without an exception.
+This is the one module that knows Ray. It is imported in a process of its own (`vecml.cluster.driver`), which Ray may
+end: a driver that has lost the head of its cluster is ended by Ray, without an exception.
 """
 
 import os
@@ -131,7 +131,7 @@ class Cluster:
 
     def __init__(self, ray: Any) -> None:
         """`ray` is the package."""
-        from vecml.batch import node  # noqa: PLC0415 -- sent as it stands, to nodes without vecml too
+        from vecml.cluster import node  # noqa: PLC0415 -- sent as it stands, to nodes without vecml too
 
         self._ray = ray
         ray.cloudpickle.register_pickle_by_value(node)
@@ -147,12 +147,16 @@ class Cluster:
                 found.append(FoundNode(one["NodeID"], name, cpus))
         return found
 
-    def start(self, node: FoundNode, environment: Mapping[str, str]) -> Any:
-        """Start the process of a node, which takes all its cores, with these variables; it is not waited for."""
+    def start(self, node: FoundNode, environment: Mapping[str, str], *, whole: bool = True) -> Any:
+        """Start a process on a node, with these variables; it is not waited for.
+
+        It takes all of the node's cores, so that it begins when nothing else has any; unless it is not `whole`: then
+        it takes none, and begins at once.
+        """
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
 
         return self._actor.options(
-            num_cpus=node.cpus,
+            num_cpus=node.cpus if whole else 0,
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=4,  # `stop` is heard while `exchange` waits

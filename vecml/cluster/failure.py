@@ -1,0 +1,23 @@
+"""An error in plain values, and back, so that no object of another process has to be unpickled."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vecml import errors
+from vecml.errors import ServerError, VecmlError, one_line
+
+
+def told_of(error: BaseException) -> dict[str, Any]:
+    """An error in plain values: the name of its class, its message and its hint."""
+    if isinstance(error, VecmlError):
+        kind = next(one for one in type(error).__mro__ if one.__module__ == VecmlError.__module__)
+        return {"kind": kind.__name__, "message": error.message, "hint": error.hint}
+    return {"kind": "", "message": one_line(error, named=True, whole=True), "hint": None}
+
+
+def error_of(failure: Mapping[str, Any], before: str) -> VecmlError:
+    """The error that `told_of` put into plain values; `before` stands before its message."""
+    kinds: dict[str, type[VecmlError]] = {
+        name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, VecmlError)
+    }
+    return kinds.get(failure["kind"], ServerError)(f"{before}{failure['message']}", failure["hint"])

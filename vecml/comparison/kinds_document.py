@@ -1,0 +1,125 @@
+"""The comparisons of several kinds of machine as one JSON document, and back: `version` 1 of the kind `comparisons`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from vecml.cluster.failure import error_of, told_of
+from vecml.comparison.cluster import KindOfMachine, KindResult
+from vecml.comparison.document import from_json, to_json
+from vecml.errors import MeasureError
+
+VERSION: Literal[1] = 1
+KIND: Literal["comparisons"] = "comparisons"
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What was measured on a cluster.
+
+    Attributes:
+        cluster: which: `auto`, `local:N` or `ray://HOST:PORT`.
+        results: one for each kind of machine.
+    """
+
+    cluster: str
+    results: tuple[KindResult, ...]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One kind of machine in the document.
+
+    Attributes:
+        machine_key, cpu, nodes: as in `KindOfMachine`.
+        node: which of the nodes measured.
+        comparison: what `vecml compare --json` writes; null where it failed.
+        failure: `kind`, `message` and `hint` of the error, or null.
+    """
+
+    machine_key: str
+    cpu: str
+    nodes: tuple[str, ...]
+    node: str
+    comparison: dict[str, Any] | None
+    failure: dict[str, str | None] | None
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class KindsDocument:
+    """The document's keys, in order.
+
+    Attributes:
+        version, kind: 1, `comparisons`.
+        cluster: as in `Kinds`.
+        machines: the kinds of machine.
+    """
+
+    version: Literal[1]
+    kind: Literal["comparisons"]
+    cluster: str
+    machines: tuple[Machine, ...]
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+def is_of_kinds(content: bytes) -> bool:
+    """Whether it is such a document, of whatever version."""
+    try:
+        payload = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(payload, Mapping) and payload.get("kind") == KIND
+
+
+def kinds_to_json(kinds: Kinds) -> str:
+    """The comparisons as JSON text that ends with a line break."""
+    machines = tuple(
+        Machine(
+            **asdict(one.kind),
+            node=one.node,
+            comparison=None if one.comparison is None else json.loads(to_json(one.comparison)),
+            failure=None if one.failure is None else told_of(one.failure),
+        )
+        for one in kinds.results
+    )
+    content = asdict(KindsDocument(VERSION, KIND, kinds.cluster, machines))
+    return json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def kinds_from_json(content: bytes, name: str) -> Kinds:
+    """The comparisons that a document holds; `name` is the file's, for messages.
+
+    Raises MeasureError for another schema version and anything damaged, saying what.
+    """
+    try:
+        found: KindsDocument = _ADAPTER.validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise _damaged(name, f"{where}: {first['msg']}") from None
+    results = []
+    for number, one in enumerate(found.machines):
+        kind = KindOfMachine(one.machine_key, one.cpu, one.nodes)
+        failure = one.failure
+        if (one.comparison is None) == (failure is None) or not {"kind", "message", "hint"} >= set(failure or ()):
+            raise _damaged(name, f"machines.{number}: it has neither a comparison nor a failure, or both")
+        if one.comparison is None:
+            told = {"kind": "", "message": "", "hint": None, **(failure or {})}
+            results.append(KindResult(kind, one.node, None, error_of(told, "")))
+        else:
+            comparison = from_json(json.dumps(one.comparison).encode(), f"{name}: machines.{number}")
+            results.append(KindResult(kind, one.node, comparison))
+    return Kinds(found.cluster, tuple(results))
+
+
+def _damaged(name: str, reason: str) -> MeasureError:
+    return MeasureError(f"{name} is damaged: {reason}", "take the file as vecml compare --json wrote it")
+
+
+_ADAPTER: TypeAdapter[KindsDocument] = TypeAdapter(KindsDocument)
