@@ -169,10 +169,12 @@ def describe(root: Path = hardware.ROOT) -> Environment:
 
 def of_json(content: Mapping[str, Any]) -> Environment | None:
     """The environment that `Environment.to_json_dict` has described; None where another vecml has left a fact out."""
-    facts: dict[str, Any] = {name: content[name] for name in Environment.__dataclass_fields__ if name in content}
-    if len(facts) < len(Environment.__dataclass_fields__):
-        return None
-    return Environment(**{name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()})
+    found: dict[str, Any] = {
+        name: tuple(content[name]) if isinstance(content[name], list) else content[name]
+        for name in Environment.__dataclass_fields__
+        if name in content
+    }
+    return Environment(**found) if len(found) == len(Environment.__dataclass_fields__) else None
 
 
 def changes(before: Environment, after: Environment, effects: Sequence[str] = ("blocks", "invalidates")) -> list[str]:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ import psutil
 from vecml.cluster.ray_cluster import variables
 
 ROOT = Path(__file__).parents[2]
-# Starts the nodes, says which processes they are, and adds one for each line of its input.
+# Starts the nodes, says which processes they are, and adds one for each line of its input, which may name CPUs and
+# variables of the environment.
 HOLDER = """
 import json, os, sys
 from ray.cluster_utils import Cluster
@@ -32,9 +33,12 @@ def told(node):
 nodes = [told(made.head_node)] + [told(made.add_node(**common)) for _ in range(int(sys.argv[1]) - 1)]
 print(json.dumps({"address": made.address, "nodes": nodes}), flush=True)
 for line in sys.stdin:
-    more = json.loads(line)
+    cpus, more = json.loads(line)
     os.environ.update(more)
+    had = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus or had)
     print(json.dumps(told(made.add_node(**common))), flush=True)
+    os.sched_setaffinity(0, had)
     for name in more:
         del os.environ[name]
 """
@@ -103,10 +107,13 @@ class RayNodes:
         assert line, (self._folder / "holder.log").read_text(encoding="utf-8")[-2_000:]
         return json.loads(line)
 
-    def add(self, **variables: str) -> None:
-        """Start one more node, in the place of those that are gone, with these variables in its environment."""
+    def add(self, cpus: Collection[int] = (), **variables: str) -> None:
+        """Start one more node, in the place of those that are gone, with these variables in its environment.
+
+        It may run on these CPUs alone; its machine key has their number in it.
+        """
         assert self._holder.stdin is not None
-        self._holder.stdin.write(f"{json.dumps(variables)}\n")
+        self._holder.stdin.write(f"{json.dumps([list(cpus), variables])}\n")
         self._holder.stdin.flush()
         self.nodes = [node for node in self.nodes if psutil.pid_exists(node["raylet"])] + [self._told()]
 

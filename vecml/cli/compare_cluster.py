@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Found:
-    """What was measured on a cluster, and where it is tracked.
+    """Holds what was measured on a cluster, and where it is tracked.
 
     Attributes:
         kinds: the comparisons.
@@ -44,7 +44,7 @@ def check_alone(where: str, calls: Mapping[str, Any], *, fresh: bool) -> None:
     """
     if calls:
         name = next(iter(calls))
-        told = "commands" if name == "commands" else flag(name)
+        told = "a command" if name == "commands" else flag(name)
         raise SettingError(
             f"--cluster {where}: ways to run a model are compared there, and {told} is for this machine",
             "leave out --cluster, or run vecml compare on each of the machines",
@@ -113,7 +113,7 @@ def is_of_kinds(content: bytes) -> bool:
 
 
 def read(content: bytes, name: str) -> Found:
-    """What such a file holds; `name` is the file's. Raises MeasureError where it is damaged."""
+    """Read what such a file holds; `name` is the file's. Raises MeasureError where it is damaged."""
     from vecml.comparison.kinds_document import kinds_from_json
 
     return Found(kinds_from_json(content, name), {}, ())

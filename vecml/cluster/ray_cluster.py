@@ -70,6 +70,7 @@ def variables(where: str, scratch: str, token: str) -> dict[str, str]:
         "RAY_AUTH_TOKEN": token,
         "RAY_ADDRESS": "",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's name for: this machine's address is 127.0.0.1
+        "RAY_worker_niceness": "0",  # Ray's own, 15, is for clusters that others use as well
         "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
     }
 

@@ -57,12 +57,12 @@ class KindOfMachine:
 
     Attributes:
         machine_key: theirs.
-        cpu: name of their CPU.
+        host: their CPU and how many of them, for people.
         nodes: their names.
     """
 
     machine_key: str
-    cpu: str
+    host: str
     nodes: tuple[str, ...]
 
     @property
@@ -73,7 +73,7 @@ class KindOfMachine:
 
 @dataclass(frozen=True)
 class KindResult:
-    """What was measured on a kind of machine.
+    """Holds what was measured on a kind of machine.
 
     Attributes:
         kind: which machines.
@@ -90,7 +90,7 @@ class KindResult:
 
 @dataclass(frozen=True)
 class Budgeted:
-    """What a node says just before it measures.
+    """Says how much a node is about to measure.
 
     Attributes:
         kind: which machines.
@@ -195,8 +195,8 @@ class _Heard:
                 return
             if "note" in message:
                 warn("VML053", str(message["note"]))
-            elif "cpu" in message:
-                kind = KindOfMachine(message["kind"], str(message["cpu"]), tuple(map(str, message["nodes"])))
+            elif "host" in message:
+                kind = KindOfMachine(message["kind"], str(message["host"]), tuple(map(str, message["nodes"])))
                 self.kinds[kind.machine_key] = kind
                 self.stages[kind.machine_key] = _Stages(kind.short)
             elif "kind" in message:

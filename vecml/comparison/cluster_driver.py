@@ -6,7 +6,7 @@ FOLDER holds what is asked for. What happens is told in lines of JSON on standar
     note        what became of a node
     failure     how all of it ended before its end: `kind`, `message` and `hint` of an error
     end         every kind has been measured, or has failed
-    kind        a machine key; with `cpu` and `nodes` where the kind is found, and later with `node` and one of these:
+    kind        a machine key; with `host` and `nodes` where the kind is found, and later with `node` and one of these:
         told        what the node's process says (`vecml.comparison.node_process`)
         lost        the node is given up
         comparison  the whole comparison, as a JSON document

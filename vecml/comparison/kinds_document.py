@@ -18,7 +18,7 @@ KIND: Literal["comparisons"] = "comparisons"
 
 @dataclass(frozen=True)
 class Kinds:
-    """What was measured on a cluster.
+    """Holds what was measured on a cluster.
 
     Attributes:
         cluster: which: `auto`, `local:N` or `ray://HOST:PORT`.
@@ -34,14 +34,14 @@ class Machine:
     """One kind of machine in the document.
 
     Attributes:
-        machine_key, cpu, nodes: as in `KindOfMachine`.
+        machine_key, host, nodes: as in `KindOfMachine`.
         node: which of the nodes measured.
         comparison: what `vecml compare --json` writes; null where it failed.
         failure: `kind`, `message` and `hint` of the error, or null.
     """
 
     machine_key: str
-    cpu: str
+    host: str
     nodes: tuple[str, ...]
     node: str
     comparison: dict[str, Any] | None
@@ -105,7 +105,7 @@ def kinds_from_json(content: bytes, name: str) -> Kinds:
         raise _damaged(name, f"{where}: {first['msg']}") from None
     results = []
     for number, one in enumerate(found.machines):
-        kind = KindOfMachine(one.machine_key, one.cpu, one.nodes)
+        kind = KindOfMachine(one.machine_key, one.host, one.nodes)
         failure = one.failure
         if (one.comparison is None) == (failure is None) or not {"kind", "message", "hint"} >= set(failure or ()):
             raise _damaged(name, f"machines.{number}: it has neither a comparison nor a failure, or both")

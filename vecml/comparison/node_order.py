@@ -16,7 +16,7 @@ ORDER, MODEL = "order.json", "model"
 
 @dataclass(frozen=True)
 class Order:
-    """What is compared on a node.
+    """Says what is compared on a node.
 
     Attributes:
         config: the comparison.

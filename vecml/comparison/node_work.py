@@ -15,10 +15,10 @@ from typing import Any
 from vecml import child
 from vecml.cluster.failure import told_of
 from vecml.comparison.node_order import write_files
-from vecml.device import device_name
 from vecml.engines.registry import availability
 from vecml.environment import describe
 from vecml.leftovers import scratch_folder
+from vecml.numbers import count
 
 PATIENCE_SECONDS = 10.0  # that the process has to end in order
 ORPHAN_SECONDS = 60.0  # without a word from the driver: it is gone, and another may be at work
@@ -26,12 +26,14 @@ LOOK_SECONDS = 2.0  # between looks at whether the driver is gone; something is 
 
 
 def look(engines: Sequence[str]) -> tuple[None, str]:
-    """Say what this node is, as JSON: `machine_key`, `cpu`, and `lacking`, by engine that cannot run here the reason.
+    """Say what this node is, as JSON: `machine_key`, `host`, which is its CPUs in words, and `lacking`.
 
-    `engines` are those that are asked for.
+    That is, by the name of each of the `engines` that cannot run here, the reason.
     """
     lacking = {name: reason for name in engines if (reason := availability(name)) is not None}
-    found = {"machine_key": describe().machine_key, "cpu": device_name("cpu"), "lacking": lacking}
+    environment = describe()
+    host = f"{environment.cpu_name}, {count(environment.usable_cpus or 1, 'CPU')}"
+    found = {"machine_key": environment.machine_key, "host": host, "lacking": lacking}
     return None, json.dumps(found)
 
 

@@ -23,7 +23,7 @@ AGAIN = "the comparisons of the other kinds are tracked: run the same command ag
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for.
+    """Says what is asked for.
 
     Attributes:
         files: of the order.
@@ -129,7 +129,7 @@ class Sittings:
         for key in dict.fromkeys(hand.key for hand in looked):
             of_kind = [hand for hand in looked if hand.key == key]
             names = [hand.node.name for hand in of_kind]
-            self.tell({"kind": key, "cpu": of_kind[0].found["cpu"], "nodes": names})
+            self.tell({"kind": key, "host": of_kind[0].found["host"], "nodes": names})
         return looked
 
     def _check_engines(self, hand: Hand) -> None:

@@ -7,10 +7,10 @@ from vecml.report.summary import markdown
 
 
 def heading(kind: KindOfMachine, node: str) -> str:
-    """What machine it is: the CPU, the beginning of the key, and the node that measured, of how many."""
+    """Name the machine: its CPUs, the beginning of the key, and the node that measured, of how many."""
     of = f", of {count(len(kind.nodes), 'node')}" if len(kind.nodes) > 1 else ""
     measured = f"node {node}{of}" if node else f"node {', '.join(kind.nodes)}"
-    return f"{kind.cpu} ({kind.short}), {measured}"
+    return f"{kind.host} ({kind.short}), {measured}"
 
 
 def kind_sentence(result: KindResult) -> str:

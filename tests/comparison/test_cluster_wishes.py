@@ -1,0 +1,247 @@
+"""Comparisons on a cluster: what cannot be is refused before anything is read, and what comes back is read strictly."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.batch.made import classifier
+from tests.made_comparison import comparison_of
+from vecml.cli.app import app
+from vecml.cluster import parent
+from vecml.comparison.cluster import Budgeted, Hear, KindOfMachine, KindResult, Wish, _Heard, check_asked, kept_file
+from vecml.comparison.config import ComparisonConfig
+from vecml.comparison.document import to_json
+from vecml.comparison.kinds_document import Kinds, is_of_kinds, kinds_from_json, kinds_to_json
+from vecml.comparison.node_order import order_files, read_order, write_files
+from vecml.comparison.subject import RecordedRun
+from vecml.config import PipelineConfig
+from vecml.environment import describe, of_json
+from vecml.errors import DataError, MeasureError, ServerError, SettingError
+from vecml.progress import listening
+from vecml.warnings import VecmlWarning
+
+KIND = KindOfMachine("m", "a processor, 2 CPUs", ("host (10.0.0.1, 12ab)", "host (10.0.0.2, 34cd)"))
+FAILURE = {"kind": "DataError", "message": "data.csv: no such file", "hint": "name one that is there"}
+
+
+@pytest.fixture
+def with_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "find_spec", lambda name: name)
+
+
+@pytest.mark.usefixtures("with_ray")
+@pytest.mark.parametrize(
+    ("fields", "wish", "said"),
+    [
+        ({}, Wish("nobody"), r"^--cluster nobody: no such cluster$"),
+        ({}, Wish("auto", 0), r"^--node-timeout 0: must be greater than 0$"),
+        ({"budget": "soon"}, Wish("auto"), r"^--budget soon: not a time$"),
+        ({"device": ("cpu", "cuda")}, Wish("auto"), r"^--cluster auto: --device cuda: nodes measure on their CPUs$"),
+        ({"subject": {"data": "-"}}, Wish("auto"), r"^--cluster auto: standard input is not on the nodes$"),
+    ],
+)
+def test_what_cannot_be_is_refused(fields: dict[str, Any], wish: Wish, said: str) -> None:
+    with pytest.raises(SettingError, match=said):
+        check_asked(ComparisonConfig.checked(fields), wish)
+
+
+def test_ray_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "find_spec", lambda name: None)
+    with pytest.raises(SettingError, match=r"^--cluster auto: Ray is not installed$"):
+        check_asked(ComparisonConfig(), Wish("auto"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--cluster", "auto", "--", "true", "false"), "ways to run a model are compared there, and a command is for"),
+        (("--cluster", "auto", "--functions", "a.py:f,a.py:g"), "and --functions is for this machine"),
+        (("--cluster", "auto", "--ref", "a", "--ref", "b", "--", "true"), "is for this machine"),
+        (("--cluster", "auto", "--fresh"), "--fresh with --cluster auto: nodes always measure afresh"),
+        (("--cluster", "auto", "--from", "x.json"), "--cluster with --from: nothing is measured"),
+        (("--node-timeout", "5"), "--node-timeout 5: for --cluster only"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(flags: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(app, ["compare", *flags])
+    assert isinstance(done.exception, SettingError)
+    assert said in done.exception.message
+
+
+def test_an_order_says_all_of_it_in_plain_values(tmp_path: Path) -> None:
+    config = ComparisonConfig.checked({"engines": "numpy,halide", "run": "brave-fox-1", "budget": "quick"})
+    run = RecordedRun("r", "brave-fox-1", classifier(), PipelineConfig(seed=7), "digest", "digest of the model")
+    write_files(order_files(config, run), tmp_path)
+    order = read_order(tmp_path)
+    assert order.config == config
+    assert order.run is not None
+    assert order.run.classifier.model.digest == run.classifier.model.digest
+    assert replace(order.run, classifier=run.classifier) == run
+    (tmp_path / "trained").mkdir()
+    write_files(order_files(ComparisonConfig(), None), tmp_path / "trained")
+    assert read_order(tmp_path / "trained").run is None
+
+
+def heard(*messages: dict[str, Any]) -> tuple[list[KindResult], list[Any], list[str]]:
+    """What the process that talks to Ray tells, as it is heard: results, what was announced, and stages."""
+    announced: list[Any] = []
+    shown: list[str] = []
+
+    class Shown:
+        def begin(self, name: str, total: float | None) -> object:
+            shown.append(f"{name} of {total}")
+            return name
+
+        def advance(self, stage: object, amount: float) -> None:
+            shown.append(f"{stage} +{amount}")
+
+        def end(self, stage: object) -> None:
+            shown.append(f"{stage} ends")
+
+    def tell() -> Iterator[dict[str, Any]]:
+        yield {"alive": 0}
+        yield {"kind": "m", "host": KIND.host, "nodes": list(KIND.nodes)}
+        yield from messages
+        yield {"end": True}
+
+    hearing = _Heard(Hear(announced.append, announced.append))
+    with listening(Shown()):
+        hearing.all_of(tell())
+    return list(hearing.results.values()), announced, shown
+
+
+def test_what_a_node_tells_is_heard_as_of_its_kind() -> None:
+    comparison = comparison_of({"numpy": 0.01, "torch": 0.02})
+    at = {"kind": "m", "node": KIND.nodes[0]}
+    with pytest.warns(VecmlWarning, match="VML013 m: halide is left out"):
+        results, announced, shown = heard(
+            {**at, "told": {"warning": "VML013", "message": "halide is left out"}},
+            {**at, "told": {"announce": "60s", "resolves": 0.05, "source": "default"}},
+            {**at, "told": {"begin": 3, "name": "measuring", "total": 60.0}},
+            {**at, "told": {"advance": 2.0, "stage": 3}},
+            {**at, "comparison": to_json(comparison)},
+        )
+    assert results == [KindResult(KIND, KIND.nodes[0], comparison)]
+    assert announced == [Budgeted(KIND, "60s", 0.05, "default"), *results]
+    assert shown == ["m: measuring of 60.0", "m: measuring +2.0", "m: measuring ends"]
+
+
+@pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
+def test_what_is_damaged_or_of_another_machine_is_a_failure() -> None:
+    at = {"kind": "m", "node": KIND.nodes[0]}
+    other = replace(comparison_of({"numpy": 0.01, "torch": 0.02}), environment={"machine_key": "another"})
+    for document, said in (
+        ("{}", "is no comparison"),
+        (to_json(other)[:-9], "is damaged"),
+        (to_json(other), "became another machine: m, now another"),
+    ):
+        ((result,), _, _) = heard({**at, "comparison": document})
+        assert result.comparison is None
+        assert isinstance(result.failure, MeasureError)
+        assert said in result.failure.message
+
+
+def test_a_failure_is_told_with_the_node() -> None:
+    with pytest.warns(
+        VecmlWarning, match=r"VML053 m: not measured: node host \(10.0.0.1, 12ab\): data.csv: no such file"
+    ):
+        ((result,), _, _) = heard({"kind": "m", "node": KIND.nodes[0], "failed": FAILURE})
+    assert isinstance(result.failure, DataError)
+    assert result.failure.hint == FAILURE["hint"]
+
+
+def kinds() -> Kinds:
+    """Two kinds of machine that were measured, and one that was not."""
+    slower, faster = comparison_of({"numpy": 0.01, "torch": 0.02}), comparison_of({"numpy": 0.01, "torch": 0.005})
+    other = replace(KIND, machine_key="other", nodes=("b",))
+    return Kinds(
+        "auto",
+        (
+            KindResult(KIND, KIND.nodes[0], faster),
+            KindResult(other, "b", slower),
+            KindResult(replace(KIND, machine_key="third"), "c", None, ServerError("node c: gone", "again")),
+        ),
+    )
+
+
+def test_the_document_reads_back_as_it_was() -> None:
+    found = kinds()
+    text = kinds_to_json(found)
+    assert is_of_kinds(text.encode())
+    assert not is_of_kinds(to_json(found.results[0].comparison).encode())  # type: ignore[arg-type]
+    again = kinds_from_json(text.encode(), "file")
+    assert again.results[:2] == found.results[:2]
+    assert (again.results[2].failure.message, again.results[2].failure.hint) == ("node c: gone", "again")  # type: ignore[union-attr]
+    assert kinds_to_json(again) == text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"version": 2}, r"^file is damaged: version: "),
+        ({"more": 1}, r"^file is damaged: more: "),
+        ({"machines": [{"machine_key": "m"}]}, r"^file is damaged: machines\.0\."),
+    ],
+)
+def test_a_damaged_document_is_refused(change: dict[str, Any], said: str) -> None:
+    content = json.loads(kinds_to_json(kinds())) | change
+    with pytest.raises(MeasureError, match=said):
+        kinds_from_json(json.dumps(content).encode(), "file")
+
+
+def test_neither_a_comparison_nor_a_failure_is_refused() -> None:
+    content = json.loads(kinds_to_json(kinds()))
+    content["machines"][0]["comparison"] = None
+    with pytest.raises(MeasureError, match=r"^file is damaged: machines\.0: it has neither a comparison nor a failure"):
+        kinds_from_json(json.dumps(content).encode(), "file")
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        ((), 2, None),
+        (("--fail-if", "slower"), 1, "other: --fail-if slower: yes: torch against numpy"),
+        (("--fail-if", "slower:150%"), 2, "m: --fail-if slower:150%: no: torch against numpy"),
+    ],
+)
+def test_the_file_is_shown_with_a_sentence_and_a_table_a_kind(
+    tmp_path: Path, flags: tuple[str, ...], code: int, said: str | None
+) -> None:
+    (tmp_path / "all.json").write_text(kinds_to_json(kinds()), encoding="utf-8")
+    done = CliRunner().invoke(app, ["compare", "--from", str(tmp_path / "all.json"), *flags])
+    text = " ".join(done.stdout.split())
+    assert "a processor, 2 CPUs (m), node host (10.0.0.1, 12ab), of 2 nodes: torch is 2.01 times as fast" in text
+    assert "a processor, 2 CPUs (other), node b: " in text
+    assert "a processor, 2 CPUs (third), node c, of 2 nodes: not measured: node c: gone" in text
+    assert text.count("setting rows/s") == 2
+    if code == 2:
+        assert isinstance(done.exception, ServerError)
+        assert done.exception.message == "1 of 3 kinds of machine not measured: third: node c: gone"
+    else:
+        assert done.exit_code == code
+    assert said is None or said in done.stderr
+
+
+def test_markdown_has_a_section_a_kind(tmp_path: Path) -> None:
+    (tmp_path / "all.json").write_text(kinds_to_json(kinds()), encoding="utf-8")
+    printed = CliRunner().invoke(app, ["compare", "--from", str(tmp_path / "all.json"), "--markdown"]).stdout
+    assert printed.count("### a processor, 2 CPUs") == 3
+    assert printed.count("| setting |") == 2
+
+
+def test_each_result_is_kept_in_a_file_of_its_own() -> None:
+    first, second, _ = kinds().results
+    assert kept_file(first, None).path != kept_file(second, None).path
+    assert kept_file(first, None).path == kept_file(first, None).path
+
+
+def test_an_environment_reads_back_as_it_was() -> None:
+    told = json.loads(json.dumps(describe().to_json_dict()))
+    assert of_json(told) == describe()
+    del told["kernel"]
+    assert of_json(told) is None

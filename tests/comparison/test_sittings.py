@@ -1,0 +1,193 @@
+"""Which nodes measure, and what becomes of those that do not fit, fail, hang or go, with nodes that are played here.
+
+Ray's part is played as well; tests/system/test_compare_cluster.py has both from real processes.
+"""
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from vecml.cluster.node import Node
+from vecml.cluster.ray_cluster import FoundNode, LostError
+from vecml.comparison import sittings
+from vecml.comparison.sittings import BEGIN, LOOK, Asked, Sittings
+from vecml.errors import EngineUnavailableError, ServerError, SettingError
+
+DONE = {"comparison": "a document"}
+
+
+class Played:
+    """A node: its kind, what it tells when it measures, and what is wrong with it."""
+
+    def __init__(self, key: str, *told: Any, facts: Mapping[str, Any] | None = None, lacking: Any = None) -> None:
+        self.key, self.told, self.lacking = key, list(told), lacking or {}
+        self.own = {**Node().facts(), **(facts or {})}
+        self.stopped = 0
+
+    def facts(self) -> dict[str, Any]:
+        return self.own
+
+    def begin(self, work: str, *values: Any) -> Any:
+        if work == LOOK:
+            return json.dumps({"machine_key": self.key, "host": f"host of {self.key}", "lacking": self.lacking})
+        assert work == BEGIN
+        assert values == ({"order.json": b"{}"}, "/here", {})
+        return "{}"
+
+    def exchange(self, wait_seconds: float) -> Any:
+        if not self.told:
+            return None  # it hangs
+        told = self.told.pop(0)
+        if isinstance(told, LostError):
+            return told
+        return json.dumps({"lines": [json.dumps(told)], "over": not self.told})
+
+    def stop(self, wait_seconds: float) -> bool:
+        self.stopped += 1
+        return True
+
+
+class Call:
+    """A call, and its answer; None: there is none yet."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+
+class Here:
+    """A cluster of such nodes; a call is answered at once, or never."""
+
+    def __init__(self, **nodes: Played) -> None:
+        self.played = nodes
+        self.begun: list[str] = []
+        self.running: list[tuple[str, bool]] = []
+
+    def nodes(self) -> list[FoundNode]:
+        return [FoundNode(name, name, 1) for name in self.played]
+
+    def put(self, value: Any) -> Any:
+        return value
+
+    def start(self, node: FoundNode, environment: Mapping[str, str], *, whole: bool = True) -> tuple[str, bool]:
+        self.running.append((node.name, whole))
+        if whole:
+            self.begun.append(node.name)
+        return node.name, whole
+
+    def call(self, process: tuple[str, bool], method: str, *values: Any) -> Any:
+        return Call(getattr(self.played[process[0]], method)(*values))
+
+    def wait(self, calls: Sequence[Any], seconds: float) -> list[Any]:
+        return [call for call in calls if call.answer is not None]
+
+    def answer(self, call: Any) -> Any:
+        if isinstance(call.answer, LostError):
+            raise call.answer
+        return call.answer
+
+    def end(self, process: tuple[str, bool]) -> None:
+        self.running.remove(process)
+
+
+def run(cluster: Here, engines: Sequence[str] = ("numpy",), silent_seconds: float = 60.0) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    asked = Asked({"order.json": b"{}"}, "/here", engines, silent_seconds, {})
+    try:
+        Sittings(cluster, asked, told.append, threading.Event()).run()  # type: ignore[arg-type]
+    finally:
+        assert cluster.running == []
+    return [one for one in told if "alive" not in one]
+
+
+def test_one_node_of_each_kind_measures() -> None:
+    cluster = Here(a=Played("one", {"begin": 0, "name": "measuring"}, DONE), b=Played("two", DONE), c=Played("one"))
+    told = run(cluster)
+    assert told[:2] == [
+        {"kind": "one", "host": "host of one", "nodes": ["a", "c"]},
+        {"kind": "two", "host": "host of two", "nodes": ["b"]},
+    ]
+    assert {"kind": "one", "node": "a", "told": {"begin": 0, "name": "measuring"}} in told
+    assert [one for one in told if "comparison" in one] == [
+        {"kind": "two", "node": "b", **DONE},
+        {"kind": "one", "node": "a", **DONE},
+    ]
+    assert sorted(cluster.begun) == ["a", "b"]
+
+
+@pytest.mark.parametrize("gone", [LostError("its raylet died"), {"lost": "its process was killed (SIGKILL)"}])
+def test_another_node_of_the_kind_is_taken_where_one_goes(gone: Any) -> None:
+    told = run(Here(a=Played("one", gone), b=Played("one", DONE)))
+    (note,) = [one["note"] for one in told if "note" in one]
+    assert note.startswith("node a: its ")
+    assert note.endswith("; another node of its kind is taken")
+    assert told[-1] == {"kind": "one", "node": "b", **DONE}
+
+
+def test_the_last_of_a_kind_that_goes_is_a_failure_and_the_others_are_kept() -> None:
+    told = run(Here(a=Played("one", LostError("gone")), b=Played("two", DONE)))
+    (failed,) = [one for one in told if "failed" in one]
+    assert failed["kind"] == "one"
+    assert failed["failed"]["kind"] == "ServerError"
+    assert failed["failed"]["message"] == "node a: its process ended: gone"
+    assert {"kind": "two", "node": "b", **DONE} in told
+
+
+def test_what_a_comparison_refuses_is_not_tried_on_another_node() -> None:
+    failure = {"kind": "DataError", "message": "no such file", "hint": None}
+    cluster = Here(a=Played("one", {"failure": failure}), b=Played("one", DONE))
+    assert run(cluster)[-1] == {"kind": "one", "node": "a", "failed": failure}
+    assert cluster.begun == ["a"]
+
+
+def test_a_node_that_hangs_is_given_up_after_it_was_told_to_end() -> None:
+    hanging = Played("one", {"begin": 0, "name": "measuring"})
+    hanging.exchange = lambda wait_seconds: None  # type: ignore[method-assign]
+    told = run(Here(a=hanging, b=Played("one", DONE)), silent_seconds=1e-9)
+    assert any(str(one.get("note")).startswith("node a: it said nothing for 0 s") for one in told)
+    assert hanging.stopped == 1
+
+
+def test_a_node_whose_cores_others_use_gives_way_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sittings, "NEXT_SECONDS", 0.0)
+    busy = Played("one")
+    look = busy.begin
+    busy.begin = lambda work, *values: look(work, *values) if work == LOOK else None  # type: ignore[method-assign]
+    told = run(Here(a=busy, b=Played("one", DONE)))
+    assert any("its cores were not free within 0 s" in str(one.get("note")) for one in told)
+    assert told[-1] == {"kind": "one", "node": "b", **DONE}
+
+
+@pytest.mark.parametrize("name", ["vecml", "python", "pyarrow", "numpy"])
+def test_a_node_with_another_version_is_told_before_anything_is_measured(name: str) -> None:
+    cluster = Here(a=Played("one", DONE), b=Played("two", DONE, facts={name: "0.0.1"}))
+    with pytest.raises(SettingError, match=rf"^node b has {name} 0\.0\.1, and this machine "):
+        run(cluster)
+    assert cluster.begun == []
+
+
+def test_another_kind_of_processor_is_what_is_looked_for() -> None:
+    told = run(Here(a=Played("one", DONE, facts={"machine": "Linux riscv64"})))
+    assert told[-1] == {"kind": "one", "node": "a", **DONE}
+
+
+def test_a_node_without_an_engine_is_told_before_anything_is_measured() -> None:
+    cluster = Here(a=Played("one", DONE), b=Played("two", DONE, lacking={"halide": "halide is not installed"}))
+    with pytest.raises(EngineUnavailableError, match=r"^node b: engine halide cannot run there: halide is not inst"):
+        run(cluster)
+    assert cluster.begun == []
+
+
+def test_a_cluster_without_nodes_is_told() -> None:
+    with pytest.raises(ServerError, match=r"^the cluster has no node$"):
+        run(Here())
+
+
+def test_a_node_that_does_not_say_what_it_is_is_left_out() -> None:
+    lost = Played("one")
+    lost.begin = lambda work, *values: LostError("no torch")  # type: ignore[method-assign,assignment,return-value]
+    told = run(Here(a=lost, b=Played("two", DONE)))
+    assert told[0] == {"note": "node a: its process ended: no torch; it is left out"}
+    assert told[-1] == {"kind": "two", "node": "b", **DONE}
