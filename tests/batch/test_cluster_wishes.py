@@ -1,5 +1,6 @@
 """What cannot be is refused before anything is read, whether Ray is here or not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,14 @@ def test_a_setting_for_a_gpu_and_no_time_are_refused(monkeypatch: pytest.MonkeyP
 
 def test_flags_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     def asked(out: str, how: How, threads: int | None = None) -> None:
-        from dataclasses import replace
-
         into_folder_or_file(replace(LABELS, threads=threads), out, how, json=False)
 
     with pytest.raises(SettingError, match=r"^--cluster auto: what several nodes write is a folder of parts$"):
         asked(str(tmp_path / "labels.csv"), How(cluster="auto"))
+    with pytest.raises(SettingError, match=r"^--part-size 1MB: a single file has no parts$"):
+        asked(str(tmp_path / "labels.csv"), How(part_size="1MB"))
+    with pytest.raises(SettingError, match=r"^--query: a folder of parts is made of files, not of a database$"):
+        into_folder_or_file(replace(LABELS, query="select 1"), f"{tmp_path}/labels/", How(), json=False)
     with pytest.raises(SettingError, match=r"^--threads 2: on a cluster each node uses the cores that Ray has there$"):
         asked(f"{tmp_path}/labels/", How(cluster="auto"), threads=2)
     with pytest.raises(SettingError, match=r"^--node-timeout 5: for --cluster only$"):

@@ -11,7 +11,7 @@ from vecml.batch.folder import Folder
 from vecml.batch.label import is_folder_of_parts
 from vecml.batch.manifest import verify
 from vecml.data.places import place_of
-from vecml.errors import SettingError
+from vecml.errors import DataError, SettingError
 
 pytestmark = pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
 
@@ -49,3 +49,12 @@ def test_a_delta_table_has_the_labels_and_one_commit(tmp_path: Path) -> None:
     deltalake.write_deltalake(str(out), rows, mode="append")
     with pytest.raises(SettingError, match="it holds files that are no labels of vecml"):
         label(tmp_path / "data", f"delta:{out}", keep=("id",))
+
+
+def test_columns_that_a_delta_table_takes_for_one_are_refused_before_work(tmp_path: Path) -> None:
+    pytest.importorskip("deltalake", reason="pip install 'vecml[delta]'")
+    for value in (1, 2):
+        files_of(tmp_path / f"data/Prediction={value}", [300])
+    with pytest.raises(DataError, match=r"names differ in case only: 'prediction' and 'Prediction'$"):
+        label(tmp_path / "data", f"delta:{tmp_path}/out")
+    assert not (tmp_path / "out").exists()

@@ -46,6 +46,16 @@ def test_what_is_no_folder(tmp_path: Path) -> None:
     assert (caught.value.message, caught.value.hint) == (f"{tmp_path}/plain is a file, and no folder", "name a folder")
 
 
+def test_what_is_no_folder_of_labels_is_said_in_the_words_of_the_check(tmp_path: Path, out: Path) -> None:
+    with pytest.raises(DataError, match=rf"^there is no folder {tmp_path}/nowhere$"):
+        verified(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=rf"^{tmp_path}/data holds no labels: it has no _plan.json$"):
+        verified(tmp_path / "data")
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=rf"^{out} holds files that are no labels of vecml: 'notes.txt'$"):
+        verified(out)
+
+
 def _part(name: str, value: object) -> Callable[[Content], object]:
     return lambda content: content["parts"][0].update({name: value})
 

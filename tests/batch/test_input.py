@@ -180,3 +180,19 @@ def test_an_output_beside_the_files_of_a_pattern_is_no_data(tmp_path: Path, monk
 def test_a_pattern_of_an_address_leaves_out_what_it_says() -> None:
     pattern = matching("bucket/[!a]*/?.parquet")
     assert [bool(pattern.fullmatch(f"bucket/{one}.parquet")) for one in ("b/1", "a/1", "b/11")] == [True, False, False]
+
+
+@pytest.mark.parametrize(("name", "asked"), [("prediction", {}), ("row", {"rows": True})])
+def test_a_hive_folder_with_the_name_of_a_column_of_the_output_is_refused(
+    tmp_path: Path, name: str, asked: dict[str, bool]
+) -> None:
+    for value in (1, 2):
+        files_of(tmp_path / f"data/{name}={value}", [300])
+    with pytest.raises(SettingError, match=f"^the data's folders {name}=... are kept in the output") as caught:
+        label(tmp_path / "data", tmp_path / "out", **asked)
+    assert not (tmp_path / "out").exists()
+    if name == "row":
+        assert caught.value.hint == "leave out --row"
+        label(tmp_path / "data", tmp_path / "out")
+    else:
+        label(tmp_path / f"data/{name}=1", tmp_path / "out")  # by itself, as the hint says

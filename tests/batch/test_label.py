@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies
 
-from tests.batch.made import contents, files_of, label, parts_of, single, table
+from tests.batch.made import SETTING, contents, files_of, label, parts_of, single, table
 from vecml.batch.folder import Folder
 from vecml.batch.label import Ask
 from vecml.batch.manifest import verify
@@ -138,7 +139,16 @@ def _fewer(data: Path) -> None:
         (_fewer, {}, "{data}/001.parquet is not among the 1 file any more$"),
         (None, {"probabilities": True}, "--probabilities: without before, with now$"),
         (None, {"keep": ("id",)}, "other columns to keep: none before, id now$"),
-        (None, {"setting": Setting("torch", block_rows=64)}, "another setting: engine numpy"),
+        (
+            None,
+            {"setting": Setting("torch", block_rows=64)},
+            "another setting: engine numpy.* before, engine torch.* now$",
+        ),
+        (
+            None,
+            {"setting": replace(SETTING, precision="float64")},
+            "another setting: precision float32 before, precision float64 now$",
+        ),
         (None, {"unit_bytes": 10**9}, "its files come in another order, or parts of another size$"),
     ],
 )
@@ -199,6 +209,11 @@ def _other_id(data: Path) -> None:
     pq.write_table(other.set_column(place, "id", pa.array(range(other.num_rows))), data / "001.parquet")
 
 
+def _empty_text(data: Path) -> None:
+    (data / "001.parquet").unlink()
+    (data / "001.csv").touch()
+
+
 def _no_parquet(data: Path) -> None:
     (data / "001.parquet").write_bytes(b"no")
 
@@ -210,7 +225,8 @@ def _no_parquet(data: Path) -> None:
         (_without_size, "there is no column 'size' in {data}/001.parquet"),
         (_text_size, "{data}/001.parquet: column 'size' is 'string', but in {data}/000.parquet it is 'double'"),
         (_other_id, "{data}/001.parquet: column 'id' is 'int64', but in {data}/000.parquet it is 'string'"),
-        (_no_parquet, "001.parquet cannot be read as Parquet"),
+        (_no_parquet, "{data}/001.parquet cannot be read as Parquet"),
+        (_empty_text, "{data}/001.csv is empty$"),
     ],
 )
 def test_bad_input_gets_one_line_before_work_starts(

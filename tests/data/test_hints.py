@@ -169,11 +169,12 @@ WITHOUT: dict[str, tuple[str, ...]] = {
         "places: {} is not there any more",
         "places: {} may not be {} by this user",
         "places: {} may not be {} with the credentials of the environment",
-        "places: {}: {}",
+        "places: {} {}",
         "several: {}: {}",
         "remote: there is no bucket {}: {}",
         "remote: {} holds no data file",
         "remote: {} is not there",
+        "remote: {}: {} has a '?', which begins the options of an address",
     ),
     "what a database says, or its driver, and the hint says how": (
         "database: there is no database {}",

@@ -87,6 +87,11 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         label("s3://nobody/data", tmp_path / "out")
     with pytest.raises(DataError, match=r"^s3://bucket/none is not there$"):
         label("s3://bucket/none", tmp_path / "out")
+    _upload_file(data / "000.parquet", "s3://bucket/odd/a.parquet")
+    place = place_of("s3://bucket/odd", "--data")
+    place.system.copy_file(f"{place.path}/a.parquet", f"{place.path}/b?c.parquet")
+    with pytest.raises(DataError, match=r"^s3://bucket/odd: 'b\?c.parquet' has a '\?', which begins the options"):
+        label("s3://bucket/odd", tmp_path / "out")
     with pytest.raises(DataError, match=r"^s3://bucket/\*\.csv holds no data file$"):
         label("s3://bucket/*.csv", tmp_path / "out")
     with pytest.raises(StoreError, match=r"^there is no bucket 'nobody': s3://nobody/out/_plan.json$"):

@@ -7,7 +7,7 @@ alone.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,11 +32,13 @@ def folder_of(out: str) -> str:
     return out.removeprefix(PREFIX)
 
 
-def check_delta(folder: Folder, schema: "pa.Schema") -> None:
+def check_delta(folder: Folder, schema: "pa.Schema", folders: Collection[str]) -> None:
     """Raise before work starts where no Delta table can be made of parts with this schema in this folder.
 
+    `folders` are the names of the Hive folders, which become columns.
+
     Raises SettingError where the folder is not on this machine or deltalake is not installed, DataError for a column
-    of a type that Delta does not have.
+    of a type that Delta does not have, and for two whose names differ in case only.
     """
     if not folder.place.is_local:
         raise SettingError(
@@ -50,6 +52,15 @@ def check_delta(folder: Folder, schema: "pa.Schema") -> None:
             f"--out {PREFIX}{folder.place.address}: writing a Delta table needs deltalake",
             "pip install 'vecml[delta]'",
         ) from None
+    names = [*schema.names, *folders]
+    first = {name.casefold(): name for name in reversed(names)}
+    twice = [name for name in names if first[name.casefold()] != name]
+    if twice:
+        raise DataError(
+            f"a Delta table cannot hold columns whose names differ in case only: {first[twice[0].casefold()]!r} and"
+            f" {twice[0]!r}",
+            f"rename one of them, or without {PREFIX} the parts are plain Parquet files",
+        )
     try:
         deltalake.Schema.from_arrow(_plain(schema, ()))
     except (deltalake.exceptions.DeltaError, pa.ArrowException, ValueError, TypeError) as error:

@@ -20,7 +20,7 @@ from vecml.data.addresses import is_address
 from vecml.data.data_file import DataFile
 from vecml.data.dialect import Span
 from vecml.data.files import arrow_errors
-from vecml.data.places import of_address, place_errors
+from vecml.data.places import naming, of_address, place_errors
 from vecml.data.stream import is_csv, is_parquet
 from vecml.data.text_cuts import cut_text
 from vecml.data.text_stream import find_dialect
@@ -76,8 +76,11 @@ def survey(inputs: Inputs, schemas: Schemas, unit_bytes: int) -> Surveyed:
                 if file.stamp and (footer.size, footer.stamp) != (file.size, file.stamp):
                     raise DataError(f"{file.address} changes while it is looked at", "wait until it is complete")
                 if footer.schema is None:
-                    types = schemas.of_other(file)
-                    parts = _text_pieces(len(files), file, footer.size, unit_bytes, schemas)
+                    try:
+                        types = schemas.of_other(file)
+                        parts = list(_text_pieces(len(files), file, footer.size, unit_bytes, schemas))
+                    except DataError as error:
+                        raise naming(error, file.address) from None
                     pieces += [(piece, types) for piece in parts]
                 else:
                     types = schemas.of_parquet(file, footer.schema)
@@ -111,6 +114,13 @@ def _text_pieces(number: int, file: Input, size: int, unit_bytes: int, schemas: 
 
 
 def _footer(file: Input, options: str) -> _Footer:
+    try:
+        return _read_footer(file, options)
+    except DataError as error:
+        raise naming(error, file.address) from None
+
+
+def _read_footer(file: Input, options: str) -> _Footer:
     place, path = of_address(file.address, options), Path(file.address)
     if not is_parquet(path):
         return _Footer(None, (), *stamp_of(place))

@@ -33,7 +33,7 @@ from vecml.data.several import Once
 from vecml.data.stream import open_file, tables_of
 from vecml.engines.blocks import choose_block_rows
 from vecml.errors import DataError, SettingError
-from vecml.inference.output_columns import OutputColumns
+from vecml.inference.output_columns import ROW, OutputColumns
 from vecml.inference.predict_file import SUFFIXES, block_rows_of
 from vecml.model.store import Classifier
 from vecml.numbers import count
@@ -196,8 +196,10 @@ def plan_files(
     surveyed = survey(inputs, Schemas(wanted, inputs.options, say), ask.unit_bytes)
     columns = OutputColumns(surveyed.first, classifier.model.classes, ask.probabilities, ask.rows)
     _check_type(columns)
+    schema = columns.schema(text=False)
+    _check_folders(surveyed, schema.names)
     if is_delta(out):
-        check_delta(folder, columns.schema(text=False))
+        check_delta(folder, schema, surveyed.files[0].constants)
     if ask.rows:
         surveyed = _with_rows(surveyed, wanted, inputs.options)
     names = folder.names()
@@ -292,6 +294,17 @@ def _check_apart(folder: Folder, inputs: Inputs) -> None:
 
 def _resolved(address: str) -> str:
     return address if is_address(address) else str(Path(address).resolve())
+
+
+def _check_folders(surveyed: Surveyed, names: Sequence[str]) -> None:
+    """Raise SettingError where Hive folders that the output keeps are called as one of its columns, `names`."""
+    for name in surveyed.files[0].constants:
+        if name in names:
+            raise SettingError(
+                f"the data's folders {name}=... are kept in the output, which has a column {name!r}: no reader can tell"
+                " them apart",
+                "leave out --row" if name == ROW else "rename the folders, or label each of them by itself",
+            )
 
 
 def _check_type(columns: OutputColumns) -> None:

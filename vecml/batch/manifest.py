@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from vecml.batch import part as part_module
 from vecml.batch import plan as plan_module
@@ -57,8 +58,7 @@ def found_plan(folder: Folder, names: set[str]) -> Plan | None:
 
     Raises SettingError for a folder that holds something else, StoreError for a plan that is damaged.
     """
-    seen = {name for name in names if not HIDDEN.fullmatch(name)}
-    strange = sorted(name for name in seen if not OWN.fullmatch(name))
+    seen, strange = _seen(names)
     if strange or (seen and PLAN not in seen):
         others = strange or sorted(seen)
         raise SettingError(
@@ -67,7 +67,17 @@ def found_plan(folder: Folder, names: set[str]) -> Plan | None:
         )
     if not seen:
         return None
+    return _plan_of(folder)
+
+
+def _plan_of(folder: Folder) -> Plan:
     return plan_module.from_json(folder.read(PLAN).decode("utf-8", "replace"), folder.place.below(PLAN).address)
+
+
+def _seen(names: set[str]) -> tuple[set[str], list[str]]:
+    """The names but the hidden ones, and those of them that are no labels of vecml, sorted."""
+    seen = {name for name in names if not HIDDEN.fullmatch(name)}
+    return seen, sorted(name for name in seen if not OWN.fullmatch(name))
 
 
 def done_parts(folder: Folder, plan: Plan, names: set[str]) -> dict[int, Part]:
@@ -94,7 +104,7 @@ def complete(folder: Folder, plan: Plan, parts: Iterable[Part], classes: tuple[s
     Raises StoreError where a file cannot be written, or another process has put its own plan into the folder, DataError
     where a part of another plan is there.
     """
-    now = plan_module.from_json(folder.read(PLAN).decode("utf-8", "replace"), folder.place.below(PLAN).address)
+    now = _plan_of(folder)
     names = folder.names()
     own = {plan.part_name(unit) for unit in plan.units}
     records = {part_module.record_name(name) for name in own} & names
@@ -132,11 +142,19 @@ def verify(folder: Folder) -> Verified:
     StoreError where the manifest or the plan is damaged.
     """
     names, where = folder.names(), folder.place.address
+    if PLAN not in names:
+        is_there = names or (folder.place.is_local and Path(folder.place.path).is_dir())
+        what = f"{where} holds no labels: it has no {PLAN}" if is_there else f"there is no folder {where}"
+        raise DataError(what, "name a folder that vecml predict has written")
     if SUCCESS not in names or MANIFEST not in names:
         raise DataError(f"{where} is not complete: it has no {SUCCESS}", "run the command that labels it again")
-    plan = found_plan(folder, names)
-    if plan is None:
-        raise DataError(f"{where} holds no labels", "name a folder that vecml predict has written")
+    _, strange = _seen(names)
+    if strange:
+        raise DataError(
+            f"{where} holds files that are no labels of vecml: {listed(strange)}",
+            "remove them, or move them elsewhere: readers of the folder may take them for rows",
+        )
+    plan = _plan_of(folder)
     manifest = _manifest(folder, plan)
     if manifest is None:
         raise StoreError(f"{folder.place.below(MANIFEST).address} does not fit the plan", "name a new folder")

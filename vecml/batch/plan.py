@@ -336,9 +336,18 @@ def _difference(found: Plan, wanted: Plan) -> str:
         return f"{gone[0]} is not among the {count(len(now), 'file')} any more"
     for name, words in IN_WORDS.items():
         if getattr(found.way, name) != getattr(wanted.way, name):
-            was, now_is = (shown(getattr(one.way, name)) for one in (found, wanted))
+            was, now_is = map(shown, _parts_that_differ(getattr(found.way, name), getattr(wanted.way, name)))
             return f"{words}: {was} before, {now_is} now"
     return "its files come in another order, or parts of another size"
+
+
+def _parts_that_differ(was: object, now: object) -> tuple[object, object]:
+    """Two values; of two long texts with commas, such as settings, only what one has and the other has not."""
+    if not (isinstance(was, str) and isinstance(now, str) and ", " in was and ", " in now):
+        return was, now
+    before, after = was.split(", "), now.split(", ")
+    differ = ([one for one in before if one not in after], [one for one in after if one not in before])
+    return ", ".join(differ[0]) or "none of it", ", ".join(differ[1]) or "none of it"
 
 
 def shown(value: object) -> str:

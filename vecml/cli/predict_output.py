@@ -74,12 +74,16 @@ def into_folder_or_file(wish: Wish, out: str, how: How, *, json: bool) -> None:
     from vecml.data.places import place_of
 
     if is_folder_of_parts(out):
+        if wish.query is not None:
+            raise SettingError("--query: a folder of parts is made of files, not of a database", "leave --query out")
         into_folder(wish, out, how, json=json)
         return
     if how.cluster is not None:
         raise SettingError(
             f"--cluster {how.cluster}: what several nodes write is a folder of parts", "name a folder: --out labels/"
         )
+    if how.part_size is not None:
+        raise SettingError(f"--part-size {how.part_size}: a single file has no parts", "name a folder: --out labels/")
     if how.track:
         raise SettingError("--track: a single file of labels is no run", "name a folder: --out labels/")
     if is_address(wish.data) and not wish.data.startswith("file:"):

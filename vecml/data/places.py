@@ -129,8 +129,13 @@ def local_file(place: Place) -> Iterator[Path]:
 
 
 def naming(error: DataError, address: str) -> DataError:
-    """The error with the file's address, where it does not name it yet."""
-    return error if address in error.message else DataError(f"{address}: {error.message}", error.hint)
+    """The error with the file's address, where it does not name it yet: one name is in many folders."""
+    if address in error.message:
+        return error
+    name = address.rsplit("/", 1)[-1]
+    rest = error.message.removeprefix(f"{name} ")
+    before = address if rest != error.message else f"{address}:"
+    return DataError(f"{before} {rest}", error.hint)
 
 
 def _in_words(place: Place, doing: str, error: BaseException) -> VecmlError:

@@ -65,6 +65,8 @@ def remote_files(text: str) -> RemoteFiles:
         hidden = any(part.startswith((".", "_")) for part in name.split("/"))
         if one.type != fs.FileType.File or (hidden and one.path != base) or not is_known(Path(one.path)):
             continue
+        if "?" in one.path and (wanted is None or wanted.fullmatch(one.path)):
+            raise DataError(f"{start.address}: {name!r} has a '?', which begins the options of an address", "rename it")
         if wanted is None or wanted.fullmatch(one.path):
             address = start.address if one.path == base else start.below(name).address
             files.append(RemoteFile(address, one.size))
