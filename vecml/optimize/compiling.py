@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from vecml.optimize.stored import read_stored
 from vecml.optimize.syntax import lines_of
 from vecml.optimize.target import Place, source_of
 
@@ -177,7 +176,7 @@ def _reason(error: Exception, place: Place) -> str:
     if path != Path(place.file):
         return _cut(f"line {number} of {path.name}: {said}")
     if place.classes_of:  # a copy of that file, with lines added
-        number = _line_in(lines_of(read_stored(place.classes_of).plain), lines, number)
+        number = _line_in(lines_of(source_of(place.original)), lines, number)
     return _cut(f"line {number}: {said}")
 
 

@@ -27,7 +27,7 @@ from vecml.optimize.profile import Profile, profile
 from vecml.optimize.raising import Raised, where_it_raises
 from vecml.optimize.recording import Command, Recording, record
 from vecml.optimize.rewrite import LoopReading
-from vecml.optimize.target import Place, find_place, parsed
+from vecml.optimize.target import Place, find_place, parsed, together
 from vecml.optimize.validate import AtErrors, How, Outcome, Validation, validate
 from vecml.optimize.worker import OutOfTimeError, WorkerDiedError
 from vecml.progress import stage
@@ -146,18 +146,17 @@ def optimize(request: Request, note: Callable[[str], None] = lambda _text: None)
     Raises SettingError and DataError for what cannot be optimised, each naming it in one line.
     """
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    target = find_place(request.target, "TARGET")
-    made_by = None if request.recorded_from else find_place(request.inputs, "--inputs")
-    own = _own(request)
+    target, made_by, own = _asked(request)
     parsed(target)
     origin = origin_of(target)  # once: what is edited while all this runs must not pass for what was measured
-    source = origin.stored.plain
+    source = origin.source
     limit = request.limit_seconds
     with scratch_folder() as scratch:
         recording, inputs = (None, made_by) if made_by else _recorded(target, request, scratch, note)
         note("1 of 5: the bottleneck")
         with stage("looking at the function"):
             seen = observe(target, inputs, request.rtol, limit)
+            seen = dataclasses.replace(seen, remarks=(*origin.remarks, *seen.remarks))
             make_plan(request.budget, seen.seconds, [0.0] * (len(own) + 2))  # refuses a budget that is too short
             profiled = profile(target, source, inputs, max(limit, PROFILED * seen.seconds))
         note("2 of 5: what could stand in its place")
@@ -234,6 +233,21 @@ def to_json_dict(found: Optimization) -> dict[str, Any]:
     content["comparison"] = None if found.comparison is None else json.loads(comparison_json(found.comparison))
     plain: dict[str, Any] = _plain(content)
     return plain
+
+
+def _asked(request: Request) -> tuple[Place, Place | None, list[Candidate]]:
+    """The target, its input maker (None where calls are recorded), and the user's own candidates."""
+    target, own = find_place(request.target, "TARGET"), _own(request)
+    if request.recorded_from:
+        if target.cell:
+            raise SettingError(
+                f"TARGET {request.target}: no command calls what a notebook defines",
+                "give --inputs: a cell's function that returns the tuple of arguments",
+            )
+        return target, None, own
+    made_by = find_place(request.inputs, "--inputs")
+    target, made_by, *places = together(target, made_by, *(one.place for one in own))
+    return target, made_by, [dataclasses.replace(one, place=place) for one, place in zip(own, places, strict=True)]
 
 
 def _own(request: Request) -> list[Candidate]:

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import dataclasses
 import difflib
 import importlib
 import importlib.util
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 from vecml.errors import DataError, SettingError, one_line
 from vecml.optimize.call_files import CALL, read
 from vecml.optimize.finding import closures_in, functions_in
+from vecml.optimize.notebook import Cells, as_module, cell_of, code_cells
 from vecml.optimize.stored import read_stored
 
 EXAMPLE = "for example examples/optimize/moving_average.py:moving_average"
@@ -46,40 +48,54 @@ class Place:
         folder: added to the path before the module is imported: the file's own folder.
         classes_of: another file, of which this one is a changed copy: it takes that file's classes, so that it knows
             the inputs' ones; empty: it has its own.
+        cell: the code cell of a notebook that defines it, from 1; 0: the file is no notebook.
+        last_cell: the last cell of the notebook that is run.
     """
 
     file: str
     name: str
     folder: str
     classes_of: str = ""
+    cell: int = 0
+    last_cell: int = 0
 
     @property
     def text(self) -> str:
-        return self.name if self.is_recorded else f"{Path(self.file).name}:{self.name}"
+        cell = f"#{self.cell}" if self.cell else ""
+        return self.name if self.is_recorded else f"{Path(self.file).name}{cell}:{self.name}"
 
     @property
     def is_recorded(self) -> bool:
         """Whether it is the arguments of a real call, and no function."""
         return Path(self.file).name == CALL
 
+    @property
+    def original(self) -> "Place":
+        """Return the place in the file that this one is a changed copy of."""
+        return dataclasses.replace(self, file=self.classes_of, classes_of="")
+
 
 def find_place(text: str, flag: str) -> Place:
     """The place that `text` names, its module read but not run.
 
     Args:
-        text: `path/module.py:function`.
+        text: `path/module.py:function`, `path/notebook.ipynb#3:function` or `path/notebook.ipynb:function`.
         flag: what the user typed it after, for messages: `TARGET`, `--inputs`, `--candidate`.
 
     Raises SettingError for another form, a file that is not there or is no Python, and a function that it has not.
     """
     path, colon, name = text.rpartition(":")
     is_name = bool(name) and all(part.isidentifier() for part in name.split("."))
-    if not colon or not path.endswith(".py") or not is_name:
+    path, asked = _notebook(path)
+    if not colon or not path.endswith((".py", ".ipynb")) or not is_name:
         raise SettingError(f"{flag} {text}: not of the form path/module.py:function", EXAMPLE)
     file = Path(path).expanduser()
     if not file.is_file():
         raise SettingError(f"{flag} {text}: there is no file {path}", EXAMPLE)
     place = Place(str(file.resolve()), name, str(file.resolve().parent))
+    if path.endswith(".ipynb"):
+        cell = cell_of(code_cells(read_stored(file).text, file.name), asked, name, f"{flag} {text}").number
+        place = dataclasses.replace(place, cell=cell, last_cell=cell)
     _refuse_unreachable(parsed(place), name, f"{flag} {text}", file.name)
     return place
 
@@ -114,7 +130,25 @@ def _refuse_unreachable(tree: ast.Module, name: str, named: str, file: str) -> N
 
 def source_of(place: Place) -> str:
     """The module's text, each line ended by a line feed; raises SettingError when it is not in its own encoding."""
-    return read_stored(place.file).plain
+    return read_stored(place.file).plain if not place.file.endswith(".ipynb") else cells_of(place).text
+
+
+def cells_of(place: Place) -> Cells:
+    """The cells of a notebook that are run for a place in it."""
+    name = Path(place.file).name
+    return as_module(code_cells(read_stored(place.file).text, name)[: place.last_cell], name)
+
+
+def together(*places: Place) -> tuple[Place, ...]:
+    """The places, those in one notebook with the same cells run: their classes are the same then."""
+    last = {one.file: max(other.last_cell for other in places if other.file == one.file) for one in places}
+    return tuple(dataclasses.replace(one, last_cell=last[one.file]) for one in places)
+
+
+def _notebook(path: str) -> tuple[str, str]:
+    """The path of a notebook, and its cell that is named after a `#`; of another file, the path."""
+    file, mark, cell = path.rpartition("#")
+    return (file, cell) if mark and file.endswith(".ipynb") else (path, "")
 
 
 def parsed(place: Place) -> ast.Module:
@@ -297,9 +331,9 @@ def _package(file: str) -> tuple[str, str]:
 def _run(place: Place, name: str = "") -> ModuleType:
     """A new module of a place's file, with the classes of `place.classes_of` where it names a file."""
     name = name or MODULE + Path(place.file).stem
-    base = _module(Place(place.classes_of, place.name, place.folder)) if place.classes_of else None
+    base = _module(place.original) if place.classes_of else None
     tree = parsed(place) if base is None else _with_classes_of(base, parsed(place), place.name)
-    spec = spec_from_file_location(name, place.file)
+    spec = spec_from_file_location(name, place.file, loader=SourceFileLoader(name, place.file))
     if spec is None:
         raise DataError(f"{place.file} cannot be imported")
     module = importlib.util.module_from_spec(spec)

@@ -1,6 +1,7 @@
 """A candidate, what it is made of, and what every way of making one answers."""
 
 import ast
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -116,18 +117,18 @@ class Subject:
             how: a sentence on how the candidate works; empty for none.
             folder: the folder's name; empty takes the candidate's.
         """
-        file = self.folder / (folder or name) / Path(self.target.file).name
+        file = self.folder / (folder or name) / f"{Path(self.target.file).stem}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         origin = self.origin
         if origin is None:
             file.write_text(text, encoding="utf-8")
             diff = unified_diff(self.source, text, file.name)
-            place = Place(str(file), self.target.name, self.target.folder, self.target.file)
+            place = dataclasses.replace(self.target, file=str(file), classes_of=self.target.file)
             return Candidate(name, kind, place, text, diff, how, written=text)
         made = origin.put_back(text)
         file.write_bytes(origin.stored.encode(made.module))
         diff = unified_diff(origin.stored.text, made.whole, origin.file_name)
-        place = Place(str(file), origin.place.name, self.target.folder, self.target.file)
+        place = dataclasses.replace(origin.place, file=str(file), classes_of=self.target.file)
         return Candidate(name, kind, place, text, diff, how, written=made.whole, encoding=origin.stored.encoding)
 
 

@@ -4,9 +4,10 @@ Else its numbers and arrays go into a function of their own, which is compiled; 
 """
 
 import ast
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vecml.optimize.edit import Edits
 from vecml.optimize.finding import definition
 from vecml.optimize.flow import walk_all
 from vecml.optimize.kinds import called_functions
+from vecml.optimize.lifted import NotPlacedError
 from vecml.optimize.module_text import add_imports, first_function, first_line, functions_of, names_of
 from vecml.optimize.numba_forms import Forms, replace_forms
 from vecml.optimize.outline import Frame, NotOutlinedError, Outline, outline, regions
@@ -43,11 +45,17 @@ class Numba:
         if not texts:
             read = ", ".join(subject.observation.changeable)
             return f"it reads {read} of its module, which Numba would freeze when it compiles; pass it in"
-        made = [
-            subject.candidate(self.name, "numba", text, how, f"numba_{number}")
-            for number, (text, how) in enumerate(texts.items())
-        ]
+        made = list(_placed(self.name, texts, subject))
+        if not made:
+            return "it would change another cell than the function's own"
         return dataclasses.replace(made[0], otherwise=tuple(made[1:]))
+
+
+def _placed(name: str, texts: Mapping[str, str], subject: Subject) -> Iterator[Candidate]:
+    """The candidates of these texts, without those that would change what cannot be changed."""
+    for number, (text, how) in enumerate(texts.items()):
+        with contextlib.suppress(NotPlacedError):
+            yield subject.candidate(name, "numba", text, how, f"numba_{number}")
 
 
 def with_numba(source: str, name: str) -> str:
