@@ -1,12 +1,16 @@
 """The commits of a search in real git repositories, what is refused of them, and the words of what was found."""
 
 import os
+import shlex
 import subprocess
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from vecml.cli.app import app
 from vecml.comparison.bisect import (
     LEAST_SECONDS,
     STEP_SECONDS,
@@ -23,7 +27,7 @@ from vecml.comparison.bisect import (
 from vecml.comparison.halving import Answer, Gap, Question, search
 from vecml.comparison.session import Untracked
 from vecml.errors import SettingError
-from vecml.report.bisect import EXIT_CODES, HEADINGS, lines, rows, sentence, to_json_dict
+from vecml.report.bisect import EXIT_CODES, HEADINGS, lines, rows, search_again, sentence, to_json_dict
 
 SLOW, FAST = Gap(True, 1.2, 1.17, 1.23), Gap(False, 1.0, 0.99, 1.01)
 BUSY = Gap(None, reason="while others used 1.9 of 2 CPUs")
@@ -127,6 +131,32 @@ def test_a_clone_with_the_last_commits_only(tree: Path, tmp_path: Path, monkeypa
     with pytest.raises(SettingError) as caught:
         found_commits(asked("origin/side", "origin/main"))
     assert caught.value.hint == "git fetch --unshallow: this clone has only the last commits"
+
+
+def test_the_command_that_searches_again_has_all_settings() -> None:
+    """A search with other settings would find another commit."""
+    given: dict[str, Any] = {
+        "build": ("make all",),
+        "at_least": 0.05,
+        "budget": "1h",
+        "name": "a name",
+        "shell": "sh",
+        "prepare": ("sync",),
+        "stdin": Path("in put"),
+        "warmup": 3,
+        "ignore_failure": True,
+    }
+    ends = {"command", "good", "bad"}
+    assert given.keys() | ends == {field.name for field in fields(Bisection)}
+    words = shlex.split(search_again(Bisection(command="./p 'a b'", good="a", bad="b", **given), "c", "d"))
+    assert words[:6] == ["vecml", "bisect", "--good", "c", "--bad", "d"]
+    assert words[-2:] == ["--", "./p 'a b'"]
+    context = get_command(app).commands["bisect"].make_context("bisect", words[2:])  # type: ignore[attr-defined]
+    found = {name: value for name, value in context.params.items() if name in given}
+    assert found == given | {"build": ["make all"], "at_least": "5%", "prepare": "sync"}
+    assert search_again(Bisection(command="true", good="a", bad="b"), "c", "d") == (
+        "vecml bisect --good c --bad d -- true"
+    )
 
 
 def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,9 @@ import pytest
 from vecml.comparison import commands, functions
 from vecml.comparison.budget import FEW_ROUNDS, make_budget
 from vecml.comparison.command_lines import Commands
-from vecml.comparison.commands import Rehearsed, plan_commands
+from vecml.comparison.commands import Rehearsed, StartError, plan_commands
 from vecml.comparison.functions import Rehearsed as Calls
+from vecml.comparison.session import Untracked
 from vecml.comparison.sitting import Tried
 from vecml.errors import SettingError
 from vecml.measure.records import Arm, Opened, Plan, Reading
@@ -114,3 +115,14 @@ def test_first_calls_have_their_share_of_the_budget_and_of_the_patience() -> Non
 def test_a_first_call_of_less_than_a_second_changes_no_plan() -> None:
     plan = functions._budget("60s", 2, calls=Calls([], {"a": 0.9, "b": 0.9}, {"a": 0.001, "b": 0.001})).plan
     assert replace(plan, first_call_seconds=None) == make_budget("60s", [(3, 0)], 1, "machine").plan
+
+
+def test_a_script_that_names_no_program_to_read_it_is_told_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "script"
+    script.write_text("echo 1\n")
+    script.chmod(0o755)
+    with pytest.raises(StartError) as caught:
+        commands.compare_commands(Commands(texts={"a": "./script", "b": "true"}, budget="60s"), Untracked())
+    assert caught.value.message == "a: it cannot be started: Exec format error"
+    assert str(caught.value.hint).startswith("--shell sh reads it")

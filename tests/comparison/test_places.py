@@ -103,7 +103,7 @@ def test_names_are_the_functions_own_where_they_differ(bench: Path) -> None:
     assert list(places) == ["other.py:plain", f"{bench.name}:plain", "alone"]
     assert inputs["qualified"] == "by_name"
     for texts, maker, said in (
-        ("other.py:plain", "other.py:alone", "1 function(s): a comparison needs two or more"),
+        ("other.py:plain", "other.py:alone", "1 function: a comparison needs two or more"),
         (
             "other.py:alone,other.py:alone",
             "other.py:alone",

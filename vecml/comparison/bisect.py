@@ -35,6 +35,7 @@ from vecml.comparison.session import Tracking, W
 from vecml.environment import describe
 from vecml.errors import SettingError
 from vecml.measure.coordinator import FEWEST_LAUNCHES
+from vecml.numbers import count
 
 KIND = "bisect"  # of the steps in the cache
 STEP_SECONDS = 300.0  # that a step may take at most where the budget is `auto`
@@ -199,7 +200,7 @@ def _check_time(asked: Bisection, seconds: float | None, width: int, least: floa
     if seconds is not None and seconds < steps * least:
         minutes = -(-steps * least * 1.2 // 60)
         raise ShortBudgetError(
-            f"--budget {asked.budget}: too short for up to {steps} comparisons among {width} commits",
+            f"--budget {asked.budget}: too short for up to {count(steps, 'comparison')} among {count(width, 'commit')}",
             f"--budget {minutes:.0f}m would do; what is decided sooner takes less",
         )
 

@@ -5,6 +5,7 @@ seconds. Then the coordinator lets workers take turns, and each worker starts it
 """
 
 import dataclasses
+import errno
 import math
 import os
 import shutil
@@ -266,6 +267,8 @@ def _rehearse(asked: Commands, folder: Path) -> dict[str, Rehearsed]:
 def _hint(said: str, asked: Commands) -> str | None:
     if "exit code" in said and not asked.ignore_failure and "prepares" not in said:
         return "--ignore-failure measures it all the same"
+    if said.endswith(os.strerror(errno.ENOEXEC)):
+        return "--shell sh reads it as a shell's script; or begin the file with #! and the program that reads it"
     if "no answer" in said:
         return "a longer --budget waits for it"
     return None

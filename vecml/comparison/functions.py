@@ -30,6 +30,7 @@ from vecml.environment import describe
 from vecml.errors import SettingError, one_line
 from vecml.measure.records import Arm, Measured, Plan, Role
 from vecml.measure.work import ArmError, Work
+from vecml.numbers import count
 from vecml.progress import stage
 
 OPENER = "vecml.comparison.functions:FunctionWork"
@@ -254,7 +255,8 @@ def named_functions(texts: str, inputs: str | None, baseline: str | None) -> tup
 def _check_names(functions: Mapping[str, Any], baseline: str | None) -> str:
     """The baseline's name; raises SettingError where there is nothing to compare, or no such baseline."""
     if len(functions) < 2:
-        raise SettingError(f"{len(functions)} function(s): a comparison needs two or more")
+        told = count(len(functions), "function")
+        raise SettingError(f"{told}: a comparison needs two or more", "name another one, separated by a comma")
     first = baseline or next(iter(functions))
     if first not in functions:
         raise SettingError(f"baseline {first!r} is none of the functions", f"choose from {', '.join(functions)}")

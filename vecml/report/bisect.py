@@ -6,8 +6,9 @@ from typing import Any
 
 from vecml import __version__
 from vecml.comparison.bisect import Bisected, Bisection, Commit
-from vecml.comparison.command_lines import NO_SHELL, recorded_text
+from vecml.comparison.command_lines import recorded_text
 from vecml.comparison.halving import ERROR, Gap, Step
+from vecml.fields import flag
 from vecml.foreign_text import clean
 from vecml.numbers import count, percent
 
@@ -53,14 +54,16 @@ def lines(found: Bisected) -> list[str]:
             told.append(f"and {count(len(between) - MOST_LISTED, 'more commit')}")
         if search.reason:
             told.append(f"the last step was not decided: {search.reason}")
-            again = _again(found, commits[search.good].short, commits[search.bad].short)
+            again = search_again(found.asked, commits[search.good].short, commits[search.bad].short)
             told.append(f"to look further, on a quiet machine or with more time: {again}")
     told += [f"skipped: {_named(commits[place])}: {why}" for place, why in sorted(search.skipped.items())]
     for good, bad in search.others:
-        told.append(f"there is another slowdown: {_again(found, commits[good].short, commits[bad].short)}")
+        told.append(f"there is another slowdown: {search_again(found.asked, commits[good].short, commits[bad].short)}")
     if found.branch is not None:
         merge = commits[search.bad]
-        told.append(f"it is a merge; look into it: {_again(found, found.branch[:10], merge.parents[1][:10])}")
+        told.append(
+            f"it is a merge; look into it: {search_again(found.asked, found.branch[:10], merge.parents[1][:10])}"
+        )
     if len(search.steps) > 1 or search.kind == "found":
         told.append(f"the probability that any step took chance for a difference is at most {percent(ERROR, 0)}")
     return told
@@ -153,21 +156,19 @@ def _interval(gap: Gap) -> str:
     return f"{gap.times_low:.2f} to {gap.times_high:.2f}"
 
 
-def _again(found: Bisected, good: str, bad: str) -> str:
-    """The command that searches between two other ends."""
-    return f"vecml bisect --good {good} --bad {bad}{_flags(found.asked)} -- {shlex.quote(found.asked.command)}"
+def search_again(asked: Bisection, good: str, bad: str) -> str:
+    """The command that searches in the same way between two other ends."""
+    return f"vecml bisect --good {good} --bad {bad}{_flags(asked)} -- {shlex.quote(asked.command)}"
 
 
 def _flags(asked: Bisection) -> str:
-    given = [("--build", text) for text in asked.build] + [("--prepare", text) for text in asked.prepare]
-    if asked.shell != NO_SHELL:
-        given.append(("--shell", asked.shell))
-    if asked.stdin is not None:
-        given.append(("--stdin", str(asked.stdin)))
-    if asked.budget != Bisection.budget:
-        given.append(("--budget", asked.budget))
-    if asked.at_least:
-        given.append(("--at-least", f"{100 * asked.at_least:g}%"))
-    if asked.ignore_failure:
-        return "".join(f" {name} {shlex.quote(recorded_text(value))}" for name, value in given) + " --ignore-failure"
-    return "".join(f" {name} {shlex.quote(recorded_text(value))}" for name, value in given)
+    """Everything of a search that is not as it is by default."""
+    given: list[tuple[str, object]] = [("build", text) for text in asked.build]
+    given += [("prepare", text) for text in asked.prepare]
+    for name in ("shell", "stdin", "warmup", "budget", "name"):
+        value = getattr(asked, name)
+        if value != getattr(Bisection, name):
+            given.append((name, value))
+    given += [("at_least", f"{100 * asked.at_least:.10g}%")] if asked.at_least else []
+    words = "".join(f" {flag(name)} {shlex.quote(recorded_text(str(value)))}" for name, value in given)
+    return words + (" --ignore-failure" if asked.ignore_failure else "")
