@@ -1,5 +1,6 @@
 """What cannot be is refused before anything is read, whether Ray is here or not."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 import vecml
 from tests.batch.made import SETTING, classifier
+from vecml import child
 from vecml.batch.cluster import Wish, check_wish
 from vecml.cli.predict_output import How, into_folder_or_file
 from vecml.cli.predict_output import Wish as Labels
@@ -85,3 +87,23 @@ def test_an_error_of_a_node_is_raised_as_what_it_was(error: Exception, kind: typ
     raised = error_of(told_of(error), "node a: ")
     assert type(raised) is kind
     assert raised.message.startswith("node a: ")
+
+
+@pytest.mark.parametrize(
+    ("where", "answers", "hint"), [("auto", False, "RAY_ADDRESS"), ("auto", True, "again"), ("local:2", False, "again")]
+)
+def test_a_cluster_that_does_not_answer_is_told_by_how_to_reach_it(
+    monkeypatch: pytest.MonkeyPatch, where: str, answers: bool, hint: str
+) -> None:
+    silent = f"import sys; {'print({}, flush=True); ' if answers else ''}sys.stdin.read()"
+    process = child.spawn([sys.executable, "-c", silent], child.environment())
+    told = parent._told(process, where, "run it again")
+    try:
+        if answers:
+            assert next(told) == {}
+        monkeypatch.setattr(parent, "SILENT_SECONDS", 0.2)
+        with pytest.raises(ServerError, match=rf"^--cluster {where}: Ray did not answer within 0 s$") as caught:
+            next(told)
+    finally:
+        process.close(5.0)
+    assert hint in str(caught.value.hint)

@@ -15,11 +15,12 @@ from typing import Any
 
 from vecml import child
 from vecml.cluster.failure import error_of
-from vecml.cluster.ray_cluster import check_address, variables
+from vecml.cluster.ray_cluster import LOCAL, check_address, variables
 from vecml.errors import ServerError, SettingError
 
 SILENT_SECONDS = 180.0  # of the process that talks to Ray, while a cluster starts or answers
 PATIENCE_SECONDS = 20.0  # that it has to end in order
+REACH = "is it the cluster that is meant (RAY_ADDRESS), and is its token here (RAY_AUTH_TOKEN)? To see: ray status"
 LONGEST = 34  # bytes of the name of Ray's folder: its sockets have names of up to 107 bytes
 
 
@@ -53,23 +54,26 @@ def driving(module: str, where: str, folder: Path, again: str) -> Iterator[Itera
         environment = child.environment(**variables(where, str(short), secrets.token_hex(32)))
         process = child.spawn(child.python(module, str(folder)), environment)
         try:
-            yield _told(process, again)
+            yield _told(process, where, again)
         finally:
             process.close(PATIENCE_SECONDS)
 
 
-def _told(process: child.Child, again: str) -> Iterator[dict[str, Any]]:
+def _told(process: child.Child, where: str, again: str) -> Iterator[dict[str, Any]]:
+    is_joined = False
     while True:
         try:
             told = json.loads(process.receive(SILENT_SECONDS))
         except child.SilentError:
-            raise ServerError(f"Ray did not answer within {SILENT_SECONDS:.0f} s", again) from None
+            hint = again if is_joined or LOCAL.fullmatch(where) else REACH
+            raise ServerError(f"--cluster {where}: Ray did not answer within {SILENT_SECONDS:.0f} s", hint) from None
         except child.EndedError as error:
             is_gone = "Failed to connect to GCS" in str(error)
             what = "it does not answer any more" if is_gone else str(error)
             raise ServerError(f"the cluster's head is gone, or Ray has failed: {what}", again) from None
         if "failure" in told:
             raise error_of(told["failure"], "")
+        is_joined = True
         yield told
 
 
