@@ -5,6 +5,7 @@ import datetime
 import decimal
 import enum
 import importlib
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -107,6 +108,16 @@ def test_classes_are_found_by_name_and_their_init_does_not_run(tmp_path: Path) -
     assert again_default["new"] == []
 
 
+def test_random_generators_draw_on(tmp_path: Path) -> None:
+    old, new = np.random.RandomState(3), np.random.default_rng(3)
+    old.normal(size=3)
+    new.normal(size=3)
+    again_old, again_new, philox = again(tmp_path, old, new, np.random.Generator(np.random.Philox(5)))
+    assert old.normal(size=4).tolist() == again_old.normal(size=4).tolist()
+    assert new.normal(size=4).tolist() == again_new.normal(size=4).tolist()
+    assert philox.integers(99) == np.random.Generator(np.random.Philox(5)).integers(99)
+
+
 TABLES: list[Callable[[], Any]] = [
     lambda: pd.DataFrame({"a": [1, 2], "b": [0.5, np.nan], "c": ["x", None]}),
     lambda: pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=pd.Index([5, 3], name="key")),
@@ -154,7 +165,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     (pd.DataFrame({"a": [1, "x"]}), "x0 is a table that Arrow does not hold", "--inputs"),
     (lambda: 1, "x0 is the function <lambda>, which has no place at the top of a module", "--inputs"),
     (local(), "x0 is of the class local.<locals>.Here, which has no place", "--inputs"),
-    (np.random.default_rng(0), "x0 is a numpy.random._generator.Generator", "--inputs"),
+    (random.Random(0), "x0 is a random.Random", "--inputs"),
     (held(), "x0[1] holds itself", "--inputs"),
     (np.zeros(20_000_000), "x0 makes the arguments larger than the 100 MB that are recorded", "call it with less"),
 ]

@@ -51,3 +51,17 @@ def test_a_module_that_raises_and_inputs_that_are_no_tuple(tmp_path: Path, monke
     (tmp_path / "inputs.py").write_text("def make():\n    return [1]\n")
     with pytest.raises(DataError, match=r"^inputs\.py:make gave a list, not the tuple of arguments$"):
         make_inputs(find_place(f"{tmp_path}/inputs.py:make", "--inputs"))
+
+
+def test_a_file_that_its_own_package_runs_is_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "registering"
+    package.mkdir()
+    (package / "__init__.py").write_text("names = []\nfrom registering import parts\n")
+    (package / "parts.py").write_text(
+        "import registering\nassert not registering.names, 'twice'\nregistering.names.append('f')\n\n"
+        "def f(x):\n    return x\n"
+    )
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert load(find_place(f"{package}/parts.py:f", "TARGET"))(3) == 3
+    for name in ("registering", "registering.parts"):
+        del sys.modules[name]

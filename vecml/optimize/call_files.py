@@ -178,6 +178,8 @@ class _Writing:
                 for key, one in value.items()
             ]
             return {"kind": MAPPINGS.get(kind, "defaultdict"), "parts": parts, **how}
+        if kind in (np.random.Generator, np.random.RandomState):
+            return self._random(value, place)
         if (found := self._small(value, place)) is not None:
             return found
         if isinstance(value, type | types.FunctionType | np.ufunc) or _is_builtin(value):
@@ -187,6 +189,15 @@ class _Writing:
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
             return {"kind": "named", "of": _reference(kind, place), "parts": self._parts(value, place)}
         return self._object(value, place)
+
+    def _random(self, value: Any, place: str) -> dict[str, Any]:
+        """A random generator of NumPy's, by its state: what it draws next is drawn by the copy as well."""
+        of = value.bit_generator if isinstance(value, np.random.Generator) else value._bit_generator
+        state = of.state if isinstance(value, np.random.Generator) else value.get_state(legacy=False)
+        word = type(of).__name__
+        if getattr(np.random, word, None) is not type(of):
+            raise CannotRecordError(place, f"is a random generator with bits of its own ({word})")
+        return {"kind": type(value).__name__, "bits": word, "state": self.node(state, f"{place}.state")}
 
     def _small(self, value: Any, place: str) -> dict[str, Any] | None:
         """A value that is as good as plain; None for another."""
@@ -310,6 +321,8 @@ class _Reading:
             return range(*parts) if kind == "range" else builtin[kind](*parts)
         if kind in ("bytes", "bytearray"):
             return {"bytes": bytes, "bytearray": bytearray}[kind](base64.b64decode(node["text"]))
+        if kind in ("Generator", "RandomState"):
+            return _random_again(kind, getattr(np.random, node["bits"])(), self.value(node["state"]))
         if kind == "dtype":
             return np.dtype(node["text"])
         if "text" in node:
@@ -347,6 +360,15 @@ class _Reading:
             array = wide[..., ::2]
         array.flags.writeable = node["writeable"]
         return array
+
+
+def _random_again(kind: str, bits: Any, state: Any) -> Any:
+    if kind == "Generator":
+        bits.state = state
+        return np.random.Generator(bits)
+    made = np.random.RandomState(bits)
+    made.set_state(state)
+    return made
 
 
 def _inverse(names: Mapping[type, str], word: str) -> Any:

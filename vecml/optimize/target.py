@@ -308,14 +308,28 @@ def _imported_by_others(file: str) -> ModuleType | None:
 
 
 def _import_package(place: Place) -> None:
-    """Import the package of a file that takes something from it (`from .shapes import Point`), as Python does first."""
+    """Import the package of a file that takes something from it (`from .shapes import Point`), as Python does first.
+
+    The file may be run by that; run once more by itself, it would register what it registers twice.
+    """
     package, root = _package(place.file)
-    if not package or not any(isinstance(one, ast.ImportFrom) and one.level for one in ast.walk(parsed(place))):
+    if not package or package.partition(".")[0] not in _packages_taken(parsed(place), package):
         return
     if root not in sys.path:
         sys.path.append(root)
     with contextlib.suppress(Exception, SystemExit):  # what it raises is told when the file itself is run
         importlib.import_module(package)
+
+
+def _packages_taken(tree: ast.Module, own: str) -> set[str]:
+    """The first names of what a module imports; `own`'s for what it takes by a relative import."""
+    names: set[str] = set()
+    for one in ast.walk(tree):
+        if isinstance(one, ast.Import):
+            names |= {alias.name for alias in one.names}
+        elif isinstance(one, ast.ImportFrom):
+            names.add(own if one.level else one.module or "")
+    return {name.partition(".")[0] for name in names}
 
 
 def _package(file: str) -> tuple[str, str]:
