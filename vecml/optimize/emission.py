@@ -44,6 +44,7 @@ class Emission:
         scope.before = self.lines
         self.aside: dict[str, list[Event]] = {}
         self.stored = self.nest.written = {store.array for store in _stores(turn)}
+        self.reads_one_place = _reads_one_place(turn, scope)
 
     def bind_before(self, name: str, node: ast.expr) -> None:
         """Write a name for an array that the loop goes through, in front of it."""
@@ -57,6 +58,8 @@ class Emission:
         """Write a loop's events, and what it leaves in names; the loops around are already entered."""
         loops = [*loops, turn]
         self._enter(turn)
+        if self.reads_one_place:
+            need_turn(self.scope, self.scope.loops[turn.name])
         pending: list[Event] = list(turn.events)
         carried = dict(turn.carried)
         for one in carried.values():
@@ -310,6 +313,33 @@ def _made_of(turn: Turn, one: Carried, known: set[str]) -> set[str]:
             found.add(name)
             todo += sorted(names_in(made[name]))
     return found
+
+
+def _reads_one_place(turn: Turn, scope: Scope) -> bool:
+    """Whether an element that is the same in every turn is read, as `kernel[0, 2]`: without one it may not be there."""
+    changing = _variables(turn)
+    for node in _nodes_in(turn):
+        for part in ast.walk(node):
+            if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name) and scope.ranks.get(part.value.id):
+                sliced = any(isinstance(one, ast.Slice) for one in ast.walk(part.slice))
+                if not sliced and not names_in(part.slice) & changing:
+                    return True
+    return False
+
+
+def _nodes_in(turn: Turn) -> list[ast.expr]:
+    """What the statements of a loop read, and of those in it; not what is read before a turn."""
+    return [
+        node for event in turn.events for node in (_nodes_in(event) if isinstance(event, Turn) else nodes_of(event))
+    ]
+
+
+def _variables(turn: Turn) -> set[str]:
+    """The names of the loops and of all that is set in them."""
+    inner = [event for event in turn.events if isinstance(event, Turn)]
+    own = {turn.name, *(name for event in turn.events for name in names_defined(event))}
+    own |= {one.start for one in turn.carried.values()}
+    return own.union(*map(_variables, inner))
 
 
 def _stores(turn: Turn) -> list[Store]:

@@ -35,7 +35,7 @@ AtErrors = Literal["numpy", "raise"]
 TASK = "vecml.optimize.validate:validate_task"
 EXAMPLES = 400
 SEARCH_SECONDS = 8.0
-SOILS = b"\x5a\x4b\x6d"  # bytes that memory is filled with: as floating numbers of any size, no small ones
+SOILS = b"\x5a\x4b"  # bytes that memory is filled with: as floating numbers of any size, no small ones
 USERS = "over your own inputs"
 OVER_CALL = "over "  # before the name of a recorded call
 RAISES = "it raises "
@@ -366,19 +366,20 @@ def _settled(original: Callable[..., Any], args: Sequence[Any], gave: Sequence[A
     """Whether the original gives again what it gave, its result and arguments, when memory holds something else."""
     from vecml.optimize.inputs import fresh  # noqa: PLC0415 -- hypothesis, an extra
 
-    given = fresh(args)
-    arrays = [part for value in gave for part in _parts(value) if isinstance(part, np.ndarray)]
-    for part in arrays:  # what is freed is what the next array of that size gets
-        content = part.tobytes()
-        soil = next((one for one in SOILS if one not in content), SOILS[0])  # it may hold an earlier call's
-        held = [np.full(part.nbytes, soil, np.uint8) for _ in range(4)]
-        del held
-    try:
-        with _warnings():
-            again = original(*given)
-    except Exception:  # noqa: BLE001 -- it raised nothing before
-        return False
-    return all(difference(old, new, rtol) is None for old, new in zip(gave, (again, *given), strict=True))
+    sizes = {part.nbytes for value in gave for part in _parts(value) if isinstance(part, np.ndarray)}
+    for soil in SOILS:  # what it gave may hold one of them, from an earlier call
+        given = fresh(args)
+        for size in sizes:  # what is freed is what the next array of that size gets
+            held = [np.full(size, soil, np.uint8) for _ in range(4)]
+            del held
+        try:
+            with _warnings():
+                again = original(*given)
+        except Exception:  # noqa: BLE001 -- it raised nothing before
+            return False
+        if any(difference(old, new, rtol) for old, new in zip(gave, (again, *given), strict=True)):
+            return False
+    return True
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from vecml.optimize.steps import Optimization, Tried
 from vecml.optimize.validate import Validation
 
 WIDTH = 80
+ALIKE = 2.0  # single calls that differ by less say nothing: the plainest is named
 FORMS = {
     "map": "a map: every turn for itself",
     "reduce": "a reduction",
@@ -60,6 +61,8 @@ def _figures(found: Optimization, right: Sequence[Tried]) -> str:
     if not known:
         return f"{count(len(right), 'candidate')} of {found.place.name} {'is' if len(right) == 1 else 'are'} right"
     quickest = min(known, key=lambda name: known[name])
+    if quickest.startswith("numba ") and known.get("numba", math.inf) < ALIKE * known[quickest]:
+        quickest = "numba"
     base = found.observation.seconds if found.base is None or found.base.seconds is None else found.base.seconds
     return f"{quickest} is right and took {seconds(known[quickest])} where {found.place.name} took {seconds(base)}"
 
