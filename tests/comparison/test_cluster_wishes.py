@@ -87,6 +87,17 @@ def test_an_order_says_all_of_it_in_plain_values(tmp_path: Path) -> None:
     assert read_order(tmp_path / "trained").run is None
 
 
+def told(*messages: dict[str, Any], then: Exception | None = None) -> Iterator[dict[str, Any]]:
+    """What the process that talks to Ray tells, and how it ends."""
+    yield {"alive": 0}
+    yield {"kind": "m", "host": KIND.host, "nodes": list(KIND.nodes)}
+    yield {"kind": "other", "host": KIND.host, "nodes": ["b"]}
+    yield from messages
+    if then is not None:
+        raise then
+    yield {"end": True}
+
+
 def heard(*messages: dict[str, Any]) -> tuple[list[KindResult], list[Any], list[str]]:
     """What the process that talks to Ray tells, as it is heard: results, what was announced, and stages."""
     announced: list[Any] = []
@@ -103,15 +114,9 @@ def heard(*messages: dict[str, Any]) -> tuple[list[KindResult], list[Any], list[
         def end(self, stage: object) -> None:
             shown.append(f"{stage} ends")
 
-    def tell() -> Iterator[dict[str, Any]]:
-        yield {"alive": 0}
-        yield {"kind": "m", "host": KIND.host, "nodes": list(KIND.nodes)}
-        yield from messages
-        yield {"end": True}
-
     hearing = _Heard(Hear(announced.append, announced.append))
     with listening(Shown()):
-        hearing.all_of(tell())
+        hearing.all_of(told(*messages))
     return list(hearing.results.values()), announced, shown
 
 
@@ -153,6 +158,24 @@ def test_a_failure_is_told_with_the_node() -> None:
         ((result,), _, _) = heard({"kind": "m", "node": KIND.nodes[0], "failed": FAILURE})
     assert isinstance(result.failure, DataError)
     assert result.failure.hint == FAILURE["hint"]
+
+
+@pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
+def test_what_is_measured_stays_where_the_cluster_is_lost() -> None:
+    document = {
+        "kind": "m",
+        "node": KIND.nodes[0],
+        "comparison": to_json(comparison_of({"numpy": 0.01, "torch": 0.02})),
+    }
+    done: list[KindResult] = []
+    hearing = _Heard(Hear(done=done.append))
+    hearing.all_of(told(document, then=ServerError("the cluster's head is gone", "again")))
+    assert done[0].comparison is not None
+    assert done[1].comparison is None
+    assert str(done[1].failure) == "the cluster's head is gone"
+    assert list(hearing.results) == ["m", "other"]
+    with pytest.raises(ServerError, match="head is gone"):
+        _Heard(Hear()).all_of(told(then=ServerError("the cluster's head is gone", "again")))
 
 
 def kinds() -> Kinds:

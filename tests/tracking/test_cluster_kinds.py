@@ -8,9 +8,13 @@ import pytest
 from tasks.tracking.store import open_store
 from tests.made_comparison import comparison_of
 from vecml import keys
-from vecml.cli.compare_cluster import _track
-from vecml.comparison.cluster import KindOfMachine, KindResult
+from vecml.cli import compare_cluster
+from vecml.cli.compare_cluster import _track, finish, measured
+from vecml.comparison import cluster
+from vecml.comparison.cluster import Hear, KindOfMachine, KindResult
+from vecml.comparison.config import ComparisonConfig
 from vecml.environment import describe
+from vecml.errors import StoreError
 from vecml.identity import process_identity
 
 
@@ -40,3 +44,35 @@ def test_the_runs_are_of_the_machine_that_measured(
         assert tags["vecml.host"] == "another processor, 96 CPUs"
         assert "torch 9.9" in tags["vecml.libraries"]
         assert tags[keys.PROCESS] == process_identity()  # which ends them, and is here
+
+
+def test_a_store_that_breaks_ends_no_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("VECML_HOME", str(tmp_path))
+    monkeypatch.setattr(cluster, "check_asked", lambda config, wish: None)
+    found = [
+        KindResult(
+            KindOfMachine(key, "a processor, 2 CPUs", ("a",)), "a", comparison_of({"numpy": 0.01, "torch": 0.02})
+        )
+        for key in ("one", "two")
+    ]
+
+    def both(config: ComparisonConfig, wish: object, read_run: object, hear: Hear) -> list[KindResult]:
+        for one in found:
+            hear.done(one)
+        return found
+
+    def broken(result: KindResult, name: str | None) -> tuple[str, str]:
+        if result.kind.machine_key == "one":
+            raise StoreError("the store is away", "it is kept")
+        return _track(result, name)
+
+    monkeypatch.setattr(cluster, "compare_on_cluster", both)
+    monkeypatch.setattr(compare_cluster, "_track", broken)
+    made = measured(ComparisonConfig(), "auto", None)
+    assert list(made.pages) == ["two"]
+    with pytest.raises(StoreError, match="the store is away"):
+        finish(made, None, None, None)
+    assert capsys.readouterr().out.count("a processor, 2 CPUs (") == 2

@@ -11,7 +11,7 @@ from vecml.cli import fail_if as fail_if_
 from vecml.cli.options import write_json
 from vecml.cli.terminal import console, opening, own_name, show_comparison
 from vecml.comparison.config import ComparisonConfig
-from vecml.errors import ServerError, SettingError
+from vecml.errors import ServerError, SettingError, VecmlError
 from vecml.fields import flag
 from vecml.foreign_text import clean
 
@@ -28,10 +28,13 @@ class Found:
         kinds: the comparisons.
         pages: by machine key, the address of the run's page; empty for what was read from a file.
         names: names of the runs.
+        untracked: why one of them could not be tracked, or None.
     """
 
-    def __init__(self, kinds: "Kinds", pages: Mapping[str, str], names: tuple[str, ...]) -> None:
-        self.kinds, self.pages, self.names = kinds, pages, names
+    def __init__(
+        self, kinds: "Kinds", pages: Mapping[str, str], names: tuple[str, ...], untracked: VecmlError | None = None
+    ) -> None:
+        self.kinds, self.pages, self.names, self.untracked = kinds, pages, names, untracked
 
 
 def check_alone(where: str, calls: Mapping[str, Any], *, fresh: bool) -> None:
@@ -56,7 +59,7 @@ def check_alone(where: str, calls: Mapping[str, Any], *, fresh: bool) -> None:
 def measured(asked: ComparisonConfig, where: str, node_timeout: float | None) -> Found:
     """Compare on the cluster; each kind is tracked as soon as it is measured.
 
-    Raises what `compare_on_cluster` raises, and StoreError.
+    Raises what `compare_on_cluster` raises, and StoreError where nothing can be tracked.
     """
     from flows.signals import leaving_in_order
 
@@ -73,14 +76,19 @@ def measured(asked: ComparisonConfig, where: str, node_timeout: float | None) ->
 
         pages: dict[str, str] = {}
         names: list[str] = []
+        untracked: list[VecmlError] = []
 
         def done(result: "KindResult") -> None:
-            if result.comparison is not None:
+            if result.comparison is None:
+                return
+            try:
                 name, pages[result.kind.machine_key] = _track(result, asked.name)
                 names.append(name)
+            except VecmlError as error:  # the others are measured, and all of it is shown first
+                untracked.append(error)
 
         results = compare_on_cluster(asked, wish, read_run, Hear(_announce, done))
-    return Found(Kinds(where, tuple(results)), pages, tuple(names))
+    return Found(Kinds(where, tuple(results)), pages, tuple(names), next(iter(untracked), None))
 
 
 def _track(result: "KindResult", name: str | None) -> tuple[str, str]:
@@ -130,7 +138,8 @@ def finish(
         demand, fail_if: as for `vecml.cli.fail_if.leave`.
         markdown: whether it is printed as Markdown.
 
-    Raises ServerError where a kind of machine was not measured, unless `demand` was missed on another.
+    Raises the error where one could not be tracked; ServerError where a kind of machine was not measured, unless
+    `demand` was missed on another.
     """
     from vecml.comparison.kinds_document import kinds_to_json
     from vecml.report.kinds import kinds_note
@@ -141,6 +150,8 @@ def finish(
             typer.echo(clean(kinds_note(results), keep="\n"), nl=False)
         else:
             _show(found)
+    if found.untracked is not None:
+        raise found.untracked
     codes = []
     for one in results:
         if one.comparison is not None:

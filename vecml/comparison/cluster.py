@@ -29,7 +29,7 @@ from vecml.data import handed
 from vecml.data.memory_limit import VARIABLE
 from vecml.data.standard_input import STANDARD_INPUT
 from vecml.device import usable_cpus
-from vecml.errors import MeasureError, SettingError, VecmlError
+from vecml.errors import MeasureError, ServerError, SettingError, VecmlError
 from vecml.leftovers import scratch_folder
 from vecml.progress import Advance, stage
 from vecml.warnings import CODES, warn
@@ -146,7 +146,7 @@ def compare_on_cluster(config: ComparisonConfig, wish: Wish, read_run: ReadRun, 
     Returns a result for each kind, in the order in which the kinds were found; one that failed has its reason.
 
     Raises SettingError where the wish, or a node, does not fit, before anything is measured; ServerError where the
-    cluster cannot be reached or its head is lost, and what `hear` raises. What is done by then `hear` has heard.
+    cluster cannot be reached, or is lost before any kind is over.
     """
     check_asked(config, wish)
     run = None if config.run is None else read_run(config.run, config.subject.architecture)
@@ -190,6 +190,16 @@ class _Heard:
     stages: dict[str, "_Stages"] = field(default_factory=dict)
 
     def all_of(self, messages: Iterator[dict[str, Any]]) -> None:
+        """Hear all that is told. Where the cluster is lost and a kind has been measured, the others have failed."""
+        try:
+            self._all_of(messages)
+        except ServerError as error:
+            if not self.results:
+                raise
+            for kind in [one for key, one in self.kinds.items() if key not in self.results]:
+                self._over(KindResult(kind, "", None, error))
+
+    def _all_of(self, messages: Iterator[dict[str, Any]]) -> None:
         for message in messages:
             if "end" in message:
                 return
@@ -206,14 +216,16 @@ class _Heard:
         if "told" in message:
             self._told(kind, message["told"])
         elif "comparison" in message or "failed" in message:
-            self.stages[kind.machine_key].close()
-            result = _result(kind, message)
-            self.results[kind.machine_key] = result
-            if result.failure is not None:
-                warn("VML053", f"{kind.short}: not measured: {result.failure.message}")
-            self.hear.done(result)
+            self._over(_result(kind, message))
         elif "lost" in message:
             self.stages[kind.machine_key].close()
+
+    def _over(self, result: KindResult) -> None:
+        self.stages[result.kind.machine_key].close()
+        self.results[result.kind.machine_key] = result
+        if result.failure is not None:
+            warn("VML053", f"{result.kind.short}: not measured: {result.failure.message}")
+        self.hear.done(result)
 
     def _told(self, kind: KindOfMachine, told: Mapping[str, Any]) -> None:
         if "announce" in told:
