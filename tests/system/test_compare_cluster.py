@@ -28,8 +28,8 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="os.sched_getaffinity: one CPU makes one kind"),
 ]
-COMMAND = (sys.executable, "-m", "vecml", "compare", "--quick", "--engines", "numpy,row_loop", "--threads", "1")
-SMALL = ("--rows", "5000", "--budget", "quick")
+COMMAND = (sys.executable, "-m", "vecml", "compare", "--engines", "numpy,row_loop", "--threads", "1")
+SMALL = ("--rows", "5000", "--quick")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,19 @@ def test_each_kind_of_machine_is_measured_and_tracked(nodes: RayNodes, tmp_path:
     (tmp_path / "data.csv").write_text(
         "x,y,label\n" + "".join(f"{number % 7},{number % 5},{'ab'[number % 2]}\n" for number in range(400))
     )
-    flags = ("--data", "data.csv", "--target", "label", "--epochs", "1", "--name", "nightly", "--json", "all.json")
+    flags = (
+        "--quick",
+        "--data",
+        "data.csv",
+        "--target",
+        "label",
+        "--epochs",
+        "1",
+        "--name",
+        "nightly",
+        "--json",
+        "all.json",
+    )
     process = start(nodes, tmp_path, *flags)
     out, errors = process.communicate(timeout=400)
     assert process.returncode == 0, errors
@@ -102,7 +114,7 @@ def test_each_kind_of_machine_is_measured_and_tracked(nodes: RayNodes, tmp_path:
 
 
 def test_what_a_node_cannot_read_is_said_and_what_hangs_is_ended(nodes: RayNodes, tmp_path: Path) -> None:
-    process = start(nodes, tmp_path, "--data", "nothing.csv", "--target", "label")
+    process = start(nodes, tmp_path, "--quick", "--data", "nothing.csv", "--target", "label")
     _, errors = process.communicate(timeout=400)
     assert process.returncode == 2
     assert "error: 2 of 2 kinds of machine not measured: " in errors
@@ -158,7 +170,7 @@ def test_a_tracked_runs_model_is_sent_to_the_nodes(nodes: RayNodes, tmp_path: Pa
         check=False,
     )
     assert trained.returncode == 0, trained.stderr
-    process = start(nodes, tmp_path, "--run", "first")
+    process = start(nodes, tmp_path, "--run", "first", "--quick")
     _, errors = process.communicate(timeout=400)
     assert process.returncode == 0, errors
     runs = runs_in(tmp_path)

@@ -18,7 +18,7 @@ NEXT_SECONDS = 60.0  # for its cores to be free, where another node of its kind 
 ALIVE_SECONDS = 2.0  # between two words to the parent
 EXCHANGE_SECONDS = 10.0  # that a node waits for something to tell; something is timed meanwhile
 STOP_SECONDS = 15.0
-AGAIN = "the comparisons of the other kinds are tracked: run the same command again for this one"
+AGAIN = "run the same command again; what other kinds of machine have measured is tracked"
 
 
 @dataclass(frozen=True)
