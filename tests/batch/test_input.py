@@ -116,7 +116,7 @@ def test_blocks_fit_the_memory_and_beyond_it_ends_in_one_line(tmp_path: Path, mo
     assert _read_rows(model, setting) % 64 == 0
     monkeypatch.setenv("VECML_MAX_MEMORY", "1MiB")
     assert _read_rows(model, setting) == 64
-    with pytest.raises(DataError, match=r"^the data needs more than the .* 0 rows of unit 0 were read$"):
+    with pytest.raises(DataError, match=r"^the data needs more than the .* 0 rows of part 0 were read$"):
         label(files_of(tmp_path / "data", [300]), tmp_path / "out")
     assert not list((tmp_path / "out").rglob("part-*"))
 

@@ -82,7 +82,7 @@ class Reader:
         spans: list[Span] = []
         first_row = 0
         for table in rebatch(self._tables(unit, spans, filled), self.plan.way.read_rows):
-            self.limit.check(so_far=f"{first_row:,} rows of unit {unit.number:,} were read")
+            self.limit.check(so_far=f"{first_row:,} rows of part {unit.number:,} were read")
             yield Rows(unit, first_row, table, spans)
             first_row += table.num_rows
 
