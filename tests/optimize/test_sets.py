@@ -74,6 +74,14 @@ def test_a_list_that_changes_otherwise_has_none(tmp_path: Path, body: str) -> No
     assert made(tmp_path, body)[0] == NOTHING
 
 
+def test_a_list_of_numbers_that_is_empty_at_first(tmp_path: Path) -> None:
+    body = "    out = []\n    for one in x:\n        if one not in out:\n            out.append(one)\n    return out"
+    candidate, function, args = made(tmp_path, body, "[(7 * i) % 50 for i in range(90)], 2")
+    assert isinstance(candidate, Candidate)
+    assert "if one not in out_set:" in candidate.source
+    assert check(function, load(candidate.place), args, ("x", "y"), 0.0)
+
+
 def test_text_is_asked_for_parts_of_it(tmp_path: Path) -> None:
     assert made(tmp_path, "    return [one for one in x if one in y]", "['a', 'bc'], 'abcd'")[0] == NOTHING
 

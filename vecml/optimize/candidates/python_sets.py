@@ -76,7 +76,8 @@ def _asked(loop: ast.stmt, function: ast.FunctionDef, subject: Subject, lines: l
         match node:
             case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[ast.Name(id=name) as place]):
                 kind = subject.kinds.of(place)
-                if kind is not None and kind.type in ("list", "tuple"):
+                listed = kind is not None and kind.type in ("list", "tuple")
+                if listed or (kind is None and _is_empty(name, loop, function)):  # what it holds is not always alike
                     places.setdefault(name, []).append(place)
     for name, found in places.items():
         grows = [one for one in ast.walk(loop) if isinstance(one, ast.stmt) and _appends(one, name)]
