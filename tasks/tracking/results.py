@@ -14,6 +14,7 @@ from vecml.optimize.steps import Optimization
 from vecml.optimize.steps import to_json_dict as optimization_json
 from vecml.report import lab as lab_report
 from vecml.report import optimize as optimize_report
+from vecml.report.chart_profile import profile_png
 
 
 def lab_content(outcomes: Sequence[Outcome], pictures: Mapping[str, bytes], page: str, *, quick: bool) -> RunContent:
@@ -118,6 +119,8 @@ def optimization_files(found: Optimization) -> dict[str, str | bytes]:
     """Make the artifacts by name: report and record; the winner's patch and the environment if there are any."""
     content = json.dumps(optimization_json(found), indent=1, allow_nan=False)
     files: dict[str, str | bytes] = {"report.txt": optimize_report.as_text(found), "optimize.json": content + "\n"}
+    if (picture := profile_png(found.profile, found.place.name)) is not None:
+        files["pictures/profile.png"] = picture
     if found.best is not None and found.best.candidate.diff:
         files["winner.patch"] = found.best.candidate.diff.encode(found.best.candidate.encoding)
     environment = {} if found.comparison is None else dict(found.comparison.environment)

@@ -130,7 +130,7 @@ def test_the_store(found: Optimization, tmp_path: Path, monkeypatch: pytest.Monk
     assert set(run.data.metrics) <= set(keys.OPTIMIZE_METRICS)
     assert (run.data.metrics["optimize/ratio"], run.data.metrics["optimize/break_even_calls"]) == (20.0, 7.0)
     names = {one.path for one in client.list_artifacts(writer.run.run_id)}
-    assert names == {"report.txt", "optimize.json", "winner.patch", "environment.json"}
+    assert names == {"report.txt", "optimize.json", "winner.patch", "environment.json", "pictures"}
 
 
 def test_every_metric_is_what_its_key_says(found: Optimization) -> None:

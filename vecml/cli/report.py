@@ -74,9 +74,23 @@ def _page(asked: str) -> tuple[str, str]:
     document = artifact(run, COMPARISON) if run.kind == "compare" else None
     if document is not None:
         return stem, page(from_json(document, f"{COMPARISON} of run {run.name}"), about)
+    if run.kind == "optimize":
+        return stem, _page_of_optimization(run, about)
     return stem, page_of_run(
         _with_note(about, run), KINDS.get(run.kind, "run"), run.params, run.metrics, run.tags, _pictures(run)
     )
+
+
+def _page_of_optimization(run: "StoredRun", about: "About") -> str:
+    """Its answer, its profile as a picture, and its report; pictures and report are absent where the run failed."""
+    from tasks.tracking.stored_run import artifact
+    from vecml.report.chart_profile import picture_of_document
+    from vecml.report.page import Report, page_of_run
+
+    document, text = artifact(run, "optimize.json"), (artifact(run, "report.txt") or b"").decode(errors="replace")
+    noted = dataclasses.replace(about, note=about.note or text.partition("\n")[0] or None)
+    drawn = None if document is None else picture_of_document(document)
+    return page_of_run(noted, "optimization", run.params, run.metrics, run.tags, report=Report(drawn, text))
 
 
 def _page_of_file(path: Path) -> tuple[str, str]:

@@ -27,12 +27,14 @@ class Line:
         hits: how many times it ran.
         share: its share of the target's time, 0 to 1.
         text: its code without the indentation.
+        indent: the columns that it is indented by; a tab counts as four.
     """
 
     number: int
     hits: int
     share: float
     text: str
+    indent: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,10 @@ def profile_of(source: str, function: ast.FunctionDef, rows: Iterable[tuple[int,
     text = source.split("\n")
     total = sum(ticks for _, _, ticks in rows) or 1.0
     hot = sorted((row for row in rows if row[2] / total >= HOT_SHARE), key=lambda row: -row[2])[:MOST_LINES]
-    lines = tuple(Line(number, hits, ticks / total, text[number - 1].strip()) for number, hits, ticks in sorted(hot))
+    lines = tuple(
+        Line(number, hits, ticks / total, text[number - 1].strip(), _indent(text[number - 1]))
+        for number, hits, ticks in sorted(hot)
+    )
     loops = tuple(
         HotLoop(
             loop.lineno,
@@ -131,6 +136,10 @@ def profile_of(source: str, function: ast.FunctionDef, rows: Iterable[tuple[int,
         for loop in outer_loops(function.body)
     )
     return Profile(lines, loops, min(1.0, sum(loop.share for loop in loops)))
+
+
+def _indent(line: str) -> int:
+    return sum(4 if one == "\t" else 1 for one in line[: len(line) - len(line.lstrip())])
 
 
 def outer_loops(body: list[ast.stmt]) -> list[ast.stmt]:

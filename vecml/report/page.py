@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from vecml.comparison.comparison import ArmFigures, Comparison, recommended
 from vecml.comparison.document import to_json
@@ -26,7 +26,7 @@ from vecml.numbers import count, percent, seconds
 from vecml.report import surroundings
 from vecml.report.calls import call_seconds
 from vecml.report.chart_limits import standings
-from vecml.report.charts import charts
+from vecml.report.charts import Picture, charts
 from vecml.report.comparison import (
     NOT_RECORDED,
     OF_COMMANDS,
@@ -85,6 +85,19 @@ class Cell:
     sign: str = ""
 
 
+@dataclass(frozen=True)
+class Report:
+    """A run's own report.
+
+    Attributes:
+        picture: comes first on the page, where there is one.
+        text: of several lines, shown as they are.
+    """
+
+    picture: Picture | None
+    text: str
+
+
 def page(comparison: Comparison, about: About) -> str:
     """The page of a comparison, as HTML text: the answer, pictures, reasons, the environment, and the raw record."""
     content = content_of(comparison)
@@ -136,6 +149,7 @@ def page_of_run(
     metrics: Mapping[str, float],
     tags: Mapping[str, str],
     pictures: Mapping[str, bytes] | None = None,
+    report: Report | None = None,
 ) -> str:
     """The page of a run that has no comparison (a pipeline run, or one that failed before there was a result).
 
@@ -144,7 +158,9 @@ def page_of_run(
         kind: what it is, in a word or two: `pipeline run`.
         params, metrics, tags: what was logged; MLflow's own tags are left out.
         pictures: PNG bytes to show, by file name.
+        report: what comes first.
     """
+    drawn = None if report is None else report.picture
     shown = {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
     return template("run").render(
         **_frame(about),
@@ -154,6 +170,9 @@ def page_of_run(
             ("Params", Table(("param", "value"), tuple((name, params[name]) for name in sorted(params)))),
             ("Tags", Table(("tag", "value"), tuple((name, shown[name]) for name in sorted(shown)))),
         ],
+        drawn=drawn,
+        drawing=None if drawn is None else Markup(drawn.wide + drawn.narrow),  # noqa: S704 -- drawn by us
+        text=Markup(escape(clean(report.text, keep="\n"))) if report else "",  # noqa: S704 -- escaped
         pictures=[
             (name, Markup("data:image/png;base64,") + base64.b64encode(content).decode())
             for name, content in (pictures or {}).items()
