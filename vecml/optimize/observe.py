@@ -158,7 +158,8 @@ def timed(function: Callable[..., Any], args: tuple[Any, ...], place: Place) -> 
         result = function(*args)
     except (Exception, SystemExit) as error:
         raise DataError(
-            f"{place.text} raised {one_line(error, named=True)}", "it must run over what --inputs gives"
+            f"{place.text} raised {one_line(error, named=True)}",
+            "it must run over its inputs alone: what a script sets in its module besides is not there",
         ) from error
     seconds = time.perf_counter() - start
     return result, seconds, (time.process_time() - cpu) / seconds if seconds > 0 else 1.0
