@@ -43,15 +43,9 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
     evaluation, inference, measurement = record.evaluation, record.inference, record.inference.measurement
     setting = inference.setting
     busy = f" while {inference.disturbed_while}" if inference.disturbed_while else ""
-    architecture = record.training.model.architecture
     flips = len(evaluation.flips.row_N)
-    size = f"{count(record.table.n_rows, 'row')}, {count(architecture.n_features, 'feature')}"
-    if record.config.sample is not None:
-        size += f", a sample of {count(record.split.train.n_rows, 'row')} to train on"
-    if record.split.disk is not None:
-        size += ", kept on the disk"
     lines = [
-        ("data", f"{record.table.source}: {size}, {len(record.table.classes)} classes"),
+        ("data", f"{record.table.source}: {_size(record)}, {len(record.table.classes)} classes"),
         ("network", network(record)),
     ]
     if record.training.tried:
@@ -99,6 +93,16 @@ def rows(record: PipelineRecord) -> list[tuple[str, str]]:
         rows = f"{record.split.seen_rows:,} of {count(record.split.test.n_rows, 'test row')}"
         lines.append(("seen before", f"the features of {rows} are those of a training row as well"))
     return [*lines, ("run", f"{record.run.name} in {record.run.store}"), ("open it", open_command(record))]
+
+
+def _size(record: PipelineRecord) -> str:
+    """How large the table is, and how much of it was trained on."""
+    size = f"{count(record.table.n_rows, 'row')}, {count(record.training.model.architecture.n_features, 'feature')}"
+    if record.config.sample is not None:
+        size += f", a sample of {count(record.split.train.n_rows, 'row')} to train on"
+    if record.split.disk is not None:
+        size += ", kept on the disk"
+    return size
 
 
 def network(record: PipelineRecord) -> str:
