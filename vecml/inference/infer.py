@@ -74,7 +74,7 @@ class Inference:
 
     @property
     def disturbed_while(self) -> str | None:
-        """What others did to the timed calls, to be read after "while"; None where they had the CPUs they needed."""
+        """Say what others did during the timed calls, to be read after "while"; None where they left the CPUs free."""
         if self.window is None or disturbance(self.window, self.setting.threads, FREE_ENOUGH_CPUS) is None:
             return None
         return mean_load([self.window]).words

@@ -174,7 +174,12 @@ def machine_limits(
 ) -> Limits:
     """The limits of this machine; a product or a copy that is not stored yet is measured quickly, and stored.
 
-    Where other programs use the CPUs meanwhile, which `counters` tells, what was measured is no limit: it is left out.
+    Args:
+        machine_key: under which they are stored.
+        threads: of the product and of the copy.
+        precision: of the product.
+        counters: reads the machine's counters. Where others used the CPUs meanwhile, what was measured is no limit, and
+            is left out.
     """
     known = cached_limits(machine_key) or Limits()
     if known.copy(threads) and (known.gemm(precision, threads) or not has_gemm(precision)):

@@ -66,7 +66,7 @@ def _said(value: Any, error: Exception) -> tuple[str, str]:
 
 
 def used_up(value: Any) -> tuple[str, str] | None:
-    """What a value is that one call uses up, or that cannot be in two places, and what to do; None for another."""
+    """Name what one call uses up, or what cannot be in two places, and what to do; None for any other value."""
     if isinstance(value, GeneratorType):
         return "is a generator, which one call uses up", "give a list of what it yields: list(...)"
     if isinstance(value, io.IOBase):

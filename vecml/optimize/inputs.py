@@ -29,7 +29,6 @@ MANY = 8  # rows of a table that its text is taken from
 ENTRIES = 32  # a dict or tuple of more is a list of them, else a build of its own
 WORD = 20  # a text of so many characters may be a key
 LETTERS = 12  # of a text, to make others of
-RARITY = 40  # a cut of the user's own is drawn once in so many, until each of them has been
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,17 @@ def variants(args: Sequence[Any], names: Sequence[str], *, layouts: bool = True)
         layouts: whether dtypes and layouts vary too: a compiler takes a second for each of them.
     """
     shapes = tuple(_shape(value) for value in args)
-    cuts = _cuts([shape for value in args for shape in _shapes(value)])
-    return st.composite(_variant)(tuple(args), shapes, tuple(names), layouts, cuts)
+    return st.composite(_variant)(tuple(args), shapes, tuple(names), layouts)
+
+
+def cuts(args: Sequence[Any]) -> Iterator[Variant]:
+    """Cut the user's arguments to some shorter lengths, each axis that is as long as the longest of all first axes."""
+    length = max((shape[0] for value in args for shape in _shapes(value) if shape), default=0)
+    for one in sorted({length - 1, length // 2 + 1, *CUTS}):
+        if MOST < one < length:
+            yield Variant(
+                tuple(cut(value, length, one) for value in args), (f"your own inputs, cut from {length} to {one}",)
+            )
 
 
 def fresh(args: Sequence[Any]) -> tuple[Any, ...]:
@@ -82,13 +90,7 @@ def _variant(
     given: tuple[tuple[int, ...], ...],
     names: tuple[str, ...],
     layouts: bool,
-    cuts: tuple[tuple[int, int], ...],
 ) -> Variant:
-    # Whatever shrinks goes to 0 here, away from the cuts. Each is one input, which hypothesis does not try twice.
-    turn = draw(st.integers(0, RARITY - 1)) if cuts else 0
-    if turn >= RARITY - len(cuts):
-        old, new = cuts[RARITY - 1 - turn]
-        return Variant(tuple(cut(value, old, new) for value in args), (f"your own inputs, cut from {old} to {new}",))
     sizes = _sizes(draw, given)
     scale = draw(st.sampled_from((1.0, 1.0, 1.0, LARGE)))
     lengths = {
@@ -117,13 +119,6 @@ def _variant(
         values[other] = values[one]
         remarks.append(f"{names[one]} and {names[other]} are the same array")
     return Variant(tuple(values), tuple(remarks))
-
-
-def _cuts(given: Sequence[tuple[int, ...]]) -> tuple[tuple[int, int], ...]:
-    """List pairs of the length of the longest first axis in `given`, and a shorter length to cut it to."""
-    length = max((shape[0] for shape in given if shape), default=0)
-    lengths = {length - 1, length // 2 + 1, *CUTS}
-    return tuple((length, one) for one in sorted(lengths) if MOST < one < length)
 
 
 def cut(value: Any, old: int, new: int) -> Any:

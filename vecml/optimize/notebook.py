@@ -84,6 +84,12 @@ def as_module(cells: Sequence[Cell], file: str) -> Cells:
 def cell_of(cells: Sequence[Cell], asked: str, name: str, named: str) -> Cell:
     """The cell that is asked for, by its number or its id; without either, the last one that defines `name`.
 
+    Args:
+        cells: of the notebook, those of code.
+        asked: number or id; empty: neither was given.
+        name: of the function, with its class.
+        named: what an error calls the target.
+
     Raises SettingError where there is none, or it does not define `name`.
     """
     defining = [one for one in cells if _defines(one, name)]

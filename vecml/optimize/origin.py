@@ -54,7 +54,7 @@ class Origin:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the user should know of how a notebook is run, a sentence each."""
+        """List what the user should know of how a notebook is run, a sentence each."""
         if self.cells is None:
             return ()
         first = self.cells.spans[self.place.cell][0] + 1

@@ -33,7 +33,7 @@ CALLED_BY_NAME = (
 
 
 class Recorder:
-    """What is seen of the function in this process; after a fork, the child has one of its own."""
+    """Holds what is seen of the function in this process; after a fork, the child has one of its own."""
 
     def __init__(self, folder: Path) -> None:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

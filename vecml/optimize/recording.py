@@ -50,7 +50,7 @@ if _own is not None:
 
 @dataclass(frozen=True)
 class Command:
-    """What the user gave to record calls from.
+    """Holds what the user gave to record calls from.
 
     Attributes:
         words: the program and its arguments.

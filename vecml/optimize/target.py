@@ -61,6 +61,7 @@ class Place:
 
     @property
     def text(self) -> str:
+        """The place as the user names it, without the file's folder."""
         cell = f"#{self.cell}" if self.cell else ""
         return self.name if self.is_recorded else f"{Path(self.file).name}{cell}:{self.name}"
 

@@ -149,7 +149,10 @@ def validate(target: Place, candidate: Place, inputs: Place, how: How, limit_sec
 
 
 def validate_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
-    """Do the work of `validate`; a worker process calls it."""
+    """Do the work of `validate`; a worker process calls it.
+
+    Raises DataError where the function gives what it finds in memory.
+    """
     target, candidate = Place(**payload["target"]), Place(**payload["candidate"])
     inputs, rtol = Place(**payload["inputs"]), payload["rtol"]
     original, args = load(target), make_inputs(inputs)
@@ -242,18 +245,16 @@ def search(  # noqa: PLR0913 -- tests name what they need
     """
     import hypothesis  # noqa: PLC0415 -- an extra
 
-    from vecml.optimize.inputs import Variant, variants  # noqa: PLC0415
+    from vecml.optimize.inputs import Variant, cuts, variants  # noqa: PLC0415
 
     fault: str | None = None
     smallest, tried, outside = "", 0, 0
-    end = time.monotonic() + seconds
+    begun = time.monotonic()
     earlier = Earlier()
 
-    @_settings(examples)
-    @hypothesis.given(variants(args, names, layouts=layouts))
     def compare(variant: Variant) -> None:
         nonlocal fault, smallest, tried, outside
-        if time.monotonic() > end:
+        if time.monotonic() > begun + seconds:
             raise _TimeIsUp
         try:
             compared = check(original, candidate, variant.args, names, rtol, variant.remarks, earlier)
@@ -267,9 +268,14 @@ def search(  # noqa: PLR0913 -- tests name what they need
             raise
         tried, outside = tried + compared, outside + (not compared)
 
+    # The user's own values, in other lengths; what differs there is looked for in small inputs, too.
+    with contextlib.suppress(_DiffersError):
+        for variant in cuts(args):
+            if time.monotonic() < begun + seconds / 2:
+                compare(variant)
     # What was found is kept: a difference that is not there in every call is one too.
     with contextlib.suppress(_DiffersError, _TimeIsUp, hypothesis.errors.Flaky):
-        compare()
+        _settings(examples)(hypothesis.given(variants(args, names, layouts=layouts))(compare))()
     return fault, smallest, tried, outside
 
 

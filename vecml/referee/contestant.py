@@ -170,7 +170,7 @@ class Contestant:
         return self._taken(*self._ask(player.EARLIER, back, 0, self._seconds))
 
     def given_now(self) -> tuple[bytes, bytearray]:
-        """What of the last call's arguments is no array, as its process has it now."""
+        """Return those of the last call's arguments that are no arrays, as its process has them now."""
         return self._taken(*self._ask(player.GIVEN, 0, 0, self._seconds))
 
     def pause(self) -> None:

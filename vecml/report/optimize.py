@@ -24,7 +24,7 @@ LONGEST = 160  # of a line of the user's own
 
 
 def sentence(found: Optimization) -> str:
-    """What to do: take the winner, leave the function as it is and why, or measure again and how."""
+    """Say what to do: take the winner, leave the function as it is and why, or measure again and how."""
     name, best = found.place.name, found.best
     if best is not None and best.gain is not None and best.gain.ratio is not None:
         gain = f"it is {times(best.gain.ratio)} times faster than {name}{_interval(best.gain)}"
