@@ -62,7 +62,7 @@ def test_a_document_gives_the_same_verdicts(capsys: pytest.CaptureFixture[str]) 
         TORCH: ("slower", 0.3195),
         ROW_LOOP: ("slower", 0.0049),
     }
-    _recompute(DOCUMENT, None, markdown=False)
+    _recompute(DOCUMENT.read_bytes(), DOCUMENT, None, markdown=False)
     assert "numpy precision=float32, the baseline, is the fastest here." in capsys.readouterr().out
 
 

@@ -18,7 +18,8 @@ FILES = sorted(path for package in OURS for path in (ROOT / package).rglob("*.py
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DECLARED = {canonicalize_name(Requirement(line).name): Requirement(line) for line in PROJECT["dependencies"]}
 # A library may be an extra where only one part of vecml imports it: an engine's, and what `optimize` works with.
-EXTRAS = {
+# `--pytest` of optimize starts the user's own.
+EXTRAS = {ROOT / "vecml" / "optimize" / "recording.py": {"pytest"}} | {
     ROOT / "vecml" / part: {
         canonicalize_name(Requirement(line).name)
         for extra in extras
@@ -29,7 +30,8 @@ EXTRAS = {
         "lab": ("halide",),
         "optimize": ("optimize",),
         "data": ("database", "excel"),
-        "batch": ("delta", "ray"),
+        "batch": ("delta",),
+        "cluster": ("ray",),
     }.items()
 }
 # The plug-in is imported by pytest alone, which is there then.

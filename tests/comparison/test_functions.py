@@ -118,7 +118,7 @@ def test_what_cannot_be_handed_over() -> None:
 
 
 def test_one_function_is_no_comparison() -> None:
-    with pytest.raises(SettingError, match=r"^1 function\(s\): a comparison needs two or more$"):
+    with pytest.raises(SettingError, match=r"^1 function: a comparison needs two or more$"):
         compare_functions({"a": functions.total}, X)
     with pytest.raises(SettingError, match=r"^baseline 'c' is none of the functions$"):
         compare_functions({"a": functions.total, "b": functions.off}, X, baseline="c")
