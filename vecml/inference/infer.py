@@ -24,7 +24,6 @@ from vecml.measure.kernels import has_gemm
 from vecml.measure.limits import fraction_of_limit, machine_limits, minimal_work
 from vecml.measure.load import mean_load
 from vecml.measure.pairs import disturbance
-from vecml.measure.quiet import FREE_ENOUGH_CPUS
 from vecml.measure.records import Window
 from vecml.measure.single import Measurement, measure_single
 from vecml.model.evaluate import Evaluation, find_flips, over_replicas, reference_rows
@@ -75,7 +74,7 @@ class Inference:
     @property
     def disturbed_while(self) -> str | None:
         """Say what others did during the timed calls, to be read after "while"; None where they left the CPUs free."""
-        if self.window is None or disturbance(self.window, self.setting.threads, FREE_ENOUGH_CPUS) is None:
+        if self.window is None or disturbance(self.window, self.setting.threads) is None:
             return None
         return mean_load([self.window]).words
 
