@@ -152,7 +152,7 @@ def test_how_near_the_limit_it_came(result: PipelineResult, fraction: float | No
     ("foreign_cpus", "steal_share", "said"),
     [
         (0.4, 0.0, "a single launch, not for comparing"),  # of our own server, say
-        (0.9, 0.0, "a single launch while others used 0.9 of 2 CPUs, not for comparing"),
+        (0.9, 0.0, "a single launch while other processes used 0.9 of 2 CPUs, not for comparing"),
         (0.0, 0.3, "a single launch while the hypervisor gave 30 % of the CPUs' time to others, not for comparing"),
     ],
 )

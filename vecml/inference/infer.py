@@ -73,10 +73,13 @@ class Inference:
 
     @property
     def disturbed_while(self) -> str | None:
-        """Say what others did during the timed calls, to be read after "while"; None where they left the CPUs free."""
+        """Say what disturbed the timed calls, to be read after "while"; None where they had the CPUs they needed.
+
+        A temporary Prefect server of the run's own is another process, too, and a first start keeps it busy.
+        """
         if self.window is None or disturbance(self.window, self.setting.threads) is None:
             return None
-        return mean_load([self.window]).words
+        return mean_load([self.window]).words_of("other processes")
 
 
 def complete_setting(model: AnyModel, test: Part, setting: Setting) -> Complete:

@@ -26,9 +26,13 @@ class MeanLoad:
     @property
     def words(self) -> str:
         """Say what went on, to be read after "while": "others used 0.9 of 2 CPUs"."""
+        return self.words_of("others")
+
+    def words_of(self, who: str) -> str:
+        """The same, with another word for who it was."""
         said = []
         if self.foreign_cpus is not None and self.foreign_cpus >= 0.05:
-            said.append(f"others used {self.foreign_cpus:.1f} of {self.usable_cpus} CPUs")
+            said.append(f"{who} used {self.foreign_cpus:.1f} of {self.usable_cpus} CPUs")
         if self.steal_share is not None and self.steal_share >= 0.01:
             said.append(f"the hypervisor gave {percent(self.steal_share, 0)} of the CPUs' time to others")
         if self.throttled_share is not None and self.throttled_share >= 0.01:
