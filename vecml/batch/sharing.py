@@ -116,7 +116,7 @@ class Sharing:
     tell: Callable[[dict[str, Any]], None]
     stopping: threading.Event
     records: dict[str, NodeRecord] = field(default_factory=dict)
-    filled: dict[int, list[Any]] = field(default_factory=dict)
+    filled: dict[str, list[Any]] = field(default_factory=dict)
     _hands: dict[str, Hand] = field(default_factory=dict)
     _left_out: dict[str, VecmlError] = field(default_factory=dict)
     _in_a_row: Counter[str] = field(default_factory=Counter)
@@ -231,7 +231,7 @@ class Sharing:
         for text in told["said"]:
             self.tell({"said": text})
         if told["filled"]:
-            self.filled[id(hand)] = told["filled"]
+            self.filled[hand.own] = told["filled"]
         if told["parts"] or told["rows"] != hand.rows:
             hand.since = now
             self.tell({"rows": told["rows"] - hand.rows})
