@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from flows.processes import Ended, ProcessGroup, Service
 from flows.server import STARTUP_SECONDS, answers, go_past_proxies
@@ -21,6 +21,7 @@ from flows.worker import NO_DEPLOY, POOL, worker_is_online
 from tasks.tracking.location import PORT_VARIABLE
 from vecml import child
 from vecml.errors import ServerError
+from vecml.locks import locked
 
 FOLDER = ".prefect"
 PREFECT, WORKER, MLFLOW = "prefect", "worker", "mlflow"
@@ -81,7 +82,7 @@ def bring_up(asked: UpRequest, up: Callable[[str | None], None], hear: Callable[
     """
     asked.logs.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(asked.home / FOLDER / ".up.lock", timeout=0):
+        with locked(asked.home / FOLDER / ".up.lock", 0):
             return _stay(asked, up, hear)
     except Timeout:
         raise ServerError(

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -62,22 +63,20 @@ def update(kind: str, key: str, change: Callable[[dict[str, Any]], dict[str, Any
 
     Returns False where the folder cannot be written or another process does not release the lock.
     """
-    from filelock import FileLock  # noqa: PLC0415 -- 60 ms, and most runs only read
+    from vecml.locks import locked  # noqa: PLC0415 -- 60 ms, and most runs only read
 
     path = _path(kind, key)
-    lock = FileLock(path.with_name(f".{key}.lock"), timeout=LOCK_SECONDS)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except (OSError, NotImplementedError):  # a time-out; a file system without locks
-        return False
-    try:
+    with ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(path.with_name(f".{key}.lock"), LOCK_SECONDS))
+        except (OSError, StoreError):  # Timeout is an OSError
+            return False
         value = change(_content(path) or {})
-        write_bytes(path, json.dumps({"format": FORMAT, "value": value}, allow_nan=False).encode())
-    except StoreError:
-        return False
-    finally:
-        lock.release()
+        try:
+            write_bytes(path, json.dumps({"format": FORMAT, "value": value}, allow_nan=False).encode())
+        except StoreError:
+            return False
     return True
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter, ValidationError
@@ -23,6 +23,7 @@ from vecml.config import Setting
 from vecml.errors import SettingError, StoreError
 from vecml.foreign_text import is_text
 from vecml.keys import text
+from vecml.locks import locked
 
 NAME = "vecml"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -224,18 +225,14 @@ def promotion_lock(location: Location) -> Iterator[None]:
         return
     prepare(location)
     place = location.folder / ".champion.lock"
-    lock = FileLock(place, timeout=LOCK_SECONDS)
     try:
-        lock.acquire()
+        with locked(place, LOCK_SECONDS):
+            yield
     except Timeout:
         raise StoreError(
             f"{place} was held by another process for {LOCK_SECONDS} s",
             "see whether another vecml champion hangs; the lock goes with its process",
         ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def check_name(name: str) -> None:

@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
@@ -33,6 +33,7 @@ from tasks.tracking.waiting import waiting
 from vecml.errors import StoreError, one_line
 from vecml.identity import is_alive, process_identity
 from vecml.keys import COMPLETE, ERROR, FLOW_RUN, IMPORT_END, IMPORTING, KIND, PROCESS
+from vecml.locks import locked
 from vecml.passwords import without_passwords
 from vecml.warnings import warn
 
@@ -133,7 +134,7 @@ def open_to_read(location: Location | None = None) -> Store:
 def _open_folder(location: Location, folder: Path) -> Store:
     """Open the local store in `folder`, or create it; one process at a time does that."""
     try:
-        with FileLock(folder / ".lock", timeout=LOCK_SECONDS):
+        with locked(folder / ".lock", LOCK_SECONDS):
             _make_database(folder)
             update_addresses(folder)
             store = _connect(location)
@@ -242,9 +243,10 @@ def interrupted_imports(store: Store) -> list[Run]:
 def import_lock(location: Location, seconds: float) -> Iterator[None]:
     """Let one process at a time import into a local store, or settle what an import left there.
 
-    A server is shared by machines, which no file lock reaches. Raises Timeout where another holds it for `seconds`.
+    A server is shared by machines, which no file lock reaches. Raises Timeout where another holds it for `seconds`, and
+    StoreError where the file cannot be locked.
     """
-    with nullcontext() if location.folder is None else FileLock(location.folder / ".import.lock", seconds):
+    with nullcontext() if location.folder is None else locked(location.folder / ".import.lock", seconds):
         yield
 
 

@@ -1,5 +1,6 @@
 """Shells, locales and services as people have them: no command ends in a fault of vecml's own."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vecml.cli.surroundings import HANDLER
+from vecml.cli.surroundings import HANDLER, disk_failed
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +46,17 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path) -> None:
     assert found.returncode == 2
     assert found.stderr.startswith("error: what the command prints cannot be written: No space left on device\n")
     assert "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize("name", ["/there/file", b"/there/file"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS])
+def test_a_disk_that_fails_is_no_fault_of_vecml(number: int, name: str | bytes) -> None:
+    said = disk_failed(OSError(number, os.strerror(number), name))
+    assert said is not None
+    assert said.message == f"/there/file: {os.strerror(number)}"
+    assert said.hint == "see that /there has room and can be written"
+    assert disk_failed(OSError(number, os.strerror(number))) is None
+    assert disk_failed(FileNotFoundError(errno.ENOENT, "none", name)) is None
 
 
 @pytest.mark.parametrize("command", ["--version", "run --help", "champion --nosuch"])

@@ -35,7 +35,7 @@ from vecml.cli import (
     ui,
     up,
 )
-from vecml.cli.surroundings import check_current_folder, reader_is_gone, settle, unwritten
+from vecml.cli.surroundings import check_current_folder, disk_failed, reader_is_gone, settle, unwritten
 from vecml.cli.terminal import show_error
 from vecml.errors import SettingError, VecmlError, interrupted, one_line
 
@@ -136,8 +136,8 @@ def _failed(error: Exception, debug: bool) -> int:
         return INTERRUPTED
     if reader_is_gone(error):
         return UNREAD
-    if isinstance(error, OSError) and (printing := unwritten(error)):
-        return _ended(printing, debug)
+    if isinstance(error, OSError) and (said := unwritten(error) or disk_failed(error)):
+        return _ended(said, debug)
     text = one_line(error, named=True, whole=True, limit=None)
     if "alloc" in text:  # torch's word for it is a RuntimeError
         return _ended(VecmlError(f"not enough memory: {text}", "a smaller network or table"), debug)

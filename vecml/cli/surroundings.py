@@ -18,7 +18,8 @@ PLAIN = str.maketrans(
     {"µ": "u", "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "±": "+-", "→": "->", "≤": "<=", "≥": ">=", "·": "."}
 )
 HANDLER = "vecml.plain"
-UNWRITABLE = (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EFBIG, errno.EDQUOT)
+DISK = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT)
+UNWRITABLE = (*DISK, errno.EPIPE)
 WIDEST = 10_000  # columns of a terminal
 _printed_to_a_pipe = False  # when this process began
 
@@ -126,6 +127,14 @@ def unwritten(error: OSError) -> StoreError | None:
             f"what the command prints cannot be written: {again.strerror}", "its work is done; see: vecml leaderboard"
         )
     return None
+
+
+def disk_failed(error: OSError) -> StoreError | None:
+    """The error in words where it is a disk's, full or broken, at a file that the error names. Else None."""
+    if error.errno not in (*DISK, errno.EROFS) or not error.filename:
+        return None
+    place = Path(os.fsdecode(error.filename))
+    return StoreError(f"{place}: {error.strerror}", f"see that {place.parent} has room and can be written")
 
 
 def _as_plain(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from vecml import cache
 from vecml.child import cause
@@ -24,6 +24,7 @@ from vecml.comparison.commands import compare_commands
 from vecml.comparison.comparison import Comparison
 from vecml.comparison.session import Tracking, W
 from vecml.errors import MeasureError, SettingError
+from vecml.locks import locked
 from vecml.numbers import count
 from vecml.progress import stage
 from vecml.warnings import warn
@@ -214,9 +215,9 @@ def checked_out(
     """
     home = cache.folder() / "revisions" / _digest(str(repository.shared))
     cache.make(home)
-    lock = FileLock(home / ".lock", timeout=LOCK_SECONDS)
+    held = ExitStack()
     try:
-        lock.acquire()
+        held.enter_context(locked(home / ".lock", LOCK_SECONDS))
     except Timeout:
         raise MeasureError("another comparison of this repository's revisions is running", "wait for its end") from None
     folders: dict[str, Path] = {}
@@ -240,7 +241,7 @@ def checked_out(
         for tree in made:
             if not _built(tree).exists():
                 _remove(repository, tree)
-        lock.release()
+        held.close()
 
 
 def _make(repository: Repository, revision: Revision, tree: Path, build: Sequence[str], shell: str) -> None:
