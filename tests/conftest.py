@@ -1,6 +1,7 @@
 """What several folders of tests share: a whole run's result, made without Prefect and MLflow."""
 
 import dataclasses
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,6 +30,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeSc
     from tests.scheduling import ByFile
 
     return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Ten thousand tests and the libraries stay to the end: no collection of garbage needs to look through them.
+
+    A tenth of the tests' time went there.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

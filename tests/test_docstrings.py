@@ -9,6 +9,7 @@ names every parameter in the text. The source is read, not imported. The checker
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -141,13 +142,16 @@ def _raised(body: list[ast.stmt]) -> Iterator[str]:
             yield from _raised(getattr(node, part, []))
 
 
-BASES = classes_of(*(path.read_text(encoding="utf-8") for path in FILES))
+@cache
+def bases_here() -> Bases:
+    """The classes of the whole tree; not as the file is imported, which every worker of a test run does."""
+    return classes_of(*(path.read_text(encoding="utf-8") for path in FILES))
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
 def test_everything_public_is_documented(path: Path) -> None:
     contracts = path.is_relative_to(ROOT / "vecml") and not path.is_relative_to(ROOT / "vecml" / "cli")
-    found = list(complaints(path.read_text(encoding="utf-8"), contracts, BASES))
+    found = list(complaints(path.read_text(encoding="utf-8"), contracts, bases_here()))
     assert not found, "\n".join(found)
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -62,10 +61,7 @@ def vecml(folder: Path, *arguments: str) -> Ended:
         sys.argv = ["vecml", *arguments]
         main()
 
-    try:
-        return in_child(work, folder)
-    finally:
-        gc.unfreeze()
+    return in_child(work, folder)
 
 
 @contextlib.contextmanager

@@ -142,13 +142,12 @@ def vecml_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Ca
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["vecml", *arguments])
+        monkeypatch.setattr(gc, "freeze", lambda: None)  # `main` freezes the objects of a process that ends with it
         capfd.readouterr()
         try:
             main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
-        finally:
-            gc.unfreeze()  # `main` freezes the objects of a process that ends with it
         out, err = capfd.readouterr()
         return subprocess.CompletedProcess(["vecml", *arguments], code, out, err)
 

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -83,9 +84,13 @@ class Document:
 
 def to_json(comparison: Comparison) -> str:
     """The comparison, its verdicts included, as JSON text that ends with a line break."""
-    adapter = TypeAdapter(Document)
-    content = adapter.dump_python(_document(comparison), mode="json")
+    content = _writer().dump_python(_document(comparison), mode="json")
     return json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False) + "\n"
+
+
+@cache
+def _writer() -> TypeAdapter[Document]:
+    return TypeAdapter(Document)
 
 
 def from_json(content: bytes, name: str) -> Comparison:
