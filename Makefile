@@ -37,9 +37,12 @@ $(BASE): pyproject.toml $(wildcard requirements/*.txt)
 	@$(CHECK)
 	@touch $@
 
+# Meanwhile Python compiles what nearly every process imports, once; else the first that start each do it at once.
+COMMON := flows.pipeline, flows.compare, mlflow.server, sklearn.datasets, sklearn.linear_model
 $(READY): $(BASE)
 	@echo "adding the engines, the tools and the documentation's: about 440 MB the first time"
-	@$(INSTALL) -r requirements/everything.txt
+	@PREFECT_HOME=$(VENV)/.prefect $(BIN)/python -c 'import $(COMMON)' & compiling=$$!; \
+	$(INSTALL) -r requirements/everything.txt && wait $$compiling
 	@$(CHECK)
 	@touch $@
 
@@ -62,11 +65,12 @@ check-style: $(READY)
 	$(BIN)/lint-imports --config pyproject.toml
 
 # Three workers on two cores: a server or another process that starts, and a measurement, leave one idle at times.
+WORKERS ?= 3
 test: $(READY)  ## the tests that need no server
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not system and not browser and not long and not faults"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not system and not browser and not long and not faults"
 
 test-system: $(READY)  ## real servers, workers and signals; MLflow's and Prefect's pages in Debian's chromium, if it is there
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "(system or browser) and not long" tests/system tests/browser tests/faults
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "(system or browser) and not long" tests/system tests/browser tests/faults
 
 test-long: $(READY)  ## what takes minutes: kills at ten random moments, two workers, everything brought up, champion, optimize
 	$(BIN)/python -m pytest -m long tests
