@@ -10,6 +10,7 @@ from vecml import keys
 from vecml.lab.experiment import Outcome
 from vecml.lab.ladder import Ladder, best, claim, figures, gain
 from vecml.lab.ladder import to_json_dict as ladder_json
+from vecml.optimize.patch import encoded
 from vecml.optimize.steps import Optimization
 from vecml.optimize.steps import to_json_dict as optimization_json
 from vecml.report import lab as lab_report
@@ -122,7 +123,7 @@ def optimization_files(found: Optimization) -> dict[str, str | bytes]:
     if (picture := profile_png(found.profile, found.place.name)) is not None:
         files["pictures/profile.png"] = picture
     if found.best is not None and found.best.candidate.diff:
-        files["winner.patch"] = found.best.candidate.diff.encode(found.best.candidate.encoding)
+        files["winner.patch"] = encoded(found.best.candidate.diff, found.best.candidate.encoding)
     environment = {} if found.comparison is None else dict(found.comparison.environment)
     if environment:
         files["environment.json"] = json.dumps(environment, indent=1) + "\n"

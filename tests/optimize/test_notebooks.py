@@ -14,7 +14,7 @@ from vecml.optimize.candidates.base import Candidate, Subject
 from vecml.optimize.candidates.numba import Numba
 from vecml.optimize.kinds import observe_kinds
 from vecml.optimize.lifted import NotPlacedError
-from vecml.optimize.notebook import code_cells, with_source
+from vecml.optimize.notebook import Cell, as_module, code_cells, with_source
 from vecml.optimize.observe import observe
 from vecml.optimize.origin import Origin, origin_of
 from vecml.optimize.patch import apply, unified_diff
@@ -174,12 +174,44 @@ def test_what_is_no_notebook_and_what_is_no_python(tmp_path: Path) -> None:
         find_place(f"{tmp_path}/work.ipynb:f", "TARGET")
 
 
+@pytest.mark.parametrize(
+    "python",
+    [
+        "x = 1  # always positive?",
+        "x = [\n    1,  # why?\n]",
+        "text = '''\nIs it good?\n%d of it\n! no\n'''",
+        "text = ('%d'\n    % 3)",
+        "# is it?\nx = 1",
+    ],
+)
+@pytest.mark.parametrize("magic", ["%matplotlib inline", "!ls -l", "files = !ls", "f??", "%cd it's", "  %timeit f(1)"])
+def test_only_what_is_no_python_is_left_out(python: str, magic: str) -> None:
+    """A question mark at a line's end belongs to IPython only where Python cannot read it."""
+    block = "if True:\n" if magic.startswith(" ") else ""
+    made = as_module([Cell(1, 0, "", f"{block}{magic}\n{python}")], "work.ipynb")
+    assert made.left_out == {1: magic.strip()}
+    assert made.text.endswith(f"{python}\n")
+    assert f"pass  # not run: {magic.strip()}\n" in made.text
+
+
+def test_the_cell_that_defines_the_function_itself_goes_first(tmp_path: Path) -> None:
+    """A later cell may have a method of that name, or a function within another."""
+    sources = ("def f(x):\n    return x", "class A:\n    def f(self):\n        pass\ndef g():\n    def f(): pass")
+    cells = [{"cell_type": "code", "source": text} for text in (*sources, "def make():\n    return (1.0,)")]
+    (tmp_path / "work.ipynb").write_text(json.dumps({"cells": cells}))
+    assert find_place(f"{tmp_path}/work.ipynb:f", "TARGET").cell == 1
+    assert find_place(f"{tmp_path}/work.ipynb:A.f", "TARGET").cell == 2
+    assert origin(tmp_path / "work.ipynb", ":f", "make").place.cell == 1
+
+
 def test_a_function_that_a_later_cell_defines_anew(tmp_path: Path) -> None:
     sources = ("def f(x):\n    return x", "def f(x):\n    return -x\ndef make():\n    return (1.0,)")
     cells = [{"cell_type": "code", "source": text} for text in sources]
     (tmp_path / "work.ipynb").write_text(json.dumps({"cells": cells}))
-    with pytest.raises(SettingError, match=r"^work\.ipynb#1:f: a later cell, which is run for the inputs, defines it"):
+    said = r"^work\.ipynb#1:f: a later cell, which is run for the inputs, defines it"
+    with pytest.raises(SettingError, match=said) as caught:
         origin(tmp_path / "work.ipynb", "#1:f", "make")
+    assert caught.value.hint == "name that one: work.ipynb#2:f"
 
 
 @pytest.mark.parametrize("source", ["[]", '""', '["a"]', '[ "a\\n" , "b" ]'])

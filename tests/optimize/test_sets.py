@@ -18,7 +18,7 @@ NAMES = "[f'u{(7 * i) % 50}' for i in range(90)], [f'u{i}' for i in range(30)]"
 
 
 def made(folder: Path, body: str, inputs: str = NAMES) -> tuple[Candidate | str, Any, tuple[Any, ...]]:
-    text = f"def f(x, y):\n{body}\n\n\ndef make_inputs():\n    return {inputs}\n"
+    text = f"def f(x, y, z=None):\n{body}\n\n\ndef make_inputs():\n    return {inputs}\n"
     target, maker = places(folder, text)
     args = make_inputs(maker)
     told = kinds_task({"target": vars(target), "inputs": vars(maker)}, lambda *_: None)
@@ -68,6 +68,10 @@ def test_a_set_gives_the_same(tmp_path: Path, body: str, has: str) -> None:
         "    for one in x:\n        if one in y:\n            change(y)\n    return y\n\n\ndef change(y):\n    y.pop()",
         "    return sum('u' in one for one in x)",
         "    return x[0] in y",
+        "    for one in x:\n        if one not in y:\n            z.append(one)\n    return z",  # z may be y
+        "    z = y\n    for one in x:\n        if one not in y:\n            z.append(one)\n    return z",
+        "    for one in x:\n        if one not in y:\n            z[0] = one\n    return z",
+        "    n = 0; n += sum(one in y for one in x)\n    return n",  # what is before it would be there twice
     ],
 )
 def test_a_list_that_changes_otherwise_has_none(tmp_path: Path, body: str) -> None:

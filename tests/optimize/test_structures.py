@@ -116,3 +116,9 @@ def test_a_thing_that_holds_itself_is_counted_once() -> None:
     assert not has_many(round_)
     assert has_many({"a": [["bc"]]})
     assert not has_many({"a": [np.ones(1)]})
+
+
+def test_the_counts_of_a_counter_are_replaced() -> None:
+    changed = with_parts(Counter(a=3, b=1), [7, 0])
+    assert changed == Counter(a=7, b=0)
+    assert list(changed) == ["a", "b"]

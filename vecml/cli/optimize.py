@@ -157,7 +157,9 @@ def _diff(found: "Optimization") -> bytes | None:
     best = found.best
     if best is None or not best.candidate.diff:
         return None
-    return best.candidate.diff.encode(best.candidate.encoding)
+    from vecml.optimize.patch import encoded
+
+    return encoded(best.candidate.diff, best.candidate.encoding)
 
 
 def _nothing(found: "Optimization") -> str:

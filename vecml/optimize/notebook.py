@@ -92,7 +92,8 @@ def cell_of(cells: Sequence[Cell], asked: str, name: str, named: str) -> Cell:
 
     Raises SettingError where there is none, or it does not define `name`.
     """
-    defining = [one for one in cells if _defines(one, name)]
+    exact = [one for one in cells if name in _functions(one)]
+    defining = exact or [one for one in cells if _defines(one, name)]
     where = f"cell {defining[-1].number} defines it" if defining else "define it with def in a cell"
     if not asked:
         if defining:
@@ -130,16 +131,25 @@ def with_source(text: str, at: int, source: str) -> str:
     return f"{text[:start]}{made}{text[end:]}"
 
 
-def _defines(cell: Cell, name: str) -> bool:
+def _tree(cell: Cell) -> ast.Module:
+    """The cell as Python; an empty module where it is none."""
     try:
         runs, _ = _runnable([one if one.endswith("\n") else f"{one}\n" for one in lines_of(cell.source)], "")
     except SettingError:
-        return False
-    tree = ast.parse("".join(runs))
+        return ast.Module([], [])
+    return ast.parse("".join(runs))
+
+
+def _functions(cell: Cell) -> set[str]:
+    """The names that the cell's functions are asked for by, a method's with its class."""
+    return {one.name for one in functions_in(_tree(cell))}
+
+
+def _defines(cell: Cell, name: str) -> bool:
+    """Whether the cell has something of that name anywhere, or the class that the name begins with."""
+    tree = _tree(cell)
     classes = [f"{part.name}." for part in tree.body if isinstance(part, ast.ClassDef)]
-    defined = {one.name for one in functions_in(tree)} | {
-        part.name for part in ast.walk(tree) if isinstance(part, ast.FunctionDef)
-    }
+    defined = {part.name for part in ast.walk(tree) if isinstance(part, ast.FunctionDef)}
     return name in defined or any(name.startswith(one) for one in classes)
 
 
@@ -148,16 +158,18 @@ def _runnable(lines: Sequence[str], named: str) -> tuple[list[str], str]:
     first = next((one.strip() for one in lines if one.strip()), "")
     if first.startswith("%%") and first.partition(" ")[0] not in RUN_INSIDE:
         return [f"{LEFT_OUT}{one}" for one in lines], first
-    if _fault(lines) is None:
-        return list(lines), ""
-    made, foreign = [], []
-    for line in lines:
-        found = _FOREIGN.match(line)
-        made.append(f"{found.group(1)}pass  {LEFT_OUT}{line.strip()}\n" if found else line)
-        foreign += [line.strip()] if found else []
-    if (fault := _fault(made)) is not None:
-        raise SettingError(f"{named}, line {fault.lineno}: {fault.msg}", "the cells up to it must run from top to end")
-    return made, ", ".join(foreign)
+    # Only a line that Python cannot read is left out: one that ends in a question mark may be a comment or a text.
+    made, foreign = list(lines), dict[int, str]()
+    while (fault := _fault(made)) is not None:
+        at = (fault.lineno or 0) - 1
+        found = _FOREIGN.match(lines[at]) if 0 <= at < len(lines) and at not in foreign else None
+        if found is None:
+            raise SettingError(
+                f"{named}, line {fault.lineno}: {fault.msg}", "the cells up to it must run from top to end"
+            )
+        foreign[at] = lines[at].strip()
+        made[at] = f"{found.group(1)}pass  {LEFT_OUT}{foreign[at]}\n"
+    return made, ", ".join(foreign[at] for at in sorted(foreign))
 
 
 def _fault(lines: Sequence[str]) -> SyntaxError | None:

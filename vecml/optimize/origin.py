@@ -83,9 +83,10 @@ def origin_of(target: Place) -> Origin:
     first, last = cells.spans[target.cell]
     line = definition(ast.parse(cells.text), target.name).lineno
     if not first < line <= last:
+        later = next(number for number, (one, other) in cells.spans.items() if one < line <= other)
         raise SettingError(
             f"{target.text}: a later cell, which is run for the inputs, defines it again",
-            f"name that one: {Path(target.file).name}:{target.name}",
+            f"name that one: {Path(target.file).name}#{later}:{target.name}",
         )
     return Origin(target, stored, lift(cells.text, lines_of(cells.text), target.name), cells)
 

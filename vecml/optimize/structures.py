@@ -33,7 +33,8 @@ def with_parts(value: Any, parts: Sequence[Any]) -> Any:
         return tuple(parts) if replace is None else replace(**dict(zip(_fields(value), parts, strict=True)))
     made = copy.copy(value)
     if isinstance(value, dict):
-        made.update(zip(value, parts, strict=True))
+        for key, part in zip(value, parts, strict=True):
+            made[key] = part  # a Counter's `update` adds
         return made
     for name, part in zip(attributes(value) or {}, parts, strict=True):
         object.__setattr__(made, name, part)  # a frozen dataclass's own refuses

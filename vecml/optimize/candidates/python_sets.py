@@ -10,6 +10,9 @@ from vecml.optimize.finding import definition
 from vecml.optimize.profile import outer_loops
 from vecml.optimize.syntax import lines_of, unused
 
+CHANGING = ("append", "appendleft", "extend", "extendleft", "insert", "remove", "pop", "clear", "sort", "reverse")
+NEW = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Constant, ast.Tuple)
+MAKERS = ("list", "dict", "set", "deque", "defaultdict", "Counter", "collections.deque", "collections.defaultdict")
 NOTHING = "no loop asks in each turn whether something is in a list"
 
 
@@ -84,11 +87,42 @@ def _asked(loop: ast.stmt, function: ast.FunctionDef, subject: Subject, lines: l
         harmless = {id(one) for one in found} | _read_only(loop, name)
         harmless |= {id(one.value.func.value) for one in grows}  # type: ignore[attr-defined]
         uses = [one for one in ast.walk(loop) if isinstance(one, ast.Name) and one.id == name]
-        alone = all(not lines[one.lineno - 1][: one.col_offset].strip() for one in grows)
-        if any(id(one) not in harmless for one in uses) or not alone:
+        alone = all(not lines[one.lineno - 1][: one.col_offset].strip() for one in (loop, *grows))
+        if any(id(one) not in harmless for one in uses) or not alone or _changes_another(loop, name, function, subject):
             continue
         if not grows or _is_empty(name, loop, function):
             yield _Asked(name, tuple(found), tuple(grows))
+
+
+def _changes_another(loop: ast.stmt, name: str, function: ast.FunctionDef, subject: Subject) -> bool:
+    """Whether the loop changes something in place that may be the list by another name: an argument, say.
+
+    What the function has made new itself is none of its arguments, unless that name was given something else as well.
+    """
+    new: dict[str, bool] = {}
+    for part in ast.walk(function):
+        for target in part.targets if isinstance(part, ast.Assign) else ():
+            if isinstance(target, ast.Name):
+                new[target.id] = new.get(target.id, True) and _is_new(part.value)  # type: ignore[attr-defined]
+    for node in ast.walk(loop):
+        match node:
+            case ast.Call(func=ast.Attribute(value=base, attr=attribute)) if attribute in CHANGING:
+                pass
+            case ast.Subscript(value=base, ctx=ast.Store() | ast.Del()) | ast.AugAssign(target=base):
+                pass
+            case _:
+                continue
+        kind = subject.kinds.of(base)
+        is_list = kind is None or kind.type == "list"
+        if is_list and not (isinstance(base, ast.Name) and (base.id == name or new.get(base.id, False))):
+            return True
+    return False
+
+
+def _is_new(value: ast.expr) -> bool:
+    """Whether an expression is a number or text, or makes a collection that nothing else refers to."""
+    made = isinstance(value, ast.Call) and ast.unparse(value.func) in MAKERS
+    return made or isinstance(value, NEW)
 
 
 def _appends(statement: ast.stmt, name: str) -> bool:
