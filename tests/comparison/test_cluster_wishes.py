@@ -7,21 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from tests.batch.made import classifier
 from tests.made_comparison import comparison_of
 from vecml.cli.app import app
+from vecml.cli.compare_cluster import Found, finish
 from vecml.cluster import parent
 from vecml.comparison.cluster import Budgeted, Hear, KindOfMachine, KindResult, Wish, _Heard, check_asked, kept_file
 from vecml.comparison.config import ComparisonConfig
+from vecml.comparison.demand import demand_of
 from vecml.comparison.document import to_json
 from vecml.comparison.kinds_document import Kinds, is_of_kinds, kinds_from_json, kinds_to_json
 from vecml.comparison.node_order import order_files, read_order, write_files
 from vecml.comparison.subject import RecordedRun
 from vecml.config import PipelineConfig
 from vecml.environment import describe, of_json
-from vecml.errors import DataError, MeasureError, ServerError, SettingError
+from vecml.errors import DataError, MeasureError, ServerError, SettingError, StoreError
 from vecml.progress import listening
 from vecml.warnings import VecmlWarning
 
@@ -181,6 +184,7 @@ def test_what_is_measured_stays_where_the_cluster_is_lost() -> None:
 def kinds() -> Kinds:
     """Two kinds of machine that were measured, and one that was not."""
     slower, faster = comparison_of({"numpy": 0.01, "torch": 0.02}), comparison_of({"numpy": 0.01, "torch": 0.005})
+    slower = replace(slower, environment={**slower.environment, "machine_key": "other"})
     other = replace(KIND, machine_key="other", nodes=("b",))
     return Kinds(
         "auto",
@@ -206,7 +210,9 @@ def test_the_document_reads_back_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"version": 2}, r"^file is damaged: version: "),
+        ({"version": 2}, r"^file has schema version 2; this vecml reads 1$"),
+        ({"version": True}, r"^file has schema version True; this vecml reads 1$"),
+        ({"machines": []}, r"^file is damaged: machines: there is none$"),
         ({"more": 1}, r"^file is damaged: more: "),
         ({"machines": [{"machine_key": "m"}]}, r"^file is damaged: machines\.0\."),
     ],
@@ -215,6 +221,40 @@ def test_a_damaged_document_is_refused(change: dict[str, Any], said: str) -> Non
     content = json.loads(kinds_to_json(kinds())) | change
     with pytest.raises(MeasureError, match=said):
         kinds_from_json(json.dumps(content).encode(), "file")
+
+
+def test_a_key_that_is_not_the_comparisons_own_or_is_there_twice_is_refused() -> None:
+    content = json.loads(kinds_to_json(kinds()))
+    first, second, third = content["machines"]
+    content["machines"] = [first, {**second, "machine_key": "elsewhere"}, third]
+    with pytest.raises(MeasureError, match=r"machines\.1: machine_key 'elsewhere', of its comparison 'other'$"):
+        kinds_from_json(json.dumps(content).encode(), "file")
+    content["machines"] = [first, second, {**third, "machine_key": "m"}]
+    with pytest.raises(MeasureError, match=r"^file is damaged: machines\.2: machine_key 'm' is there twice$"):
+        kinds_from_json(json.dumps(content).encode(), "file")
+
+
+def test_no_failure_in_a_file_is_a_verdict_that_was_missed(tmp_path: Path) -> None:
+    content = json.loads(kinds_to_json(kinds()))
+    content["machines"][2]["failure"]["kind"] = "RegressionError"
+    content["machines"] = content["machines"][2:]
+    (tmp_path / "all.json").write_text(json.dumps(content), encoding="utf-8")
+    done = CliRunner().invoke(app, ["compare", "--from", str(tmp_path / "all.json")])
+    assert isinstance(done.exception, ServerError)
+    assert done.exception.exit_code == 2
+
+
+def test_a_missed_gate_goes_before_what_could_not_be_tracked(capsys: pytest.CaptureFixture[str]) -> None:
+    away = StoreError("the store is away", "it is kept")
+    found = Found(kinds(), {}, (), away)
+    with pytest.raises(typer.Exit) as ended:
+        finish(found, None, demand_of("slower"), "slower")
+    assert ended.value.exit_code == 1
+    said = capsys.readouterr().err
+    assert "error: the store is away" in said
+    assert "other: --fail-if slower: yes: torch against numpy" in said
+    with pytest.raises(StoreError, match="the store is away"):
+        finish(found, None, demand_of("slower:150%"), "slower:150%")
 
 
 def test_neither_a_comparison_nor_a_failure_is_refused() -> None:

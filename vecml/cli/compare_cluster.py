@@ -9,7 +9,7 @@ import typer
 
 from vecml.cli import fail_if as fail_if_
 from vecml.cli.options import write_json
-from vecml.cli.terminal import console, opening, own_name, show_comparison
+from vecml.cli.terminal import console, opening, own_name, show_comparison, show_error
 from vecml.comparison.config import ComparisonConfig
 from vecml.errors import ServerError, SettingError, VecmlError
 from vecml.fields import flag
@@ -138,8 +138,8 @@ def finish(
         demand, fail_if: as for `vecml.cli.fail_if.leave`.
         markdown: whether it is printed as Markdown.
 
-    Raises the error where one could not be tracked; ServerError where a kind of machine was not measured, unless
-    `demand` was missed on another.
+    Raises the error where one could not be tracked, and ServerError where a kind of machine was not measured. Where
+    `demand` was missed on any, that goes before both.
     """
     from vecml.comparison.kinds_document import kinds_to_json
     from vecml.report.kinds import kinds_note
@@ -150,8 +150,6 @@ def finish(
             typer.echo(clean(kinds_note(results), keep="\n"), nl=False)
         else:
             _show(found)
-    if found.untracked is not None:
-        raise found.untracked
     codes = []
     for one in results:
         if one.comparison is not None:
@@ -160,7 +158,11 @@ def finish(
             except typer.Exit as exit_:
                 codes.append(exit_.exit_code)
     if fail_if_.MISSED in codes:
+        if found.untracked is not None:
+            show_error(found.untracked)
         raise typer.Exit(fail_if_.MISSED)
+    if found.untracked is not None:
+        raise found.untracked
     failed = [one for one in results if one.failure is not None]
     if failed:
         first = failed[0].failure

@@ -16,8 +16,13 @@ def told_of(error: BaseException) -> dict[str, Any]:
 
 
 def error_of(failure: Mapping[str, Any], before: str) -> VecmlError:
-    """The error that `told_of` put into plain values; `before` stands before its message."""
+    """The error that `told_of` put into plain values; `before` stands before its message.
+
+    Never a RegressionError: its exit code says that a verdict was missed, and no failure is a verdict.
+    """
     kinds: dict[str, type[VecmlError]] = {
-        name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, VecmlError)
+        name: kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, VecmlError) and kind is not errors.RegressionError
     }
     return kinds.get(failure["kind"], ServerError)(f"{before}{failure['message']}", failure["hint"])

@@ -97,14 +97,19 @@ def kinds_from_json(content: bytes, name: str) -> Kinds:
 
     Raises MeasureError for another schema version and anything damaged, saying what.
     """
+    _check_version(content, name)
     try:
         found: KindsDocument = _ADAPTER.validate_json(content, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise _damaged(name, f"{where}: {first['msg']}") from None
-    results = []
+    if not found.machines:  # an empty list would pass every check of `--fail-if`
+        raise _damaged(name, "machines: there is none")
+    results: list[KindResult] = []
     for number, one in enumerate(found.machines):
+        if any(one.machine_key == other.kind.machine_key for other in results):
+            raise _damaged(name, f"machines.{number}: machine_key {one.machine_key!r} is there twice")
         kind = KindOfMachine(one.machine_key, one.host, one.nodes)
         failure = one.failure
         if (one.comparison is None) == (failure is None) or not {"kind", "message", "hint"} >= set(failure or ()):
@@ -114,8 +119,23 @@ def kinds_from_json(content: bytes, name: str) -> Kinds:
             results.append(KindResult(kind, one.node, None, error_of(told, "")))
         else:
             comparison = from_json(json.dumps(one.comparison).encode(), f"{name}: machines.{number}")
+            if (key := comparison.environment.get("machine_key")) != one.machine_key:
+                raise _damaged(name, f"machines.{number}: machine_key {one.machine_key!r}, of its comparison {key!r}")
             results.append(KindResult(kind, one.node, comparison))
     return Kinds(found.cluster, tuple(results))
+
+
+def _check_version(content: bytes, name: str) -> None:
+    """Raise MeasureError where a JSON object says that it is of another schema version."""
+    try:
+        payload = json.loads(content)
+    except (ValueError, RecursionError):
+        return  # what is wrong with it is said where it is read
+    found = payload.get("version") if isinstance(payload, Mapping) else VERSION
+    if found != VERSION or isinstance(found, bool):
+        raise MeasureError(
+            f"{name} has schema version {found!r}; this vecml reads {VERSION}", "read it with the vecml that wrote it"
+        )
 
 
 def _damaged(name: str, reason: str) -> MeasureError:
