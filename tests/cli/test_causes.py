@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 
 from tasks.tracking.location import locate
 from tasks.tracking.store import store_errors
-from vecml.cli.launch import _see_that_it_answers
+from vecml.cli.launch import _impatient_prefect, _see_that_it_answers
 from vecml.engines.registry import availability
 from vecml.engines.torch_compile import missing_compiler
 from vecml.errors import ServerError, StoreError
@@ -40,6 +40,18 @@ def test_a_broken_compiler_is_told_by_its_own_words(
     assert availability("torch_compile") == f"torch.compile needs a C++ compiler, and g++ fails: {said}"
     monkeypatch.setenv("CXX", str(tmp_path / "g++"))
     assert availability("torch_compile") == f"torch.compile needs a C++ compiler, and g++ fails: {said}"
+
+
+def test_a_halted_prefect_server_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect itself knows the settings by these names; what the user set stays."""
+    from prefect.settings import Settings
+
+    monkeypatch.setenv("PREFECT_API_REQUEST_TIMEOUT", "1")  # so that it is not there afterwards
+    monkeypatch.delenv("PREFECT_API_REQUEST_TIMEOUT")
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "7")
+    _impatient_prefect()
+    settings = Settings()
+    assert (settings.api.request_timeout, settings.client.max_retries) == (30.0, 7)
 
 
 class Page(BaseHTTPRequestHandler):

@@ -79,6 +79,7 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
     Raises what the flow raises, and ServerError when a server does not answer.
     """
     _quiet_prefect(debug)
+    _impatient_prefect()
     url = configured_url()
     with leaving_in_order():
         prepared = None if config.data is None else read_beforehand(config)
@@ -111,6 +112,15 @@ def _quiet_prefect(debug: bool) -> None:
     """Prefect's log lines go to its UI; the terminal shows ours. With --debug it shows both."""
     if not debug:
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def _impatient_prefect() -> None:
+    """A server that halts holds each of a run's calls up for a minute and a half, not for six; what the user set stays.
+
+    Prefect reads these when it is imported. Its own are 60 seconds and five more tries.
+    """
+    os.environ.setdefault("PREFECT_API_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "2")
 
 
 def _see_that_it_answers(url: str) -> None:
