@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from vecml.cluster.failure import told_of
 from vecml.errors import VecmlError
 
+LINK = "VECML_RAY_LINK"  # the variable that names the short name of Ray's folder, where vecml has made one
 END_SECONDS = 25.0  # from the end of the input to the end of this process, whatever Ray does
 
 Tell = Callable[[dict[str, Any]], None]
@@ -31,17 +32,18 @@ def drive(work: Callable[[Path, Tell, threading.Event], None], folder: Path) -> 
     """
     told = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no line of ours
+    link = os.environ.pop(LINK, "")  # nothing that is started here ends with it
     stopping = threading.Event()
 
     def tell(message: dict[str, Any]) -> None:
         _tell(told, message)
 
-    threading.Thread(target=_watch, args=(stopping,), daemon=True).start()
+    threading.Thread(target=_watch, args=(stopping, link), daemon=True).start()
     try:
         work(folder, tell, stopping)
     except VecmlError as error:
         tell({"failure": told_of(error)})
-    _leave(0)
+    _leave(0, link)
 
 
 def stop_when_terminated(stopping: threading.Event) -> None:
@@ -57,18 +59,17 @@ def _tell(file: TextIO, message: dict[str, Any]) -> None:
         return
 
 
-def _watch(stopping: threading.Event) -> None:
+def _watch(stopping: threading.Event, link: str) -> None:
     """End this process when its input is closed: its parent wants that, or is gone."""
     while os.read(0, 1 << 10):
         pass
     stopping.set()
     time.sleep(END_SECONDS)
-    _leave(1)
+    _leave(1, link)
 
 
-def _leave(code: int) -> None:
-    """End this process without waiting for Ray's own threads; the short name of Ray's folder goes with it."""
-    link = Path(os.environ.get("RAY_TMPDIR", ""))
-    if link.is_symlink():
-        link.unlink(missing_ok=True)
+def _leave(code: int, link: str) -> None:
+    """End this process without waiting for Ray's own threads; `link`, the short name of Ray's folder, goes with it."""
+    if link and (path := Path(link)).is_symlink():
+        path.unlink(missing_ok=True)
     os._exit(code)

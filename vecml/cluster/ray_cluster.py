@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from vecml.cluster.driver import LINK
 from vecml.errors import ServerError, SettingError, one_line
 
 HINT = "name another: --cluster local:2, auto, or ray://HOST:PORT"
@@ -53,7 +54,7 @@ def variables(where: str, scratch: str, token: str) -> dict[str, str]:
 
     Args:
         where: as for `connected`.
-        scratch: folder for the sockets and logs of a cluster that is started here.
+        scratch: folder for the sockets and logs of a cluster that is started here; a symbolic link goes at the end.
         token: what the processes of such a cluster show each other.
     """
     quiet = {
@@ -66,6 +67,7 @@ def variables(where: str, scratch: str, token: str) -> dict[str, str]:
     return {
         **quiet,
         "RAY_TMPDIR": scratch,
+        LINK: scratch,
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
         "RAY_ADDRESS": "",
