@@ -85,7 +85,8 @@ def test_arrays_keep_dtype_layout_and_order(tmp_path: Path) -> None:
     frozen = np.arange(3)
     frozen.flags.writeable = False
     given = (base, base.T, base[:, ::2], base[::-1], base.astype(">f4"), record, np.array(3.0), base[:0], frozen)
-    for old, new in zip(given, again(tmp_path, *given), strict=True):
+    for number, old in enumerate(given):
+        (new,) = again(tmp_path / str(number), old)
         assert (old.dtype, old.shape) == (new.dtype, new.shape)
         assert np.array_equal(old, new)
         assert old.flags.c_contiguous == new.flags.c_contiguous
@@ -98,6 +99,26 @@ def test_one_object_in_two_places_stays_one(tmp_path: Path) -> None:
     x = np.arange(3)
     one, other, held = again(tmp_path, x, x, [x, Pair(x, 1)])
     assert one is other is held[0] is held[1].first
+
+
+def test_arrays_that_share_memory_are_refused() -> None:
+    x = np.arange(6)
+    for given, said in (
+        ([x[1:], x[:-1]], "x1 shares memory with x0, and each array is copied by itself"),
+        ([x, [1, Mesh(x[::2])]], "x1[1].points shares memory with x0"),
+        ([x[:], x[:]], "x1 shares memory with x0"),
+    ):
+        with pytest.raises(CannotRecordError) as caught:
+            capture([(f"x{number}", one) for number, one in enumerate(given)], 10**8)
+        assert str(caught.value).startswith(said)
+        assert "an array of its own for each" in caught.value.hint
+
+
+def test_arrays_beside_each_other_in_one_memory_are_recorded(tmp_path: Path) -> None:
+    x = np.arange(6)
+    for number, given in enumerate(((x, x), (x[:3], x[3:]), (x[::2], x[1::2]), (x[:0], x))):
+        for old, new in zip(given, again(tmp_path / str(number), *given), strict=True):
+            assert np.array_equal(old, new)
 
 
 def test_classes_are_found_by_name_and_their_init_does_not_run(tmp_path: Path) -> None:

@@ -94,6 +94,20 @@ def test_inputs_that_hold_others(tmp_path: Path, given: str, kind: str) -> None:
     )
 
 
+OVER = "\ndef make_inputs():\n    a = np.arange(8.0)\n    return (a[1:], a[:-1])\n"
+
+
+def test_views_that_overlap_are_refused_where_the_function_writes(tmp_path: Path) -> None:
+    writes = "def f(dst, src):\n    for i in range(len(src)):\n        dst[i] = dst[i] + src[i]\n    return dst\n"
+    with pytest.raises(DataError) as caught:
+        seen(tmp_path, f"{INPUTS}{writes}{OVER}")
+    assert caught.value.message.startswith(
+        "module.py:make_inputs: src shares memory with dst, and module.py:f writes into dst"
+    )
+    assert caught.value.hint == "give src memory of its own: src.copy()"
+    assert seen(tmp_path, f"{INPUTS}def f(dst, src):\n    return dst - src\n{OVER}")["mutated"] == []
+
+
 def test_a_little_noise_is_said(tmp_path: Path) -> None:
     text = "def f(x, k):\n    return 1.0 + 1e-9 * np.random.default_rng().random(2)\n"
     (remark, *_) = seen(tmp_path, INPUTS + text)["remarks"]

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from vecml.errors import one_line
 from vecml.optimize.agreement import attributes, difference
 from vecml.optimize.copyable import used_up
+from vecml.optimize.overlaps import first_overlap
 from vecml.optimize.tables import is_table
 
 CALL = "call.json"
@@ -32,6 +33,10 @@ LONGEST_INT = 10_000  # bits: longer ones are no numbers of JSON
 EACH = 16  # bytes that a small value counts
 HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class is written in Python
 MAKER = "give it with --inputs FILE.py:make_inputs, a function that makes the arguments"
+APART = (
+    "give them with --inputs FILE.py:make_inputs, with an array of its own for each where the function writes to one "
+    "of them"
+)
 PLAIN = (bool, int, float, str, type(None))
 SEQUENCES: Mapping[type, str] = {
     list: "list",
@@ -109,6 +114,8 @@ def capture(arguments: Sequence[tuple[str, Any]], most_bytes: int) -> Captured:
         tree = json.dumps(nodes)
     except RecursionError:
         raise CannotRecordError(name, "is nested too deeply to be recorded") from None
+    if (both := first_overlap(writing.arrays)) is not None:
+        raise CannotRecordError(both[1], f"shares memory with {both[0]}, and each array is copied by itself", APART)
     return Captured(tree, writing.files, writing.bytes)
 
 
@@ -139,6 +146,7 @@ class _Writing:
 
     def __init__(self, most_bytes: int) -> None:
         self.files: dict[str, NDArray[Any] | bytes] = {}
+        self.arrays: list[tuple[NDArray[Any], str]] = []  # the user's, each with its place
         self.bytes = 0
         self._most = most_bytes
         self._numbers: dict[int, int] = {}  # of what was written, by its id, in the order of their ends
@@ -238,6 +246,7 @@ class _Writing:
             raise CannotRecordError(place, f"is an array of Python objects (dtype {value.dtype})", MAKER)
         if isinstance(value, np.generic):
             return {"kind": "scalar", "file": self._file(np.asarray(value), place)}
+        self.arrays.append((value, place))
         layout = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         if not value.flags.forc and value.size:
             layout = "reversed" if min(value.strides) < 0 else "strided"

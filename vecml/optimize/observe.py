@@ -5,7 +5,7 @@ import dis
 import inspect
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from vecml.errors import DataError, one_line
 from vecml.optimize.agreement import difference, largest_error
 from vecml.optimize.copyable import refuse_uncopyable
+from vecml.optimize.overlaps import arrays_in, first_overlap
 from vecml.optimize.structures import has_many, holds
 from vecml.optimize.tables import TABLES, dtypes_as_text, is_table
 from vecml.optimize.target import Place, Say, load, make_inputs
@@ -115,6 +116,7 @@ def observe_task(payload: Mapping[str, Any], say: Say) -> dict[str, Any]:
     before = copy.deepcopy(args)
     names = [argument.name for argument in arguments]
     mutated = [name for name, old, new in zip(names, before, given, strict=True) if difference(old, new, 0.0)]
+    refuse_overlaps(args, names, mutated, target, inputs)
     shares = [name for name, value in zip(names, given, strict=True) if shared(result, value)]
     spread = 0.0
     first = copy.deepcopy((result, *given))  # a function that writes in place gives its result in an argument
@@ -197,6 +199,26 @@ def refuse_trivial(arguments: tuple[Argument, ...], target: Place, inputs: Place
         return []
     what = "in what it takes, lengths and values vary" if holding else "there is nothing but numbers to vary"
     return [f"it takes no arrays: {what}, and no layouts and dtypes"]
+
+
+def refuse_overlaps(
+    args: tuple[Any, ...], names: Sequence[str], mutated: Sequence[str], target: Place, inputs: Place
+) -> None:
+    """Raise DataError where the function writes into its arguments and two arrays among them share memory.
+
+    Every call gets a copy of each array: what is written to one is then not there in the other.
+    """
+    if not mutated:
+        return
+    seen: set[int] = set()
+    held = [found for name, value in zip(names, args, strict=True) for found in arrays_in(value, name, seen)]
+    if (both := first_overlap(held)) is not None:
+        into = ", ".join(mutated)
+        raise DataError(
+            f"{inputs.text}: {both[1]} shares memory with {both[0]}, and {target.text} writes into {into}: "
+            "calls get copies, which share none",
+            f"give {both[1]} memory of its own: {both[1]}.copy()",
+        )
 
 
 def changeable(function: Callable[..., Any]) -> list[str]:
