@@ -1,6 +1,7 @@
 """Comparisons on a cluster: what cannot be is refused before anything is read, and what comes back is read strictly."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from vecml.cli.app import app
 from vecml.cli.compare_cluster import Found, finish
 from vecml.cluster import parent
 from vecml.comparison.cluster import Budgeted, Hear, KindOfMachine, KindResult, Wish, _Heard, check_asked, kept_file
+from vecml.comparison.comparison import Comparison
 from vecml.comparison.config import ComparisonConfig
 from vecml.comparison.demand import demand_of
 from vecml.comparison.document import to_json
@@ -29,6 +31,9 @@ from vecml.progress import listening
 from vecml.warnings import VecmlWarning
 
 KIND = KindOfMachine("m", "a processor, 2 CPUs", ("host (10.0.0.1, 12ab)", "host (10.0.0.2, 34cd)"))
+THERE = replace(describe(), cpu_model="a processor of a node")
+MEASURED = replace(KIND, machine_key=THERE.machine_key)
+AT = {"kind": THERE.machine_key, "node": KIND.nodes[0]}
 FAILURE = {"kind": "DataError", "message": "data.csv: no such file", "hint": "name one that is there"}
 
 
@@ -93,12 +98,18 @@ def test_an_order_says_all_of_it_in_plain_values(tmp_path: Path) -> None:
 def told(*messages: dict[str, Any], then: Exception | None = None) -> Iterator[dict[str, Any]]:
     """What the process that talks to Ray tells, and how it ends."""
     yield {"alive": 0}
-    yield {"kind": "m", "host": KIND.host, "nodes": list(KIND.nodes)}
+    yield {"kind": THERE.machine_key, "host": KIND.host, "nodes": list(KIND.nodes)}
     yield {"kind": "other", "host": KIND.host, "nodes": ["b"]}
     yield from messages
     if then is not None:
         raise then
     yield {"end": True}
+
+
+def there(**changed: Any) -> Comparison:
+    """A comparison that such a node has measured; with facts of its machine that are changed afterwards."""
+    made = comparison_of({"numpy": 0.01, "torch": 0.02})
+    return replace(made, environment={**json.loads(json.dumps(THERE.to_json_dict())), **changed})
 
 
 def heard(*messages: dict[str, Any]) -> tuple[list[KindResult], list[Any], list[str]]:
@@ -124,9 +135,8 @@ def heard(*messages: dict[str, Any]) -> tuple[list[KindResult], list[Any], list[
 
 
 def test_what_a_node_tells_is_heard_as_of_its_kind() -> None:
-    comparison = comparison_of({"numpy": 0.01, "torch": 0.02})
-    at = {"kind": "m", "node": KIND.nodes[0]}
-    with pytest.warns(VecmlWarning, match="VML013 m: halide is left out"):
+    comparison, at, short = there(), AT, MEASURED.short
+    with pytest.warns(VecmlWarning, match=f"VML013 {short}: halide is left out"):
         results, announced, shown = heard(
             {**at, "told": {"warning": "VML013", "message": "halide is left out"}},
             {**at, "told": {"announce": "60s", "resolves": 0.05, "source": "default"}},
@@ -134,49 +144,83 @@ def test_what_a_node_tells_is_heard_as_of_its_kind() -> None:
             {**at, "told": {"advance": 2.0, "stage": 3}},
             {**at, "comparison": to_json(comparison)},
         )
-    assert results == [KindResult(KIND, KIND.nodes[0], comparison)]
-    assert announced == [Budgeted(KIND, "60s", 0.05, "default"), *results]
-    assert shown == ["m: measuring of 60.0", "m: measuring +2.0", "m: measuring ends"]
+    assert results == [KindResult(MEASURED, KIND.nodes[0], comparison)]
+    assert announced == [Budgeted(MEASURED, "60s", 0.05, "default"), *results]
+    assert shown == [f"{short}: measuring of 60.0", f"{short}: measuring +2.0", f"{short}: measuring ends"]
 
 
 @pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
 def test_what_is_damaged_or_of_another_machine_is_a_failure() -> None:
-    at = {"kind": "m", "node": KIND.nodes[0]}
-    other = replace(comparison_of({"numpy": 0.01, "torch": 0.02}), environment={"machine_key": "another"})
+    elsewhere = replace(THERE, cpu_model="another processor")
+    other = there(**elsewhere.to_json_dict())
     for document, said in (
         ("{}", "is no comparison"),
         (to_json(other)[:-9], "is damaged"),
-        (to_json(other), "became another machine: m, now another"),
+        (to_json(other), f"became another machine: {THERE.machine_key}, now {elsewhere.machine_key}"),
+        (to_json(there(usable_cpus=3)), "environment.machine_key: '"),
+        (to_json(there(torch="9.9")), "environment.software_key: '"),
     ):
-        ((result,), _, _) = heard({**at, "comparison": document})
+        ((result,), _, _) = heard({**AT, "comparison": document})
         assert result.comparison is None
         assert isinstance(result.failure, MeasureError)
         assert said in result.failure.message
 
 
+@pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        ({"comparison": "no JSON"}, r"^the comparison of node b is damaged: it is no JSON"),
+        ({"comparison": to_json(there(memory_bytes="much"))}, r"^node b: .* damaged: environment\.memory_bytes: "),
+        ({"comparison": "\ud800"}, r"^node b: what it told is damaged: UnicodeEncodeError: "),
+        ({"failed": {"message": "no such file", "hint": None}}, r"^node b: what it told is damaged: KeyError: 'kind'"),
+        ({"failed": {**FAILURE, "hint": 5}}, r"^node b: what it told is damaged: TypeError: its failure is no text"),
+        ({"failed": "much"}, r"^node b: what it told is damaged: TypeError: "),
+    ],
+)
+def test_damage_of_one_kind_is_its_failure_and_the_result_of_another_stays(damaged: dict[str, Any], said: str) -> None:
+    results, _, _ = heard({"kind": "other", "node": "b", **damaged}, {**AT, "comparison": to_json(there())})
+    assert isinstance(results[0].failure, MeasureError)
+    assert re.match(said, results[0].failure.message)
+    assert results[1] == KindResult(MEASURED, KIND.nodes[0], there())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"announce": "60s", "resolves": "much", "source": "default"},
+        {"announce": "60s"},
+        {"begin": 0, "name": "measuring", "total": "much"},
+        {"warning": "VML013"},
+        5,
+    ],
+)
+def test_damage_on_the_way_is_told_and_the_result_stays(said: Any) -> None:
+    with pytest.warns(VecmlWarning, match=f"VML053 {MEASURED.short}: node .*: what it told is damaged: "):
+        ((result,), _, _) = heard({**AT, "told": said}, {**AT, "comparison": to_json(there())})
+    assert result.comparison == there()
+
+
 def test_a_failure_is_told_with_the_node() -> None:
     with pytest.warns(
-        VecmlWarning, match=r"VML053 m: not measured: node host \(10.0.0.1, 12ab\): data.csv: no such file"
+        VecmlWarning,
+        match=rf"VML053 {MEASURED.short}: not measured: node host \(10.0.0.1, 12ab\): data.csv: no such file",
     ):
-        ((result,), _, _) = heard({"kind": "m", "node": KIND.nodes[0], "failed": FAILURE})
+        ((result,), _, _) = heard({**AT, "failed": FAILURE})
     assert isinstance(result.failure, DataError)
     assert result.failure.hint == FAILURE["hint"]
 
 
 @pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
 def test_what_is_measured_stays_where_the_cluster_is_lost() -> None:
-    document = {
-        "kind": "m",
-        "node": KIND.nodes[0],
-        "comparison": to_json(comparison_of({"numpy": 0.01, "torch": 0.02})),
-    }
+    document = {**AT, "comparison": to_json(there())}
     done: list[KindResult] = []
     hearing = _Heard(Hear(done=done.append))
     hearing.all_of(told(document, then=ServerError("the cluster's head is gone", "again")))
     assert done[0].comparison is not None
     assert done[1].comparison is None
     assert str(done[1].failure) == "the cluster's head is gone"
-    assert list(hearing.results) == ["m", "other"]
+    assert list(hearing.results) == [THERE.machine_key, "other"]
     with pytest.raises(ServerError, match="head is gone"):
         _Heard(Hear()).all_of(told(then=ServerError("the cluster's head is gone", "again")))
 

@@ -16,6 +16,7 @@ from vecml.comparison import sittings
 from vecml.comparison.sittings import BEGIN, LOOK, Asked, Sittings
 from vecml.errors import EngineUnavailableError, ServerError, SettingError
 
+ONE, TWO = "1" * 16, "2" * 16  # machine keys
 DONE = {"comparison": "a document"}
 
 
@@ -103,78 +104,78 @@ def run(cluster: Here, engines: Sequence[str] = ("numpy",), silent_seconds: floa
 
 
 def test_one_node_of_each_kind_measures() -> None:
-    cluster = Here(a=Played("one", {"begin": 0, "name": "measuring"}, DONE), b=Played("two", DONE), c=Played("one"))
+    cluster = Here(a=Played(ONE, {"begin": 0, "name": "measuring"}, DONE), b=Played(TWO, DONE), c=Played(ONE))
     told = run(cluster)
     assert told[:2] == [
-        {"kind": "one", "host": "host of one", "nodes": ["a", "c"]},
-        {"kind": "two", "host": "host of two", "nodes": ["b"]},
+        {"kind": ONE, "host": f"host of {ONE}", "nodes": ["a", "c"]},
+        {"kind": TWO, "host": f"host of {TWO}", "nodes": ["b"]},
     ]
-    assert {"kind": "one", "node": "a", "told": {"begin": 0, "name": "measuring"}} in told
+    assert {"kind": ONE, "node": "a", "told": {"begin": 0, "name": "measuring"}} in told
     assert [one for one in told if "comparison" in one] == [
-        {"kind": "two", "node": "b", **DONE},
-        {"kind": "one", "node": "a", **DONE},
+        {"kind": TWO, "node": "b", **DONE},
+        {"kind": ONE, "node": "a", **DONE},
     ]
     assert sorted(cluster.begun) == ["a", "b"]
 
 
 @pytest.mark.parametrize("gone", [LostError("its raylet died"), {"lost": "its process was killed (SIGKILL)"}])
 def test_another_node_of_the_kind_is_taken_where_one_goes(gone: Any) -> None:
-    told = run(Here(a=Played("one", gone), b=Played("one", DONE)))
+    told = run(Here(a=Played(ONE, gone), b=Played(ONE, DONE)))
     (note,) = [one["note"] for one in told if "note" in one]
     assert note.startswith("node a: its ")
     assert note.endswith("; another node of its kind is taken")
-    assert told[-1] == {"kind": "one", "node": "b", **DONE}
+    assert told[-1] == {"kind": ONE, "node": "b", **DONE}
 
 
 def test_the_last_of_a_kind_that_goes_is_a_failure_and_the_others_are_kept() -> None:
-    told = run(Here(a=Played("one", LostError("gone")), b=Played("two", DONE)))
+    told = run(Here(a=Played(ONE, LostError("gone")), b=Played(TWO, DONE)))
     (failed,) = [one for one in told if "failed" in one]
-    assert failed["kind"] == "one"
+    assert failed["kind"] == ONE
     assert failed["failed"]["kind"] == "ServerError"
     assert failed["failed"]["message"] == "node a: its process ended: gone"
-    assert {"kind": "two", "node": "b", **DONE} in told
+    assert {"kind": TWO, "node": "b", **DONE} in told
 
 
 def test_what_a_comparison_refuses_is_not_tried_on_another_node() -> None:
     failure = {"kind": "DataError", "message": "no such file", "hint": None}
-    cluster = Here(a=Played("one", {"failure": failure}), b=Played("one", DONE))
-    assert run(cluster)[-1] == {"kind": "one", "node": "a", "failed": failure}
+    cluster = Here(a=Played(ONE, {"failure": failure}), b=Played(ONE, DONE))
+    assert run(cluster)[-1] == {"kind": ONE, "node": "a", "failed": failure}
     assert cluster.begun == ["a"]
 
 
 def test_a_node_that_hangs_is_given_up_after_it_was_told_to_end() -> None:
-    hanging = Played("one", {"begin": 0, "name": "measuring"})
+    hanging = Played(ONE, {"begin": 0, "name": "measuring"})
     hanging.exchange = lambda wait_seconds: None  # type: ignore[method-assign]
-    told = run(Here(a=hanging, b=Played("one", DONE)), silent_seconds=1e-9)
+    told = run(Here(a=hanging, b=Played(ONE, DONE)), silent_seconds=1e-9)
     assert any(str(one.get("note")).startswith("node a: it said nothing for 0 s") for one in told)
     assert hanging.stopped == 1
 
 
 def test_a_node_whose_cores_others_use_gives_way_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sittings, "NEXT_SECONDS", 0.0)
-    busy = Played("one")
+    busy = Played(ONE)
     look = busy.begin
     busy.begin = lambda work, *values: look(work, *values) if work == LOOK else None  # type: ignore[method-assign]
-    told = run(Here(a=busy, b=Played("one", DONE)))
+    told = run(Here(a=busy, b=Played(ONE, DONE)))
     assert any("its cores were not free within 0 s" in str(one.get("note")) for one in told)
-    assert told[-1] == {"kind": "one", "node": "b", **DONE}
+    assert told[-1] == {"kind": ONE, "node": "b", **DONE}
 
 
 @pytest.mark.parametrize("name", ["vecml", "python", "pyarrow", "numpy"])
 def test_a_node_with_another_version_is_told_before_anything_is_measured(name: str) -> None:
-    cluster = Here(a=Played("one", DONE), b=Played("two", DONE, facts={name: "0.0.1"}))
+    cluster = Here(a=Played(ONE, DONE), b=Played(TWO, DONE, facts={name: "0.0.1"}))
     with pytest.raises(SettingError, match=rf"^node b has {name} 0\.0\.1, and this machine "):
         run(cluster)
     assert cluster.begun == []
 
 
 def test_another_kind_of_processor_is_what_is_looked_for() -> None:
-    told = run(Here(a=Played("one", DONE, facts={"machine": "Linux riscv64"})))
-    assert told[-1] == {"kind": "one", "node": "a", **DONE}
+    told = run(Here(a=Played(ONE, DONE, facts={"machine": "Linux riscv64"})))
+    assert told[-1] == {"kind": ONE, "node": "a", **DONE}
 
 
 def test_a_node_without_an_engine_is_told_before_anything_is_measured() -> None:
-    cluster = Here(a=Played("one", DONE), b=Played("two", DONE, lacking={"halide": "halide is not installed"}))
+    cluster = Here(a=Played(ONE, DONE), b=Played(TWO, DONE, lacking={"halide": "halide is not installed"}))
     with pytest.raises(EngineUnavailableError, match=r"^node b: engine halide cannot run there: halide is not inst"):
         run(cluster)
     assert cluster.begun == []
@@ -186,8 +187,54 @@ def test_a_cluster_without_nodes_is_told() -> None:
 
 
 def test_a_node_that_does_not_say_what_it_is_is_left_out() -> None:
-    lost = Played("one")
+    lost = Played(ONE)
     lost.begin = lambda work, *values: LostError("no torch")  # type: ignore[method-assign,assignment,return-value]
-    told = run(Here(a=lost, b=Played("two", DONE)))
+    told = run(Here(a=lost, b=Played(TWO, DONE)))
     assert told[0] == {"note": "node a: its process ended: no torch; it is left out"}
-    assert told[-1] == {"kind": "two", "node": "b", **DONE}
+    assert told[-1] == {"kind": TWO, "node": "b", **DONE}
+
+
+SURROGATE = '{"begin": 0, "name": "\\ud800"}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "no JSON",
+        "[]",
+        "null",
+        '{"over": false}',
+        '{"lines": ["no JSON"], "over": false}',
+        json.dumps({"lines": [SURROGATE], "over": False}),
+        "[" * 100_000,
+    ],
+)
+def test_a_node_whose_answer_cannot_be_read_gives_way_to_another(answer: str) -> None:
+    odd = Played(ONE, DONE)
+    odd.exchange = lambda wait_seconds: answer  # type: ignore[method-assign]
+    told = run(Here(a=odd, b=Played(ONE, DONE), c=Played(TWO, DONE)))
+    (note,) = [one["note"] for one in told if "note" in one]
+    assert note == f"node a: {sittings.UNREADABLE}; another node of its kind is taken"
+    assert [(one["kind"], one["node"]) for one in told if "comparison" in one] == [(TWO, "c"), (ONE, "b")]
+    assert odd.stopped == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "no JSON",
+        "[]",
+        json.dumps({"machine_key": ONE}),
+        json.dumps({"machine_key": 1, "host": "h", "lacking": {}}),
+        json.dumps({"machine_key": "../one", "host": "h", "lacking": {}}),
+        json.dumps({"machine_key": ONE, "host": "\ud800", "lacking": {}}),
+        json.dumps({"machine_key": ONE, "host": "h", "lacking": []}),
+        json.dumps({"machine_key": ONE, "host": "h", "lacking": {"torch": 1}}),
+    ],
+)
+def test_a_node_that_says_nothing_readable_of_itself_is_left_out(answer: str) -> None:
+    odd = Played(ONE, DONE)
+    odd.begin = lambda work, *values: answer  # type: ignore[method-assign]
+    told = run(Here(a=odd, b=Played(TWO, DONE)))
+    assert told[0] == {"note": f"node a: {sittings.UNREADABLE}; it is left out"}
+    assert told[-1] == {"kind": TWO, "node": "b", **DONE}

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from vecml.cluster.failure import error_of
 from vecml.cluster.parent import check_cluster, driving
 from vecml.comparison.budget import check_budget
@@ -29,12 +31,15 @@ from vecml.data import handed
 from vecml.data.memory_limit import VARIABLE
 from vecml.data.standard_input import STANDARD_INPUT
 from vecml.device import usable_cpus
-from vecml.errors import MeasureError, ServerError, SettingError, VecmlError
+from vecml.environment import Environment
+from vecml.errors import MeasureError, ServerError, SettingError, VecmlError, one_line
+from vecml.first_fault import reader
 from vecml.leftovers import scratch_folder
 from vecml.progress import Advance, stage
 from vecml.warnings import CODES, warn
 
 SILENT_SECONDS = 900.0
+DAMAGE = (KeyError, TypeError, ValueError, AttributeError)  # what comes of values that are not as they are to be
 SHORT = 8  # digits of a machine key, for people
 
 
@@ -214,7 +219,13 @@ class _Heard:
 
     def _of_kind(self, kind: KindOfMachine, message: Mapping[str, Any]) -> None:
         if "told" in message:
-            self._told(kind, message["told"])
+            try:
+                self._told(kind, message["told"])
+            except DAMAGE as error:  # how far it is, or a warning: the comparison itself may still be sound
+                warn(
+                    "VML053",
+                    f"{kind.short}: node {message.get('node')}: what it told is damaged: {one_line(error, named=True)}",
+                )
         elif "comparison" in message or "failed" in message:
             self._over(_result(kind, message))
         elif "lost" in message:
@@ -229,7 +240,8 @@ class _Heard:
 
     def _told(self, kind: KindOfMachine, told: Mapping[str, Any]) -> None:
         if "announce" in told:
-            self.hear.announce(Budgeted(kind, told["announce"], told["resolves"], told["source"]))
+            resolves = None if told["resolves"] is None else float(told["resolves"])
+            self.hear.announce(Budgeted(kind, str(told["announce"]), resolves, str(told["source"])))
         elif "warning" in told:
             code = told["warning"] if told["warning"] in CODES else "VML053"
             warn(code, f"{kind.short}: {told['message']}")
@@ -247,13 +259,13 @@ class _Stages:
     def hear(self, told: Mapping[str, Any]) -> None:
         """Show what a node says of a stage (`vecml.comparison.node_process`)."""
         if "begin" in told:
-            shown = ExitStack()
-            self._open[told["begin"]] = (
+            shown, total = ExitStack(), None if told["total"] is None else float(told["total"])
+            self._open[int(told["begin"])] = (
                 shown,
-                shown.enter_context(stage(f"{self._name}: {told['name']}", told["total"])),
+                shown.enter_context(stage(f"{self._name}: {told['name']}", total)),
             )
         elif "advance" in told and told["stage"] in self._open:
-            self._open[told["stage"]][1](told["advance"])
+            self._open[told["stage"]][1](float(told["advance"]))
         elif "end" in told and told["end"] in self._open:
             self._open.pop(told["end"])[0].close()
 
@@ -266,14 +278,41 @@ class _Stages:
 def _result(kind: KindOfMachine, message: Mapping[str, Any]) -> KindResult:
     """The result that a message tells of; a document that is damaged, or of another machine, is a failure."""
     node = str(message.get("node", ""))
-    if "failed" in message:
-        before = f"node {node}: " if node else ""
-        return KindResult(kind, node, None, error_of(message["failed"], before))
     try:
+        if "failed" in message:
+            return KindResult(kind, node, None, _failure(message["failed"], f"node {node}: " if node else ""))
         comparison = from_json(str(message["comparison"]).encode(), f"the comparison of node {node}")
-        found = comparison.environment.get("machine_key")
-        if found != kind.machine_key:
-            raise MeasureError(f"node {node} became another machine: {kind.machine_key}, now {found}", AGAIN)
+        _check_machine(comparison, kind, node)
     except MeasureError as error:
         return KindResult(kind, node, None, error)
+    except DAMAGE as error:
+        return KindResult(kind, node, None, _damaged(node, one_line(error, named=True)))
     return KindResult(kind, node, comparison)
+
+
+def _failure(failed: Mapping[str, Any], before: str) -> VecmlError:
+    """The error that a node has told of. Raises TypeError or KeyError where it is none."""
+    if not isinstance(failed["message"], str) or not isinstance(failed["hint"], str | None):
+        raise TypeError("its failure is no text")
+    return error_of(failed, before)
+
+
+def _check_machine(comparison: Comparison, kind: KindOfMachine, node: str) -> None:
+    """Raise MeasureError where it was not measured on a machine of this kind: the facts say so, not the key alone."""
+    told = comparison.environment
+    facts = {name: told[name] for name in Environment.__dataclass_fields__ if name in told}
+    try:
+        found: Environment = reader(Environment).validate_json(json.dumps(facts), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(("environment", *map(str, first["loc"])))
+        raise _damaged(node, f"{where}: {first['msg']}") from None
+    for name in ("machine_key", "software_key", "environment_key"):
+        if told.get(name) != getattr(found, name):
+            raise _damaged(node, f"environment.{name}: {told.get(name)!r} is not what its facts give")
+    if found.machine_key != kind.machine_key:
+        raise MeasureError(f"node {node} became another machine: {kind.machine_key}, now {found.machine_key}", AGAIN)
+
+
+def _damaged(node: str, what: str) -> MeasureError:
+    return MeasureError(f"node {node}: what it told is damaged: {what}", AGAIN)

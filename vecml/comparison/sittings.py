@@ -1,6 +1,7 @@
 """One sitting on each kind of node of a cluster: which nodes there are, which of them measure, and how it ends."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ NEXT_SECONDS = 60.0  # for its cores to be free, where another node of its kind 
 ALIVE_SECONDS = 2.0  # between two words to the parent
 EXCHANGE_SECONDS = 10.0  # that a node waits for something to tell; something is timed meanwhile
 STOP_SECONDS = 15.0
+UNREADABLE = "what it says cannot be read: has it the same vecml?"
+KEY = re.compile(r"[0-9a-f]{16}")
 AGAIN = "run the same command again; what other kinds of machine have measured is tracked"
 
 
@@ -116,9 +119,10 @@ class Sittings:
                 elif hand.step == "facts":
                     check_versions(hand.node.name, told, WITHOUT_MACHINE)
                     hand.step, hand.call = "look", self.cluster.call(hand.process, "begin", LOOK, self.asked.engines)
+                elif (found := _found(told)) is None:
+                    self._leave_out(hand, UNREADABLE)
                 else:
-                    hand.found = json.loads(told)
-                    hand.key = str(hand.found["machine_key"])
+                    hand.found, hand.key = found, found["machine_key"]
                     self._check_engines(hand)
                     looked.append(hand)
                     self._drop(hand)
@@ -173,10 +177,15 @@ class Sittings:
                 self.tell({"kind": hand.key, "node": hand.node.name})
                 self._ask_on(hand)
                 continue
-            answer = json.loads(told)
-            if answer["lines"]:
+            try:
+                answer = _read(told)
+                lines, is_over = [_read(line) for line in answer["lines"]], bool(answer["over"])
+            except (ValueError, TypeError, KeyError, RecursionError):
+                self._lose(hand, UNREADABLE)
+                continue
+            if lines:
                 hand.since = time.monotonic()
-            self._take(hand, [json.loads(line) for line in answer["lines"]], is_over=bool(answer["over"]))
+            self._take(hand, lines, is_over=is_over)
 
     def _take(self, hand: Hand, messages: Sequence[Mapping[str, Any]], *, is_over: bool) -> None:
         """Tell the parent what a node has told, and go on with it or with another."""
@@ -238,3 +247,23 @@ class Sittings:
             calls = [call for call in calls if call not in ended]
         for hand in hands:
             self.cluster.end(hand.process)
+
+
+def _read(text: str) -> dict[str, Any]:
+    """The JSON object that a node has told. Raises ValueError or TypeError where it is none, or no text at all."""
+    found = json.loads(text)
+    json.dumps(found, ensure_ascii=False).encode()  # half a character cannot be shown or written
+    if not isinstance(found, dict):
+        raise TypeError(text)
+    return found
+
+
+def _found(text: str) -> dict[str, Any] | None:
+    """What a node has said of itself (`vecml.comparison.node_work.look`); None where it cannot be read."""
+    try:
+        found = _read(text)
+        texts = [found["machine_key"], found["host"], *found["lacking"], *found["lacking"].values()]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    is_sound = all(isinstance(one, str) for one in texts) and KEY.fullmatch(found["machine_key"]) is not None
+    return found if is_sound else None
