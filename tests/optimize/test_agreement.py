@@ -1,8 +1,10 @@
 """Differences of results in words, and errors as numbers."""
 
+from collections import OrderedDict, defaultdict
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -87,6 +89,55 @@ def test_errors() -> None:
     assert largest_error(np.array([4.0, 0.0]), np.array([4.0, 0.5])) == 0.125
     assert largest_error(np.array([4.0, 0.0]), np.array([np.inf, 0.5])) == float("inf")
     assert largest((np.array([1.0, -7.0, np.nan]), 3)) == 7.0
+
+
+def objects(*values: object) -> Any:
+    return pd.Series(values, dtype=object)
+
+
+class Grid(np.ndarray[Any, Any]):
+    """An array of a class of its own, as np.matrix is."""
+
+
+MASKED = np.ma.array([1.0, 2.0], mask=[True, False])
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "said"),
+    [
+        ({1, 2}, {1.0, 2.0}, "its result is {1.0, 2.0}, the original's {1, 2}"),
+        ({1}, {True}, "its result is {True}, the original's {1}"),
+        ({(1, 2)}, {(1.0, 2)}, "its result is {(1.0, 2)}, the original's {(1, 2)}"),
+        ({1, "a"}, {np.int64(1), "a"}, None),
+        (frozenset("ab"), frozenset("ba"), None),
+        ({1: 2}, defaultdict(int, {1: 2}), "its result is a defaultdict, the original's a dict"),
+        (OrderedDict({1: 2}), {1: 2}, "its result is a dict, the original's a OrderedDict"),
+        (np.array([[1.0, 2]]), np.array([[1.0, 2]]).view(Grid), "its result is a Grid, the original's a ndarray"),
+        (MASKED, np.array([1.0, 2.0]), "its result is a ndarray, the original's a MaskedArray"),
+        (
+            MASKED,
+            np.ma.array([1.0, 2.0], mask=[True, True]),
+            "its result is masked in other places than the original's",
+        ),
+        (MASKED, np.ma.array([1.0, 2.0]), "its result is masked in other places than the original's"),
+        (MASKED, np.ma.array([5.0, 2.0], mask=[True, False]), None),
+        (
+            MASKED,
+            np.ma.array([1.0, 3.0], mask=[True, False]),
+            "1 of 2 values differ, the first at [1]: 3.0 instead of 2.0",
+        ),
+        (objects(1, 2, None), objects(1.0, 2, np.nan), "part 0: its result is a float, the original's a int"),
+        (objects(True, "a"), objects(1.0, "a"), "part 0: its result is a float, the original's a bool"),
+        (objects("a", None, np.nan, pd.NA), objects("a", None, np.nan, pd.NA), None),
+        (
+            pd.Series([0], index=pd.Index([1], dtype=object)),
+            pd.Series([0], index=pd.Index([1.0], dtype=object)),
+            "its result has other index: part 0: its result is a float, the original's a int",
+        ),
+    ],
+)
+def test_what_python_calls_equal_is_told_apart_by_its_kind(expected: Any, found: Any, said: str | None) -> None:
+    assert difference(expected, found, 0.0) == said
 
 
 class Held:

@@ -104,14 +104,14 @@ def _difference(expected: Any, found: Any, rtol: float, scale: float, seen: Seen
     if pair in seen:
         return None
     seen[pair] = expected, found  # kept, so that no other object gets one of these ids meanwhile
-    if isinstance(expected, dict) and isinstance(found, dict):
+    if not _same_type(type(expected), type(found)):
+        return f"its result is a {type(found).__name__}, the original's a {type(expected).__name__}"
+    if isinstance(expected, dict):
         keys = [(f"key {key!r}", key, other) for key, other in zip(expected, found, strict=False)]
         if len(expected) != len(found) or _parts(keys, 0.0, 0.0, seen):
             return "its result has other keys than the original's"
         values = zip(expected, expected.values(), found.values(), strict=True)
         return _parts([(f"{key!r}", one, other) for key, one, other in values], rtol, scale, seen)
-    if not _same_type(type(expected), type(found)):
-        return f"its result is a {type(found).__name__}, the original's a {type(expected).__name__}"
     if isinstance(expected, tuple | list | deque):
         if len(expected) != len(found):
             return f"its result has {len(found)} parts, the original's {len(expected)}"
@@ -145,7 +145,12 @@ def _objects(expected: Any, found: Any, rtol: float, scale: float, seen: Seen) -
     said = f"its result is {_short(found)}, the original's {_short(expected)}"
     library = type(expected).__module__.partition(".")[0]
     if is_table(expected):
-        return table_difference(expected, found, lambda one, other: _values(one, other, rtol, scale))
+        return table_difference(
+            expected,
+            found,
+            lambda one, other: _values(one, other, rtol, scale),
+            lambda one, other: _difference(one, other, rtol, scale, seen),
+        )
     if library in TABLES and hasattr(expected, "equals"):
         return None if expected.equals(found) else said
     held, other = attributes(expected), attributes(found)
@@ -191,8 +196,19 @@ def _named_things(expected: Any, found: Any, seen: Seen) -> bool | None:
         pairs = ((expected.__func__, found.__func__), (expected.__self__, found.__self__))
         return any(_difference(one, other, 0.0, 0.0, seen) for one, other in pairs)
     if isinstance(expected, set | frozenset):
-        return expected != found and not _same_members(expected, found, seen)
+        return not (_same_members if expected != found else _members_alike)(expected, found, seen)
     return None
+
+
+def _members_alike(expected: Set[Any], found: Set[Any], seen: Seen) -> bool:
+    """Whether the members of two sets that are equal to Python, to which 1, 1.0 and True are one, do not differ."""
+    own = {one: one for one in found}
+    for one in expected:
+        other = own[one]
+        inner = type(one) is not type(other) or isinstance(one, tuple | frozenset)
+        if one is not other and inner and _difference(one, other, 0.0, 0.0, seen):
+            return False
+    return True
 
 
 def _same_members(expected: Set[Any], found: Set[Any], seen: Seen) -> bool:
@@ -303,12 +319,18 @@ def _number_kind(dtype: np.dtype[Any]) -> str:
 
 
 def _arrays(expected: Any, found: Any, rtol: float, scale: float, seen: Seen) -> str | None:
-    if not isinstance(expected, np.ndarray) or not isinstance(found, np.ndarray):
+    kinds = [np.ndarray if type(one) is np.memmap else type(one) for one in (expected, found)]
+    if not _same_type(*kinds):
         return f"its result is a {type(found).__name__}, the original's a {type(expected).__name__}"
     if expected.shape != found.shape:
         return f"its result has the shape {found.shape}, the original's {expected.shape}"
     if expected.dtype != found.dtype:
         return f"its result is {found.dtype}, the original's {expected.dtype}"
+    if isinstance(expected, np.ma.MaskedArray):
+        if not np.array_equal(np.ma.getmaskarray(expected), np.ma.getmaskarray(found)):
+            return "its result is masked in other places than the original's"
+        nothing: Any = np.zeros((), expected.dtype)[()]
+        expected, found = np.ma.filled(expected, nothing), np.ma.filled(found, nothing)
     if expected.dtype.hasobject and not expected.dtype.names:
         pairs = zip(expected.ravel().tolist(), found.ravel().tolist(), strict=True)
         return _parts([(f"part {number}", *pair) for number, pair in enumerate(pairs)], rtol, scale, seen)

@@ -23,42 +23,64 @@ def numbers_in(table: Any) -> list[NDArray[Any]]:
 
 
 def table_difference(
-    expected: Any, found: Any, values: Callable[[NDArray[Any], NDArray[Any]], str | None]
+    expected: Any,
+    found: Any,
+    values: Callable[[NDArray[Any], NDArray[Any]], str | None],
+    cells: Callable[[Any, Any], str | None],
 ) -> str | None:
     """Say how two tables of one type differ: in columns, index, dtypes or values; None if they do not.
 
     Args:
         expected, found: both DataFrames, or both Series.
         values: says how two arrays of shape (rows,) of numbers differ.
+        cells: says how two cells or labels that are Python objects differ.
     """
     if expected.shape != found.shape:
         return f"its result has the shape {found.shape}, the original's {expected.shape}"
-    if reason := _labels(expected.index, found.index, "index"):
+    if reason := _labels(expected.index, found.index, "index", cells):
         return reason
     if expected.ndim == 1:
         if expected.name != found.name:
             return f"its result has the name {found.name!r}, the original's {expected.name!r}"
-        return _column(expected, found, values)
-    if reason := _labels(expected.columns, found.columns, "columns"):
+        return _column(expected, found, values, cells)
+    if reason := _labels(expected.columns, found.columns, "columns", cells):
         return reason
     for at, name in enumerate(expected.columns):
-        if reason := _column(expected.iloc[:, at], found.iloc[:, at], values):
+        if reason := _column(expected.iloc[:, at], found.iloc[:, at], values, cells):
             return f"column {name!r}: {reason}"
     return None
 
 
-def _labels(expected: Any, found: Any, what: str) -> str | None:
+def _labels(expected: Any, found: Any, what: str, cells: Callable[[Any, Any], str | None]) -> str | None:
     if expected.dtype != found.dtype or list(expected.names) != list(found.names) or not expected.equals(found):
         return f"its result has other {what}: {_short(found)} instead of {_short(expected)}"
+    if expected.dtype == object and (reason := _each(expected, found, cells)):
+        return f"its result has other {what}: {reason}"
     return None
 
 
-def _column(expected: Any, found: Any, values: Callable[[NDArray[Any], NDArray[Any]], str | None]) -> str | None:
+def _column(
+    expected: Any,
+    found: Any,
+    values: Callable[[NDArray[Any], NDArray[Any]], str | None],
+    cells: Callable[[Any, Any], str | None],
+) -> str | None:
     if expected.dtype != found.dtype:
         return f"its result is {found.dtype}, the original's {expected.dtype}"
     if isinstance(expected.dtype, np.dtype) and expected.dtype.kind in "fciub":
         return values(expected.to_numpy(), found.to_numpy())
+    if expected.dtype == object:
+        return _each(expected, found, cells)
     return None if expected.equals(found) else f"its result is {_short(found)}, the original's {_short(expected)}"
+
+
+def _each(expected: Any, found: Any, cells: Callable[[Any, Any], str | None]) -> str | None:
+    """Say how Python objects differ, each from the one in its place: to pandas, 1 and 1.0 are equal, and so is True."""
+    for number, (one, other) in enumerate(zip(expected, found, strict=True)):
+        same = one is other or (type(one) is str is type(other) and one == other)
+        if not same and (reason := cells(one, other)):
+            return f"part {number}: {reason}"
+    return None
 
 
 def _short(value: Any) -> str:
