@@ -194,6 +194,33 @@ def test_a_node_that_does_not_say_what_it_is_is_left_out() -> None:
     assert told[-1] == {"kind": TWO, "node": "b", **DONE}
 
 
+@pytest.mark.parametrize("kind", ["", "ScratchError", "StoreError", "MeasureError", "ServerError"])
+def test_a_fault_of_a_node_is_none_of_its_kind(kind: str) -> None:
+    failure = {"kind": kind, "message": "no space left on device", "hint": "free some"}
+    told = run(Here(a=Played(ONE, {"failure": failure}), b=Played(ONE, DONE)))
+    assert {"note": "node a: no space left on device; another node of its kind is taken"} in told
+    assert told[-1] == {"kind": ONE, "node": "b", **DONE}
+    last = run(Here(a=Played(ONE, {"failure": failure}), b=Played(ONE, {"failure": failure}), c=Played(TWO, DONE)))
+    assert [one for one in last if "failed" in one] == [{"kind": ONE, "node": "b", "failed": failure}]
+    assert {"kind": TWO, "node": "c", **DONE} in last
+
+
+@pytest.mark.parametrize(
+    "said", [DONE, {"failure": {"kind": "DataError", "message": "none", "hint": None}}, LostError()]
+)
+def test_how_it_ended_is_told_before_the_wait_for_what_the_node_has_started(said: Any) -> None:
+    node, order = Played(ONE, said), []
+    node.stop = lambda wait_seconds: order.append("stop") or True  # type: ignore[method-assign,func-returns-value]
+    asked = Asked({"order.json": b"{}"}, "/here", (), 60.0, {})
+
+    def tell(message: dict[str, Any]) -> None:
+        if {"comparison", "failed", "lost"} & message.keys():
+            order.append("told")
+
+    Sittings(Here(a=node), asked, tell, threading.Event()).run()  # type: ignore[arg-type]
+    assert order[:2] == ["told", "stop"]
+
+
 SURROGATE = '{"begin": 0, "name": "\\ud800"}'
 
 

@@ -19,6 +19,7 @@ NEXT_SECONDS = 60.0  # for its cores to be free, where another node of its kind 
 ALIVE_SECONDS = 2.0  # between two words to the parent
 EXCHANGE_SECONDS = 10.0  # that a node waits for something to tell; something is timed meanwhile
 STOP_SECONDS = 15.0
+OF_THE_NODE = ("", "ScratchError", "StoreError", "MeasureError", "ServerError")  # faults that another node may not have
 UNREADABLE = "what it says cannot be read: has it the same vecml?"
 KEY = re.compile(r"[0-9a-f]{16}")
 AGAIN = "run the same command again; what other kinds of machine have measured is tracked"
@@ -190,10 +191,13 @@ class Sittings:
     def _take(self, hand: Hand, messages: Sequence[Mapping[str, Any]], *, is_over: bool) -> None:
         """Tell the parent what a node has told, and go on with it or with another."""
         for message in messages:
+            if "failure" in message and self._is_of_the_node(hand, message["failure"]):
+                self._lose(hand, str(message["failure"]["message"]))
+                return
             if "comparison" in message or "failure" in message:
-                self._drop(hand)
                 done = {"failed": message["failure"]} if "failure" in message else message
-                self.tell({"kind": hand.key, "node": hand.node.name, **done})
+                self.tell({"kind": hand.key, "node": hand.node.name, **done})  # before the wait for what it has started
+                self._drop(hand)
                 return
             if "lost" in message:
                 self._lose(hand, f"its comparison ended: {message['lost']}")
@@ -203,6 +207,11 @@ class Sittings:
             self._lose(hand, "its comparison ended without a word")
         else:
             self._ask_on(hand)
+
+    def _is_of_the_node(self, hand: Hand, failure: Any) -> bool:
+        """Whether a failure is a fault of the node, such as a full disk, and another node of its kind is left."""
+        is_readable = isinstance(failure, Mapping) and {"kind", "message"} <= failure.keys()
+        return is_readable and failure["kind"] in OF_THE_NODE and bool(self._waiting[hand.key])
 
     def _ask_on(self, hand: Hand) -> None:
         hand.call = self.cluster.call(hand.process, "exchange", EXCHANGE_SECONDS)
@@ -219,11 +228,11 @@ class Sittings:
 
     def _lose(self, hand: Hand, why: str) -> None:
         """Go on with another node of the kind, if there is one left: each is tried once."""
-        self._drop(hand)
         error = ServerError(f"node {hand.node.name}: {why}", AGAIN)
         if self._waiting[hand.key]:
             self.tell({"note": f"{error.message}; another node of its kind is taken"})
         self.tell({"kind": hand.key, "node": hand.node.name, "lost": True})
+        self._drop(hand)  # which may wait for what it has started
         self._next(hand.key, told_of(error))
 
     def _leave_out(self, hand: Hand, why: str) -> None:
