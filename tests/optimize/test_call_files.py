@@ -150,6 +150,9 @@ TABLES: list[Callable[[], Any]] = [
     lambda: pd.Series([1.0, 2.0], index=["p", "q"], name="values"),
     lambda: pd.Series([1, 2], name=("a", 1)),
     lambda: pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([("x", 1), ("y", 2)])),
+    lambda: pd.DataFrame({"o": pd.Series([datetime.date(2020, 1, 1), None], dtype=object)}),
+    lambda: pd.DataFrame({"a": [1, 2, 3]}, index=pd.date_range("2020", periods=3, freq="D")),
+    lambda: pd.Series([1, 2, 3], index=pd.timedelta_range("1h", periods=3, freq="2h")),
 ]
 
 
@@ -160,6 +163,25 @@ def test_tables_go_by_arrow(make: Callable[[], Any], tmp_path: Path) -> None:
     assert difference(table, found, 0.0) is None
     if table.ndim == 2 and "o" in table:
         assert list(map(type, found["o"])) == list(map(type, table["o"]))
+    assert getattr(found.index, "freq", None) == getattr(table.index, "freq", None)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [1, 2.5],
+        [datetime.datetime(2020, 1, 1)],
+        [datetime.timedelta(1)],
+        [decimal.Decimal("1.0"), decimal.Decimal("2.00")],
+        [np.int64(1)],
+    ],
+    ids=lambda cells: f"{type(cells[0]).__name__} {cells[-1]}",
+)
+def test_cells_that_arrow_gives_another_type_are_refused(cells: list[Any]) -> None:
+    column = pd.Series(cells, dtype=object)
+    for table in (pd.DataFrame({"o": column}), pd.Series(range(len(cells)), index=pd.Index(cells, dtype=object))):
+        with pytest.raises(CannotRecordError, match="x is a table that Arrow does not hold as it is"):
+            capture([("x", table)], 10**8)
 
 
 def held() -> list[Any]:

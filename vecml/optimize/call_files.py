@@ -265,13 +265,14 @@ class _Writing:
         table = value.to_frame("0") if value.ndim == 1 else value
         missing = [_missing(table.iloc[:, at], f"{place}[{table.columns[at]!r}]") for at in range(table.shape[1])]
         label = self.node(value.name, f"{place}.name") if value.ndim == 1 else None
-        made = {"kind": type(value).__name__, "file": name, "missing": missing, "name": label}
+        steps = getattr(table.index, "freqstr", None)
+        made = {"kind": type(value).__name__, "file": name, "missing": missing, "name": label, "steps": steps}
         try:
             self.files[name] = content = _arrow(table)
-            again = _from_arrow(content, missing)
+            again = _from_arrow(content, missing, steps)
         except Exception as error:  # noqa: BLE001 -- Arrow and pandas raise what they like of columns that they do not take
             raise CannotRecordError(place, f"is a table that Arrow does not hold ({one_line(error)})") from None
-        if reason := difference(table, again, 0.0):
+        if reason := difference(table, again, 0.0) or _other_cells(table, again):
             raise CannotRecordError(place, f"is a table that Arrow does not hold as it is ({reason})")
         return made
 
@@ -354,7 +355,7 @@ class _Reading:
     def _from_file(self, node: Mapping[str, Any], kind: str) -> Any:
         path = self._folder / node["file"]
         if kind in ("DataFrame", "Series"):
-            table = _from_arrow(path.read_bytes(), node["missing"])
+            table = _from_arrow(path.read_bytes(), node["missing"], node["steps"])
             return table if kind == "DataFrame" else table.iloc[:, 0].rename(self.value(node["name"]))
         array = np.load(path, allow_pickle=False)
         if kind == "numbers":
@@ -435,7 +436,7 @@ def _arrow(table: Any) -> bytes:
     return content
 
 
-def _from_arrow(content: bytes, missing: Sequence[str]) -> Any:
+def _from_arrow(content: bytes, missing: Sequence[str], steps: str | None) -> Any:
     import pyarrow as pa  # noqa: PLC0415 -- for tables only
 
     table = pa.ipc.open_file(pa.BufferReader(content)).read_all().to_pandas()
@@ -443,4 +444,18 @@ def _from_arrow(content: bytes, missing: Sequence[str]) -> Any:
         if word:
             column = table.iloc[:, at].astype(object)
             table.isetitem(at, column.where(column.notna(), float("nan") if word == "nan" else None))
+    if steps is not None:
+        table.index.freq = steps
     return table
+
+
+def _other_cells(table: Any, again: Any) -> str | None:
+    """Say what a table's index or cells of Python objects have become that are equal all the same; None: nothing."""
+    if getattr(table.index, "freq", None) != getattr(again.index, "freq", None):
+        return "its index gets other steps"
+    pairs = [(table.index, again.index), *((table.iloc[:, at], again.iloc[:, at]) for at in range(table.shape[1]))]
+    for old, new in pairs:
+        for one, other in zip(old, new, strict=True) if old.dtype == object else ():
+            if type(one) is not type(other) or (isinstance(one, decimal.Decimal) and str(one) != str(other)):
+                return "a cell gets another type"
+    return None
