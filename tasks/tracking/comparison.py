@@ -112,7 +112,7 @@ class ComparisonWriter:
             if isinstance(error, StoreError) and error.kept is not None:
                 raise
             if whole:
-                kept = f"the comparison is kept in {cache.folder()}, and logged by the next start of vecml"
+                kept = said_where_kept()
             else:
                 kept = f"it could not be kept anywhere else ({cache.folder()}). What it found: {sentence(comparison)}"
             error.hint = f"{kept}; {error.hint}" if error.hint else kept
@@ -222,7 +222,7 @@ def tracked_comparison(
     """
     store = locate().shown
     kept = file.resumable(store) if file is not None else None
-    resume = None if kept is None else kept.run_id
+    resume = (kept.run_id or None) if kept is not None else None
     try:
         device = device_name("cpu") if elsewhere is None else elsewhere.cpu_name
         with tracked_run(keys.COMPARE, name, device, flow_run_id, resume, elsewhere) as opened:
@@ -242,6 +242,16 @@ def tracked_comparison(
             file.release()
 
 
+def keep_measured(file: Unfinished, comparison: Comparison, name: str | None) -> bool:
+    """Keep a whole comparison, which is to be logged in this store as `name`, in `file`; whether that could be done."""
+    return file.keep_measured(locate().shown, comparison, description(comparison), name)
+
+
+def said_where_kept() -> str:
+    """Say where a comparison is that could not be logged."""
+    return f"the comparison is kept in {cache.folder()}, and logged by the next start of vecml"
+
+
 def log_unlogged(except_for: Unfinished | None = None) -> list[str]:
     """Log the finished comparisons that could not be logged because their store did not answer; give the runs' names.
 
@@ -253,7 +263,7 @@ def log_unlogged(except_for: Unfinished | None = None) -> list[str]:
         comparison = comparison_of(kept)
         if comparison is None or (going_on and except_for is not None and file.path == except_for.path):
             continue
-        with tracked_comparison(None, None, file, of_json(comparison.environment)) as writer:
+        with tracked_comparison(kept.name, None, file, of_json(comparison.environment)) as writer:
             writer.log(comparison, kept.note)
         warn("VML016", f"run {writer.run.name} is logged now; it was measured when {location.shown} was away")
         logged.append(writer.run.name)

@@ -5,17 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from tasks.tracking.comparison import log_unlogged
 from tasks.tracking.store import open_store
 from tests.made_comparison import comparison_of
-from vecml import keys
+from vecml import cache, keys
 from vecml.cli import compare_cluster
-from vecml.cli.compare_cluster import _track, finish, measured
+from vecml.cli.compare_cluster import Found, _track, finish, measured
 from vecml.comparison import cluster
 from vecml.comparison.cluster import Hear, KindOfMachine, KindResult
 from vecml.comparison.config import ComparisonConfig
+from vecml.comparison.kinds_document import Kinds
 from vecml.environment import describe
-from vecml.errors import StoreError
+from vecml.errors import ServerError, StoreError
 from vecml.identity import process_identity
+from vecml.warnings import VecmlWarning
 
 
 @pytest.mark.parametrize("name", [None, "nightly"])
@@ -24,6 +27,7 @@ def test_the_runs_are_of_the_machine_that_measured(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("VECML_HOME", str(tmp_path))
+    monkeypatch.setenv("VECML_CACHE", str(tmp_path / "cache"))
     there = replace(describe(), cpu_model="another processor", usable_cpus=96, torch="9.9")
     comparison = replace(comparison_of({"numpy": 0.01, "torch": 0.02}), environment=there.to_json_dict())
     kind = KindOfMachine(there.machine_key, "another processor, 96 CPUs", ("a", "b"))
@@ -31,8 +35,9 @@ def test_the_runs_are_of_the_machine_that_measured(
     store = open_store()
     runs = store.client.search_runs([store.experiment.experiment_id])
     (parent,) = [run for run in runs if run.data.tags[keys.KIND] == keys.COMPARE]
-    assert (told, parent.info.run_id in address) == (parent.info.run_name, True)
-    assert name is None or told == f"nightly-{there.machine_key[:8]}"
+    assert (told, told in address) == (parent.info.run_id, True)
+    assert name is None or parent.info.run_name == f"nightly-{there.machine_key[:8]}"
+    assert list((cache.folder() / "unfinished").glob("*")) == []
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert len(runs) == 3
     for run in runs:
@@ -76,3 +81,39 @@ def test_a_store_that_breaks_ends_no_kind(
     with pytest.raises(StoreError, match="the store is away"):
         finish(made, None, None, None)
     assert capsys.readouterr().out.count("a processor, 2 CPUs (") == 2
+
+
+def test_what_is_measured_is_kept_where_the_store_went_away_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VECML_CACHE", str(tmp_path / "cache"))
+    away = tmp_path / "store"
+    away.write_text("no folder")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{away}/mlflow.db")
+    there = replace(describe(), cpu_model="another processor")
+    comparison = replace(comparison_of({"numpy": 0.01, "torch": 0.02}), environment=there.to_json_dict())
+    kind = KindOfMachine(there.machine_key, "another processor, 2 CPUs", ("a",))
+    with pytest.raises(StoreError) as refused:
+        _track(KindResult(kind, "a", comparison), "nightly")
+    assert f"kept in {tmp_path / 'cache'}, and logged by the next start of vecml" in str(refused.value.hint)
+    assert len(list((tmp_path / "cache" / "unfinished").glob("*.json"))) == 1
+    away.unlink()
+    away.mkdir()
+    with pytest.warns(VecmlWarning, match="is logged now; it was measured when"):
+        assert log_unlogged() == [f"nightly-{there.machine_key[:8]}"]
+    store = open_store()
+    runs = store.client.search_runs([store.experiment.experiment_id])
+    (parent,) = [run for run in runs if run.data.tags[keys.KIND] == keys.COMPARE]
+    assert parent.data.tags["vecml.machine_key"] == there.machine_key
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert list((tmp_path / "cache" / "unfinished").glob("*.json")) == []
+    assert log_unlogged() == []
+
+
+def test_the_printed_command_names_runs_by_their_ids(capsys: pytest.CaptureFixture[str]) -> None:
+    results = tuple(
+        KindResult(KindOfMachine(key, "a processor", ("a",)), "a", None, StoreError("none")) for key in "ab"
+    )
+    with pytest.raises(ServerError):
+        finish(Found(Kinds("auto", results), {}, ("0123456789abcdef" * 2, "f" * 32)), None, None, None)
+    assert capsys.readouterr().out.endswith("diff 0123456789ab ffffffffffff\n")

@@ -11,7 +11,7 @@ from vecml.cli import fail_if as fail_if_
 from vecml.cli.options import write_json
 from vecml.cli.terminal import console, opening, own_name, show_comparison, show_error
 from vecml.comparison.config import ComparisonConfig
-from vecml.errors import ServerError, SettingError, VecmlError
+from vecml.errors import ServerError, SettingError, StoreError, VecmlError
 from vecml.fields import flag
 from vecml.foreign_text import clean
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vecml.comparison.demand import Demand
     from vecml.comparison.kinds_document import Kinds
 
+ID_DIGITS = 12  # of a run's id, which are enough to find it
+
 
 class Found:
     """Holds what was measured on a cluster, and where it is tracked.
@@ -27,14 +29,14 @@ class Found:
     Attributes:
         kinds: the comparisons.
         pages: by machine key, the address of the run's page; empty for what was read from a file.
-        names: names of the runs.
+        runs: ids of the runs.
         untracked: why one of them could not be tracked, or None.
     """
 
     def __init__(
-        self, kinds: "Kinds", pages: Mapping[str, str], names: tuple[str, ...], untracked: VecmlError | None = None
+        self, kinds: "Kinds", pages: Mapping[str, str], runs: tuple[str, ...], untracked: VecmlError | None = None
     ) -> None:
-        self.kinds, self.pages, self.names, self.untracked = kinds, pages, names, untracked
+        self.kinds, self.pages, self.runs, self.untracked = kinds, pages, runs, untracked
 
 
 def check_alone(where: str, calls: Mapping[str, Any], *, fresh: bool) -> None:
@@ -75,25 +77,28 @@ def measured(asked: ComparisonConfig, where: str, node_timeout: float | None) ->
         from vecml.comparison.kinds_document import Kinds
 
         pages: dict[str, str] = {}
-        names: list[str] = []
+        runs: list[str] = []
         untracked: list[VecmlError] = []
 
         def done(result: "KindResult") -> None:
             if result.comparison is None:
                 return
             try:
-                name, pages[result.kind.machine_key] = _track(result, asked.name)
-                names.append(name)
+                run_id, pages[result.kind.machine_key] = _track(result, asked.name)
+                runs.append(run_id)
             except VecmlError as error:  # the others are measured, and all of it is shown first
                 untracked.append(error)
 
         results = compare_on_cluster(asked, wish, read_run, Hear(_announce, done))
-    return Found(Kinds(where, tuple(results)), pages, tuple(names), next(iter(untracked), None))
+    return Found(Kinds(where, tuple(results)), pages, tuple(runs), next(iter(untracked), None))
 
 
 def _track(result: "KindResult", name: str | None) -> tuple[str, str]:
-    """Record the comparison as one of the machine that measured it; return the run's name and its page's address."""
-    from tasks.tracking.comparison import ComparisonTracking
+    """Record the comparison as one of the machine that measured it; return the run's id and its page's address.
+
+    It is kept before any run is opened: the store may have gone away while the nodes measured. Raises StoreError.
+    """
+    from tasks.tracking.comparison import ComparisonTracking, keep_measured, said_where_kept
     from vecml.comparison.cluster import kept_file
     from vecml.comparison.session import recorded
     from vecml.environment import of_json
@@ -101,9 +106,16 @@ def _track(result: "KindResult", name: str | None) -> tuple[str, str]:
     comparison = result.comparison
     assert comparison is not None  # noqa: S101 -- the caller has looked
     own = None if name is None else f"{name}-{result.kind.short}"
-    tracking = ComparisonTracking(elsewhere=of_json(comparison.environment))
-    _, writer = recorded(tracking, own, kept_file(result, own), lambda _kept, _keep: comparison)
-    return writer.run.name, writer.run.url
+    tracking, file = ComparisonTracking(elsewhere=of_json(comparison.environment)), kept_file(result, own)
+    is_kept = keep_measured(file, comparison, own)
+    try:
+        _, writer = recorded(tracking, own, file, lambda _kept, _keep: comparison)
+    except StoreError as error:
+        said = said_where_kept()
+        if is_kept and error.kept is None and said not in (error.hint or ""):
+            error.hint = f"{said}; {error.hint}" if error.hint else said
+        raise
+    return writer.run.run_id, writer.run.url
 
 
 def _announce(budgeted: "Budgeted") -> None:
@@ -192,5 +204,6 @@ def _show(found: Found) -> None:
         if address is not None:
             lines.append(opening(address))
         show_comparison(kind_sentence(one), content.headings, content.rows, lines, address)
-    if len(found.names) > 1:
-        console().print(f"Between machines: {own_name()} diff {' '.join(found.names)}", soft_wrap=True, markup=False)
+    if len(found.runs) > 1:  # by id: a name may be that of several runs
+        runs = " ".join(run_id[:ID_DIGITS] for run_id in found.runs)
+        console().print(f"Between machines: {own_name()} diff {runs}", soft_wrap=True, markup=False)

@@ -41,11 +41,12 @@ class Kept:
     Attributes:
         process: who measures or logs it (`vecml.environment.process_identity`).
         store: address of the tracking store, without a password.
-        run_id: the comparison's parent run there.
+        run_id: the comparison's parent run there; empty where none was opened yet.
         began: seconds since the epoch.
         measured: complete launches; None before the first and once there is the whole comparison.
         comparison: the whole of it as a JSON document (`vecml.comparison.document`), once it is measured; with `note`,
             the run's description.
+        name: of a run that is still to be opened; None lets MLflow make one.
     """
 
     process: str
@@ -56,6 +57,7 @@ class Kept:
     comparison: str | None = None
     note: str = ""
     format: int = FORMAT
+    name: str | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -100,6 +102,17 @@ class Unfinished:
                 self._write(dataclasses.replace(before, process=process_identity(), run_id=run_id))
             else:
                 self._write(Kept(process_identity(), store, run_id, time.time()))
+
+    def keep_measured(self, store: str, comparison: Comparison, note: str, name: str | None) -> bool:
+        """Keep a whole comparison before any run is opened for it; False as for `keep_launches`.
+
+        `store` is where it is to be logged, with `note` as the description of its run, and `name` as its name.
+        """
+        now, whole = time.time(), to_json(comparison)
+        with suppress(StoreError):
+            self._write(Kept(process_identity(), store, "", now, comparison=whole, note=note, name=name))
+            return True
+        return False
 
     def keep_launches(self, measured: Measured) -> bool:
         """Keep the complete launches; False, and the file is as it was, where the cache folder cannot be written."""
