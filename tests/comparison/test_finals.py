@@ -36,7 +36,7 @@ def budget_of(seconds: float, reserved: float = FINALS_SHARE) -> Budget:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Everything that sits is measured on this machine, whose clock is its own."""
     made = Machine(QUIET, Random(1), dict(COSTS))
-    monkeypatch.setattr(sitting, "only_measurement", nullcontext)
+    monkeypatch.setattr(sitting, "only_measurement", lambda _waiting, **_more: nullcontext())
     monkeypatch.setattr(sitting, "load_now", lambda: Load(None, None))
     monkeypatch.setattr(
         sitting,

@@ -1,6 +1,7 @@
 """Everybody who measures sits: each of the six notices a changed environment and records the load before and after."""
 
 import dataclasses
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from tests.comparison import functions_to_compare
 from tests.comparison.test_bad_engines import small_model
@@ -27,8 +29,11 @@ from vecml.lab.experiment import Outcome
 from vecml.lab.ladder import Ladder, climb, plan_ladder
 from vecml.lab.ladder import to_json_dict as ladder_json
 from vecml.lab.run import run as run_experiment
+from vecml.measure import lock
+from vecml.measure.coordinator import Progress
 from vecml.measure.records import Arm, ArmLaunch, ArmMeasurement, Blocks, Measured, Plan
 from vecml.optimize.measure import make_plan, measure_calls
+from vecml.progress import listening
 from vecml.report.lab import to_json_dict as lab_json
 from vecml.warnings import VecmlWarning
 
@@ -79,7 +84,7 @@ def environments(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def described() -> Any:
         return dataclasses.replace(describe(), usable_cpus=cpus.pop(0) if len(cpus) > 1 else cpus[0])
 
-    monkeypatch.setattr(sitting, "only_measurement", nullcontext)
+    monkeypatch.setattr(sitting, "only_measurement", lambda _waiting, **_more: nullcontext())
     monkeypatch.setattr(sitting, "measure", fake_measure)
     monkeypatch.setattr(sitting, "load_now", lambda: next(loads))
     monkeypatch.setattr(sitting, "describe", described)
@@ -171,7 +176,7 @@ def test_waiting_for_another_measurement_is_not_taken_from_the_budget(
     environments: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
-    def after_a_minute(waiting: Callable[[], None]) -> Iterator[None]:
+    def after_a_minute(waiting: Callable[[], None], still: Callable[[], None]) -> Iterator[None]:
         waiting()
         clock[0] += 60.0
         yield
@@ -213,3 +218,37 @@ def test_the_threads_that_are_free_are_offered(
         f"other processes keep {foreign:.1f} CPUs busy: what they disturb does not count, or under that load only{free}"
     )
     assert sitting._busy(foreign, needed) == said
+
+
+@pytest.mark.filterwarnings("ignore:VML012")
+def test_waiting_for_another_measurement_is_told_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(lock, "STILL_SECONDS", 0.01)
+    other, told = FileLock(lock.lock_path()), []
+
+    class Hearing:
+        def begin(self, name: str, total: float | None) -> object:
+            told.append(f"{name} of {total}")
+            return name
+
+        def advance(self, stage: object, amount: float) -> None:
+            told.append(f"+{amount}")
+            if len(told) == 4:
+                other.release()
+
+        def end(self, stage: object) -> None:
+            told.append("end")
+
+    other.acquire()
+    with listening(Hearing()), sitting.alone():
+        told.append("alone")
+    assert [one for one in told if one != "+0.0"] == ["waiting for another measurement of None", "end", "alone"]
+    assert told.count("+0.0") >= 3
+
+
+def test_a_measurement_without_a_total_says_that_it_goes_on() -> None:
+    advanced: list[float] = []
+    sitting._Measuring(None, Plan(), advanced.append)._tell(Progress(1, 2, 0.5, "measuring"))
+    assert advanced == [0.0]

@@ -158,9 +158,21 @@ def _busy(foreign_cpus: float, needed: int) -> str:
 def alone() -> Iterator[None]:
     """Keep other measurements of vecml off this machine during the block; see `only_measurement`.
 
-    Warns VML012 when it has to wait for another one.
+    Warns VML012 when it has to wait for another one, which is a stage of its own: a node of a cluster that says nothing
+    for long is given up.
     """
-    with only_measurement(lambda: warn("VML012", "another measurement runs on this machine: waiting for its end")):
+    advances: list[Advance] = []
+
+    def waiting() -> None:
+        warn("VML012", "another measurement runs on this machine: waiting for its end")
+        advances.append(shown.enter_context(stage("waiting for another measurement")))
+
+    def still() -> None:
+        advances[0](0.0)
+
+    with contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as shown:
+            held.enter_context(only_measurement(waiting, still=still))
         yield
 
 
@@ -247,7 +259,9 @@ class _Measuring:
         self.waiting.close()
         if progress.doing == "waiting":
             self.waiting.enter_context(stage("waiting for other programs to leave the CPUs"))
-        if self.total is not None:
+        if self.total is None:
+            self.advance(0.0)  # which says that it still measures
+        else:
             passed = min(time.perf_counter() - self.begun, self.total)
             self.advance(passed - self.shown)
             self.shown = passed
