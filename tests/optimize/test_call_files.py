@@ -6,6 +6,7 @@ import decimal
 import enum
 import importlib
 import random
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -66,7 +67,8 @@ VALUES: list[Any] = [
     Path("/a/b"), [1, 2.5, "a", [None]], (1, (2,)), {1, 2}, frozenset("ab"), {"a": 1, (1, 2): [3], None: 4},
     collections.OrderedDict(b=1, a=2), collections.Counter("aab"), collections.deque([1, 2], 5),
     list(range(20_000)), [0.5] * 20_000, Scale(2.0), Mesh(np.ones((2, 3)), holes=[np.arange(2)]), Pair(1, np.zeros(2)),
-    Colour.RED, len, np.sin, np.float64, find, {"arrays": {"x": np.arange(3), "y": np.ones(2, bool)}},
+    Colour.RED, re.I, re.I | re.M, re.RegexFlag(0), len, np.sin, np.float64, find,
+    {"arrays": {"x": np.arange(3), "y": np.ones(2, bool)}},
 ]  # fmt: skip
 
 

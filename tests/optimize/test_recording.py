@@ -1,6 +1,8 @@
 """Inputs from real calls: a command or a test is run, and the arguments of the function's calls are kept."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from tasks.tracking.results import optimization_params
 from vecml.cli.app import app
-from vecml.errors import DataError, SettingError
+from vecml.errors import DataError, MeasureError, SettingError
 from vecml.optimize.agreement import difference
 from vecml.optimize.candidates import registry
 from vecml.optimize.recording import Command, Recording, command_of, record
@@ -206,6 +208,92 @@ def test_nothing_to_record(tmp_path: Path) -> None:
         "import slow\nslow.f(1)\n"
     )
     assert "never calls slow.py:f; it calls f of copy/slow.py" in said(elsewhere)
+
+
+def test_calls_of_an_earlier_definition_of_the_name_are_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "def same(one):\n    return one\n\n@same\ndef run(x):\n    return x\n\nfirst = run\n\n"
+        "@same\n@same\ndef run(x):\n    return x + 1\n"
+    )
+    target = find_place(f"{tmp_path}/slow.py:run", "TARGET")
+    command = command_of(None, f"python {tmp_path}/script.py")
+    (tmp_path / "script.py").write_text("import slow\nslow.first(3)\n")
+    with pytest.raises(DataError, match=r"never calls slow\.py:run; it calls the definition at line 4$"):
+        record(target, command, tmp_path / "one", 60)
+    (tmp_path / "script.py").write_text("import slow\nslow.first(3)\nslow.run(4)\n")
+    found, inputs = record(target, command, tmp_path / "two", 60)
+    assert (found.calls, make_inputs(inputs)) == (1, (4,))
+
+
+def test_a_class_method_on_a_subclass_is_not_replayed_on_the_class(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "class Model:\n    by = 1\n\n    @classmethod\n    def of(cls, x):\n        return x * cls.by\n\n"
+        "class Twice(Model):\n    by = 2\n"
+    )
+    target = find_place(f"{tmp_path}/slow.py:Model.of", "TARGET")
+    command = command_of(None, f"python {tmp_path}/script.py")
+    (tmp_path / "script.py").write_text("import slow\nslow.Twice.of(3)\n")
+    with pytest.raises(DataError, match=r"the argument cls is the subclass Twice: not recorded") as caught:
+        record(target, command, tmp_path / "one", 60)
+    assert "record calls of the class itself" in str(caught.value.hint)
+
+
+def test_a_class_that_only_a_script_run_by_itself_has_is_said(tmp_path: Path) -> None:
+    text = (
+        "def f(x):\n    return x\n\nif __name__ == '__main__':\n    class Own:\n        pass\n    f(3)\n    f(Own())\n"
+    )
+    (tmp_path / "slow.py").write_text(text)
+    target, command = find_place(f"{tmp_path}/slow.py:f", "TARGET"), command_of(None, f"python {tmp_path}/slow.py")
+    _, inputs = record(target, command, tmp_path / "recorded", 60)
+    with pytest.raises(DataError, match=r"recorded call 2 cannot be read back: AttributeError: .* 'Own'") as caught:
+        [make_inputs(inputs), further_inputs(inputs)]
+    assert "outside of if __name__" in str(caught.value.hint)
+
+
+GOES_ON = """
+import json, os, shutil, sys
+from pathlib import Path
+from vecml.optimize.recorder import start
+
+def f(x):
+    return x
+
+folder, root = map(Path, sys.argv[1:])
+(folder / "calls").mkdir(parents=True)
+config = {"file": __file__, "name": "f", "line": None, "root": str(root), "most_bytes": 10**6, "bound": False}
+(folder / "config.json").write_text(json.dumps({**config, "parent": 0}))
+start(folder)
+f([1])
+shutil.rmtree(folder)
+assert f([1, 2]) == [1, 2]
+of_another = {}
+exec(compile("def f():\\n    return 5\\n", "elsewhere/script.py", "exec"), of_another)
+assert of_another["f"]() == 5
+print("went on")
+"""
+
+
+def test_a_recorder_that_cannot_write_does_not_stop_the_users_code(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(GOES_ON)
+    root = Path(__file__).parents[2]
+    words = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "recorded"), str(root)]
+    ran = subprocess.run(
+        words, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout, ran.stderr) == ("went on\n", "")
+
+
+def test_a_disk_that_is_full_is_said(tmp_path: Path) -> None:
+    script = (
+        "import slow, sys, pathlib, shutil\nfolder = pathlib.Path(sys.argv[0]).parent / 'recorded'\n"
+        "slow.h(1)\nshutil.rmtree(folder / 'calls')\n"
+        "folder.joinpath('calls').write_text('')\n"
+    )
+    script += "import os\nfolder.joinpath(f'{os.getpid()}.fault').mkdir()\nslow.h(1)\n"
+    with pytest.raises(
+        MeasureError, match="cannot be recorded: writing down 1 call failed, and so did writing down why"
+    ):
+        recorded(tmp_path, script, "h")
 
 
 @pytest.mark.long

@@ -192,6 +192,8 @@ class _Writing:
             return found
         if isinstance(value, type | types.FunctionType | np.ufunc) or _is_builtin(value):
             return {"kind": "name", "of": _reference(value, place)}
+        if isinstance(value, enum.Flag):  # of several members, it has no name of its own
+            return {"kind": "member", "of": _reference(kind, place), "value": self.node(value.value, place)}
         if isinstance(value, enum.Enum):
             return {"kind": "member", "of": _reference(kind, place), "name": value.name}
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
@@ -344,7 +346,7 @@ class _Reading:
         if kind == "name":
             return of
         if kind == "member":
-            return of[node["name"]]
+            return of[node["name"]] if "name" in node else of(self.value(node["value"]))
         if kind == "named":
             return tuple.__new__(of, parts)
         made = object.__new__(of)

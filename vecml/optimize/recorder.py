@@ -23,13 +23,15 @@ from typing import Any
 
 MOST_CALLS = 100  # are looked at one by one; then every second one, and so on
 KEPT = 5  # the longest calls
-COUNTS = struct.Struct("<5q")  # begun, ended, raised, within another call of it, looked at
+COUNTS = struct.Struct("<6q")  # begun, ended, raised, within another call of it, looked at, faults of this module
 CONFIG = "config.json"
+ELSEWHERE = "elsewhere"  # holds what is called of the same name
 CALLS, META = "calls", "meta.json"
 CALLED_BY_NAME = (
     "is given by name alone, and with --inputs or here arguments go by their places",
     "take the * out of its signature, or make what it is given its default",
 )
+ON_SUBCLASS = "record calls of the class itself, or give --inputs of a function that calls the subclass"
 
 
 class Recorder:
@@ -38,6 +40,7 @@ class Recorder:
     def __init__(self, folder: Path) -> None:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         self.file, self.name = config["file"], config["name"]
+        self._line = config["line"]  # where it begins, decorators included; None where that is not known
         self._bound = config["bound"]  # its first argument is the class, which its callers do not give
         self._folder, self._root, self._most_bytes = folder, config["root"], config["most_bytes"]
         self.parent = config["parent"]
@@ -60,9 +63,12 @@ class Recorder:
         known = self._known.get(id(code))
         if known is None:
             file = os.path.realpath(os.path.join(self._start, code.co_filename))  # noqa: PTH118 -- as Python names it
-            is_it = code.co_qualname == self.name and file == self.file
-            if code.co_qualname == self.name and not is_it and Path(file).name == Path(self.file).name:
-                (self._folder / "elsewhere").write_text(file, encoding="utf-8")
+            named = code.co_qualname == self.name and Path(file).name == Path(self.file).name
+            here = file == self.file
+            is_it = named and here and self._line in (None, code.co_firstlineno)
+            if named and not is_it:
+                said = f"the definition at line {code.co_firstlineno}" if here else f"{code.co_name} of {file}"
+                (self._folder / ELSEWHERE).write_text(said, encoding="utf-8")
             known = self._known[id(code)] = (code, is_it)
         return known[1]
 
@@ -105,12 +111,19 @@ class Recorder:
         call_files = self._call_files()
         try:
             given = _arguments(frame, self.name, call_files)
+            if self._bound and given:
+                self._refuse_subclass(*given[0], call_files)
             return call_files.capture(given[1:] if self._bound else given, self._most_bytes)
         except call_files.CannotRecordError as error:
             refused = self._folder / f"{os.getpid()}.refused"
             if not refused.exists():
                 refused.write_text(json.dumps([error.place, error.what, error.hint]), encoding="utf-8")
             return None
+
+    def _refuse_subclass(self, place: str, owner: Any, call_files: Any) -> None:
+        """Raise CannotRecordError where a class method is called on a subclass: another call is of the class itself."""
+        if owner.__qualname__ != self.name.rpartition(".")[0]:
+            raise call_files.CannotRecordError(place, f"is the subclass {owner.__qualname__}", ON_SUBCLASS)
 
     def _offer(self, seconds: float, number: int, captured: Any) -> None:
         """Write a call down where it is one of the longest."""
@@ -153,8 +166,14 @@ class Recorder:
         return found
 
     def fault(self) -> None:
-        """Note an error of this module, which must not reach the user's code, with its trace."""
-        (self._folder / f"{os.getpid()}.fault").write_text(traceback.format_exc(), encoding="utf-8")
+        """Note an error of this module, which must not reach the user's code, with its trace.
+
+        It is counted too: where the disk is what failed, its trace cannot be written.
+        """
+        with self._lock:
+            self._add(5)
+        with contextlib.suppress(OSError):
+            (self._folder / f"{os.getpid()}.fault").write_text(traceback.format_exc(), encoding="utf-8")
 
 
 def start(folder: Path) -> None:
@@ -171,9 +190,11 @@ def start(folder: Path) -> None:
 
     def hear(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        if code.co_name != name or not is_target(code):
+        if code.co_name != name:
             return
         try:
+            if not is_target(code):
+                return
             if event == "call":
                 recorder.call(frame)
             elif event == "return":

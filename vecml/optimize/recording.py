@@ -20,7 +20,8 @@ from vecml.numbers import count
 from vecml.optimize.call_files import CALL
 from vecml.optimize.finding import definition
 from vecml.optimize.finding import found as found_in
-from vecml.optimize.recorder import CALLS, CONFIG, COUNTS, KEPT, META
+from vecml.optimize.module_text import first_line
+from vecml.optimize.recorder import CALLS, CONFIG, COUNTS, ELSEWHERE, KEPT, META
 from vecml.optimize.target import Place, parsed
 
 MOST_BYTES = 512 * 2**20  # of the arguments of a call, and of all that are kept
@@ -162,15 +163,16 @@ def record(target: Place, command: Command, folder: Path, limit_seconds: float) 
     (folder / CALLS).mkdir(parents=True)
     function, where = found_in(parsed(target), target.name)
     bound = where.in_class and any(ast.unparse(one) == "classmethod" for one in function.decorator_list)
-    config = {"file": target.file, "name": target.name, "root": child.ROOT, "most_bytes": MOST_BYTES, "bound": bound}
-    (folder / CONFIG).write_text(json.dumps({**config, "parent": os.getpid()}), encoding="utf-8")
+    line = None if target.cell else first_line(function)
+    config = {"file": target.file, "name": target.name, "line": line, "bound": bound}
+    config |= {"root": child.ROOT, "most_bytes": MOST_BYTES, "parent": os.getpid()}
+    (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
     hook = HOOK.format(file=str(Path(__file__).with_name("recorder.py")))
     (folder / "sitecustomize.py").write_text(hook, encoding="utf-8")
     ran = _run(command, folder, limit_seconds)
-    if faults := sorted(folder.glob("*.fault")):
-        said = child.cause(faults[0].read_text(encoding="utf-8"))
+    begun, ended, raised, within, looked_at, failed = _counts(folder)
+    if said := _fault(folder, failed):
         raise MeasureError(f"{command.text}: its calls of {target.text} cannot be recorded: {said}", OTHERWISE)
-    begun, ended, raised, within, looked_at = _counts(folder)
     calls = sorted(_calls(folder), key=lambda one: -one[0].seconds)
     if not calls:
         raise _nothing(target, command, folder, ran, limit_seconds)
@@ -181,6 +183,15 @@ def record(target: Place, command: Command, folder: Path, limit_seconds: float) 
     kept = tuple(one for one, _ in calls[:KEPT])
     recording = Recording(command.text, begun, looked_at, kept, tuple(remarks))
     return recording, Place(str(files[0]), kept[0].text, str(files[0].parent))
+
+
+def _fault(folder: Path, failed: int) -> str:
+    """Why the recorder itself failed, where it did; empty where it did not."""
+    files = [one for one in sorted(folder.glob("*.fault")) if one.is_file()]
+    traces = [trace for one in files if (trace := one.read_text(encoding="utf-8"))]
+    if traces:
+        return child.cause(traces[0])
+    return f"writing down {count(failed, 'call')} failed, and so did writing down why" if failed else ""
 
 
 def _run(command: Command, folder: Path, limit_seconds: float) -> _Ran:
@@ -204,9 +215,9 @@ def _run(command: Command, folder: Path, limit_seconds: float) -> _Ran:
 
 
 def _counts(folder: Path) -> tuple[int, ...]:
-    """Calls begun, ended, left by an error, within others, and looked at, in all processes."""
+    """Calls begun, ended, left by an error, within others, looked at, and the recorder's faults, in all processes."""
     rows = [COUNTS.unpack(file.read_bytes()) for file in folder.glob("*.counts") if file.stat().st_size == COUNTS.size]
-    return tuple(map(sum, zip(*rows, strict=True))) if rows else (0,) * 5
+    return tuple(map(sum, zip(*rows, strict=True))) if rows else (0,) * 6
 
 
 def _calls(folder: Path) -> Iterator[tuple[RecordedCall, Path]]:
@@ -244,7 +255,7 @@ def _remarks(ran: _Ran, limit_seconds: float, raised: int, within: int, open_: i
 
 def _nothing(target: Place, command: Command, folder: Path, ran: _Ran, limit_seconds: float) -> DataError:
     """Why there is no call to take arguments from."""
-    begun, ended, raised, _, _ = _counts(folder)
+    begun, ended, raised, *_ = _counts(folder)
     if begun and (refused := _refused(folder)) is not None:
         place, what, hint = refused
         return DataError(f"{command.text}: {target.text}: the argument {place} {what}: not recorded", hint)
@@ -269,9 +280,9 @@ def _nothing(target: Place, command: Command, folder: Path, ran: _Ran, limit_sec
 
 
 def _why(target: Place, folder: Path) -> str:
-    elsewhere = folder / "elsewhere"
+    elsewhere = folder / ELSEWHERE
     if elsewhere.is_file():
-        return f"; it calls {target.name} of {elsewhere.read_text(encoding='utf-8')}"
+        return f"; it calls {elsewhere.read_text(encoding='utf-8')}"
     if decorators := definition(parsed(target), target.name).decorator_list:
         return f", or @{ast.unparse(decorators[0])} calls something compiled in its place"
     return ""

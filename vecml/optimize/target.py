@@ -191,7 +191,7 @@ def make_inputs(inputs: Place, *, anew: bool = False) -> tuple[Any, ...]:
     Raises DataError when it raises, or gives anything but a tuple of arguments.
     """
     if inputs.is_recorded:
-        return read(Path(inputs.file).parent, _find)
+        return _recorded(Path(inputs.file).parent, inputs.text)
     module = _module(inputs)
     try:
         function = _function(_run(inputs, module.__name__) if anew else module, inputs)
@@ -216,7 +216,19 @@ def further_inputs(inputs: Place) -> list[tuple[str, tuple[Any, ...]]]:
         return []
     own = Path(inputs.file).parent
     others = sorted(one for one in own.parent.iterdir() if one != own)
-    return [(one.name.partition(" ")[2], read(one, _find)) for one in others]
+    named = [(one, one.name.partition(" ")[2]) for one in others]
+    return [(text, _recorded(one, text)) for one, text in named]
+
+
+def _recorded(folder: Path, text: str) -> tuple[Any, ...]:
+    """Read the arguments of a recorded call; raises DataError where a class or function of theirs is not found."""
+    try:
+        return read(folder, _find)
+    except (ImportError, AttributeError, KeyError) as error:
+        raise DataError(
+            f"{text} cannot be read back: {one_line(error, named=True)}",
+            "define the class at the top of its file, outside of if __name__, or give --inputs FILE.py:make_inputs",
+        ) from error
 
 
 def _find(module: str, name: str, file: str) -> Any:
