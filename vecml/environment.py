@@ -112,6 +112,11 @@ class Environment:
         return _key(self._facts(_SOFTWARE_KEY))
 
     @property
+    def software(self) -> dict[str, str | None]:
+        """What `software_key` is made of, by name; None where a package is not installed."""
+        return {name: getattr(self, name) for name in _SOFTWARE_KEY}
+
+    @property
     def environment_key(self) -> str:
         """Hash (16 hex digits) of both keys and the protocol version."""
         return _key({"machine": self.machine_key, "software": self.software_key, "protocol": PROTOCOL_VERSION})

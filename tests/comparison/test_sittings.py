@@ -23,8 +23,8 @@ DONE = {"comparison": "a document"}
 class Played:
     """A node: its kind, what it tells when it measures, and what is wrong with it."""
 
-    def __init__(self, key: str, *told: Any, facts: Mapping[str, Any] | None = None, lacking: Any = None) -> None:
-        self.key, self.told, self.lacking = key, list(told), lacking or {}
+    def __init__(self, key: str, *told: Any, facts: Any = None, lacking: Any = None, software: Any = None) -> None:
+        self.key, self.told, self.lacking, self.software = key, list(told), lacking or {}, software or {}
         self.own = {**Node().facts(), **(facts or {})}
         self.stopped = 0
 
@@ -33,7 +33,8 @@ class Played:
 
     def begin(self, work: str, *values: Any) -> Any:
         if work == LOOK:
-            return json.dumps({"machine_key": self.key, "host": f"host of {self.key}", "lacking": self.lacking})
+            known = {"machine_key": self.key, "host": f"host of {self.key}", "software": self.software}
+            return json.dumps({**known, "lacking": self.lacking})
         assert work == BEGIN
         assert values == ({"order.json": b"{}"}, "/here", {})
         return "{}"
@@ -252,11 +253,12 @@ def test_a_node_whose_answer_cannot_be_read_gives_way_to_another(answer: str) ->
         "no JSON",
         "[]",
         json.dumps({"machine_key": ONE}),
-        json.dumps({"machine_key": 1, "host": "h", "lacking": {}}),
-        json.dumps({"machine_key": "../one", "host": "h", "lacking": {}}),
-        json.dumps({"machine_key": ONE, "host": "\ud800", "lacking": {}}),
-        json.dumps({"machine_key": ONE, "host": "h", "lacking": []}),
-        json.dumps({"machine_key": ONE, "host": "h", "lacking": {"torch": 1}}),
+        json.dumps({"machine_key": ONE, "host": "h", "software": {"torch": 2}, "lacking": {}}),
+        json.dumps({"machine_key": 1, "host": "h", "software": {}, "lacking": {}}),
+        json.dumps({"machine_key": "../one", "host": "h", "software": {}, "lacking": {}}),
+        json.dumps({"machine_key": ONE, "host": "\ud800", "software": {}, "lacking": {}}),
+        json.dumps({"machine_key": ONE, "host": "h", "software": {}, "lacking": []}),
+        json.dumps({"machine_key": ONE, "host": "h", "software": {}, "lacking": {"torch": 1}}),
     ],
 )
 def test_a_node_that_says_nothing_readable_of_itself_is_left_out(answer: str) -> None:
@@ -265,3 +267,14 @@ def test_a_node_that_says_nothing_readable_of_itself_is_left_out(answer: str) ->
     told = run(Here(a=odd, b=Played(TWO, DONE)))
     assert told[0] == {"note": f"node a: {sittings.UNREADABLE}; it is left out"}
     assert told[-1] == {"kind": TWO, "node": "b", **DONE}
+
+
+def test_other_libraries_on_nodes_of_one_kind_are_told() -> None:
+    here, there = {"torch": "2.9", "numpy": "2.1", "halide": None}, {"torch": "2.8", "numpy": "2.1", "halide": "19.0"}
+    nodes = {"a": here, "b": there, "c": here}
+    told = run(Here(**{name: Played(ONE, DONE, software=has) for name, has in nodes.items()}, d=Played(TWO, DONE)))
+    assert [one["note"] for one in told if "note" in one] == [
+        "kind 11111111: its nodes have different software, and one of them measures: "
+        "torch 2.9 on a and c, 2.8 on b; halide missing on a and c, 19.0 on b"
+    ]
+    assert {"kind": ONE, "node": "a", **DONE} in told

@@ -44,6 +44,7 @@ def test_a_node_says_what_it_is_and_what_it_lacks() -> None:
     assert work is None
     found = json.loads(told)
     assert found["machine_key"] == describe().machine_key
+    assert found["software"] == describe().software
     assert found["lacking"] == {}
 
 

@@ -26,15 +26,16 @@ LOOK_SECONDS = 2.0  # between looks at whether the driver is gone; something is 
 
 
 def look(engines: Sequence[str]) -> tuple[None, str]:
-    """Say what this node is, as JSON: `machine_key`, `host`, which is its CPUs in words, and `lacking`.
+    """Say what this node is, as JSON: `machine_key`, `host`, which is its CPUs in words, `software`, and `lacking`.
 
-    That is, by the name of each of the `engines` that cannot run here, the reason.
+    The last two are versions of the computing libraries by name, null where one is missing, and, by the name of each
+    of the `engines` that cannot run here, the reason.
     """
     lacking = {name: reason for name in engines if (reason := availability(name)) is not None}
     environment = describe()
     host = f"{environment.cpu_name}, {count(environment.usable_cpus or 1, 'CPU')}"
-    found = {"machine_key": environment.machine_key, "host": host, "lacking": lacking}
-    return None, json.dumps(found)
+    known = {"machine_key": environment.machine_key, "host": host, "software": environment.software}
+    return None, json.dumps({**known, "lacking": lacking})
 
 
 def begin(files: Mapping[str, bytes], folder: str, variables: Mapping[str, str]) -> tuple["NodeWork", str]:

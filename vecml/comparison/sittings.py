@@ -135,6 +135,10 @@ class Sittings:
             of_kind = [hand for hand in looked if hand.key == key]
             names = [hand.node.name for hand in of_kind]
             self.tell({"kind": key, "host": of_kind[0].found["host"], "nodes": names})
+            if apart := _software_apart(of_kind):
+                self.tell(
+                    {"note": f"kind {key[:8]}: its nodes have different software, and one of them measures: {apart}"}
+                )
         return looked
 
     def _check_engines(self, hand: Hand) -> None:
@@ -272,7 +276,20 @@ def _found(text: str) -> dict[str, Any] | None:
     try:
         found = _read(text)
         texts = [found["machine_key"], found["host"], *found["lacking"], *found["lacking"].values()]
+        texts += [one for one in found["software"].values() if one is not None]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     is_sound = all(isinstance(one, str) for one in texts) and KEY.fullmatch(found["machine_key"]) is not None
     return found if is_sound else None
+
+
+def _software_apart(hands: Sequence[Hand]) -> str:
+    """Name the libraries that are not the same on all nodes of a kind, each with its versions by node; else empty."""
+    apart = []
+    for name in dict.fromkeys(name for hand in hands for name in hand.found["software"]):
+        nodes: dict[str, list[str]] = {}
+        for hand in hands:
+            nodes.setdefault(hand.found["software"].get(name) or "missing", []).append(hand.node.name)
+        if len(nodes) > 1:
+            apart.append(f"{name} " + ", ".join(f"{version} on {' and '.join(on)}" for version, on in nodes.items()))
+    return "; ".join(apart)
