@@ -113,7 +113,7 @@ class Environment:
 
     @property
     def software(self) -> dict[str, str | None]:
-        """What `software_key` is made of, by name; None where a package is not installed."""
+        """Give what `software_key` is made of, by name; None where a package is not installed."""
         return {name: getattr(self, name) for name in _SOFTWARE_KEY}
 
     @property

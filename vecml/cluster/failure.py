@@ -1,4 +1,4 @@
-"""An error in plain values, and back, so that no object of another process has to be unpickled."""
+"""An error in plain values, and back: vecml unpickles nothing itself. Ray does with all that passes through it."""
 
 from collections.abc import Mapping
 from typing import Any

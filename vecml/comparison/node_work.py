@@ -1,6 +1,6 @@
 """A node's part in a comparison: it says what machine it is, and starts the process that compares.
 
-What goes to and fro is text: nobody unpickles what comes from elsewhere.
+What goes to and fro is text: vecml unpickles nothing itself. Ray does, so that a cluster must be one that is trusted.
 """
 
 import json
