@@ -1,5 +1,7 @@
 """Hints that name the cause: a broken compiler, an address that is not Prefect's, a missing driver."""
 
+import logging
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from tasks.tracking.location import locate
 from tasks.tracking.store import store_errors
-from vecml.cli.launch import _impatient_prefect, _see_that_it_answers
+from vecml.cli.launch import _impatient_prefect, _quiet_prefect, _see_that_it_answers
 from vecml.engines.registry import availability
 from vecml.engines.torch_compile import missing_compiler
 from vecml.errors import ServerError, StoreError
@@ -40,6 +42,18 @@ def test_a_broken_compiler_is_told_by_its_own_words(
     assert availability("torch_compile") == f"torch.compile needs a C++ compiler, and g++ fails: {said}"
     monkeypatch.setenv("CXX", str(tmp_path / "g++"))
     assert availability("torch_compile") == f"torch.compile needs a C++ compiler, and g++ fails: {said}"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_what_prefect_cannot_send_is_shown_for_debugging_only(monkeypatch: pytest.MonkeyPatch, debug: bool) -> None:
+    """Else its server's end would be told in lines without an end, between which ours is not seen."""
+    for name in ("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "PREFECT_LOGGING_INTERNAL_LEVEL"):
+        monkeypatch.setenv(name, "1")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(logging, "raiseExceptions", True)  # Prefect asks it before it writes to standard error
+    _quiet_prefect(debug)
+    assert logging.raiseExceptions == debug
+    assert (os.environ.get("PREFECT_LOGGING_INTERNAL_LEVEL") == "CRITICAL") != debug
 
 
 def test_a_halted_prefect_server_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ again and again costs a fifth of the time).
 import atexit
 import gc
 import http.client
+import logging
 import os
 import sys
 import urllib.error
@@ -109,9 +110,14 @@ def launch(config: PipelineConfig, debug: bool = False) -> "PipelineResult":
 
 
 def _quiet_prefect(debug: bool) -> None:
-    """Prefect's log lines go to its UI; the terminal shows ours. With --debug it shows both."""
+    """Prefect's log lines go to its UI; the terminal shows ours. With --debug it shows both.
+
+    Where its server is gone it would write each log line and event that it could not send, without an end of line.
+    """
     if not debug:
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
+        logging.raiseExceptions = False
 
 
 def _impatient_prefect() -> None:
