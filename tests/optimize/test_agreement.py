@@ -110,6 +110,9 @@ MASKED = np.ma.array([1.0, 2.0], mask=[True, False])
         ({(1, 2)}, {(1.0, 2)}, "its result is {(1.0, 2)}, the original's {(1, 2)}"),
         ({1, "a"}, {np.int64(1), "a"}, None),
         (frozenset("ab"), frozenset("ba"), None),
+        ({0.0}, {-0.0}, "its result is {-0.0}, the original's {0.0}"),
+        ({(1, "a"), (2, 0.5)}, {(2, 0.5), (1, "a")}, None),
+        ({frozenset({1})}, {frozenset({1.0})}, "its result is {frozenset({1.0})}, the original's {frozenset({1})}"),
         ({1: 2}, defaultdict(int, {1: 2}), "its result is a defaultdict, the original's a dict"),
         (OrderedDict({1: 2}), {1: 2}, "its result is a dict, the original's a OrderedDict"),
         (np.array([[1.0, 2]]), np.array([[1.0, 2]]).view(Grid), "its result is a Grid, the original's a ndarray"),
@@ -138,6 +141,12 @@ MASKED = np.ma.array([1.0, 2.0], mask=[True, False])
 )
 def test_what_python_calls_equal_is_told_apart_by_its_kind(expected: Any, found: Any, said: str | None) -> None:
     assert difference(expected, found, 0.0) == said
+
+
+def test_what_is_masked_counts_for_no_size() -> None:
+    assert largest(np.ma.array([1.0, 9.0], mask=True)) == 0.0
+    assert largest(np.ma.array([1.0, 9.0], mask=[False, True])) == 1.0
+    assert largest_error(MASKED, np.ma.array([7.0, 2.5], mask=[True, False])) == 0.25
 
 
 class Held:

@@ -19,7 +19,6 @@ FLOOR = 1e-3  # of the bound, times the largest value: what counts beside a valu
 ROUNDINGS = 64  # so many roundings are no difference, nor beside the largest value, however wide the bound is
 TABLES = ("pandas", "polars", "pyarrow")
 STATELESS = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, np.generic)
-
 Seen = MutableMapping[tuple[int, int], tuple[Any, Any]]  # pairs by their ids
 
 
@@ -203,12 +202,17 @@ def _named_things(expected: Any, found: Any, seen: Seen) -> bool | None:
 def _members_alike(expected: Set[Any], found: Set[Any], seen: Seen) -> bool:
     """Whether the members of two sets that are equal to Python, to which 1, 1.0 and True are one, do not differ."""
     own = {one: one for one in found}
-    for one in expected:
-        other = own[one]
-        inner = type(one) is not type(other) or isinstance(one, tuple | frozenset)
-        if one is not other and inner and _difference(one, other, 0.0, 0.0, seen):
-            return False
-    return True
+    pairs = ((one, own[one]) for one in expected)
+    return not any(_difference(*pair, 0.0, 0.0, seen) for pair in pairs if not _exactly_one(*pair))
+
+
+def _exactly_one(member: Any, other: Any) -> bool:
+    """Whether two values that are equal to Python are of one kind, and no zeros of floats, which may have two signs."""
+    if member is other or type(member) is not type(other):
+        return member is other
+    if isinstance(member, tuple):
+        return all(map(_exactly_one, member, other))
+    return not isinstance(member, frozenset) and not (isinstance(member, float | complex) and member == 0)
 
 
 def _same_members(expected: Set[Any], found: Set[Any], seen: Seen) -> bool:
@@ -277,7 +281,7 @@ def _random_state(value: Any) -> Any:
 
 def _leaves(value: Any, seen: set[int] | None = None) -> list[NDArray[Any]]:
     if isinstance(value, np.ndarray):
-        return [value]
+        return [value.compressed() if isinstance(value, np.ma.MaskedArray) else value]
     if (array := _of_tensor(value)) is not None:
         return [array]
     if _is_number(value):
