@@ -207,6 +207,11 @@ def refuse_overlaps(
     """Raise DataError where the function writes into its arguments and two arrays among them share memory.
 
     Every call gets a copy of each array: what is written to one is then not there in the other.
+
+    Args:
+        args, names: the arguments and what they are called.
+        mutated: the names of those that the function writes to.
+        target, inputs: the function and the input maker, for the message.
     """
     if not mutated:
         return

@@ -16,7 +16,7 @@ def first_overlap(arrays: Sequence[tuple[NDArray[Any], str]]) -> tuple[str, str]
     """Find two different arrays that share memory, or may share it where that is too hard to tell.
 
     Args:
-        arrays: each with its place.
+        arrays: each with its place; of any shape and dtype.
 
     Returns:
         The places of the two, in the order in which they were given; None without such a pair.
@@ -35,7 +35,7 @@ def first_overlap(arrays: Sequence[tuple[NDArray[Any], str]]) -> tuple[str, str]
 
 
 def arrays_in(value: Any, place: str, seen: set[int]) -> Iterator[tuple[NDArray[Any], str]]:
-    """Give each array that a value is, or holds in lists, tuples, dicts or attributes, with its place.
+    """Give each array, of any shape and dtype, that a value is or holds in lists, dicts or attributes, with its place.
 
     Args:
         value: the value.
