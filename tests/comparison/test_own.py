@@ -214,7 +214,7 @@ class Net(nn.Module):
 """
 
 
-@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("guarded", [pytest.param(True, marks=pytest.mark.long), False])
 def test_a_module_of_a_script(tmp_path: Path, guarded: bool) -> None:
     guard = 'if __name__ == "__main__":' if guarded else "if True:"
     (tmp_path / "script.py").write_text(SCRIPT.format(guard=guard))

@@ -104,7 +104,7 @@ def framed(frame: pd.DataFrame) -> Table | str:
 
 
 @pytest.mark.filterwarnings("ignore::vecml.warnings.VecmlWarning")
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(columns=texts(), block_rows=st.integers(1, N), csv_bytes=st.integers(200, 2000))
 @example(columns=REPORTED, block_rows=7, csv_bytes=200)
 def test_the_same_text_gives_the_same_features(columns: dict[str, list[str]], block_rows: int, csv_bytes: int) -> None:
