@@ -19,7 +19,7 @@ def locked(place: Path, seconds: float) -> Iterator[None]:
     lock = FileLock(place)
     try:
         lock.acquire(timeout=seconds)
-    except Timeout:
+    except Timeout:  # an OSError, too
         raise
     except (OSError, NotImplementedError) as error:
         raise StoreError(

@@ -56,6 +56,7 @@ def test_a_disk_that_fails_is_no_fault_of_vecml(number: int, name: str | bytes) 
     assert said.message == f"/there/file: {os.strerror(number)}"
     assert said.hint == "see that /there has room and can be written"
     assert disk_failed(OSError(number, os.strerror(number))) is None
+    assert disk_failed(OSError(number, os.strerror(number), 3)) is None  # an open file by its number
     assert disk_failed(FileNotFoundError(errno.ENOENT, "none", name)) is None
 
 

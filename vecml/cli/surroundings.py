@@ -131,9 +131,10 @@ def unwritten(error: OSError) -> StoreError | None:
 
 def disk_failed(error: OSError) -> StoreError | None:
     """The error in words where it is a disk's, full or broken, at a file that the error names. Else None."""
-    if error.errno not in (*DISK, errno.EROFS) or not error.filename:
+    named = isinstance(error.filename, str | bytes) and error.filename  # or the number of an open file
+    if error.errno not in (*DISK, errno.EROFS) or not named:
         return None
-    place = Path(os.fsdecode(error.filename))
+    place = Path(os.fsdecode(named))
     return StoreError(f"{place}: {error.strerror}", f"see that {place.parent} has room and can be written")
 
 
